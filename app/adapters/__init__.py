@@ -1,0 +1,54 @@
+"""What the records of the classic API mean, as rows of the baseline revision.
+
+The classic API does not change any more, and the rows are of a revision that does not change either: whatever
+later revisions do to the tables, nothing here has to follow. See ``docs/adapters.md``.
+"""
+
+from __future__ import annotations
+
+from .accounts import sections, user, users
+from .forum import microblogs, posts, topics
+from .profiles import personas, user_personas
+from .school import classrooms, feedback, study
+from .scores import elementary_leaderboard, leaderboard, skill_passport, skill_snapshots
+
+revision = "0001_classic"
+
+natural_keys = {"users": "_uid", "personas": "_alias"}
+
+_EMPTY = "the API answers {} or [] for NULL too; loaded as answered"
+_JSON_NULL = "the API answers null for a JSON null too; loaded as NULL"
+
+not_carried = {
+    "users._grade_data": _EMPTY,
+    "users._ap_exam": _EMPTY,
+    "users._class": _EMPTY,
+    "users._game_profile": _JSON_NULL,
+    "users._pfp": "the name of an uploaded picture is carried, the file is not: no address of the API serves it",
+    "personas._empathy_map": _JSON_NULL,
+    "topics._settings": _JSON_NULL,
+    "microblogs._data": "NULL is loaded as {}; a key of the same name as one of the record's own is hidden by it",
+    "skill_snapshots.user_id": "rows of a user who is gone: the classic API gives them user by user",
+    "feedbacks.created_at": "fractions of a second: the API answers whole seconds",
+}
+
+__all__ = [
+    "classrooms",
+    "elementary_leaderboard",
+    "feedback",
+    "leaderboard",
+    "microblogs",
+    "natural_keys",
+    "not_carried",
+    "personas",
+    "posts",
+    "revision",
+    "sections",
+    "skill_passport",
+    "skill_snapshots",
+    "study",
+    "topics",
+    "user",
+    "user_personas",
+    "users",
+]

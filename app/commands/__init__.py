@@ -1,0 +1,13 @@
+"""The Flask CLI command extension: one Blueprint that registers the ``flask db-...`` commands.
+
+Another app does::
+
+    from flask_ferry.commands import bp
+
+    app.register_blueprint(bp)
+"""
+
+from . import migrate, rollback  # noqa: F401 # each registers its command
+from .blueprint import bp
+
+__all__ = ["bp"]

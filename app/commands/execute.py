@@ -1,0 +1,85 @@
+"""Runs one engine function for a command: hooks, output, errors as exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from ..errors import ExitStatus, FerryError, NotConfirmed
+from ..transfer.report import Report
+from ..transfer.run import Hooks, Run
+from ..transfer.snapshot import to_plain_json, write
+from .question import Answers
+from .render import Output, Renderer
+from .session import current_host, current_settings
+from .signals import Interruptible
+
+TERMINAL_TIMEOUT_S = 0.0
+UNATTENDED_TIMEOUT_S = 900.0
+
+
+def lock_timeout_s(given: float | None) -> float:
+    """How long to wait for the lock: no time on a terminal, else long enough for another deploy."""
+    if given is not None:
+        return given
+    return TERMINAL_TIMEOUT_S if sys.stdin.isatty() else UNATTENDED_TIMEOUT_S
+
+
+def execute(
+    command: str,
+    work: Callable[[Run], Report],
+    *,
+    output: Mapping[str, Any],
+    yes: bool = False,
+    allow_production: bool = False,
+    settings: Mapping[str, str | None] | None = None,
+) -> NoReturn:
+    """Run ``work`` and exit with its status.
+
+    :param output: the options of :func:`.options.output`.
+    :param settings: keys that options override.
+    """
+    shown = Output(output["as_json"], output["quiet"], output["verbose"])
+    renderer = Renderer(shown)
+    signals = Interruptible()
+    status = int(ExitStatus.FAILED)
+    with signals.installed():
+        try:
+            answers = Answers.given(yes=yes, allow_production=allow_production)
+            hooks = Hooks(renderer.emit, answers.ask, signals.hold)
+            run = Run(current_host(), current_settings(settings), command, hooks, verbose=shown.verbose)
+            report = _worked(run, work)
+            renderer.result(report)
+            status = report.exit_status
+            _write_report(report, output["report"], renderer)
+        except FerryError as error:
+            renderer.error(error)
+            status = int(error.exit_status)
+        except (KeyboardInterrupt, click.Abort):
+            renderer.error(NotConfirmed("Interrupted."))
+            status = int(ExitStatus.NOT_CONFIRMED)
+        finally:
+            renderer.close()
+    sys.exit(status)
+
+
+def _worked(run: Run, work: Callable[[Run], Report]) -> Report:
+    try:
+        return work(run)
+    except BaseException as error:
+        run.failed(error)
+        raise
+
+
+def _write_report(report: Report, path: Path | None, renderer: Renderer) -> None:
+    if path is None:
+        return
+    try:
+        write(path, [to_plain_json(report.to_json())], keep_former=False)
+    except OSError as error:
+        # After a cut-over only success or an unfinished cut-over may be said; this is neither.
+        renderer.say(f"Warning: the report {path} could not be written: {error.strerror}", fg="yellow")

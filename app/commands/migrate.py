@@ -1,0 +1,68 @@
+"""``flask db-migrate-data``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..transfer.extract import SourceOptions
+from ..transfer.migrate import MigrateOptions, migrate
+from . import options
+from .blueprint import bp
+from .execute import execute, lock_timeout_s
+
+
+@bp.cli.command("db-migrate-data", cls=options.FerryCommand)
+@click.argument("source", required=False)
+@options.cut_over
+@click.option("--fallback", metavar="AGE|never|only", help="When the last snapshot may stand in.  [default: 7d]")
+@click.option("--verify", type=click.Choice(["full", "counts"]), default="full", show_default=True)
+@click.option("--restart", is_flag=True, help="Discard an interrupted extraction.")
+@click.option("--rerun", is_flag=True, help="Repeat a migration that succeeded or was rolled back.")
+@click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Let this table arrive empty.")
+@click.option("--accept-missing", is_flag=True, help="Let tables arrive empty that the source has no endpoint for.")
+@click.option("--set-aside", is_flag=True, help="Let rows that the schema refuses go to a file.")
+@click.option("--insecure-http", is_flag=True, help="Allow http:// off this machine.")
+@options.output
+def db_migrate_data(
+    source: str | None,
+    yes: bool,
+    dry_run: bool,
+    backup_to: Path | None,
+    lock_timeout: float | None,
+    allow_production: bool,
+    fallback: str | None,
+    verify: str,
+    restart: bool,
+    rerun: bool,
+    exclude: tuple[str, ...],
+    accept_missing: bool,
+    set_aside: bool,
+    insecure_http: bool,
+    **output: Any,
+) -> None:
+    """Carry all data of SOURCE into this database at the newest revision: backed up, proved, reversible.
+
+    SOURCE is an old deployment's URL, a database URL, a file (a snapshot, a classic data.json, a SQLite database) or
+    self (this database, brought to head). Without it FERRY_SOURCE counts, then the snapshot file. The live database
+    is replaced in one step at the end, and not before everything is verified.
+    """
+    chosen = MigrateOptions(
+        source=SourceOptions(exclude, accept_missing, insecure_http, restart),
+        counts_only=verify == "counts",
+        set_aside=set_aside,
+        rerun=rerun,
+        dry_run=dry_run,
+        backup_to=backup_to.absolute() if backup_to else None,
+        lock_timeout_s=lock_timeout_s(lock_timeout),
+    )
+    execute(
+        "db-migrate-data",
+        lambda run: migrate(run, chosen),
+        output=output,
+        yes=yes,
+        allow_production=allow_production,
+        settings={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback},
+    )

@@ -1,0 +1,92 @@
+"""Options that commands share, and their groups in ``--help``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import MEANINGS, ExitStatus
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Everyday": (
+        "yes", "fallback", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune", "portable", "against"
+    ),
+    "When refused": (
+        "accept_missing", "allow_production", "insecure_http", "lock_timeout", "rerun", "restart", "schema",
+        "set_aside", "unlock",
+    ),
+    "Checking": ("dry_run", "verify", "as_json", "quiet", "verbose", "report", "help"),
+}  # fmt: skip
+
+
+class FerryCommand(click.Command):
+    """A command whose help groups its options and lists the exit statuses."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in GROUPS.items():
+            rows = [
+                record
+                for parameter in self.get_params(ctx)
+                if parameter.name in names and (record := parameter.get_help_record(ctx))
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Exit status"):
+            formatter.write_dl([(str(int(status)), MEANINGS[status]) for status in ExitStatus])
+
+
+yes = click.option("-y", "--yes", is_flag=True, help="Answer the question; skips no check.")
+dry_run = click.option("--dry-run", is_flag=True, help="All checks, no writes.")
+backup_to = click.option(
+    "--backup-to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the backup goes; a name ending in .json, .json.gz or .json.zst makes it a portable snapshot.",
+)
+lock_timeout = click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for another run.  [default: 0 on a terminal, else 900]",
+)
+allow_production = click.option(
+    "--allow-production", is_flag=True, help="Replace rows of a production database unattended."
+)
+
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line."),
+    click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors."),
+    click.option("-v", "--verbose", is_flag=True, help="What Alembic and the steps say as well."),
+    click.option(
+        "--report",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=lambda _ctx, _param, value: _json_file(value),
+        help="Write the receipt to this file (.json).",
+    ),
+)
+
+
+def _json_file(value: Path | None) -> Path | None:
+    if value is not None and value.suffix != ".json":
+        raise click.BadParameter("the receipt is written as .json", param_hint="--report")
+    return value
+
+
+def output(function: F) -> F:
+    """The options of what is printed and written about a run."""
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(_OUTPUT), function)
+
+
+def cut_over(function: F) -> F:
+    """The options of every command that replaces the live database."""
+    for option in (allow_production, lock_timeout, backup_to, dry_run, yes):
+        function = option(function)
+    return function

@@ -1,0 +1,82 @@
+"""The question that is asked before rows are replaced, and who may answer it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import click
+
+from ..errors import NotConfirmed, Protected
+from ..transfer.plan import Question
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What options and environment say: ``--yes`` or ``FORCE_YES``, and ``--allow-production``."""
+
+    yes: bool
+    allow_production: bool = False
+
+    @classmethod
+    def given(cls, *, yes: bool, allow_production: bool) -> Answers:
+        forced = os.environ.get("FORCE_YES", "").lower() in ("1", "true", "yes")
+        return cls(yes or forced, allow_production)
+
+    def ask(self, question: Question) -> None:
+        """Return when the answer is yes.
+
+        :raises NotConfirmed: the answer is no, or nobody can be asked.
+        :raises Protected: production, and it was not allowed.
+        """
+        if not question.replaced and not question.always and question.needs_permission is None:
+            return
+        if question.needs_permission and (self.yes or question.never_asked) and not self.allow_production:
+            raise Protected(
+                f"Refused: {question.needs_permission}.",
+                hint=f"If that is what you want: {question.command} --yes --allow-production",
+            )
+        if self.yes:
+            return
+        if not sys.stdin.isatty():
+            raise NotConfirmed(
+                "This replaces rows, and there is no terminal to ask at.",
+                details=list(lines(question)),
+                hint=f"Run: {question.command} --yes",
+            )
+        _ask_at_terminal(question)
+
+
+def lines(question: Question) -> list[str]:
+    """What is shown above the question."""
+    target = question.target
+    shown = [
+        f"Server:    {target.identity.server} on {target.identity.host}",
+        f"Database:  {target.identity.database} ({target.environment})",
+        f"Loads:     {question.loads}",
+        f"Backup to: {question.backup}",
+        f"Replaced:  {sum(question.replaced.values())} rows",
+    ]
+    full = sorted(((name, rows) for name, rows in question.replaced.items() if rows), key=lambda item: -item[1])
+    shown += [f"           {rows:>10} {name}" for name, rows in full[:SHOWN]]
+    if len(full) > SHOWN:
+        shown.append(f"           and {len(full) - SHOWN} more tables")
+    return shown
+
+
+def _ask_at_terminal(question: Question) -> None:
+    click.echo("\n".join(["This replaces what is in the database:", *lines(question)]), err=True)
+    try:
+        if question.typed_name:
+            typed = click.prompt("Type the name of the database to go on", default="", show_default=False, err=True)
+            confirmed = typed == question.typed_name
+        else:
+            answer = click.prompt("Go on? [y/N]", default="", show_default=False, err=True)
+            confirmed = answer.strip().lower() in ("y", "yes")
+    except click.Abort as error:
+        raise NotConfirmed("Not confirmed; nothing was changed.") from error
+    if not confirmed:
+        raise NotConfirmed("Not confirmed; nothing was changed.")

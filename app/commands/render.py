@@ -1,0 +1,157 @@
+"""What is printed: results to stdout; progress, warnings and errors to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from ..errors import FerryError
+from ..transfer.report import Report
+from ..transfer.run import Event
+
+
+@dataclass(frozen=True)
+class Output:
+    """What was asked for: ``--json``, ``-q``, ``-v``."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+class Renderer:
+    """Takes events as they come; progress bars on a terminal only."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        if sys.stderr.isatty() and not output.quiet and not output.as_json:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
+                transient=True,
+            )
+
+    def emit(self, event: Event) -> None:
+        """Show one event."""
+        if self._output.as_json:
+            click.echo(json.dumps({"event": event.kind, "text": event.text, **event.data}, default=str))
+        elif event.kind == "progress":
+            self._advance(event)
+        elif event.kind == "warning":
+            self.say(f"Warning: {event.text}", fg="yellow")
+        elif not self._output.quiet:
+            self.say(f"{event.text} ..." if event.kind == "step" else event.text)
+
+    def say(self, text: str, fg: str | None = None) -> None:
+        """A line on stderr, above the progress bars."""
+        click.secho(text, err=True, fg=None if os.environ.get("NO_COLOR") else fg)
+
+    def _advance(self, event: Event) -> None:
+        if self._progress is None:
+            return
+        if event.text not in self._tasks:
+            self._progress.start()
+            self._tasks[event.text] = self._progress.add_task(event.text)
+        self._progress.update(self._tasks[event.text], completed=event.data["done"], total=event.data["total"])
+
+    def close(self) -> None:
+        """Take the progress bars away."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def error(self, error: FerryError) -> None:
+        """What, where, and what to do next."""
+        self.close()
+        if self._output.as_json:
+            fields = {"message": error.message, "details": error.details, "hint": error.hint}
+            click.echo(json.dumps({"event": "error", "status": int(error.exit_status), **fields}, default=str))
+        self.say(f"Error: {error.message}", fg="red")
+        for line in error.details:
+            self.say(f"  {line}")
+        if error.hint:
+            self.say(error.hint)
+
+    def result(self, report: Report) -> None:
+        """The receipt; its last line is what came of it."""
+        self.close()
+        if self._output.as_json:
+            click.echo(json.dumps({"event": "result", **report.to_json()}, default=str))
+            return
+        if not self._output.quiet:
+            for line in receipt(report):
+                click.echo(line)
+        click.echo(report.summary)
+
+
+def receipt(report: Report) -> Iterable[str]:
+    """The lines of a receipt."""
+    yield from _tables(report)
+    yield from _records(report)
+    yield from _listed("Waived", [_waiver(item) for item in report.waived])
+    yield from _listed(
+        "Not in the source's answers, so not carried", [f"{name}: {why}" for name, why in report.not_carried.items()]
+    )
+    if report.moves:
+        yield f"Moved by revisions: {len(report.moves)} tables and columns, named in the report"
+    yield from _listed("Dropped as declared", report.losses)
+    yield from _listed("Carried besides", report.carried)
+    yield from _listed("Notes", report.notes)
+    yield from _listed("Differences", [_difference(item) for item in report.differences[:20]])
+    places = {"Backup": report.backup, "Snapshot": report.snapshot, "To go back": report.rollback}
+    for title, place in places.items():
+        if place:
+            yield f"{title}: {place}"
+
+
+def _tables(report: Report) -> Iterable[str]:
+    if not report.tables:
+        return
+    width = max(len(item.table) for item in report.tables)
+    yield f"{'table':<{width}}  {'rows':>8} = {'loaded':>8} + {'waived':>6} + {'aside':>6}  {'at head':>8}  checksum"
+    for item in report.tables:
+        at_head = "" if item.rows_at_head is None else str(item.rows_at_head)
+        yield (
+            f"{item.table:<{width}}  {item.rows:>8} = {item.loaded:>8} + {item.waived:>6} + {item.set_aside:>6}  "
+            f"{at_head:>8}  {item.checksum}"
+        )
+
+
+def _records(report: Report) -> Iterable[str]:
+    repeats = [item for item in report.records if item["identical_repeats"]]
+    yield from _listed(
+        "Records that came more than once",
+        [
+            f"{r['type']}: {r['received']} = {r['distinct']} + {r['identical_repeats']} identical repeats"
+            for r in repeats
+        ],
+    )
+
+
+def _waiver(item: dict[str, Any]) -> str:
+    count = item.get("rows") if "rows" in item else item.get("records")
+    of = "rows" if "rows" in item else "records"
+    return f"{item['what']}{f' ({count} {of})' if count is not None else ''}: {item['reason']}"
+
+
+def _difference(item: dict[str, Any]) -> str:
+    columns = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in item["columns"].items())
+    return f"{item['table']} {item['key']}: {item['kind']}{': ' + columns if columns else ''}"
+
+
+def _listed(title: str, items: Iterable[str]) -> Iterable[str]:
+    found = list(items)
+    if found:
+        yield f"{title}:"
+        yield from (f"  {item}" for item in found)

@@ -1,0 +1,53 @@
+"""From the current app to what the engine needs: the one place that knows ``current_app``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from flask import current_app
+
+from ..dialects import dialect_for
+from ..errors import Misconfigured
+from ..transfer.host import Host
+from ..transfer.settings import Settings, build_settings
+
+
+def current_host() -> Host:
+    """The current app as the engine sees it.
+
+    :raises Misconfigured: Flask-SQLAlchemy or Flask-Migrate is missing, or the Alembic scripts are.
+    """
+    # A local proxy would be asked again in other contexts: the app itself is what is kept.
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if "sqlalchemy" not in app.extensions or "migrate" not in app.extensions:
+        raise Misconfigured("This app needs Flask-SQLAlchemy and Flask-Migrate, both initialised.")
+    db, migrate = app.extensions["sqlalchemy"], app.extensions["migrate"]
+    url = db.engine.url
+    return Host(
+        db, migrate, _migrations(Path(app.root_path), str(migrate.directory)), app.app_context, url, dialect_for(url)
+    )
+
+
+def _migrations(root: Path, name: str) -> Path:
+    """Flask-Migrate counts its directory from the working directory; a deploy hook may run anywhere."""
+    places = [Path.cwd() / name, root.parent / name, root / name]
+    for place in places:
+        if (place / "env.py").is_file():
+            return place.resolve()
+    raise Misconfigured(
+        f"There are no Alembic scripts in {' or '.join(str(place) for place in dict.fromkeys(places))}.",
+        hint="Create them with: flask db init",
+    )
+
+
+def current_settings(options: Mapping[str, str | None] | None = None) -> Settings:
+    """The settings of the current app, options first."""
+    return build_settings(
+        current_app.config,
+        os.environ,
+        instance=Path(current_app.instance_path),
+        directory=Path.cwd(),
+        options=options or {},
+    )

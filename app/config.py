@@ -1,0 +1,153 @@
+"""Where the app's configuration comes from: the environment, ``.env`` and ``.flaskenv``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from dotenv import load_dotenv
+from flask import Flask
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ENVIRONMENTS = ("development", "staging", "production")
+DEFAULT_DATABASE = "sqlite:///app.db"
+DRIVERS = {
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+}
+SERVER_KEYS = ("DB_ENDPOINT", "DB_USERNAME", "DB_PASSWORD", "DB_NAME")
+LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
+
+
+class ConfigurationError(click.UsageError):
+    """A setting is missing or wrong. Under ``flask`` it ends the command with status 2 and its message."""
+
+
+def load_environment(root: Path) -> None:
+    """Read ``.env`` and ``.flaskenv`` of ``root`` into the environment, overriding nothing in it.
+
+    ``flask`` reads them from the current directory upwards; a WSGI server reads none. As there,
+    ``FLASK_SKIP_DOTENV=1`` prevents it.
+    """
+    if os.environ.get("FLASK_SKIP_DOTENV", "").lower() in ("1", "true", "yes"):
+        return
+    for name in (".env", ".flaskenv"):
+        load_dotenv(root / name, override=False)
+
+
+def configure(app: Flask, config: Mapping[str, Any]) -> None:
+    """Fill ``app.config`` from the environment; what ``config`` holds comes first.
+
+    :raises ConfigurationError: which key is missing or contradictory.
+    """
+    app.config.from_mapping(
+        SECRET_KEY=os.environ.get("SECRET_KEY") or None,
+        FERRY_SEED="app.models.testdata:seed",
+        FERRY_ADAPTERS="app.adapters",
+    )
+    app.config.from_mapping(config)
+    named = named_environment(app.config)
+    if not app.config.get("SQLALCHEMY_DATABASE_URI"):
+        url = database_url(os.environ)
+        if url is None and named == "production":
+            raise ConfigurationError(
+                "No database is configured, and this is production. Set DATABASE_URL, or "
+                f"{', '.join(SERVER_KEYS)} together."
+            )
+        found = DEFAULT_DATABASE if url is None else url.render_as_string(hide_password=False)
+        app.config["SQLALCHEMY_DATABASE_URI"] = found
+
+
+def database_url(environ: Mapping[str, str]) -> URL | None:
+    """Return the database that the environment names, with the driver this app has; None when it names none.
+
+    :raises ConfigurationError: ``DATABASE_URL`` is no URL, or only some of the ``DB_...`` keys are set.
+    """
+    if text := environ.get("DATABASE_URL"):
+        return _with_driver(text)
+    found = {key: environ[key] for key in SERVER_KEYS if environ.get(key)}
+    if not found:
+        return None
+    if missing := [key for key in SERVER_KEYS if key not in found]:
+        raise ConfigurationError(
+            f"{', '.join(found)} is set but {', '.join(missing)} is not. Set all of "
+            f"{', '.join(SERVER_KEYS)}, or DATABASE_URL, or none."
+        )
+    return URL.create(
+        DRIVERS["mysql"],
+        username=found["DB_USERNAME"],
+        password=found["DB_PASSWORD"],
+        host=found["DB_ENDPOINT"],
+        port=_port(environ.get("DB_PORT") or "3306"),
+        database=found["DB_NAME"],
+    )
+
+
+def _with_driver(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # Neither the text nor the cause: both hold the password.
+        raise ConfigurationError(
+            "DATABASE_URL is no database URL. Its form is server://user:password@host/database; "
+            "characters such as @ : / in a password are written as %40 %3A %2F."
+        ) from None
+    return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+
+
+def _port(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigurationError(f"DB_PORT is {text!r}: not a number.") from None
+
+
+def named_environment(config: Mapping[str, Any]) -> str | None:
+    """Return ``FERRY_ENVIRONMENT``: from ``FLASK_FERRY_ENVIRONMENT``, else from the app's configuration."""
+    name = os.environ.get("FLASK_FERRY_ENVIRONMENT") or config.get("FERRY_ENVIRONMENT")
+    if name and name not in ENVIRONMENTS:
+        raise ConfigurationError(f"FERRY_ENVIRONMENT is {name!r}: not one of {', '.join(ENVIRONMENTS)}.")
+    return name or None
+
+
+def environment(config: Mapping[str, Any]) -> str:
+    """Return the environment's name; unset, SQLite and servers on loopback are ``development``."""
+    if name := named_environment(config):
+        return name
+    url = make_url(config["SQLALCHEMY_DATABASE_URI"])
+    nearby = url.get_backend_name() == "sqlite" or (url.host or "") in LOOPBACK
+    return "development" if nearby else "production"
+
+
+def secret_key(app: Flask) -> str | None:
+    """Return the key that signs tokens, or None when there is none and the environment asks for one.
+
+    In development a random one is made when it is first needed, and kept in the instance folder (0600).
+    """
+    if key := app.config.get("SECRET_KEY"):
+        return str(key)
+    if environment(app.config) != "development":
+        return None
+    app.config["SECRET_KEY"] = _kept_key(Path(app.instance_path) / "secret_key")
+    return str(app.config["SECRET_KEY"])
+
+
+def _kept_key(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))
+    try:
+        os.link(beside, path)  # whole or not at all, and another process's key is not replaced
+    except FileExistsError:
+        pass
+    finally:
+        beside.unlink()
+    return path.read_text(encoding="ascii")

@@ -1,0 +1,452 @@
+"""SQLite: the embedded room."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from ..errors import BackupFailed, DoesNotFit, FerryError, LoadError, LockHeld, Protected
+from . import sqlite_swap
+from .base import (
+    Capabilities,
+    Column,
+    ControlArea,
+    Fence,
+    Identity,
+    LoadResult,
+    LogicalType,
+    Refusal,
+    SchemaObject,
+    Table,
+    Values,
+)
+from .sqlite_read import SqliteReader, quote, user_tables
+from .values import untag
+
+MARK_APPLICATION_ID = 0x46455252
+"""``FERR``: says that ``user_version`` is a generation mark of ours."""
+
+HEADER = b"SQLite format 3\x00"
+
+
+def path_of(url: URL) -> Path:
+    """The file of a SQLite URL.
+
+    :raises Protected: an in-memory database, which has none.
+    """
+    name = url.database
+    if not name or name == ":memory:" or url.query.get("mode") == "memory":
+        raise Protected(
+            "An in-memory SQLite database is gone with its process: there is nothing to carry over or to keep.",
+            hint="Set SQLALCHEMY_DATABASE_URI to a file, e.g. sqlite:///app.db",
+        )
+    return Path(name.removeprefix("file:"))
+
+
+def url_of(path: Path) -> URL:
+    return URL.create("sqlite", database=str(path))
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make a rename in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _private(path: Path) -> None:
+    """Create a file that only its owner can read, before anything is in it."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+@contextlib.contextmanager
+def _open(path: Path, *, timeout_s: float = 30) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=timeout_s)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read without writing: ``mode=ro`` leaves the file and its WAL as they are, to the byte.
+
+    A hot journal, left by a killed program, has to be rolled back before anything can be read; that is done in a
+    private copy, as nobody can be writing then.
+    """
+    if not path.is_file():
+        raise FerryError(f"There is no database file {path}.")
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)) as connection:
+        if not _has_hot_journal(connection):
+            yield connection
+            return
+    with tempfile.TemporaryDirectory(prefix="ferry-") as scratch:
+        copy = Path(scratch) / path.name
+        shutil.copyfile(path, copy)
+        shutil.copyfile(path.with_name(path.name + "-journal"), copy.with_name(copy.name + "-journal"))
+        with _open(copy) as connection:
+            yield connection
+
+
+def _has_hot_journal(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+            return True
+        raise
+    return False
+
+
+def _writer(column: Column) -> Callable[[Any], Any] | None:
+    """Canonical value (never None) to what is bound, or None where they are the same but for tags."""
+    match column.type:
+        case LogicalType.BOOL:
+            return int
+        case LogicalType.BYTES:
+            return _from_base64
+        case LogicalType.DECIMAL:
+            return _from_decimal
+    return None
+
+
+def _from_base64(value: str) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+def _from_decimal(text: str) -> int | float | str:
+    """What NUMERIC affinity keeps: an integer, a float that says exactly this, else the text."""
+    value = Decimal(text)
+    if value == value.to_integral_value() and -(2**63) <= value < 2**63:
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else text
+
+
+def bindable(table: Table) -> Callable[[Values], list[Any]]:
+    """A function from canonical rows of a table to what the driver binds."""
+    writers = [_writer(column) for column in table.columns]
+
+    def bind(row: Values) -> list[Any]:
+        bound = list(row)
+        for index, value in enumerate(row):
+            if value is None:
+                continue
+            if type(value) is dict:
+                bound[index] = untag(value)
+            elif (write := writers[index]) is not None:
+                bound[index] = write(value)
+        return bound
+
+    return bind
+
+
+class SqliteDialect:
+    """Files: staging and generations lie in the control area beside the live file."""
+
+    name = "SQLite"
+    backup_suffix = ".sqlite3"
+    capabilities = Capabilities(
+        transactional_ddl=False, enforces_length=False, holds_foreign_types=True, swap_moves_old=False
+    )
+
+    def check(self, url: URL) -> None:
+        path_of(url)
+        if sqlite3.sqlite_version_info < (3, 37):
+            raise Protected(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed.")
+
+    def exists(self, url: URL) -> bool:
+        path = path_of(url)
+        return path.exists() and path.stat().st_size > 0
+
+    def create(self, url: URL) -> bool:
+        path = path_of(url)
+        if path.exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o644)
+        return True
+
+    def drop(self, url: URL) -> None:
+        path = path_of(url)
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    def identity(self, url: URL) -> Identity:
+        path = path_of(url).resolve()
+        there = path.stat() if path.exists() else None
+        # The inode tells one host's file from another host's file of the same path.
+        parts = (socket.gethostname(), str(path), there.st_dev if there else 0, there.st_ino if there else 0)
+        uid = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        return Identity(f"SQLite {sqlite3.sqlite_version}", "this host", str(path), uid)
+
+    def control_area(self, url: URL) -> ControlArea:
+        path = path_of(url).resolve()
+        directory = path.with_name(path.name + ".ferry")
+        return ControlArea(url_of(directory / "control.db"), directory)
+
+    def staging_url(self, url: URL, name: str) -> URL:
+        return url_of(self.control_area(url).directory / f"staging-{name}.db")
+
+    def generation_url(self, url: URL, mark: str) -> URL:
+        return url_of(self.control_area(url).directory / "generations" / f"{mark}.db")
+
+    def prepare_staging(self, staging: URL, target: URL) -> None:
+        path = path_of(staging)
+        self.drop(staging)
+        _private(path)
+        with _open(path) as connection:
+            for pragma in ("page_size", "encoding", "auto_vacuum"):
+                connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
+            # A table made and dropped leaves a free page: a database of one page cannot be fenced.
+            connection.execute("CREATE TABLE prepared (x)")
+            connection.execute("DROP TABLE prepared")
+
+    def _pragma(self, url: URL, pragma: str) -> Any:
+        path = path_of(url)
+        # A new database gets the library's own defaults.
+        with _open_read_only(path) if self.exists(url) else _open(Path(":memory:")) as connection:
+            return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+    def engine(self, url: URL) -> Engine:
+        engine = create_engine(url, poolclass=NullPool)
+
+        # An instance's listeners run after those of the Engine class, where hosts turn foreign keys on.
+        @event.listens_for(engine, "connect")
+        def without_foreign_keys(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA foreign_keys = OFF")
+            cursor.execute("PRAGMA synchronous = OFF")
+            cursor.close()
+
+        return engine
+
+    @contextlib.contextmanager
+    def reader(self, url: URL) -> Iterator[SqliteReader]:
+        with _open_read_only(path_of(url)) as connection:
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            yield SqliteReader(connection)
+
+    def mark(self, url: URL) -> str:
+        if not self.exists(url):
+            return ""
+        with _open_read_only(path_of(url)) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
+
+    def set_mark(self, url: URL, mark: str) -> None:
+        with _open(path_of(url)) as connection:
+            connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
+
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+        names = ", ".join(map(quote, table.column_names))
+        places = ", ".join("?" * len(table.columns))
+        sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
+        bind = bindable(table)
+        loaded, refused, number = 0, [], 0
+        with _open(path_of(url)) as connection:
+            for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("BEGIN")
+            source = iter(rows)
+            while batch := list(islice(source, batch_rows)):
+                failed = _insert_batch(connection, sql, [bind(row) for row in batch])
+                refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
+                loaded += len(batch) - len(failed)
+                number += len(batch)
+            connection.execute("COMMIT")
+        return LoadResult(loaded, refused)
+
+    def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
+        target = path_of(to)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.drop(to)
+        _private(target)
+        deadline = time.monotonic() + timeout_s
+
+        def guard(status: int, _remaining: int, _total: int) -> None:
+            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+                raise LockHeld(f"{source.database} stayed locked by another program for {timeout_s:g} s.")
+
+        with _open_read_only(path_of(source)) as original, _open(target) as copy:
+            copy.execute("PRAGMA synchronous = OFF")
+            original.backup(copy, progress=guard, sleep=0.01)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        _fsync(target)
+        fsync_directory(target.parent)
+
+    def keep(self, staging: URL, generation: URL) -> None:
+        path = path_of(generation)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path_of(staging).replace(path)
+
+    def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
+        with _open(path_of(staging)) as connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
+            connection.execute("BEGIN")
+            for table in tables:
+                self._carry_table(connection, table)
+            connection.execute("COMMIT")
+
+    def _carry_table(self, connection: sqlite3.Connection, table: str) -> None:
+        own = "SELECT sql FROM origin.sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL AND type = ?"
+        connection.execute(connection.execute(own, (table, "table")).fetchone()[0])
+        columns = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'origin') WHERE hidden = 0", (table,))
+        names = ", ".join(quote(name) for (name,) in columns)
+        connection.execute(f"INSERT INTO main.{quote(table)} ({names}) SELECT {names} FROM origin.{quote(table)}")
+        for kind in ("index", "trigger"):
+            for (sql,) in connection.execute(own, (table, kind)).fetchall():
+                connection.execute(sql)
+
+    def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
+        with _open(path_of(staging)) as connection:
+            for item in objects:
+                try:
+                    connection.execute(item.sql)
+                    if item.kind == "view":
+                        connection.execute(f"SELECT * FROM {quote(item.name)} LIMIT 0")
+                except sqlite3.Error as error:
+                    raise DoesNotFit(
+                        f"The {item.kind} {item.name!r}, which no revision made, does not fit the new schema: {error}",
+                        hint=f"Drop or rewrite this {item.kind} in the live database, or let a revision do it.",
+                    ) from error
+
+    def drop_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
+        with _open(path_of(staging)) as connection:
+            for item in objects:
+                connection.execute(f"DROP {item.kind.upper()} {quote(item.name)}")
+
+    def problems(self, url: URL) -> list[str]:
+        with _open_read_only(path_of(url)) as connection:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+            try:
+                dangling = connection.execute(
+                    "SELECT \"table\", parent, count(*), group_concat(rowid, ', ') FROM "
+                    '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
+                    'GROUP BY "table", parent'
+                ).fetchall()
+            except sqlite3.OperationalError as error:
+                # "foreign key mismatch": the referred columns are not unique.
+                return [*found, str(error)]
+        for table, parent, rows, keys in dangling:
+            found.append(f"{table}: {rows} rows refer to rows of {parent} that are not there (rowid {_first(keys)})")
+        return found
+
+    def schema_fingerprint(self, url: URL) -> str:
+        if not self.exists(url):
+            return ""
+        with _open_read_only(path_of(url)) as connection:
+            found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+            return hashlib.sha256(repr(found.fetchall()).encode()).hexdigest()
+
+    @contextlib.contextmanager
+    def fence(self, url: URL) -> Iterator[Fence]:
+        fence = sqlite_swap.SqliteFence(path_of(url))
+        try:
+            yield fence
+        finally:
+            fence.close()
+
+    def swap(self, staging: URL, target: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
+        assert isinstance(fence, sqlite_swap.SqliteFence)  # noqa: S101 # each room makes and gets its own
+        sqlite_swap.swap(path_of(staging), path_of(target), fence, token, timeout_s=timeout_s)
+
+    def size_bytes(self, url: URL) -> int:
+        path = path_of(url)
+        wal = path.with_name(path.name + "-wal")
+        return sum(p.stat().st_size for p in (path, wal) if p.exists())
+
+    def free_bytes(self, url: URL) -> int | None:
+        directory = path_of(url).resolve().parent
+        while not directory.exists():
+            directory = directory.parent
+        return shutil.disk_usage(directory).free
+
+    def open_control(self, area: ControlArea) -> None:
+        area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
+        _private(path_of(area.url))
+
+    @contextlib.contextmanager
+    def lock(self, url: URL, timeout_s: float) -> Iterator[None]:
+        # The file is never removed: unlinking it while it is held would give two holders (facts, Q4).
+        lock = FileLock(self.control_area(url).directory / "lock", mode=0o600)
+        try:
+            lock.acquire(timeout=timeout_s)
+        except Timeout as error:
+            raise LockHeld("Another run works on this database.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def dump(self, url: URL, to: Path) -> None:
+        try:
+            self.copy(url, url_of(to), timeout_s=60)
+        except (sqlite3.Error, OSError) as error:
+            raise BackupFailed(f"The backup to {to} failed: {error}") from error
+
+    def restore(self, dump: Path, url: URL) -> None:
+        try:
+            with dump.open("rb") as file:
+                if file.read(len(HEADER)) != HEADER:
+                    raise BackupFailed(f"{dump} is not a SQLite database.")
+            self.copy(url_of(dump), url, timeout_s=60)
+        except (sqlite3.Error, OSError) as error:
+            raise BackupFailed(f"{dump} cannot be read: {error}") from error
+
+
+def _first(keys: str, most: int = 5) -> str:
+    found = keys.split(", ")
+    return ", ".join(found[:most]) + (", ..." if len(found) > most else "")
+
+
+def _insert_batch(connection: sqlite3.Connection, sql: str, rows: list[list[Any]]) -> list[tuple[int, str]]:
+    """Insert rows; when the server refuses one, insert them one by one and return (index, words) of those."""
+    connection.execute("SAVEPOINT batch")
+    try:
+        connection.executemany(sql, rows)
+    except sqlite3.IntegrityError:
+        connection.execute("ROLLBACK TO batch")
+        refused = []
+        for index, row in enumerate(rows):
+            try:
+                connection.execute(sql, row)
+            except sqlite3.IntegrityError as error:
+                refused.append((index, str(error)))
+        return refused
+    except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+        raise LoadError(f"The database refused rows: {error} ({sql})") from error
+    finally:
+        connection.execute("RELEASE batch")
+    return []
+
+
+__all__ = ["SqliteDialect", "path_of", "url_of", "user_tables"]

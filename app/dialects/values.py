@@ -1,0 +1,125 @@
+"""Canonical values: the JSON forms of a row's values that every server, snapshot and export agrees on.
+
+=============  =====================================================================================
+logical type   form
+=============  =====================================================================================
+any            ``null`` is the SQL NULL, always
+bool           ``true``, ``false``
+int            a JSON integer
+float          a JSON number with the shortest digits that give the same 64 bits back
+decimal        a string, at least as many digits after the point as the column's scale: ``"12.50"``
+text, enum     a string
+bytes          a string, base64
+date           ``"2026-01-31"``
+time           ``"23:59:59.000000"``
+timestamp      ``"2026-01-31 23:59:59.000000"``
+json           a string: the JSON text as the source gave it (``"null"`` is the JSON null)
+=============  =====================================================================================
+
+A value that is not of its column's type (SQLite allows it), or that JSON cannot say (infinities), is an object
+with one key that names what it is: ``{"$int": "5"}``, ``{"$float": "inf"}``, ``{"$text": "x"}``,
+``{"$bytes": "eA=="}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from decimal import Context, Decimal
+from typing import Any
+
+import orjson
+
+EXACT = Context(prec=1000)
+"""Wide enough for every DECIMAL of every server (MySQL 65, PostgreSQL 1000 declared digits)."""
+
+
+def tag(value: Any) -> dict[str, str]:
+    """Say a value by its own type, whatever the column's type is.
+
+    :raises TypeError: the value is none of int, float, str, bytes.
+    """
+    match value:
+        case bool() | int():
+            return {"$int": str(int(value))}
+        case float():
+            return {"$float": repr(value)}
+        case str():
+            return {"$text": value}
+        case bytes():
+            return {"$bytes": to_base64(value)}
+    raise TypeError(f"a driver gave {type(value).__name__}, which no canonical form exists for")
+
+
+def untag(tagged: dict[str, str]) -> int | float | str | bytes:
+    """The value that :func:`tag` was given.
+
+    :raises ValueError: not a tagged value.
+    """
+    match tagged:
+        case {"$int": text}:
+            return int(text)
+        case {"$float": text}:
+            return float(text)
+        case {"$text": text}:
+            return text
+        case {"$bytes": text}:
+            return base64.b64decode(text, validate=True)
+    raise ValueError(f"not a tagged value: {sorted(tagged)}")
+
+
+def to_base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def to_decimal(value: Decimal, scale: int | None) -> str:
+    """Plain digits, never an exponent, padded to the column's scale and never rounded."""
+    exponent = value.as_tuple().exponent
+    if scale is not None and isinstance(exponent, int) and -exponent < scale:
+        value = value.quantize(Decimal(1).scaleb(-scale), context=EXACT)
+    text = format(value, "f")
+    if scale is None and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def to_timestamp(text: str) -> str | None:
+    """The canonical form of ``YYYY-MM-DD HH:MM:SS[.ffffff]``, or None for any other text."""
+    if len(text) not in (19, 26) or text[10] != " " or not text.isascii():
+        return None
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return text if len(text) == 26 else text + ".000000"
+
+
+def to_date(text: str) -> str | None:
+    """The canonical form of ``YYYY-MM-DD``, or None for any other text."""
+    if len(text) != 10 or text[4] != "-":
+        return None
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+    return text
+
+
+def to_time(text: str) -> str | None:
+    """The canonical form of ``HH:MM:SS[.ffffff]``, or None for any other text."""
+    if len(text) not in (8, 15) or text[2] != ":":
+        return None
+    try:
+        dt.time.fromisoformat(text)
+    except ValueError:
+        return None
+    return text if len(text) == 15 else text + ".000000"
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is one JSON value (RFC 8259: no NaN, no lone surrogates)."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""The errors of Flask-Ferry, each with the exit status a command ends with.
+
+::
+
+    FerryError 1
+    ├── LoadError 1             table, row, the server's words
+    ├── ToolFailed 1            program, status, last lines
+    ├── Misconfigured 2         which key, where it came from
+    ├── SourceIncomplete 3      unreachable, or not all of it could be read
+    │   └── SnapshotUnusable 3  missing, truncated, edited or foreign snapshot
+    ├── LockHeld 11             holder, host, since when
+    ├── Unauthorized 12         the source refused the credentials
+    ├── Protected 20            production, prohibited, unsupported server
+    ├── BackupFailed 21
+    ├── DoesNotFit 22           all problems found, counts, sample keys
+    ├── VerificationFailed 23   tables, rows, columns
+    ├── CutOverUnfinished 25    which database is live; what finishes or undoes it
+    └── NotConfirmed 130        answer No, or interrupted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """What a command's exit status means; the same for every command."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    SOURCE_INCOMPLETE = 3
+    LOCKED = 11
+    UNAUTHORIZED = 12
+    PROTECTED = 20
+    BACKUP_FAILED = 21
+    DOES_NOT_FIT = 22
+    VERIFICATION_FAILED = 23
+    CUT_OVER_UNFINISHED = 25
+    NOT_CONFIRMED = 130
+
+
+MEANINGS: dict[ExitStatus, str] = {
+    ExitStatus.DONE: "done, or nothing left to do",
+    ExitStatus.FAILED: "failed",
+    ExitStatus.USAGE: "usage, or configuration that is missing or contradictory",
+    ExitStatus.SOURCE_INCOMPLETE: "the source could not be read completely, and no usable snapshot",
+    ExitStatus.LOCKED: "another run holds the lock",
+    ExitStatus.UNAUTHORIZED: "the source refused the credentials, and no usable snapshot",
+    ExitStatus.PROTECTED: "refused: protected",
+    ExitStatus.BACKUP_FAILED: "the backup failed or could not be read back",
+    ExitStatus.DOES_NOT_FIT: "this data does not fit, or a revision refused rows",
+    ExitStatus.VERIFICATION_FAILED: "verification failed, or values would be lost undeclared",
+    ExitStatus.CUT_OVER_UNFINISHED: "a cut-over needs attention",
+    ExitStatus.NOT_CONFIRMED: "not confirmed, or interrupted",
+}
+
+
+class FerryError(Exception):
+    """A run that stopped: what and where, and in ``hint`` what to do or type next.
+
+    :param message: one or more lines, without a secret in them.
+    :param hint: the next command or action, or None when there is none.
+    :param details: further lines, e.g. each problem found.
+    """
+
+    exit_status: ExitStatus = ExitStatus.FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = list(details)
+
+
+class LoadError(FerryError):
+    """The server refused a row for a reason that is not the row's own."""
+
+
+class ToolFailed(FerryError):
+    """A program that was called ended with an error."""
+
+
+class Misconfigured(FerryError):
+    """A key or option is missing or contradicts another one."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class SourceIncomplete(FerryError):
+    """The source cannot be reached, or not all of it could be read."""
+
+    exit_status = ExitStatus.SOURCE_INCOMPLETE
+
+
+class SnapshotUnusable(SourceIncomplete):
+    """A snapshot is missing, truncated, edited, incomplete, too old or of another source."""
+
+
+class LockHeld(FerryError):
+    """Another run works on this database."""
+
+    exit_status = ExitStatus.LOCKED
+
+
+class Unauthorized(FerryError):
+    """The source refused the credentials."""
+
+    exit_status = ExitStatus.UNAUTHORIZED
+
+
+class Protected(FerryError):
+    """Refused before anything was touched."""
+
+    exit_status = ExitStatus.PROTECTED
+
+
+class BackupFailed(FerryError):
+    """The backup could not be written or does not read back as what was backed up."""
+
+    exit_status = ExitStatus.BACKUP_FAILED
+
+
+class DoesNotFit(FerryError):
+    """Rows, tables or revisions that the schema refuses."""
+
+    exit_status = ExitStatus.DOES_NOT_FIT
+
+
+class VerificationFailed(FerryError):
+    """What was loaded is not what was read, or values would be lost undeclared."""
+
+    exit_status = ExitStatus.VERIFICATION_FAILED
+
+
+class CutOverUnfinished(FerryError):
+    """A cut-over needs attention; the message says which database is live."""
+
+    exit_status = ExitStatus.CUT_OVER_UNFINISHED
+
+
+class NotConfirmed(FerryError):
+    """The question was not answered with yes, or the run was interrupted."""
+
+    exit_status = ExitStatus.NOT_CONFIRMED

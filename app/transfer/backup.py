@@ -1,0 +1,229 @@
+"""Backups: written, read back, listed, checked, pruned. A backup without its manifest is none."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import secrets
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+from ..dialects.base import Dialect, TableChecksum
+from ..errors import BackupFailed, FerryError
+from .schema import revision_of
+from .snapshot import check as check_snapshot
+from .snapshot import to_plain_json, write
+from .sources import file_sha256
+from .verify import fingerprint
+
+MANIFEST_SUFFIX = ".manifest.json"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup file and what its manifest says of it.
+
+    :ivar tables: name -> [rows, checksum], the columns of each table by name.
+    :ivar portable: a snapshot of kind ``rows`` instead of the server's own dump.
+    """
+
+    id: str
+    file: str
+    command: str
+    run: str
+    database: str
+    made_at: str
+    size_bytes: int
+    sha256: str
+    revision: str | None
+    tables: dict[str, list[Any]] = field(default_factory=dict)
+    portable: bool = False
+
+    @property
+    def path(self) -> Path:
+        return Path(self.file)
+
+    @property
+    def rows(self) -> int:
+        return sum(int(rows) for rows, _ in self.tables.values())
+
+
+def state_of(dialect: Dialect, url: URL) -> tuple[dict[str, TableChecksum], str | None]:
+    """Checksums and revision of a database."""
+    with dialect.reader(url) as reader:
+        return fingerprint(reader), revision_of(reader)
+
+
+def to_lists(sums: dict[str, TableChecksum]) -> dict[str, list[Any]]:
+    return {name: [found.rows, str(found)] for name, found in sums.items()}
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create the directory of backups, for its owner alone.
+
+    :raises BackupFailed: it cannot be created or written.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = directory / f".probe-{secrets.token_hex(4)}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise BackupFailed(
+            f"Backups cannot be written to {directory}: {error.strerror}.",
+            hint="Set FERRY_BACKUPS to a directory that can be written, or give --backup-to PATH.",
+        ) from error
+
+
+def file_for(directory: Path, database: Path, command: str, suffix: str) -> Path:
+    """A new name: database, time in UTC, command, and a few random digits against clocks that go back."""
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return directory / f"{database.stem}-{stamp}-{command}-{secrets.token_hex(2)}{suffix}"
+
+
+def make(dialect: Dialect, source: URL, to: Path, *, scratch: URL, command: str, run: str, database: str) -> Backup:
+    """Dump a database that nobody writes (a generation), read the dump back, and write its manifest last.
+
+    :param scratch: a database to restore into for the proof; it is dropped.
+    :raises BackupFailed: nothing is left behind then.
+    """
+    expected, revision = state_of(dialect, source)
+    beside = to.with_name(f".{to.name}.tmp")
+    try:
+        dialect.dump(source, beside)
+        _prove(dialect, beside, scratch, expected)
+        if to.exists():
+            raise BackupFailed(f"{to} exists already.", hint="Give another path with --backup-to.")
+        digest, size = file_sha256(beside), beside.stat().st_size
+        beside.replace(to)
+        return _with_manifest(
+            Backup(
+                id=to.name.removesuffix(dialect.backup_suffix),
+                file=str(to),
+                command=command,
+                run=run,
+                database=database,
+                made_at=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                size_bytes=size,
+                sha256=digest,
+                revision=revision,
+                tables=to_lists(expected),
+            )
+        )
+    except OSError as error:
+        raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def register_portable(file: Path, *, command: str, run: str, database: str) -> Backup:
+    """Give a portable snapshot that was just written and checked its manifest."""
+    header, footer = check_snapshot(file)
+    return _with_manifest(
+        Backup(
+            id=file.name,
+            file=str(file),
+            command=command,
+            run=run,
+            database=database,
+            made_at=header.read_from,
+            size_bytes=file.stat().st_size,
+            sha256=file_sha256(file),
+            revision=header.revision,
+            tables=to_lists(footer.checksums),
+            portable=True,
+        )
+    )
+
+
+def _with_manifest(backup: Backup) -> Backup:
+    write(manifest_of(backup.path), [to_plain_json(asdict(backup))], keep_former=False)
+    return backup
+
+
+def manifest_of(file: Path) -> Path:
+    return file.with_name(file.name + MANIFEST_SUFFIX)
+
+
+def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, TableChecksum]) -> None:
+    try:
+        dialect.restore(dump, scratch)
+        problems = [text for text in dialect.problems(scratch) if "refer to rows" not in text]
+        if problems:
+            raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
+        found, _ = state_of(dialect, scratch)
+    finally:
+        dialect.drop(scratch)
+    if found != expected:
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise BackupFailed(f"The backup {dump} does not read back as what was backed up: {', '.join(wrong)}.")
+
+
+def load_manifest(file: Path) -> Backup | None:
+    """The manifest of a backup file, or None when it has none."""
+    path = manifest_of(file)
+    if not path.is_file():
+        return None
+    try:
+        backup = Backup(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise BackupFailed(f"{path} is not the manifest of a backup: {error}") from error
+    # A directory of backups may be moved; its files are found beside their manifests.
+    return Backup(**{**asdict(backup), "file": str(file)})
+
+
+def listed(directory: Path, database: str | None = None) -> list[Backup]:
+    """Backups in a directory, oldest first; of one database, or of all."""
+    found = []
+    for path in directory.glob(f"*{MANIFEST_SUFFIX}") if directory.is_dir() else ():
+        backup = load_manifest(path.with_name(path.name.removesuffix(MANIFEST_SUFFIX)))
+        if backup and backup.path.exists() and database in (None, backup.database):
+            found.append(backup)
+    return sorted(found, key=lambda backup: (backup.made_at, backup.id))
+
+
+def check(dialect: Dialect, backup: Backup, scratch: URL) -> None:
+    """Prove that a backup still is what it was: digest, content, every row.
+
+    :raises BackupFailed: with what is wrong.
+    """
+    if not backup.path.is_file():
+        raise BackupFailed(f"The backup file {backup.file} is not there.")
+    if file_sha256(backup.path) != backup.sha256:
+        raise BackupFailed(
+            f"The backup {backup.file} was changed since it was made (another SHA-256).",
+            hint="Use another one: flask db-backup --list",
+        )
+    if backup.portable:
+        try:
+            check_snapshot(backup.path)
+        except FerryError as error:
+            raise BackupFailed(error.message) from error
+        return
+    expected = {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in backup.tables.items()}
+    _prove(dialect, backup.path, scratch, expected)
+
+
+def prune(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
+    """Remove the oldest backups beyond ``keep`` per command; returns those removed.
+
+    :param backups: of one database, oldest first.
+    :param needed: paths that must stay: the newest verified one and those of unfinished runs.
+    :param command: prune only this command's.
+    """
+    removed = []
+    for name in {backup.command for backup in backups if command in (None, backup.command)}:
+        own = [backup for backup in backups if backup.command == name]
+        for backup in own[:-keep]:
+            if backup.file not in needed and backup is not backups[-1]:
+                # The file first: a manifest without a file is not listed, a file without one could never be pruned.
+                backup.path.unlink()
+                manifest_of(backup.path).unlink()
+                removed.append(backup)
+    return removed

@@ -1,0 +1,337 @@
+"""The control area of a target: identity, ledger, journal, lease. Beside the database, never in it.
+
+The journal is the only authority on what a run was doing when it ended; the ledger has one entry per cut-over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import getpass
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from ..dialects.base import ControlArea, Dialect, TableChecksum
+from ..errors import FerryError, LockHeld, Protected
+
+LEASE_DEAD_S = 60
+HEARTBEAT_S = 10
+
+metadata = sa.MetaData()
+
+_identity = sa.Table(
+    "identity", metadata, sa.Column("name", sa.String(64), primary_key=True), sa.Column("value", sa.Text)
+)
+_ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("entry", sa.Text, nullable=False),
+)
+_journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False, index=True),
+    sa.Column("step", sa.String(200), nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("written_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+_lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("command", sa.String(64), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("process", sa.String(64), nullable=False),
+    sa.Column("user", sa.String(255), nullable=False),
+    sa.Column("started_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("heartbeat_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cut-over in the ledger.
+
+    :ivar source_identity: what the rows came from (see :mod:`.sources`); ``self`` for a run on the live database.
+    :ivar mark: the generation mark that the cut-over left in the live database.
+    :ivar previous_mark: the mark of what was live before, or an empty text.
+    :ivar undoes: for a rollback, the run it undid.
+    :ivar checksums: the live database's tables as the cut-over left them: name -> [rows, checksum].
+    """
+
+    run_id: str
+    command: str
+    source_identity: str
+    source: str
+    revision: str | None
+    mark: str
+    previous_mark: str
+    finished_at: str
+    snapshot: str | None = None
+    snapshot_sha256: str | None = None
+    from_snapshot_of: str | None = None
+    backup: str | None = None
+    undoes: str | None = None
+    emptied: bool = False
+    drift: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    checksums: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def table_checksums(self) -> dict[str, TableChecksum]:
+        return {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in self.checksums.items()}
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One line of the journal; ``phase`` is begun, done, undone or failed."""
+
+    run_id: str
+    step: str
+    phase: str
+    written_at: dt.datetime
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lease; ``age_s`` is since the last heartbeat, by the server's clock."""
+
+    run_id: str
+    command: str
+    host: str
+    pid: int
+    process: str
+    user: str
+    started_at: dt.datetime
+    age_s: float
+
+    @property
+    def alive(self) -> bool:
+        """Its process is there, or on another host its heartbeat is young enough."""
+        if self.host == socket.gethostname():
+            return _process(self.pid) == self.process
+        return self.age_s <= LEASE_DEAD_S
+
+    def __str__(self) -> str:
+        since = f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"run {self.run_id} ({self.command}) by {self.user}@{self.host}, process {self.pid}, since {since}"
+
+
+def _process(pid: int) -> str:
+    """Tells a process from a later one with the same number; empty when there is none."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return "running"
+
+
+class Control:
+    """The control tables of one target, opened."""
+
+    def __init__(self, area: ControlArea) -> None:
+        self.directory = area.directory
+        self._engine = sa.create_engine(area.url, poolclass=NullPool)
+
+    @classmethod
+    def open(cls, dialect: Dialect, area: ControlArea) -> Control:
+        """Open the control area, creating it when it is not there.
+
+        :raises FerryError: it cannot be written.
+        """
+        try:
+            dialect.open_control(area)
+            control = cls(area)
+            metadata.create_all(control._engine)
+        except (OSError, sa.exc.OperationalError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise FerryError(
+                f"The control area {area.directory} cannot be written: {reason}",
+                hint="Every run keeps its journal there: make the directory of the database writable.",
+            ) from error
+        return control
+
+    @classmethod
+    def peek(cls, area: ControlArea) -> Control | None:
+        """Open the control area to look at it, or None when there is none."""
+        control = cls(area)
+        try:
+            there = area.directory.is_dir() and sa.inspect(control._engine).has_table("lease")
+        except sa.exc.DatabaseError as error:
+            raise FerryError(
+                f"The control area {area.directory} is damaged: {error.orig}",
+                hint="Move it away: the next run then treats the database as one it does not know.",
+            ) from error
+        return control if there else None
+
+    # Identity
+
+    def environment(self) -> str | None:
+        """The environment kept here: what this database was once declared to be."""
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(_identity.c.value).where(_identity.c.name == "environment")).scalar()
+        return None if found is None else str(found)
+
+    def keep_environment(self, environment: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_identity).where(_identity.c.name == "environment"))
+            connection.execute(sa.insert(_identity).values(name="environment", value=environment))
+
+    # Ledger
+
+    def ledger(self) -> list[Entry]:
+        """All entries, oldest first."""
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(_ledger.c.entry).order_by(_ledger.c.number)).scalars()
+            return [Entry(**json.loads(text)) for text in found]
+
+    def record(self, entry: Entry) -> None:
+        """Write the ledger entry of a cut-over and close it in the journal, in one transaction."""
+        with self._engine.begin() as connection:
+            there = connection.execute(sa.select(_ledger.c.number).where(_ledger.c.run_id == entry.run_id)).first()
+            if there is None:
+                connection.execute(sa.insert(_ledger).values(run_id=entry.run_id, entry=json.dumps(asdict(entry))))
+            connection.execute(
+                sa.insert(_journal).values(run_id=entry.run_id, step="cut-over", phase="done", detail="{}")
+            )
+
+    # Journal
+
+    def write(self, run_id: str, step: str, phase: str, detail: dict[str, Any] | None = None) -> None:
+        """Append to the journal, durably."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.insert(_journal).values(run_id=run_id, step=step, phase=phase, detail=json.dumps(detail or {}))
+            )
+
+    def journal(self, run_id: str | None = None) -> list[JournalEntry]:
+        """A run's entries, or all, oldest first."""
+        query = sa.select(_journal).order_by(_journal.c.number)
+        if run_id is not None:
+            query = query.where(_journal.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            return [
+                JournalEntry(row.run_id, row.step, row.phase, row.written_at, json.loads(row.detail))
+                for row in connection.execute(query)
+            ]
+
+    def unfinished_cut_over(self) -> JournalEntry | None:
+        """The cut-over that was begun and neither done nor undone, if there is one."""
+        last = [entry for entry in self.journal() if entry.step == "cut-over"][-1:]
+        return last[0] if last and last[0].phase == "begun" else None
+
+    # Lease
+
+    def holder(self) -> Holder | None:
+        """Who holds the lease, alive or dead."""
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                sa.select(_lease, sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now"))
+            ).first()
+        if row is None:
+            return None
+        age_s = (row.now - row.heartbeat_at).total_seconds()
+        return Holder(row.run_id, row.command, row.host, row.pid, row.process, row.user, row.started_at, age_s)
+
+    def take_lease(self, run_id: str, command: str) -> Holder | None:
+        """Take the lease, from a dead holder too, which is then returned.
+
+        :raises LockHeld: the holder lives.
+        """
+        dead = self.holder()
+        if dead and dead.alive:
+            raise LockHeld(f"The lock is held: {dead}.", hint="Wait for it, or look with: flask db-status")
+        pid = os.getpid()
+        values = {
+            "id": 1,
+            "run_id": run_id,
+            "command": command,
+            "host": socket.gethostname(),
+            "pid": pid,
+            "process": _process(pid),
+            "user": _user(),
+        }
+        try:
+            with self._engine.begin() as connection:
+                if dead:
+                    connection.execute(sa.delete(_lease).where(_lease.c.run_id == dead.run_id))
+                connection.execute(sa.insert(_lease).values(**values))
+        except sa.exc.IntegrityError as error:
+            raise LockHeld("Another run took the lock in this instant.", hint="Run the command again.") from error
+        return dead
+
+    def check_lease(self, run_id: str) -> None:
+        """Refuse to go on when the lease was taken away, e.g. after this process slept for long.
+
+        :raises LockHeld: another run has it, or nobody.
+        """
+        holder = self.holder()
+        if holder is None or holder.run_id != run_id:
+            raise LockHeld(f"Run {run_id} lost its lock to {holder or 'nobody'}.", hint="Run the command again.")
+
+    def release_lease(self, run_id: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_lease).where(_lease.c.run_id == run_id))
+
+    def unlock(self, run_id: str) -> Holder:
+        """Remove a dead lease that the next run could not take over by itself.
+
+        :raises Protected: it lives, or it is another run's.
+        """
+        holder = self.holder()
+        if holder is None or holder.run_id != run_id:
+            raise Protected(f"Run {run_id} does not hold the lock; {holder or 'nobody'} does.")
+        if holder.alive:
+            raise Protected(f"The lock is alive: {holder}.", hint=f"Wait for it, or end process {holder.pid} first.")
+        self.release_lease(run_id)
+        return holder
+
+    @contextlib.contextmanager
+    def heartbeat(self, run_id: str) -> Iterator[None]:
+        """Keep the lease alive for as long as this is open."""
+        stop = threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(HEARTBEAT_S):
+                # A beat that finds the control area busy is made up for by the next one.
+                with contextlib.suppress(sa.exc.OperationalError), self._engine.begin() as connection:
+                    connection.execute(
+                        sa.update(_lease)
+                        .where(_lease.c.run_id == run_id)
+                        .values(heartbeat_at=sa.func.current_timestamp())
+                    )
+
+        thread = threading.Thread(target=beat, name="ferry-heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

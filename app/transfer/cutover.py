@@ -1,0 +1,423 @@
+"""The cut-over: secure what is live, swap under the fence, write the ledger; recovery, and the way back.
+
+Every path here ends with the old database live or the new one, and the journal saying which. Whoever finds a cut-over
+begun and not ended looks at the mark in the live database and at nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..dialects.base import Fence, LateWrite, TableChecksum
+from ..errors import BackupFailed, CutOverUnfinished, FerryError, Protected, VerificationFailed
+from . import backup as backups
+from .control import Control, Entry
+from .plan import Question, Target
+from .report import Report
+from .run import SWAP_TIMEOUT_S, Run
+from .schema import data_tables, revision_of
+from .snapshot import check, encode, hashed_rows, now, to_plain_json, write
+from .sources.database import header_of
+from .verify import compare_databases, fingerprint
+
+PASSES = 3
+"""How often a backup is made anew, or the live database copied anew, because somebody wrote meanwhile."""
+
+
+@dataclass
+class Secured:
+    """The live database as it was at ``token``: kept as the old generation, and backed up."""
+
+    token: bytes
+    backup: backups.Backup | None
+    absent: bool = False
+
+
+@contextlib.contextmanager
+def fenced(run: Run) -> Iterator[Fence]:
+    """Watch the target from here on; an absent one is created empty first, which changes nothing that is there."""
+    run.dialect.create(run.target)
+    with run.dialect.fence(run.target) as fence:
+        yield fence
+
+
+def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
+    """Copy what is live into the old generation and back that up, read back.
+
+    :raises BackupFailed: no backup, no run.
+    :raises VerificationFailed: it was written during each of three copies.
+    """
+    for _ in range(PASSES):
+        token = fence.token()
+        if not run.dialect.exists(run.target):
+            return Secured(token, None, absent=True)
+        run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+        if fence.token() == token:
+            return Secured(token, _back_up(run, backup_to))
+    raise VerificationFailed(
+        f"The live database was written during each of {PASSES} copies.",
+        hint="Run again when fewer writers are at work.",
+    )
+
+
+def _back_up(run: Run, to: Path | None) -> backups.Backup | None:
+    with run.dialect.reader(run.old_generation) as reader:
+        rows = sum(reader.count(name) for name in reader.tables())
+    if not rows:
+        run.note("Nothing to back up: the database is empty.")
+        return None
+    run.report.backup = None
+    made = write_backup(run, to)
+    run.report.backup = made.file
+    run.emit("note", f"Backup: {made.file} ({made.rows} rows, {made.size_bytes} bytes, read back)")
+    return made
+
+
+def write_backup(run: Run, to: Path | None) -> backups.Backup:
+    """Back the old generation up: a dump, or a portable snapshot when the path says so."""
+    database = str(run.dialect.identity(run.target).database)
+    portable = to is not None and to.name.endswith((".json", ".json.gz", ".json.zst"))
+    if to is None:
+        backups.prepare_directory(run.settings.backups)
+        to = backups.file_for(run.settings.backups, Path(database), run.command, run.dialect.backup_suffix)
+    if to.exists():
+        raise BackupFailed(f"{to} exists already.", hint="Give another path.")
+    if not to.parent.is_dir():
+        raise BackupFailed(f"There is no directory {to.parent}.", hint="Create it, or give another path.")
+    if portable:
+        write_portable(run, to)
+        return backups.register_portable(to, command=run.command, run=run.id, database=database)
+    return backups.make(
+        run.dialect,
+        run.old_generation,
+        to,
+        scratch=run.scratch,
+        command=run.command,
+        run=run.id,
+        database=database,
+    )
+
+
+def write_portable(run: Run, to: Path) -> None:
+    """Write the old generation as a snapshot of kind ``rows``.
+
+    :raises BackupFailed: it is at no revision, or holds objects that a snapshot cannot.
+    """
+    with run.dialect.reader(run.old_generation) as reader:
+        revision = revision_of(reader)
+        if revision is None:
+            raise BackupFailed(
+                "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
+                hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
+            )
+        header = header_of(
+            str(run.dialect.identity(run.target).database), "backup", revision, data_tables(reader.tables())
+        )
+        try:
+            write(
+                to,
+                encode(header, ((table.name, hashed_rows(table, reader.rows(table))) for table in header.tables)),
+                check=check,
+            )
+        except OSError as error:
+            raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
+
+
+def entry_for(run: Run, target: Target, secured: Secured, **more: Any) -> Entry:
+    """The ledger entry of this run's cut-over, made from staging before it."""
+    with run.dialect.reader(run.staging) as reader:
+        sums = fingerprint(reader)
+    return Entry(
+        **{
+            "run_id": run.id,
+            "command": run.command,
+            "source_identity": "",
+            "source": "",
+            "revision": None,
+            "mark": run.mark,
+            "previous_mark": target.mark,
+            "finished_at": now(),
+            "backup": secured.backup.file if secured.backup else None,
+            "checksums": backups.to_lists(sums),
+            "options": {"previous_absent": secured.absent},
+            **more,
+        }
+    )
+
+
+def cut_over(
+    run: Run,
+    fence: Fence,
+    secured: Secured,
+    make_entry: Callable[[Secured], Entry],
+    secure_again: Callable[[], Secured],
+) -> Entry:
+    """Swap; when the live database was written since it was secured, secure it anew, at most three times.
+
+    :raises VerificationFailed: it was written each time.
+    """
+    for attempt in range(PASSES + 1):
+        try:
+            return swap(run, fence, secured.token, make_entry(secured))
+        except LateWrite:
+            if attempt < PASSES:
+                run.note("The live database was written since its backup; backing it up again.")
+                secured = secure_again()
+    raise still_written(PASSES)
+
+
+def still_written(passes: int) -> VerificationFailed:
+    return VerificationFailed(
+        f"The application kept writing to the live database; {passes} further passes did not catch up.",
+        hint="Nothing was changed. Stop the writers, or run again when there are fewer.",
+    )
+
+
+def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
+    """The swap itself, once, between two journal entries; the ledger is written with the second.
+
+    :raises LateWrite: the live database was written since ``token``; it is unchanged.
+    :raises CutOverUnfinished: the new database is live and the ledger could not be written.
+    """
+    run.control.check_lease(run.id)
+    run.dialect.set_mark(run.staging, entry.mark)
+    run.emit("step", "cut-over")
+    run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry), "staging": str(run.staging)})
+    with run.hooks.hold_signals():
+        try:
+            run.dialect.swap(run.staging, run.target, fence, token, timeout_s=SWAP_TIMEOUT_S)
+        except (LateWrite, FerryError, sqlite3.Error, sa.exc.DBAPIError) as error:
+            # Never infer from an exception what happened to the database: look.
+            if run.dialect.mark(run.target) != entry.mark:
+                run.control.write(run.id, "cut-over", "undone", {"why": str(error) or "written meanwhile"})
+                raise
+        return _finish(run, run.control, entry)
+
+
+def _finish(run: Run, control: Control, entry: Entry) -> Entry:
+    try:
+        control.record(entry)
+        keep_generation(run, entry)
+    except (OSError, sa.exc.DBAPIError) as error:
+        raise CutOverUnfinished(
+            f"The new database is live (run {entry.run_id}), but the ledger could not be written: {error}",
+            hint="Make room or mend the permissions, then finish it with: flask db-migrate-data --yes",
+        ) from error
+    return entry
+
+
+def keep_generation(run: Run, entry: Entry) -> None:
+    """Keep what was cut over as it was then; only the last one's is needed to find what was written since."""
+    staging = run.dialect.staging_url(run.target, entry.run_id)
+    if run.dialect.exists(staging):
+        run.dialect.keep(staging, run.dialect.generation_url(run.target, f"{entry.mark}-new"))
+    for former in run.control.ledger():
+        if former.mark != entry.mark:
+            run.dialect.drop(run.dialect.generation_url(run.target, f"{former.mark}-new"))
+
+
+def recover(run: Run) -> str | None:
+    """Finish or undo the cut-over that a run left begun; returns what was done, or None.
+
+    Only ever called under the lock.
+    """
+    begun = run.control.unfinished_cut_over()
+    if begun is None:
+        return None
+    entry = Entry(**begun.detail["entry"])
+    if run.dialect.mark(run.target) == entry.mark:
+        _finish(run, run.control, entry)
+        said = f"Run {entry.run_id} ended in its cut-over: the new database is live; its ledger entry was written now."
+    else:
+        run.control.write(entry.run_id, "cut-over", "undone", {"by": run.id})
+        said = f"Run {entry.run_id} ended in its cut-over before it took effect: the old database is live, unchanged."
+    run.note(said)
+    return said
+
+
+def prune(run: Run) -> None:
+    """After a success: keep as many generations and backups of this command as configured."""
+    keep = run.settings.keep
+    entries = run.control.ledger()
+    for entry in entries[:-keep]:
+        run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
+    database = str(run.dialect.identity(run.target).database)
+    found = backups.listed(run.settings.backups, database)
+    backups.prune(found, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
+    run.prune_runs()
+
+
+# The way back
+
+
+def undo_stack(entries: tuple[Entry, ...]) -> list[Entry]:
+    """The cut-overs that what is live is made of, the one to undo next last.
+
+    A rollback takes the last one off. A cut-over of a database that the one before did not leave begins anew.
+    """
+    stack: list[Entry] = []
+    mark = ""
+    for entry in entries:
+        if entry.previous_mark != mark:
+            stack = []
+        if entry.command == "db-rollback":
+            stack = stack[:-1]
+        else:
+            stack.append(entry)
+        mark = entry.mark
+    return stack
+
+
+def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool) -> Report:
+    """Undo the last cut-over: the generation it replaced becomes live again.
+
+    Writes made since are listed and saved to a file first, and the database as it is is backed up.
+    """
+    run.refuse_prohibited()
+    if dry_run:
+        undone, _ = _to_undo(run, run.look())
+        run.report.summary = f"Would undo run {undone.run_id} ({undone.command} from {undone.source or 'nothing'})."
+        return run.report
+    with run.locked(lock_timeout_s):
+        recover(run)
+        target = run.look()
+        undone, generation = _to_undo(run, target)
+        run.check_space(target)
+        run.hooks.ask(
+            Question(
+                command=run.command,
+                target=target,
+                replaced=target.rows,
+                loads=f"what was live before run {undone.run_id} ({undone.command}, {undone.finished_at})",
+                backup=str(run.settings.backups),
+                typed_name=target.identity.database if target.production else None,
+                needs_permission="rows of a production database are replaced" if target.production else None,
+                always=True,
+            )
+        )
+        _undo(run, target, undone, generation)
+    return run.report
+
+
+def _to_undo(run: Run, target: Target) -> tuple[Entry, sa.URL | None]:
+    """The entry to undo, and where the generation is that it replaced; None for an absent one.
+
+    :raises Protected: there is nothing to undo, or it is not kept any more.
+    """
+    if target.in_force is None:
+        raise Protected(
+            "What is live is not what the last cut-over left, so there is nothing to undo.",
+            hint="To put a backup back: flask db-restore (see flask db-backup --list)",
+        )
+    stack = undo_stack(target.entries)
+    if not stack:
+        raise Protected("There is no cut-over left to undo.", hint="See flask db-backup --list and flask db-restore.")
+    undone = stack[-1]
+    generation = run.dialect.generation_url(run.target, f"{undone.mark}-old")
+    if undone.options.get("previous_absent"):
+        return undone, None
+    if not run.dialect.exists(generation):
+        raise Protected(
+            f"The generation before run {undone.run_id} is not kept any more (FERRY_KEEP {run.settings.keep}).",
+            hint=f"Put its backup back: flask db-restore {undone.backup or '(see flask db-backup --list)'}",
+        )
+    return undone, generation
+
+
+def _undo(run: Run, target: Target, undone: Entry, generation: sa.URL | None) -> None:
+    swapped = False
+    try:
+        with fenced(run) as fence:
+            with run.step("backup"):
+                secured = secure(run, fence)
+                _save_writes_since(run, target)
+            with run.step("staging", generation=f"{undone.mark}-old"):
+                expected = _stage_generation(run, generation)
+
+            def again() -> Secured:
+                found = secure(run, fence)
+                _save_writes_since(run, target)
+                return found
+
+            def make_entry(found: Secured) -> Entry:
+                return entry_for(
+                    run,
+                    target,
+                    found,
+                    source_identity=f"generation:{undone.previous_mark}",
+                    source=f"what was live before run {undone.run_id}",
+                    revision=_revision(run),
+                    undoes=undone.run_id,
+                    emptied=generation is None,
+                )
+
+            entry = cut_over(run, fence, secured, make_entry, again)
+            swapped = True
+        _complete(run, undone, entry, expected)
+    finally:
+        run.cleaned_up(keep_old=swapped)
+
+
+def _revision(run: Run) -> str | None:
+    with run.dialect.reader(run.staging) as reader:
+        return revision_of(reader)
+
+
+def _stage_generation(run: Run, generation: sa.URL | None) -> dict[str, TableChecksum]:
+    """Bring the old generation into staging and prove that it is whole."""
+    if generation is None:
+        run.dialect.prepare_staging(run.staging, run.target)
+        return {}
+    expected, _ = backups.state_of(run.dialect, generation)
+    run.dialect.copy(generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
+    found, _ = backups.state_of(run.dialect, run.staging)
+    if found != expected:
+        raise VerificationFailed("The copy of the old generation is not what the generation is.")
+    return found
+
+
+def _save_writes_since(run: Run, target: Target) -> None:
+    """List what was written since the last cut-over, and save it to a file."""
+    last = target.in_force
+    new = run.dialect.generation_url(run.target, f"{last.mark}-new") if last else None
+    if new is None or not run.dialect.exists(new) or not run.dialect.exists(run.old_generation):
+        run.note("What was written since the cut-over is not known; it is in the backup made now.")
+        return
+    with run.dialect.reader(new) as was, run.dialect.reader(run.old_generation) as is_now:
+        found = [item.to_json() for item in compare_databases(was, is_now, run.directory / "differences.keys")]
+    run.report.differences = found[:100]
+    if not found:
+        run.note("Nothing was written since the cut-over.")
+        return
+    path = run.directory / "writes-since.json"
+    write(path, [to_plain_json(found)], keep_former=False)
+    run.warn(f"{len(found)} rows were written since the cut-over; they are listed in {path} and kept in the backup.")
+
+
+def _complete(run: Run, undone: Entry, entry: Entry, expected: dict[str, TableChecksum]) -> None:
+    rows = sum(found.rows for name, found in expected.items() if name != "alembic_version")
+    run.report.outcome, run.report.exit_status = "done", 0
+    run.report.revisions = {"live": entry.revision}
+    run.report.rollback = "flask db-rollback" if len(undo_stack(tuple(run.control.ledger()))) else None
+    run.report.summary = (
+        f"Rolled back run {undone.run_id} ({undone.command}): {rows} rows are live again, at revision {entry.revision}."
+        if not entry.emptied
+        else f"Rolled back run {undone.run_id} ({undone.command}): the database is empty, as it was before."
+    )
+    finish_report(run)
+
+
+def finish_report(run: Run) -> None:
+    """After the cut-over nothing may fail any more: what cannot be written or pruned is a warning."""
+    try:
+        prune(run)
+        run.save_report()
+    except (OSError, FerryError, sa.exc.DBAPIError) as error:
+        run.warn(f"The run succeeded, but its report or the pruning of old generations failed: {error}")

@@ -1,0 +1,459 @@
+"""From a source to a snapshot that can be loaded: open it, know before the question that it answers, read all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import importlib
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ..dialects import dialect_for
+from ..errors import DoesNotFit, FerryError, Misconfigured, Protected, SnapshotUnusable, SourceIncomplete, Unauthorized
+from .adapters import AdapterSet
+from .plan import MIGRATE
+from .run import Run
+from .snapshot import Footer, HashedLine, Header, check, encode, hashed_records, is_snapshot, now, write
+from .sources import SourceKind, SourceSpec, file_sha256
+from .sources import database as database_source
+from .sources.classic import ClassicSource, Endpoint
+from .sources.classicfile import ClassicFile
+from .sources.ferry import FerrySource, Manifest, speaks_ferry
+from .sources.http import HttpClient
+from .sources.parts import Part, scratch_keys
+
+RESUMABLE_S = 3600
+"""An extraction that was interrupted longer ago is begun anew: its records would be too old to mix with new ones."""
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What the command's options say about the source."""
+
+    exclude: tuple[str, ...] = ()
+    accept_missing: bool = False
+    insecure_http: bool = False
+    restart: bool = False
+
+
+@dataclass
+class Taken:
+    """A complete snapshot of the source, read through.
+
+    :ivar fallback_of: when it stands in for the source: the time it was taken.
+    :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows.
+    """
+
+    path: Path
+    header: Header
+    footer: Footer
+    sha256: str | None = None
+    fallback_of: str | None = None
+    extra: dict[str, int] = field(default_factory=dict)
+    repeats: dict[str, int] = field(default_factory=dict)
+
+
+class OpenSource(Protocol):
+    """A source that answered."""
+
+    describe: str
+
+    def take(self, run: Run) -> Taken:
+        """Read everything into a snapshot."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def load_adapters(run: Run) -> AdapterSet:
+    """The host's adapters.
+
+    :raises Misconfigured: the key is missing, or the module cannot be imported.
+    """
+    name = run.settings.adapters
+    if name is None:
+        raise Misconfigured(
+            "Records of an API need adapters that say what they mean as rows, and FERRY_ADAPTERS is not set.",
+            hint='Set FERRY_ADAPTERS = "module" (docs/adapters.md).',
+        )
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise Misconfigured(f"FERRY_ADAPTERS: module {name} cannot be imported: {error}.") from error
+    adapters = AdapterSet.of(module)
+    run.schema.require(adapters.revision, f"FERRY_ADAPTERS ({name})")
+    return adapters
+
+
+def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+    """Open a source: log in, or find its tables and revision.
+
+    :raises Unauthorized, SourceIncomplete, DoesNotFit, Misconfigured: as the kinds of source say.
+    """
+    match spec.kind:
+        case SourceKind.HTTP:
+            return _open_http(run, spec, options)
+        case SourceKind.DATABASE:
+            return DatabaseFile(run, spec, options)
+        case SourceKind.SNAPSHOT:
+            return SnapshotFile(spec)
+    return ClassicShape(spec, load_adapters(run), options)
+
+
+def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+    settings = run.settings
+    if settings.source_uid is None or settings.source_password is None:
+        missing = "FERRY_SOURCE_UID" if settings.source_uid is None else "FERRY_SOURCE_PASSWORD"
+        raise Misconfigured(
+            f"{missing} is not set, and {spec.label} needs a log-in.",
+            hint=f"Set FLASK_{missing} in the environment (or .env); a password also by FERRY_SOURCE_PASSWORD_FILE.",
+        )
+    client = HttpClient(str(spec.http_url), timeout_s=settings.timeout_s, tls_ca=settings.tls_ca)
+    try:
+        if speaks_ferry(client):
+            return FerryDeployment(
+                run, spec, FerrySource(client, settings.source_uid, settings.source_password), client
+            )
+        source = ClassicSource(client, settings.source_uid, settings.source_password)
+        source.log_in()
+        return ClassicDeployment(spec, source, client, load_adapters(run), options)
+    except BaseException:
+        client.close()
+        raise
+
+
+class _Closing:
+    def __init__(self, client: HttpClient | None = None) -> None:
+        self._client = client
+
+    def close(self) -> None:
+        if self._client:
+            self._client.close()
+
+
+def missing_tables(adapters: AdapterSet, types: Collection[str], why: dict[str, str]) -> dict[str, str]:
+    """The tables that no record type of this source gives rows of, with the reason."""
+    made = {table for name in types for table in adapters.adapters[name].makes if name in adapters.adapters}
+    lacking: dict[str, str] = {}
+    for name, adapter in adapters.adapters.items():
+        if name not in types:
+            lacking.update({table: why.get(name, f"the source gives no {name}") for table in adapter.makes})
+    # A type that is named as unavailable makes its tables missing, whatever another type may add to them.
+    named = {t for name in why for t in adapters.adapters[name].makes[:1] if name in adapters.adapters}
+    return {table: reason for table, reason in sorted(lacking.items()) if table not in made or table in named}
+
+
+def accept_missing(missing: dict[str, str], options: SourceOptions, command: str) -> None:
+    """:raises SourceIncomplete: tables are missing and that was not accepted."""
+    if missing and not options.accept_missing:
+        raise SourceIncomplete(
+            f"The source gives no rows of {', '.join(missing)}.",
+            details=[f"{table}: {reason}" for table, reason in missing.items()],
+            hint=f"To let them arrive empty: {command} --accept-missing",
+        )
+
+
+class ClassicDeployment(_Closing):
+    """An old deployment that speaks the classic API."""
+
+    def __init__(
+        self, spec: SourceSpec, source: ClassicSource, client: HttpClient, adapters: AdapterSet, options: SourceOptions
+    ) -> None:
+        super().__init__(client)
+        self.describe = f"everything that {spec.label} answers now (which database it uses it cannot say)"
+        self._spec, self._source, self._adapters, self._options = spec, source, adapters, options
+
+    def take(self, run: Run) -> Taken:
+        endpoints, unavailable = self._source.endpoints()
+        types = [endpoint.type for endpoint in endpoints]
+        order = self._adapters.in_order(types)
+        missing = missing_tables(self._adapters, types, unavailable)
+        accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
+        read_from = now()
+        parts, resumed_from = self._parts(run, endpoints)
+        header = Header(
+            kind="records",
+            source=self._spec.label,
+            identity=self._spec.identity,
+            read_from=resumed_from or read_from,
+            revision=self._adapters.revision,
+            types=tuple(order),
+            missing=missing,
+        )
+        taken = _written(run, header, ((name, parts[name].read()) for name in order))
+        taken.repeats = {name: part.repeats for name, part in parts.items()}
+        return taken
+
+    def _parts(self, run: Run, endpoints: list[Endpoint]) -> tuple[dict[str, Part], str | None]:
+        resumed, since = ({}, None) if self._options.restart else resumable(run, self._spec)
+        directory = run.directory / "records"
+        directory.mkdir(mode=0o700)
+        parts = {name: _adopt(part, directory) for name, part in resumed.items()}
+        for part in parts.values():
+            _journal_part(run, self._spec, part, since or now())
+        waiting = [endpoint for endpoint in endpoints if endpoint.type not in parts]
+        began = now()
+        with scratch_keys(directory / "keys") as keys:
+            for part in self._source.extract(directory, keys, waiting, run.progress):
+                parts[part.name] = part
+                _journal_part(run, self._spec, part, since or began)
+        return parts, since
+
+
+def _journal_part(run: Run, spec: SourceSpec, part: Part, since: str) -> None:
+    detail = {
+        "identity": spec.identity,
+        "file": str(part.file),
+        "lines": part.lines,
+        "total": f"{part.total:x}",
+        "repeats": part.repeats,
+        "read_from": since,
+    }
+    run.control.write(run.id, f"extract {part.name}", "done", detail)
+
+
+def _adopt(part: Part, directory: Path) -> Part:
+    file = directory / part.file.name
+    os.link(part.file, file)
+    return Part(part.name, file, part.lines, part.total, part.repeats)
+
+
+def resumable(run: Run, spec: SourceSpec) -> tuple[dict[str, Part], str | None]:
+    """The finished parts of the last run, if that was an extraction of this source that did not end, lately."""
+    entries = [entry for entry in run.control.journal() if entry.run_id != run.id]
+    if not entries:
+        return {}, None
+    last = [entry for entry in entries if entry.run_id == entries[-1].run_id]
+    if any(entry.step == "snapshot" and entry.phase == "done" for entry in last):
+        return {}, None
+    parts: dict[str, Part] = {}
+    since = None
+    for entry in last:
+        if entry.step.startswith("extract ") and entry.detail.get("identity") == spec.identity:
+            said = entry.detail
+            name = entry.step.removeprefix("extract ")
+            part = Part(name, Path(said["file"]), said["lines"], int(said["total"], 16), said["repeats"])
+            if _age_s(said["read_from"]) <= RESUMABLE_S and part.is_whole():
+                parts[name] = part
+                since = said["read_from"]
+    if parts:
+        run.note(
+            f"Going on with run {last[0].run_id}, which had read {', '.join(parts)} since {since}; "
+            "--restart reads anew."
+        )
+    return parts, since
+
+
+def _age_s(instant: str) -> float:
+    return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(instant)).total_seconds()
+
+
+def _written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
+    path = run.settings.snapshot
+    try:
+        former = write(path, encode(header, sections), check=check)
+    except OSError as error:
+        raise FerryError(
+            f"The snapshot {path} cannot be written: {error.strerror}.",
+            hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
+        ) from error
+    return taken_from(run, path, former)
+
+
+def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
+    """A snapshot that was just written."""
+    header, footer = check(path)
+    if former:
+        run.note(f"The former snapshot is kept as {former}.")
+    return Taken(path, header, footer, file_sha256(path))
+
+
+class FerryDeployment(_Closing):
+    """Another Ferry deployment."""
+
+    def __init__(self, run: Run, spec: SourceSpec, source: FerrySource, client: HttpClient) -> None:
+        super().__init__(client)
+        self._source = source
+        self.manifest: Manifest = source.manifest()
+        if self.manifest.database_uid == run.dialect.identity(run.target).uid:
+            raise Protected(
+                f"{spec.label} serves this very database: it would be replaced by its own copy.",
+                hint="To bring it to head in place: flask db-migrate-data self",
+            )
+        if self.manifest.revision is None:
+            raise SourceIncomplete(f"{spec.label} is at no revision.")
+        run.schema.require(self.manifest.revision, spec.label)
+        rows = sum(table["rows"] for table in self.manifest.tables.values())
+        self.describe = f"{rows} rows of {len(self.manifest.tables)} tables that {spec.label} exports now"
+        self._spec = spec
+
+    def take(self, run: Run) -> Taken:
+        path = run.settings.snapshot
+        former = self._source.write_snapshot(path, self._spec.identity, run.progress)
+        return taken_from(run, path, former)
+
+
+class DatabaseFile(_Closing):
+    """A database as the source, the classic one included."""
+
+    def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
+        super().__init__()
+        url = spec.database
+        if url is None:
+            raise FerryError("no database")
+        self._url, self._spec, self._options = url, spec, options
+        self._scratch_used = False
+        with _scratch(run):
+            self._state = database_source.look(url, run.schema, run.scratch, spec.label)
+        self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
+        if self._state.recognition:
+            self.describe += " (recognised by its tables)"
+        self._refuse_virtual()
+
+    def _refuse_virtual(self) -> None:
+        virtual = [o.name for o in self._state.objects if o.kind == "virtual table"]
+        if left := sorted(set(virtual) - set(self._options.exclude)):
+            raise DoesNotFit(
+                f"{self._spec.label} has virtual tables, which no revision makes: {', '.join(left)}.",
+                hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
+            )
+
+    def take(self, run: Run) -> Taken:
+        recognition = self._state.recognition
+        extra = set(recognition.extra_tables) if recognition else set()
+        out = extra & set(self._options.exclude)
+        tables = {name: table for name, table in self._state.tables.items() if name not in out}
+        header = database_source.header_of(self._spec.label, self._spec.identity, self._state.revision, tables)
+        path = run.settings.snapshot
+        try:
+            former = database_source.write_snapshot(self._url, path, header, (), run.progress)
+        except OSError as error:
+            raise FerryError(
+                f"The snapshot {path} cannot be written: {error.strerror}.",
+                hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
+            ) from error
+        taken = taken_from(run, path, former)
+        with dialect_for(self._url).reader(self._url) as reader:
+            taken.extra = {name: reader.count(name) for name in sorted(out)}
+        return taken
+
+
+@contextlib.contextmanager
+def _scratch(run: Run) -> Iterator[None]:
+    """Schemas are built in the control area, which need not be there yet when a plan is made."""
+    directory = run.dialect.control_area(run.target).directory
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+class SnapshotFile(_Closing):
+    """A snapshot given as the source."""
+
+    def __init__(self, spec: SourceSpec) -> None:
+        super().__init__()
+        self._path = spec.file or Path()
+        header, footer = check(self._path)
+        self._taken = Taken(self._path, header, footer, file_sha256(self._path))
+        self.describe = f"the snapshot {self._path} of {header.source}, taken {header.read_from}"
+
+    def take(self, run: Run) -> Taken:
+        del run
+        return self._taken
+
+
+class ClassicShape(_Closing):
+    """A classic ``data.json`` given as the source; it becomes a snapshot in the run's directory."""
+
+    def __init__(self, spec: SourceSpec, adapters: AdapterSet, options: SourceOptions) -> None:
+        super().__init__()
+        self._path = spec.file or Path()
+        self._spec, self._adapters = spec, adapters
+        self._file = ClassicFile(self._path)
+        self._order = adapters.in_order(self._file.types)
+        self._missing = missing_tables(adapters, self._file.types, {})
+        accept_missing(self._missing, options, f"flask {MIGRATE} {self._path}")
+        self._modified = modified(self._path)
+        self.describe = f"the file {self._path}, last modified {self._modified}"
+
+    def take(self, run: Run) -> Taken:
+        header = Header(
+            kind="records",
+            source=self._spec.label,
+            identity=self._spec.identity,
+            read_from=self._modified,
+            revision=self._adapters.revision,
+            types=tuple(self._order),
+            missing=self._missing,
+        )
+        path = run.directory / "records.json"
+        sections = ((name, hashed_records(self._file.records(name))) for name in self._order)
+        write(path, encode(header, sections), check=check, keep_former=False)
+        return Taken(path, *check(path), sha256=file_sha256(self._path))
+
+
+def modified(path: Path) -> str:
+    """A file's modification time, ISO 8601 in UTC."""
+    return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# Fallback
+
+
+def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryError | None) -> OpenSource:
+    """The last good snapshot in place of the source.
+
+    :param because: why the source itself is not used; None when only the snapshot was asked for.
+    :raises FerryError: the same, with why no snapshot can stand in.
+    """
+    try:
+        return FallbackFile(run, spec, options)
+    except FerryError as error:
+        if because is None:
+            raise
+        because.details.append(f"no usable snapshot: {error.message}")
+        raise because from error
+
+
+class FallbackFile(_Closing):
+    """The configured snapshot, when it may stand in for this source."""
+
+    def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
+        super().__init__()
+        policy, path = run.settings.fallback, run.settings.snapshot
+        if not policy.allowed:
+            raise SnapshotUnusable("a snapshot is never used (--fallback never)")
+        if not path.is_file():
+            raise SnapshotUnusable(f"there is no file {path}")
+        inner_spec = SourceSpec(SourceKind.SNAPSHOT, str(path), spec.identity, file=path)
+        self._inner: SnapshotFile | ClassicShape
+        if is_snapshot(path):
+            header, _ = check(path)
+            if header.identity != spec.identity:
+                raise SnapshotUnusable(f"{path} was taken from {header.source}, not from {spec.label}")
+            self.taken_at = header.read_from
+            self._inner = SnapshotFile(inner_spec)
+        else:
+            self.taken_at = modified(path)
+            self._inner = ClassicShape(inner_spec, load_adapters(run), options)
+        if policy.age_s is not None and _age_s(self.taken_at) > policy.age_s:
+            raise SnapshotUnusable(f"{path} is of {self.taken_at}, older than {policy.text} (--fallback)")
+        self.describe = f"the snapshot {path} of {self.taken_at}, not what {spec.label} has now"
+
+    def take(self, run: Run) -> Taken:
+        taken = self._inner.take(run)
+        taken.fallback_of = self.taken_at
+        return taken
+
+
+def can_fall_back(error: FerryError) -> bool:
+    """Whether a snapshot may stand in after this failure: unreachable, refused, or not read completely."""
+    return isinstance(error, SourceIncomplete | Unauthorized)

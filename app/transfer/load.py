@@ -1,0 +1,305 @@
+"""Loading a ``rows`` snapshot into staging: structure first, then rows, with an account of every one of them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+from ..dialects.base import Dialect, ForeignKey, LoadResult, Table, TableChecksum, Values
+from ..errors import DoesNotFit
+from .canonical import MODULUS, encode_row, row_hasher
+from .snapshot import SnapshotReader, rows_of
+from .verify import SHOWN, is_secret
+
+BATCH_ROWS = 500
+
+
+@dataclass
+class TableLoad:
+    """One table's account: rows of the source = loaded + excluded + set aside."""
+
+    table: Table
+    rows: int = 0
+    loaded: TableChecksum = field(default_factory=lambda: TableChecksum(0, 0))
+    excluded: int = 0
+    set_aside: int = 0
+
+
+class Aside:
+    """Rows that are set aside, by table and number, with the reason; in a file of the run."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        file.unlink(missing_ok=True)
+        self._connection = sqlite3.connect(file, isolation_level=None)
+        self._connection.executescript(
+            "CREATE TABLE aside (tab TEXT, number INTEGER, reason TEXT, line TEXT, PRIMARY KEY (tab, number));"
+            "CREATE TABLE gone (key TEXT PRIMARY KEY)"
+        )
+        file.chmod(0o600)
+
+    def add(self, table: str, number: int, reason: str, row: Values) -> bool:
+        """Set a row aside; returns whether it was not yet."""
+        found = self._connection.execute(
+            "INSERT INTO aside VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
+            (table, number, reason, encode_row(row).decode()),
+        ).fetchone()
+        return found is not None
+
+    def has(self, table: str, number: int) -> bool:
+        query = "SELECT 1 FROM aside WHERE tab = ? AND number = ?"
+        return self._connection.execute(query, (table, number)).fetchone() is not None
+
+    def tables(self) -> set[str]:
+        return {name for (name,) in self._connection.execute("SELECT DISTINCT tab FROM aside")}
+
+    def count(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM aside").fetchone()[0])
+
+    def rows(self) -> Iterator[tuple[str, int, str, Values]]:
+        for table, number, reason, line in self._connection.execute("SELECT * FROM aside ORDER BY tab, number"):
+            yield table, number, reason, json.loads(line)
+
+    def set_gone(self, keys: Iterable[str]) -> None:
+        """The keys of one table that no row has any more."""
+        self._connection.execute("DELETE FROM gone")
+        self._connection.executemany("INSERT OR IGNORE INTO gone VALUES (?)", ((key,) for key in keys))
+
+    def not_gone(self, key: str) -> None:
+        self._connection.execute("DELETE FROM gone WHERE key = ?", (key,))
+
+    def is_gone(self, key: str) -> bool:
+        return self._connection.execute("SELECT 1 FROM gone WHERE key = ?", (key,)).fetchone() is not None
+
+
+class RowsFile:
+    """A ``rows`` snapshot as rows of a given schema, without those that are excluded or set aside.
+
+    :param schema: the tables of staging at the snapshot's revision.
+    :raises DoesNotFit: a table or a column with values that the schema does not have.
+    """
+
+    def __init__(self, path: Path, schema: Mapping[str, Table], exclude: Collection[str], aside: Aside) -> None:
+        self._path = path
+        self._exclude = frozenset(exclude)
+        self.aside = aside
+        with SnapshotReader(path) as reader:
+            self.header = reader.header
+        self._places: dict[str, list[int]] = {}
+        self.tables = self._fit(schema)
+
+    def _fit(self, schema: Mapping[str, Table]) -> dict[str, Table]:
+        extra: dict[str, list[str]] = {}
+        fitted: dict[str, Table] = {}
+        for table in self.header.tables:
+            if table.name not in schema:
+                extra[table.name] = []
+                continue
+            own = {column.name: column for column in schema[table.name].columns}
+            self._places[table.name] = [i for i, column in enumerate(table.columns) if column.name in own]
+            extra[table.name] = [column.name for column in table.columns if column.name not in own]
+            columns = tuple(own[table.columns[i].name] for i in self._places[table.name])
+            at_r = schema[table.name]
+            fitted[table.name] = Table(table.name, columns, at_r.primary_key, at_r.unique, at_r.foreign_keys)
+        problems = self._values_without_a_place(schema, {name: found for name, found in extra.items() if found})
+        problems += [f"table {name}" for name in extra if name not in schema and name not in self._exclude]
+        if problems:
+            raise DoesNotFit(
+                f"Revision {self.header.revision} has no place for what the source holds.",
+                details=problems,
+                hint="Leave a whole table out with --exclude TABLE, or add a revision that has it.",
+            )
+        unknown = sorted(self._exclude - set(extra))
+        if unknown:
+            raise DoesNotFit(f"--exclude names tables that are not there: {', '.join(unknown)}.")
+        return fitted
+
+    def _values_without_a_place(self, schema: Mapping[str, Table], extra: Mapping[str, list[str]]) -> list[str]:
+        found: dict[str, int] = {}
+        if not extra:
+            return []
+        with SnapshotReader(self._path) as reader:
+            for table, rows in rows_of(reader):
+                places = [(n, table.column_names.index(n)) for n in extra.get(table.name, ())]
+                if not places or table.name not in schema or table.name in self._exclude:
+                    continue
+                for row, _, _ in rows:
+                    for name, place in places:
+                        if row[place] is not None:
+                            key = f"column {table.name}.{name}"
+                            found[key] = found.get(key, 0) + 1
+        return [f"{name} ({count} values)" for name, count in found.items()]
+
+    def all_rows(self) -> Iterator[tuple[Table, Iterator[Values]]]:
+        """Every table of the schema with all its rows, those left out later included."""
+        with SnapshotReader(self._path) as reader:
+            for table, rows in rows_of(reader):
+                if table.name in self.tables:
+                    places = self._places[table.name]
+                    yield self.tables[table.name], ([row[i] for i in places] for row, _, _ in rows)
+
+    def rows(self, name: str) -> Iterator[Values]:
+        """The rows of one table that are loaded."""
+        for table, rows in self.all_rows():
+            if table.name == name:
+                yield from (row for _, row in self.kept(table, rows))
+                return
+
+    def kept(self, table: Table, rows: Iterable[Values]) -> Iterator[tuple[int, Values]]:
+        """The rows that are neither excluded nor set aside, with their numbers from 1."""
+        if table.name in self._exclude:
+            return
+        check = table.name in self.aside.tables()
+        for number, row in enumerate(rows, 1):
+            if not (check and self.aside.has(table.name, number)):
+                yield number, row
+
+    def is_excluded(self, name: str) -> bool:
+        return name in self._exclude
+
+
+def check_exclusions(rows: RowsFile) -> None:
+    """Refuse to leave a table out while loaded rows refer to it.
+
+    :raises DoesNotFit: names the referring tables and how many rows.
+    """
+    problems = []
+    for table, values in rows.all_rows():
+        keys = [key for key in table.foreign_keys if rows.is_excluded(key.table) and key.table != table.name]
+        if rows.is_excluded(table.name) or not keys:
+            continue
+        places = [_places(table, key.columns) for key in keys]
+        referring = sum(1 for row in values if any(all(row[i] is not None for i in own) for own in places))
+        if referring:
+            problems.append(f"{referring} rows of {table.name} refer to {', '.join(key.table for key in keys)}")
+    if problems:
+        raise DoesNotFit(
+            "A table cannot be left out while other rows refer to it.",
+            details=problems,
+            hint="Exclude the referring tables as well, or neither.",
+        )
+
+
+def load(dialect: Dialect, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
+    """Load every row that is not excluded or set aside.
+
+    :return: the account per table, and a line per table with refused rows (which are then in ``rows.aside``).
+    """
+    accounts: dict[str, TableLoad] = {}
+    refused: list[str] = []
+    for table, values in rows.all_rows():
+        account = accounts[table.name] = TableLoad(table)
+        if rows.is_excluded(table.name):
+            account.rows = account.excluded = sum(1 for _ in values)
+            continue
+        counting = _Counting(rows, table, values)
+        result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
+        account.rows, account.set_aside = counting.seen, counting.seen - counting.passed
+        refused += _refused(rows, counting, result)
+        account.loaded = counting.without(result)
+    return accounts, refused
+
+
+class _Counting:
+    """Iterates over the rows to load, and keeps their count and sum."""
+
+    def __init__(self, rows: RowsFile, table: Table, values: Iterable[Values]) -> None:
+        self._rows, self.table, self._values = rows, table, values
+        self._hash = row_hasher(table)
+        self.seen = self.passed = self._total = 0
+        self.numbers: dict[int, int] = {}
+
+    def __iter__(self) -> Iterator[Values]:
+        for number, row in self._rows.kept(self.table, self._all()):
+            self.passed += 1
+            if number != self.passed:
+                self.numbers[self.passed] = number
+            self._total += self._hash(row, encode_row(row))
+            yield row
+
+    def _all(self) -> Iterator[Values]:
+        for row in self._values:
+            self.seen += 1
+            yield row
+
+    def without(self, result: LoadResult) -> TableChecksum:
+        for refusal in result.refused:
+            self._total -= self._hash(refusal.row, encode_row(refusal.row))
+        return TableChecksum(result.loaded, self._total % MODULUS)
+
+
+def _refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> list[str]:
+    table = counting.table
+    reasons: dict[str, list[str]] = {}
+    for refusal in result.refused:
+        number = counting.numbers.get(refusal.number, refusal.number)
+        rows.aside.add(table.name, number, refusal.message, refusal.row)
+        reasons.setdefault(refusal.message, []).append(shown_key(table, refusal.row))
+    return [
+        f"{table.name}: {len(keys)} rows: {reason}; key {', '.join(keys[:SHOWN])}" for reason, keys in reasons.items()
+    ]
+
+
+def shown_key(table: Table, row: Values) -> str:
+    """A row's key for people; secrets masked."""
+    names = table.primary_key or table.column_names
+    shown = ["***" if is_secret(name) else value for name, value in zip(names, table.key_of(row), strict=True)]
+    return str(shown[0]) if len(shown) == 1 else str(shown)
+
+
+def set_aside_referring(rows: RowsFile) -> None:
+    """Set aside what refers to rows that are set aside, and what refers to those, until nothing does."""
+    while _one_round(rows):
+        pass
+
+
+def _one_round(rows: RowsFile) -> int:
+    added = 0
+    aside = rows.aside.tables()
+    for table in list(rows.tables.values()):
+        for key in table.foreign_keys:
+            if key.table in aside and key.table in rows.tables:
+                _find_gone(rows, rows.tables[key.table], key.referred)
+                added += _set_aside_children(rows, table, key)
+    return added
+
+
+def _find_gone(rows: RowsFile, parent: Table, referred: tuple[str, ...]) -> None:
+    """The referred values that only rows set aside have: an equal key that was loaded still stands."""
+    places = _places(parent, referred)
+    rows.aside.set_gone(_key(row, places) for name, _, _, row in list(rows.aside.rows()) if name == parent.name)
+    for row in rows.rows(parent.name):
+        rows.aside.not_gone(_key(row, places))
+
+
+def _set_aside_children(rows: RowsFile, child: Table, key: ForeignKey) -> int:
+    places = _places(child, key.columns)
+    added = 0
+    for table, values in rows.all_rows():
+        if table.name != child.name:
+            continue
+        for number, row in rows.kept(table, values):
+            if all(row[i] is not None for i in places) and rows.aside.is_gone(_key(row, places)):
+                added += rows.aside.add(child.name, number, f"refers to a row of {key.table} that is set aside", row)
+    return added
+
+
+def _places(table: Table, names: Iterable[str]) -> list[int]:
+    return [table.column_names.index(name) for name in names]
+
+
+def _key(row: Values, places: list[int]) -> str:
+    return json.dumps([row[i] for i in places])
+
+
+def aside_to_json(rows: RowsFile) -> Iterator[dict[str, Any]]:
+    """The rows set aside, for the file that keeps them."""
+    for name, number, reason, row in rows.aside.rows():
+        columns = rows.tables[name].column_names
+        yield {"table": name, "number": number, "reason": reason, "row": dict(zip(columns, row, strict=True))}

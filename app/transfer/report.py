@@ -1,0 +1,54 @@
+"""The receipt of a run, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class TableReceipt:
+    """One table: ``rows`` of the source = loaded + waived + set aside."""
+
+    table: str
+    rows: int
+    loaded: int
+    waived: int = 0
+    set_aside: int = 0
+    checksum: str = ""
+    rows_at_head: int | None = None
+    note: str = ""
+
+
+@dataclass
+class Report:
+    """What a run did and what anybody needs to prove or undo it; everything a person should know is here."""
+
+    run: str
+    command: str
+    outcome: str = "failed"
+    summary: str = ""
+    exit_status: int = 1
+    target: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    revisions: dict[str, str | None] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[TableReceipt] = field(default_factory=list)
+    waived: list[dict[str, Any]] = field(default_factory=list)
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    not_carried: dict[str, str] = field(default_factory=dict)
+    moves: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    carried: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    differences: list[dict[str, Any]] = field(default_factory=list)
+    backup: str | None = None
+    snapshot: str | None = None
+    rollback: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON values."""
+        return asdict(self)

@@ -1,0 +1,191 @@
+"""Frozen settings of a run, each with where its value came from.
+
+A key ``FERRY_X`` is read as text from ``FLASK_FERRY_X`` in the environment, then from ``app.config``, then its default
+counts; a command's options come before all of them. The text is never parsed as JSON: a password may look like a
+number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import Misconfigured
+
+ENVIRONMENTS = ("development", "staging", "production")
+
+DEFAULTS: dict[str, str | None] = {
+    "FERRY_SOURCE": None,
+    "FERRY_SOURCE_UID": None,
+    "FERRY_SOURCE_PASSWORD": None,
+    "FERRY_SOURCE_PASSWORD_FILE": None,
+    "FERRY_SNAPSHOT": "data.json",
+    "FERRY_BACKUPS": "backups",
+    "FERRY_KEEP": "5",
+    "FERRY_FALLBACK": "7d",
+    "FERRY_ENVIRONMENT": None,
+    "FERRY_PROHIBIT": "",
+    "FERRY_SEED": None,
+    "FERRY_ADAPTERS": None,
+    "FERRY_TLS_CA": None,
+    "FERRY_TIMEOUT": "30",
+}
+SECRET = frozenset({"FERRY_SOURCE_PASSWORD"})
+
+_AGE = re.compile(r"^(\d+)([smhdw])$")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """When a snapshot may stand in for the source: ``never``, ``only``, or up to an age in seconds."""
+
+    text: str
+    age_s: int | None
+
+    @property
+    def allowed(self) -> bool:
+        return self.text != "never"
+
+    @property
+    def only(self) -> bool:
+        return self.text == "only"
+
+
+def parse_fallback(text: str) -> Fallback:
+    """``never``, ``only``, or an age such as ``90m``, ``12h``, ``7d``.
+
+    :raises Misconfigured: anything else.
+    """
+    if text in ("never", "only"):
+        return Fallback(text, None)
+    match = _AGE.match(text)
+    if match is None:
+        raise Misconfigured(
+            f"FERRY_FALLBACK (--fallback) is {text!r}.", hint="Use never, only, or an age such as 12h or 7d."
+        )
+    return Fallback(text, int(match.group(1)) * _UNIT_S[match.group(2)])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know, resolved and checked.
+
+    :ivar source: URL, path, ``self`` or None.
+    :ivar source_base: the directory a relative path in ``source`` counts from.
+    :ivar keep: generations and backups kept, per command.
+    :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
+    :ivar origins: per key, where its value came from: ``option``, ``environment``, ``app.config``, ``default``.
+    """
+
+    source: str | None
+    source_base: Path
+    source_uid: str | None
+    source_password: str | None = field(repr=False)
+    snapshot: Path
+    backups: Path
+    keep: int
+    fallback: Fallback
+    environment: str | None
+    prohibited: frozenset[str]
+    seed: str | None
+    adapters: str | None
+    tls_ca: Path | None
+    timeout_s: float
+    origins: Mapping[str, str] = field(repr=False)
+
+
+class _Keys:
+    """Looks keys up and remembers where each was found."""
+
+    def __init__(
+        self, config: Mapping[str, Any], environ: Mapping[str, str], options: Mapping[str, str | None]
+    ) -> None:
+        self._config, self._environ, self._options = config, environ, options
+        self.origins: dict[str, str] = {}
+
+    def text(self, key: str) -> str | None:
+        for origin, value in (
+            ("option", self._options.get(key)),
+            ("environment", self._environ.get(f"FLASK_{key}")),
+            ("app.config", self._config.get(key)),
+        ):
+            if value is not None:
+                self.origins[key] = origin
+                return str(value)
+        self.origins[key] = "default"
+        return DEFAULTS[key]
+
+    def number(self, key: str, least: float) -> float:
+        text = self.text(key) or ""
+        try:
+            value = float(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise Misconfigured(f"{key} ({self.origins[key]}) is {text!r}; a number of at least {least:g} is needed.")
+        return value
+
+
+def build_settings(
+    config: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    instance: Path,
+    directory: Path,
+    options: Mapping[str, str | None],
+) -> Settings:
+    """Resolve every key.
+
+    :param instance: where relative paths in keys count from.
+    :param directory: where relative paths in options count from.
+    :param options: key -> what a command's option gave, or None.
+    :raises Misconfigured: a value that no meaning exists for, or two that contradict each other.
+    """
+    keys = _Keys(config, environ, options)
+
+    def path(key: str) -> Path | None:
+        text = keys.text(key)
+        if not text:
+            return None
+        return (directory if keys.origins[key] == "option" else instance) / Path(text).expanduser()
+
+    environment = keys.text("FERRY_ENVIRONMENT")
+    if environment is not None and environment not in ENVIRONMENTS:
+        raise Misconfigured(
+            f"FERRY_ENVIRONMENT ({keys.origins['FERRY_ENVIRONMENT']}) is {environment!r}.",
+            hint=f"Use one of {', '.join(ENVIRONMENTS)}.",
+        )
+    source = keys.text("FERRY_SOURCE") or None
+    return Settings(
+        source=source,
+        source_base=directory if keys.origins["FERRY_SOURCE"] == "option" else instance,
+        source_uid=keys.text("FERRY_SOURCE_UID"),
+        source_password=_password(keys, path("FERRY_SOURCE_PASSWORD_FILE")),
+        snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
+        backups=path("FERRY_BACKUPS") or instance / "backups",
+        keep=int(keys.number("FERRY_KEEP", 1)),
+        fallback=parse_fallback(keys.text("FERRY_FALLBACK") or ""),
+        environment=environment,
+        prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
+        seed=keys.text("FERRY_SEED") or None,
+        adapters=keys.text("FERRY_ADAPTERS") or None,
+        tls_ca=path("FERRY_TLS_CA"),
+        timeout_s=keys.number("FERRY_TIMEOUT", 0.1),
+        origins=keys.origins,
+    )
+
+
+def _password(keys: _Keys, file: Path | None) -> str | None:
+    password = keys.text("FERRY_SOURCE_PASSWORD")
+    if file is None:
+        return password
+    if password is not None:
+        raise Misconfigured("FERRY_SOURCE_PASSWORD and FERRY_SOURCE_PASSWORD_FILE are both set.", hint="Unset one.")
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE: {file} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,492 @@
+"""The snapshot file: the rows of a database, or the records of an API, at one instant.
+
+Valid JSON, one row or record per line::
+
+    {"header": {"format": "ferry-snapshot", "version": 1, "kind": "rows", "revision": ..., "sections": {...}},
+    "data": {
+    "users": [
+    [1,"..."],
+    [2,"..."]
+    ],
+    "posts": [
+    ]
+    },
+    "footer": {"sections": {"users": {"rows": 2, "checksum": "..."}, ...}, "sha256": "...", "complete": true}}
+
+``sha256`` is of every byte before the footer's line; ``blocks`` has a short hash per 100 lines of data, so that an
+edited file is refused with the place. Compressed (``.gz``, ``.zst``) by the file's suffix, recognised by its content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import hashlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+import orjson
+import xxhash
+import zstandard
+
+from ..dialects.base import Column, ForeignKey, LogicalType, Table, TableChecksum, Values
+from ..errors import SnapshotUnusable
+from .canonical import MODULUS, decode_row, encode_row, hash_line, row_hasher
+
+FORMAT = "ferry-snapshot"
+VERSION = 1
+BLOCK_LINES = 100
+Kind = Literal["rows", "records"]
+
+HashedLine = tuple[bytes, int]
+"""A line of data without its end, and its hash as the checksum takes it."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a snapshot says of itself before its data.
+
+    :ivar source: the source for people, without a secret.
+    :ivar identity: the source for comparison (see :mod:`.sources`).
+    :ivar tables: of kind ``rows``: the tables in the order of their sections; of kind ``records``: empty.
+    :ivar types: of kind ``records``: the record types.
+    :ivar read_from: when reading began, ISO 8601 in UTC.
+    :ivar notes: remarks about the extraction, e.g. waivers of whole tables.
+    """
+
+    kind: Kind
+    source: str
+    identity: str
+    read_from: str
+    revision: str | None = None
+    tables: tuple[Table, ...] = ()
+    types: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        return tuple(table.name for table in self.tables) if self.kind == "rows" else self.types
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a snapshot says of itself behind its data."""
+
+    checksums: dict[str, TableChecksum]
+    read_until: str
+
+
+def now() -> str:
+    """The present instant, ISO 8601 in UTC to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hashed_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:
+    """Rows of a table as lines."""
+    hash_row = row_hasher(table)
+    for row in rows:
+        line = encode_row(row)
+        yield line, hash_row(row, line)
+
+
+def hashed_records(texts: Iterable[str]) -> Iterator[HashedLine]:
+    """Records, each JSON text on one line, as lines."""
+    for text in texts:
+        line = text.encode()
+        yield line, hash_line(line)
+
+
+def encode(header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]]) -> Iterator[bytes]:
+    """A whole snapshot in pieces of some lines each; memory is bounded by the largest line.
+
+    :param sections: in the order of the header, each to be read once.
+    """
+    digest = hashlib.sha256()
+    checksums: dict[str, TableChecksum] = {}
+    blocks = _Blocks()
+
+    def piece(data: bytes) -> bytes:
+        digest.update(data)
+        return data
+
+    yield piece(b'{"header": ' + orjson.dumps(_header_json(header)) + b',\n"data": {\n')
+    separator = b""
+    for name, lines in sections:
+        yield piece(separator + orjson.dumps(name) + b": [")
+        count = total = 0
+        for line, value in lines:
+            yield piece((b",\n" if count else b"\n") + line)
+            blocks.add(line)
+            count += 1
+            total += value
+        yield piece(b"\n]")
+        separator = b",\n"
+        checksums[name] = TableChecksum(count, total % MODULUS)
+    yield piece(b"\n},\n")
+    footer = {
+        "sections": {name: {"rows": found.rows, "checksum": str(found)} for name, found in checksums.items()},
+        "read_until": now(),
+        "blocks": blocks.finish(),
+        "sha256": digest.hexdigest(),
+        "complete": True,
+    }
+    yield b'"footer": ' + orjson.dumps(footer) + b"}\n"
+
+
+class _Blocks:
+    """A short hash per block of data lines."""
+
+    def __init__(self) -> None:
+        self._hash = xxhash.xxh3_64()
+        self._lines = 0
+        self._found: list[str] = []
+
+    def add(self, line: bytes) -> None:
+        self._hash.update(line)
+        self._lines += 1
+        if self._lines == BLOCK_LINES:
+            self._close()
+
+    def _close(self) -> None:
+        self._found.append(self._hash.hexdigest())
+        self._hash.reset()
+        self._lines = 0
+
+    def finish(self) -> list[str]:
+        if self._lines:
+            self._close()
+        return self._found
+
+
+def _header_json(header: Header) -> dict[str, Any]:
+    common = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": header.kind,
+        "source": header.source,
+        "identity": header.identity,
+        "revision": header.revision,
+        "read_from": header.read_from,
+        "missing": header.missing,
+        "notes": list(header.notes),
+    }
+    if header.kind == "records":
+        return {**common, "types": list(header.types)}
+    return {**common, "tables": [table_to_json(table) for table in header.tables]}
+
+
+def table_to_json(table: Table) -> dict[str, Any]:
+    """A table's description as the header has it."""
+    return {
+        "name": table.name,
+        "columns": [_column_json(column) for column in table.columns],
+        "primary_key": list(table.primary_key),
+        "unique": [list(names) for names in table.unique],
+        "foreign_keys": [[list(key.columns), key.table, list(key.referred)] for key in table.foreign_keys],
+    }
+
+
+def _column_json(column: Column) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": column.name, "type": str(column.type), "nullable": column.nullable}
+    optional = {"length": column.length, "scale": column.scale}
+    return found | {key: value for key, value in optional.items() if value is not None}
+
+
+def table_from_json(data: dict[str, Any]) -> Table:
+    """The table of :func:`table_to_json`.
+
+    :raises KeyError, ValueError, TypeError: not such a description.
+    """
+    columns = tuple(
+        Column(c["name"], LogicalType(c["type"]), c["nullable"], c.get("length"), c.get("scale"))
+        for c in data["columns"]
+    )
+    keys = tuple(ForeignKey(tuple(own), parent, tuple(theirs)) for own, parent, theirs in data["foreign_keys"])
+    unique = tuple(tuple(names) for names in data["unique"])
+    return Table(data["name"], columns, tuple(data["primary_key"]), unique, keys)
+
+
+# Writing
+
+
+def write(
+    path: Path, pieces: Iterable[bytes], *, check: Callable[[Path], object] | None = None, keep_former: bool = True
+) -> Path | None:
+    """Write a file of mode 0600: beside, flushed, synced, checked, renamed; the former one is kept.
+
+    :param check: called with the finished file before it takes the name; it raises to refuse it.
+    :return: where the former file is kept, or None when there was none.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as raw:
+            with compressed(raw, path) as file:
+                for piece in pieces:
+                    file.write(piece)
+            raw.flush()
+            os.fsync(raw.fileno())
+        if check:
+            check(beside)
+        former = _keep(path) if keep_former else None
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+    return former
+
+
+def _keep(path: Path) -> Path | None:
+    """Give an existing file a second, timestamped name, so that there is no moment without the first."""
+    if not path.exists():
+        return None
+    stamp = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y%m%dT%H%M%S")
+    for suffix in ("", *(f"-{n}" for n in range(1, 1000))):
+        kept = path.with_name(f"{path.name}.{stamp}{suffix}.bak")
+        with contextlib.suppress(FileExistsError):
+            kept.hardlink_to(path)
+            return kept
+    raise FileExistsError(f"{path.name}.{stamp}.bak and 999 more exist in {path.parent}")
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def compressed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
+    """The file to write to: compressed when the path ends in ``.zst`` or ``.gz``."""
+    if path.suffix == ".zst":
+        with zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(raw, closefd=False) as zst:
+            yield cast("IO[bytes]", zst)
+    elif path.suffix == ".gz":
+        with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as gz:
+            yield cast("IO[bytes]", gz)
+    else:
+        yield raw
+
+
+# Reading
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file to read lines from, decompressed by what its first bytes say.
+
+    :raises SnapshotUnusable: there is no such file, or it cannot be opened.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise SnapshotUnusable(f"{path} cannot be read: {error.strerror}.") from error
+    magic = file.read(4)
+    file.seek(0)
+    if magic == b"\x28\xb5\x2f\xfd":
+        return io.BufferedReader(cast("io.RawIOBase", zstandard.ZstdDecompressor().stream_reader(file)), 1 << 16)
+    if magic[:2] == b"\x1f\x8b":
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    return file
+
+
+def is_snapshot(path: Path) -> bool:
+    """Whether a file begins as a snapshot does."""
+    with opened(path) as file:
+        try:
+            return file.read(64).startswith(b'{"header": {"format":"' + FORMAT.encode() + b'"')
+        except (OSError, EOFError, zstandard.ZstdError):
+            return False
+
+
+class SnapshotReader:
+    """Reads one snapshot from its beginning to its end; each section once, in order.
+
+    :raises SnapshotUnusable: truncated, edited, or not a snapshot, with the line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.line_number = 0
+        self._file = opened(path)
+        self._digest = hashlib.sha256()
+        self._blocks = _Blocks()
+        self._block_starts: list[int] = []
+        self._data_lines = 0
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+        self.footer: Footer | None = None
+
+    def __enter__(self) -> SnapshotReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _line(self) -> bytes:
+        try:
+            line = self._file.readline()
+        except (OSError, EOFError, zstandard.ZstdError) as error:
+            raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
+        self.line_number += 1
+        if not line.endswith(b"\n"):
+            raise self._refuse("the file ends too early")
+        return line
+
+    def _hashed_line(self) -> bytes:
+        line = self._line()
+        self._digest.update(line)
+        return line[:-1]
+
+    def _refuse(self, why: str, line: int | None = None) -> SnapshotUnusable:
+        return SnapshotUnusable(
+            f"{self.path}, line {line or self.line_number}: {why}.",
+            hint="Use an intact copy: former snapshots are kept beside it as *.bak.",
+        )
+
+    def _read_header(self) -> Header:
+        line = self._hashed_line()
+        try:
+            data = orjson.loads(line.removeprefix(b'{"header": ').removesuffix(b","))
+            if data["format"] != FORMAT:
+                raise ValueError("another format")
+            if data["version"] != VERSION:
+                raise self._refuse(f"format version {data['version']}; this program reads {VERSION}")
+            header = Header(
+                kind=data["kind"],
+                source=data["source"],
+                identity=data["identity"],
+                read_from=data["read_from"],
+                revision=data["revision"],
+                tables=tuple(map(table_from_json, data.get("tables", ()))),
+                types=tuple(data.get("types", ())),
+                missing=data["missing"],
+                notes=tuple(data["notes"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._refuse(f"not the header of a snapshot ({error})") from error
+        if self._hashed_line() != b'"data": {':
+            raise self._refuse("the data does not begin here")
+        return header
+
+    def sections(self) -> Iterator[tuple[str, Iterator[HashedLine]]]:
+        """Each section's name and lines; the lines left unread are read over, so that the checks are complete."""
+        names = self.header.sections
+        found: dict[str, TableChecksum] = {}
+        for index, name in enumerate(names):
+            if self._hashed_line() != orjson.dumps(name) + b": [":
+                raise self._refuse(f"the section {name!r} does not begin here")
+            totals = [0, 0]
+            lines = self._section(name, last=index == len(names) - 1, totals=totals)
+            yield name, lines
+            for _ in lines:
+                pass
+            found[name] = TableChecksum(totals[0], totals[1] % MODULUS)
+        if not names:
+            self._hashed_line()
+        if self._hashed_line() != b"},":
+            raise self._refuse("the data does not end here")
+        self._read_footer(found)
+
+    def _section(self, name: str, *, last: bool, totals: list[int]) -> Iterator[HashedLine]:
+        end = b"]" if last else b"],"
+        hash_line_of = self._hasher(name)
+        comma = True
+        while (line := self._hashed_line()) != end:
+            if not comma:
+                raise self._refuse("a comma is missing at the end of the line before", self.line_number - 1)
+            comma = line.endswith(b",")
+            line = line[:-1] if comma else line
+            if self._data_lines % BLOCK_LINES == 0:
+                self._block_starts.append(self.line_number)
+            self._data_lines += 1
+            self._blocks.add(line)
+            value = hash_line_of(line)
+            totals[0] += 1
+            totals[1] += value
+            yield line, value
+        if comma and totals[0]:
+            raise self._refuse("a row is missing behind the last comma")
+
+    def _hasher(self, name: str) -> Callable[[bytes], int]:
+        if self.header.kind == "records":
+            return hash_line
+        table = next(table for table in self.header.tables if table.name == name)
+        hash_row = row_hasher(table)
+        width = len(table.columns)
+
+        def hash_one(line: bytes) -> int:
+            try:
+                row = decode_row(line)
+            except ValueError as error:
+                raise self._refuse(f"not a row ({error})") from error
+            if len(row) != width:
+                raise self._refuse(f"{len(row)} values for the {width} columns of {name}")
+            return hash_row(row, line)
+
+        return hash_one
+
+    def _read_footer(self, found: dict[str, TableChecksum]) -> None:
+        expected = self._digest.hexdigest()
+        line = self._line()
+        try:
+            data = orjson.loads(line.rstrip().removeprefix(b'"footer": ')[:-1])
+            stated = {
+                name: TableChecksum(item["rows"], int(item["checksum"], 16)) for name, item in data["sections"].items()
+            }
+            complete, sha256, blocks, until = data["complete"], data["sha256"], data["blocks"], data["read_until"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._refuse(f"not the footer of a snapshot ({error})") from error
+        if self._file.read(1):
+            raise self._refuse("there is text behind the footer", self.line_number + 1)
+        if sha256 != expected:
+            raise self._edited(blocks)
+        for name, checksum in found.items():
+            if stated.get(name) != checksum:
+                raise self._refuse(f"the checksum of {name} is another one than that of its rows")
+        if complete is not True or set(stated) != set(found):
+            raise self._refuse("the snapshot is marked incomplete")
+        self.footer = Footer(stated, until)
+
+    def _edited(self, stated: list[str]) -> SnapshotUnusable:
+        """Name the first block of lines that is not what the footer says."""
+        own = self._blocks.finish()
+        for index, start in enumerate(self._block_starts):
+            if index >= len(stated) or own[index] != stated[index]:
+                last = min(start + BLOCK_LINES, self.line_number) - 1
+                return self._refuse(f"the file was edited between here and line {last}", start)
+        return self._refuse("the file was edited in a line that holds no row, or its end was replaced", 1)
+
+
+def check(path: Path) -> tuple[Header, Footer]:
+    """Read a snapshot through, and refuse it unless it is whole and unchanged."""
+    with SnapshotReader(path) as reader:
+        for _ in reader.sections():
+            pass
+        if reader.footer is None:
+            raise SnapshotUnusable(f"{path} has no footer.")
+        return reader.header, reader.footer
+
+
+def rows_of(reader: SnapshotReader) -> Iterator[tuple[Table, Iterator[tuple[Values, bytes, int]]]]:
+    """The tables of a ``rows`` snapshot with their rows: (values, line, hash)."""
+    tables = {table.name: table for table in reader.header.tables}
+    for name, lines in reader.sections():
+        yield tables[name], ((decode_row(line), line, value) for line, value in lines)
+
+
+def to_plain_json(value: Any) -> bytes:
+    """Any value as JSON for people: sorted, indented."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str).encode() + b"\n"

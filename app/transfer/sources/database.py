@@ -1,0 +1,117 @@
+"""A database as the source: its rows at its own revision, in one consistent read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from ...dialects import dialect_for
+from ...dialects.base import Reader, SchemaObject, Table, Values
+from ...errors import DoesNotFit, SourceIncomplete
+from ..schema import Recognition, Schema, data_tables, revision_of
+from ..snapshot import HashedLine, Header, check, encode, hashed_rows, now, write
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    """What a source database is: its tables and the revision it says or is recognised at."""
+
+    tables: dict[str, Table]
+    objects: list[SchemaObject]
+    revision: str | None
+    recognition: Recognition | None
+
+
+def look(url: URL, schema: Schema, scratch: URL, name: str) -> DatabaseState:
+    """Find a source database's tables and revision.
+
+    :raises SourceIncomplete: it is not there.
+    :raises DoesNotFit: its revision is unknown here, or no revision has its tables.
+    """
+    dialect = dialect_for(url)
+    if not dialect.exists(url):
+        raise SourceIncomplete(f"There is no database {name}.")
+    with dialect.reader(url) as reader:
+        tables, revision, objects = data_tables(reader.tables()), revision_of(reader), reader.objects()
+    if not tables:
+        raise SourceIncomplete(f"{name} has no tables.", hint="Check the path or URL given as SOURCE.")
+    if revision is not None:
+        schema.require(revision, name)
+        return DatabaseState(tables, objects, revision, None)
+    recognition = schema.recognise(tables, scratch)
+    if recognition.missing:
+        raise DoesNotFit(
+            f"{name} has no alembic_version, and its tables are not those of any revision.",
+            details=[
+                f"nearest is {recognition.revision}; it lacks: {', '.join(recognition.missing)}",
+                *([f"it has besides: {', '.join(recognition.extra_tables)}"] if recognition.extra_tables else []),
+            ],
+            hint="Stamp it with the revision it is at (flask db stamp REVISION), or add the missing revision.",
+        )
+    return DatabaseState(tables, objects, recognition.revision, recognition)
+
+
+def write_snapshot(
+    url: URL,
+    path: Path,
+    header: Header,
+    exclude: Collection[str],
+    progress: Callable[[str, int, int | None], None],
+) -> Path | None:
+    """Read all rows in one transaction into a snapshot; returns where the former file is kept.
+
+    :param exclude: tables whose rows stay out; their section is empty.
+    """
+    with dialect_for(url).reader(url) as reader:
+        sections = ((table.name, _lines(reader, table, exclude, progress)) for table in header.tables)
+        return write(path, encode(header, sections), check=check)
+
+
+def _lines(
+    reader: Reader, table: Table, exclude: Collection[str], progress: Callable[[str, int, int | None], None]
+) -> Iterator[HashedLine]:
+    if table.name in exclude:
+        return iter(())
+    return hashed_rows(table, _counted(reader, table, progress))
+
+
+def _counted(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
+    total = reader.count(table.name)
+    for number, row in enumerate(reader.rows(table), 1):
+        if number % 1000 == 0:
+            progress(table.name, number, total)
+        yield row
+    progress(table.name, total, total)
+
+
+def header_of(label: str, identity: str, revision: str | None, tables: dict[str, Table]) -> Header:
+    """The header of a rows snapshot, parents before children."""
+    return Header(
+        kind="rows",
+        source=label,
+        identity=identity,
+        read_from=now(),
+        revision=revision,
+        tables=tuple(parents_first(tables)),
+    )
+
+
+def parents_first(tables: dict[str, Table]) -> list[Table]:
+    """Tables in an order where each comes after those it refers to; a cycle is cut where it is met."""
+    ordered: dict[str, Table] = {}
+    open_: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in ordered or name in open_ or name not in tables:
+            return
+        open_.add(name)
+        for key in tables[name].foreign_keys:
+            visit(key.table)
+        ordered[name] = tables[name]
+
+    for name in sorted(tables):
+        visit(name)
+    return list(ordered.values())

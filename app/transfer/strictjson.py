@@ -1,0 +1,148 @@
+"""Foreign JSON, read without a loss: exact numbers, every key, no invalid text.
+
+Python's own parser rounds numbers, lets the last of two equal keys win and accepts ``NaN``; orjson turns long integers
+into floats. Here a fraction or long integer becomes a :class:`~decimal.Decimal`, and whatever JSON does not allow or
+cannot keep apart is an error that says where.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NoReturn
+
+_BLANK = re.compile(r"[ \t\n\r]*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class StrictJSONError(ValueError):
+    """Text that is not JSON, or that cannot be kept without a loss."""
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < 19 else _long_integer(text)
+
+
+def _long_integer(text: str) -> int | Decimal:
+    value = int(text)
+    return value if -(2**63) <= value < 2**64 else Decimal(text)
+
+
+def _constant(name: str) -> NoReturn:
+    raise StrictJSONError(f"{name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise StrictJSONError(f"the same key twice in one object: {', '.join(map(repr, twice))}")
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Decimal, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_object
+)
+
+
+def _value(text: str, start: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        raise StrictJSONError(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise StrictJSONError("nested too deeply") from error
+
+
+def _check_surrogates(text: str, value: Any) -> None:
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError as error:
+            raise StrictJSONError("half of a surrogate pair (\\ud800 to \\udfff), which no text can hold") from error
+
+
+def loads(text: str) -> Any:
+    """One JSON value, and nothing behind it.
+
+    :raises StrictJSONError: see the module.
+    """
+    value, end = _value(text, _skip(text, 0))
+    if _skip(text, end) != len(text):
+        raise StrictJSONError(f"text behind the JSON value, at character {end}")
+    _check_surrogates(text, value)
+    return value
+
+
+def _skip(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at
+
+
+def _expect(text: str, at: int, character: str) -> int:
+    at = _skip(text, at)
+    if text[at : at + 1] != character:
+        raise StrictJSONError(
+            f"{character!r} expected at character {at}" if at < len(text) else "the text ends too early"
+        )
+    return at + 1
+
+
+def elements(text: str, at: int) -> Iterator[tuple[str, Any, int]]:
+    """The elements of the array that opens at ``at``: each as it was spelled, its value, and where it ends.
+
+    The spelling is on one line: a line break in JSON can only be blank space between tokens.
+    """
+    at = _skip(text, _expect(text, at, "["))
+    if text[at : at + 1] == "]":
+        return
+    while True:
+        value, end = _value(text, _skip(text, at))
+        raw = text[_skip(text, at) : end].replace("\n", " ").replace("\r", " ")
+        _check_surrogates(raw, value)
+        yield raw, value, end
+        at = _skip(text, end)
+        if text[at : at + 1] == "]":
+            return
+        at = _expect(text, at, ",")
+
+
+def members(text: str) -> Iterator[tuple[str, int]]:
+    """The keys of the object that the text is, each with where its value begins.
+
+    The values are skipped over one at a time, so that a large document is never held as objects.
+    """
+    at = _skip(text, _expect(text, 0, "{"))
+    seen = set()
+    if text[at : at + 1] != "}":
+        while True:
+            key, at = _value(text, _skip(text, at))
+            if not isinstance(key, str) or key in seen:
+                raise StrictJSONError(f"the same key twice in one object: {key!r}")
+            seen.add(key)
+            at = _skip(text, _expect(text, at, ":"))
+            yield key, at
+            at = _end_of_value(text, at)
+            at = _skip(text, at)
+            if text[at : at + 1] == "}":
+                break
+            at = _expect(text, at, ",")
+    if _skip(text, at + 1) != len(text):
+        raise StrictJSONError(f"text behind the JSON value, at character {at + 1}")
+
+
+def _end_of_value(text: str, at: int) -> int:
+    if text[at : at + 1] != "[":
+        return _value(text, at)[1]
+    ends = [at + 1]
+    for _, _, end in elements(text, at):
+        ends[0] = end
+    return _expect(text, ends[0], "]")
+
+
+def value_at(text: str, at: int) -> Any:
+    """The value that begins at ``at``."""
+    return _value(text, at)[0]
