@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import event
+from sqlalchemy.exc import NoSuchModuleError
 
 from .config import ConfigurationError, configure, load_environment
 from .extensions import db, limiter, migrate
@@ -37,7 +38,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 def _connect(app: Flask) -> None:
     try:
         db.init_app(app)
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigurationError(f"The database's driver is not installed: {error}.") from error
 
 
@@ -45,10 +46,13 @@ def _register(app: Flask) -> None:
     # Here, not above: `app.errors` and the like can be imported without the models and the API.
     from . import models  # noqa: F401
     from .api import bp as api
+    from .api.auth import require_admin
     from .commands import bp as commands
+    from .export import export_blueprint
 
     app.register_blueprint(api)
     app.register_blueprint(commands)
+    app.register_blueprint(export_blueprint(authorize=require_admin))
 
 
 def _enforce_foreign_keys(app: Flask) -> None:

@@ -79,7 +79,9 @@ def unique(table: str, column: str) -> str:
     return op.f(found[0]["name"] or f"uq_{table}_{column}")
 
 
-def walk(statement: sa.Select[*tuple[Any, ...]], key: sa.ColumnElement[int]) -> Iterator[Sequence[sa.Row[*tuple[Any, ...]]]]:
+def walk(
+    statement: sa.Select[*tuple[Any, ...]], key: sa.ColumnElement[int]
+) -> Iterator[Sequence[sa.Row[*tuple[Any, ...]]]]:
     """Run a SELECT that has ``key`` (unique) as its first column in batches of BATCH_ROWS, by ascending key.
 
     Each batch is a statement of its own: the rows may be changed between two of them.

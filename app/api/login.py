@@ -63,18 +63,17 @@ def _credentials() -> dict[str, Any]:
 
 def _user_with(uid: Any, password: Any) -> User | None:
     """Return the user whom uid and password name; takes one check of a hash, whatever the answer."""
-    if not isinstance(uid, str) or not isinstance(password, str):
+    if not _is_text(uid) or not _is_text(password):
         return None
-    user = _find(uid)
+    user = db.session.scalar(sa.select(User).where(User.uid == uid))
     if user is None or user.is_locked:
         check_password_hash(DUMMY_HASH, password)
         return None
     return user if user.has_password(password) else None
 
 
-def _find(uid: str) -> User | None:
-    try:
-        uid.encode()
-    except UnicodeEncodeError:
-        return None  # half a surrogate pair: no driver takes it
-    return None if "\0" in uid else db.session.scalar(sa.select(User).where(User.uid == uid))
+def _is_text(value: Any) -> bool:
+    """Whether it is a text that every driver takes: no NUL, no half of a surrogate pair."""
+    return isinstance(value, str) and not any(
+        character == "\0" or "\ud800" <= character <= "\udfff" for character in value
+    )

@@ -93,7 +93,7 @@ def _chosen(user: User, choice: UserPersona) -> Record:
 def topic_records(topics: Sequence[Topic]) -> list[Record]:
     """Show topics with the number of their microblogs."""
     counted = sa.select(Microblog.topic_id, sa.func.count()).group_by(Microblog.topic_id)
-    counts = dict(db.session.execute(counted).tuples().all())
+    counts = dict(db.session.execute(counted).all())
     return [_topic(topic, counts.get(topic.id, 0)) for topic in topics]
 
 

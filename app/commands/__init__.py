@@ -7,7 +7,7 @@ Another app does::
     app.register_blueprint(bp)
 """
 
-from . import migrate, rollback  # noqa: F401 # each registers its command
+from . import backup, initialise, migrate, restore, rollback, status, verify  # noqa: F401 # each registers its command
 from .blueprint import bp
 
 __all__ = ["bp"]

@@ -227,6 +227,9 @@ class Dialect(Protocol):
     def prepare_staging(self, staging: URL, target: URL) -> None:
         """Create an empty staging database that can later be swapped with the target."""
 
+    def fit_staging(self, staging: URL, target: URL) -> None:
+        """Make a staging database that came from a file fit for a swap with the target."""
+
     def engine(self, url: URL) -> Engine:
         """An engine for Alembic on a staging database: foreign keys not enforced."""
 

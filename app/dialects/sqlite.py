@@ -226,6 +226,18 @@ class SqliteDialect:
             connection.execute("CREATE TABLE prepared (x)")
             connection.execute("DROP TABLE prepared")
 
+    def fit_staging(self, staging: URL, target: URL) -> None:
+        path, size = path_of(staging), self._pragma(target, "page_size")
+        with _open(path) as connection:
+            # The swap copies pages; where the target is in WAL mode they must be of its size.
+            connection.execute("PRAGMA journal_mode = DELETE")
+            if connection.execute("PRAGMA page_size").fetchone()[0] != size:
+                connection.execute(f"PRAGMA page_size = {size}")
+                connection.execute("VACUUM")
+            if connection.execute("PRAGMA page_count").fetchone()[0] < 2:
+                connection.execute("CREATE TABLE prepared (x)")
+                connection.execute("DROP TABLE prepared")
+
     def _pragma(self, url: URL, pragma: str) -> Any:
         path = path_of(url)
         # A new database gets the library's own defaults.

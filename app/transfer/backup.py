@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from ..dialects.base import Dialect, TableChecksum
 from ..errors import BackupFailed, FerryError
-from .schema import revision_of
+from .schema import VERSION_TABLE, revision_of
 from .snapshot import check as check_snapshot
 from .snapshot import to_plain_json, write
 from .sources import file_sha256
@@ -50,7 +50,7 @@ class Backup:
 
     @property
     def rows(self) -> int:
-        return sum(int(rows) for rows, _ in self.tables.values())
+        return sum(int(rows) for name, (rows, _) in self.tables.items() if name != VERSION_TABLE)
 
 
 def state_of(dialect: Dialect, url: URL) -> tuple[dict[str, TableChecksum], str | None]:

@@ -29,7 +29,7 @@ HEARTBEAT_S = 10
 metadata = sa.MetaData()
 
 _identity = sa.Table(
-    "identity", metadata, sa.Column("name", sa.String(64), primary_key=True), sa.Column("value", sa.Text)
+    "identity", metadata, sa.Column("name", sa.String(128), primary_key=True), sa.Column("value", sa.Text)
 )
 _ledger = sa.Table(
     "ledger",
@@ -186,16 +186,22 @@ class Control:
 
     # Identity
 
-    def environment(self) -> str | None:
-        """The environment kept here: what this database was once declared to be."""
+    def kept(self, name: str) -> str | None:
+        """A value kept under a name, or None."""
         with self._engine.connect() as connection:
-            found = connection.execute(sa.select(_identity.c.value).where(_identity.c.name == "environment")).scalar()
+            found = connection.execute(sa.select(_identity.c.value).where(_identity.c.name == name)).scalar()
         return None if found is None else str(found)
 
-    def keep_environment(self, environment: str) -> None:
+    def keep(self, name: str, value: str, *, in_place_of: str | None = None) -> None:
+        """Keep a value under a name, in place of what was there (under every name that begins so)."""
+        former = _identity.c.name.startswith(in_place_of) if in_place_of else _identity.c.name == name
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(_identity).where(_identity.c.name == "environment"))
-            connection.execute(sa.insert(_identity).values(name="environment", value=environment))
+            connection.execute(sa.delete(_identity).where(former))
+            connection.execute(sa.insert(_identity).values(name=name, value=value))
+
+    def environment(self) -> str | None:
+        """What this database was once declared to be."""
+        return self.kept("environment")
 
     # Ledger
 

@@ -377,6 +377,7 @@ def _stage_generation(run: Run, generation: sa.URL | None) -> dict[str, TableChe
         return {}
     expected, _ = backups.state_of(run.dialect, generation)
     run.dialect.copy(generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
+    run.dialect.fit_staging(run.staging, run.target)
     found, _ = backups.state_of(run.dialect, run.staging)
     if found != expected:
         raise VerificationFailed("The copy of the old generation is not what the generation is.")

@@ -108,7 +108,7 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
             stack.callback(source.close)
         run.hooks.ask(question_for(run, plan, source, options))
         if run.settings.environment:
-            run.control.keep_environment(plan.target.environment)
+            run.control.keep("environment", plan.target.environment)
         if plan.action is Action.SELF or source is None:
             return SelfJob(run, plan, options).carry_out()
         return Job(run, plan, source, options).carry_out()

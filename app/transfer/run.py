@@ -239,7 +239,7 @@ class Run:
 
     def prune_runs(self) -> None:
         """Keep the directories of the last runs: ten times as many as generations, as they are small."""
-        runs = sorted((self.control.directory / "runs").iterdir())
+        runs = sorted(self.directory.parent.iterdir())
         for path in runs[: -10 * self.settings.keep]:
             shutil.rmtree(path)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import logging
 import traceback
 import warnings
@@ -80,6 +81,8 @@ class Schema:
 
     def _config(self) -> Config:
         config: Config = self._host.migrate.migrate.get_config(str(self._host.migrations))
+        # Alembic prints to it; what a command prints is the command's own.
+        config.stdout = io.StringIO()
         return config
 
     @property

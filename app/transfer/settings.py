@@ -85,6 +85,7 @@ class Settings:
     source_base: Path
     source_uid: str | None
     source_password: str | None = field(repr=False)
+    password_file: Path | None
     snapshot: Path
     backups: Path
     keep: int
@@ -160,11 +161,13 @@ def build_settings(
             hint=f"Use one of {', '.join(ENVIRONMENTS)}.",
         )
     source = keys.text("FERRY_SOURCE") or None
+    password_file = path("FERRY_SOURCE_PASSWORD_FILE")
     return Settings(
         source=source,
         source_base=directory if keys.origins["FERRY_SOURCE"] == "option" else instance,
         source_uid=keys.text("FERRY_SOURCE_UID"),
-        source_password=_password(keys, path("FERRY_SOURCE_PASSWORD_FILE")),
+        source_password=_password(keys, password_file),
+        password_file=password_file,
         snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
         backups=path("FERRY_BACKUPS") or instance / "backups",
         keep=int(keys.number("FERRY_KEEP", 1)),

@@ -149,6 +149,8 @@ def split(data: str) -> tuple[str, list[Entry]]:
     if not isinstance(reactions, dict):
         return data, []
     fitting = {kind: users for kind, users in reactions.items() if _fits(kind, users)}
+    if not fitting:
+        return data, []
     # The key stays where it is, so that nearly every text can be put together again without a copy of it.
     value["reactions"] = {kind: users for kind, users in reactions.items() if kind not in fitting}
     return json.dumps(value), [(kind, user) for kind, users in fitting.items() for user in users]

@@ -21,6 +21,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nasty = Database(shutil.copy(empty.path, directory / "nasty.db"))
     with nasty.connect() as connection:
         fill(connection)
+    Database(shutil.copy(nasty.path, directory / "head.db")).upgrade()
+    Database(shutil.copy(empty.path, directory / "empty_head.db")).upgrade()
     return directory
 
 
@@ -34,6 +36,18 @@ def copy(made: Path, tmp_path: Path) -> Callable[[str], Database]:
 def nasty(copy: Callable[[str], Database]) -> Database:
     """A baseline database with everything an old SQLite deployment may hold."""
     return copy("nasty")
+
+
+@pytest.fixture
+def head(copy: Callable[[str], Database]) -> Database:
+    """The nasty database at head."""
+    return copy("head")
+
+
+@pytest.fixture
+def empty_head(copy: Callable[[str], Database]) -> Database:
+    """A database at head without rows."""
+    return copy("empty_head")
 
 
 @pytest.fixture

@@ -49,6 +49,16 @@ class Database:
         with self.app.app_context():
             flask_migrate.downgrade(revision=revision)
 
+    def stamp(self, revision: str) -> None:
+        """``flask db stamp``."""
+        with self.app.app_context():
+            flask_migrate.stamp(revision=revision)
+
+    def check(self) -> None:
+        """``flask db check``: SystemExit when models and database differ."""
+        with self.app.app_context():
+            flask_migrate.check()
+
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own, foreign keys off; commits at the end."""

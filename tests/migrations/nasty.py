@@ -114,7 +114,7 @@ def _parents(users: list[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
         ],
         "topics": [
             (1, "", "", "", *[None] * 11),
-            (2, "K", "/?x", "T", "d\0d", "", "#fff", "i", 2, "no", 10**30, "yesterday", AT, 0, "7"),
+            (2, "K", "/?x", "T", "d\0d", "", "#fff", "i", 2, "no", "1" * 30, "yesterday", AT, 0, "7"),
             (3, "k", "/?x", "T", "", "", "", "", 0, 1, -1, AT, None, 1, '{"a":1}'),
         ],
     }

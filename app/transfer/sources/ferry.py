@@ -1,17 +1,18 @@
 """Another Ferry deployment: its manifest and its one streamed export, which is a snapshot as it is.
 
 ``GET <base>/ferry/manifest``  format, identity of the database, revision, tables with rows and checksums
-``GET <base>/ferry/export``    the snapshot of kind ``rows``, gzip, with its footer as the end mark
+``GET <base>/ferry/export``    the snapshot of kind ``rows``, Zstandard, with its footer as the end mark
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from requests.auth import _basic_auth_str
 
 from ...errors import SourceIncomplete, Unauthorized
@@ -102,10 +103,10 @@ class FerrySource:
         for attempt in range(ATTEMPTS):
             try:
                 with self._client.stream(EXPORT, identity=identity) as pieces:
-                    return write(path, _counted(pieces, progress), check=check)
+                    return write(path, _plain(_counted(pieces, progress)), check=check)
             except Refused as error:
                 raise self._refused(error) from error
-            except (Transient, SourceIncomplete) as error:
+            except (Transient, SourceIncomplete, zstandard.ZstdError) as error:
                 words = error
                 time.sleep(self._client.timeout_s / 60 * 2**attempt)
         raise SourceIncomplete(
@@ -113,9 +114,17 @@ class FerrySource:
         ) from words
 
 
-def _counted(pieces: Any, progress: Callable[[str, int, int | None], None]) -> Any:
+def _counted(pieces: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:
     received = 0
     for piece in pieces:
         received += len(piece)
         progress("bytes", received, None)
         yield piece
+
+
+def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    for piece in pieces:
+        yield decompressor.decompress(piece)
+    if not decompressor.eof:
+        raise Transient("the compressed export ends too early")

@@ -1,0 +1,64 @@
+"""``flask db-backup``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..transfer.keep import check_backups, list_report, make_backup, prune_backups
+from ..transfer.report import Report
+from ..transfer.run import Run
+from . import options
+from .blueprint import bp
+from .execute import execute, lock_timeout_s
+
+
+@bp.cli.command("db-backup", cls=options.FerryCommand)
+@click.option("--to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option("--list", "listing", is_flag=True, help="List the backups of this database.")
+@click.option("--check", is_flag=False, flag_value="", metavar="[ID]", help="Prove a backup, or all, again.")
+@click.option("--prune", is_flag=True, help="Remove the oldest beyond FERRY_KEEP per command.")
+@click.option(
+    "--portable", is_flag=False, flag_value="", metavar="[FILE]", help="Write the JSON snapshot instead of a dump."
+)
+@options.dry_run
+@options.lock_timeout
+@options.output
+def db_backup(
+    to: Path | None,
+    listing: bool,
+    check: str | None,
+    prune: bool,
+    portable: str | None,
+    dry_run: bool,
+    lock_timeout: float | None,
+    **output: Any,
+) -> None:
+    """Make a verified backup of this database, for its owner alone."""
+    actions = [
+        name for name, given in (("--list", listing), ("--check", check is not None), ("--prune", prune)) if given
+    ]
+    if len(actions) > 1 or (actions and (to or portable is not None)):
+        raise click.UsageError("--list, --check, --prune and making a backup are one at a time.")
+    if portable and to:
+        raise click.UsageError("Give the file to --portable or to --to, not to both.")
+    file = Path(portable) if portable else to
+
+    def work(run: Run) -> Report:
+        if listing:
+            return list_report(run)
+        if check is not None:
+            return check_backups(run, check or None)
+        if prune:
+            return prune_backups(run)
+        return make_backup(
+            run,
+            to=file.absolute() if file else None,
+            portable=portable is not None,
+            lock_timeout_s=lock_timeout_s(lock_timeout),
+            dry_run=dry_run,
+        )
+
+    execute("db-backup", work, output=output)

@@ -1,0 +1,46 @@
+"""``flask db-restore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..transfer.restore import restore
+from . import options
+from .blueprint import bp
+from .execute import execute, lock_timeout_s
+
+
+@bp.cli.command("db-restore", cls=options.FerryCommand)
+@click.argument("backup", metavar="[ID or PATH]", required=False)
+@options.cut_over
+@options.output
+def db_restore(
+    backup: str | None,
+    yes: bool,
+    dry_run: bool,
+    backup_to: Path | None,
+    lock_timeout: float | None,
+    allow_production: bool,
+    **output: Any,
+) -> None:
+    """Put a backup, or a portable snapshot, back.
+
+    By default the newest that db-backup, db-init or db-migrate-data made. What is live is backed up first.
+    """
+    execute(
+        "db-restore",
+        lambda run: restore(
+            run,
+            backup,
+            directory=Path.cwd(),
+            backup_to=backup_to.absolute() if backup_to else None,
+            lock_timeout_s=lock_timeout_s(lock_timeout),
+            dry_run=dry_run,
+        ),
+        output=output,
+        yes=yes,
+        allow_production=allow_production,
+    )

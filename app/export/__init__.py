@@ -1,0 +1,120 @@
+"""Ferry's export protocol: what a host serves so that its next deployment can migrate from it over HTTP.
+
+A host passes its own check of who may read everything::
+
+    from flask_ferry.export import export_blueprint
+
+    app.register_blueprint(export_blueprint(authorize=require_admin))
+
+``authorize`` is called before each answer; it lets an admin pass by returning, and refuses with ``abort(401)`` or
+``abort(403)``. The protocol is described in docs/export-protocol.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import zstandard
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from ..dialects import dialect_for
+from ..dialects.base import Dialect, Reader
+from ..errors import DoesNotFit, Misconfigured
+from ..transfer.schema import data_tables, revision_of
+from ..transfer.snapshot import FORMAT, VERSION, encode, hashed_rows, table_to_json
+from ..transfer.sources.database import header_of
+from ..transfer.verify import checksums
+
+PREFIX = "/ferry"
+LONGEST_IDENTITY = 500
+PIECE_BYTES = 1 << 16
+
+
+def export_blueprint(authorize: Callable[[], object] | None = None) -> Blueprint:
+    """The Blueprint that serves the protocol.
+
+    :param authorize: the host's own admin check, called in each request.
+    :raises Misconfigured: there is none: everything would be public, password hashes included.
+    """
+    if authorize is None:
+        raise Misconfigured(
+            "The export needs the host's admin check.",
+            hint="export_blueprint(authorize=callable), which aborts with 401 or 403 for anybody else.",
+        )
+    check = authorize
+    bp = Blueprint("ferry_export", __name__, url_prefix=PREFIX)
+
+    @bp.get("/")
+    def protocol() -> Response:
+        """What this is; for anybody, so that a client can tell it from other servers."""
+        return jsonify(format=FORMAT, version=VERSION)
+
+    @bp.get("/manifest")
+    def manifest() -> Response:
+        """Format, database, revision, and per table its rows and checksum."""
+        check()
+        return _manifest()
+
+    @bp.get("/export")
+    def export() -> Response:
+        """All rows in one consistent read, as a snapshot with its footer as the end mark."""
+        check()
+        return _export(request.args.get("identity", request.host_url)[:LONGEST_IDENTITY])
+
+    return bp
+
+
+def _dialect() -> Dialect:
+    return dialect_for(current_app.extensions["sqlalchemy"].engine.url)
+
+
+def _revision(reader: Reader) -> str:
+    revision = revision_of(reader)
+    if revision is None:
+        raise DoesNotFit("The database has no alembic_version, so its rows are at no revision.")
+    return revision
+
+
+def _manifest() -> Response:
+    dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
+    with dialect.reader(url) as reader:
+        tables = data_tables(reader.tables())
+        sums = checksums(reader, tables)
+        revision = _revision(reader)
+    described = {
+        name: {**table_to_json(table), "rows": sums[name].rows, "checksum": str(sums[name])}
+        for name, table in tables.items()
+    }
+    return jsonify(
+        format=FORMAT, version=VERSION, database=dialect.identity(url).uid, revision=revision, tables=described
+    )
+
+
+def _export(identity: str) -> Response:
+    dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
+    opened = dialect.reader(url)
+    reader = opened.__enter__()
+    try:
+        header = header_of(identity, identity, _revision(reader), data_tables(reader.tables()))
+    except BaseException:
+        opened.__exit__(None, None, None)
+        raise
+    sections = ((table.name, hashed_rows(table, reader.rows(table))) for table in header.tables)
+    response = Response(_compressed(encode(header, sections)), mimetype="application/zstd")
+    # The read ends with the answer, however that ends.
+    response.call_on_close(lambda: opened.__exit__(None, None, None))
+    return response
+
+
+def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Zstandard with a checksum, level 1: a slow compressor would be the bottleneck."""
+    compressor = zstandard.ZstdCompressor(level=1, write_checksum=True).compressobj()
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= PIECE_BYTES:
+            yield compressor.compress(b"".join(waiting))
+            waiting, size = [], 0
+    yield compressor.compress(b"".join(waiting)) + compressor.flush()

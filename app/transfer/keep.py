@@ -1,0 +1,110 @@
+"""What ``flask db-backup`` does: make, list, check and prune backups."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from ..errors import BackupFailed, Misconfigured
+from . import backup as backups
+from .cutover import recover, write_backup
+from .report import Report
+from .run import SWAP_TIMEOUT_S, Run
+
+
+def make_backup(run: Run, *, to: Path | None, portable: bool, lock_timeout_s: float, dry_run: bool = False) -> Report:
+    """Back the live database up, read back.
+
+    :param to: a file, or None for a new name in ``FERRY_BACKUPS``.
+    :param portable: write the JSON snapshot.
+    :raises BackupFailed: nothing is left behind then.
+    """
+    run.refuse_prohibited()
+    if not run.dialect.exists(run.target):
+        raise Misconfigured(
+            "There is no database to back up.", hint="Make one with: flask db upgrade, or flask db-init"
+        )
+    if to is None and portable:
+        backups.prepare_directory(run.settings.backups)
+        to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
+    run.check_space(run.look())
+    if dry_run:
+        run.report.outcome, run.report.exit_status = "dry run", 0
+        run.report.summary = f"Would back {_database(run)} up to {to or run.settings.backups}."
+        return run.report
+    with run.locked(lock_timeout_s):
+        recover(run)
+        try:
+            with run.step("backup"):
+                run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+                made = write_backup(run, to)
+        finally:
+            run.cleaned_up(keep_old=False)
+    run.report.outcome, run.report.exit_status, run.report.backup = "done", 0, made.file
+    run.report.summary = f"Backup {made.id}: {made.rows} rows, {made.size_bytes} bytes, read back: {made.file}"
+    return run.report
+
+
+def _database(run: Run) -> Path:
+    return Path(run.dialect.identity(run.target).database)
+
+
+def list_backups(run: Run) -> list[backups.Backup]:
+    """The backups of this database, oldest first."""
+    return backups.listed(run.settings.backups, str(_database(run)))
+
+
+def list_report(run: Run) -> Report:
+    """The backups of this database, for people and programs."""
+    found = list_backups(run)
+    run.report.outcome, run.report.exit_status = "listed", 0
+    run.report.notes = [
+        f"{b.id}  {b.made_at}  {b.rows} rows  {b.size_bytes} bytes  revision {b.revision}  by {b.command}"
+        f"{'  portable' if b.portable else ''}"
+        for b in found
+    ]
+    run.report.summary = f"{len(found)} backups of {_database(run)} in {run.settings.backups}."
+    return run.report
+
+
+def check_backups(run: Run, wanted: str | None) -> Report:
+    """Prove one backup, or all of this database, again.
+
+    :raises BackupFailed: one is damaged, or there is none such.
+    """
+    found = list_backups(run)
+    if wanted:
+        found = [backup for backup in backups.listed(run.settings.backups) if backup.id == wanted]
+    if not found:
+        raise BackupFailed(
+            f"There is no backup {wanted or ''} in {run.settings.backups}.", hint="See: flask db-backup --list"
+        )
+    wrong = []
+    for backup in found:
+        try:
+            with run.locked(0):
+                backups.check(run.dialect, backup, run.scratch)
+        except BackupFailed as error:
+            wrong.append(error.message)
+        else:
+            run.note(f"{backup.id}: {backup.rows} rows, as they were when it was made")
+    if wrong:
+        raise BackupFailed(f"{len(wrong)} of {len(found)} backups are not good.", details=wrong)
+    run.report.outcome, run.report.exit_status = "checked", 0
+    run.report.summary = f"{len(found)} backups are good."
+    return run.report
+
+
+def prune_backups(run: Run) -> Report:
+    """Keep the newest ``FERRY_KEEP`` per command, the newest verified one, and what an unfinished run needs."""
+    unfinished = run.look().unfinished
+    needed = {unfinished.detail["entry"].get("backup")} if unfinished else set()
+    removed = backups.prune(list_backups(run), run.settings.keep, needed)
+    run.report.outcome, run.report.exit_status = "pruned", 0
+    run.report.notes = [f"removed {backup.id} of {backup.made_at}" for backup in removed]
+    kept = len(list_backups(run))
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run.report.summary = (
+        f"Removed {len(removed)} backups, kept {kept} (FERRY_KEEP {run.settings.keep} a command, {stamp})."
+    )
+    return run.report

@@ -1,0 +1,196 @@
+"""Putting a backup or a portable snapshot back: staged, verified, cut over like any run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..dialects.base import Fence, TableChecksum
+from ..errors import BackupFailed, DoesNotFit, FerryError, SnapshotUnusable, VerificationFailed
+from . import backup as backups
+from .control import Entry
+from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
+from .migrate import MigrateOptions, describe_target, stage, verify_staging
+from .plan import MIGRATE, Question, Target
+from .report import Report, TableReceipt
+from .run import Run
+from .schema import revision_of
+from .snapshot import check, is_snapshot
+from .sources import file_sha256
+from .verify import fingerprint
+
+MADE_BY = ("db-backup", "db-init", MIGRATE)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is put back: a file, and its manifest where it has one."""
+
+    path: Path
+    backup: backups.Backup | None
+    portable: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.path} (made {self.backup.made_at} by {self.backup.command})" if self.backup else str(self.path)
+
+
+def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
+    """Find a backup by its id or path; by default the newest that was not a safety copy.
+
+    :raises BackupFailed: there is none such.
+    """
+    database = str(run.dialect.identity(run.target).database)
+    found = backups.listed(run.settings.backups, database)
+    if wanted is None:
+        own = [backup for backup in found if backup.command in MADE_BY]
+        if not own:
+            raise BackupFailed(
+                f"There is no backup of {database} in {run.settings.backups}.", hint="Give an ID or a PATH."
+            )
+        return Chosen(own[-1].path, own[-1], own[-1].portable)
+    for backup in backups.listed(run.settings.backups):
+        if backup.id == wanted:
+            return Chosen(backup.path, backup, backup.portable)
+    path = directory / Path(wanted).expanduser()
+    if not path.is_file():
+        raise BackupFailed(
+            f"There is no backup {wanted!r} in {run.settings.backups} and no file {path}.",
+            hint="See: flask db-backup --list",
+        )
+    portable = is_snapshot(path)
+    return Chosen(path.resolve(), backups.load_manifest(path), portable)
+
+
+def restore(
+    run: Run, wanted: str | None, *, directory: Path, backup_to: Path | None, lock_timeout_s: float, dry_run: bool
+) -> Report:
+    """Run db-restore.
+
+    :param wanted: id or path, or None for the newest.
+    :param directory: where a relative path counts from.
+    :raises FerryError: with its exit status; the live database is unchanged then.
+    """
+    run.refuse_prohibited()
+    chosen = choose(run, wanted, directory)
+    _check(run, chosen)
+    target = run.look()
+    run.check_space(target, chosen.path.stat().st_size)
+    if dry_run:
+        run.report.outcome, run.report.exit_status = "dry run", 0
+        run.report.summary = f"Would put {chosen.label} in place of {sum(target.rows.values())} rows."
+        return run.report
+    with run.locked(lock_timeout_s):
+        recover(run)
+        target = run.look()
+        run.drop_leftovers()
+        run.hooks.ask(
+            Question(
+                command=f"flask {run.command} {chosen.path}",
+                target=target,
+                replaced=target.rows if not target.empty else {},
+                loads=chosen.label,
+                backup=str(backup_to or run.settings.backups),
+                typed_name=target.identity.database if target.production and not target.empty else None,
+                needs_permission="rows of a production database are replaced"
+                if target.production and not target.empty
+                else None,
+            )
+        )
+        return _carry_out(run, target, chosen, backup_to)
+
+
+def _check(run: Run, chosen: Chosen) -> None:
+    """Refuse a file that is damaged or was changed, before the question."""
+    if chosen.portable:
+        header, _ = check(chosen.path)
+        if header.kind != "rows" or header.revision is None:
+            raise SnapshotUnusable(
+                f"{chosen.path} holds records of an API, not rows.",
+                hint=f"Migrate from it: flask {MIGRATE} {chosen.path}",
+            )
+        run.schema.require(header.revision, str(chosen.path))
+    if chosen.backup and file_sha256(chosen.path) != chosen.backup.sha256:
+        raise BackupFailed(
+            f"{chosen.path} was changed since it was made (another SHA-256).",
+            hint="Use another one: flask db-backup --list",
+        )
+
+
+def _carry_out(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
+    swapped = False
+    run.report.target = describe_target(target)
+    try:
+        with fenced(run) as fence:
+            entry = _steps(run, target, chosen, fence, backup_to)
+            swapped = True
+        rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
+        run.report.outcome, run.report.exit_status = "done", 0
+        run.report.rollback = "flask db-rollback"
+        run.report.revisions = {"before": target.revision, "live": entry.revision}
+        run.report.source = {"label": chosen.label}
+        run.report.summary = (
+            f"Restored {chosen.label}: {rows} rows are live at revision {entry.revision} (run {run.id})."
+        )
+        finish_report(run)
+        return run.report
+    finally:
+        run.cleaned_up(keep_old=swapped)
+
+
+def _steps(run: Run, target: Target, chosen: Chosen, fence: Fence, backup_to: Path | None) -> Entry:
+    with run.step("backup"):
+        secured = secure(run, fence, backup_to)
+    stage_backup(run, chosen)
+    with run.dialect.reader(run.staging) as reader:
+        revision = revision_of(reader)
+        for name, found in fingerprint(reader).items():
+            run.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
+
+    def make_entry(found: Secured) -> Entry:
+        return entry_for(
+            run,
+            target,
+            found,
+            source_identity=f"backup:{chosen.path}",
+            source=chosen.label,
+            revision=revision,
+            options={"previous_absent": found.absent, "restored": str(chosen.path)},
+        )
+
+    return cut_over(run, fence, secured, make_entry, lambda: secure(run, fence))
+
+
+def stage_backup(run: Run, chosen: Chosen) -> None:
+    """Bring a backup into staging and prove that it is what was backed up.
+
+    :raises VerificationFailed: its rows are not those of its manifest.
+    """
+    if chosen.portable:
+        header, _ = check(chosen.path)
+        rows, accounts = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions(), run.report)
+        with run.step("verify"):
+            verify_staging(run, rows, accounts, counts_only=False)
+        return
+    with run.step("staging"):
+        run.dialect.restore(chosen.path, run.staging)
+        run.dialect.fit_staging(run.staging, run.target)
+    with run.step("verify"):
+        _verify(run, chosen)
+
+
+def _verify(run: Run, chosen: Chosen) -> None:
+    damage = [text for text in run.dialect.problems(run.staging) if "refer to rows" not in text]
+    if damage:
+        raise DoesNotFit(f"{chosen.path} is damaged.", details=damage, hint="Use another backup.")
+    if chosen.backup is None:
+        run.note(f"{chosen.path} has no manifest: it was checked for damage, not against what was backed up.")
+        return
+    if chosen.portable:
+        raise FerryError("a portable snapshot is verified as it is loaded")
+    expected = {n: TableChecksum(rows, int(total, 16)) for n, (rows, total) in chosen.backup.tables.items()}
+    with run.dialect.reader(run.staging) as reader:
+        found = fingerprint(reader)
+    if found != expected:
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise VerificationFailed(f"{chosen.path} does not hold what was backed up: {', '.join(wrong)}.")

@@ -1,0 +1,180 @@
+"""What this database is: everything ``flask db-status`` shows, looked up without a write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..errors import ExitStatus, FerryError
+from .control import Control, Holder
+from .keep import list_backups
+from .plan import Target
+from .run import Run
+from .schema import data_tables
+from .settings import DEFAULTS, SECRET
+from .snapshot import is_snapshot
+
+
+@dataclass
+class Status:
+    """The answers, and the exit status of ``--check``."""
+
+    database: dict[str, Any]
+    revision: str | None
+    head: str | None
+    drift: list[str]
+    rows: Mapping[str, int]
+    last_run: dict[str, Any] | None
+    holder: str | None
+    holder_alive: bool
+    unfinished: str | None
+    backups: list[dict[str, Any]]
+    snapshot: str
+    settings: list[dict[str, str]]
+    check: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status(run: Run) -> Status:
+    """Look at everything; nothing is changed but for a scratch database that is dropped again."""
+    target = run.look()
+    control = Control.peek(run.dialect.control_area(run.target))
+    holder = control.holder() if control else None
+    head, drift = _drift(run, target)
+    found = Status(
+        database={
+            "server": target.identity.server,
+            "host": target.identity.host,
+            "database": target.identity.database,
+            "exists": target.exists,
+            "size_bytes": target.size_bytes,
+            "environment": target.environment,
+            "environment_from": target.environment_origin,
+            "mark": target.mark,
+        },
+        revision=target.revision,
+        head=head,
+        drift=drift,
+        rows=target.rows,
+        last_run=_last(target),
+        holder=str(holder) if holder else None,
+        holder_alive=bool(holder and holder.alive),
+        unfinished=_unfinished(run, target),
+        backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in list_backups(run)],
+        snapshot=_snapshot(run),
+        settings=_settings(run),
+    )
+    _check(found, target, holder)
+    return found
+
+
+def _last(target: Target) -> dict[str, Any] | None:
+    if not target.entries:
+        return None
+    entry = target.entries[-1]
+    return {
+        "run": entry.run_id,
+        "command": entry.command,
+        "source": entry.source,
+        "finished_at": entry.finished_at,
+        "from_snapshot_of": entry.from_snapshot_of,
+        "in_force": target.in_force is entry,
+        "backup": entry.backup,
+    }
+
+
+def _unfinished(run: Run, target: Target) -> str | None:
+    """Which database is live, and what finishes or undoes the cut-over."""
+    if target.unfinished is None:
+        return None
+    new = target.unfinished.detail["entry"]["mark"] == run.dialect.mark(run.target)
+    return (
+        f"run {target.unfinished.run_id} ended in its cut-over; the {'new' if new else 'old'} database is live; "
+        f"the next run {'finishes' if new else 'undoes'} it: flask db-migrate-data --yes"
+    )
+
+
+def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
+    """Head, and what differs: the history from itself, the models from head, the live tables from head."""
+    try:
+        head = run.schema.head()
+    except FerryError as error:
+        return None, [error.message]
+    drift = list(target.entries[-1].drift) if target.in_force and target.entries else []
+    area = run.dialect.control_area(run.target).directory
+    if not area.is_dir():
+        # A look at a database that no run has touched leaves nothing beside it.
+        return head, drift
+    run.dialect.prepare_staging(run.scratch, run.target)
+    try:
+        run.schema.build(run.scratch, head)
+        drift += run.schema.differences_to_models(run.scratch)
+        if target.exists and target.revision == head:
+            drift += _live_drift(run)
+    finally:
+        run.dialect.drop(run.scratch)
+    return head, list(dict.fromkeys(drift))
+
+
+def _live_drift(run: Run) -> list[str]:
+    with run.dialect.reader(run.scratch) as at_head, run.dialect.reader(run.target) as live:
+        should, have = data_tables(at_head.tables()), data_tables(live.tables())
+    drift = [f"table {name} of head is not in the database" for name in sorted(set(should) - set(have))]
+    drift += [f"table {name} of the database is made by no revision" for name in sorted(set(have) - set(should))]
+    for name in sorted(set(should) & set(have)):
+        own, other = set(should[name].column_names), set(have[name].column_names)
+        drift += [f"column {name}.{column} differs from head" for column in sorted(own ^ other)]
+    return drift
+
+
+def _snapshot(run: Run) -> str:
+    path = run.settings.snapshot
+    if not path.is_file():
+        return f"{path} (not there)"
+    return f"{path} ({'a snapshot' if is_snapshot(path) else 'another file'})"
+
+
+def _settings(run: Run) -> list[dict[str, str]]:
+    """Each key with its value, secrets masked, and where the value came from."""
+    settings = run.settings
+    values: dict[str, object] = {
+        "FERRY_SOURCE": settings.source,
+        "FERRY_SOURCE_UID": settings.source_uid,
+        "FERRY_SOURCE_PASSWORD": settings.source_password,
+        "FERRY_SOURCE_PASSWORD_FILE": settings.password_file,
+        "FERRY_SNAPSHOT": settings.snapshot,
+        "FERRY_BACKUPS": settings.backups,
+        "FERRY_KEEP": settings.keep,
+        "FERRY_FALLBACK": settings.fallback.text,
+        "FERRY_ENVIRONMENT": settings.environment,
+        "FERRY_PROHIBIT": ",".join(sorted(settings.prohibited)),
+        "FERRY_SEED": settings.seed,
+        "FERRY_ADAPTERS": settings.adapters,
+        "FERRY_TLS_CA": settings.tls_ca,
+        "FERRY_TIMEOUT": settings.timeout_s,
+    }
+    rows = [{"key": "SQLALCHEMY_DATABASE_URI", "value": run.target.render_as_string(), "from": "the app's engine"}]
+    for key in DEFAULTS:
+        value = values[key]
+        shown = "" if value is None else "***" if key in SECRET else str(value)
+        rows.append({"key": key, "value": shown, "from": settings.origins[key]})
+    return rows
+
+
+def _check(found: Status, target: Target, holder: Holder | None) -> None:
+    if found.drift:
+        found.problems.append("the schema drifted")
+    if target.exists and found.revision != found.head:
+        found.problems.append(f"the database is at {found.revision}, head is {found.head}")
+    if not target.empty and not found.backups:
+        found.problems.append("there is no verified backup")
+    if found.problems:
+        found.check = int(ExitStatus.FAILED)
+    if holder and holder.alive:
+        found.check = int(ExitStatus.LOCKED)
+    if found.unfinished:
+        found.check = int(ExitStatus.CUT_OVER_UNFINISHED)

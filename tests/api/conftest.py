@@ -1,0 +1,65 @@
+"""The reference app on a database with the test data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.extensions import db, limiter
+from app.models.testdata import seed
+
+
+@pytest.fixture(autouse=True)
+def _no_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of the developer's shell, no file of the checkout."""
+    for name in os.environ:
+        if name.startswith(("FLASK_", "DB_", "DATABASE_", "SECRET_KEY")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("FLASK_SKIP_DOTENV", "1")
+    monkeypatch.setenv("FLASK_INSTANCE_PATH", str(tmp_path / "instance"))
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the test data."""
+    path = tmp_path_factory.mktemp("seeded") / "app.db"
+    with create_app({"SQLALCHEMY_DATABASE_URI": f"sqlite:///{path}"}).app_context():
+        db.create_all()
+        seed()
+    return path
+
+
+@pytest.fixture
+def app(seeded: Path, tmp_path: Path) -> Iterator[Flask]:
+    """The app on a copy of it."""
+    path = shutil.copy(seeded, tmp_path / "app.db")
+    app = create_app({"SQLALCHEMY_DATABASE_URI": f"sqlite:///{path}"})
+    limiter.reset()
+    yield app
+    limiter.reset()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Somebody who is not logged in."""
+    return app.test_client()
+
+
+@pytest.fixture
+def login(app: Flask) -> Callable[[str], FlaskClient]:
+    """Return a function that gives a client with that user's cookie."""
+
+    def logged_in(uid: str) -> FlaskClient:
+        client = app.test_client()
+        answer = client.post("/api/authenticate", json={"uid": uid, "password": f"123{uid.title()}!"})
+        assert answer.status_code == 200, answer.text
+        return client
+
+    return logged_in

@@ -1,0 +1,147 @@
+"""What a command's process does to itself before the command begins: counts, kills itself, waits, writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.commands import signals
+from app.dialects import sqlite, sqlite_swap
+from app.transfer import cutover
+from app.transfer.control import Control
+from app.transfer.run import Run
+
+WRITES = ("write", "record", "take_lease", "release_lease")
+LIMIT_S = 30.0
+
+
+def _around(owner: Any, name: str, before: Callable[[str], None], after: Callable[[str], None]) -> None:
+    inner = getattr(owner, name)
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        what = f"{name} {' '.join(str(arg) for arg in args[2:4])}"
+        before(what)
+        found = inner(*args, **kwargs)
+        after(what)
+        return found
+
+    setattr(owner, name, outer)
+
+
+def _nothing(_what: str) -> None:
+    pass
+
+
+def kill() -> None:
+    """End this process as ``kill -9`` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def count_writes(file: str) -> None:
+    """Write a line to a file for every write to the control area."""
+
+    def counted(what: str) -> None:
+        with Path(file).open("a") as lines:
+            lines.write(f"{what}\n")
+
+    for name in WRITES:
+        _around(Control, name, counted, _nothing)
+
+
+def kill_at_write(number: int, after: bool) -> None:
+    """Be killed before, or after, one of the writes to the control area; they count from 1."""
+    seen = 0
+
+    def counted(_what: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            kill()
+
+    for name in WRITES:
+        _around(Control, name, *((_nothing, counted) if after else (counted, _nothing)))
+
+
+def kill_in_swap(step: int) -> None:
+    """Be killed in the middle of the swap: when this many steps of the copy are done."""
+    inner = sqlite_swap.SqliteFence.token
+    connect = sqlite3.connect
+    swapping = False
+
+    class Connection(sqlite3.Connection):
+        def backup(self, target: sqlite3.Connection, *, pages: int = -1, progress: Any = None, **more: Any) -> None:
+            seen = 0
+
+            def killing(status: int, remaining: int, total: int) -> None:
+                nonlocal seen
+                progress(status, remaining, total)
+                seen += 1
+                if seen == step:
+                    kill()
+
+            super().backup(target, pages=pages, progress=killing, **more)
+
+    def swap(*args: Any, **kwargs: Any) -> None:
+        sqlite_swap.sqlite3.connect = lambda *a, **k: connect(*a, **{"factory": Connection, **k})  # type: ignore[attr-defined]
+        inner_swap(*args, **kwargs)
+
+    del inner, swapping
+    inner_swap = sqlite_swap.swap
+    sqlite_swap.swap = swap
+
+
+def wait_at(step: str, here: str, phase: str = "begun") -> None:
+    """When this entry of the journal is written, make the file ``here`` and wait until it is gone."""
+    inner = Control.write
+
+    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None) -> None:
+        inner(self, run_id, at, in_phase, detail)
+        if (at, in_phase) == (step, phase):
+            wait(here)
+
+    Control.write = write  # type: ignore[method-assign]
+
+
+def wait(here: str) -> None:
+    """Make a file and wait until it is gone."""
+    file = Path(here)
+    file.touch()
+    deadline = time.monotonic() + LIMIT_S
+    while file.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def wait_in(place: str, here: str, after: bool = False) -> None:
+    """Wait before, or after, a function runs."""
+    owner, name = {
+        "swap": (sqlite_swap, "swap"),
+        "record": (Control, "record"),
+        "finish_report": (cutover, "finish_report"),
+        "prune": (cutover, "prune"),
+        "cleaned_up": (Run, "cleaned_up"),
+    }[place]
+    waiting = lambda _what: wait(here)  # noqa: E731
+    _around(owner, name, *((_nothing, waiting) if after else (waiting, _nothing)))
+
+
+def run_at(step: str, phase: str, database: str, sql: str, times: int = 1) -> None:
+    """Write to a database when this entry of the journal was written, as often as is given."""
+    inner = Control.write
+    left = times
+
+    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None) -> None:
+        nonlocal left
+        inner(self, run_id, at, in_phase, detail)
+        if (at, in_phase) == (step, phase) and left:
+            left -= 1
+            connection = sqlite3.connect(database, timeout=10)
+            connection.execute(sql)
+            connection.commit()
+            connection.close()
+
+    Control.write = write  # type: ignore[method-assign]
