@@ -17,6 +17,7 @@ revision = "0001_classic"
 natural_keys = {"users": "_uid", "personas": "_alias"}
 
 _EMPTY = "the API answers {} or [] for NULL too; loaded as answered"
+_INSIDE = "rows whose {} is gone: the API gives them inside the {}"
 _JSON_NULL = "the API answers null for a JSON null too; loaded as NULL"
 
 not_carried = {
@@ -28,6 +29,9 @@ not_carried = {
     "personas._empathy_map": _JSON_NULL,
     "topics._settings": _JSON_NULL,
     "microblogs._data": "NULL is loaded as {}; a key of the same name as one of the record's own is hidden by it",
+    "user_sections.user_id": _INSIDE.format("user or section", "user"),
+    "user_personas.user_id": "rows whose user or persona is gone: the API does not say which one that was",
+    "classroom_student.classroom_id": _INSIDE.format("classroom", "classroom"),
     "skill_snapshots.user_id": "rows of a user who is gone: the classic API gives them user by user",
     "feedbacks.created_at": "fractions of a second: the API answers whole seconds",
 }

@@ -99,7 +99,7 @@ def receipt(report: Report) -> Iterable[str]:
     """The lines of a receipt."""
     yield from _tables(report)
     yield from _records(report)
-    yield from _listed("Waived", [_waiver(item) for item in report.waived])
+    yield from _listed("Waived", _waivers(report.waived))
     yield from _listed(
         "Not in the source's answers, so not carried", [f"{name}: {why}" for name, why in report.not_carried.items()]
     )
@@ -139,10 +139,19 @@ def _records(report: Report) -> Iterable[str]:
     )
 
 
-def _waiver(item: dict[str, Any]) -> str:
-    count = item.get("rows") if "rows" in item else item.get("records")
-    of = "rows" if "rows" in item else "records"
-    return f"{item['what']}{f' ({count} {of})' if count is not None else ''}: {item['reason']}"
+def _waivers(waived: list[dict[str, Any]]) -> list[str]:
+    """Whole tables one a line; keys of records together where type and reason are the same."""
+    tables = [f"{item['what']}{_rows(item['rows'])}: {item['reason']}" for item in waived if "rows" in item]
+    grouped: dict[tuple[str, str, int], list[str]] = {}
+    for item in waived:
+        if "records" in item:
+            record_type, _, key = item["what"].rpartition(".")
+            grouped.setdefault((record_type, item["reason"], item["records"]), []).append(key)
+    return tables + [f"{name} ({count}): {', '.join(keys)}: {why}" for (name, why, count), keys in grouped.items()]
+
+
+def _rows(count: int | None) -> str:
+    return "" if count is None else f" ({count} rows)"
 
 
 def _difference(item: dict[str, Any]) -> str:

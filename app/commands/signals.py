@@ -1,4 +1,7 @@
-"""SIGTERM, SIGHUP and SIGINT end a run as an interruption, and wait while a cut-over is being decided."""
+"""SIGTERM, SIGHUP and SIGINT end a run as an interruption, and wait while a cut-over is being decided.
+
+Once it is decided they end nothing any more: what is left to do is to say so.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,29 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from ..errors import NotConfirmed
+from ..errors import CutOverUnfinished, NotConfirmed
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Interruptible:
-    """Turns signals into :class:`NotConfirmed`; while held, the last one waits."""
+    """Turns the first signal into :class:`NotConfirmed`; while held, it waits.
+
+    Those that follow are taken no notice of, so that nothing is left half tidied up.
+    """
 
     def __init__(self) -> None:
         self._held = False
-        self._waiting: int | None = None
+        self._first: int | None = None
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._held:
-            self._waiting = number
-            return
-        raise NotConfirmed(f"Interrupted by {signal.Signals(number).name}.")
+        if self._first is None:
+            self._first = number
+            self._raise_unless_held()
+
+    def _raise_unless_held(self) -> None:
+        if self._first is not None and not self._held:
+            raise NotConfirmed(f"Interrupted by {signal.Signals(self._first).name}.")
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -32,7 +41,9 @@ class Interruptible:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        former = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        # What the caller ignores stays ignored: `nohup flask db-migrate-data` goes on when the terminal closes.
+        wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        former = {number: signal.signal(number, self._handle) for number in wanted}
         try:
             yield
         finally:
@@ -41,9 +52,15 @@ class Interruptible:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Let signals wait. What is decided meanwhile stays decided: a signal that waited ends nothing any more."""
+        """Let signals wait until the cut-over is decided: for good when it took effect, else they end the run then."""
+        # An exception raised in a destructor is lost; here the signal still counts.
+        self._raise_unless_held()
         self._held = True
         try:
             yield
-        finally:
+        except CutOverUnfinished:
+            raise
+        except BaseException:
             self._held = False
+            self._raise_unless_held()
+            raise

@@ -83,12 +83,33 @@ def _private(path: Path) -> None:
 
 
 @contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn the library's errors, a full disk before all, into one that names the file.
+
+    :raises DoesNotFit: there is no room.
+    :raises FerryError: anything else.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise sqlite_swap.explained(path, error) from error
+
+
+@contextlib.contextmanager
 def _open(path: Path, *, timeout_s: float = 30) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path, isolation_level=None, timeout=timeout_s)
     try:
         yield connection
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def _new(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database that only its owner can read from its first byte on."""
+    _private(path)
+    with _open(path) as connection:
+        yield connection
 
 
 @contextlib.contextmanager
@@ -218,8 +239,7 @@ class SqliteDialect:
     def prepare_staging(self, staging: URL, target: URL) -> None:
         path = path_of(staging)
         self.drop(staging)
-        _private(path)
-        with _open(path) as connection:
+        with _explained(path), _new(path) as connection:
             for pragma in ("page_size", "encoding", "auto_vacuum"):
                 connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
             # A table made and dropped leaves a free page: a database of one page cannot be fenced.
@@ -273,7 +293,7 @@ class SqliteDialect:
         return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
 
     def set_mark(self, url: URL, mark: str) -> None:
-        with _open(path_of(url)) as connection:
+        with _explained(path_of(url)), _open(path_of(url)) as connection:
             connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
 
@@ -283,7 +303,7 @@ class SqliteDialect:
         sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
         bind = bindable(table)
         loaded, refused, number = 0, [], 0
-        with _open(path_of(url)) as connection:
+        with _explained(path_of(url)), _open(path_of(url)) as connection:
             for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("BEGIN")
@@ -297,17 +317,20 @@ class SqliteDialect:
         return LoadResult(loaded, refused)
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
+        with _explained(path_of(to)):
+            self._copy(source, to, timeout_s=timeout_s)
+
+    def _copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         target = path_of(to)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.drop(to)
-        _private(target)
         deadline = time.monotonic() + timeout_s
 
         def guard(status: int, _remaining: int, _total: int) -> None:
             if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
                 raise LockHeld(f"{source.database} stayed locked by another program for {timeout_s:g} s.")
 
-        with _open_read_only(path_of(source)) as original, _open(target) as copy:
+        with _open_read_only(path_of(source)) as original, _new(target) as copy:
             copy.execute("PRAGMA synchronous = OFF")
             original.backup(copy, progress=guard, sleep=0.01)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -320,7 +343,7 @@ class SqliteDialect:
         path_of(staging).replace(path)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        with _open(path_of(staging)) as connection:
+        with _explained(path_of(staging)), _open(path_of(staging)) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
             connection.execute("BEGIN")
@@ -421,7 +444,7 @@ class SqliteDialect:
 
     def dump(self, url: URL, to: Path) -> None:
         try:
-            self.copy(url, url_of(to), timeout_s=60)
+            self._copy(url, url_of(to), timeout_s=60)
         except (sqlite3.Error, OSError) as error:
             raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
@@ -430,7 +453,7 @@ class SqliteDialect:
             with dump.open("rb") as file:
                 if file.read(len(HEADER)) != HEADER:
                     raise BackupFailed(f"{dump} is not a SQLite database.")
-            self.copy(url_of(dump), url, timeout_s=60)
+            self._copy(url_of(dump), url, timeout_s=60)
         except (sqlite3.Error, OSError) as error:
             raise BackupFailed(f"{dump} cannot be read: {error}") from error
 

@@ -8,17 +8,20 @@ Replacing the file under a connected application loses writes or corrupts it, so
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import FerryError, LockHeld
+from ..errors import DoesNotFit, FerryError, LockHeld
 from .base import LateWrite
 
 _STEP_BYTES = 1 << 20
 """A step must stay below the page cache (2 MB): the cache would spill to the file before the fence is asked."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _CHANGE_COUNTER = slice(24, 28)
 """Bytes of the file header that every commit changes in rollback mode (sqlite.org/fileformat.html, 1.3.7)."""
@@ -68,6 +71,17 @@ def _held(timeout_s: float) -> LockHeld:
     )
 
 
+def explained(path: Path, error: sqlite3.Error | OSError) -> FerryError:
+    """The error that says what could not be done with a file, and why."""
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in _NO_ROOM
+    if full:
+        return DoesNotFit(
+            f"There is no room to write {path}: {getattr(error, 'strerror', None) or error}.",
+            hint="Make room, then run the command again.",
+        )
+    return FerryError(f"{path} cannot be read or written: {error}.", hint="Nothing was changed; mend this, run again.")
+
+
 def pages_per_step(connection: sqlite3.Connection) -> int:
     """Pages of one step, so that the first of at least two steps ends with the lock held and nothing spilled.
 
@@ -102,6 +116,8 @@ def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeo
         source.backup(live, pages=pages_per_step(source), progress=guard, sleep=0.01)
         if not asked:
             raise FerryError("the fence was not asked; this must not happen")
+    except sqlite3.Error as error:
+        raise explained(target, error) from error
     finally:
         live.close()
         source.close()

@@ -103,6 +103,8 @@ class _Run:
                 values.append(from_python(column, row.get(column.name)))
             except DoesNotFit as error:
                 raise DoesNotFit(f"{where}: {name}.{error.message}") from error
+            except TypeError as error:
+                raise DoesNotFit(f"{where}: {name}.{column.name}: {error}") from error
         line = encode_row(values)
         key = table.key_of(values)
         match self._keys.add(name, key, self._hashers[name](values, line)):

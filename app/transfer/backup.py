@@ -63,6 +63,11 @@ def to_lists(sums: dict[str, TableChecksum]) -> dict[str, list[Any]]:
     return {name: [found.rows, str(found)] for name, found in sums.items()}
 
 
+def _now() -> str:
+    """The present instant, ISO 8601 in UTC; to the millisecond, as the newest of several is found by it."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def prepare_directory(directory: Path) -> None:
     """Create the directory of backups, for its owner alone.
 
@@ -108,7 +113,7 @@ def make(dialect: Dialect, source: URL, to: Path, *, scratch: URL, command: str,
                 command=command,
                 run=run,
                 database=database,
-                made_at=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                made_at=_now(),
                 size_bytes=size,
                 sha256=digest,
                 revision=revision,
@@ -132,7 +137,7 @@ def register_portable(file: Path, *, command: str, run: str, database: str) -> B
             command=command,
             run=run,
             database=database,
-            made_at=header.read_from,
+            made_at=_now(),
             size_bytes=file.stat().st_size,
             sha256=file_sha256(file),
             revision=header.revision,

@@ -142,7 +142,9 @@ def _process(pid: int) -> str:
     except PermissionError:
         pass
     with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # A zombie has ended; in a container nobody may ever ask for its status.
+        return "" if fields[0] in ("Z", "X") else fields[19]
     return "running"
 
 
@@ -164,11 +166,7 @@ class Control:
             control = cls(area)
             metadata.create_all(control._engine)
         except (OSError, sa.exc.OperationalError) as error:
-            reason = getattr(error, "orig", None) or error
-            raise FerryError(
-                f"The control area {area.directory} cannot be written: {reason}",
-                hint="Every run keeps its journal there: make the directory of the database writable.",
-            ) from error
+            raise _unwritable(area.directory, getattr(error, "orig", None) or error) from error
         return control
 
     @classmethod
@@ -224,11 +222,16 @@ class Control:
     # Journal
 
     def write(self, run_id: str, step: str, phase: str, detail: dict[str, Any] | None = None) -> None:
-        """Append to the journal, durably."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.insert(_journal).values(run_id=run_id, step=step, phase=phase, detail=json.dumps(detail or {}))
-            )
+        """Append to the journal, durably.
+
+        :raises FerryError: it cannot be written.
+        """
+        values = {"run_id": run_id, "step": step, "phase": phase, "detail": json.dumps(detail or {})}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sa.insert(_journal).values(values))
+        except sa.exc.OperationalError as error:
+            raise _unwritable(self.directory, error.orig) from error
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""
@@ -334,6 +337,13 @@ class Control:
         finally:
             stop.set()
             thread.join()
+
+
+def _unwritable(directory: Path, reason: BaseException | None) -> FerryError:
+    return FerryError(
+        f"The control area {directory} cannot be written: {reason}",
+        hint="Every run keeps its journal there: make room, or make the directory of the database writable.",
+    )
 
 
 def _user() -> str:

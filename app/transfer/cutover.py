@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
     for _ in range(PASSES):
         token = fence.token()
         if not run.dialect.exists(run.target):
+            run.note("Nothing to back up: there is no database yet.")
             return Secured(token, None, absent=True)
         run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
         if fence.token() == token:
@@ -69,7 +70,7 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
 
 def _back_up(run: Run, to: Path | None) -> backups.Backup | None:
     with run.dialect.reader(run.old_generation) as reader:
-        rows = sum(reader.count(name) for name in reader.tables())
+        rows = sum(reader.count(name) for name in data_tables(reader.tables()))
     if not rows:
         run.note("Nothing to back up: the database is empty.")
         return None
@@ -189,22 +190,25 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
     run.control.check_lease(run.id)
     run.dialect.set_mark(run.staging, entry.mark)
     run.emit("step", "cut-over")
-    run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry), "staging": str(run.staging)})
     with run.hooks.hold_signals():
+        run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry), "staging": str(run.staging)})
         try:
             run.dialect.swap(run.staging, run.target, fence, token, timeout_s=SWAP_TIMEOUT_S)
         except (LateWrite, FerryError, sqlite3.Error, sa.exc.DBAPIError) as error:
             # Never infer from an exception what happened to the database: look.
             if run.dialect.mark(run.target) != entry.mark:
-                run.control.write(run.id, "cut-over", "undone", {"why": str(error) or "written meanwhile"})
+                # Where even this cannot be written, the next run finds the same out by the mark.
+                with contextlib.suppress(FerryError):
+                    run.control.write(run.id, "cut-over", "undone", {"why": str(error) or "written meanwhile"})
                 raise
         return _finish(run, run.control, entry)
 
 
 def _finish(run: Run, control: Control, entry: Entry) -> Entry:
     try:
-        control.record(entry)
+        # In this order: what is recorded is complete, so that nobody has to look for what is left to do.
         keep_generation(run, entry)
+        control.record(entry)
     except (OSError, sa.exc.DBAPIError) as error:
         raise CutOverUnfinished(
             f"The new database is live (run {entry.run_id}), but the ledger could not be written: {error}",
@@ -248,10 +252,19 @@ def prune(run: Run) -> None:
     entries = run.control.ledger()
     for entry in entries[:-keep]:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
+    _drop_unknown(run, {entry.mark for entry in entries})
     database = str(run.dialect.identity(run.target).database)
     found = backups.listed(run.settings.backups, database)
     backups.prune(found, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
     run.prune_runs()
+
+
+def _drop_unknown(run: Run, marks: Collection[str]) -> None:
+    """Drop the generations that runs left which were killed before their cut-over."""
+    for file in (run.control.directory / "generations").glob("*-old.*"):
+        name = file.name.partition(".")[0]
+        if name.removesuffix("-old") not in marks:
+            run.dialect.drop(run.dialect.generation_url(run.target, name))
 
 
 # The way back
@@ -282,28 +295,53 @@ def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool) -> Report:
     """
     run.refuse_prohibited()
     if dry_run:
-        undone, _ = _to_undo(run, run.look())
-        run.report.summary = f"Would undo run {undone.run_id} ({undone.command} from {undone.source or 'nothing'})."
-        return run.report
+        return _preview(run)
     with run.locked(lock_timeout_s):
-        recover(run)
+        begun = run.control.unfinished_cut_over()
+        said = recover(run)
+        run.drop_leftovers()
+        if begun and said and _is_rollback(run, begun.run_id):
+            # What was asked for then is done now; undoing one more was not asked for.
+            run.report.outcome, run.report.exit_status, run.report.summary = "done", 0, said
+            return run.report
         target = run.look()
         undone, generation = _to_undo(run, target)
         run.check_space(target)
-        run.hooks.ask(
-            Question(
-                command=run.command,
-                target=target,
-                replaced=target.rows,
-                loads=f"what was live before run {undone.run_id} ({undone.command}, {undone.finished_at})",
-                backup=str(run.settings.backups),
-                typed_name=target.identity.database if target.production else None,
-                needs_permission="rows of a production database are replaced" if target.production else None,
-                always=True,
-            )
-        )
+        run.hooks.ask(_question(run, target, undone))
         _undo(run, target, undone, generation)
     return run.report
+
+
+def _preview(run: Run) -> Report:
+    report, target = run.report, run.look()
+    report.outcome, report.exit_status = "dry run", 0
+    if target.unfinished:
+        report.summary = "An unfinished cut-over would be finished or undone first."
+        return report
+    undone, _ = _to_undo(run, target)
+    run.check_space(target)
+    question = _question(run, target, undone)
+    if question.needs_permission:
+        run.hooks.ask(question)
+    report.summary = f"Would undo run {undone.run_id} ({undone.command} from {undone.source or 'nothing'})."
+    return report
+
+
+def _is_rollback(run: Run, run_id: str) -> bool:
+    return any(entry.run_id == run_id and entry.command == run.command for entry in run.control.ledger())
+
+
+def _question(run: Run, target: Target, undone: Entry) -> Question:
+    return Question(
+        command=f"flask {run.command}",
+        target=target,
+        replaced=target.rows,
+        loads=f"what was live before run {undone.run_id} ({undone.command}, {undone.finished_at})",
+        backup=str(run.settings.backups),
+        typed_name=target.identity.database if target.production else None,
+        needs_permission="rows of a production database are replaced" if target.production else None,
+        always=True,
+    )
 
 
 def _to_undo(run: Run, target: Target) -> tuple[Entry, sa.URL | None]:

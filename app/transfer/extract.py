@@ -194,10 +194,9 @@ class ClassicDeployment(_Closing):
         parts = {name: _adopt(part, directory) for name, part in resumed.items()}
         for part in parts.values():
             _journal_part(run, self._spec, part, since or now())
-        waiting = [endpoint for endpoint in endpoints if endpoint.type not in parts]
         began = now()
         with scratch_keys(directory / "keys") as keys:
-            for part in self._source.extract(directory, keys, waiting, run.progress):
+            for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
                 _journal_part(run, self._spec, part, since or began)
         return parts, since

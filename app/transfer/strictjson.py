@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from decimal import Decimal
+from collections.abc import Callable, Iterator
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -26,8 +26,16 @@ def _integer(text: str) -> int | Decimal:
 
 
 def _long_integer(text: str) -> int | Decimal:
-    value = int(text)
-    return value if -(2**63) <= value < 2**64 else Decimal(text)
+    # int() refuses a text of thousands of digits, Decimal() does not.
+    value = Decimal(text)
+    return int(value) if -(2**63) <= value < 2**64 else value
+
+
+def _fraction(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise StrictJSONError(f"the number {text[:40]} has an exponent that nothing can hold") from error
 
 
 def _constant(name: str) -> NoReturn:
@@ -44,7 +52,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(
-    parse_float=Decimal, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_object
+    parse_float=_fraction, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_object
 )
 
 
@@ -54,15 +62,25 @@ def _value(text: str, start: int) -> tuple[Any, int]:
     except json.JSONDecodeError as error:
         raise StrictJSONError(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:
-        raise StrictJSONError("nested too deeply") from error
+        raise StrictJSONError(f"nested too deeply in {_place(text, start)}") from error
+    except StrictJSONError as error:
+        raise StrictJSONError(f"{error} in {_place(text, start)}") from error
 
 
-def _check_surrogates(text: str, value: Any) -> None:
-    if _SURROGATE.search(text):
+def _place(text: str, start: int) -> str:
+    """Where a value is, for people."""
+    line = text.count("\n", 0, start) + 1
+    return f"the value that begins at line {line}, column {start - text.rfind(chr(10), 0, start)}"
+
+
+def _check_surrogates(text: str, start: int, end: int, value: Any) -> None:
+    if _SURROGATE.search(text, start, end):
         try:
             json.dumps(value, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError as error:
-            raise StrictJSONError("half of a surrogate pair (\\ud800 to \\udfff), which no text can hold") from error
+            raise StrictJSONError(
+                f"half of a surrogate pair (\\ud800 to \\udfff), which no text can hold, in {_place(text, start)}"
+            ) from error
 
 
 def loads(text: str) -> Any:
@@ -70,11 +88,16 @@ def loads(text: str) -> Any:
 
     :raises StrictJSONError: see the module.
     """
-    value, end = _value(text, _skip(text, 0))
+    start = _skip(text, 0)
+    value, end = _value(text, start)
+    _check_end(text, end)
+    _check_surrogates(text, start, end, value)
+    return value
+
+
+def _check_end(text: str, end: int) -> None:
     if _skip(text, end) != len(text):
         raise StrictJSONError(f"text behind the JSON value, at character {end}")
-    _check_surrogates(text, value)
-    return value
 
 
 def _skip(text: str, at: int) -> int:
@@ -100,9 +123,10 @@ def elements(text: str, at: int) -> Iterator[tuple[str, Any, int]]:
     if text[at : at + 1] == "]":
         return
     while True:
-        value, end = _value(text, _skip(text, at))
-        raw = text[_skip(text, at) : end].replace("\n", " ").replace("\r", " ")
-        _check_surrogates(raw, value)
+        start = _skip(text, at)
+        value, end = _value(text, start)
+        raw = text[start:end].replace("\n", " ").replace("\r", " ")
+        _check_surrogates(text, start, end, value)
         yield raw, value, end
         at = _skip(text, end)
         if text[at : at + 1] == "]":
@@ -110,11 +134,16 @@ def elements(text: str, at: int) -> Iterator[tuple[str, Any, int]]:
         at = _expect(text, at, ",")
 
 
-def members(text: str) -> Iterator[tuple[str, int]]:
-    """The keys of the object that the text is, each with where its value begins.
+def whole_list(text: str) -> Iterator[tuple[str, Any]]:
+    """The elements of the array that the whole text is, as :func:`elements` gives them, without where they end."""
+    end = _expect(text, 0, "[")
+    for raw, value, end in elements(text, 0):  # noqa: B007 # the last one counts
+        yield raw, value
+    _check_end(text, _expect(text, end, "]"))
 
-    The values are skipped over one at a time, so that a large document is never held as objects.
-    """
+
+def _walk(text: str, read: Callable[[str, int], int]) -> None:
+    """Walk over the object that the text is; ``read`` is given each key and place, and returns where the value ends."""
     at = _skip(text, _expect(text, 0, "{"))
     seen = set()
     if text[at : at + 1] != "}":
@@ -123,15 +152,46 @@ def members(text: str) -> Iterator[tuple[str, int]]:
             if not isinstance(key, str) or key in seen:
                 raise StrictJSONError(f"the same key twice in one object: {key!r}")
             seen.add(key)
-            at = _skip(text, _expect(text, at, ":"))
-            yield key, at
-            at = _end_of_value(text, at)
-            at = _skip(text, at)
+            at = _skip(text, read(key, _skip(text, _expect(text, at, ":"))))
             if text[at : at + 1] == "}":
                 break
             at = _expect(text, at, ",")
     if _skip(text, at + 1) != len(text):
         raise StrictJSONError(f"text behind the JSON value, at character {at + 1}")
+
+
+def members(text: str) -> dict[str, int]:
+    """The keys of the object that the text is, each with where its value begins.
+
+    The values are read over one at a time, so that a large document is never held as objects.
+    """
+    places: dict[str, int] = {}
+
+    def read(key: str, at: int) -> int:
+        places[key] = at
+        return _end_of_value(text, at)
+
+    _walk(text, read)
+    return places
+
+
+def envelope(text: str, key: str | None) -> tuple[list[tuple[str, Any]] | None, dict[str, Any]]:
+    """The elements of the array under ``key`` (None when there is none), and the other members of the object."""
+    found: list[tuple[str, Any]] | None = None
+    others: dict[str, Any] = {}
+
+    def read(name: str, at: int) -> int:
+        nonlocal found
+        if name != key or text[at : at + 1] != "[":
+            others[name], end = _value(text, at)
+            return end
+        found, end = [], at + 1
+        for raw, value, end in elements(text, at):  # noqa: B007 # the last one counts
+            found.append((raw, value))
+        return _expect(text, end, "]")
+
+    _walk(text, read)
+    return found, others
 
 
 def _end_of_value(text: str, at: int) -> int:
@@ -145,4 +205,6 @@ def _end_of_value(text: str, at: int) -> int:
 
 def value_at(text: str, at: int) -> Any:
     """The value that begins at ``at``."""
-    return _value(text, at)[0]
+    value, end = _value(text, at)
+    _check_surrogates(text, at, end, value)
+    return value

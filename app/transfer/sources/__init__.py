@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+from zstandard import ZstdError
 
 from ...errors import Misconfigured, SnapshotUnusable
 from ..settings import Settings
@@ -131,8 +132,13 @@ def _file(path: Path) -> SourceSpec:
         raise SnapshotUnusable(
             f"There is no file {path}.", hint="Give a snapshot, a classic data.json or a SQLite file, or a URL."
         )
-    with opened(path) as file:
-        start = file.read(16)
+    try:
+        with opened(path) as file:
+            start = file.read(16)
+    except (OSError, EOFError, ZstdError) as error:
+        raise SnapshotUnusable(
+            f"{path}, line 1: the file ends too early or is damaged ({error}).", hint="Use an intact copy of the file."
+        ) from error
     if start == b"SQLite format 3\x00":
         return _sqlite_file(path)
     kind = SourceKind.SNAPSHOT if is_snapshot(path) else SourceKind.CLASSIC_FILE

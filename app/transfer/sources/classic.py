@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import SourceIncomplete, Unauthorized
 from ..canonical import hash_line
-from ..strictjson import StrictJSONError, elements, loads, members, value_at
-from .http import Answer, HttpClient, Refused, Transient
+from ..strictjson import StrictJSONError, envelope, loads, whole_list
+from .http import AGAIN, Answer, HttpClient, Refused, Transient
 from .parts import Keys, Part, PartWriter
 
 PER_PAGE = 200
 PASSES = 3
+QUIET = "Run again when the old deployment is quiet, or stop its writers first: flask db-migrate-data"
 MOST_PAGES = 1_000_000
+CREDENTIALS = (
+    "Set FLASK_FERRY_SOURCE_UID and FLASK_FERRY_SOURCE_PASSWORD to an admin of the old deployment, "
+    "then run again: flask db-migrate-data"
+)
 
 PAGED = ("users", "topics", "microblogs", "posts", "personas", "user_personas")
 UNPAGED = ("sections", "classrooms", "feedback", "study")
@@ -54,14 +59,6 @@ class Endpoint:
     limit: bool = False
 
 
-@dataclass
-class Extracted:
-    """What an extraction gave: a part per type, and why tables are missing where they are."""
-
-    parts: dict[str, Part] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
-
-
 class ClassicSource:
     """One old deployment.
 
@@ -87,16 +84,17 @@ class ClassicSource:
             if error.status in (400, 401, 403):
                 raise Unauthorized(
                     f"{self._client.base} refuses the credentials of {self._uid!r} (status {error.status}).",
-                    hint="Check FERRY_SOURCE_UID and FERRY_SOURCE_PASSWORD.",
+                    hint=CREDENTIALS,
                 ) from error
             raise SourceIncomplete(
                 f"{self._client.base} has no log-in at /api/authenticate (status {error.status}).",
-                hint="Check the URL given as SOURCE.",
+                hint="Check the URL given as SOURCE, then run again: flask db-migrate-data",
             ) from error
         token = _body_token(answer)
         if not answer.cookies and not token:
             raise SourceIncomplete(
-                f"{self._client.base} answered the log-in without a token.", hint="Check the URL given as SOURCE."
+                f"{self._client.base} answered the log-in without a token.",
+                hint="Check the URL given as SOURCE, then run again: flask db-migrate-data",
             )
         if answer.cookies:
             self._client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
@@ -135,57 +133,83 @@ class ClassicSource:
         try:
             self._get("/api/export/users", lambda answer: _page(answer, "users"), page=1, per_page=1)
         except Refused as error:
-            if error.status in (401, 403):
-                raise self._not_admin(error) from error
+            self._only_404(error, "/api/export/users")
             why = f"this deployment has no /api/export (status {error.status})"
             others = (*PAGED, *UNPAGED, "leaderboard", "elementary_leaderboard", "skill_passport")
             return [Endpoint("user", "/api/user", "users", paged=True)], {
                 name: why for name in others if name not in ("users", "sections")
             }
-        found = [Endpoint(name, f"/api/export/{name}", name, paged=True) for name in PAGED]
-        found += [Endpoint(name, f"/api/export/{name}", name) for name in UNPAGED]
-        found.append(Endpoint("user", "/api/user", "users", paged=True))
+        found = [Endpoint("users", "/api/export/users", "users", paged=True)]
         unavailable: dict[str, str] = {}
-        for candidates in _BESIDES:
+        for candidates in _EXPORTED + _BESIDES:
             endpoint = next((candidate for candidate in candidates if self._answers(candidate)), None)
             if endpoint:
                 found.append(endpoint)
             else:
-                unavailable[candidates[-1].type] = f"no endpoint: {' and '.join(c.path for c in candidates)} answer 404"
+                unavailable[candidates[-1].type] = f"no endpoint at {' or '.join(c.path for c in candidates)} (404)"
+        found.append(Endpoint("user", "/api/user", "users", paged=True))
         return found, unavailable
 
     def _not_admin(self, error: Refused) -> Unauthorized:
         return Unauthorized(
             f"{self._client.base}: {self._uid!r} may not read the export (status {error.status}).",
-            hint="Set FERRY_SOURCE_UID to an admin of the old deployment.",
+            hint=CREDENTIALS,
         )
+
+    def _only_404(self, error: Refused, path: str) -> None:
+        """:raises Unauthorized, SourceIncomplete: the status is another one than that of a path nobody has."""
+        if error.status in (401, 403):
+            raise self._not_admin(error) from error
+        if error.status != 404:
+            raise SourceIncomplete(f"{error} at {path}.", hint=AGAIN) from error
 
     def _answers(self, endpoint: Endpoint) -> bool:
         params = {"page": 1, "per_page": 1} if endpoint.paged else {"limit": 1} if endpoint.limit else {}
         try:
             self._get(endpoint.path.format(1), lambda _answer: None, **params)
         except Refused as error:
-            if error.status == 404:
-                # The passport of a user who is not there is a 404 too, but one in JSON.
-                return endpoint.type == "skill_passport" and "json" in error.content_type
-            if error.status in (401, 403):
-                raise self._not_admin(error) from error
-            raise SourceIncomplete(f"{error} at {endpoint.path}.") from error
+            self._only_404(error, endpoint.path)
+            # The passport of a user who is not there is a 404 too, but one in JSON.
+            return endpoint.type == "skill_passport" and "json" in error.content_type
         return True
 
     # Reading
 
-    def extract(self, directory: Path, keys: Keys, types: Iterable[Endpoint], progress: Progress) -> Iterator[Part]:
-        """Read each type completely into a part.
+    def extract(
+        self,
+        directory: Path,
+        keys: Keys,
+        types: Iterable[Endpoint],
+        progress: Progress,
+        done: Mapping[str, Part] | None = None,
+    ) -> Iterator[Part]:
+        """Read each type completely into a part; what changed while other types were read is read once more.
 
+        :param done: parts of an earlier run, which are not read again unless they changed.
         :raises SourceIncomplete: three passes disagreed, or an answer stayed incomplete.
         """
-        users: Part | None = None
-        for endpoint in types:
-            file = directory / f"{endpoint.type}.ndjson"
-            part = self._read(endpoint, file, keys, progress, users)
-            users = part if endpoint.type in ("users", "user") else users
-            yield part
+        endpoints, parts = list(types), dict(done or {})
+        waiting = [endpoint for endpoint in endpoints if endpoint.type not in parts]
+        for _ in range(PASSES):
+            for endpoint in waiting:
+                users = parts.get("users") or parts.get("user")
+                part = self._read(endpoint, directory / f"{endpoint.type}.ndjson", keys, progress, users)
+                parts[endpoint.type] = part
+                yield part
+            waiting = self._changed(endpoints, parts)
+            if not waiting:
+                return
+        raise SourceIncomplete(
+            f"{', '.join(endpoint.type for endpoint in waiting)} changed again and again while the others were read.",
+            hint=QUIET,
+        )
+
+    def _changed(self, endpoints: list[Endpoint], parts: Mapping[str, Part]) -> list[Endpoint]:
+        """The types whose total is not that of their part any more; with the users, what is read user by user."""
+        changed = {e.type for e in endpoints if e.paged and self._total(e) not in (None, parts[e.type].lines)}
+        if "users" in changed:
+            changed.add("skill_passport")
+        return [endpoint for endpoint in endpoints if endpoint.type in changed]
 
     def _read(self, endpoint: Endpoint, file: Path, keys: Keys, progress: Progress, users: Part | None) -> Part:
         failures: list[str] = []
@@ -200,11 +224,11 @@ class ClassicSource:
             except Refused as error:
                 if error.status in (401, 403):
                     raise self._not_admin(error) from error
-                raise SourceIncomplete(f"{error} at {endpoint.path}.") from error
+                raise SourceIncomplete(f"{error} at {endpoint.path}.", hint=AGAIN) from error
         raise SourceIncomplete(
             f"{endpoint.type} could not be read completely in {PASSES} passes.",
             details=failures,
-            hint="Run again when the old deployment is quiet, or stop its writers first.",
+            hint=QUIET,
         )
 
     def _pass(self, endpoint: Endpoint, part: PartWriter, keys: Keys, progress: Progress, users: Part | None) -> None:
@@ -246,10 +270,13 @@ class ClassicSource:
 
     def _check_total(self, endpoint: Endpoint, part: PartWriter) -> None:
         """Ask for the total once more, and compare both with the distinct records that came."""
-        page: Page = self._get(endpoint.path, lambda a: _page(a, endpoint.key), page=1, per_page=1)
-        total = page.says.get("total")
+        total = self._total(endpoint)
         if total is not None and total != part.lines:
             raise Changed(f"the source says {total} records at the end, and {part.lines} distinct ones came")
+
+    def _total(self, endpoint: Endpoint) -> Any:
+        page: Page = self._get(endpoint.path, lambda a: _page(a, endpoint.key), page=1, per_page=1)
+        return page.says.get("total")
 
     def _limited(self, endpoint: Endpoint) -> Page:
         """A list without pages and total: ask for more than there is."""
@@ -272,6 +299,9 @@ class ClassicSource:
             yield Page([text], {})
 
 
+_EXPORTED: tuple[tuple[Endpoint, ...], ...] = tuple(
+    (Endpoint(name, f"/api/export/{name}", name, paged=name in PAGED),) for name in (*PAGED[1:], *UNPAGED)
+)
 _BESIDES = (
     (
         Endpoint("leaderboard", "/api/export/leaderboard", "leaderboard", paged=True),
@@ -288,12 +318,14 @@ _BESIDES = (
 )
 
 
-def record_key(record_type: str, value: Any) -> list[Any]:
-    """What tells one record of a type from another.
+def record_key(record_type: str, value: Any) -> list[Any] | None:
+    """What tells one record of a type from another; None where the row it referred to is gone, and its name with it.
 
     :raises Changed: the record has no such key.
     """
     names = NATURAL_KEYS.get(record_type, ("id",))
+    if record_type == "user_personas" and isinstance(value, dict) and any(value.get(name) is None for name in names):
+        return None
     if not isinstance(value, dict) or any(name not in value for name in names):
         raise Changed(f"a record without {' and '.join(names)}: {str(value)[:80]}")
     return [value[name] for name in names]
@@ -302,31 +334,31 @@ def record_key(record_type: str, value: Any) -> list[Any]:
 def _keep(record: Found, part: PartWriter, keys: Keys) -> bool:
     text, value = record
     line = text.encode()
-    match keys.add(part.name, record_key(part.name, value), hash_line(line)):
+    key = record_key(part.name, value)
+    if key is None:
+        # Two such records may be alike and still be two: only the total tells whether one came twice.
+        part.add(line)
+        return True
+    match keys.add(part.name, key, hash_line(line)):
         case "new":
             part.add(line)
             return True
         case "repeat":
             part.repeats += 1
             return False
-    raise Changed(f"two different records with the key {record_key(part.name, value)}")
+    raise Changed(f"two different records with the key {key}")
 
 
 def _page(answer: Answer, key: str | None) -> Page:
     """The records of an answer, which is a list or an envelope with a list under ``key``."""
     text = answer.json_text()
     if text.lstrip()[:1] == "[":
-        return Page([(raw, value) for raw, value, _ in elements(text, 0)], {})
-    records: list[Found] | None = None
-    says: dict[str, Any] = {}
-    for name, at in members(text):
-        if name == key:
-            records = [(raw, value) for raw, value, _ in elements(text, at)]
-        else:
-            says[name] = value_at(text, at)
+        return Page(list(whole_list(text)), {})
+    records, says = envelope(text, key)
     if records is None:
         raise StrictJSONError(f"the answer has no list {key!r}")
-    says.update(says.pop("pagination", {}))
+    pagination = says.pop("pagination", None)
+    says.update(pagination if isinstance(pagination, dict) else {})
     if says.get("count", len(records)) != len(records):
         raise StrictJSONError(f"the answer says {says['count']} records and has {len(records)}")
     return Page(records, says)

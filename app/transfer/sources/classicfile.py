@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from zstandard import ZstdError
+
 from ...errors import SnapshotUnusable
 from ..snapshot import opened
-from ..strictjson import StrictJSONError, elements, members, value_at
+from ..strictjson import StrictJSONError, elements, members, value_at, whole_list
 
 RECORD_TYPE_OF_A_LIST = "user"
 METADATA = "_metadata"
@@ -21,6 +23,10 @@ class ClassicFile:
         with opened(path) as file:
             try:
                 self._text = file.read().decode("utf-8-sig")
+            except (OSError, EOFError, ZstdError) as error:
+                raise SnapshotUnusable(
+                    f"{path} ends too early or is damaged ({error}).", hint="Use an intact copy of the file."
+                ) from error
             except UnicodeDecodeError as error:
                 raise SnapshotUnusable(f"{path} is not UTF-8: byte {error.start}.") from error
         self._places = self._find()
@@ -28,6 +34,8 @@ class ClassicFile:
     def _find(self) -> dict[str, int]:
         try:
             if self._text.lstrip()[:1] == "[":
+                for _ in whole_list(self._text):
+                    pass
                 return {RECORD_TYPE_OF_A_LIST: 0}
             places = dict(members(self._text))
             metadata = value_at(self._text, places.pop(METADATA)) if METADATA in places else {}

@@ -17,9 +17,9 @@ from requests.auth import _basic_auth_str
 
 from ...errors import SourceIncomplete, Unauthorized
 from ..snapshot import FORMAT, VERSION, check, write
-from ..strictjson import loads
+from ..strictjson import StrictJSONError, loads
 from .classic import ClassicSource
-from .http import HttpClient, Refused, Transient
+from .http import AGAIN, HttpClient, Refused, Transient
 
 MANIFEST = "/ferry/manifest"
 EXPORT = "/ferry/export"
@@ -47,7 +47,11 @@ def speaks_ferry(client: HttpClient) -> bool:
         return False
     if "json" not in said.content_type:
         return False
-    body = loads(said.text())
+    try:
+        body = loads(said.text())
+    except StrictJSONError:
+        # Whatever this is: not Ferry's protocol.
+        return False
     return isinstance(body, dict) and body.get("format") == FORMAT
 
 
@@ -70,11 +74,15 @@ class FerrySource:
             said = self._client.get(MANIFEST, lambda answer: loads(answer.json_text()))
         except Refused as error:
             raise self._refused(error) from error
-        if said["version"] != VERSION:
+        try:
+            version, found = said["version"], Manifest(said["database"], said["revision"], said["tables"])
+        except (KeyError, TypeError) as error:
             raise SourceIncomplete(
-                f"{self._client.base} speaks version {said['version']}; this program reads {VERSION}."
-            )
-        return Manifest(said["database"], said["revision"], said["tables"])
+                f"{self._client.base}: what it answers at {MANIFEST} is not a manifest.", hint=AGAIN
+            ) from error
+        if version != VERSION:
+            raise SourceIncomplete(f"{self._client.base} speaks version {version}; this program reads {VERSION}.")
+        return found
 
     def _log_in(self) -> None:
         try:

@@ -28,6 +28,7 @@ from ..strictjson import StrictJSONError
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 RETRY_BUDGET_S = 60.0
 ATTEMPTS = 5
+AGAIN = "Run again when the source answers: flask db-migrate-data"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 T = TypeVar("T")
@@ -102,7 +103,10 @@ class HttpClient:
         self._session.cookies.set_policy(_NoCookies())
         self._session.mount("http://", HTTPAdapter(max_retries=0))
         self._session.mount("https://", HTTPAdapter(max_retries=0))
-        self._session.verify = str(tls_ca) if tls_ca else True
+        # Given with each request: else REQUESTS_CA_BUNDLE in the environment would come first.
+        self._verify = str(tls_ca) if tls_ca else None
+        # Credentials are ours alone: without this, requests would send those of a .netrc in their place.
+        self._session.auth = lambda request: request
         self._session.headers.update({"User-Agent": "flask-ferry", "Accept-Encoding": "gzip"})
 
     def close(self) -> None:
@@ -114,7 +118,8 @@ class HttpClient:
         :raises Refused: a final status.
         :raises SourceIncomplete: no complete answer within the attempts and their time.
         """
-        return self._retried(f"GET {path}", lambda: parse(self._complete(self._request("GET", path, params=params))))
+        shown = path + ("?" + "&".join(f"{name}={value}" for name, value in params.items()) if params else "")
+        return self._retried(f"GET {shown}", lambda: parse(self._complete(self._request("GET", path, params=params))))
 
     def post_json(self, path: str, body: Any) -> Answer:
         """POST once more only where nothing was answered; the same failures as :meth:`get`."""
@@ -144,7 +149,7 @@ class HttpClient:
                 if number == ATTEMPTS or wait_s > left_s:
                     raise SourceIncomplete(
                         f"{self.base}: {what} failed {number} times; the last time: {error}.",
-                        hint="Run the command again when the source answers.",
+                        hint=AGAIN,
                     ) from error
                 time.sleep(wait_s)
                 self.before_retry(error)
@@ -168,6 +173,7 @@ class HttpClient:
                     stream=True,
                     allow_redirects=False,
                     timeout=(min(10.0, self.timeout_s), self.timeout_s),
+                    verify=self._verify,
                     **arguments,
                 )
             except requests.exceptions.SSLError as error:
@@ -181,13 +187,16 @@ class HttpClient:
                 return response, deadline
             url = self._redirected(url, response)
             arguments.pop("params", None)
-        raise SourceIncomplete(f"{self.base}{path} redirects without an end.")
+        raise SourceIncomplete(f"{self.base}{path} redirects without an end.", hint="Check the URL given as SOURCE.")
 
     def _redirected(self, url: str, response: requests.Response) -> str:
-        target = urljoin(url, response.headers.get("Location", ""))
         response.close()
-        if urlsplit(target)[:2] != urlsplit(url)[:2]:
+        try:
+            target = urljoin(url, response.headers.get("Location", ""))
             there = urlsplit(target)
+        except ValueError as error:
+            raise SourceIncomplete(f"{self.base} redirects to what is no URL.", hint=AGAIN) from error
+        if there[:2] != urlsplit(url)[:2]:
             raise SourceIncomplete(
                 f"{self.base} redirects to another host, {there.scheme}://{there.netloc}; "
                 "no credentials were sent there.",
@@ -222,6 +231,8 @@ class HttpClient:
             raise Transient(f"the answer broke off: {_words(error)}") from error
         if inflate and not inflate.eof:
             raise Transient("the compressed answer ends too early")
+        if inflate and inflate.unused_data:
+            raise Transient("there are bytes behind the compressed answer")
 
 
 def set_cookies(response: requests.Response) -> dict[str, str]:
@@ -237,7 +248,7 @@ def _retry_after(text: str | None) -> float | None:
     """``Retry-After`` in seconds: a number or a date (RFC 9110, 10.2.3)."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.strip().isascii() and text.strip().isdigit():
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())

@@ -50,6 +50,8 @@ class PartWriter:
     def __init__(self, name: str, file: Path) -> None:
         self.name, self.file = name, file
         self.lines = self.repeats = self._total = 0
+        # A part of an earlier run may be adopted by a hard link, and that run's file stays as it is.
+        file.unlink(missing_ok=True)
         self._handle = file.open("wb")
         file.chmod(0o600)
 

@@ -1,0 +1,45 @@
+# Everything a newcomer, a developer and CI type. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format memory wheel clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.app: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.app
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app,dev]" hatchling
+	touch $@
+
+demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the receipt
+	$(BIN)/python -m tests.demo
+
+test: $(VENV)/.dev  ## Run all tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+lint: $(VENV)/.dev  ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+memory: $(VENV)/.dev  ## Print peak memory and time for 10,000 and 100,000 posts
+	$(BIN)/python -m benchmarks.memory
+
+wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
