@@ -1,6 +1,6 @@
 """``make demo``: an old deployment is started, everything it holds is migrated, and the new app serves it.
 
-Everything lies in ``.demo/`` beside the README, made afresh each time; nothing is left running.
+Everything lies in ``.demo/`` beside the README (or in ``FERRY_DEMO``), made afresh each time; nothing is left running.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import requests
 from tests.deployment.runner import Deployment
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / ".demo"
+DEMO = Path(os.environ.get("FERRY_DEMO", ROOT / ".demo"))
 START_S = 20.0
 
 
@@ -96,7 +96,7 @@ def main() -> None:
         own = next(user for user in users if user["uid"] == uid)
         print(f"GET {url}/api/user answers {len(users)} users; {uid} is:")
         print(json.dumps({name: own[name] for name in ("id", "uid", "name", "role", "sections")}, ensure_ascii=False))
-    say(f"All of it lies in {DEMO.relative_to(ROOT)}/new (database, backup, snapshot, receipt). To go back, see above.")
+    say(f"All of it lies in {DEMO}/new (database, backup, snapshot, receipt). To go back, see above.")
 
 
 if __name__ == "__main__":

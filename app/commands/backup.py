@@ -50,9 +50,9 @@ def db_backup(
         if listing:
             return list_report(run)
         if check is not None:
-            return check_backups(run, check or None)
+            return check_backups(run, check or None, lock_timeout_s=lock_timeout_s(lock_timeout))
         if prune:
-            return prune_backups(run)
+            return prune_backups(run, dry_run=dry_run)
         return make_backup(
             run,
             to=file.absolute() if file else None,

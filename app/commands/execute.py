@@ -52,10 +52,13 @@ def execute(
             answers = Answers.given(yes=yes, allow_production=allow_production)
             hooks = Hooks(renderer.emit, answers.ask, signals.hold)
             run = Run(current_host(), current_settings(settings), command, hooks, verbose=shown.verbose)
-            report = _worked(run, work)
-            renderer.result(report)
-            status = report.exit_status
-            _write_report(report, output["report"], renderer)
+            try:
+                report = _worked(run, work)
+                renderer.result(report)
+                status = report.exit_status
+            finally:
+                # Of a run that failed as well: what it found is what somebody needs to mend.
+                _write_report(run.report, output["report"], renderer)
         except FerryError as error:
             renderer.error(error)
             status = int(error.exit_status)

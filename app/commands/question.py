@@ -39,7 +39,7 @@ class Answers:
                 f"Refused: {question.needs_permission}.",
                 hint=f"If that is what you want: {question.command} --yes --allow-production",
             )
-        if self.yes:
+        if self.yes or not (question.replaced or question.always):
             return
         if not sys.stdin.isatty():
             raise NotConfirmed(

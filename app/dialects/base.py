@@ -239,6 +239,9 @@ class Dialect(Protocol):
     def mark(self, url: URL) -> str:
         """The generation mark, or an empty text."""
 
+    def foreign_mark(self, url: URL) -> str:
+        """What an app keeps of its own where the mark goes, in words, or an empty text."""
+
     def set_mark(self, url: URL, mark: str) -> None:
         """Write the generation mark of a staging database."""
 

@@ -292,6 +292,16 @@ class SqliteDialect:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
 
+    def foreign_mark(self, url: URL) -> str:
+        if not self.exists(url):
+            return ""
+        with _open_read_only(path_of(url)) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if application == MARK_APPLICATION_ID or (application, version) == (0, 0):
+            return ""
+        return f"application_id {application} and user_version {version}"
+
     def set_mark(self, url: URL, mark: str) -> None:
         with _explained(path_of(url)), _open(path_of(url)) as connection:
             connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")

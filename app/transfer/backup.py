@@ -216,19 +216,29 @@ def check(dialect: Dialect, backup: Backup, scratch: URL) -> None:
 
 
 def prune(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
-    """Remove the oldest backups beyond ``keep`` per command; returns those removed.
+    """Remove the oldest backups beyond ``keep`` per command; returns those removed. Parameters as of :func:`beyond`."""
+    removed = beyond(backups, keep, needed, command)
+    remove(removed)
+    return removed
+
+
+def remove(backups: list[Backup]) -> None:
+    """Remove backups and their manifests."""
+    for backup in backups:
+        # The file first: a manifest without a file is not listed, a file without one could never be pruned.
+        backup.path.unlink()
+        manifest_of(backup.path).unlink()
+
+
+def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
+    """The oldest backups beyond ``keep`` per command.
 
     :param backups: of one database, oldest first.
     :param needed: paths that must stay: the newest verified one and those of unfinished runs.
-    :param command: prune only this command's.
+    :param command: only this command's.
     """
-    removed = []
+    found: list[Backup] = []
     for name in {backup.command for backup in backups if command in (None, backup.command)}:
         own = [backup for backup in backups if backup.command == name]
-        for backup in own[:-keep]:
-            if backup.file not in needed and backup is not backups[-1]:
-                # The file first: a manifest without a file is not listed, a file without one could never be pruned.
-                backup.path.unlink()
-                manifest_of(backup.path).unlink()
-                removed.append(backup)
-    return removed
+        found += [backup for backup in own[:-keep] if backup.file not in needed and backup is not backups[-1]]
+    return found

@@ -54,6 +54,7 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
     :raises BackupFailed: no backup, no run.
     :raises VerificationFailed: it was written during each of three copies.
     """
+    refuse_foreign_mark(run)
     for _ in range(PASSES):
         token = fence.token()
         if not run.dialect.exists(run.target):
@@ -66,6 +67,18 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
         f"The live database was written during each of {PASSES} copies.",
         hint="Run again when fewer writers are at work.",
     )
+
+
+def refuse_foreign_mark(run: Run) -> None:
+    """Refuse a database that keeps something of its own where the generation mark goes: it would be overwritten.
+
+    :raises Protected: names what is there.
+    """
+    if own := run.dialect.foreign_mark(run.target):
+        raise Protected(
+            f"This database keeps {own} of its own, where Flask-Ferry keeps its generation mark.",
+            hint="See docs/guarantees.md.",
+        )
 
 
 def _back_up(run: Run, to: Path | None) -> backups.Backup | None:

@@ -13,7 +13,7 @@ from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recove
 from .migrate import describe_target
 from .plan import Question, Target
 from .report import Report, TableReceipt
-from .run import Run
+from .run import SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
 from .verify import fingerprint
 
@@ -111,7 +111,7 @@ def _carry_out(run: Run, target: Target, options: InitOptions) -> Report:
 
 def _steps(run: Run, target: Target, options: InitOptions, fence: Fence) -> Entry:
     with run.step("backup"):
-        secured = secure(run, fence, options.backup_to)
+        secured = _secured(run, target, options.backup_to, fence)
     with run.step("staging", schema=options.schema):
         run.dialect.prepare_staging(run.staging, run.target)
         drift = _build(run, options.schema)
@@ -127,6 +127,20 @@ def _steps(run: Run, target: Target, options: InitOptions, fence: Fence) -> Entr
         return entry_for(run, target, found, source_identity="init", source=source, revision=revision, drift=drift)
 
     return cut_over(run, fence, secured, make_entry, lambda: secure(run, fence))
+
+
+def _secured(run: Run, target: Target, backup_to: Path | None, fence: Fence) -> Secured:
+    """Secure what is live; what the last seed left is not backed up, lest it push out a backup of somebody's rows."""
+    last = target.in_force
+    if backup_to is None and last is not None and last.command == run.command and not target.empty:
+        token = fence.token()
+        run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+        with run.dialect.reader(run.old_generation) as reader:
+            unchanged = fingerprint(reader) == last.table_checksums
+        if unchanged and fence.token() == token:
+            run.note("Nothing to back up: the database holds what the last db-init left.")
+            return Secured(token, None)
+    return secure(run, fence, backup_to)
 
 
 def _build(run: Run, schema: str) -> list[str]:

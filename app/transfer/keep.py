@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 
 from ..errors import BackupFailed, Misconfigured
@@ -10,6 +9,8 @@ from . import backup as backups
 from .cutover import recover, write_backup
 from .report import Report
 from .run import SWAP_TIMEOUT_S, Run
+
+PORTABLE_SUFFIXES = (".json", ".json.gz", ".json.zst")
 
 
 def make_backup(run: Run, *, to: Path | None, portable: bool, lock_timeout_s: float, dry_run: bool = False) -> Report:
@@ -20,13 +21,16 @@ def make_backup(run: Run, *, to: Path | None, portable: bool, lock_timeout_s: fl
     :raises BackupFailed: nothing is left behind then.
     """
     run.refuse_prohibited()
+    if portable and to and not to.name.endswith(PORTABLE_SUFFIXES):
+        raise Misconfigured(
+            f"{to} does not look like a portable snapshot.", hint=f"End its name in {', '.join(PORTABLE_SUFFIXES)}."
+        )
     if not run.dialect.exists(run.target):
         raise Misconfigured(
             "There is no database to back up.", hint="Make one with: flask db upgrade, or flask db-init"
         )
-    if to is None and portable:
-        backups.prepare_directory(run.settings.backups)
-        to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
+    if to and to.exists():
+        raise BackupFailed(f"{to} exists already.", hint="Give another path.")
     run.check_space(run.look())
     if dry_run:
         run.report.outcome, run.report.exit_status = "dry run", 0
@@ -34,6 +38,9 @@ def make_backup(run: Run, *, to: Path | None, portable: bool, lock_timeout_s: fl
         return run.report
     with run.locked(lock_timeout_s):
         recover(run)
+        if to is None and portable:
+            backups.prepare_directory(run.settings.backups)
+            to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
         try:
             with run.step("backup"):
                 run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
@@ -56,6 +63,7 @@ def list_backups(run: Run) -> list[backups.Backup]:
 
 def list_report(run: Run) -> Report:
     """The backups of this database, for people and programs."""
+    run.refuse_prohibited()
     found = list_backups(run)
     run.report.outcome, run.report.exit_status = "listed", 0
     run.report.notes = [
@@ -67,11 +75,12 @@ def list_report(run: Run) -> Report:
     return run.report
 
 
-def check_backups(run: Run, wanted: str | None) -> Report:
+def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) -> Report:
     """Prove one backup, or all of this database, again.
 
     :raises BackupFailed: one is damaged, or there is none such.
     """
+    run.refuse_prohibited()
     found = list_backups(run)
     if wanted:
         found = [backup for backup in backups.listed(run.settings.backups) if backup.id == wanted]
@@ -82,7 +91,7 @@ def check_backups(run: Run, wanted: str | None) -> Report:
     wrong = []
     for backup in found:
         try:
-            with run.locked(0):
+            with run.locked(lock_timeout_s):
                 backups.check(run.dialect, backup, run.scratch)
         except BackupFailed as error:
             wrong.append(error.message)
@@ -95,16 +104,19 @@ def check_backups(run: Run, wanted: str | None) -> Report:
     return run.report
 
 
-def prune_backups(run: Run) -> Report:
+def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
     """Keep the newest ``FERRY_KEEP`` per command, the newest verified one, and what an unfinished run needs."""
+    run.refuse_prohibited()
     unfinished = run.look().unfinished
     needed = {unfinished.detail["entry"].get("backup")} if unfinished else set()
-    removed = backups.prune(list_backups(run), run.settings.keep, needed)
-    run.report.outcome, run.report.exit_status = "pruned", 0
-    run.report.notes = [f"removed {backup.id} of {backup.made_at}" for backup in removed]
-    kept = len(list_backups(run))
-    stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found = list_backups(run)
+    removed = backups.beyond(found, run.settings.keep, needed)
+    if not dry_run:
+        backups.remove(removed)
+    run.report.outcome, run.report.exit_status = "dry run" if dry_run else "pruned", 0
+    run.report.notes = [f"{'would remove' if dry_run else 'removed'} {b.id} of {b.made_at}" for b in removed]
     run.report.summary = (
-        f"Removed {len(removed)} backups, kept {kept} (FERRY_KEEP {run.settings.keep} a command, {stamp})."
+        f"{'Would remove' if dry_run else 'Removed'} {len(removed)} backups and {'keep' if dry_run else 'kept'} "
+        f"{len(found) - len(removed)} (FERRY_KEEP {run.settings.keep} a command)."
     )
     return run.report

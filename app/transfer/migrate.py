@@ -136,7 +136,7 @@ def _is_target(run: Run, spec: SourceSpec) -> bool:
 def _opened(run: Run, spec: SourceSpec, options: MigrateOptions) -> OpenSource:
     """The source, or the snapshot that stands in for it."""
     remote = spec.kind in (SourceKind.HTTP, SourceKind.DATABASE)
-    if run.settings.fallback.only and spec.kind is SourceKind.HTTP:
+    if run.settings.fallback.only and remote:
         return fallback(run, spec, options.source, None)
     try:
         return open_source(run, spec, options.source)

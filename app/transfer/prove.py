@@ -42,6 +42,8 @@ def verify(run: Run, options: VerifyOptions) -> Report:
     run.refuse_prohibited()
     if not run.dialect.exists(run.target):
         raise Misconfigured("There is no database to verify.", hint="flask db-migrate-data")
+    if not options.against:
+        _entry(run, options.run_id)
     with run.locked(options.lock_timeout_s):
         try:
             label, revision, skipped = _stage(run, options)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..dialects.base import Fence, TableChecksum
-from ..errors import BackupFailed, DoesNotFit, FerryError, SnapshotUnusable, VerificationFailed
+from ..errors import BackupFailed, FerryError, SnapshotUnusable, VerificationFailed
 from . import backup as backups
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
@@ -77,27 +77,36 @@ def restore(
     target = run.look()
     run.check_space(target, chosen.path.stat().st_size)
     if dry_run:
-        run.report.outcome, run.report.exit_status = "dry run", 0
-        run.report.summary = f"Would put {chosen.label} in place of {sum(target.rows.values())} rows."
-        return run.report
+        return _previewed(run, target, chosen, backup_to)
     with run.locked(lock_timeout_s):
         recover(run)
         target = run.look()
         run.drop_leftovers()
-        run.hooks.ask(
-            Question(
-                command=f"flask {run.command} {chosen.path}",
-                target=target,
-                replaced=target.rows if not target.empty else {},
-                loads=chosen.label,
-                backup=str(backup_to or run.settings.backups),
-                typed_name=target.identity.database if target.production and not target.empty else None,
-                needs_permission="rows of a production database are replaced"
-                if target.production and not target.empty
-                else None,
-            )
-        )
+        run.hooks.ask(_question(run, target, chosen, backup_to))
         return _carry_out(run, target, chosen, backup_to)
+
+
+def _question(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Question:
+    guarded = target.production and not target.empty
+    return Question(
+        command=f"flask {run.command} {chosen.path}",
+        target=target,
+        replaced=target.rows if not target.empty else {},
+        loads=chosen.label,
+        backup=str(backup_to or run.settings.backups),
+        typed_name=target.identity.database if guarded else None,
+        needs_permission="rows of a production database are replaced" if guarded else None,
+    )
+
+
+def _previewed(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
+    run.report.outcome, run.report.exit_status = "dry run", 0
+    run.report.target = describe_target(target)
+    run.report.summary = f"Would put {chosen.label} in place of {sum(target.rows.values())} rows."
+    question = _question(run, target, chosen, backup_to)
+    if question.needs_permission:
+        run.hooks.ask(question)
+    return run.report
 
 
 def _check(run: Run, chosen: Chosen) -> None:
@@ -182,7 +191,7 @@ def stage_backup(run: Run, chosen: Chosen) -> None:
 def _verify(run: Run, chosen: Chosen) -> None:
     damage = [text for text in run.dialect.problems(run.staging) if "refer to rows" not in text]
     if damage:
-        raise DoesNotFit(f"{chosen.path} is damaged.", details=damage, hint="Use another backup.")
+        raise BackupFailed(f"{chosen.path} is damaged.", details=damage, hint="Use another one: flask db-backup --list")
     if chosen.backup is None:
         run.note(f"{chosen.path} has no manifest: it was checked for damage, not against what was backed up.")
         return

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
 
 from ..dialects.base import Dialect
 from ..errors import DoesNotFit, FerryError, LockHeld, Protected
@@ -31,6 +32,7 @@ from .snapshot import to_plain_json, write
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
+LEFTOVER_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -192,10 +194,19 @@ class Run:
             lock.__exit__(None, None, None)
 
     def drop_leftovers(self) -> None:
-        """Remove staging databases that killed runs left behind; only ever called under the lock."""
+        """Remove what killed runs left behind; only ever called under the lock, after recovery.
+
+        A run that plans has no lock yet and may build a schema beside ours: what no run journalled stays for a day.
+        """
         directory = self.control.directory
-        for pattern in ("staging-*", "generations/.*.tmp"):
-            for file in directory.glob(pattern):
+        ended = {entry.run_id for entry in self.control.journal()} - {self.id}
+        for file in directory.glob("staging-*"):
+            run_id = "-".join(file.name.removeprefix("staging-").split(".")[0].split("-")[:2])
+            if run_id in ended or time.time() - file.stat().st_mtime > LEFTOVER_S:
+                file.unlink()
+        marks = {entry.mark for entry in self.control.ledger()}
+        for file in directory.glob("generations/*.db*"):
+            if file.name.partition("-")[0] not in marks:
                 file.unlink()
 
     def check_space(self, target: Target, source_bytes: int = 0) -> None:
@@ -228,8 +239,10 @@ class Run:
         else:
             self.report.error = {"message": f"{type(error).__name__}: {error}"}
         if self._journalled:
-            self.control.write(self.id, "run", "failed", self.report.error)
-            self.save_report()
+            # What stopped the run, a full disk say, may stop this as well; the first error is the one to be told.
+            with contextlib.suppress(OSError, FerryError, DBAPIError):
+                self.control.write(self.id, "run", "failed", self.report.error)
+                self.save_report()
 
     def save_report(self) -> Path:
         """Write the report into the run's directory."""

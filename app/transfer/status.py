@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..errors import ExitStatus, FerryError
@@ -105,19 +108,37 @@ def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
     except FerryError as error:
         return None, [error.message]
     drift = list(target.entries[-1].drift) if target.in_force and target.entries else []
-    area = run.dialect.control_area(run.target).directory
-    if not area.is_dir():
-        # A look at a database that no run has touched leaves nothing beside it.
+    area = run.dialect.control_area(run.target)
+    untouched = not area.directory.exists()
+    if untouched and not area.directory.parent.is_dir():
         return head, drift
-    run.dialect.prepare_staging(run.scratch, run.target)
     try:
+        area.directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        return head, [*drift, f"not looked for: {area.directory} cannot be made: {error.strerror}"]
+    with _scratch(run, area.directory if untouched else None):
         run.schema.build(run.scratch, head)
         drift += run.schema.differences_to_models(run.scratch)
         if target.exists and target.revision == head:
             drift += _live_drift(run)
+    return head, list(dict.fromkeys(drift))
+
+
+@contextlib.contextmanager
+def _scratch(run: Run, made: Path | None) -> Iterator[None]:
+    """A scratch database; a look at a database that no run has touched leaves nothing beside it.
+
+    :param made: the directory that was made for it, to be removed again.
+    """
+    run.dialect.prepare_staging(run.scratch, run.target)
+    try:
+        yield
     finally:
         run.dialect.drop(run.scratch)
-    return head, list(dict.fromkeys(drift))
+        if made:
+            # A run that began meanwhile has put its own files there.
+            with contextlib.suppress(OSError):
+                made.rmdir()
 
 
 def _live_drift(run: Run) -> list[str]:
@@ -142,7 +163,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
     """Each key with its value, secrets masked, and where the value came from."""
     settings = run.settings
     values: dict[str, object] = {
-        "FERRY_SOURCE": settings.source,
+        "FERRY_SOURCE": _masked(settings.source),
         "FERRY_SOURCE_UID": settings.source_uid,
         "FERRY_SOURCE_PASSWORD": settings.source_password,
         "FERRY_SOURCE_PASSWORD_FILE": settings.password_file,
@@ -165,10 +186,17 @@ def _settings(run: Run) -> list[dict[str, str]]:
     return rows
 
 
+def _masked(source: str | None) -> str | None:
+    """A source without the password that a database URL may hold."""
+    return source and re.sub(r"(://[^/@:]*):.*@", r"\1:***@", source)
+
+
 def _check(found: Status, target: Target, holder: Holder | None) -> None:
     if found.drift:
         found.problems.append("the schema drifted")
-    if target.exists and found.revision != found.head:
+    if not target.exists:
+        found.problems.append("there is no database yet")
+    elif found.revision != found.head:
         found.problems.append(f"the database is at {found.revision}, head is {found.head}")
     if not target.empty and not found.backups:
         found.problems.append("there is no verified backup")

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 from alembic.operations import BatchOperations
 
-from migrations.tools import UNNAMED, dangles, foreign_key, moment, on
+from migrations.tools import UNNAMED, dangles, foreign_key, moment, on, unchecked_foreign_keys
 
 revision = "0006_links"
 down_revision = "0005_replies"
@@ -160,15 +160,20 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Restore the classic database's foreign keys, and the ids that dangled."""
-    for links in LINKS.values():
-        _loosen(links)
-    for pair in PAIRS:
-        with op.batch_alter_table(pair.table) as batch:
-            for link in pair.links:
-                batch.drop_constraint(link.rule, type_="foreignkey")
-                batch.create_foreign_key(op.f(link.constraint), link.parent, [link.column], ["id"])
-        _copy(pair, sa.select(*pair.called(pair.orphans).c), pair.table)
-        op.drop_table(pair.orphans)
+    with unchecked_foreign_keys():
+        for links in LINKS.values():
+            _loosen(links)
+        for pair in PAIRS:
+            _put_back(pair)
+
+
+def _put_back(pair: Pair) -> None:
+    with op.batch_alter_table(pair.table) as batch:
+        for link in pair.links:
+            batch.drop_constraint(link.rule, type_="foreignkey")
+            batch.create_foreign_key(op.f(link.constraint), link.parent, [link.column], ["id"])
+    _copy(pair, sa.select(*pair.called(pair.orphans).c), pair.table)
+    op.drop_table(pair.orphans)
 
 
 def _create_orphans(pair: Pair) -> None:

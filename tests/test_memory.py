@@ -1,0 +1,14 @@
+"""Memory is bounded by the largest row and a fixed batch, not by the number of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.memory import compare
+
+MOST_MIB = 20
+
+
+def test_ten_times_the_posts_need_no_more_memory(tmp_path: Path) -> None:
+    for kind, (small, large) in compare(tmp_path).items():
+        assert large.peak_mib - small.peak_mib < MOST_MIB, kind
