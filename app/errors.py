@@ -3,6 +3,7 @@
 ::
 
     FerryError 1
+    ├── DatabaseDamaged 1       which one, the server's words
     ├── LoadError 1             table, row, the server's words
     ├── ToolFailed 1            program, status, last lines
     ├── Misconfigured 2         which key, where it came from
@@ -72,6 +73,10 @@ class FerryError(Exception):
         self.message = message
         self.hint = hint
         self.details = list(details)
+
+
+class DatabaseDamaged(FerryError):
+    """A database file is not one, or its structure is broken."""
 
 
 class LoadError(FerryError):

@@ -50,7 +50,7 @@ def execute(
     with signals.installed():
         try:
             answers = Answers.given(yes=yes, allow_production=allow_production)
-            hooks = Hooks(renderer.emit, answers.ask, signals.hold)
+            hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)
             run = Run(current_host(), current_settings(settings), command, hooks, verbose=shown.verbose)
             try:
                 report = _worked(run, work)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +169,7 @@ def _by_type(data: Records) -> Iterator[bytes]:
     for index, (name, records) in enumerate(data.items()):
         yield (b",\n" if index else b"\n") + json.dumps(name).encode() + b": "
         if isinstance(records, str | int | float | Mapping) or records is None:
-            yield json_text(records).encode()
+            yield json_text(_sayable(records)).encode()
         else:
             yield from _listed(records)
     yield b"\n}\n"
@@ -176,8 +178,22 @@ def _by_type(data: Records) -> Iterator[bytes]:
 def _listed(records: Iterable[Any]) -> Iterator[bytes]:
     yield b"["
     for index, record in enumerate(records):
-        yield (b",\n" if index else b"\n") + json_text(record).encode()
+        yield (b",\n" if index else b"\n") + json_text(_sayable(record)).encode()
     yield b"\n]"
+
+
+def _sayable(value: Any) -> Any:
+    """A value whose numbers keep every digit.
+
+    :raises TypeError: NaN or an infinity, which would be written as null.
+    """
+    if isinstance(value, dict):
+        return {name: _sayable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"{value} is not a JSON value")
+    return Decimal(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 def read_data_from_json(json_file: str | Path) -> dict[str, Iterator[Any]]:

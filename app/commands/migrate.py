@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ..transfer.extract import SourceOptions
-from ..transfer.migrate import MigrateOptions, migrate
+from ..transfer.migrate import migrate
+from ..transfer.staging import MigrateOptions
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

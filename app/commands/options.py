@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,8 @@ import click
 from ..errors import MEANINGS, ExitStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_TYPED = "flask_ferry.typed"
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
@@ -26,7 +29,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 
 class FerryCommand(click.Command):
-    """A command whose help groups its options and lists the exit statuses."""
+    """A command whose help groups its options and lists the exit statuses, and which remembers what was typed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_TYPED] = shlex.join(["flask", self.name or "", *args])
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in GROUPS.items():
@@ -90,3 +97,8 @@ def cut_over(function: F) -> F:
     for option in (allow_production, lock_timeout, backup_to, dry_run, yes):
         function = option(function)
     return function
+
+
+def typed_command() -> str:
+    """The command as it was typed, for hints that say what to type next."""
+    return str(click.get_current_context().meta[_TYPED])

@@ -10,21 +10,26 @@ import click
 
 from ..errors import NotConfirmed, Protected
 from ..transfer.plan import Question
+from .options import typed_command
 
 SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What options and environment say: ``--yes`` or ``FORCE_YES``, and ``--allow-production``."""
+    """What options and environment say: ``--yes`` or ``FORCE_YES``, and ``--allow-production``.
+
+    :ivar typed: the command as it was typed.
+    """
 
     yes: bool
     allow_production: bool = False
+    typed: str = ""
 
     @classmethod
     def given(cls, *, yes: bool, allow_production: bool) -> Answers:
         forced = os.environ.get("FORCE_YES", "").lower() in ("1", "true", "yes")
-        return cls(yes or forced, allow_production)
+        return cls(yes or forced, allow_production, typed_command())
 
     def ask(self, question: Question) -> None:
         """Return when the answer is yes.
@@ -34,20 +39,36 @@ class Answers:
         """
         if not question.replaced and not question.always and question.needs_permission is None:
             return
-        if question.needs_permission and (self.yes or question.never_asked) and not self.allow_production:
-            raise Protected(
-                f"Refused: {question.needs_permission}.",
-                hint=f"If that is what you want: {question.command} --yes --allow-production",
-            )
+        if self.yes or question.never_asked:
+            self._require_permission(question)
         if self.yes or not (question.replaced or question.always):
             return
         if not sys.stdin.isatty():
             raise NotConfirmed(
                 "This replaces rows, and there is no terminal to ask at.",
                 details=list(lines(question)),
-                hint=f"Run: {question.command} --yes",
+                hint=f"Run: {_with(self.typed, '--yes')}",
             )
         _ask_at_terminal(question)
+
+    def permit(self, question: Question) -> None:
+        """Ask nobody, as for a dry run; a run without a terminal is one with ``--yes`` here.
+
+        :raises Protected: production, and it was not allowed.
+        """
+        if self.yes or question.never_asked or not sys.stdin.isatty():
+            self._require_permission(question)
+
+    def _require_permission(self, question: Question) -> None:
+        if question.needs_permission and not self.allow_production:
+            raise Protected(
+                f"Refused: {question.needs_permission}.",
+                hint=f"If that is what you want: {_with(self.typed, '--yes', '--allow-production')}",
+            )
+
+
+def _with(command: str, *flags: str) -> str:
+    return " ".join([command, *(flag for flag in flags if flag not in command.split())])
 
 
 def lines(question: Question) -> list[str]:

@@ -28,20 +28,13 @@ class Output:
 
 
 class Renderer:
-    """Takes events as they come; progress bars on a terminal only."""
+    """Takes events as they come; progress bars on a terminal only, those of one step at a time."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._progress: Progress | None = None
+        self._with_bars = sys.stderr.isatty() and not output.quiet and not output.as_json
+        self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        if sys.stderr.isatty() and not output.quiet and not output.as_json:
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
-                transient=True,
-            )
 
     def emit(self, event: Event) -> None:
         """Show one event."""
@@ -55,21 +48,33 @@ class Renderer:
             self.say(f"{event.text} ..." if event.kind == "step" else event.text)
 
     def say(self, text: str, fg: str | None = None) -> None:
-        """A line on stderr, above the progress bars."""
-        click.secho(text, err=True, fg=None if os.environ.get("NO_COLOR") else fg)
+        """A line on stderr; bars are taken away first, as they would be drawn over it."""
+        self.close()
+        plain = fg is None or os.environ.get("NO_COLOR")
+        click.echo(text if plain else click.style(text, fg=fg), err=True)
 
     def _advance(self, event: Event) -> None:
-        if self._progress is None:
+        if not self._with_bars:
             return
+        if self._bars is None:
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
+                transient=True,
+            )
+            self._bars.start()
         if event.text not in self._tasks:
-            self._progress.start()
-            self._tasks[event.text] = self._progress.add_task(event.text)
-        self._progress.update(self._tasks[event.text], completed=event.data["done"], total=event.data["total"])
+            self._tasks[event.text] = self._bars.add_task(event.text)
+        self._bars.update(self._tasks[event.text], completed=event.data["done"], total=event.data["total"])
 
     def close(self) -> None:
         """Take the progress bars away."""
-        if self._progress is not None:
-            self._progress.stop()
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+            self._tasks.clear()
 
     def error(self, error: FerryError) -> None:
         """What, where, and what to do next."""
@@ -116,7 +121,7 @@ def receipt(report: Report) -> Iterable[str]:
 
 
 def _tables(report: Report) -> Iterable[str]:
-    if not report.tables:
+    if not report.tables or report.command == "db-init":
         return
     width = max(len(item.table) for item in report.tables)
     yield f"{'table':<{width}}  {'rows':>8} = {'loaded':>8} + {'waived':>6} + {'aside':>6}  {'at head':>8}  checksum"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from types import FrameType
 
@@ -19,21 +20,30 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 class Interruptible:
     """Turns the first signal into :class:`NotConfirmed`; while held, it waits.
 
-    Those that follow are taken no notice of, so that nothing is left half tidied up.
+    Those that come while the run tidies up are taken no notice of, so that nothing is left half done.
     """
 
     def __init__(self) -> None:
         self._held = False
         self._first: int | None = None
+        self._raised: weakref.ref[NotConfirmed] | None = None
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._first is None:
-            self._first = number
+        self._first = self._first or number
+        # An error that is on its way is alive. One that got lost is not, and a further signal counts again:
+        # input() drops whatever is raised while it flushes, and so does a destructor.
+        if self._raised is None or self._raised() is None:
             self._raise_unless_held()
 
     def _raise_unless_held(self) -> None:
-        if self._first is not None and not self._held:
-            raise NotConfirmed(f"Interrupted by {signal.Signals(self._first).name}.")
+        if self._first is None or self._held:
+            return
+        error = NotConfirmed(f"Interrupted by {signal.Signals(self._first).name}.")
+        self._raised = weakref.ref(error)
+        try:
+            raise error
+        finally:
+            del error  # its traceback leads here, so it would keep itself alive
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -53,7 +63,7 @@ class Interruptible:
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
         """Let signals wait until the cut-over is decided: for good when it took effect, else they end the run then."""
-        # An exception raised in a destructor is lost; here the signal still counts.
+        # Here one that got lost still counts.
         self._raise_unless_held()
         self._held = True
         try:

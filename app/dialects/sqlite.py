@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from ..errors import BackupFailed, DoesNotFit, FerryError, LoadError, LockHeld, Protected
+from ..errors import BackupFailed, DatabaseDamaged, DoesNotFit, FerryError, LoadError, LockHeld, Protected
 from . import sqlite_swap
 from .base import (
     Capabilities,
@@ -122,16 +122,33 @@ def _open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise FerryError(f"There is no database file {path}.")
     uri = f"{path.resolve().as_uri()}?mode=ro"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)) as connection:
+    with (
+        _damage_named(path),
+        contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)) as connection,
+    ):
         if not _has_hot_journal(connection):
             yield connection
             return
-    with tempfile.TemporaryDirectory(prefix="ferry-") as scratch:
+    with _damage_named(path), tempfile.TemporaryDirectory(prefix="ferry-") as scratch:
         copy = Path(scratch) / path.name
         shutil.copyfile(path, copy)
         shutil.copyfile(path.with_name(path.name + "-journal"), copy.with_name(copy.name + "-journal"))
         with _open(copy) as connection:
             yield connection
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """:raises DatabaseDamaged: what is read is no database, or a broken one."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise DatabaseDamaged(
+                f"The database {path} is damaged: {error}.",
+                hint="Put a backup back (flask db-backup --list, flask db-restore), or repair the file.",
+            ) from error
+        raise
 
 
 def _has_hot_journal(connection: sqlite3.Connection) -> bool:
@@ -265,7 +282,7 @@ class SqliteDialect:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
     def engine(self, url: URL) -> Engine:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
 
         # An instance's listeners run after those of the Engine class, where hosts turn foreign keys on.
         @event.listens_for(engine, "connect")

@@ -226,16 +226,18 @@ class SqliteReader:
             yield convert(value)
 
     def _undecodable(self, table: Table) -> DoesNotFit:
-        """Name the first text that is not UTF-8: a second, slower look."""
-        names = ", ".join(map(quote, table.column_names))
+        """Name the first text that is not UTF-8: a second, slower look, at one column after the other."""
+        key = ", ".join(map(quote, table.primary_key)) or "rowid"
         self._connection.text_factory = bytes
         try:
-            for raw in self._connection.execute(f"SELECT {names} FROM {quote(table.name)}"):
-                for column, value in zip(table.columns, raw, strict=True):
-                    if column.type is not LogicalType.BYTES and isinstance(value, bytes) and not _is_utf8(value):
-                        key = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in table.key_of(raw)]
+            for column in table.columns:
+                name = quote(column.name)
+                texts = f"SELECT {name}, {key} FROM {quote(table.name)} WHERE typeof({name}) = 'text' ORDER BY {key}"
+                for value, *parts in self._connection.execute(texts):
+                    if not _is_utf8(value):
+                        shown = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in parts]
                         return DoesNotFit(
-                            f"{table.name}.{column.name} holds text that is not UTF-8 (key {key}).",
+                            f"{table.name}.{column.name} holds text that is not UTF-8 (key {shown}).",
                             hint="Repair this value in the source and run again.",
                         )
         finally:

@@ -61,6 +61,11 @@ class SqliteFence:
         try:
             yield
         finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let writers go on, if they are held; a swap does so last of all, as the lock cannot be handed over."""
+        if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
 
@@ -110,13 +115,18 @@ def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeo
                 raise LateWrite
 
     source = sqlite3.connect(staging, isolation_level=None)
-    live = sqlite3.connect(target, isolation_level=None, timeout=0)
+    live = sqlite3.connect(target, isolation_level=None, timeout=timeout_s)
     try:
+        # This reads the schema, for which it waits like any reader; the copy waits by its guard.
         live.execute("PRAGMA synchronous = FULL")
+        live.execute("PRAGMA busy_timeout = 0")
+        fence.release()
         source.backup(live, pages=pages_per_step(source), progress=guard, sleep=0.01)
         if not asked:
             raise FerryError("the fence was not asked; this must not happen")
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise _held(timeout_s) from error
         raise explained(target, error) from error
     finally:
         live.close()

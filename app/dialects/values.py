@@ -7,7 +7,7 @@ any            ``null`` is the SQL NULL, always
 bool           ``true``, ``false``
 int            a JSON integer
 float          a JSON number with the shortest digits that give the same 64 bits back
-decimal        a string, at least as many digits after the point as the column's scale: ``"12.50"``
+decimal        a string, padded with zeros to the column's scale and no further: ``"12.50"``
 text, enum     a string
 bytes          a string, base64
 date           ``"2026-01-31"``
@@ -25,13 +25,11 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from decimal import Context, Decimal
+import re
+from decimal import Decimal
 from typing import Any
 
 import orjson
-
-EXACT = Context(prec=1000)
-"""Wide enough for every DECIMAL of every server (MySQL 65, PostgreSQL 1000 declared digits)."""
 
 
 def tag(value: Any) -> dict[str, str]:
@@ -73,19 +71,22 @@ def to_base64(value: bytes) -> str:
 
 
 def to_decimal(value: Decimal, scale: int | None) -> str:
-    """Plain digits, never an exponent, padded to the column's scale and never rounded."""
-    exponent = value.as_tuple().exponent
-    if scale is not None and isinstance(exponent, int) and -exponent < scale:
-        value = value.quantize(Decimal(1).scaleb(-scale), context=EXACT)
-    text = format(value, "f")
-    if scale is None and "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text
+    """Plain digits, never an exponent: those that are needed, at least as many as the column's scale, no ``-0``."""
+    whole, _, fraction = format(value, "f").partition(".")
+    fraction = fraction.rstrip("0").ljust(scale or 0, "0")
+    if not value:
+        whole = "0"
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+# fromisoformat() takes more than these forms: week dates, offsets, a comma.
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?")
 
 
 def to_timestamp(text: str) -> str | None:
     """The canonical form of ``YYYY-MM-DD HH:MM:SS[.ffffff]``, or None for any other text."""
-    if len(text) not in (19, 26) or text[10] != " " or not text.isascii():
+    if text[10:11] != " " or not _DATE.fullmatch(text, 0, 10) or not _TIME.fullmatch(text, 11):
         return None
     try:
         dt.datetime.fromisoformat(text)
@@ -96,7 +97,7 @@ def to_timestamp(text: str) -> str | None:
 
 def to_date(text: str) -> str | None:
     """The canonical form of ``YYYY-MM-DD``, or None for any other text."""
-    if len(text) != 10 or text[4] != "-":
+    if not _DATE.fullmatch(text):
         return None
     try:
         dt.date.fromisoformat(text)
@@ -107,7 +108,7 @@ def to_date(text: str) -> str | None:
 
 def to_time(text: str) -> str | None:
     """The canonical form of ``HH:MM:SS[.ffffff]``, or None for any other text."""
-    if len(text) not in (8, 15) or text[2] != ":":
+    if not _TIME.fullmatch(text):
         return None
     try:
         dt.time.fromisoformat(text)

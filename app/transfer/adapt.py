@@ -75,9 +75,10 @@ class _Run:
             for table, row in adapter.function(record, finder):
                 self._add(adapter, table, row, name)
                 made += 1
-            self._account(record, made)
         except DoesNotFit as error:
             self._problem(error.message)
+        else:
+            self._account(record, made)
         self.result.records[adapter.record_type] += 1
 
     def _account(self, record: Record, made: int) -> None:
@@ -127,7 +128,7 @@ def refusal(problems: list[str]) -> DoesNotFit:
         f"{len(problems)} problems with records"
         + (", then stopped counting." if len(problems) >= MOST_PROBLEMS else "."),
         details=problems,
-        hint="Nothing was loaded. Mend the adapters (docs/adapters.md) or the source and run again.",
+        hint="Mend the adapters (docs/adapters.md) or the source, then run again: flask db-migrate-data",
     )
 
 

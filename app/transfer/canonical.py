@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
@@ -19,7 +21,7 @@ import orjson
 import xxhash
 
 from ..dialects.base import Column, LogicalType, Table, TableChecksum, Values
-from ..dialects.values import is_json, to_base64, to_decimal
+from ..dialects.values import is_json, tag, to_base64, to_decimal
 from ..errors import DoesNotFit
 from .adapters import JSON_NULL
 
@@ -77,11 +79,52 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its repeated keys kept."""
 
 
-@lru_cache(maxsize=4096)
+CACHED_LENGTH = 200
+"""Only short texts are remembered: the same ones come often, and thousands of long ones would fill the memory."""
+
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[-+.0-9eE]+|true|false|null')
+
+
 def normalise_json(text: str) -> str:
-    """A JSON text with its keys sorted, no blanks, and numbers by value: ``1.0``, ``1`` and ``1e0`` are one."""
-    value = json.loads(text, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_Pairs)
-    return "".join(_normal(value))
+    """A JSON text with its keys sorted, no blanks, and numbers by value: ``1.0``, ``1`` and ``1e0`` are one.
+
+    :param text: valid JSON (:func:`..dialects.values.is_json`).
+    """
+    return _normalise_short(text) if len(text) <= CACHED_LENGTH else _normalise(text)
+
+
+def _normalise(text: str) -> str:
+    try:
+        value = json.loads(text, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_Pairs)
+        return "".join(_normal(value))
+    except RecursionError:
+        return _normalise_deep(text)
+
+
+_normalise_short = lru_cache(maxsize=4096)(_normalise)
+
+
+def _normalise_deep(text: str) -> str:
+    """The same without recursion, for nesting that Python's own stack is too small for."""
+    open_: list[tuple[str, list[str]]] = [("", [])]
+    for piece in _PIECE.findall(text):
+        if piece in "[{":
+            open_.append((piece, []))
+            continue
+        if piece in "]}":
+            kind, items = open_.pop()
+            piece = f"[{','.join(items)}]" if kind == "[" else _deep_object(items)
+        elif piece[0] == '"':
+            piece = json.dumps(json.loads(piece))
+        elif piece[0] not in "tfn":
+            piece = _normal_number(Decimal(piece))
+        open_[-1][1].append(piece)
+    return open_[0][1][0]
+
+
+def _deep_object(items: list[str]) -> str:
+    pairs = sorted(zip(items[::2], items[1::2], strict=True), key=lambda pair: str(json.loads(pair[0])))
+    return "{" + ",".join(f"{key}:{value}" for key, value in pairs) + "}"
 
 
 def _normal(value: Any) -> Iterator[str]:
@@ -130,21 +173,61 @@ def _timestamp(value: Any) -> str | None:
     return value.isoformat(sep=" ", timespec="microseconds")
 
 
-def _decimal(value: Any) -> str | None:
-    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    return to_decimal(Decimal(value), None) if is_number else None
+def _time(value: Any) -> str | None:
+    if not isinstance(value, dt.time) or value.tzinfo is not None:
+        return None
+    return value.isoformat(timespec="microseconds")
+
+
+MOST_DIGITS = 1000
+"""Before or behind the point: no server has a longer DECIMAL, and ``1e999999999`` would be written out."""
+
+
+def _decimal(value: Any, scale: int | None) -> str | None:
+    if not isinstance(value, int | Decimal) or isinstance(value, bool):
+        return None
+    number = Decimal(value)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or number.adjusted() > MOST_DIGITS or -exponent > MOST_DIGITS:
+        return None
+    return to_decimal(number, scale)
+
+
+def _float(value: Any) -> Any:
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    if math.isfinite(number):
+        return number
+    # A number that is too large for a float is refused; an infinity that was given as one is kept.
+    return tag(value) if isinstance(value, float) else None
+
+
+def _json(value: Any) -> str | None:
+    try:
+        return "null" if value is JSON_NULL else json_text(value)
+    except TypeError:
+        return None
+
+
+def _any(value: Any) -> Any:
+    return tag(value) if isinstance(value, int | float | str | bytes) else None
 
 
 _FROM_PYTHON: dict[LogicalType, Callable[[Any], Any]] = {
     LogicalType.BOOL: lambda v: v if isinstance(v, bool) else None,
     LogicalType.INT: lambda v: v if type(v) is int and -(2**63) <= v < 2**64 else None,
-    LogicalType.FLOAT: lambda v: float(v) if isinstance(v, int | float | Decimal) else None,
-    LogicalType.DECIMAL: _decimal,
+    LogicalType.FLOAT: _float,
     LogicalType.TEXT: lambda v: v if isinstance(v, str) else None,
     LogicalType.BYTES: lambda v: to_base64(v) if isinstance(v, bytes) else None,
     LogicalType.DATE: lambda v: v.isoformat() if type(v) is dt.date else None,
-    LogicalType.TIME: lambda v: v.isoformat(timespec="microseconds") if isinstance(v, dt.time) else None,
+    LogicalType.TIME: _time,
     LogicalType.TIMESTAMP: _timestamp,
+    LogicalType.JSON: _json,
+    LogicalType.ANY: _any,
 }
 
 
@@ -155,10 +238,10 @@ def from_python(column: Column, value: Any) -> Any:
     """
     if value is None:
         return None
-    if column.type is LogicalType.JSON:
-        return "null" if value is JSON_NULL else json_text(value)
-    convert = _FROM_PYTHON.get(column.type)
-    form = convert(value) if convert else None
+    if column.type is LogicalType.DECIMAL:
+        form: Any = _decimal(value, column.scale)
+    else:
+        form = _FROM_PYTHON[column.type](value)
     if form is None:
         raise DoesNotFit(f"{column.name} is of type {column.type}, not {type(value).__name__}: {str(value)[:80]!r}")
     return form

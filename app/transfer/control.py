@@ -153,7 +153,7 @@ class Control:
 
     def __init__(self, area: ControlArea) -> None:
         self.directory = area.directory
-        self._engine = sa.create_engine(area.url, poolclass=NullPool)
+        self._engine = sa.create_engine(area.url, poolclass=NullPool, hide_parameters=True)
 
     @classmethod
     def open(cls, dialect: Dialect, area: ControlArea) -> Control:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from . import backup as backups
 from .control import Control, Entry
 from .plan import Question, Target
 from .report import Report
-from .run import SWAP_TIMEOUT_S, Run
+from .run import LEFTOVER_S, SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
 from .snapshot import check, encode, hashed_rows, now, to_plain_json, write
 from .sources.database import header_of
@@ -51,21 +52,25 @@ def fenced(run: Run) -> Iterator[Fence]:
 def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
     """Copy what is live into the old generation and back that up, read back.
 
+    When it was written during each of three copies, writers wait for the length of one more.
+
     :raises BackupFailed: no backup, no run.
-    :raises VerificationFailed: it was written during each of three copies.
+    :raises LockHeld: a writer could not be made to wait.
     """
     refuse_foreign_mark(run)
-    for _ in range(PASSES):
-        token = fence.token()
-        if not run.dialect.exists(run.target):
-            run.note("Nothing to back up: there is no database yet.")
-            return Secured(token, None, absent=True)
-        run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
-        if fence.token() == token:
+    for attempt in range(PASSES + 1):
+        with fence.hold(SWAP_TIMEOUT_S) if attempt == PASSES else contextlib.nullcontext():
+            token = fence.token()
+            if not run.dialect.exists(run.target):
+                run.note("Nothing to back up: there is no database yet.")
+                return Secured(token, None, absent=True)
+            run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+            still = fence.token() == token
+        if still:
             return Secured(token, _back_up(run, backup_to))
     raise VerificationFailed(
-        f"The live database was written during each of {PASSES} copies.",
-        hint="Run again when fewer writers are at work.",
+        "The live database was written while writers were made to wait.",
+        hint="Run again when nobody writes.",
     )
 
 
@@ -265,19 +270,22 @@ def prune(run: Run) -> None:
     entries = run.control.ledger()
     for entry in entries[:-keep]:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
-    _drop_unknown(run, {entry.mark for entry in entries})
     database = str(run.dialect.identity(run.target).database)
     found = backups.listed(run.settings.backups, database)
     backups.prune(found, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
     run.prune_runs()
+    _drop_stale(run.settings.backups, f".{Path(database).stem}-")
+    _drop_stale(run.settings.snapshot.parent, f".{run.settings.snapshot.name}.")
 
 
-def _drop_unknown(run: Run, marks: Collection[str]) -> None:
-    """Drop the generations that runs left which were killed before their cut-over."""
-    for file in (run.control.directory / "generations").glob("*-old.*"):
-        name = file.name.partition(".")[0]
-        if name.removesuffix("-old") not in marks:
-            run.dialect.drop(run.dialect.generation_url(run.target, name))
+def _drop_stale(directory: Path, start: str) -> None:
+    """Remove the temporary files of killed runs; another host may be writing one, but not for so long."""
+    for file in directory.iterdir() if directory.is_dir() else ():
+        name, found, rest = file.name.partition(".tmp")
+        if name.startswith(start) and found and rest in ("", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > LEFTOVER_S:
+                    file.unlink()
 
 
 # The way back
@@ -334,8 +342,7 @@ def _preview(run: Run) -> Report:
     undone, _ = _to_undo(run, target)
     run.check_space(target)
     question = _question(run, target, undone)
-    if question.needs_permission:
-        run.hooks.ask(question)
+    run.hooks.permit(question)
     report.summary = f"Would undo run {undone.run_id} ({undone.command} from {undone.source or 'nothing'})."
     return report
 
@@ -346,7 +353,6 @@ def _is_rollback(run: Run, run_id: str) -> bool:
 
 def _question(run: Run, target: Target, undone: Entry) -> Question:
     return Question(
-        command=f"flask {run.command}",
         target=target,
         replaced=target.rows,
         loads=f"what was live before run {undone.run_id} ({undone.command}, {undone.finished_at})",

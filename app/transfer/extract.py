@@ -6,13 +6,24 @@ import contextlib
 import datetime as dt
 import importlib
 import os
+import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..dialects import dialect_for
-from ..errors import DoesNotFit, FerryError, Misconfigured, Protected, SnapshotUnusable, SourceIncomplete, Unauthorized
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import (
+    DatabaseDamaged,
+    DoesNotFit,
+    FerryError,
+    Misconfigured,
+    Protected,
+    SnapshotUnusable,
+    SourceIncomplete,
+    Unauthorized,
+)
 from .adapters import AdapterSet
 from .plan import MIGRATE
 from .run import Run
@@ -44,7 +55,8 @@ class Taken:
     """A complete snapshot of the source, read through.
 
     :ivar fallback_of: when it stands in for the source: the time it was taken.
-    :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows.
+    :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows; None for a
+        virtual table, whose rows nobody can count.
     """
 
     path: Path
@@ -52,7 +64,7 @@ class Taken:
     footer: Footer
     sha256: str | None = None
     fallback_of: str | None = None
-    extra: dict[str, int] = field(default_factory=dict)
+    extra: dict[str, int | None] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
 
 
@@ -99,7 +111,7 @@ def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSourc
         case SourceKind.DATABASE:
             return DatabaseFile(run, spec, options)
         case SourceKind.SNAPSHOT:
-            return SnapshotFile(spec)
+            return SnapshotFile(spec, options)
     return ClassicShape(spec, load_adapters(run), options)
 
 
@@ -114,9 +126,8 @@ def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource
     client = HttpClient(str(spec.http_url), timeout_s=settings.timeout_s, tls_ca=settings.tls_ca)
     try:
         if speaks_ferry(client):
-            return FerryDeployment(
-                run, spec, FerrySource(client, settings.source_uid, settings.source_password), client
-            )
+            ferry = FerrySource(client, settings.source_uid, settings.source_password)
+            return FerryDeployment(run, spec, ferry, client, options)
         source = ClassicSource(client, settings.source_uid, settings.source_password)
         source.log_in()
         return ClassicDeployment(spec, source, client, load_adapters(run), options)
@@ -273,9 +284,11 @@ def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
 class FerryDeployment(_Closing):
     """Another Ferry deployment."""
 
-    def __init__(self, run: Run, spec: SourceSpec, source: FerrySource, client: HttpClient) -> None:
+    def __init__(
+        self, run: Run, spec: SourceSpec, source: FerrySource, client: HttpClient, options: SourceOptions
+    ) -> None:
         super().__init__(client)
-        self._source = source
+        self._source, self._options = source, options
         self.manifest: Manifest = source.manifest()
         if self.manifest.database_uid == run.dialect.identity(run.target).uid:
             raise Protected(
@@ -292,7 +305,7 @@ class FerryDeployment(_Closing):
     def take(self, run: Run) -> Taken:
         path = run.settings.snapshot
         former = self._source.write_snapshot(path, self._spec.identity, run.progress)
-        return taken_from(run, path, former)
+        return left_out(run, taken_from(run, path, former), self._options)
 
 
 class DatabaseFile(_Closing):
@@ -304,8 +317,7 @@ class DatabaseFile(_Closing):
         if url is None:
             raise FerryError("no database")
         self._url, self._spec, self._options = url, spec, options
-        self._scratch_used = False
-        with _scratch(run):
+        with _scratch(run), _readable(spec):
             self._state = database_source.look(url, run.schema, run.scratch, spec.label)
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
@@ -313,31 +325,56 @@ class DatabaseFile(_Closing):
         self._refuse_virtual()
 
     def _refuse_virtual(self) -> None:
-        virtual = [o.name for o in self._state.objects if o.kind == "virtual table"]
-        if left := sorted(set(virtual) - set(self._options.exclude)):
+        self._virtual = sorted(item.name for item in self._state.objects if item.kind == "virtual table")
+        if left := [name for name in self._virtual if name not in self._options.exclude]:
             raise DoesNotFit(
                 f"{self._spec.label} has virtual tables, which no revision makes: {', '.join(left)}.",
                 hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
             )
 
     def take(self, run: Run) -> Taken:
-        recognition = self._state.recognition
-        extra = set(recognition.extra_tables) if recognition else set()
-        out = extra & set(self._options.exclude)
-        tables = {name: table for name, table in self._state.tables.items() if name not in out}
-        header = database_source.header_of(self._spec.label, self._spec.identity, self._state.revision, tables)
-        path = run.settings.snapshot
+        state, path = self._state, run.settings.snapshot
+        header = database_source.header_of(self._spec.label, self._spec.identity, state.revision, state.tables)
         try:
-            former = database_source.write_snapshot(self._url, path, header, (), run.progress)
+            with _readable(self._spec):
+                former = database_source.write_snapshot(self._url, path, header, (), run.progress)
         except OSError as error:
             raise FerryError(
                 f"The snapshot {path} cannot be written: {error.strerror}.",
                 hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
             ) from error
-        taken = taken_from(run, path, former)
-        with dialect_for(self._url).reader(self._url) as reader:
-            taken.extra = {name: reader.count(name) for name in sorted(out)}
+        taken = left_out(run, taken_from(run, path, former), self._options)
+        taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return taken
+
+
+@contextlib.contextmanager
+def _readable(spec: SourceSpec) -> Iterator[None]:
+    """:raises SourceIncomplete: the database is damaged, or somebody keeps it locked."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, SQLAlchemyError, DatabaseDamaged) as error:
+        raise SourceIncomplete(
+            f"{spec.label} cannot be read: {getattr(error, 'orig', None) or error}.",
+            hint="Give an intact copy of it, or stop the program that holds it: flask db-migrate-data SOURCE",
+        ) from error
+
+
+def left_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
+    """Count the rows of excluded tables that the revision does not have: nothing behind this would name them."""
+    revision = taken.header.revision
+    asked = set(options.exclude) & set(taken.footer.checksums)
+    if taken.header.kind == "rows" and asked and revision is not None:
+        run.schema.require(revision, taken.header.source)
+        run.dialect.prepare_staging(run.scratch, run.target)
+        try:
+            run.schema.build(run.scratch, revision)
+            with run.dialect.reader(run.scratch) as reader:
+                extra = asked - set(reader.tables())
+        finally:
+            run.dialect.drop(run.scratch)
+        taken.extra = {name: taken.footer.checksums[name].rows for name in sorted(extra)}
+    return taken
 
 
 @contextlib.contextmanager
@@ -357,16 +394,15 @@ def _scratch(run: Run) -> Iterator[None]:
 class SnapshotFile(_Closing):
     """A snapshot given as the source."""
 
-    def __init__(self, spec: SourceSpec) -> None:
+    def __init__(self, spec: SourceSpec, options: SourceOptions) -> None:
         super().__init__()
-        self._path = spec.file or Path()
+        self._path, self._options = spec.file or Path(), options
         header, footer = check(self._path)
         self._taken = Taken(self._path, header, footer, file_sha256(self._path))
         self.describe = f"the snapshot {self._path} of {header.source}, taken {header.read_from}"
 
     def take(self, run: Run) -> Taken:
-        del run
-        return self._taken
+        return left_out(run, self._taken, self._options)
 
 
 class ClassicShape(_Closing):
@@ -439,7 +475,7 @@ class FallbackFile(_Closing):
             if header.identity != spec.identity:
                 raise SnapshotUnusable(f"{path} was taken from {header.source}, not from {spec.label}")
             self.taken_at = header.read_from
-            self._inner = SnapshotFile(inner_spec)
+            self._inner = SnapshotFile(inner_spec, options)
         else:
             self.taken_at = modified(path)
             self._inner = ClassicShape(inner_spec, load_adapters(run), options)

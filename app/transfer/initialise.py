@@ -10,7 +10,6 @@ from ..dialects.base import Fence
 from ..errors import DoesNotFit, FerryError
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
-from .migrate import describe_target
 from .plan import Question, Target
 from .report import Report, TableReceipt
 from .run import SWAP_TIMEOUT_S, Run
@@ -37,6 +36,7 @@ def initialise(run: Run, options: InitOptions) -> Report:
     :raises FerryError: with its exit status; the live database is unchanged then.
     """
     run.refuse_prohibited()
+    run.schema.head()
     target = run.look()
     run.check_space(target)
     question = _question(run, target, options)
@@ -53,7 +53,6 @@ def initialise(run: Run, options: InitOptions) -> Report:
 def _question(run: Run, target: Target, options: InitOptions) -> Question:
     unchanged = target.empty or _is_as_seeded(run, target)
     return Question(
-        command=f"flask {run.command}",
         target=target,
         replaced={} if unchanged else target.rows,
         loads=_loads(run, target, options),
@@ -81,17 +80,16 @@ def _is_as_seeded(run: Run, target: Target) -> bool:
 
 def _previewed(run: Run, target: Target, question: Question) -> Report:
     run.report.outcome, run.report.exit_status = "dry run", 0
-    run.report.target = describe_target(target)
+    run.report.target = target.to_json()
     run.report.notes.append(f"Steps: {', '.join(STEPS)}")
     run.report.summary = f"Would replace {sum(target.rows.values())} rows and load {question.loads}."
-    if question.needs_permission:
-        run.hooks.ask(question)
+    run.hooks.permit(question)
     return run.report
 
 
 def _carry_out(run: Run, target: Target, options: InitOptions) -> Report:
     swapped = False
-    run.report.target = describe_target(target)
+    run.report.target = target.to_json()
     try:
         with fenced(run) as fence:
             entry = _steps(run, target, options, fence)
@@ -155,7 +153,7 @@ def _build(run: Run, schema: str) -> list[str]:
         run.warn(f"The models differ from the Alembic head {head}, so the database is stamped with no revision:")
         for line in drift:
             run.warn(f"  {line}")
-        run.warn("To version this: flask db-init --schema migrations, then flask db migrate -m ...")
+        run.warn("To version this: flask db-init --schema migrations --no-seed, then flask db migrate -m ...")
     else:
         run.schema.stamp(run.staging, head)
     return drift
@@ -201,8 +199,10 @@ def _seed(run: Run, target: Target, options: InitOptions) -> None:
         except FerryError:
             raise
         except Exception as error:
+            # The driver's words only: SQLAlchemy's own add the values, hashes of passwords among them.
+            words = getattr(error, "orig", None) or error
             raise FerryError(
-                f"FERRY_SEED {run.settings.seed} failed: {type(error).__name__}: {error}",
+                f"FERRY_SEED {run.settings.seed} failed: {type(error).__name__}: {words}",
                 hint="The live database is unchanged. Mend the seed, or leave it out with: flask db-init --no-seed",
             ) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import BackupFailed, Misconfigured
+from ..errors import BackupFailed, DatabaseDamaged, Misconfigured
 from . import backup as backups
 from .cutover import recover, write_backup
 from .report import Report
@@ -21,35 +21,46 @@ def make_backup(run: Run, *, to: Path | None, portable: bool, lock_timeout_s: fl
     :raises BackupFailed: nothing is left behind then.
     """
     run.refuse_prohibited()
-    if portable and to and not to.name.endswith(PORTABLE_SUFFIXES):
-        raise Misconfigured(
-            f"{to} does not look like a portable snapshot.", hint=f"End its name in {', '.join(PORTABLE_SUFFIXES)}."
-        )
+    _check_place(to, portable=portable)
     if not run.dialect.exists(run.target):
         raise Misconfigured(
             "There is no database to back up.", hint="Make one with: flask db upgrade, or flask db-init"
         )
-    if to and to.exists():
-        raise BackupFailed(f"{to} exists already.", hint="Give another path.")
-    run.check_space(run.look())
-    if dry_run:
-        run.report.outcome, run.report.exit_status = "dry run", 0
-        run.report.summary = f"Would back {_database(run)} up to {to or run.settings.backups}."
-        return run.report
-    with run.locked(lock_timeout_s):
-        recover(run)
-        if to is None and portable:
-            backups.prepare_directory(run.settings.backups)
-            to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
-        try:
-            with run.step("backup"):
-                run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
-                made = write_backup(run, to)
-        finally:
-            run.cleaned_up(keep_old=False)
+    try:
+        run.check_space(run.look())
+        if dry_run:
+            run.report.outcome, run.report.exit_status = "dry run", 0
+            run.report.summary = f"Would back {_database(run)} up to {to or run.settings.backups}."
+            return run.report
+        with run.locked(lock_timeout_s):
+            recover(run)
+            made = _made(run, to, portable=portable)
+    except DatabaseDamaged as error:
+        raise BackupFailed(error.message, hint=error.hint) from error
     run.report.outcome, run.report.exit_status, run.report.backup = "done", 0, made.file
     run.report.summary = f"Backup {made.id}: {made.rows} rows, {made.size_bytes} bytes, read back: {made.file}"
     return run.report
+
+
+def _check_place(to: Path | None, *, portable: bool) -> None:
+    if portable and to and not to.name.endswith(PORTABLE_SUFFIXES):
+        raise Misconfigured(
+            f"{to} does not look like a portable snapshot.", hint=f"End its name in {', '.join(PORTABLE_SUFFIXES)}."
+        )
+    if to and to.exists():
+        raise BackupFailed(f"{to} exists already.", hint="Give another path.")
+
+
+def _made(run: Run, to: Path | None, *, portable: bool) -> backups.Backup:
+    if to is None and portable:
+        backups.prepare_directory(run.settings.backups)
+        to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
+    try:
+        with run.step("backup"):
+            run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+            return write_backup(run, to)
+    finally:
+        run.cleaned_up(keep_old=False)
 
 
 def _database(run: Run) -> Path:

@@ -38,7 +38,9 @@ class Aside:
         self.file = file
         file.unlink(missing_ok=True)
         self._connection = sqlite3.connect(file, isolation_level=None)
+        # A scratch file of this run: what must last is written as JSON at the end.
         self._connection.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
             "CREATE TABLE aside (tab TEXT, number INTEGER, reason TEXT, line TEXT, PRIMARY KEY (tab, number));"
             "CREATE TABLE gone (key TEXT PRIMARY KEY)"
         )
@@ -82,7 +84,7 @@ class RowsFile:
     """A ``rows`` snapshot as rows of a given schema, without those that are excluded or set aside.
 
     :param schema: the tables of staging at the snapshot's revision.
-    :raises DoesNotFit: a table or a column with values that the schema does not have.
+    :raises DoesNotFit: a table or a column with values that the schema does not have, or one that only the schema has.
     """
 
     def __init__(self, path: Path, schema: Mapping[str, Table], exclude: Collection[str], aside: Aside) -> None:
@@ -115,10 +117,25 @@ class RowsFile:
                 details=problems,
                 hint="Leave a whole table out with --exclude TABLE, or add a revision that has it.",
             )
-        unknown = sorted(self._exclude - set(extra))
+        self._refuse_lacking(schema)
+        unknown = sorted(self._exclude - set(extra) - set(schema))
         if unknown:
             raise DoesNotFit(f"--exclude names tables that are not there: {', '.join(unknown)}.")
         return fitted
+
+    def _refuse_lacking(self, schema: Mapping[str, Table]) -> None:
+        """What says it is at a revision has all that the revision has; else rows would arrive empty unnoticed."""
+        has = {table.name: set(table.column_names) for table in self.header.tables}
+        lacking = [f"table {name}" for name in schema if name not in has and name not in self._exclude]
+        for name in schema.keys() & has.keys() - self._exclude:
+            lacking += [f"column {name}.{column}" for column in schema[name].column_names if column not in has[name]]
+        if lacking:
+            raise DoesNotFit(
+                f"The source says it is at revision {self.header.revision}, and lacks what that revision has.",
+                details=sorted(lacking),
+                hint="Stamp it with the revision it is at, repair it, or let a whole table arrive empty: "
+                "--exclude TABLE.",
+            )
 
     def _values_without_a_place(self, schema: Mapping[str, Table], extra: Mapping[str, list[str]]) -> list[str]:
         found: dict[str, int] = {}

@@ -55,6 +55,16 @@ class Target:
     def production(self) -> bool:
         return self.environment == "production"
 
+    def to_json(self) -> dict[str, Any]:
+        """What a report says of it."""
+        return {
+            "server": self.identity.server,
+            "host": self.identity.host,
+            "database": self.identity.database,
+            "environment": f"{self.environment} ({self.environment_origin})",
+            "rows": dict(self.rows),
+        }
+
     @property
     def in_force(self) -> Entry | None:
         """The ledger's last cut-over, if its mark says that it is what is live."""
@@ -71,7 +81,6 @@ class Question:
     :ivar needs_permission: unattended, this also needs ``--allow-production``; says why.
     """
 
-    command: str
     target: Target
     replaced: Mapping[str, int]
     loads: str
@@ -202,3 +211,16 @@ def permission_needed(host: Host, target: Target, action: Action, source: Source
                 return None
         return "this production database was written since the migration that filled it"
     return "this production database holds rows that no earlier migration of this source left there"
+
+
+def question_for(host: Host, plan: Plan, loads: str | None, backup: str) -> Question:
+    """What is asked before the run; nothing is replaced in an empty database or by its own rows."""
+    target = plan.target
+    return Question(
+        target=target,
+        replaced=target.rows if not target.empty else {},
+        loads=loads or f"its own rows, brought from {target.revision} to {plan.head}",
+        backup=backup,
+        typed_name=target.identity.database if target.production and not target.empty else None,
+        needs_permission=permission_needed(host, target, plan.action, plan.source),
+    )

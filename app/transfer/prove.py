@@ -11,7 +11,6 @@ from ..dialects.base import Reader, Table
 from ..errors import BackupFailed, DoesNotFit, Misconfigured, SnapshotUnusable
 from .control import Control, Entry
 from .extract import SourceOptions, open_source
-from .migrate import MigrateOptions, stage
 from .plan import MIGRATE
 from .report import Report
 from .restore import Chosen, stage_backup
@@ -19,6 +18,7 @@ from .run import SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
 from .snapshot import check, is_snapshot, to_plain_json, write
 from .sources import SELF, SourceKind, file_sha256, parse_source
+from .staging import MigrateOptions, stage
 from .verify import Difference, compare_databases
 
 KEPT_DIFFERENCES = 10_000

@@ -10,13 +10,13 @@ from ..errors import BackupFailed, FerryError, SnapshotUnusable, VerificationFai
 from . import backup as backups
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
-from .migrate import MigrateOptions, describe_target, stage, verify_staging
 from .plan import MIGRATE, Question, Target
 from .report import Report, TableReceipt
 from .run import Run
 from .schema import revision_of
 from .snapshot import check, is_snapshot
 from .sources import file_sha256
+from .staging import MigrateOptions, stage, verify_staging
 from .verify import fingerprint
 
 MADE_BY = ("db-backup", "db-init", MIGRATE)
@@ -89,7 +89,6 @@ def restore(
 def _question(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Question:
     guarded = target.production and not target.empty
     return Question(
-        command=f"flask {run.command} {chosen.path}",
         target=target,
         replaced=target.rows if not target.empty else {},
         loads=chosen.label,
@@ -101,11 +100,10 @@ def _question(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) 
 
 def _previewed(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
     run.report.outcome, run.report.exit_status = "dry run", 0
-    run.report.target = describe_target(target)
+    run.report.target = target.to_json()
     run.report.summary = f"Would put {chosen.label} in place of {sum(target.rows.values())} rows."
     question = _question(run, target, chosen, backup_to)
-    if question.needs_permission:
-        run.hooks.ask(question)
+    run.hooks.permit(question)
     return run.report
 
 
@@ -128,7 +126,7 @@ def _check(run: Run, chosen: Chosen) -> None:
 
 def _carry_out(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
     swapped = False
-    run.report.target = describe_target(target)
+    run.report.target = target.to_json()
     try:
         with fenced(run) as fence:
             entry = _steps(run, target, chosen, fence, backup_to)

@@ -50,11 +50,13 @@ class Hooks:
 
     :ivar emit: takes events.
     :ivar ask: returns when the question is answered with yes, else raises NotConfirmed or Protected.
+    :ivar permit: asks nobody; raises Protected where no answer would help, for a dry run.
     :ivar hold_signals: while it is open, signals wait.
     """
 
     emit: Callable[[Event], None] = lambda _event: None
     ask: Callable[[Question], None] = lambda _question: None
+    permit: Callable[[Question], None] = lambda _question: None
     hold_signals: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
@@ -237,7 +239,8 @@ class Run:
             self.report.exit_status = int(error.exit_status)
             self.report.error = {"message": error.message, "details": error.details, "hint": error.hint}
         else:
-            self.report.error = {"message": f"{type(error).__name__}: {error}"}
+            # Without the statement's parameters, which may be anybody's password hash.
+            self.report.error = {"message": f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"}
         if self._journalled:
             # What stopped the run, a full disk say, may stop this as well; the first error is the one to be told.
             with contextlib.suppress(OSError, FerryError, DBAPIError):

@@ -7,6 +7,8 @@ number.
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +37,7 @@ DEFAULTS: dict[str, str | None] = {
 }
 SECRET = frozenset({"FERRY_SOURCE_PASSWORD"})
 
-_AGE = re.compile(r"^(\d+)([smhdw])$")
+_AGE = re.compile(r"([0-9]+)([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -55,17 +57,19 @@ class Fallback:
         return self.text == "only"
 
 
-def parse_fallback(text: str) -> Fallback:
+def parse_fallback(text: str, origin: str = "option") -> Fallback:
     """``never``, ``only``, or an age such as ``90m``, ``12h``, ``7d``.
 
+    :param origin: where the text came from.
     :raises Misconfigured: anything else.
     """
     if text in ("never", "only"):
         return Fallback(text, None)
-    match = _AGE.match(text)
+    match = _AGE.fullmatch(text)
     if match is None:
+        where = "--fallback" if origin == "option" else origin
         raise Misconfigured(
-            f"FERRY_FALLBACK (--fallback) is {text!r}.", hint="Use never, only, or an age such as 12h or 7d."
+            f"FERRY_FALLBACK ({where}) is {text!r}.", hint="Use never, only, or an age such as 12h or 7d."
         )
     return Fallback(text, int(match.group(1)) * _UNIT_S[match.group(2)])
 
@@ -116,18 +120,22 @@ class _Keys:
         ):
             if value is not None:
                 self.origins[key] = origin
+                if not isinstance(value, str | int | float | os.PathLike):
+                    raise Misconfigured(f"{key} ({origin}) is a {type(value).__name__}; write it as one text.")
                 return str(value)
         self.origins[key] = "default"
         return DEFAULTS[key]
 
-    def number(self, key: str, least: float) -> float:
+    def number(self, key: str, least: float, *, whole: bool = False) -> float:
         text = self.text(key) or ""
         try:
             value = float(text)
         except ValueError:
-            value = least - 1
-        if value < least:
-            raise Misconfigured(f"{key} ({self.origins[key]}) is {text!r}; a number of at least {least:g} is needed.")
+            value = math.nan
+        # Not "value < least": nothing is less than a NaN.
+        if not least <= value < math.inf or (whole and value != int(value)):
+            kind = "whole number" if whole else "number"
+            raise Misconfigured(f"{key} ({self.origins[key]}) is {text!r}; a {kind} of at least {least:g} is needed.")
         return value
 
 
@@ -170,8 +178,8 @@ def build_settings(
         password_file=password_file,
         snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
         backups=path("FERRY_BACKUPS") or instance / "backups",
-        keep=int(keys.number("FERRY_KEEP", 1)),
-        fallback=parse_fallback(keys.text("FERRY_FALLBACK") or ""),
+        keep=int(keys.number("FERRY_KEEP", 1, whole=True)),
+        fallback=parse_fallback(keys.text("FERRY_FALLBACK") or "", keys.origins["FERRY_FALLBACK"]),
         environment=environment,
         prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
         seed=keys.text("FERRY_SEED") or None,
@@ -190,5 +198,7 @@ def _password(keys: _Keys, file: Path | None) -> str | None:
         raise Misconfigured("FERRY_SOURCE_PASSWORD and FERRY_SOURCE_PASSWORD_FILE are both set.", hint="Unset one.")
     try:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE: {file} cannot be read: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        origin, why = keys.origins["FERRY_SOURCE_PASSWORD_FILE"], getattr(error, "strerror", "it is not UTF-8")
+        # Not the error itself: that of a decoder holds the bytes.
+        raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE ({origin}): {file} cannot be read: {why}.") from None

@@ -11,10 +11,11 @@ Valid JSON, one row or record per line::
     "posts": [
     ]
     },
-    "footer": {"sections": {"users": {"rows": 2, "checksum": "..."}, ...}, "sha256": "...", "complete": true}}
+    "footer": {"sections": {"users": {"rows": 2, "checksum": "..."}, ...}, ..., "complete": true, "seal": "..."}}
 
 ``sha256`` is of every byte before the footer's line; ``blocks`` has a short hash per 100 lines of data, so that an
-edited file is refused with the place. Compressed (``.gz``, ``.zst``) by the file's suffix, recognised by its content.
+edited file is refused with the place; ``seal`` is of the footer itself. Compressed (``.gz``, ``.zst``) by the file's
+suffix, recognised by its content.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +141,15 @@ def encode(header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]])
         "sha256": digest.hexdigest(),
         "complete": True,
     }
-    yield b'"footer": ' + orjson.dumps(footer) + b"}\n"
+    body = orjson.dumps(footer).removesuffix(b"}")
+    yield b'"footer": ' + body + b',"seal":"' + _seal(body) + b'"}}\n'
+
+
+_FOOTER = re.compile(rb'"footer": (\{.*),"seal":"([0-9a-f]{16})"\}\}\n', re.DOTALL)
+
+
+def _seal(body: bytes) -> bytes:
+    return xxhash.xxh3_64_hexdigest(body).encode()
 
 
 class _Blocks:
@@ -295,7 +306,9 @@ def opened(path: Path) -> IO[bytes]:
     if magic == b"\x28\xb5\x2f\xfd":
         return io.BufferedReader(cast("io.RawIOBase", zstandard.ZstdDecompressor().stream_reader(file)), 1 << 16)
     if magic[:2] == b"\x1f\x8b":
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+        # It closes what it opened itself, and nothing that it is given.
+        file.close()
+        return cast("IO[bytes]", gzip.GzipFile(path, "rb"))
     return file
 
 
@@ -304,8 +317,12 @@ def is_snapshot(path: Path) -> bool:
     with opened(path) as file:
         try:
             return file.read(64).startswith(b'{"header": {"format":"' + FORMAT.encode() + b'"')
-        except (OSError, EOFError, zstandard.ZstdError):
+        except DAMAGED:
             return False
+
+
+DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+"""What reading a file raises that is cut off or damaged, compressed or not."""
 
 
 class SnapshotReader:
@@ -336,14 +353,17 @@ class SnapshotReader:
         self._file.close()
 
     def _line(self) -> bytes:
-        try:
-            line = self._file.readline()
-        except (OSError, EOFError, zstandard.ZstdError) as error:
-            raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
+        line = self._read(self._file.readline)
         self.line_number += 1
         if not line.endswith(b"\n"):
             raise self._refuse("the file ends too early")
         return line
+
+    def _read(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            return read()
+        except DAMAGED as error:
+            raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
 
     def _hashed_line(self) -> bytes:
         line = self._line()
@@ -441,15 +461,20 @@ class SnapshotReader:
     def _read_footer(self, found: dict[str, TableChecksum]) -> None:
         expected = self._digest.hexdigest()
         line = self._line()
+        match = _FOOTER.fullmatch(line)
+        if match is None:
+            raise self._refuse("not the footer of a snapshot")
+        if _seal(match.group(1)) != match.group(2):
+            raise self._refuse("the footer was edited")
         try:
-            data = orjson.loads(line.rstrip().removeprefix(b'"footer": ')[:-1])
+            data = orjson.loads(match.group(1) + b"}")
             stated = {
                 name: TableChecksum(item["rows"], int(item["checksum"], 16)) for name, item in data["sections"].items()
             }
             complete, sha256, blocks, until = data["complete"], data["sha256"], data["blocks"], data["read_until"]
         except (ValueError, KeyError, TypeError) as error:
             raise self._refuse(f"not the footer of a snapshot ({error})") from error
-        if self._file.read(1):
+        if self._read(lambda: self._file.read(1)):
             raise self._refuse("there is text behind the footer", self.line_number + 1)
         if sha256 != expected:
             raise self._edited(blocks)
@@ -467,7 +492,9 @@ class SnapshotReader:
             if index >= len(stated) or own[index] != stated[index]:
                 last = min(start + BLOCK_LINES, self.line_number) - 1
                 return self._refuse(f"the file was edited between here and line {last}", start)
-        return self._refuse("the file was edited in a line that holds no row, or its end was replaced", 1)
+        if len(own) != len(stated):
+            return self._refuse("lines are missing before the end")
+        return self._refuse("the header was edited", 1)
 
 
 def check(path: Path) -> tuple[Header, Footer]:

@@ -44,6 +44,7 @@ class Status:
 
 def status(run: Run) -> Status:
     """Look at everything; nothing is changed but for a scratch database that is dropped again."""
+    run.refuse_prohibited()
     target = run.look()
     control = Control.peek(run.dialect.control_area(run.target))
     holder = control.holder() if control else None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..dialects.base import Reader, Table, TableChecksum, Values
+from ..dialects.base import LogicalType, Reader, Table, TableChecksum, Values
 from ..errors import VerificationFailed
-from .canonical import MODULUS, checksum, decode_row, encode_row, hash_line, row_hasher
+from .canonical import MODULUS, checksum, decode_row, encode_row, hash_line, normalise_json, row_hasher
 from .schema import Declarations, data_tables
 
 SECRET_PARTS = ("password", "hash", "token", "secret", "api_key")
@@ -93,14 +93,17 @@ def differences(table: Table, left: Iterable[Values], right: Iterable[Values], s
 def _numbered(
     connection: sqlite3.Connection, table: Table, rows: Iterable[Values]
 ) -> Iterator[tuple[tuple[bytes, int], Values]]:
+    hash_row = row_hasher(table)
     for row in rows:
-        key = encode_row(table.key_of(row))
+        key = table.key_of(row)
+        # A row without a key is its own, in the form that checksums are of; SQLite allows NULL in a key, many times.
+        encoded = encode_row(key) if table.primary_key else b"%032x" % hash_row(row, encode_row(row))
         number = 0
-        if not table.primary_key:
+        if not table.primary_key or None in key:
             (number,) = connection.execute(
-                "INSERT INTO seen VALUES (?, 0) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (key,)
+                "INSERT INTO seen VALUES (?, 0) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (encoded,)
             ).fetchone()
-        yield (key, number), row
+        yield (encoded, number), row
 
 
 def _against(connection: sqlite3.Connection, table: Table, right: Iterable[Values]) -> Iterator[Difference]:
@@ -124,8 +127,15 @@ def _shown_key(table: Table, row: Values) -> list[Any]:
 
 
 def _changed(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
-    pairs = zip(table.column_names, former, row, strict=True)
-    return {name: (MASK, MASK) if is_secret(name) else (old, new) for name, old, new in pairs if old != new}
+    found: dict[str, tuple[Any, Any]] = {}
+    for column, old, new in zip(table.columns, former, row, strict=True):
+        if old != new and not (column.type is LogicalType.JSON and _same_json(old, new)):
+            found[column.name] = (MASK, MASK) if is_secret(column.name) else (old, new)
+    return found
+
+
+def _same_json(old: Any, new: Any) -> bool:
+    return isinstance(old, str) and isinstance(new, str) and normalise_json(old) == normalise_json(new)
 
 
 def compare_databases(left: Reader, right: Reader, scratch: Path) -> Iterator[Difference]:
@@ -149,7 +159,8 @@ def compare_databases(left: Reader, right: Reader, scratch: Path) -> Iterator[Di
 
 def _only(table: Table, names: set[str]) -> Table:
     columns = tuple(column for column in table.columns if column.name in names)
-    return Table(table.name, columns, table.primary_key, table.unique, table.foreign_keys)
+    key = table.primary_key if names.issuperset(table.primary_key) else ()
+    return Table(table.name, columns, key)
 
 
 def verify_loaded(
@@ -222,9 +233,9 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgrade
     problems: list[str] = []
     result = Upgraded([], [], {})
     for name, table in data_tables(before.tables).items():
-        if name in said.losses:
+        if (reason := _lost(name, said)) is not None:
             if before.counts[name]:
-                result.losses.append(f"{name}: {before.counts[name]} rows: {said.losses[name]}")
+                result.losses.append(f"{name}: {before.counts[name]} rows: {reason}")
             continue
         now = _moved(name, said)
         there = [place for place in now if place in tables]
@@ -250,16 +261,27 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgrade
 
 def _moved(name: str, said: Declarations) -> list[str]:
     """Follow a name through all revisions' declared moves."""
-    places = [name]
+    return _trail(name, said)[-1]
+
+
+def _lost(name: str, said: Declarations) -> str | None:
+    """Why what had this name before is dropped, under whatever name it had by then; None when no revision says so."""
+    names = dict.fromkeys(place for places in _trail(name, said) for place in places)
+    return next((said.losses[place] for place in names if place in said.losses), None)
+
+
+def _trail(name: str, said: Declarations) -> list[list[str]]:
+    """Where a name is before the first revision and after each."""
+    trail = [[name]]
     for moves in said.moves:
         followed: list[str] = []
-        for place in places:
+        for place in trail[-1]:
             table, _, column = place.partition(".")
             # A column of a table that moves goes with it unless it is declared to go elsewhere.
             elsewhere = [f"{new}.{column}" for new in moves.get(table, ()) if "." not in new] if column else []
             followed += moves.get(place, tuple(elsewhere) or (place,))
-        places = followed
-    return places
+        trail.append(followed)
+    return trail
 
 
 def _check_columns(
@@ -280,8 +302,8 @@ def _check_columns(
         values = sums[column]
         if not values.rows:
             continue
-        if full in said.losses:
-            result.losses.append(f"{full}: {values.rows} values: {said.losses[full]}")
+        if (reason := _lost(full, said)) is not None:
+            result.losses.append(f"{full}: {values.rows} values: {reason}")
         elif places := [place for place in _moved(full, said) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
             problems += _check_move(full, values, places, tables, after)

@@ -15,11 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from zstandard import ZstdError
 
 from ...errors import Misconfigured, SnapshotUnusable
 from ..settings import Settings
-from ..snapshot import is_snapshot, opened
+from ..snapshot import DAMAGED, is_snapshot, opened
 
 SELF = "self"
 
@@ -135,7 +134,7 @@ def _file(path: Path) -> SourceSpec:
     try:
         with opened(path) as file:
             start = file.read(16)
-    except (OSError, EOFError, ZstdError) as error:
+    except DAMAGED as error:
         raise SnapshotUnusable(
             f"{path}, line 1: the file ends too early or is damaged ({error}).", hint="Use an intact copy of the file."
         ) from error

@@ -88,13 +88,13 @@ class ClassicSource:
                 ) from error
             raise SourceIncomplete(
                 f"{self._client.base} has no log-in at /api/authenticate (status {error.status}).",
-                hint="Check the URL given as SOURCE, then run again: flask db-migrate-data",
+                hint="Check the URL: flask db-migrate-data URL",
             ) from error
         token = _body_token(answer)
         if not answer.cookies and not token:
             raise SourceIncomplete(
                 f"{self._client.base} answered the log-in without a token.",
-                hint="Check the URL given as SOURCE, then run again: flask db-migrate-data",
+                hint="Check the URL: flask db-migrate-data URL",
             )
         if answer.cookies:
             self._client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
@@ -339,7 +339,9 @@ def _keep(record: Found, part: PartWriter, keys: Keys) -> bool:
         # Two such records may be alike and still be two: only the total tells whether one came twice.
         part.add(line)
         return True
-    match keys.add(part.name, key, hash_line(line)):
+    # Equal by what it says: a server may write the keys of a record in another order each time.
+    said = json.dumps(value, sort_keys=True, default=lambda number: {"number": str(number)})
+    match keys.add(part.name, key, hash_line(said.encode())):
         case "new":
             part.add(line)
             return True

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from zstandard import ZstdError
-
 from ...errors import SnapshotUnusable
-from ..snapshot import opened
+from ..snapshot import DAMAGED, opened
 from ..strictjson import StrictJSONError, elements, members, value_at, whole_list
 
 RECORD_TYPE_OF_A_LIST = "user"
@@ -23,7 +21,7 @@ class ClassicFile:
         with opened(path) as file:
             try:
                 self._text = file.read().decode("utf-8-sig")
-            except (OSError, EOFError, ZstdError) as error:
+            except DAMAGED as error:
                 raise SnapshotUnusable(
                     f"{path} ends too early or is damaged ({error}).", hint="Use an intact copy of the file."
                 ) from error
@@ -46,7 +44,7 @@ class ClassicFile:
             raise SnapshotUnusable(
                 f"{self._path} is incomplete: the program that wrote it could not read "
                 f"{', '.join(str(item[0] if isinstance(item, list) and item else item) for item in failed)}.",
-                hint="Take it again from the old deployment.",
+                hint="Read the old deployment itself: flask db-migrate-data URL",
             )
         if not places:
             raise SnapshotUnusable(f"{self._path} holds no records.")

@@ -14,6 +14,8 @@ from ...errors import DoesNotFit, SourceIncomplete
 from ..schema import Recognition, Schema, data_tables, revision_of
 from ..snapshot import HashedLine, Header, check, encode, hashed_rows, now, write
 
+CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
+
 
 @dataclass(frozen=True)
 class DatabaseState:
@@ -33,11 +35,11 @@ def look(url: URL, schema: Schema, scratch: URL, name: str) -> DatabaseState:
     """
     dialect = dialect_for(url)
     if not dialect.exists(url):
-        raise SourceIncomplete(f"There is no database {name}.")
+        raise SourceIncomplete(f"There is no database {name}.", hint=CHECK)
     with dialect.reader(url) as reader:
         tables, revision, objects = data_tables(reader.tables()), revision_of(reader), reader.objects()
     if not tables:
-        raise SourceIncomplete(f"{name} has no tables.", hint="Check the path or URL given as SOURCE.")
+        raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
     if revision is not None:
         schema.require(revision, name)
         return DatabaseState(tables, objects, revision, None)

@@ -88,7 +88,7 @@ class FerrySource:
         try:
             ClassicSource(self._client, self._uid, self._password).log_in()
         except SourceIncomplete:
-            self._client.headers = {"Authorization": _basic_auth_str(self._uid, self._password)}
+            self._client.headers = {"Authorization": _basic_auth_str(self._uid.encode(), self._password.encode())}
 
     def _refused(self, error: Refused) -> Unauthorized | SourceIncomplete:
         if error.status in (401, 403):

@@ -183,11 +183,18 @@ class HttpClient:
                 ) from error
             except requests.exceptions.RequestException as error:
                 raise Transient(_words(error)) from error
+            except ValueError as error:
+                # requests looks at where a redirect leads even when it is not to follow it.
+                raise SourceIncomplete(
+                    f"{self.base}{path} redirects to what is no URL: {error}.", hint=AGAIN
+                ) from error
             if response.status_code not in _REDIRECTS:
                 return response, deadline
             url = self._redirected(url, response)
             arguments.pop("params", None)
-        raise SourceIncomplete(f"{self.base}{path} redirects without an end.", hint="Check the URL given as SOURCE.")
+        raise SourceIncomplete(
+            f"{self.base}{path} redirects without an end.", hint="Check the URL: flask db-migrate-data URL"
+        )
 
     def _redirected(self, url: str, response: requests.Response) -> str:
         response.close()
@@ -200,7 +207,7 @@ class HttpClient:
             raise SourceIncomplete(
                 f"{self.base} redirects to another host, {there.scheme}://{there.netloc}; "
                 "no credentials were sent there.",
-                hint="If that is the deployment, give its URL as SOURCE.",
+                hint=f"If that is the deployment: flask db-migrate-data {there.scheme}://{there.netloc}",
             )
         return target
 

@@ -1,0 +1,193 @@
+"""A migration's steps, whatever its source is, and those of a migration from another source."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from ..dialects.base import Fence
+from ..errors import DoesNotFit, FerryError, VerificationFailed
+from .control import Entry
+from .cutover import Secured, cut_over, entry_for, fenced, finish_report, secure
+from .extract import OpenSource, Taken, accept_missing, can_fall_back, fallback
+from .load import RowsFile, TableLoad
+from .plan import Plan, question_for
+from .report import Report, TableReceipt
+from .run import Run
+from .schema import Declarations
+from .sources import SourceKind
+from .staging import MigrateOptions, before_upgrade, stage, verify_staging
+from .unmanaged import bring_unmanaged
+from .verify import Before, verify_upgrade
+
+
+class Job(ABC):
+    """What every migration does: secured, staged, upgraded, cut over, with its receipt."""
+
+    def __init__(self, run: Run, plan: Plan, options: MigrateOptions) -> None:
+        self.run, self.plan, self.options = run, plan, options
+        self.report = run.report
+        self.report.target = plan.target.to_json()
+        self.done = False
+
+    def carry_out(self) -> Report:
+        """All steps; whatever ends them early, staging is dropped and live is as it was."""
+        try:
+            with fenced(self.run) as fence:
+                entry = self._steps(fence)
+                self.done = True
+            self._receipt(entry)
+            return self.report
+        finally:
+            self.run.cleaned_up(keep_old=self.done)
+
+    @abstractmethod
+    def _steps(self, fence: Fence) -> Entry:
+        """From the backup to the cut-over; returns the ledger entry."""
+
+    def _upgrade(self, before: Before, revision: str) -> None:
+        run = self.run
+        with run.step("upgrade", revision=revision, head=self.plan.head):
+            run.schema.build(run.staging, self.plan.head)
+        with run.step("check"):
+            self._check_upgrade(before, run.schema.declarations(revision))
+            bring_unmanaged(run, self.plan.target.revision or revision)
+            if problems := run.dialect.problems(run.staging):
+                raise VerificationFailed(
+                    f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
+                    details=problems,
+                    hint="Repair these rows in a revision (docs/guide.md), then run again.",
+                )
+
+    def _check_upgrade(self, before: Before, said: Declarations) -> None:
+        with self.run.dialect.reader(self.run.staging) as after:
+            upgraded = verify_upgrade(before, after, said)
+        for receipt in self.report.tables:
+            receipt.rows_at_head = upgraded.rows.get(receipt.table)
+        self.report.moves, self.report.losses = upgraded.moves, upgraded.losses
+
+    def _receipt(self, entry: Entry) -> None:
+        run, report = self.run, self.report
+        report.outcome, report.exit_status = "done", 0
+        report.rollback = "flask db-rollback"
+        report.revisions = {**report.revisions, "before": self.plan.target.revision, "live": entry.revision}
+        rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
+        report.summary = f"Done: {rows} rows are live at revision {entry.revision} (run {run.id})."
+        if entry.from_snapshot_of:
+            report.summary += f" They are from the snapshot of {entry.from_snapshot_of}, not from the source."
+        finish_report(run)
+
+
+class SourceJob(Job):
+    """A migration from a source that is not the target."""
+
+    def __init__(self, run: Run, plan: Plan, source: OpenSource, options: MigrateOptions) -> None:
+        super().__init__(run, plan, options)
+        self._source = source
+
+    def _steps(self, fence: Fence) -> Entry:
+        run = self.run
+        run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
+        with run.step("backup", identity=self.plan.source.identity):
+            secured = secure(run, fence, self.options.backup_to)
+        with run.step("extract"):
+            taken = self._taken()
+        with run.step("snapshot", file=str(taken.path), sha256=taken.sha256):
+            self._describe_source(taken)
+        revision = self._revision(taken)
+        rows, accounts = stage(run, taken.path, taken.header.kind, revision, self.options, self.report)
+        self._tables_receipt(rows, accounts, taken)
+        with run.step("verify", counts_only=self.options.counts_only):
+            verify_staging(run, rows, accounts, counts_only=self.options.counts_only)
+        self._upgrade(before_upgrade(rows, accounts), revision)
+
+        def make_entry(found: Secured) -> Entry:
+            return entry_for(
+                run,
+                self.plan.target,
+                found,
+                source_identity=self.plan.source.identity,
+                source=self.plan.source.label,
+                revision=self.plan.head,
+                snapshot=str(taken.path),
+                snapshot_sha256=taken.sha256,
+                from_snapshot_of=taken.fallback_of,
+                options={"previous_absent": found.absent, **self.options.for_ledger()},
+            )
+
+        return cut_over(run, fence, secured, make_entry, lambda: secure(run, fence))
+
+    def _taken(self) -> Taken:
+        """Read the source; when that breaks off, the last good snapshot may stand in."""
+        run, spec = self.run, self.plan.source
+        try:
+            taken = self._source.take(run)
+        except FerryError as error:
+            if not can_fall_back(error) or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
+                raise
+            source = fallback(run, spec, self.options.source, error)
+            run.warn(f"{error.message} Falling back to {source.describe}.")
+            self._source = source
+            run.hooks.ask(question_for(run.host, self.plan, source.describe, self.options.backup_place(run)))
+            taken = source.take(run)
+        accept_missing(taken.header.missing, self.options.source, f"flask {run.command} {spec.label}")
+        return taken
+
+    def _revision(self, taken: Taken) -> str:
+        revision = taken.header.revision
+        if revision is None:
+            raise DoesNotFit(f"{taken.path} does not say at which revision its rows are.")
+        self.run.schema.require(revision, str(taken.path))
+        return revision
+
+    def _describe_source(self, taken: Taken) -> None:
+        self.report.snapshot = str(taken.path)
+        self.report.source = {
+            "label": self.plan.source.label,
+            "read": f"from {taken.header.read_from} to {taken.footer.read_until}",
+            "revision": taken.header.revision,
+            "sha256": taken.sha256,
+            "fallback_of": taken.fallback_of,
+        }
+        if self.plan.source.kind in (SourceKind.HTTP, SourceKind.DATABASE):
+            self.run.note(
+                f"The source was read from {taken.header.read_from} to {taken.footer.read_until}; "
+                "what was written there later is not carried."
+            )
+        if taken.header.kind == "records":
+            self.report.records = [
+                {
+                    "type": name,
+                    "received": found.rows + taken.repeats.get(name, 0),
+                    "distinct": found.rows,
+                    "identical_repeats": taken.repeats.get(name, 0),
+                }
+                for name, found in taken.footer.checksums.items()
+            ]
+        waived = [{"what": f"table {t}", "rows": n, "reason": "--exclude"} for t, n in taken.extra.items()]
+        missing = [
+            {"what": f"table {t}", "rows": None, "reason": f"--accept-missing: {why}"}
+            for t, why in taken.header.missing.items()
+        ]
+        self.report.waived += waived + missing
+
+    def _tables_receipt(self, rows: RowsFile, accounts: Mapping[str, TableLoad], taken: Taken) -> None:
+        self.report.revisions["source"] = rows.header.revision
+        for name, account in accounts.items():
+            receipt = TableReceipt(
+                table=name,
+                rows=account.rows,
+                loaded=account.loaded.rows,
+                waived=account.excluded,
+                set_aside=account.set_aside,
+                checksum=str(account.loaded),
+                note=taken.header.missing.get(name, ""),
+            )
+            if receipt.rows != receipt.loaded + receipt.waived + receipt.set_aside:
+                raise VerificationFailed(
+                    f"{name}: {receipt.rows} rows are not {receipt.loaded} loaded + {receipt.waived} waived "
+                    f"+ {receipt.set_aside} set aside."
+                )
+            if account.excluded:
+                self.report.waived.append({"what": f"table {name}", "rows": account.excluded, "reason": "--exclude"})
+            self.report.tables.append(receipt)

@@ -1,0 +1,133 @@
+"""The live database itself, brought to head beside itself; no write that reaches it meanwhile is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from ..dialects.base import Fence, LateWrite, Reader, Table, Values
+from ..errors import DoesNotFit, VerificationFailed
+from .control import Entry
+from .cutover import PASSES, Secured, entry_for, secure, still_written, swap
+from .job import Job
+from .report import TableReceipt
+from .run import SWAP_TIMEOUT_S
+from .schema import data_tables
+from .snapshot import now
+from .sources import SELF
+from .verify import Before, fingerprint
+
+
+class SelfJob(Job):
+    """The live database itself, brought to head beside itself."""
+
+    def _steps(self, fence: Fence) -> Entry:
+        run = self.run
+        run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
+        for attempt in range(PASSES + 1):
+            try:
+                if attempt == 0:
+                    secured = self._pass(fence, backed_up=True)
+                else:
+                    run.note(f"The live database was written meanwhile; pass {attempt + 1}, with writers waiting.")
+                    secured = self._held_pass(fence)
+                began = time.monotonic()
+                entry = swap(run, fence, secured.token, self._entry(secured))
+                self.report.seconds["writers waited"] = round(
+                    self.report.seconds.get("writers held", 0.0) + time.monotonic() - began, 3
+                )
+                return entry
+            except LateWrite:
+                continue
+        raise still_written(PASSES)
+
+    def _held_pass(self, fence: Fence) -> Secured:
+        began = time.monotonic()
+        with fence.hold(SWAP_TIMEOUT_S):
+            secured = self._pass(fence, backed_up=False)
+        self.report.seconds["writers held"] = round(time.monotonic() - began, 3)
+        return secured
+
+    def _pass(self, fence: Fence, *, backed_up: bool) -> Secured:
+        run = self.run
+        self.report.tables.clear()
+        self.report.carried.clear()
+        with run.step("backup", identity=SELF):
+            secured = self._secured(fence, backed_up=backed_up)
+        if secured.absent:
+            return self._fresh(secured)
+        with run.step("staging"):
+            revision = self._copy()
+        with run.dialect.reader(run.old_generation) as old:
+            before = self._before(old)
+            if revision != self.plan.head:
+                self._upgrade(before, revision)
+        return secured
+
+    def _secured(self, fence: Fence, *, backed_up: bool) -> Secured:
+        if backed_up:
+            self._backup = secure(self.run, fence, self.options.backup_to)
+            return self._backup
+        # The backup of the first pass stays; the old generation is copied anew, with every write until now.
+        token = fence.token()
+        self.run.dialect.copy(self.run.target, self.run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+        return Secured(token, self._backup.backup)
+
+    def _fresh(self, secured: Secured) -> Secured:
+        """No database yet: head, with nothing in it."""
+        with self.run.step("staging"):
+            self.run.dialect.prepare_staging(self.run.staging, self.run.target)
+            self.run.schema.build(self.run.staging, self.plan.head)
+        return secured
+
+    def _copy(self) -> str:
+        """Copy the old generation into staging; returns the revision it is at, recognised where it says none."""
+        run = self.run
+        run.dialect.copy(run.old_generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
+        revision = self.plan.target.revision
+        if revision is not None:
+            run.schema.require(revision, "The live database")
+            return revision
+        with run.dialect.reader(run.staging) as reader:
+            tables = reader.tables()
+        if not data_tables(tables):
+            run.schema.build(run.staging, self.plan.head)
+            return self.plan.head
+        found = run.schema.recognise(tables, run.scratch)
+        if found.revision is None or found.missing or found.extra_columns:
+            raise DoesNotFit(
+                "The live database has no alembic_version, and its tables are not those of any revision.",
+                details=[f"nearest is {found.revision}", *found.missing, *found.extra_columns],
+                hint="Stamp it with the revision it is at: flask db stamp REVISION",
+            )
+        run.note(f"The live database has no alembic_version; its tables are those of {found.revision}.")
+        run.schema.stamp(run.staging, found.revision)
+        return found.revision
+
+    def _before(self, old: Reader) -> Before:
+        tables = data_tables(old.tables())
+        sums = fingerprint(old)
+        for name in tables:
+            found = sums[name]
+            self.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
+        with self.run.dialect.reader(self.run.staging) as staged:
+            copied = fingerprint(staged)
+        if any(copied.get(name) != sums[name] for name in tables):
+            raise VerificationFailed("The copy of the live database is not what it is a copy of.")
+
+        def rows_of(table: Table) -> Iterable[Values]:
+            rows: Iterator[Values] = old.rows(table)
+            return rows
+
+        return Before(tables, {name: sums[name].rows for name in tables}, rows_of)
+
+    def _entry(self, secured: Secured) -> Entry:
+        return entry_for(
+            self.run,
+            self.plan.target,
+            secured,
+            source_identity=SELF,
+            source=SELF,
+            revision=self.plan.head,
+            finished_at=now(),
+        )
