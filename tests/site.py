@@ -120,7 +120,7 @@ class Site:
 
     def report(self, run: str | None = None) -> dict[str, Any]:
         """The report of a run; of the last one by default."""
-        runs = sorted((self.area / "runs").iterdir())
+        runs = sorted((self.area / "runs").iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
         path = self.area / "runs" / run if run else runs[-1]
         found: dict[str, Any] = json.loads((path / "report.json").read_text())
         return found

@@ -156,7 +156,7 @@ class Fence(Protocol):
         """A value that differs after any committed write by anybody else."""
 
     def hold(self, timeout_s: float) -> AbstractContextManager[None]:
-        """Let writers wait while this is held; readers go on.
+        """Let writers wait while this is held; readers go on. A swap that is called meanwhile ends it.
 
         :raises LockHeld: another connection kept writing for ``timeout_s``.
         """
@@ -268,6 +268,12 @@ class Dialect(Protocol):
 
     def problems(self, url: URL) -> list[str]:
         """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found."""
+
+    def is_out_of_space(self, error: BaseException) -> bool:
+        """Whether the server says that there is no room."""
+
+    def refused_keys(self, url: URL, words: str) -> list[str]:
+        """For a constraint that the server's words name: which rows break it, by some of their keys."""
 
     def schema_fingerprint(self, url: URL) -> str:
         """A digest of all schema objects; equal as long as no DDL was done."""

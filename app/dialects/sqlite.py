@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -43,6 +44,9 @@ MARK_APPLICATION_ID = 0x46455252
 """``FERR``: says that ``user_version`` is a generation mark of ours."""
 
 HEADER = b"SQLite format 3\x00"
+
+
+_REFUSED = re.compile(r"(UNIQUE|NOT NULL) constraint failed: ([^)]+)")
 
 
 def path_of(url: URL) -> Path:
@@ -421,6 +425,27 @@ class SqliteDialect:
         for table, parent, rows, keys in dangling:
             found.append(f"{table}: {rows} rows refer to rows of {parent} that are not there (rowid {_first(keys)})")
         return found
+
+    def is_out_of_space(self, error: BaseException) -> bool:
+        full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in full
+
+    def refused_keys(self, url: URL, words: str) -> list[str]:
+        match = _REFUSED.search(words)
+        if match is None:
+            return []
+        # Alembic's batch mode fills a table of another name; the rows are still in the table itself.
+        parts = [part.strip().removeprefix("_alembic_tmp_").partition(".") for part in match.group(2).split(",")]
+        table, columns = parts[0][0], ", ".join(quote(column) for _, _, column in parts)
+        query = (
+            f"SELECT group_concat(rowid, ', ') FROM {quote(table)} WHERE ({columns}) IS NULL"
+            if match.group(1) == "NOT NULL"
+            else f"SELECT group_concat(rowid, ', ') FROM {quote(table)} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"
+        )
+        # After the failure the columns may have the names of an earlier revision; then the words alone must do.
+        with contextlib.suppress(sqlite3.Error), _open_read_only(path_of(url)) as connection:
+            return [f"{table}: rowid {_first(keys)}" for (keys,) in connection.execute(query) if keys]
+        return []
 
     def schema_fingerprint(self, url: URL) -> str:
         if not self.exists(url):

@@ -166,7 +166,7 @@ class Control:
             control = cls(area)
             metadata.create_all(control._engine)
         except (OSError, sa.exc.OperationalError) as error:
-            raise _unwritable(area.directory, getattr(error, "orig", None) or error) from error
+            raise unwritable(area.directory, getattr(error, "orig", None) or error) from error
         return control
 
     @classmethod
@@ -231,7 +231,7 @@ class Control:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(_journal).values(values))
         except sa.exc.OperationalError as error:
-            raise _unwritable(self.directory, error.orig) from error
+            raise unwritable(self.directory, error.orig) from error
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""
@@ -339,7 +339,8 @@ class Control:
             thread.join()
 
 
-def _unwritable(directory: Path, reason: BaseException | None) -> FerryError:
+def unwritable(directory: Path, reason: BaseException | None) -> FerryError:
+    """The error of a control area that cannot be made or written."""
     return FerryError(
         f"The control area {directory} cannot be written: {reason}",
         hint="Every run keeps its journal there: make room, or make the directory of the database writable.",

@@ -25,6 +25,7 @@ from ..errors import (
     Unauthorized,
 )
 from .adapters import AdapterSet
+from .control import unwritable
 from .plan import MIGRATE
 from .run import Run
 from .snapshot import Footer, HashedLine, Header, check, encode, hashed_records, is_snapshot, now, write
@@ -382,7 +383,10 @@ def _scratch(run: Run) -> Iterator[None]:
     """Schemas are built in the control area, which need not be there yet when a plan is made."""
     directory = run.dialect.control_area(run.target).directory
     made = [path for path in (directory, *directory.parents) if not path.exists()]
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(directory, error) from error
     try:
         yield
     finally:

@@ -92,6 +92,7 @@ class SourceJob(Job):
             secured = secure(run, fence, self.options.backup_to)
         with run.step("extract"):
             taken = self._taken()
+            self.options = self.options.without([name for name, rows in taken.extra.items() if rows is None])
         with run.step("snapshot", file=str(taken.path), sha256=taken.sha256):
             self._describe_source(taken)
         revision = self._revision(taken)

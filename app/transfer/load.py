@@ -80,6 +80,14 @@ class Aside:
         return self._connection.execute("SELECT 1 FROM gone WHERE key = ?", (key,)).fetchone() is not None
 
 
+def _way_out(tables: list[str]) -> str:
+    """What to type next; a column is not left out by an option."""
+    if not tables:
+        return "Add a revision that has it, or repair the source, then run again: flask db-migrate-data"
+    flags = " ".join(f"--exclude {name}" for name in tables)
+    return f"Add a revision that has it, or leave it out: flask db-migrate-data {flags}"
+
+
 class RowsFile:
     """A ``rows`` snapshot as rows of a given schema, without those that are excluded or set aside.
 
@@ -115,7 +123,7 @@ class RowsFile:
             raise DoesNotFit(
                 f"Revision {self.header.revision} has no place for what the source holds.",
                 details=problems,
-                hint="Leave a whole table out with --exclude TABLE, or add a revision that has it.",
+                hint=_way_out([name for name in extra if name not in schema and name not in self._exclude]),
             )
         self._refuse_lacking(schema)
         unknown = sorted(self._exclude - set(extra) - set(schema))

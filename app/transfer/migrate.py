@@ -45,7 +45,7 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
         if plan.action is Action.MIGRATE:
             source = _opened(run, plan.source, options)
             stack.callback(source.close)
-        run.check_space(plan.target)
+        run.check_space(plan.target, _file_bytes(plan.source))
         if options.dry_run:
             return _previewed(run, plan, source, options)
         stack.enter_context(run.locked(options.lock_timeout_s))
@@ -72,10 +72,16 @@ def make_plan(run: Run, spec: SourceSpec, options: MigrateOptions) -> Plan:
     if _is_target(run, spec):
         spec = SourceSpec(SourceKind.SELF, SELF, SELF)
     action, reason, base = decide(target, spec, head, rerun=options.rerun)
+    if action is Action.SELF and target.revision is not None:
+        run.schema.require(target.revision, "The live database")
     if action is Action.SELF and options.source.exclude:
         raise Misconfigured("--exclude is for another source: a run on the database itself carries every table.")
     steps = STEPS if action is Action.MIGRATE else SELF_STEPS if action is Action.SELF else ()
     return Plan(run.command, target, action, reason, spec, head, steps, base=base)
+
+
+def _file_bytes(source: SourceSpec) -> int:
+    return source.file.stat().st_size if source.file and source.file.exists() else 0
 
 
 def _is_target(run: Run, spec: SourceSpec) -> bool:

@@ -137,7 +137,7 @@ class Schema:
             try:
                 command.upgrade(self._config(), revision)
             except (Exception, SystemExit) as error:
-                raise self._failed(error) from error
+                raise self._failed(error, staging) from error
         self._assert_built(staging, revision, before)
 
     def _assert_built(self, staging: URL, revision: str, live_before: str) -> None:
@@ -231,8 +231,8 @@ class Schema:
             )
         return Declarations(tuple(moves), losses)
 
-    def _failed(self, error: BaseException) -> FerryError:
-        """Name the revision whose file the traceback leads through last, the statement and the server's words."""
+    def _failed(self, error: BaseException, staging: URL) -> FerryError:
+        """Name the revision whose file the traceback leads through last, the statement, the words, the rows."""
         if isinstance(error, FerryError):
             return error
         versions = {Path(script.path).resolve(): script.revision for script in self.script.walk_revisions()}
@@ -243,7 +243,10 @@ class Schema:
         ]
         place = f"Revision {where[-1][0]} (line {where[-1][1]})" if where else "The upgrade"
         words = getattr(error, "orig", None) or error
+        if self._host.dialect.is_out_of_space(words):
+            return DoesNotFit(f"{place} failed: {words}", hint="Make room, then run the command again.")
         details = [f"statement: {error.statement}"] if isinstance(error, StatementError) and error.statement else []
+        details += self._host.dialect.refused_keys(staging, str(words))
         if isinstance(error, SQLAlchemyError | CommandError) or where:
             return DoesNotFit(f"{place} failed: {words}", details=details, hint="Mend the revision and run again.")
         return FerryError(f"{place} failed: {type(error).__name__}: {words}")

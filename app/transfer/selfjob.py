@@ -27,26 +27,23 @@ class SelfJob(Job):
         for attempt in range(PASSES + 1):
             try:
                 if attempt == 0:
-                    secured = self._pass(fence, backed_up=True)
-                else:
-                    run.note(f"The live database was written meanwhile; pass {attempt + 1}, with writers waiting.")
-                    secured = self._held_pass(fence)
+                    return self._swapped(fence, self._pass(fence, backed_up=True))
+                run.note(f"The live database was written meanwhile; pass {attempt + 1}, with writers waiting.")
                 began = time.monotonic()
-                entry = swap(run, fence, secured.token, self._entry(secured))
-                self.report.seconds["writers waited"] = round(
-                    self.report.seconds.get("writers held", 0.0) + time.monotonic() - began, 3
-                )
-                return entry
+                with fence.hold(SWAP_TIMEOUT_S):
+                    # The swap ends the hold last of all: no writer gets in between.
+                    return self._swapped(fence, self._pass(fence, backed_up=False), began)
             except LateWrite:
                 continue
         raise still_written(PASSES)
 
-    def _held_pass(self, fence: Fence) -> Secured:
-        began = time.monotonic()
-        with fence.hold(SWAP_TIMEOUT_S):
-            secured = self._pass(fence, backed_up=False)
-        self.report.seconds["writers held"] = round(time.monotonic() - began, 3)
-        return secured
+    def _swapped(self, fence: Fence, secured: Secured, began: float | None = None) -> Entry:
+        """Swap, and say how long writers had to wait."""
+        made = self._entry(secured)
+        began = began or time.monotonic()
+        entry = swap(self.run, fence, secured.token, made)
+        self.report.seconds["writers waited"] = round(time.monotonic() - began, 3)
+        return entry
 
     def _pass(self, fence: Fence, *, backed_up: bool) -> Secured:
         run = self.run

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class MigrateOptions:
     def backup_place(self, run: Run) -> str:
         """Where the backup of a run goes, for people."""
         return str(self.backup_to or run.settings.backups)
+
+    def without(self, tables: Collection[str]) -> MigrateOptions:
+        """The same, with some tables no longer named as excluded: a snapshot does not have them at all."""
+        kept = tuple(name for name in self.source.exclude if name not in tables)
+        return replace(self, source=replace(self.source, exclude=kept))
 
     def for_ledger(self) -> dict[str, Any]:
         """What a later proof of this run needs to know."""

@@ -23,7 +23,7 @@ from tests.site import ROOT, Result, Site, content
 
 from .host import HOST, MIGRATIONS
 
-LIMIT_S = 60.0
+LIMIT_S = 30.0
 Hook = tuple[str, dict[str, Any]]
 
 
@@ -123,11 +123,12 @@ class Place(Site):
         self.environ |= {"FLASK_APP": HOST, MIGRATIONS: str(migrations)}
 
     def staging(self) -> list[str]:
-        """Staging databases, and temporary files, that somebody left."""
+        """Staging databases, and temporary files beside live data, that somebody left."""
         return sorted(
             path.name
             for path in self.directory.rglob("*")
-            if path.name.startswith(("staging-", ".probe-")) or path.name.endswith(".tmp")
+            if path.name.startswith(("staging-", ".probe-"))
+            or (path.parent != self.backups and ".tmp" in path.suffixes)
         )
 
     def generations(self) -> set[str]:

@@ -22,7 +22,7 @@ from flask import cli
 import app.adapters
 import app.api
 import app.commands
-import app.models
+import app.models  # noqa: F401
 from tests.runs import host  # noqa: F401
 
 
@@ -56,7 +56,7 @@ def _become(request: dict[str, Any]) -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
     finally:
         with contextlib.suppress(OSError):
@@ -77,6 +77,10 @@ def _redirect(request: dict[str, Any]) -> None:
         ]
     for number, place in enumerate(places):
         os.dup2(place, number)
+    # New ones: those of this program remember what they were opened on.
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
 
 
 if __name__ == "__main__":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import resource
 import signal
 import sqlite3
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.commands import signals
 from app.dialects import sqlite, sqlite_swap
-from app.transfer import cutover
+from app.transfer import cutover, selfjob
 from app.transfer.control import Control
 from app.transfer.run import Run
 
@@ -69,9 +72,7 @@ def kill_at_write(number: int, after: bool) -> None:
 
 def kill_in_swap(step: int) -> None:
     """Be killed in the middle of the swap: when this many steps of the copy are done."""
-    inner = sqlite_swap.SqliteFence.token
     connect = sqlite3.connect
-    swapping = False
 
     class Connection(sqlite3.Connection):
         def backup(self, target: sqlite3.Connection, *, pages: int = -1, progress: Any = None, **more: Any) -> None:
@@ -90,19 +91,26 @@ def kill_in_swap(step: int) -> None:
         sqlite_swap.sqlite3.connect = lambda *a, **k: connect(*a, **{"factory": Connection, **k})  # type: ignore[attr-defined]
         inner_swap(*args, **kwargs)
 
-    del inner, swapping
     inner_swap = sqlite_swap.swap
     sqlite_swap.swap = swap
 
 
+def kill_in_backup() -> None:
+    """Be killed when the backup is written and not yet read back."""
+    _around(sqlite.SqliteDialect, "dump", _nothing, lambda _what: kill())
+
+
 def wait_at(step: str, here: str, phase: str = "begun") -> None:
-    """When this entry of the journal is written, make the file ``here`` and wait until it is gone."""
+    """When this entry of the journal is first written, make the file ``here`` and wait until it is gone."""
     inner = Control.write
+    seen: list[str] = []
 
     def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None) -> None:
         inner(self, run_id, at, in_phase, detail)
         if (at, in_phase) == (step, phase):
-            wait(here)
+            seen.append(step)
+            if len(seen) == 1:
+                wait(here)
 
     Control.write = write  # type: ignore[method-assign]
 
@@ -116,16 +124,23 @@ def wait(here: str) -> None:
         time.sleep(0.005)
 
 
-def wait_in(place: str, here: str, after: bool = False) -> None:
-    """Wait before, or after, a function runs."""
+def wait_in(where: str, here: str, after: bool = False) -> None:
+    """Wait before, or after, a function runs for the first time."""
     owner, name = {
         "swap": (sqlite_swap, "swap"),
         "record": (Control, "record"),
         "finish_report": (cutover, "finish_report"),
         "prune": (cutover, "prune"),
         "cleaned_up": (Run, "cleaned_up"),
-    }[place]
-    waiting = lambda _what: wait(here)  # noqa: E731
+        "lock": (sqlite.SqliteDialect, "lock"),
+    }[where]
+    seen: list[str] = []
+
+    def waiting(what: str) -> None:
+        seen.append(what)
+        if len(seen) == 1:
+            wait(here)
+
     _around(owner, name, *((_nothing, waiting) if after else (waiting, _nothing)))
 
 
@@ -145,3 +160,52 @@ def run_at(step: str, phase: str, database: str, sql: str, times: int = 1) -> No
             connection.close()
 
     Control.write = write  # type: ignore[method-assign]
+
+
+def ignore(number: int) -> None:
+    """Ignore a signal from the start, as ``nohup`` does."""
+    signal.signal(number, signal.SIG_IGN)
+
+
+def patience(seconds: float) -> None:
+    """Wait this long only for others' locks on the live database."""
+    for module in (cutover, selfjob):
+        if hasattr(module, "SWAP_TIMEOUT_S"):
+            module.SWAP_TIMEOUT_S = seconds
+
+
+def no_privileges() -> None:
+    """Be refused by permissions, as root is not: give every capability up."""
+    library = ctypes.CDLL(None, use_errno=True)
+    header, nothing = struct.pack("II", 0x20080522, 0), bytes(24)
+    if library.capset(header, nothing):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def no_large_files(size_bytes: int) -> None:
+    """Let no file grow beyond a size: what a quota does, and the next best to a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
+
+
+def fail_in_prune() -> None:
+    """Fail to remove old backups, as on a disk that is read-only of a sudden."""
+
+    def prune(*_args: Any, **_kwargs: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    cutover.prune = prune
+
+
+def write_in_copies(database: str, sql: str) -> None:
+    """Write to the live database during every copy of it, when one is let."""
+    inner = sqlite.SqliteDialect.copy
+
+    def copy(self: Any, source: Any, to: Any, **more: Any) -> None:
+        inner(self, source, to, **more)
+        if source.database == database:
+            connection = sqlite3.connect(database, timeout=0, isolation_level=None)
+            with contextlib.suppress(sqlite3.OperationalError):
+                connection.execute(sql)
+            connection.close()
+
+    sqlite.SqliteDialect.copy = copy  # type: ignore[method-assign]

@@ -358,9 +358,7 @@ def test_a_prohibited_command_runs_with_no_option(at: At, old: Path, command: st
     source = (str(old),) if command == "db-migrate-data" else ()
     options = (*source, "--yes", "--allow-production", "--dry-run")
     for given in (options, options[:-1]):
-        refused(
-            place.run(command, *given, FLASK_FERRY_PROHIBIT=f"db-init, {command}"), 20, command, "FERRY_PROHIBIT"
-        )
+        refused(place.run(command, *given, FLASK_FERRY_PROHIBIT=f"db-init, {command}"), 20, command, "FERRY_PROHIBIT")
     assert tree(place.directory) == before
 
 
