@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import ExitStatus, FerryError, NotConfirmed
+from ..transfer.files import to_plain_json, write
 from ..transfer.report import Report
 from ..transfer.run import Hooks, Run
-from ..transfer.snapshot import to_plain_json, write
 from .question import Answers
 from .render import Output, Renderer
 from .session import current_host, current_settings

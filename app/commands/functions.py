@@ -21,8 +21,9 @@ from ..dialects import dialect_for
 from ..errors import Misconfigured, SourceIncomplete
 from ..transfer import backup as backups
 from ..transfer.canonical import json_text
+from ..transfer.files import write
 from ..transfer.settings import Settings
-from ..transfer.snapshot import SnapshotReader, is_snapshot, write
+from ..transfer.snapshot import SnapshotReader, is_snapshot
 from ..transfer.sources import SourceKind, parse_source
 from ..transfer.sources.classic import ClassicSource, Endpoint
 from ..transfer.sources.classicfile import ClassicFile

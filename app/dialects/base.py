@@ -234,7 +234,7 @@ class Dialect(Protocol):
         """An engine for Alembic on a staging database: foreign keys not enforced."""
 
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
-        """A consistent read, which writes nothing, not even beside the database."""
+        """A consistent read, which writes nothing to the database."""
 
     def mark(self, url: URL) -> str:
         """The generation mark, or an empty text."""

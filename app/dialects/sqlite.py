@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 import socket
 import sqlite3
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,23 +18,33 @@ from filelock import FileLock, Timeout
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from ..errors import BackupFailed, DatabaseDamaged, DoesNotFit, FerryError, LoadError, LockHeld, Protected
+from ..errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
 from . import sqlite_swap
 from .base import (
     Capabilities,
-    Column,
     ControlArea,
     Fence,
     Identity,
     LoadResult,
-    LogicalType,
     Refusal,
     SchemaObject,
     Table,
     Values,
 )
-from .sqlite_read import SqliteReader, quote, user_tables
-from .values import untag
+from .sqlite_file import (
+    damage_named,
+    explained_by_file,
+    fsync,
+    fsync_directory,
+    new_file,
+    open_file,
+    open_read_only,
+    path_of,
+    private,
+    url_of,
+)
+from .sqlite_load import bindable, insert_batch
+from .sqlite_read import SqliteReader, quote
 
 MARK_APPLICATION_ID = 0x46455252
 """``FERR``: says that ``user_version`` is a generation mark of ours."""
@@ -47,164 +53,6 @@ HEADER = b"SQLite format 3\x00"
 
 
 _REFUSED = re.compile(r"(UNIQUE|NOT NULL) constraint failed: ([^)]+)")
-
-
-def path_of(url: URL) -> Path:
-    """The file of a SQLite URL.
-
-    :raises Protected: an in-memory database, which has none.
-    """
-    name = url.database
-    if not name or name == ":memory:" or url.query.get("mode") == "memory":
-        raise Protected(
-            "An in-memory SQLite database is gone with its process: there is nothing to carry over or to keep.",
-            hint="Set SQLALCHEMY_DATABASE_URI to a file, e.g. sqlite:///app.db",
-        )
-    return Path(name.removeprefix("file:"))
-
-
-def url_of(path: Path) -> URL:
-    return URL.create("sqlite", database=str(path))
-
-
-def fsync_directory(directory: Path) -> None:
-    """Make a rename in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _fsync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _private(path: Path) -> None:
-    """Create a file that only its owner can read, before anything is in it."""
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn the library's errors, a full disk before all, into one that names the file.
-
-    :raises DoesNotFit: there is no room.
-    :raises FerryError: anything else.
-    """
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise sqlite_swap.explained(path, error) from error
-
-
-@contextlib.contextmanager
-def _open(path: Path, *, timeout_s: float = 30) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=timeout_s)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-@contextlib.contextmanager
-def _new(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database that only its owner can read from its first byte on."""
-    _private(path)
-    with _open(path) as connection:
-        yield connection
-
-
-@contextlib.contextmanager
-def _open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """Read without writing: ``mode=ro`` leaves the file and its WAL as they are, to the byte.
-
-    A hot journal, left by a killed program, has to be rolled back before anything can be read; that is done in a
-    private copy, as nobody can be writing then.
-    """
-    if not path.is_file():
-        raise FerryError(f"There is no database file {path}.")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with (
-        _damage_named(path),
-        contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)) as connection,
-    ):
-        if not _has_hot_journal(connection):
-            yield connection
-            return
-    with _damage_named(path), tempfile.TemporaryDirectory(prefix="ferry-") as scratch:
-        copy = Path(scratch) / path.name
-        shutil.copyfile(path, copy)
-        shutil.copyfile(path.with_name(path.name + "-journal"), copy.with_name(copy.name + "-journal"))
-        with _open(copy) as connection:
-            yield connection
-
-
-@contextlib.contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    """:raises DatabaseDamaged: what is read is no database, or a broken one."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DatabaseDamaged(
-                f"The database {path} is damaged: {error}.",
-                hint="Put a backup back (flask db-backup --list, flask db-restore), or repair the file.",
-            ) from error
-        raise
-
-
-def _has_hot_journal(connection: sqlite3.Connection) -> bool:
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-            return True
-        raise
-    return False
-
-
-def _writer(column: Column) -> Callable[[Any], Any] | None:
-    """Canonical value (never None) to what is bound, or None where they are the same but for tags."""
-    match column.type:
-        case LogicalType.BOOL:
-            return int
-        case LogicalType.BYTES:
-            return _from_base64
-        case LogicalType.DECIMAL:
-            return _from_decimal
-    return None
-
-
-def _from_base64(value: str) -> bytes:
-    return base64.b64decode(value, validate=True)
-
-
-def _from_decimal(text: str) -> int | float | str:
-    """What NUMERIC affinity keeps: an integer, a float that says exactly this, else the text."""
-    value = Decimal(text)
-    if value == value.to_integral_value() and -(2**63) <= value < 2**63:
-        return int(value)
-    return float(value) if Decimal(repr(float(value))) == value else text
-
-
-def bindable(table: Table) -> Callable[[Values], list[Any]]:
-    """A function from canonical rows of a table to what the driver binds."""
-    writers = [_writer(column) for column in table.columns]
-
-    def bind(row: Values) -> list[Any]:
-        bound = list(row)
-        for index, value in enumerate(row):
-            if value is None:
-                continue
-            if type(value) is dict:
-                bound[index] = untag(value)
-            elif (write := writers[index]) is not None:
-                bound[index] = write(value)
-        return bound
-
-    return bind
 
 
 class SqliteDialect:
@@ -260,7 +108,7 @@ class SqliteDialect:
     def prepare_staging(self, staging: URL, target: URL) -> None:
         path = path_of(staging)
         self.drop(staging)
-        with _explained(path), _new(path) as connection:
+        with explained_by_file(path), new_file(path) as connection:
             for pragma in ("page_size", "encoding", "auto_vacuum"):
                 connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
             # A table made and dropped leaves a free page: a database of one page cannot be fenced.
@@ -269,7 +117,7 @@ class SqliteDialect:
 
     def fit_staging(self, staging: URL, target: URL) -> None:
         path, size = path_of(staging), self._pragma(target, "page_size")
-        with _open(path) as connection:
+        with open_file(path) as connection:
             # The swap copies pages; where the target is in WAL mode they must be of its size.
             connection.execute("PRAGMA journal_mode = DELETE")
             if connection.execute("PRAGMA page_size").fetchone()[0] != size:
@@ -282,7 +130,7 @@ class SqliteDialect:
     def _pragma(self, url: URL, pragma: str) -> Any:
         path = path_of(url)
         # A new database gets the library's own defaults.
-        with _open_read_only(path) if self.exists(url) else _open(Path(":memory:")) as connection:
+        with open_read_only(path) if self.exists(url) else open_file(Path(":memory:")) as connection:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
     def engine(self, url: URL) -> Engine:
@@ -300,7 +148,7 @@ class SqliteDialect:
 
     @contextlib.contextmanager
     def reader(self, url: URL) -> Iterator[SqliteReader]:
-        with _open_read_only(path_of(url)) as connection:
+        with open_read_only(path_of(url)) as connection:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             yield SqliteReader(connection)
@@ -308,7 +156,7 @@ class SqliteDialect:
     def mark(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with _open_read_only(path_of(url)) as connection:
+        with open_read_only(path_of(url)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
@@ -316,7 +164,7 @@ class SqliteDialect:
     def foreign_mark(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with _open_read_only(path_of(url)) as connection:
+        with open_read_only(path_of(url)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application == MARK_APPLICATION_ID or (application, version) == (0, 0):
@@ -324,7 +172,7 @@ class SqliteDialect:
         return f"application_id {application} and user_version {version}"
 
     def set_mark(self, url: URL, mark: str) -> None:
-        with _explained(path_of(url)), _open(path_of(url)) as connection:
+        with explained_by_file(path_of(url)), open_file(path_of(url)) as connection:
             connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
 
@@ -334,13 +182,13 @@ class SqliteDialect:
         sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
         bind = bindable(table)
         loaded, refused, number = 0, [], 0
-        with _explained(path_of(url)), _open(path_of(url)) as connection:
+        with explained_by_file(path_of(url)), open_file(path_of(url)) as connection:
             for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("BEGIN")
             source = iter(rows)
             while batch := list(islice(source, batch_rows)):
-                failed = _insert_batch(connection, sql, [bind(row) for row in batch])
+                failed = insert_batch(connection, sql, [bind(row) for row in batch])
                 refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
                 loaded += len(batch) - len(failed)
                 number += len(batch)
@@ -348,7 +196,7 @@ class SqliteDialect:
         return LoadResult(loaded, refused)
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
-        with _explained(path_of(to)):
+        with explained_by_file(path_of(to)):
             self._copy(source, to, timeout_s=timeout_s)
 
     def _copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
@@ -361,11 +209,11 @@ class SqliteDialect:
             if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
                 raise LockHeld(f"{source.database} stayed locked by another program for {timeout_s:g} s.")
 
-        with _open_read_only(path_of(source)) as original, _new(target) as copy:
+        with open_read_only(path_of(source), timeout_s=timeout_s) as original, new_file(target) as copy:
             copy.execute("PRAGMA synchronous = OFF")
             original.backup(copy, progress=guard, sleep=0.01)
             copy.execute("PRAGMA journal_mode = DELETE")
-        _fsync(target)
+        fsync(target)
         fsync_directory(target.parent)
 
     def keep(self, staging: URL, generation: URL) -> None:
@@ -374,7 +222,7 @@ class SqliteDialect:
         path_of(staging).replace(path)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        with _explained(path_of(staging)), _open(path_of(staging)) as connection:
+        with explained_by_file(path_of(staging)), open_file(path_of(staging)) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
             connection.execute("BEGIN")
@@ -393,7 +241,7 @@ class SqliteDialect:
                 connection.execute(sql)
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
-        with _open(path_of(staging)) as connection:
+        with open_file(path_of(staging)) as connection:
             for item in objects:
                 try:
                     connection.execute(item.sql)
@@ -406,12 +254,13 @@ class SqliteDialect:
                     ) from error
 
     def drop_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
-        with _open(path_of(staging)) as connection:
+        with open_file(path_of(staging)) as connection:
             for item in objects:
                 connection.execute(f"DROP {item.kind.upper()} {quote(item.name)}")
 
     def problems(self, url: URL) -> list[str]:
-        with _open_read_only(path_of(url)) as connection:
+        # Over a read-only connection PRAGMA integrity_check does not look at CHECK constraints (3.40, seen).
+        with damage_named(path_of(url)), open_file(path_of(url)) as connection:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
             try:
                 dangling = connection.execute(
@@ -443,14 +292,14 @@ class SqliteDialect:
             else f"SELECT group_concat(rowid, ', ') FROM {quote(table)} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"
         )
         # After the failure the columns may have the names of an earlier revision; then the words alone must do.
-        with contextlib.suppress(sqlite3.Error), _open_read_only(path_of(url)) as connection:
+        with contextlib.suppress(sqlite3.Error), open_read_only(path_of(url)) as connection:
             return [f"{table}: rowid {_first(keys)}" for (keys,) in connection.execute(query) if keys]
         return []
 
     def schema_fingerprint(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with _open_read_only(path_of(url)) as connection:
+        with open_read_only(path_of(url)) as connection:
             found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
             return hashlib.sha256(repr(found.fetchall()).encode()).hexdigest()
 
@@ -479,7 +328,7 @@ class SqliteDialect:
 
     def open_control(self, area: ControlArea) -> None:
         area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
-        _private(path_of(area.url))
+        private(path_of(area.url))
 
     @contextlib.contextmanager
     def lock(self, url: URL, timeout_s: float) -> Iterator[None]:
@@ -497,7 +346,7 @@ class SqliteDialect:
     def dump(self, url: URL, to: Path) -> None:
         try:
             self._copy(url, url_of(to), timeout_s=60)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
             raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
     def restore(self, dump: Path, url: URL) -> None:
@@ -506,34 +355,12 @@ class SqliteDialect:
                 if file.read(len(HEADER)) != HEADER:
                     raise BackupFailed(f"{dump} is not a SQLite database.")
             self._copy(url_of(dump), url, timeout_s=60)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
             raise BackupFailed(f"{dump} cannot be read: {error}") from error
 
 
-def _first(keys: str, most: int = 5) -> str:
+def _first(keys: str | None, most: int = 5) -> str:
+    if keys is None:
+        return "without rowid"
     found = keys.split(", ")
     return ", ".join(found[:most]) + (", ..." if len(found) > most else "")
-
-
-def _insert_batch(connection: sqlite3.Connection, sql: str, rows: list[list[Any]]) -> list[tuple[int, str]]:
-    """Insert rows; when the server refuses one, insert them one by one and return (index, words) of those."""
-    connection.execute("SAVEPOINT batch")
-    try:
-        connection.executemany(sql, rows)
-    except sqlite3.IntegrityError:
-        connection.execute("ROLLBACK TO batch")
-        refused = []
-        for index, row in enumerate(rows):
-            try:
-                connection.execute(sql, row)
-            except sqlite3.IntegrityError as error:
-                refused.append((index, str(error)))
-        return refused
-    except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-        raise LoadError(f"The database refused rows: {error} ({sql})") from error
-    finally:
-        connection.execute("RELEASE batch")
-    return []
-
-
-__all__ = ["SqliteDialect", "path_of", "url_of", "user_tables"]

@@ -76,8 +76,17 @@ def _held(timeout_s: float) -> LockHeld:
     )
 
 
+def _locked(path: Path) -> LockHeld:
+    return LockHeld(
+        f"{path} stayed locked by another program.",
+        hint=f"Find it with: fuser -v {path}; end its transaction and run the command again.",
+    )
+
+
 def explained(path: Path, error: sqlite3.Error | OSError) -> FerryError:
     """The error that says what could not be done with a file, and why."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return _locked(path)
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in _NO_ROOM
     if full:
         return DoesNotFit(

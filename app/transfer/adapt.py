@@ -17,7 +17,8 @@ from ..dialects.base import Table
 from ..errors import DoesNotFit
 from .adapters import Accounts, Adapter, AdapterSet, Record, Row
 from .canonical import decode_row, encode_row, from_python, row_hasher
-from .snapshot import HashedLine, Header, SnapshotReader, check, encode, write
+from .files import write
+from .snapshot import HashedLine, Header, SnapshotReader, check, encode
 from .sources.database import parents_first
 from .sources.parts import Keys, PartWriter, scratch_keys
 from .strictjson import loads

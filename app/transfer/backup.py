@@ -15,9 +15,9 @@ from sqlalchemy import URL
 
 from ..dialects.base import Dialect, TableChecksum
 from ..errors import BackupFailed, FerryError
+from .files import to_plain_json, write
 from .schema import VERSION_TABLE, revision_of
 from .snapshot import check as check_snapshot
-from .snapshot import to_plain_json, write
 from .sources import file_sha256
 from .verify import fingerprint
 

@@ -157,8 +157,22 @@ def _normal_number(value: Decimal) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A Python value as JSON text, numbers spelled as they were read (``Decimal`` keeps its digits)."""
-    return orjson.dumps(value, default=_number).decode()
+    """A Python value as JSON text, numbers spelled as they were read (``Decimal`` keeps its digits).
+
+    :raises TypeError: a value that JSON cannot say, NaN and infinities among them.
+    """
+    text = orjson.dumps(value, default=_number).decode()
+    # orjson writes a float that JSON cannot say as null.
+    if "null" in text and _has_no_number(value):
+        raise TypeError("NaN or an infinity is not a JSON value")
+    return text
+
+
+def _has_no_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(map(_has_no_number, items))
 
 
 def _number(value: Any) -> orjson.Fragment:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import importlib
-import os
 import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -20,15 +19,15 @@ from ..errors import (
     FerryError,
     Misconfigured,
     Protected,
-    SnapshotUnusable,
     SourceIncomplete,
-    Unauthorized,
 )
 from .adapters import AdapterSet
 from .control import unwritable
+from .files import write
 from .plan import MIGRATE
+from .resume import adopt, journal_part, resumable
 from .run import Run
-from .snapshot import Footer, HashedLine, Header, check, encode, hashed_records, is_snapshot, now, write
+from .snapshot import Footer, HashedLine, Header, check, encode, hashed_records, now
 from .sources import SourceKind, SourceSpec, file_sha256
 from .sources import database as database_source
 from .sources.classic import ClassicSource, Endpoint
@@ -36,9 +35,6 @@ from .sources.classicfile import ClassicFile
 from .sources.ferry import FerrySource, Manifest, speaks_ferry
 from .sources.http import HttpClient
 from .sources.parts import Part, scratch_keys
-
-RESUMABLE_S = 3600
-"""An extraction that was interrupted longer ago is begun anew: its records would be too old to mix with new ones."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource
         raise
 
 
-class _Closing:
+class Closing:
     def __init__(self, client: HttpClient | None = None) -> None:
         self._client = client
 
@@ -168,7 +164,7 @@ def accept_missing(missing: dict[str, str], options: SourceOptions, command: str
         )
 
 
-class ClassicDeployment(_Closing):
+class ClassicDeployment(Closing):
     """An old deployment that speaks the classic API."""
 
     def __init__(
@@ -203,63 +199,15 @@ class ClassicDeployment(_Closing):
         resumed, since = ({}, None) if self._options.restart else resumable(run, self._spec)
         directory = run.directory / "records"
         directory.mkdir(mode=0o700)
-        parts = {name: _adopt(part, directory) for name, part in resumed.items()}
+        parts = {name: adopt(part, directory) for name, part in resumed.items()}
         for part in parts.values():
-            _journal_part(run, self._spec, part, since or now())
+            journal_part(run, self._spec, part, since or now())
         began = now()
         with scratch_keys(directory / "keys") as keys:
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
-                _journal_part(run, self._spec, part, since or began)
+                journal_part(run, self._spec, part, since or began)
         return parts, since
-
-
-def _journal_part(run: Run, spec: SourceSpec, part: Part, since: str) -> None:
-    detail = {
-        "identity": spec.identity,
-        "file": str(part.file),
-        "lines": part.lines,
-        "total": f"{part.total:x}",
-        "repeats": part.repeats,
-        "read_from": since,
-    }
-    run.control.write(run.id, f"extract {part.name}", "done", detail)
-
-
-def _adopt(part: Part, directory: Path) -> Part:
-    file = directory / part.file.name
-    os.link(part.file, file)
-    return Part(part.name, file, part.lines, part.total, part.repeats)
-
-
-def resumable(run: Run, spec: SourceSpec) -> tuple[dict[str, Part], str | None]:
-    """The finished parts of the last run, if that was an extraction of this source that did not end, lately."""
-    entries = [entry for entry in run.control.journal() if entry.run_id != run.id]
-    if not entries:
-        return {}, None
-    last = [entry for entry in entries if entry.run_id == entries[-1].run_id]
-    if any(entry.step == "snapshot" and entry.phase == "done" for entry in last):
-        return {}, None
-    parts: dict[str, Part] = {}
-    since = None
-    for entry in last:
-        if entry.step.startswith("extract ") and entry.detail.get("identity") == spec.identity:
-            said = entry.detail
-            name = entry.step.removeprefix("extract ")
-            part = Part(name, Path(said["file"]), said["lines"], int(said["total"], 16), said["repeats"])
-            if _age_s(said["read_from"]) <= RESUMABLE_S and part.is_whole():
-                parts[name] = part
-                since = said["read_from"]
-    if parts:
-        run.note(
-            f"Going on with run {last[0].run_id}, which had read {', '.join(parts)} since {since}; "
-            "--restart reads anew."
-        )
-    return parts, since
-
-
-def _age_s(instant: str) -> float:
-    return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(instant)).total_seconds()
 
 
 def _written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
@@ -282,7 +230,7 @@ def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
     return Taken(path, header, footer, file_sha256(path))
 
 
-class FerryDeployment(_Closing):
+class FerryDeployment(Closing):
     """Another Ferry deployment."""
 
     def __init__(
@@ -309,7 +257,7 @@ class FerryDeployment(_Closing):
         return left_out(run, taken_from(run, path, former), self._options)
 
 
-class DatabaseFile(_Closing):
+class DatabaseFile(Closing):
     """A database as the source, the classic one included."""
 
     def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
@@ -395,7 +343,7 @@ def _scratch(run: Run) -> Iterator[None]:
                 path.rmdir()
 
 
-class SnapshotFile(_Closing):
+class SnapshotFile(Closing):
     """A snapshot given as the source."""
 
     def __init__(self, spec: SourceSpec, options: SourceOptions) -> None:
@@ -409,7 +357,7 @@ class SnapshotFile(_Closing):
         return left_out(run, self._taken, self._options)
 
 
-class ClassicShape(_Closing):
+class ClassicShape(Closing):
     """A classic ``data.json`` given as the source; it becomes a snapshot in the run's directory."""
 
     def __init__(self, spec: SourceSpec, adapters: AdapterSet, options: SourceOptions) -> None:
@@ -442,57 +390,3 @@ class ClassicShape(_Closing):
 def modified(path: Path) -> str:
     """A file's modification time, ISO 8601 in UTC."""
     return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-# Fallback
-
-
-def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryError | None) -> OpenSource:
-    """The last good snapshot in place of the source.
-
-    :param because: why the source itself is not used; None when only the snapshot was asked for.
-    :raises FerryError: the same, with why no snapshot can stand in.
-    """
-    try:
-        return FallbackFile(run, spec, options)
-    except FerryError as error:
-        if because is None:
-            raise
-        because.details.append(f"no usable snapshot: {error.message}")
-        raise because from error
-
-
-class FallbackFile(_Closing):
-    """The configured snapshot, when it may stand in for this source."""
-
-    def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
-        super().__init__()
-        policy, path = run.settings.fallback, run.settings.snapshot
-        if not policy.allowed:
-            raise SnapshotUnusable("a snapshot is never used (--fallback never)")
-        if not path.is_file():
-            raise SnapshotUnusable(f"there is no file {path}")
-        inner_spec = SourceSpec(SourceKind.SNAPSHOT, str(path), spec.identity, file=path)
-        self._inner: SnapshotFile | ClassicShape
-        if is_snapshot(path):
-            header, _ = check(path)
-            if header.identity != spec.identity:
-                raise SnapshotUnusable(f"{path} was taken from {header.source}, not from {spec.label}")
-            self.taken_at = header.read_from
-            self._inner = SnapshotFile(inner_spec, options)
-        else:
-            self.taken_at = modified(path)
-            self._inner = ClassicShape(inner_spec, load_adapters(run), options)
-        if policy.age_s is not None and _age_s(self.taken_at) > policy.age_s:
-            raise SnapshotUnusable(f"{path} is of {self.taken_at}, older than {policy.text} (--fallback)")
-        self.describe = f"the snapshot {path} of {self.taken_at}, not what {spec.label} has now"
-
-    def take(self, run: Run) -> Taken:
-        taken = self._inner.take(run)
-        taken.fallback_of = self.taken_at
-        return taken
-
-
-def can_fall_back(error: FerryError) -> bool:
-    """Whether a snapshot may stand in after this failure: unreachable, refused, or not read completely."""
-    return isinstance(error, SourceIncomplete | Unauthorized)

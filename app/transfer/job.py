@@ -9,7 +9,8 @@ from ..dialects.base import Fence
 from ..errors import DoesNotFit, FerryError, VerificationFailed
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, secure
-from .extract import OpenSource, Taken, accept_missing, can_fall_back, fallback
+from .extract import OpenSource, Taken, accept_missing
+from .fallback import can_fall_back, fallback
 from .load import RowsFile, TableLoad
 from .plan import Plan, question_for
 from .report import Report, TableReceipt

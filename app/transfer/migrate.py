@@ -6,7 +6,8 @@ import contextlib
 
 from ..errors import FerryError, Misconfigured
 from .cutover import recover
-from .extract import OpenSource, can_fall_back, fallback, open_source
+from .extract import OpenSource, open_source
+from .fallback import can_fall_back, fallback
 from .job import SourceJob
 from .plan import Action, Plan, decide, question_for
 from .report import Report

@@ -11,12 +11,13 @@ from ..dialects.base import Reader, Table
 from ..errors import BackupFailed, DoesNotFit, Misconfigured, SnapshotUnusable
 from .control import Control, Entry
 from .extract import SourceOptions, open_source
+from .files import to_plain_json, write
 from .plan import MIGRATE
 from .report import Report
 from .restore import Chosen, stage_backup
 from .run import SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
-from .snapshot import check, is_snapshot, to_plain_json, write
+from .snapshot import check, is_snapshot
 from .sources import SELF, SourceKind, file_sha256, parse_source
 from .staging import MigrateOptions, stage
 from .verify import Difference, compare_databases

@@ -23,12 +23,12 @@ from sqlalchemy.exc import DBAPIError
 from ..dialects.base import Dialect
 from ..errors import DoesNotFit, FerryError, LockHeld, Protected
 from .control import Control
+from .files import to_plain_json, write
 from .host import Host
 from .plan import Question, Target, look_at_target
 from .report import Report
 from .schema import Schema, refuse_binds
 from .settings import Settings
-from .snapshot import to_plain_json, write
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5

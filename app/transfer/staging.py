@@ -11,11 +11,11 @@ from ..dialects.base import Table
 from ..errors import DoesNotFit
 from .adapt import Adapted, adapt
 from .extract import SourceOptions, load_adapters
+from .files import to_plain_json, write
 from .load import Aside, RowsFile, TableLoad, aside_to_json, check_exclusions, load, set_aside_referring
 from .report import Report
 from .run import Run
 from .schema import data_tables
-from .snapshot import to_plain_json, write
 from .verify import Before, verify_loaded
 
 

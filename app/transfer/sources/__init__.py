@@ -17,8 +17,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...errors import Misconfigured, SnapshotUnusable
+from ..files import DAMAGED, opened
 from ..settings import Settings
-from ..snapshot import DAMAGED, is_snapshot, opened
+from ..snapshot import is_snapshot
 
 SELF = "self"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import SnapshotUnusable
-from ..snapshot import DAMAGED, opened
+from ..files import DAMAGED, opened
 from ..strictjson import StrictJSONError, elements, members, value_at, whole_list
 
 RECORD_TYPE_OF_A_LIST = "user"

@@ -11,8 +11,9 @@ from sqlalchemy import URL
 from ...dialects import dialect_for
 from ...dialects.base import Reader, SchemaObject, Table, Values
 from ...errors import DoesNotFit, SourceIncomplete
+from ..files import write
 from ..schema import Recognition, Schema, data_tables, revision_of
-from ..snapshot import HashedLine, Header, check, encode, hashed_rows, now, write
+from ..snapshot import HashedLine, Header, check, encode, hashed_rows, now
 
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
 

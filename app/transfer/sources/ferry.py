@@ -16,7 +16,8 @@ import zstandard
 from requests.auth import _basic_auth_str
 
 from ...errors import SourceIncomplete, Unauthorized
-from ..snapshot import FORMAT, VERSION, check, write
+from ..files import write
+from ..snapshot import FORMAT, VERSION, check
 from ..strictjson import StrictJSONError, loads
 from .classic import ClassicSource
 from .http import AGAIN, HttpClient, Refused, Transient

@@ -1,0 +1,254 @@
+"""What the pages say is what the code does: commands, options, statuses, keys, forms, links, files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+import pytest
+from flask import Flask
+
+from app.commands import bp
+from app.dialects.base import Column, LogicalType, Table
+from app.dialects.sqlite import SqliteDialect
+from app.dialects.sqlite_file import url_of
+from app.errors import ExitStatus, VerificationFailed
+from app.export import export_blueprint
+from app.transfer.schema import Declarations
+from app.transfer.settings import DEFAULTS
+from app.transfer.snapshot import Header, encode
+from app.transfer.verify import Before, verify_upgrade
+from tests.site import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
+GUIDE = (DOCS / "guide.md").read_text(encoding="utf-8")
+COMMANDS = dict(bp.cli.commands)
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def section(text: str, title: str) -> str:
+    """The part under a heading that begins so, up to the next one of its level or above."""
+    match = re.search(rf"^(#+) {re.escape(title)}.*$", text, re.MULTILINE)
+    assert match, title
+    end = re.search(rf"^#{{1,{len(match[1])}}} ", text[match.end() :], re.MULTILINE)
+    return text[match.end() : match.end() + end.start()] if end else text[match.end() :]
+
+
+def first_cells(text: str) -> list[str]:
+    """The code in the first cells of a section's tables."""
+    rows = re.findall(r"^\| (.*?) \|", text, re.MULTILINE)
+    return [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
+
+
+def table_statuses(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
+
+
+# Commands and options
+
+
+def options(command: click.Command) -> set[str]:
+    return {name for parameter in command.params if isinstance(parameter, click.Option) for name in parameter.opts}
+
+
+SHARED = set(first_cells(section(GUIDE, "Commands").partition("###")[0]))
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_option_of_every_command_is_in_the_guide(name: str) -> None:
+    own = first_cells(section(GUIDE, f"flask {name}"))
+    missing = options(COMMANDS[name]) - SHARED - set(own)
+    assert not missing
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_no_option_in_the_guide_is_made_up(name: str) -> None:
+    own = {word for word in first_cells(section(GUIDE, f"flask {name}")) if word.startswith("-")}
+    assert own <= options(COMMANDS[name])
+
+
+def test_the_shared_options_are_options() -> None:
+    known = {"--help"}.union(*map(options, COMMANDS.values()))
+    assert {word for word in SHARED if word.startswith("-")} <= known
+
+
+def test_the_guide_describes_no_other_command() -> None:
+    assert set(re.findall(r"^### flask (\S+)", GUIDE, re.MULTILINE)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert all(p.help for p in command.params if isinstance(p, click.Option) and p.name != "verify")
+
+
+def spoken_of() -> Iterator[tuple[str, str]]:
+    """Every flask command of ours that a page shows in a block or between back-ticks."""
+    for page, name in zip(PAGES, NAMES, strict=True):
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`(flask db-[^`]*)`", text)
+        for line in lines:
+            if line.startswith("flask db-"):
+                yield name, line.partition(" #")[0]
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(spoken_of())))
+def test_commands_in_pages_can_be_typed(page: str, line: str) -> None:
+    line = re.sub(r"\s*\[[^\]]*\]", "", line.replace("--allow-production`", "--allow-production"))
+    _, name, *arguments = shlex.split(line)
+    with COMMANDS[name].make_context(name, arguments):
+        pass
+
+
+# Statuses and keys
+
+
+@pytest.mark.parametrize("page", ["guide.md", "deploy-hook.md"])
+def test_every_exit_status_is_described(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    title = "Exit statuses" if page == "guide.md" else "Statuses, and what to do"
+    assert table_statuses(section(text, title)) == [int(status) for status in ExitStatus]
+
+
+def test_every_key_is_described_with_its_default() -> None:
+    rows = re.findall(r"^\| `(FERRY_\w+)` \|([^|]*)\|", section(GUIDE, "Configuration"), re.MULTILINE)
+    described = {key: default.strip(" `").partition("`")[0] for key, default in rows}
+    assert set(described) == set(DEFAULTS)
+    for key, default in DEFAULTS.items():
+        if key != "FERRY_ENVIRONMENT":
+            assert described[key] == (default or ""), key
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_no_page_names_a_key_that_is_none(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert set(re.findall(r"\bFERRY_[A-Z_]+\b", text)) <= {*DEFAULTS, "FERRY_DEMO"}
+    assert {key.removeprefix("FLASK_") for key in re.findall(r"\bFLASK_FERRY_[A-Z_]+\b", text)} <= set(DEFAULTS)
+
+
+# What revisions declare
+
+
+def test_the_example_of_declarations(tmp_path: Path) -> None:
+    [block] = [
+        code for code in re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL) if "ferry_" in code
+    ]
+    revision: dict[str, Any] = {}
+    exec(block, revision)
+    moves = {old: (new,) if isinstance(new, str) else new for old, new in revision["ferry_moves"].items()}
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE posts (author); CREATE TABLE users (badges, fax); CREATE TABLE sessions (x);"
+            "INSERT INTO posts VALUES (1); INSERT INTO users VALUES (1, 2); INSERT INTO sessions VALUES (1);"
+        )
+    with closing(sqlite3.connect(new)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE articles (writer); CREATE TABLE users (x); CREATE TABLE badges (x);"
+            "CREATE TABLE user_badges (x); INSERT INTO articles VALUES ('changed'); INSERT INTO users VALUES ('other');"
+        )
+    dialect = SqliteDialect()
+    with dialect.reader(url_of(old)) as before, dialect.reader(url_of(new)) as after:
+        tables = before.tables()
+        said = Declarations((moves,), revision["ferry_losses"])
+        counts = dict.fromkeys(tables, 1)
+        verify_upgrade(Before(tables, counts, before.rows), after, said)
+        incomplete = [({k: to for k, to in moves.items() if k != key}, said.losses) for key in moves]
+        incomplete += [(moves, {k: why for k, why in said.losses.items() if k != key}) for key in said.losses]
+        for fewer, less in incomplete:
+            with pytest.raises(VerificationFailed):
+                verify_upgrade(Before(tables, counts, before.rows), after, Declarations((fewer,), less))
+
+
+# Formats
+
+
+def document() -> dict[str, dict[str, object]]:
+    table = Table("t", (Column("x", LogicalType.DECIMAL, length=1, scale=2),))
+    rows = b"".join(encode(Header("rows", "s", "i", "2024-01-01T00:00:00Z", "1", (table,)), [("t", [])]))
+    records = b"".join(encode(Header("records", "s", "i", "2024-01-01T00:00:00Z", "1"), []))
+    found = orjson.loads(rows)
+    return {"Header": orjson.loads(records)["header"] | found["header"], "Footer": found["footer"]}
+
+
+@pytest.mark.parametrize("part", ["Header", "Footer"])
+def test_the_keys_of_a_snapshot_are_described(part: str) -> None:
+    text = section((DOCS / "snapshot-format.md").read_text(encoding="utf-8"), part)
+    assert set(first_cells(text)) == set(document()[part])
+
+
+def test_the_keys_of_a_table_are_described() -> None:
+    text = section((DOCS / "snapshot-format.md").read_text(encoding="utf-8"), "Header")
+    [table] = document()["Header"]["tables"]  # type: ignore[misc] # a list of one
+    assert all(f"`{key}`" in text for key in {*table, *table["columns"][0]})
+
+
+def test_every_logical_type_has_a_form() -> None:
+    text = section((DOCS / "snapshot-format.md").read_text(encoding="utf-8"), "Rows")
+    described = set(first_cells(text)) | {"any"}
+    assert described == {str(kind) for kind in LogicalType}
+    assert "type `any`" in text
+
+
+def test_the_requests_of_the_export_protocol_are_described() -> None:
+    app = Flask(__name__)
+    app.register_blueprint(export_blueprint(authorize=lambda: None))
+    served = {f"GET {rule.rule}" for rule in app.url_map.iter_rules() if rule.endpoint.startswith("ferry_export")}
+    text = (DOCS / "export-protocol.md").read_text(encoding="utf-8")
+    assert {word for word in first_cells(text) if word.startswith("GET ")} == served
+
+
+# Links and files
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(slug, headings), target
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_files_that_are_named_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:app|tests|docs|migrations|benchmarks)/[\w./-]*)`", text):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_page_can_be_reached() -> None:
+    linked: set[Path] = set()
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            there = (page.parent / target).resolve()
+            linked |= {there, there / "README.md"}
+    assert {page for page in PAGES if page.is_relative_to(DOCS)} <= linked
+
+
+def test_every_file_of_the_engine_has_a_place_in_the_architecture() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    small = {"__init__.py", "host.py", "report.py", "status.py", "initialise.py", "canonical.py", "strictjson.py"}
+    named = {Path(name).name for name in re.findall(r"`([\w./]+\.py)`", text)}
+    for room in ("transfer", "dialects"):
+        assert {path.name for path in (ROOT / "app" / room).glob("*.py")} - small <= named

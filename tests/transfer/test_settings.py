@@ -1,0 +1,178 @@
+"""Each key: option, environment, app.config, default, in that order; as text; wrong ones named with their origin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import Misconfigured
+from app.transfer.settings import DEFAULTS, Settings, build_settings, parse_fallback
+
+INSTANCE, DIRECTORY = Path("/srv/instance"), Path("/home/me")
+
+# Key -> attribute, a text for each origin, and what the default comes to.
+KEYS: dict[str, tuple[str, str, Any]] = {
+    "FERRY_SOURCE": ("source", "https://{}", None),
+    "FERRY_SOURCE_UID": ("source_uid", "uid-{}", None),
+    "FERRY_SOURCE_PASSWORD": ("source_password", "secret-{}", None),
+    "FERRY_SNAPSHOT": ("snapshot", "/{}.json", INSTANCE / "data.json"),
+    "FERRY_BACKUPS": ("backups", "/{}", INSTANCE / "backups"),
+    "FERRY_KEEP": ("keep", "1{}", 5),
+    "FERRY_FALLBACK": ("fallback", "1{}h", "7d"),
+    "FERRY_ENVIRONMENT": ("environment", "{}", None),
+    "FERRY_PROHIBIT": ("prohibited", "db-{}", frozenset()),
+    "FERRY_SEED": ("seed", "seed{}:f", None),
+    "FERRY_ADAPTERS": ("adapters", "adapters{}", None),
+    "FERRY_TLS_CA": ("tls_ca", "/{}.pem", None),
+    "FERRY_TIMEOUT": ("timeout_s", "1{}.5", 30.0),
+}
+NUMBERED = {"FERRY_KEEP", "FERRY_FALLBACK", "FERRY_TIMEOUT"}
+NAMED = {"FERRY_ENVIRONMENT": ("production", "staging", "development")}
+
+
+def build(
+    config: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, **options: str | None
+) -> Settings:
+    return build_settings(config or {}, environ or {}, instance=INSTANCE, directory=DIRECTORY, options=options)
+
+
+def plain(value: Any) -> str:
+    """A setting as the text it was."""
+    if isinstance(value, frozenset):
+        return ",".join(value)
+    return str(getattr(value, "text", value))
+
+
+def given(key: str) -> dict[str, str]:
+    """A text for each origin."""
+    texts = NAMED.get(key) or (("1", "2", "3") if key in NUMBERED else ("option", "environment", "config"))
+    return dict(zip(("option", "environment", "app.config"), map(KEYS[key][1].format, texts), strict=True))
+
+
+def test_every_key_is_tested() -> None:
+    assert set(KEYS) | {"FERRY_SOURCE_PASSWORD_FILE"} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_origins_in_their_order(key: str) -> None:
+    attribute, _, default = KEYS[key]
+    texts = given(key)
+    options: dict[str, str | None] = {key: texts["option"]}
+    environ, config = {f"FLASK_{key}": texts["environment"]}, {key: texts["app.config"]}
+    for origin, settings in {
+        "option": build(config, environ, **options),
+        "environment": build(config, environ, **{key: None}),
+        "app.config": build(config, {key: "the prefix is FLASK_"}),
+    }.items():
+        assert plain(getattr(settings, attribute)) == texts[origin]
+        assert settings.origins[key] == origin
+    settings = build()
+    assert plain(getattr(settings, attribute)) == plain(default)
+    assert settings.origins[key] == "default"
+
+
+@pytest.mark.parametrize("password", ["1.10", "null", "true", "", " ", "0123", '"x"', "[1]", "p w", "ü", "NaN"])
+def test_a_password_is_text_whatever_it_looks_like(password: str, tmp_path: Path) -> None:
+    assert build({}, {"FLASK_FERRY_SOURCE_PASSWORD": password}).source_password == password
+    assert build({"FERRY_SOURCE_PASSWORD": password}).source_password == password
+    file = tmp_path / "password"
+    for end in ("", "\n", "\r\n"):
+        file.write_bytes((password + end).encode())
+        assert build({"FERRY_SOURCE_PASSWORD_FILE": str(file)}).source_password == password
+
+
+def test_a_password_shows_nowhere() -> None:
+    settings = build({"FERRY_SOURCE_PASSWORD": "hunter2"})
+    assert "hunter2" not in repr(settings) + str(settings)
+
+
+def test_two_passwords_contradict_each_other(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="FERRY_SOURCE_PASSWORD and FERRY_SOURCE_PASSWORD_FILE"):
+        build({"FERRY_SOURCE_PASSWORD": "x"}, {"FLASK_FERRY_SOURCE_PASSWORD_FILE": str(tmp_path)})
+
+
+def test_a_password_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"FERRY_SOURCE_PASSWORD_FILE \(environment\): .*/nothing .*No such file"):
+        build({}, {"FLASK_FERRY_SOURCE_PASSWORD_FILE": str(tmp_path / "nothing")})
+    (tmp_path / "latin").write_bytes(b"passw\xf6rd")
+    with pytest.raises(Misconfigured, match="not UTF-8") as caught:
+        build({"FERRY_SOURCE_PASSWORD_FILE": str(tmp_path / "latin")})
+    assert caught.value.__cause__ is None
+    assert "xf6rd" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("key", ["FERRY_SNAPSHOT", "FERRY_BACKUPS", "FERRY_TLS_CA"])
+def test_relative_paths(key: str) -> None:
+    attribute = KEYS[key][0]
+    assert getattr(build({key: "a/b"}), attribute) == INSTANCE / "a/b"
+    assert getattr(build({}, {f"FLASK_{key}": "a/b"}), attribute) == INSTANCE / "a/b"
+    assert getattr(build(**{key: "a/b"}), attribute) == DIRECTORY / "a/b"
+    assert getattr(build({key: Path("/abs")}), attribute) == Path("/abs")
+    assert getattr(build({key: "~/x"}), attribute) == Path.home() / "x"
+
+
+def test_where_a_relative_source_counts_from() -> None:
+    assert build({"FERRY_SOURCE": "old.db"}).source_base == INSTANCE
+    assert build(FERRY_SOURCE="old.db").source_base == DIRECTORY
+
+
+def test_none_in_the_config_is_no_value() -> None:
+    settings = build(dict.fromkeys(DEFAULTS))
+    assert set(settings.origins.values()) == {"default"}
+
+
+@pytest.mark.parametrize("text", ["", "  ", ","])
+def test_nothing_is_prohibited(text: str) -> None:
+    assert build({"FERRY_PROHIBIT": text}).prohibited == frozenset()
+
+
+def test_several_commands_are_prohibited() -> None:
+    assert build({"FERRY_PROHIBIT": " db-init,db-rollback , "}).prohibited == {"db-init", "db-rollback"}
+
+
+@pytest.mark.parametrize("value", [["db-init"], {"db-init"}, b"db-init", {"a": 1}])
+def test_a_value_that_is_no_text_is_refused(value: Any) -> None:
+    with pytest.raises(Misconfigured, match=r"FERRY_PROHIBIT \(app\.config\) is a"):
+        build({"FERRY_PROHIBIT": value})
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        *[("FERRY_KEEP", text) for text in ("0", "-1", "x", "", "nan", "inf", "2.5", "1e400")],
+        *[("FERRY_TIMEOUT", text) for text in ("0", "-1", "x", "", "nan", "inf")],
+        *[("FERRY_FALLBACK", text) for text in ("", "7", "d", "7D", "7d ", "7d\n", "-7d", "7.5d", "always", "٧d")],
+        *[("FERRY_ENVIRONMENT", text) for text in ("", "prod", "Production", "production ")],
+    ],
+)
+def test_wrong_values_name_key_and_origin(key: str, text: str) -> None:
+    with pytest.raises(Misconfigured, match=rf"{key} \(environment\)"):
+        build({key: "1d"}, {f"FLASK_{key}": text})
+    with pytest.raises(Misconfigured, match=rf"{key} \(app\.config\)"):
+        build({key: text})
+
+
+def test_a_wrong_option_is_named() -> None:
+    with pytest.raises(Misconfigured, match=r"FERRY_FALLBACK \(--fallback\) is 'soon'") as caught:
+        build(FERRY_FALLBACK="soon")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "age_s", "allowed", "only"),
+    [
+        ("never", None, False, False),
+        ("only", None, True, True),
+        ("0s", 0, True, False),
+        ("90m", 5400, True, False),
+        ("12h", 43200, True, False),
+        ("7d", 604800, True, False),
+        ("2w", 1209600, True, False),
+    ],
+)
+def test_fallback(text: str, age_s: int | None, allowed: bool, only: bool) -> None:
+    found = parse_fallback(text)
+    assert (found.age_s, found.allowed, found.only) == (age_s, allowed, only)
