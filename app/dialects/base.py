@@ -198,7 +198,7 @@ class Dialect(Protocol):
         """
 
     def exists(self, url: URL) -> bool:
-        """Whether the database is there (an empty one is)."""
+        """Whether the database is there; a file without a byte is not."""
 
     def create(self, url: URL) -> bool:
         """Create an empty database if absent; return whether it was."""

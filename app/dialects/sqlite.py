@@ -264,7 +264,7 @@ class SqliteDialect:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
             try:
                 dangling = connection.execute(
-                    "SELECT \"table\", parent, count(*), group_concat(rowid, ', ') FROM "
+                    "SELECT \"table\", parent, count(*), group_concat(CASE WHEN n <= 6 THEN rowid END, ', ') FROM "
                     '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
                     'GROUP BY "table", parent'
                 ).fetchall()

@@ -77,21 +77,25 @@ def bindable(table: Table) -> Callable[[Values], list[Any]]:
     return bind
 
 
+_REFUSED_VALUE = (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError)
+"""A constraint; an integer beyond 64 bits; half of a surrogate pair."""
+
+
 def insert_batch(connection: sqlite3.Connection, sql: str, rows: list[list[Any]]) -> list[tuple[int, str]]:
     """Insert rows; when the server refuses one, insert them one by one and return (index, words) of those."""
     connection.execute("SAVEPOINT batch")
     try:
         connection.executemany(sql, rows)
-    except sqlite3.IntegrityError:
+    except _REFUSED_VALUE:
         connection.execute("ROLLBACK TO batch")
         refused = []
         for index, row in enumerate(rows):
             try:
                 connection.execute(sql, row)
-            except sqlite3.IntegrityError as error:
+            except _REFUSED_VALUE as error:
                 refused.append((index, str(error)))
         return refused
-    except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+    except sqlite3.Error as error:
         raise LoadError(f"The database refused rows: {error} ({sql})") from error
     finally:
         connection.execute("RELEASE batch")

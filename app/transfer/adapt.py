@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dialects.base import Table
-from ..errors import DoesNotFit
+from ..errors import DoesNotFit, FerryError
 from .adapters import Accounts, Adapter, AdapterSet, Record, Row
 from .canonical import decode_row, encode_row, from_python, row_hasher
 from .files import write
@@ -78,6 +78,11 @@ class _Run:
                 made += 1
         except DoesNotFit as error:
             self._problem(error.message)
+        except Exception as error:
+            raise FerryError(
+                f"The adapter of {adapter.record_type!r} failed on {name}: {type(error).__name__}: {error}",
+                hint="Mend it (docs/adapters.md), then run again: flask db-migrate-data",
+            ) from error
         else:
             self._account(record, made)
         self.result.records[adapter.record_type] += 1

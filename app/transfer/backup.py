@@ -184,10 +184,12 @@ def load_manifest(file: Path) -> Backup | None:
 
 
 def listed(directory: Path, database: str | None = None) -> list[Backup]:
-    """Backups in a directory, oldest first; of one database, or of all."""
+    """Backups in a directory, oldest first; of one database, or of all. A file with a broken manifest is no backup."""
     found = []
     for path in directory.glob(f"*{MANIFEST_SUFFIX}") if directory.is_dir() else ():
-        backup = load_manifest(path.with_name(path.name.removesuffix(MANIFEST_SUFFIX)))
+        backup = None
+        with contextlib.suppress(BackupFailed):
+            backup = load_manifest(path.with_name(path.name.removesuffix(MANIFEST_SUFFIX)))
         if backup and backup.path.exists() and database in (None, backup.database):
             found.append(backup)
     return sorted(found, key=lambda backup: (backup.made_at, backup.id))
