@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from app.errors import SourceIncomplete
+from app.transfer.sources import http
 from app.transfer.sources.http import ATTEMPTS, Answer, HttpClient, Refused, Transient
 from app.transfer.strictjson import StrictJSONError, loads
 
@@ -161,6 +162,18 @@ def test_a_server_that_says_nothing(clients: Clients) -> None:
         with pytest.raises(SourceIncomplete, match="timed out"):
             clients(server).get("/x", value)
         assert time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
+
+
+def test_retries_share_one_budget(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last attempt has only what is left, not a whole time-out of its own."""
+    monkeypatch.setattr(http, "RETRY_BUDGET_S", 0.5)
+
+    with serving() as server:
+        server.script = lambda _asked, _send: server.wait(10)
+        began = time.monotonic()
+        with pytest.raises(SourceIncomplete, match="timed out"):
+            clients(server, timeout_s=1.0).get("/x", value)
+        assert time.monotonic() - began < 1.0 + 0.5 + 0.4
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])

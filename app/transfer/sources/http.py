@@ -97,6 +97,7 @@ class HttpClient:
         self.base = base
         self.timeout_s = timeout_s
         self.headers: dict[str, str] = {}
+        self._until: float | None = None
         self.before_retry: Callable[[Exception], None] = lambda _error: None
         self._session = requests.Session()
         # The cookie jar would drop a cookie whose Domain is another name of this host; the token is sent by hand.
@@ -132,21 +133,22 @@ class HttpClient:
         :raises Refused: a final status.
         :raises Transient: the connection broke; what came so far is worthless.
         """
+        self._until = None
         response, _ = self._request("GET", path, params=params)
         with contextlib.closing(response):
             self._check_status(response)
             yield self._pieces(response, deadline=None)
 
     def _retried(self, what: str, attempt: Callable[[], T]) -> T:
-        failed_at: float | None = None
+        retried_until: float | None = None
         for number in range(1, ATTEMPTS + 1):
             try:
+                self._until = retried_until
                 return attempt()
             except (Transient, StrictJSONError) as error:
-                failed_at = failed_at or time.monotonic()
+                retried_until = retried_until or time.monotonic() + RETRY_BUDGET_S
                 wait_s = self._wait(number, error)
-                left_s = RETRY_BUDGET_S - (time.monotonic() - failed_at)
-                if number == ATTEMPTS or wait_s > left_s:
+                if number == ATTEMPTS or time.monotonic() + wait_s >= retried_until:
                     raise SourceIncomplete(
                         f"{self.base}: {what} failed {number} times; the last time: {error}.",
                         hint=AGAIN,
@@ -163,7 +165,10 @@ class HttpClient:
 
     def _request(self, method: str, path: str, **arguments: Any) -> tuple[requests.Response, float]:
         url = self.base + path
-        deadline = time.monotonic() + self.timeout_s
+        # A retry has what is left for all of them together.
+        left_s = self.timeout_s if self._until is None else self._until - time.monotonic()
+        timeout_s = max(0.1, min(self.timeout_s, left_s))
+        deadline = time.monotonic() + timeout_s
         for _ in range(5):
             try:
                 response = self._session.request(
@@ -172,7 +177,7 @@ class HttpClient:
                     headers=self.headers,
                     stream=True,
                     allow_redirects=False,
-                    timeout=(min(10.0, self.timeout_s), self.timeout_s),
+                    timeout=(min(10.0, timeout_s), timeout_s),
                     verify=self._verify,
                     **arguments,
                 )
