@@ -156,7 +156,7 @@ class SqliteDialect:
     def mark(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with open_read_only(path_of(url)) as connection:
+        with explained_by_file(path_of(url)), open_read_only(path_of(url)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         return f"{version:08x}" if application == MARK_APPLICATION_ID else ""

@@ -21,7 +21,7 @@ from ..errors import BackupFailed, CutOverUnfinished, FerryError, Protected, Ver
 from . import backup as backups
 from .control import Control, Entry
 from .files import write
-from .plan import Target
+from .plan import MIGRATE, Target
 from .run import LEFTOVER_S, SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
 from .snapshot import check, encode, hashed_rows, now
@@ -230,9 +230,14 @@ def _finish(run: Run, control: Control, entry: Entry) -> Entry:
     except (OSError, sa.exc.DBAPIError) as error:
         raise CutOverUnfinished(
             f"The new database is live (run {entry.run_id}), but the ledger could not be written: {error}",
-            hint="Make room or mend the permissions, then finish it with: flask db-migrate-data --yes",
+            hint=f"Make room or mend the permissions, then finish it with: {finishing_command(entry.command)}",
         ) from error
     return entry
+
+
+def finishing_command(command: str) -> str:
+    """What finishes or undoes a command's cut-over and does no more than that; every command that locks does first."""
+    return f"flask {MIGRATE} --yes" if command == MIGRATE else "flask db-backup"
 
 
 def keep_generation(run: Run, entry: Entry) -> None:
@@ -268,7 +273,8 @@ def prune(run: Run) -> None:
     """After a success: keep as many generations and backups of this command as configured."""
     keep = run.settings.keep
     entries = run.control.ledger()
-    for entry in entries[:-keep]:
+    own = [entry for entry in entries if entry.command == run.command]
+    for entry in own[:-keep]:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
     database = str(run.dialect.identity(run.target).database)
     found = backups.listed(run.settings.backups, database)

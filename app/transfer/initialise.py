@@ -88,12 +88,10 @@ def _previewed(run: Run, target: Target, question: Question) -> Report:
 
 
 def _carry_out(run: Run, target: Target, options: InitOptions) -> Report:
-    swapped = False
     run.report.target = target.to_json()
     try:
         with fenced(run) as fence:
             entry = _steps(run, target, options, fence)
-            swapped = True
         rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
         run.report.outcome, run.report.exit_status = "done", 0
         run.report.rollback = "flask db-rollback"
@@ -104,7 +102,7 @@ def _carry_out(run: Run, target: Target, options: InitOptions) -> Report:
         finish_report(run)
         return run.report
     finally:
-        run.cleaned_up(keep_old=swapped)
+        run.cleaned_up()
 
 
 def _steps(run: Run, target: Target, options: InitOptions, fence: Fence) -> Entry:

@@ -29,18 +29,16 @@ class Job(ABC):
         self.run, self.plan, self.options = run, plan, options
         self.report = run.report
         self.report.target = plan.target.to_json()
-        self.done = False
 
     def carry_out(self) -> Report:
         """All steps; whatever ends them early, staging is dropped and live is as it was."""
         try:
             with fenced(self.run) as fence:
                 entry = self._steps(fence)
-                self.done = True
             self._receipt(entry)
             return self.report
         finally:
-            self.run.cleaned_up(keep_old=self.done)
+            self.run.cleaned_up()
 
     @abstractmethod
     def _steps(self, fence: Fence) -> Entry:

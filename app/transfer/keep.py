@@ -60,7 +60,7 @@ def _made(run: Run, to: Path | None, *, portable: bool) -> backups.Backup:
             run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
             return write_backup(run, to)
     finally:
-        run.cleaned_up(keep_old=False)
+        run.cleaned_up()
 
 
 def _database(run: Run) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -103,9 +103,7 @@ class Plan:
     source: SourceSpec
     head: str
     steps: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
     base: Entry | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def look_at_target(host: Host, settings: Settings, control: Control | None) -> Target:

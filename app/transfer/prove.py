@@ -50,7 +50,7 @@ def verify(run: Run, options: VerifyOptions) -> Report:
             label, revision, skipped = _stage(run, options)
             return _compare(run, label, revision, skipped)
         finally:
-            run.cleaned_up(keep_old=False)
+            run.cleaned_up()
 
 
 def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]:

@@ -125,12 +125,10 @@ def _check(run: Run, chosen: Chosen) -> None:
 
 
 def _carry_out(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
-    swapped = False
     run.report.target = target.to_json()
     try:
         with fenced(run) as fence:
             entry = _steps(run, target, chosen, fence, backup_to)
-            swapped = True
         rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
         run.report.outcome, run.report.exit_status = "done", 0
         run.report.rollback = "flask db-rollback"
@@ -142,7 +140,7 @@ def _carry_out(run: Run, target: Target, chosen: Chosen, backup_to: Path | None)
         finish_report(run)
         return run.report
     finally:
-        run.cleaned_up(keep_old=swapped)
+        run.cleaned_up()
 
 
 def _steps(run: Run, target: Target, chosen: Chosen, fence: Fence, backup_to: Path | None) -> Entry:

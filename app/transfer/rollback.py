@@ -115,7 +115,6 @@ def _to_undo(run: Run, target: Target) -> tuple[Entry, sa.URL | None]:
 
 
 def _undo(run: Run, target: Target, undone: Entry, generation: sa.URL | None) -> None:
-    swapped = False
     try:
         with fenced(run) as fence:
             with run.step("backup"):
@@ -142,10 +141,9 @@ def _undo(run: Run, target: Target, undone: Entry, generation: sa.URL | None) ->
                 )
 
             entry = cut_over(run, fence, secured, make_entry, again)
-            swapped = True
         _complete(run, undone, entry, expected)
     finally:
-        run.cleaned_up(keep_old=swapped)
+        run.cleaned_up()
 
 
 def _revision(run: Run) -> str | None:

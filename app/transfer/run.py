@@ -111,10 +111,6 @@ class Run:
     def old_generation(self) -> URL:
         return self.dialect.generation_url(self.target, f"{self.mark}-old")
 
-    @property
-    def new_generation(self) -> URL:
-        return self.dialect.generation_url(self.target, f"{self.mark}-new")
-
     def look(self) -> Target:
         return look_at_target(self.host, self.settings, Control.peek(self.dialect.control_area(self.target)))
 
@@ -226,12 +222,18 @@ class Run:
                 hint="Make room, then run the command again.",
             )
 
-    def cleaned_up(self, *, keep_old: bool) -> None:
-        """Drop what only this run needed."""
-        self.dialect.drop(self.staging)
+    def cleaned_up(self) -> None:
+        """Drop what only this run needed.
+
+        Whether its cut-over took effect is seen by the mark in the live database, never by how the run ended: then
+        the old generation is the way back, and staging is what a later run finishes it with. Where that cannot be
+        seen everything stays; the next run looks again.
+        """
         self.dialect.drop(self.scratch)
-        if not keep_old:
-            self.dialect.drop(self.old_generation)
+        with contextlib.suppress(FerryError):
+            if self.dialect.mark(self.target) != self.mark:
+                self.dialect.drop(self.staging)
+                self.dialect.drop(self.old_generation)
 
     def failed(self, error: BaseException) -> None:
         """Put the end of a run that failed into its journal and report."""

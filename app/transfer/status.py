@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ExitStatus, FerryError
 from .control import Control, Holder
+from .cutover import finishing_command
 from .keep import list_backups
 from .plan import Target
 from .run import Run
@@ -98,7 +99,8 @@ def _unfinished(run: Run, target: Target) -> str | None:
     new = target.unfinished.detail["entry"]["mark"] == run.dialect.mark(run.target)
     return (
         f"run {target.unfinished.run_id} ended in its cut-over; the {'new' if new else 'old'} database is live; "
-        f"the next run {'finishes' if new else 'undoes'} it: flask db-migrate-data --yes"
+        f"the next run {'finishes' if new else 'undoes'} it: "
+        f"{finishing_command(target.unfinished.detail['entry']['command'])}"
     )
 
 

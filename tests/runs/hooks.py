@@ -187,6 +187,15 @@ def no_large_files(size_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
 
 
+def no_room_for_the_ledger() -> None:
+    """Let the ledger entry of a cut-over fail, as on a disk that is full of a sudden."""
+
+    def record(*_args: Any, **_kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    Control.record = record  # type: ignore[method-assign]
+
+
 def fail_in_prune() -> None:
     """Fail to remove old backups, as on a disk that is read-only of a sudden."""
 

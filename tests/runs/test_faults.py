@@ -110,6 +110,25 @@ def test_files_may_not_grow(at: At, old: Path, size_kb: int) -> None:
     assert place.query(COUNT.format("users")) == [(60,)]
 
 
+def test_a_ledger_that_cannot_be_written_after_the_cut_over(at: At, old: Path) -> None:
+    """The new database is live, and nothing that the way back needs is gone."""
+    place = at("foreign")
+    live = place.content()
+    hook = (f"{HOOKS}:no_room_for_the_ledger", {})
+    result = place.run("db-migrate-data", str(old), "--yes", hooks=[hook])
+    assert result.status == 25, result.stderr
+    assert "new database is live" in result.stderr
+    assert "flask db-migrate-data --yes" in result.stderr
+    assert place.query(COUNT.format("users")) == [(60,)]
+    looked = place.run("db-status", "--check")
+    assert (looked.status, "the new database is live" in looked.stdout) == (25, True)
+    finished = place.run("db-migrate-data", str(old), "--yes")
+    assert finished.status == 0, finished.stderr
+    assert "its ledger entry was written now" in finished.stderr
+    assert place.run("db-rollback", "--yes").status == 0
+    assert place.content() == live
+
+
 # No permission
 
 
