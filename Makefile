@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format memory wheel clean
+.PHONY: help demo test lint format memory chaos wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,13 +17,14 @@ $(VENV)/.app: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app,dev]" hatchling
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app,dev,postgresql]" hatchling
 	touch $@
 
 demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the receipt
 	$(BIN)/python -m tests.demo
 
-test: $(VENV)/.dev  ## Run all tests
+test: $(VENV)/.dev  ## Run all tests; installs MariaDB and PostgreSQL where they are absent
+	tests/servers/install.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports
@@ -37,6 +39,10 @@ format: $(VENV)/.dev  ## Format the code
 
 memory: $(VENV)/.dev  ## Print peak memory and time for 10,000 and 100,000 posts
 	$(BIN)/python -m benchmarks.memory
+
+chaos: $(VENV)/.dev  ## Kill MariaDB 100 times in its cut-over and count the outcomes; KILLS=n for another number
+	tests/servers/install.sh
+	$(BIN)/python -m tests.dialects.chaos_mysql $(KILLS)
 
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

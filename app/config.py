@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,35 @@ def configure(app: Flask, config: Mapping[str, Any]) -> None:
             )
         found = DEFAULT_DATABASE if url is None else url.render_as_string(hide_password=False)
         app.config["SQLALCHEMY_DATABASE_URI"] = found
+    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", engine_options(app))
+
+
+def engine_options(app: Flask) -> dict[str, Any]:
+    """Options of the engine: on a server a connection is tried before it is used, and encrypted off this machine.
+
+    :raises ConfigurationError: the file of certificates, ``FERRY_TLS_CA``, cannot be read.
+    """
+    url = make_url(app.config["SQLALCHEMY_DATABASE_URI"])
+    if url.get_backend_name() == "sqlite":
+        return {}
+    if _is_nearby(url):
+        return {"pool_pre_ping": True}
+    named = os.environ.get("FLASK_FERRY_TLS_CA") or app.config.get("FERRY_TLS_CA")
+    ca = Path(app.instance_path) / Path(named).expanduser() if named else None
+    if url.get_backend_name() == "postgresql":
+        return {
+            "pool_pre_ping": True,
+            "connect_args": {"sslmode": "verify-full", "sslrootcert": str(ca) if ca else "system"},
+        }
+    try:
+        return {"pool_pre_ping": True, "connect_args": {"ssl": ssl.create_default_context(cafile=ca)}}
+    except OSError as error:
+        raise ConfigurationError(f"FERRY_TLS_CA: {ca} cannot be read: {error.strerror or error}.") from None
+
+
+def _is_nearby(url: URL) -> bool:
+    """Whether a database is a file, or on this machine."""
+    return url.get_backend_name() == "sqlite" or (url.host or "") in LOOPBACK
 
 
 def database_url(environ: Mapping[str, str]) -> URL | None:
@@ -121,9 +151,7 @@ def environment(config: Mapping[str, Any]) -> str:
     """Return the environment's name; unset, SQLite and servers on loopback are ``development``."""
     if name := named_environment(config):
         return name
-    url = make_url(config["SQLALCHEMY_DATABASE_URI"])
-    nearby = url.get_backend_name() == "sqlite" or (url.host or "") in LOOPBACK
-    return "development" if nearby else "production"
+    return "development" if _is_nearby(make_url(config["SQLALCHEMY_DATABASE_URI"])) else "production"
 
 
 def secret_key(app: Flask) -> str | None:

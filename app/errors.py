@@ -4,9 +4,11 @@
 
     FerryError 1
     ├── DatabaseDamaged 1       which one, the server's words
+    ├── DatabaseUnreachable 1   which server, the driver's words
     ├── LoadError 1             table, row, the server's words
     ├── ToolFailed 1            program, status, last lines
     ├── Misconfigured 2         which key, where it came from
+    ├── AccessDenied 2          which server and user
     ├── SourceIncomplete 3      unreachable, or not all of it could be read
     │   └── SnapshotUnusable 3  missing, truncated, edited or foreign snapshot
     ├── LockHeld 11             holder, host, since when
@@ -79,6 +81,10 @@ class DatabaseDamaged(FerryError):
     """A database file is not one, or its structure is broken."""
 
 
+class DatabaseUnreachable(FerryError):
+    """A database server does not answer, or the connection to it was lost."""
+
+
 class LoadError(FerryError):
     """The server refused a row for a reason that is not the row's own."""
 
@@ -89,6 +95,12 @@ class ToolFailed(FerryError):
 
 class Misconfigured(FerryError):
     """A key or option is missing or contradicts another one."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class AccessDenied(FerryError):
+    """A database server refuses user or password, or an encrypted connection to it cannot be had."""
 
     exit_status = ExitStatus.USAGE
 

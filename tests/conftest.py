@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
 from tests.site import Site
 
 
@@ -15,3 +18,24 @@ def site(tmp_path: Path) -> Site:
     directory = tmp_path / "site"
     directory.mkdir()
     return Site(directory)
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A private server, started when it is first asked for."""
+    server = MariaDB(tmp_path_factory.mktemp("mariadb") / "server")
+    server.prepare()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A private server, started when it is first asked for, with a user ``app`` who may create databases."""
+    server = PostgreSQL("autovacuum=off")
+    server.prepare()
+    server.start()
+    server.execute("CREATE ROLE app LOGIN CREATEDB PASSWORD 'app''s: own\\'")
+    yield server
+    server.stop()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -36,6 +38,30 @@ def flask(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=ROOT, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def options(monkeypatch: pytest.MonkeyPatch, url: str, **environ: str) -> dict[str, Any]:
+    for name, value in {"DATABASE_URL": url, **environ}.items():
+        monkeypatch.setenv(name, value)
+    found: dict[str, Any] = create_app().config["SQLALCHEMY_ENGINE_OPTIONS"]
+    return found
+
+
+def test_connections_off_this_machine_are_encrypted_and_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    mysql = options(monkeypatch, "mysql://me:p@db.example/school")["connect_args"]["ssl"]
+    assert mysql.check_hostname
+    assert mysql.verify_mode is ssl.CERT_REQUIRED
+    found = options(monkeypatch, "postgresql://me:p@db.example/school")["connect_args"]
+    assert found == {"sslmode": "verify-full", "sslrootcert": "system"}
+    found = options(monkeypatch, "postgresql://me:p@db.example/school", FLASK_FERRY_TLS_CA="/ca.pem")["connect_args"]
+    assert found == {"sslmode": "verify-full", "sslrootcert": "/ca.pem"}
+    with pytest.raises(ConfigurationError, match=r"FERRY_TLS_CA: /ca\.pem"):
+        options(monkeypatch, "mysql://me:p@db.example/school")
+
+
+def test_on_this_machine_they_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert options(monkeypatch, "mysql://me:p@127.0.0.1/school") == {"pool_pre_ping": True}
+    assert options(monkeypatch, "sqlite:///x.db") == {}
 
 
 @pytest.mark.parametrize(

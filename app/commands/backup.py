@@ -23,6 +23,7 @@ from .execute import execute, lock_timeout_s
 @click.option(
     "--portable", is_flag=False, flag_value="", metavar="[FILE]", help="Write the JSON snapshot instead of a dump."
 )
+@click.option("--client", is_flag=True, help="Let the server's own program write the dump.")
 @options.dry_run
 @options.lock_timeout
 @options.output
@@ -32,6 +33,7 @@ def db_backup(
     check: str | None,
     prune: bool,
     portable: str | None,
+    client: bool,
     dry_run: bool,
     lock_timeout: float | None,
     **output: Any,
@@ -40,7 +42,9 @@ def db_backup(
     actions = [
         name for name, given in (("--list", listing), ("--check", check is not None), ("--prune", prune)) if given
     ]
-    if len(actions) > 1 or (actions and (to or portable is not None)):
+    if client and portable is not None:
+        raise click.UsageError("--client and --portable are one at a time.")
+    if len(actions) > 1 or (actions and (to or client or portable is not None)):
         raise click.UsageError("--list, --check, --prune and making a backup are one at a time.")
     if portable and to:
         raise click.UsageError("Give the file to --portable or to --to, not to both.")
@@ -57,6 +61,7 @@ def db_backup(
             run,
             to=file.absolute() if file else None,
             portable=portable is not None,
+            client=client,
             lock_timeout_s=lock_timeout_s(lock_timeout),
             dry_run=dry_run,
         )

@@ -73,6 +73,14 @@ def execute(
 def _worked(run: Run, work: Callable[[Run], Report]) -> Report:
     try:
         return work(run)
+    except FerryError as error:
+        run.failed(error)
+        raise
+    except run.database_errors as error:
+        run.failed(error)
+        # The driver's words only: SQLAlchemy's own add the values of the statement.
+        words = getattr(error, "orig", None) or error
+        raise FerryError(f"The database refused: {words}", hint="Mend this, then run the command again.") from error
     except BaseException as error:
         run.failed(error)
         raise

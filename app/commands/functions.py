@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -17,11 +16,11 @@ from typing import Any
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..dialects import dialect_for
 from ..errors import Misconfigured, SourceIncomplete
 from ..transfer import backup as backups
 from ..transfer.canonical import json_text
 from ..transfer.files import write
+from ..transfer.run import new_run_id
 from ..transfer.settings import Settings
 from ..transfer.snapshot import SnapshotReader, is_snapshot
 from ..transfer.sources import SourceKind, parse_source
@@ -30,7 +29,7 @@ from ..transfer.sources.classicfile import ClassicFile
 from ..transfer.sources.http import HttpClient
 from ..transfer.sources.parts import scratch_keys
 from ..transfer.strictjson import StrictJSONError, loads
-from .session import current_settings
+from .session import current_dialect, current_settings
 
 Records = Mapping[str, Iterable[Any]]
 
@@ -47,19 +46,17 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
     """
     url = _url(db_uri, db_string)
     to = _path(backup_uri)
-    dialect = dialect_for(url)
+    dialect = current_dialect(url)
     if not dialect.exists(url):
         raise Misconfigured(f"There is no database {url.render_as_string()}.")
-    token = secrets.token_hex(4)
-    copy = dialect.staging_url(url, f"backup-{token}")
-    scratch = dialect.staging_url(url, f"backup-{token}-scratch")
-    area = dialect.control_area(url)
-    dialect.open_control(area)
+    run = new_run_id()
+    copy, scratch = dialect.staging_url(url, run), dialect.staging_url(url, f"{run}-scratch")
+    database = dialect.identity(url).full_name
     try:
-        dialect.copy(url, copy, timeout_s=60)
-        made = backups.make(
-            dialect, copy, to, scratch=scratch, command="backup_database", run=token, database=str(url.database)
-        )
+        with dialect.image(url, copy, None) as image:
+            made = backups.make(
+                dialect, image, to, scratch=scratch, command="backup_database", run=run, database=database
+            )
     finally:
         dialect.drop(copy)
         dialect.drop(scratch)
@@ -92,7 +89,7 @@ def create_database(engine: Engine, db_name: str) -> bool:
     :return: whether it was created.
     """
     url = engine.url.set(database=db_name)
-    return dialect_for(url).create(url)
+    return current_dialect(url).create(url)
 
 
 def authenticate(uid: str, password: str) -> dict[str, str]:

@@ -18,7 +18,8 @@ _TYPED = "flask_ferry.typed"
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
-        "yes", "fallback", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune", "portable", "against"
+        "yes", "fallback", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune", "portable",
+        "client", "against",
     ),
     "When refused": (
         "accept_missing", "allow_production", "insecure_http", "lock_timeout", "rerun", "restart", "schema",

@@ -78,7 +78,7 @@ def lines(question: Question) -> list[str]:
         f"Server:    {target.identity.server} on {target.identity.host}",
         f"Database:  {target.identity.database} ({target.environment})",
         f"Loads:     {question.loads}",
-        f"Backup to: {question.backup}",
+        f"Backup to: {question.backup_place}",
         f"Replaced:  {sum(question.replaced.values())} rows",
     ]
     full = sorted(((name, rows) for name, rows in question.replaced.items() if rows), key=lambda item: -item[1])

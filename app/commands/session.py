@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flask import current_app
+from sqlalchemy import URL
 
 from ..dialects import dialect_for
+from ..dialects.base import Dialect
 from ..errors import Misconfigured
 from ..transfer.host import Host
 from ..transfer.settings import Settings, build_settings
@@ -25,9 +27,13 @@ def current_host() -> Host:
         raise Misconfigured("This app needs Flask-SQLAlchemy and Flask-Migrate, both initialised.")
     db, migrate = app.extensions["sqlalchemy"], app.extensions["migrate"]
     url = db.engine.url
-    return Host(
-        db, migrate, _migrations(Path(app.root_path), str(migrate.directory)), app.app_context, url, dialect_for(url)
-    )
+    migrations = _migrations(Path(app.root_path), str(migrate.directory))
+    return Host(db, migrate, migrations, app.app_context, url, current_dialect(url))
+
+
+def current_dialect(url: URL) -> Dialect:
+    """The room of a database that the current app has, or could have."""
+    return dialect_for(url, directory=Path(current_app.instance_path), tls_ca=current_settings().tls_ca)
 
 
 def _migrations(root: Path, name: str) -> Path:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ..errors import Misconfigured
-from ..transfer.control import Control
 from ..transfer.report import Report
 from ..transfer.run import Run
 from ..transfer.status import Status, status
@@ -43,7 +42,7 @@ def db_status(check: bool, unlock: str | None, **output: Any) -> None:
 
 
 def _unlocked(run: Run, run_id: str) -> Report:
-    control = Control.peek(run.dialect.control_area(run.target))
+    control = run.peek()
     if control is None:
         raise Misconfigured("This database has no control area, so nothing is locked.")
     holder = control.unlock(run_id)
@@ -70,7 +69,8 @@ def lines(found: Status) -> Iterator[str]:
         yield "Last run:    none"
     yield f"Lock:        {found.holder or 'free'}{'' if found.holder_alive or not found.holder else ' (dead)'}"
     yield f"Cut-over:    {found.unfinished or 'none unfinished'}"
-    yield f"Backups:     {len(found.backups)}{_newest(found.backups)}"
+    where = "" if database["is_file"] else ", on this host only"
+    yield f"Backups:     {len(found.backups)}{_newest(found.backups)}{where}"
     yield f"Snapshot:    {found.snapshot}"
     yield "Settings:"
     for item in found.settings:

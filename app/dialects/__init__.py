@@ -1,18 +1,32 @@
 """One room per database server; only here is a server's name known."""
 
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
 from sqlalchemy import URL
 
-from ..errors import Protected
+from ..errors import Misconfigured, Protected
 from .base import Dialect
-from .sqlite import SqliteDialect
 
-_ROOMS: dict[str, type[Dialect]] = {"sqlite": SqliteDialect}
+_ROOMS = {
+    "sqlite": ("sqlite", "SqliteDialect"),
+    "mysql": ("mysql", "MySqlDialect"),
+    "mariadb": ("mysql", "MySqlDialect"),
+    "postgresql": ("postgresql", "PostgresqlDialect"),
+    "postgres": ("postgresql", "PostgresqlDialect"),
+}
+"""Backend of a URL -> module and class; imported when it is needed, as its driver may not be installed."""
 
 
-def dialect_for(url: URL) -> Dialect:
+def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None = None) -> Dialect:
     """The room of a URL's server.
 
+    :param directory: where the files of runs on a server's databases lie, on this host; by default the current one.
+    :param tls_ca: the certificates that a server off this machine is verified by; by default the system's.
     :raises Protected: no room for this server.
+    :raises Misconfigured: its driver is not installed.
     """
     backend = url.get_backend_name()
     if backend not in _ROOMS:
@@ -20,7 +34,15 @@ def dialect_for(url: URL) -> Dialect:
             f"{backend} databases are not supported; supported: {', '.join(sorted(_ROOMS))}.",
             hint="See docs/guarantees.md.",
         )
-    dialect = _ROOMS[backend]()
+    module, name = _ROOMS[backend]
+    try:
+        room = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    except ModuleNotFoundError as error:
+        raise Misconfigured(
+            f"The driver for {backend} databases is not installed: {error}.",
+            hint=f"Install it: pip install 'flask-ferry[{backend}]'",
+        ) from error
+    dialect: Dialect = room(directory or Path.cwd(), tls_ca)
     dialect.check(url)
     return dialect
 

@@ -31,7 +31,9 @@ class LogicalType(StrEnum):
     DATE = "date"
     TIME = "time"
     TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
     JSON = "json"
+    UUID = "uuid"
     ANY = "any"
 
 
@@ -88,7 +90,10 @@ class TableChecksum:
 
 @dataclass(frozen=True)
 class SchemaObject:
-    """A view, trigger, index or virtual table that is not part of a table's own definition."""
+    """What is not part of a table's own definition: a view, trigger, index, virtual table, routine, event, ...
+
+    :ivar sql: the statement that creates it, which does not spell the database (or schema) it lies in.
+    """
 
     kind: str
     name: str
@@ -96,19 +101,40 @@ class SchemaObject:
     sql: str
 
 
+THIS_HOST = "this host"
+
+
 @dataclass(frozen=True)
 class Identity:
-    """A database as its server names it; ``uid`` is equal for two URLs of the same database."""
+    """A database as its server names it.
+
+    :ivar server: the server's name and version.
+    :ivar host: ``this host`` for a file, else host and port of the URL.
+    :ivar database: the database's own name; for a file its path.
+    :ivar uid: equal for two URLs of the same database.
+    :ivar nearby: a file, or a server on this machine (loopback or a socket).
+    """
 
     server: str
     host: str
     database: str
     uid: str
+    nearby: bool = True
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the database is a file of this host; else it is a server's."""
+        return self.host == THIS_HOST
+
+    @property
+    def full_name(self) -> str:
+        """The name that backups are listed under: a server's databases with their host."""
+        return self.database if self.is_file else f"{self.host}/{self.database}"
 
 
 @dataclass(frozen=True)
 class ControlArea:
-    """Where the control tables and the files of runs lie, beside the database."""
+    """Where the control tables lie, beside the database, and the files of runs, on this host."""
 
     url: URL
     directory: Path
@@ -125,22 +151,36 @@ class Refusal:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Rows that went into a table, and those that did not."""
+    """Rows that went into a table, and those that did not.
+
+    :ivar note: why a slower way than the fastest was taken, or an empty text.
+    """
 
     loaded: int
     refused: list[Refusal] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A staging database or a generation that lies beside a target.
+
+    :ivar name: what :meth:`Dialect.staging_url` or :meth:`Dialect.generation_url` was given.
+    """
+
+    name: str
+    url: URL
+    is_generation: bool
 
 
 @dataclass(frozen=True)
 class Capabilities:
     """What this server does; every difference the engine asks about."""
 
-    transactional_ddl: bool
-    """A failed upgrade leaves nothing behind."""
-    enforces_length: bool
-    """VARCHAR(n) refuses longer text."""
     holds_foreign_types: bool
     """A column may hold a value of another type than its own."""
+    enforces_foreign_keys: bool
+    """An engine for Alembic refuses rows that refer to nothing."""
     swap_moves_old: bool
     """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
 
@@ -151,6 +191,9 @@ class LateWrite(Exception):  # an event, caught by the engine and answered with 
 
 class Fence(Protocol):
     """Tells whether a database was written, for as long as it is open."""
+
+    notes: list[str]
+    """What there is to say about the cut-over, in sentences."""
 
     def token(self) -> bytes:
         """A value that differs after any committed write by anybody else."""
@@ -184,17 +227,47 @@ class Reader(Protocol):
         """The canonical values of one column that are not NULL, in no order."""
 
 
+class Image(Protocol):
+    """A target at one instant."""
+
+    token: bytes
+    """What :meth:`Fence.token` says as long as nobody has written since."""
+    reader: Reader
+
+    def dump(self, to: Path) -> None:
+        """Write a backup file of the whole database at this instant, flushed to disk, for its owner alone.
+
+        :raises BackupFailed: it cannot be written, or a program for it is missing (named).
+        """
+
+
 class Dialect(Protocol):
-    """One database server's room."""
+    """One database server's room.
+
+    :raises DatabaseUnreachable: from any method: no answer, or the connection was lost.
+    :raises AccessDenied: from any method: the server refuses user or password.
+    """
 
     name: str
     capabilities: Capabilities
     backup_suffix: str
+    driver_errors: tuple[type[Exception], ...]
+    """What the driver raises where nothing here says otherwise."""
 
     def check(self, url: URL) -> None:
-        """Refuse what the promises do not hold for.
+        """Refuse what the promises do not hold for, without asking the server.
 
-        :raises Protected: e.g. an in-memory database, a server too old.
+        :raises Protected: e.g. an in-memory database, a name that leaves no room for those of staging.
+        """
+
+    def preflight(self, url: URL) -> None:
+        """Refuse a target that could not be cut over: before the question, under no lock.
+
+        Privileges are tried, on databases of its own that it drops again. An absent target is fine where it can be
+        created.
+
+        :raises Protected: a server or table that the promises do not hold for, e.g. too old, not transactional.
+        :raises DoesNotFit: a privilege is missing; the hint is the statement that grants it.
         """
 
     def exists(self, url: URL) -> bool:
@@ -218,11 +291,23 @@ class Dialect(Protocol):
         :raises OSError: it cannot be made.
         """
 
-    def staging_url(self, url: URL, name: str) -> URL:
-        """Where a staging database of this target lies."""
+    def control_engine(self, area: ControlArea) -> Engine:
+        """An engine for the control tables, each commit durable, the clock of every session in UTC."""
 
-    def generation_url(self, url: URL, mark: str) -> URL:
-        """Where a generation of this target is kept."""
+    def beside(self, url: URL) -> list[Beside]:
+        """All staging databases and generations of this target, of whichever run."""
+
+    def staging_url(self, url: URL, name: str) -> URL:
+        """Where a staging database of this target lies; nothing is created.
+
+        :param name: ASCII letters, digits and ``-``; at most 32 of them.
+        """
+
+    def generation_url(self, url: URL, name: str) -> URL:
+        """Where a generation of this target is kept; nothing is created.
+
+        :param name: a mark (8 hex digits) and ``-old`` or ``-new``.
+        """
 
     def prepare_staging(self, staging: URL, target: URL) -> None:
         """Create an empty staging database that can later be swapped with the target."""
@@ -231,7 +316,7 @@ class Dialect(Protocol):
         """Make a staging database that came from a file fit for a swap with the target."""
 
     def engine(self, url: URL) -> Engine:
-        """An engine for Alembic on a staging database: foreign keys not enforced."""
+        """An engine for Alembic on a staging database; foreign keys are not enforced where that can be had."""
 
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         """A consistent read, which writes nothing to the database."""
@@ -245,17 +330,46 @@ class Dialect(Protocol):
     def set_mark(self, url: URL, mark: str) -> None:
         """Write the generation mark of a staging database."""
 
+    def loading(self, staging: URL) -> AbstractContextManager[None]:
+        """While it is open rows are loaded: triggers do not fire, foreign keys are not enforced.
+
+        At the end triggers and foreign keys are what they were, but that rows which were loaded may refer to nothing,
+        and whatever gives out new keys continues above the largest.
+        """
+
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
-        """Load rows in one transaction; those the server refuses are in the result, with its words."""
+        """Load rows in one transaction; those the server refuses are in the result, with its words.
+
+        A value that the server would change or warn about is refused as well. Nothing is loaded when ``rows`` raises.
+
+        :raises LoadError: the server refused for a reason that is not a row's own.
+        """
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
-        """Make ``to`` an exact copy of ``source``, all objects included, at one instant."""
+        """Make ``to`` an exact copy of ``source``, all objects included, in the place of what was there.
+
+        :raises LockHeld: others kept the source locked for ``timeout_s``.
+        """
+
+    def image(self, target: URL, old: URL, fence: Fence | None) -> AbstractContextManager[Image]:
+        """The target at one instant, with the fence's token of that instant; without a fence its token is empty.
+
+        Where the swap does not move the old database away, ``old`` is made a copy of it, and stays.
+
+        :raises LateWrite: somebody wrote while it was copied, seen by the fence.
+        """
 
     def keep(self, staging: URL, generation: URL) -> None:
-        """Keep what was swapped in, as it was then, where the swap left a copy of it in staging."""
+        """Keep the rows of what is swapped in, to be compared later.
+
+        Called before a swap that moves the old database away, and copies; else after it, and moves.
+        """
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        """Create tables of another database in staging as they are, with their rows and indexes."""
+        """Create tables of the target (or its copy) in staging as they are, with rows, indexes and triggers.
+
+        A table that an earlier call made is made anew.
+        """
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
         """Create views, triggers and indexes.
@@ -263,11 +377,18 @@ class Dialect(Protocol):
         :raises DoesNotFit: one of them does not fit the schema, with the server's words.
         """
 
-    def drop_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
-        """Drop triggers, so that loading does not fire them."""
-
     def problems(self, url: URL) -> list[str]:
-        """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found."""
+        """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found.
+
+        A foreign key that does not hold is told as ``<table>: <n> rows refer to rows of <parent> that are not there``
+        with some keys.
+        """
+
+    def settle(self, staging: URL) -> None:
+        """After :meth:`problems` found none: let the server itself vouch for rules it was told not to look at.
+
+        Whatever gives out new keys continues above the largest, however the rows came.
+        """
 
     def is_out_of_space(self, error: BaseException) -> bool:
         """Whether the server says that there is no room."""
@@ -281,11 +402,20 @@ class Dialect(Protocol):
     def fence(self, url: URL) -> AbstractContextManager[Fence]:
         """Watch the target from now on."""
 
-    def swap(self, staging: URL, target: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
+    def swap(self, staging: URL, target: URL, old: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
         """Make the target what staging is, atomically, unless it was written since ``token``.
 
+        :param old: a generation; where the swap moves the old database away, it goes there, all objects included.
         :raises LateWrite: it was; nothing is changed.
-        :raises LockHeld: others kept the target locked for ``timeout_s``; nothing is changed.
+        :raises LockHeld: others (named) kept the target locked for ``timeout_s``; nothing is changed.
+        """
+
+    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
+        """Finish or undo what a swap left that was killed, by looking; the mark then says which database is live.
+
+        Called under the lock only, as often as one likes.
+
+        :return: what there is to say about it, in sentences.
         """
 
     def size_bytes(self, url: URL) -> int:
@@ -300,11 +430,14 @@ class Dialect(Protocol):
         :raises LockHeld: somebody else holds it.
         """
 
-    def dump(self, url: URL, to: Path) -> None:
-        """Write a backup file of the whole database at one instant, flushed to disk."""
+    def client_dump(self, url: URL, to: Path) -> None:
+        """Write a backup file by the server's own program, where :meth:`Image.dump` does not use that anyway.
+
+        :raises BackupFailed: there is none, or it failed.
+        """
 
     def restore(self, dump: Path, url: URL) -> None:
-        """Make a staging database of a backup file.
+        """Make a staging database of a backup file, in the place of what was there.
 
-        :raises BackupFailed: the file is damaged or not a backup.
+        :raises BackupFailed: the file is damaged, truncated or not a backup of this server.
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import shutil
 import socket
 import sqlite3
@@ -19,12 +18,15 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from ..errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
-from . import sqlite_swap
+from . import sqlite_check, sqlite_swap
 from .base import (
+    THIS_HOST,
+    Beside,
     Capabilities,
     ControlArea,
     Fence,
     Identity,
+    LateWrite,
     LoadResult,
     Refusal,
     SchemaObject,
@@ -32,7 +34,6 @@ from .base import (
     Values,
 )
 from .sqlite_file import (
-    damage_named,
     explained_by_file,
     fsync,
     fsync_directory,
@@ -51,8 +52,25 @@ MARK_APPLICATION_ID = 0x46455252
 
 HEADER = b"SQLite format 3\x00"
 
+AREA_SUFFIX = ".ferry"
+STAGING_PREFIX = "staging-"
+GENERATIONS = "generations"
 
-_REFUSED = re.compile(r"(UNIQUE|NOT NULL) constraint failed: ([^)]+)")
+IMAGE_TIMEOUT_S = 20.0
+
+
+class SqliteImage:
+    """The copy of a target that :meth:`SqliteDialect.image` made; nobody writes it."""
+
+    def __init__(self, dialect: SqliteDialect, copy: URL, token: bytes, reader: SqliteReader) -> None:
+        self._dialect, self._copy = dialect, copy
+        self.token, self.reader = token, reader
+
+    def dump(self, to: Path) -> None:
+        try:
+            self._dialect.copy_file(self._copy, url_of(to), timeout_s=IMAGE_TIMEOUT_S)
+        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
+            raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
 
 class SqliteDialect:
@@ -60,14 +78,19 @@ class SqliteDialect:
 
     name = "SQLite"
     backup_suffix = ".sqlite3"
-    capabilities = Capabilities(
-        transactional_ddl=False, enforces_length=False, holds_foreign_types=True, swap_moves_old=False
-    )
+    driver_errors = (sqlite3.Error,)
+    capabilities = Capabilities(holds_foreign_types=True, enforces_foreign_keys=False, swap_moves_old=False)
+
+    def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
+        """The files of runs lie beside the database itself, and there is no server to reach."""
 
     def check(self, url: URL) -> None:
         path_of(url)
         if sqlite3.sqlite_version_info < (3, 37):
             raise Protected(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed.")
+
+    def preflight(self, url: URL) -> None:
+        """Nothing is granted to anybody in a file; whether it can be written is seen by the control area beside it."""
 
     def exists(self, url: URL) -> bool:
         path = path_of(url)
@@ -85,6 +108,10 @@ class SqliteDialect:
         path = path_of(url)
         for suffix in ("", "-journal", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+        # A look at a database that no run has touched leaves nothing beside it.
+        if path.parent.suffix == AREA_SUFFIX:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
 
     def identity(self, url: URL) -> Identity:
         path = path_of(url).resolve()
@@ -92,22 +119,33 @@ class SqliteDialect:
         # The inode tells one host's file from another host's file of the same path.
         parts = (socket.gethostname(), str(path), there.st_dev if there else 0, there.st_ino if there else 0)
         uid = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-        return Identity(f"SQLite {sqlite3.sqlite_version}", "this host", str(path), uid)
+        return Identity(f"SQLite {sqlite3.sqlite_version}", THIS_HOST, str(path), uid)
 
     def control_area(self, url: URL) -> ControlArea:
         path = path_of(url).resolve()
-        directory = path.with_name(path.name + ".ferry")
+        directory = path.with_name(path.name + AREA_SUFFIX)
         return ControlArea(url_of(directory / "control.db"), directory)
 
     def staging_url(self, url: URL, name: str) -> URL:
-        return url_of(self.control_area(url).directory / f"staging-{name}.db")
+        return url_of(self.control_area(url).directory / f"{STAGING_PREFIX}{name}.db")
 
-    def generation_url(self, url: URL, mark: str) -> URL:
-        return url_of(self.control_area(url).directory / "generations" / f"{mark}.db")
+    def generation_url(self, url: URL, name: str) -> URL:
+        return url_of(self.control_area(url).directory / GENERATIONS / f"{name}.db")
+
+    def beside(self, url: URL) -> list[Beside]:
+        directory = self.control_area(url).directory
+        # Of a killed run the journal may be there without its database.
+        staging = {file.name.partition(".db")[0] for file in directory.glob(f"{STAGING_PREFIX}*.db*")}
+        names = sorted(name.removeprefix(STAGING_PREFIX) for name in staging)
+        kept = sorted({file.name.partition(".db")[0] for file in (directory / GENERATIONS).glob("*.db*")})
+        found = [Beside(name, self.staging_url(url, name), is_generation=False) for name in names]
+        return found + [Beside(name, self.generation_url(url, name), is_generation=True) for name in kept]
 
     def prepare_staging(self, staging: URL, target: URL) -> None:
         path = path_of(staging)
         self.drop(staging)
+        with explained_by_file(path.parent):
+            path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
         with explained_by_file(path), new_file(path) as connection:
             for pragma in ("page_size", "encoding", "auto_vacuum"):
                 connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
@@ -176,6 +214,16 @@ class SqliteDialect:
             connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
 
+    @contextlib.contextmanager
+    def loading(self, staging: URL) -> Iterator[None]:
+        with self.reader(staging) as reader:
+            triggers = [item for item in reader.objects() if item.kind == "trigger"]
+        with open_file(path_of(staging)) as connection:
+            for trigger in triggers:
+                connection.execute(f"DROP TRIGGER {quote(trigger.name)}")
+        yield
+        self.create_objects(staging, triggers)
+
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
         names = ", ".join(map(quote, table.column_names))
         places = ", ".join("?" * len(table.columns))
@@ -197,12 +245,13 @@ class SqliteDialect:
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         with explained_by_file(path_of(to)):
-            self._copy(source, to, timeout_s=timeout_s)
+            self.copy_file(source, to, timeout_s=timeout_s)
 
-    def _copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
+    def copy_file(self, source: URL, to: URL, *, timeout_s: float) -> None:
+        """As :meth:`copy`, with the library's own errors."""
         target = path_of(to)
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.drop(to)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         deadline = time.monotonic() + timeout_s
 
         def guard(status: int, _remaining: int, _total: int) -> None:
@@ -215,6 +264,15 @@ class SqliteDialect:
             copy.execute("PRAGMA journal_mode = DELETE")
         fsync(target)
         fsync_directory(target.parent)
+
+    @contextlib.contextmanager
+    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[SqliteImage]:
+        token = fence.token() if fence else b""
+        self.copy(target, old, timeout_s=IMAGE_TIMEOUT_S)
+        if fence and fence.token() != token:
+            raise LateWrite
+        with self.reader(old) as reader:
+            yield SqliteImage(self, old, token, reader)
 
     def keep(self, staging: URL, generation: URL) -> None:
         path = path_of(generation)
@@ -232,6 +290,7 @@ class SqliteDialect:
 
     def _carry_table(self, connection: sqlite3.Connection, table: str) -> None:
         own = "SELECT sql FROM origin.sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL AND type = ?"
+        connection.execute(f"DROP TABLE IF EXISTS main.{quote(table)}")
         connection.execute(connection.execute(own, (table, "table")).fetchone()[0])
         columns = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'origin') WHERE hidden = 0", (table,))
         names = ", ".join(quote(name) for (name,) in columns)
@@ -253,48 +312,18 @@ class SqliteDialect:
                         hint=f"Drop or rewrite this {item.kind} in the live database, or let a revision do it.",
                     ) from error
 
-    def drop_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
-        with open_file(path_of(staging)) as connection:
-            for item in objects:
-                connection.execute(f"DROP {item.kind.upper()} {quote(item.name)}")
-
     def problems(self, url: URL) -> list[str]:
-        # Over a read-only connection PRAGMA integrity_check does not look at CHECK constraints (3.40, seen).
-        with damage_named(path_of(url)), open_file(path_of(url)) as connection:
-            found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
-            try:
-                dangling = connection.execute(
-                    "SELECT \"table\", parent, count(*), group_concat(CASE WHEN n <= 6 THEN rowid END, ', ') FROM "
-                    '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
-                    'GROUP BY "table", parent'
-                ).fetchall()
-            except sqlite3.OperationalError as error:
-                # "foreign key mismatch": the referred columns are not unique.
-                return [*found, str(error)]
-        for table, parent, rows, keys in dangling:
-            found.append(f"{table}: {rows} rows refer to rows of {parent} that are not there (rowid {_first(keys)})")
-        return found
+        return sqlite_check.problems(path_of(url))
+
+    def settle(self, staging: URL) -> None:
+        """Nothing is left to vouch for: SQLite keeps no rule that it was told not to look at."""
 
     def is_out_of_space(self, error: BaseException) -> bool:
         full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in full
 
     def refused_keys(self, url: URL, words: str) -> list[str]:
-        match = _REFUSED.search(words)
-        if match is None:
-            return []
-        # Alembic's batch mode fills a table of another name; the rows are still in the table itself.
-        parts = [part.strip().removeprefix("_alembic_tmp_").partition(".") for part in match.group(2).split(",")]
-        table, columns = parts[0][0], ", ".join(quote(column) for _, _, column in parts)
-        query = (
-            f"SELECT group_concat(rowid, ', ') FROM {quote(table)} WHERE ({columns}) IS NULL"
-            if match.group(1) == "NOT NULL"
-            else f"SELECT group_concat(rowid, ', ') FROM {quote(table)} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"
-        )
-        # After the failure the columns may have the names of an earlier revision; then the words alone must do.
-        with contextlib.suppress(sqlite3.Error), open_read_only(path_of(url)) as connection:
-            return [f"{table}: rowid {_first(keys)}" for (keys,) in connection.execute(query) if keys]
-        return []
+        return sqlite_check.refused_keys(path_of(url), words)
 
     def schema_fingerprint(self, url: URL) -> str:
         if not self.exists(url):
@@ -311,9 +340,22 @@ class SqliteDialect:
         finally:
             fence.close()
 
-    def swap(self, staging: URL, target: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
+    def swap(
+        self,
+        staging: URL,
+        target: URL,
+        old: URL,  # noqa: ARG002 # image() made it
+        fence: Fence,
+        token: bytes,
+        *,
+        timeout_s: float,
+    ) -> None:
         assert isinstance(fence, sqlite_swap.SqliteFence)  # noqa: S101 # each room makes and gets its own
         sqlite_swap.swap(path_of(staging), path_of(target), fence, token, timeout_s=timeout_s)
+
+    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:  # noqa: ARG002
+        """SQLite itself undoes a transaction that was killed, when the file is next opened to be written."""
+        return []
 
     def size_bytes(self, url: URL) -> int:
         path = path_of(url)
@@ -330,6 +372,9 @@ class SqliteDialect:
         area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
         private(path_of(area.url))
 
+    def control_engine(self, area: ControlArea) -> Engine:
+        return create_engine(area.url, poolclass=NullPool, hide_parameters=True)
+
     @contextlib.contextmanager
     def lock(self, url: URL, timeout_s: float) -> Iterator[None]:
         # The file is never removed: unlinking it while it is held would give two holders (facts, Q4).
@@ -343,24 +388,17 @@ class SqliteDialect:
         finally:
             lock.release()
 
-    def dump(self, url: URL, to: Path) -> None:
-        try:
-            self._copy(url, url_of(to), timeout_s=60)
-        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
-            raise BackupFailed(f"The backup to {to} failed: {error}") from error
+    def client_dump(self, url: URL, to: Path) -> None:
+        raise BackupFailed(
+            f"For {url.database} there is no other way than SQLite's own backup.",
+            hint=f"Leave --client out (for {to}).",
+        )
 
     def restore(self, dump: Path, url: URL) -> None:
         try:
             with dump.open("rb") as file:
                 if file.read(len(HEADER)) != HEADER:
                     raise BackupFailed(f"{dump} is not a SQLite database.")
-            self._copy(url_of(dump), url, timeout_s=60)
+            self.copy_file(url_of(dump), url, timeout_s=60)
         except (sqlite3.Error, OSError, DatabaseDamaged) as error:
             raise BackupFailed(f"{dump} cannot be read: {error}") from error
-
-
-def _first(keys: str | None, most: int = 5) -> str:
-    if keys is None:
-        return "without rowid"
-    found = keys.split(", ")
-    return ", ".join(found[:most]) + (", ..." if len(found) > most else "")

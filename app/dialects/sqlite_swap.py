@@ -37,6 +37,7 @@ class SqliteFence:
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         self._descriptor = os.open(path, os.O_RDONLY)
+        self.notes: list[str] = []
 
     def close(self) -> None:
         self._connection.close()

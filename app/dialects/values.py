@@ -13,7 +13,9 @@ bytes          a string, base64
 date           ``"2026-01-31"``
 time           ``"23:59:59.000000"``
 timestamp      ``"2026-01-31 23:59:59.000000"``
+timestamptz    ``"2026-01-31 23:59:59.000000+00:00"``, always in UTC
 json           a string: the JSON text as the source gave it (``"null"`` is the JSON null)
+uuid           ``"6fa459ea-ee8a-3ca4-894e-db77e160355e"``, lower case
 =============  =====================================================================================
 
 A value that is not of its column's type (SQLite allows it), or that JSON cannot say (infinities), is an object
@@ -82,6 +84,8 @@ def to_decimal(value: Decimal, scale: int | None) -> str:
 # fromisoformat() takes more than these forms: week dates, offsets, a comma.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?")
+_OFFSET = re.compile(r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)\Z")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def to_timestamp(text: str) -> str | None:
@@ -115,6 +119,29 @@ def to_time(text: str) -> str | None:
     except ValueError:
         return None
     return text if len(text) == 15 else text + ".000000"
+
+
+def to_timestamptz(text: str) -> str | None:
+    """The canonical form of ``YYYY-MM-DD HH:MM:SS[.ffffff]`` with an offset ``(+|-)HH[:MM]`` or ``Z``, else None.
+
+    None as well for an instant that in UTC lies outside the years 1 to 9999.
+    """
+    match = _OFFSET.search(text)
+    local = match and to_timestamp(text[: match.start()])
+    if not match or not local:
+        return None
+    sign, hours, minutes = match.group(1, 2, 3)
+    offset = dt.timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    try:
+        instant = dt.datetime.fromisoformat(local) - (-offset if sign == "-" else offset)
+    except OverflowError:
+        return None
+    return f"{instant.isoformat(sep=' ', timespec='microseconds')}+00:00"
+
+
+def to_uuid(text: str) -> str | None:
+    """The canonical form of 32 hex digits with dashes between, or None for any other text."""
+    return text.lower() if _UUID.fullmatch(text) else None
 
 
 def is_json(text: str) -> bool:

@@ -12,7 +12,9 @@ A host passes its own check of who may read everything::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import zstandard
 from flask import Blueprint, Response, current_app, jsonify, request
@@ -21,6 +23,7 @@ from ..dialects import dialect_for
 from ..dialects.base import Dialect, Reader
 from ..errors import DoesNotFit, Misconfigured
 from ..transfer.schema import data_tables, revision_of
+from ..transfer.settings import build_settings
 from ..transfer.snapshot import FORMAT, VERSION, encode, hashed_rows, table_to_json
 from ..transfer.sources.database import header_of
 from ..transfer.verify import checksums
@@ -65,7 +68,10 @@ def export_blueprint(authorize: Callable[[], object] | None = None) -> Blueprint
 
 
 def _dialect() -> Dialect:
-    return dialect_for(current_app.extensions["sqlalchemy"].engine.url)
+    instance = Path(current_app.instance_path)
+    settings = build_settings(current_app.config, os.environ, instance=instance, directory=instance, options={})
+    url = current_app.extensions["sqlalchemy"].engine.url
+    return dialect_for(url, directory=instance, tls_ca=settings.tls_ca)
 
 
 def _revision(reader: Reader) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from ..dialects.base import Dialect, TableChecksum
+from ..dialects.base import Dialect, Image, TableChecksum
 from ..errors import BackupFailed, FerryError
 from .files import to_plain_json, write
 from .schema import VERSION_TABLE, revision_of
@@ -53,10 +53,10 @@ class Backup:
         return sum(int(rows) for name, (rows, _) in self.tables.items() if name != VERSION_TABLE)
 
 
-def state_of(dialect: Dialect, url: URL) -> tuple[dict[str, TableChecksum], str | None]:
-    """Checksums and revision of a database."""
+def state_of(dialect: Dialect, url: URL) -> dict[str, TableChecksum]:
+    """The checksums of a database."""
     with dialect.reader(url) as reader:
-        return fingerprint(reader), revision_of(reader)
+        return fingerprint(reader)
 
 
 def to_lists(sums: dict[str, TableChecksum]) -> dict[str, list[Any]]:
@@ -91,16 +91,16 @@ def file_for(directory: Path, database: Path, command: str, suffix: str) -> Path
     return directory / f"{database.stem}-{stamp}-{command}-{secrets.token_hex(2)}{suffix}"
 
 
-def make(dialect: Dialect, source: URL, to: Path, *, scratch: URL, command: str, run: str, database: str) -> Backup:
-    """Dump a database that nobody writes (a generation), read the dump back, and write its manifest last.
+def make(dialect: Dialect, image: Image, to: Path, *, scratch: URL, command: str, run: str, database: str) -> Backup:
+    """Dump a database as it was at one instant, read the dump back, and write its manifest last.
 
     :param scratch: a database to restore into for the proof; it is dropped.
     :raises BackupFailed: nothing is left behind then.
     """
-    expected, revision = state_of(dialect, source)
+    expected, revision = fingerprint(image.reader), revision_of(image.reader)
     beside = to.with_name(f".{to.name}.tmp")
     try:
-        dialect.dump(source, beside)
+        image.dump(beside)
         _prove(dialect, beside, scratch, expected)
         if to.exists():
             raise BackupFailed(f"{to} exists already.", hint="Give another path with --backup-to.")
@@ -162,7 +162,7 @@ def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, Table
         problems = [text for text in dialect.problems(scratch) if "refer to rows" not in text]
         if problems:
             raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
-        found, _ = state_of(dialect, scratch)
+        found = state_of(dialect, scratch)
     finally:
         dialect.drop(scratch)
     if found != expected:

@@ -12,6 +12,7 @@ import datetime as dt
 import json
 import math
 import re
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
@@ -187,6 +188,12 @@ def _timestamp(value: Any) -> str | None:
     return value.isoformat(sep=" ", timespec="microseconds")
 
 
+def _timestamptz(value: Any) -> str | None:
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        return None
+    return value.astimezone(dt.UTC).isoformat(sep=" ", timespec="microseconds")
+
+
 def _time(value: Any) -> str | None:
     if not isinstance(value, dt.time) or value.tzinfo is not None:
         return None
@@ -240,6 +247,8 @@ _FROM_PYTHON: dict[LogicalType, Callable[[Any], Any]] = {
     LogicalType.DATE: lambda v: v.isoformat() if type(v) is dt.date else None,
     LogicalType.TIME: _time,
     LogicalType.TIMESTAMP: _timestamp,
+    LogicalType.TIMESTAMPTZ: _timestamptz,
+    LogicalType.UUID: lambda v: str(v) if isinstance(v, uuid.UUID) else None,
     LogicalType.JSON: _json,
     LogicalType.ANY: _any,
 }

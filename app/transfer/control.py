@@ -8,35 +8,35 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import getpass
-import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
 from ..dialects.base import ControlArea, Dialect, TableChecksum
-from ..errors import FerryError, LockHeld, Protected
+from ..errors import DatabaseUnreachable, FerryError, LockHeld, Protected
 
 LEASE_DEAD_S = 60
 HEARTBEAT_S = 10
+CREATE_ATTEMPTS = 3
 
 metadata = sa.MetaData()
 
 _identity = sa.Table(
-    "identity", metadata, sa.Column("name", sa.String(128), primary_key=True), sa.Column("value", sa.Text)
+    "identity", metadata, sa.Column("name", sa.String(128), primary_key=True), sa.Column("value", sa.JSON)
 )
 _ledger = sa.Table(
     "ledger",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("run_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("entry", sa.Text, nullable=False),
+    sa.Column("entry", sa.JSON, nullable=False),
 )
 _journal = sa.Table(
     "journal",
@@ -46,7 +46,7 @@ _journal = sa.Table(
     sa.Column("step", sa.String(200), nullable=False),
     sa.Column("phase", sa.String(16), nullable=False),
     sa.Column("written_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
-    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
 )
 _lease = sa.Table(
     "lease",
@@ -151,9 +151,10 @@ def _process(pid: int) -> str:
 class Control:
     """The control tables of one target, opened."""
 
-    def __init__(self, area: ControlArea) -> None:
+    def __init__(self, dialect: Dialect, area: ControlArea) -> None:
         self.directory = area.directory
-        self._engine = sa.create_engine(area.url, poolclass=NullPool, hide_parameters=True)
+        self._place = place_of(area)
+        self._engine = dialect.control_engine(area)
 
     @classmethod
     def open(cls, dialect: Dialect, area: ControlArea) -> Control:
@@ -163,23 +164,37 @@ class Control:
         """
         try:
             dialect.open_control(area)
-            control = cls(area)
-            metadata.create_all(control._engine)
-        except (OSError, sa.exc.OperationalError) as error:
-            raise unwritable(area.directory, getattr(error, "orig", None) or error) from error
+            control = cls(dialect, area)
+            control._create_tables()
+        except (OSError, sa.exc.DBAPIError) as error:
+            raise unwritable(place_of(area), getattr(error, "orig", None) or error) from error
         return control
 
+    def _create_tables(self) -> None:
+        """Two hosts may do so at once; where a server's CREATE TABLE meets the other's, there is nothing left to do."""
+        for attempt in range(CREATE_ATTEMPTS):
+            try:
+                metadata.create_all(self._engine)
+                return
+            except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+                if attempt == CREATE_ATTEMPTS - 1:
+                    raise
+                time.sleep(0.1)
+
     @classmethod
-    def peek(cls, area: ControlArea) -> Control | None:
+    def peek(cls, dialect: Dialect, area: ControlArea) -> Control | None:
         """Open the control area to look at it, or None when there is none."""
-        control = cls(area)
+        control = cls(dialect, area)
         try:
-            there = area.directory.is_dir() and sa.inspect(control._engine).has_table("lease")
+            there = dialect.exists(area.url) and sa.inspect(control._engine).has_table("lease")
+        except OSError as error:
+            raise unwritable(place_of(area), error) from error
+        except sa.exc.OperationalError as error:
+            if area.url.host:
+                raise DatabaseUnreachable(f"The control area {place_of(area)} cannot be read: {error.orig}") from error
+            raise _damaged(area, error) from error
         except sa.exc.DatabaseError as error:
-            raise FerryError(
-                f"The control area {area.directory} is damaged: {error.orig}",
-                hint="Move it away: the next run then treats the database as one it does not know.",
-            ) from error
+            raise _damaged(area, error) from error
         return control if there else None
 
     # Identity
@@ -207,16 +222,16 @@ class Control:
         """All entries, oldest first."""
         with self._engine.connect() as connection:
             found = connection.execute(sa.select(_ledger.c.entry).order_by(_ledger.c.number)).scalars()
-            return [Entry(**json.loads(text)) for text in found]
+            return [Entry(**entry) for entry in found]
 
     def record(self, entry: Entry) -> None:
         """Write the ledger entry of a cut-over and close it in the journal, in one transaction."""
         with self._engine.begin() as connection:
             there = connection.execute(sa.select(_ledger.c.number).where(_ledger.c.run_id == entry.run_id)).first()
             if there is None:
-                connection.execute(sa.insert(_ledger).values(run_id=entry.run_id, entry=json.dumps(asdict(entry))))
+                connection.execute(sa.insert(_ledger).values(run_id=entry.run_id, entry=asdict(entry)))
             connection.execute(
-                sa.insert(_journal).values(run_id=entry.run_id, step="cut-over", phase="done", detail="{}")
+                sa.insert(_journal).values(run_id=entry.run_id, step="cut-over", phase="done", detail={})
             )
 
     # Journal
@@ -226,12 +241,12 @@ class Control:
 
         :raises FerryError: it cannot be written.
         """
-        values = {"run_id": run_id, "step": step, "phase": phase, "detail": json.dumps(detail or {})}
+        values = {"run_id": run_id, "step": step, "phase": phase, "detail": detail or {}}
         try:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(_journal).values(values))
-        except sa.exc.OperationalError as error:
-            raise unwritable(self.directory, error.orig) from error
+        except sa.exc.DBAPIError as error:
+            raise unwritable(self._place, error.orig) from error
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""
@@ -240,7 +255,7 @@ class Control:
             query = query.where(_journal.c.run_id == run_id)
         with self._engine.connect() as connection:
             return [
-                JournalEntry(row.run_id, row.step, row.phase, row.written_at, json.loads(row.detail))
+                JournalEntry(row.run_id, row.step, row.phase, row.written_at, row.detail)
                 for row in connection.execute(query)
             ]
 
@@ -259,7 +274,8 @@ class Control:
             ).first()
         if row is None:
             return None
-        age_s = (row.now - row.heartbeat_at).total_seconds()
+        # Some servers give the time with its zone; every session is in UTC.
+        age_s = (row.now.replace(tzinfo=None) - row.heartbeat_at).total_seconds()
         return Holder(row.run_id, row.command, row.host, row.pid, row.process, row.user, row.started_at, age_s)
 
     def take_lease(self, run_id: str, command: str) -> Holder | None:
@@ -323,7 +339,7 @@ class Control:
         def beat() -> None:
             while not stop.wait(HEARTBEAT_S):
                 # A beat that finds the control area busy is made up for by the next one.
-                with contextlib.suppress(sa.exc.OperationalError), self._engine.begin() as connection:
+                with contextlib.suppress(sa.exc.DBAPIError), self._engine.begin() as connection:
                     connection.execute(
                         sa.update(_lease)
                         .where(_lease.c.run_id == run_id)
@@ -339,11 +355,23 @@ class Control:
             thread.join()
 
 
-def unwritable(directory: Path, reason: BaseException | None) -> FerryError:
+def place_of(area: ControlArea) -> str:
+    """Where a control area lies, for people."""
+    return area.url.render_as_string() if area.url.host else str(area.directory)
+
+
+def unwritable(place: str, reason: BaseException | None) -> FerryError:
     """The error of a control area that cannot be made or written."""
     return FerryError(
-        f"The control area {directory} cannot be written: {reason}",
-        hint="Every run keeps its journal there: make room, or make the directory of the database writable.",
+        f"The control area {place} cannot be written: {reason}",
+        hint="Every run keeps its journal there: make room, or make it writable.",
+    )
+
+
+def _damaged(area: ControlArea, error: sa.exc.DatabaseError) -> FerryError:
+    return FerryError(
+        f"The control area {place_of(area)} is damaged: {error.orig}",
+        hint="Move it away: the next run then treats the database as one it does not know.",
     )
 
 

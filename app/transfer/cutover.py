@@ -7,23 +7,20 @@ begun and not ended looks at the mark in the live database and at nothing else.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
-from ..dialects.base import Fence, LateWrite
+from ..dialects.base import Fence, Image, LateWrite, Reader, TableChecksum
 from ..errors import BackupFailed, CutOverUnfinished, FerryError, Protected, VerificationFailed
 from . import backup as backups
 from .control import Control, Entry
 from .files import write
 from .plan import MIGRATE, Target
 from .run import LEFTOVER_S, SWAP_TIMEOUT_S, Run
-from .schema import data_tables, revision_of
+from .schema import VERSION_TABLE, data_tables, revision_of
 from .snapshot import check, encode, hashed_rows, now
 from .sources.database import header_of
 from .verify import fingerprint
@@ -34,11 +31,12 @@ PASSES = 3
 
 @dataclass
 class Secured:
-    """The live database as it was at ``token``: kept as the old generation, and backed up."""
+    """The live database as it was at ``token``: backed up, and its checksums."""
 
     token: bytes
     backup: backups.Backup | None
     absent: bool = False
+    checksums: Mapping[str, TableChecksum] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -50,24 +48,36 @@ def fenced(run: Run) -> Iterator[Fence]:
 
 
 def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
-    """Copy what is live into the old generation and back that up, read back.
-
-    When it was written during each of three copies, writers wait for the length of one more.
+    """Back the live database up as it is at one instant, read back.
 
     :raises BackupFailed: no backup, no run.
     :raises LockHeld: a writer could not be made to wait.
     """
     refuse_foreign_mark(run)
+    token = fence.token()
+    if not run.dialect.exists(run.target):
+        run.note("Nothing to back up: there is no database yet.")
+        return Secured(token, None, absent=True)
+    with imaged(run, fence) as image:
+        sums = fingerprint(image.reader)
+        return Secured(image.token, _back_up(run, image, sums, backup_to), checksums=sums)
+
+
+@contextlib.contextmanager
+def imaged(run: Run, fence: Fence) -> Iterator[Image]:
+    """The live database at one instant; when it was written during each of three copies, writers wait for one more.
+
+    :raises LockHeld: a writer could not be made to wait.
+    """
     for attempt in range(PASSES + 1):
-        with fence.hold(SWAP_TIMEOUT_S) if attempt == PASSES else contextlib.nullcontext():
-            token = fence.token()
-            if not run.dialect.exists(run.target):
-                run.note("Nothing to back up: there is no database yet.")
-                return Secured(token, None, absent=True)
-            run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
-            still = fence.token() == token
-        if still:
-            return Secured(token, _back_up(run, backup_to))
+        with contextlib.ExitStack() as stack:
+            with fence.hold(SWAP_TIMEOUT_S) if attempt == PASSES else contextlib.nullcontext():
+                try:
+                    image = stack.enter_context(run.dialect.image(run.target, run.old_generation, fence))
+                except LateWrite:
+                    continue
+            yield image
+            return
     raise VerificationFailed(
         "The live database was written while writers were made to wait.",
         hint="Run again when nobody writes.",
@@ -86,22 +96,20 @@ def refuse_foreign_mark(run: Run) -> None:
         )
 
 
-def _back_up(run: Run, to: Path | None) -> backups.Backup | None:
-    with run.dialect.reader(run.old_generation) as reader:
-        rows = sum(reader.count(name) for name in data_tables(reader.tables()))
-    if not rows:
+def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path | None) -> backups.Backup | None:
+    if not any(found.rows for name, found in sums.items() if name != VERSION_TABLE):
         run.note("Nothing to back up: the database is empty.")
         return None
     run.report.backup = None
-    made = write_backup(run, to)
+    made = write_backup(run, image, to)
     run.report.backup = made.file
     run.emit("note", f"Backup: {made.file} ({made.rows} rows, {made.size_bytes} bytes, read back)")
     return made
 
 
-def write_backup(run: Run, to: Path | None) -> backups.Backup:
-    """Back the old generation up: a dump, or a portable snapshot when the path says so."""
-    database = str(run.dialect.identity(run.target).database)
+def write_backup(run: Run, image: Image, to: Path | None) -> backups.Backup:
+    """Back an image of the live database up: a dump, or a portable snapshot when the path says so."""
+    database = run.dialect.identity(run.target).full_name
     portable = to is not None and to.name.endswith((".json", ".json.gz", ".json.zst"))
     if to is None:
         backups.prepare_directory(run.settings.backups)
@@ -111,46 +119,33 @@ def write_backup(run: Run, to: Path | None) -> backups.Backup:
     if not to.parent.is_dir():
         raise BackupFailed(f"There is no directory {to.parent}.", hint="Create it, or give another path.")
     if portable:
-        write_portable(run, to)
+        write_portable(database, image.reader, to)
         return backups.register_portable(to, command=run.command, run=run.id, database=database)
-    return backups.make(
-        run.dialect,
-        run.old_generation,
-        to,
-        scratch=run.scratch,
-        command=run.command,
-        run=run.id,
-        database=database,
-    )
+    return backups.make(run.dialect, image, to, scratch=run.scratch, command=run.command, run=run.id, database=database)
 
 
-def write_portable(run: Run, to: Path) -> None:
-    """Write the old generation as a snapshot of kind ``rows``.
+def write_portable(database: str, reader: Reader, to: Path) -> None:
+    """Write a database as a snapshot of kind ``rows``.
 
     :raises BackupFailed: it is at no revision, or holds objects that a snapshot cannot.
     """
-    with run.dialect.reader(run.old_generation) as reader:
-        revision = revision_of(reader)
-        if revision is None:
-            raise BackupFailed(
-                "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
-                hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
-            )
-        header = header_of(
-            str(run.dialect.identity(run.target).database), "backup", revision, data_tables(reader.tables())
+    revision = revision_of(reader)
+    if revision is None:
+        raise BackupFailed(
+            "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
+            hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
         )
-        try:
-            write(
-                to,
-                encode(header, ((table.name, hashed_rows(table, reader.rows(table))) for table in header.tables)),
-                check=check,
-            )
-        except OSError as error:
-            raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
+    header = header_of(database, "backup", revision, data_tables(reader.tables()))
+    rows = ((table.name, hashed_rows(table, reader.rows(table))) for table in header.tables)
+    try:
+        write(to, encode(header, rows), check=check)
+    except OSError as error:
+        raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
 
 
 def entry_for(run: Run, target: Target, secured: Secured, **more: Any) -> Entry:
-    """The ledger entry of this run's cut-over, made from staging before it."""
+    """The ledger entry of this run's cut-over, made from staging before it, which gets its mark."""
+    run.dialect.set_mark(run.staging, run.mark)
     with run.dialect.reader(run.staging) as reader:
         sums = fingerprint(reader)
     return Entry(
@@ -206,20 +201,47 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
     :raises CutOverUnfinished: the new database is live and the ledger could not be written.
     """
     run.control.check_lease(run.id)
-    run.dialect.set_mark(run.staging, entry.mark)
+    if run.dialect.capabilities.swap_moves_old:
+        run.dialect.keep(run.staging, run.new_generation)
     run.emit("step", "cut-over")
     with run.hooks.hold_signals():
-        run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry), "staging": str(run.staging)})
+        run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry)})
         try:
-            run.dialect.swap(run.staging, run.target, fence, token, timeout_s=SWAP_TIMEOUT_S)
-        except (LateWrite, FerryError, sqlite3.Error, sa.exc.DBAPIError) as error:
-            # Never infer from an exception what happened to the database: look.
-            if run.dialect.mark(run.target) != entry.mark:
-                # Where even this cannot be written, the next run finds the same out by the mark.
-                with contextlib.suppress(FerryError):
-                    run.control.write(run.id, "cut-over", "undone", {"why": str(error) or "written meanwhile"})
+            run.dialect.swap(run.staging, run.target, run.old_generation, fence, token, timeout_s=SWAP_TIMEOUT_S)
+        except Exception as error:
+            if not _took_effect(run, entry, error):
                 raise
+        for note in fence.notes:
+            run.warn(note)
         return _finish(run, run.control, entry)
+
+
+def _took_effect(run: Run, entry: Entry, error: Exception) -> bool:
+    """Never infer from an exception what happened to the database: look.
+
+    :raises CutOverUnfinished: it cannot be looked at.
+    """
+    try:
+        if _mark_when_recovered(run, entry) == entry.mark:
+            return True
+    except run.database_errors as blind:
+        raise CutOverUnfinished(
+            f"The database went away in the cut-over (run {entry.run_id}): the old or the new one is live, and which "
+            f"it is cannot be seen now: {blind}",
+            hint=f"When it answers again, finish or undo it with: {finishing_command(entry.command)}",
+        ) from error
+    # Where even this cannot be written, the next run finds the same out by the mark.
+    with contextlib.suppress(FerryError):
+        run.control.write(run.id, "cut-over", "undone", {"why": str(error) or "written meanwhile"})
+    return False
+
+
+def _mark_when_recovered(run: Run, entry: Entry) -> str:
+    staging = run.dialect.staging_url(run.target, entry.run_id)
+    old = run.dialect.generation_url(run.target, f"{entry.mark}-old")
+    for note in run.dialect.recover(staging, run.target, old):
+        run.warn(note)
+    return run.dialect.mark(run.target)
 
 
 def _finish(run: Run, control: Control, entry: Entry) -> Entry:
@@ -227,7 +249,7 @@ def _finish(run: Run, control: Control, entry: Entry) -> Entry:
         # In this order: what is recorded is complete, so that nobody has to look for what is left to do.
         keep_generation(run, entry)
         control.record(entry)
-    except (OSError, sa.exc.DBAPIError) as error:
+    except run.write_errors as error:
         raise CutOverUnfinished(
             f"The new database is live (run {entry.run_id}), but the ledger could not be written: {error}",
             hint=f"Make room or mend the permissions, then finish it with: {finishing_command(entry.command)}",
@@ -259,7 +281,7 @@ def recover(run: Run) -> str | None:
     if begun is None:
         return None
     entry = Entry(**begun.detail["entry"])
-    if run.dialect.mark(run.target) == entry.mark:
+    if _mark_when_recovered(run, entry) == entry.mark:
         _finish(run, run.control, entry)
         said = f"Run {entry.run_id} ended in its cut-over: the new database is live; its ledger entry was written now."
     else:
@@ -276,7 +298,7 @@ def prune(run: Run) -> None:
     own = [entry for entry in entries if entry.command == run.command]
     for entry in own[:-keep]:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
-    database = str(run.dialect.identity(run.target).database)
+    database = run.dialect.identity(run.target).full_name
     found = backups.listed(run.settings.backups, database)
     backups.prune(found, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
     run.prune_runs()
@@ -299,5 +321,5 @@ def finish_report(run: Run) -> None:
     try:
         prune(run)
         run.save_report()
-    except (OSError, FerryError, sa.exc.DBAPIError) as error:
+    except run.write_errors as error:
         run.warn(f"The run succeeded, but its report or the pruning of old generations failed: {error}")

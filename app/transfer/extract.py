@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import importlib
-import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +12,20 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..dialects import dialect_for
+from ..dialects.base import Dialect
 from ..errors import (
+    AccessDenied,
     DatabaseDamaged,
+    DatabaseUnreachable,
     DoesNotFit,
     FerryError,
     Misconfigured,
     Protected,
     SourceIncomplete,
+    Unauthorized,
 )
 from .adapters import AdapterSet
-from .control import unwritable
 from .files import write
 from .plan import MIGRATE
 from .resume import adopt, journal_part, resumable
@@ -266,8 +269,11 @@ class DatabaseFile(Closing):
         if url is None:
             raise FerryError("no database")
         self._url, self._spec, self._options = url, spec, options
-        with _scratch(run), _readable(spec):
-            self._state = database_source.look(url, run.schema, run.scratch, spec.label)
+        self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca)
+        with _readable(self._dialect, spec):
+            found = database_source.look(self._dialect, url, spec.label)
+        # On the target's server: what fails there is not the source's fault.
+        self._state = database_source.recognised(found, run.schema, run.scratch, spec.label)
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
             self.describe += " (recognised by its tables)"
@@ -285,8 +291,8 @@ class DatabaseFile(Closing):
         state, path = self._state, run.settings.snapshot
         header = database_source.header_of(self._spec.label, self._spec.identity, state.revision, state.tables)
         try:
-            with _readable(self._spec):
-                former = database_source.write_snapshot(self._url, path, header, (), run.progress)
+            with _readable(self._dialect, self._spec):
+                former = database_source.write_snapshot(self._dialect, self._url, path, header, (), run.progress)
         except OSError as error:
             raise FerryError(
                 f"The snapshot {path} cannot be written: {error.strerror}.",
@@ -298,11 +304,18 @@ class DatabaseFile(Closing):
 
 
 @contextlib.contextmanager
-def _readable(spec: SourceSpec) -> Iterator[None]:
-    """:raises SourceIncomplete: the database is damaged, or somebody keeps it locked."""
+def _readable(dialect: Dialect, spec: SourceSpec) -> Iterator[None]:
+    """Name the source in what goes wrong with its database.
+
+    :raises SourceIncomplete: it does not answer, is damaged, or somebody keeps it locked.
+    :raises Unauthorized: its server refuses the user.
+    """
+    unreadable: tuple[type[Exception], ...] = (SQLAlchemyError, DatabaseDamaged, DatabaseUnreachable)
     try:
         yield
-    except (sqlite3.DatabaseError, SQLAlchemyError, DatabaseDamaged) as error:
+    except AccessDenied as error:
+        raise Unauthorized(error.message, hint="Check user and password in SOURCE.") from error
+    except unreadable + dialect.driver_errors as error:
         raise SourceIncomplete(
             f"{spec.label} cannot be read: {getattr(error, 'orig', None) or error}.",
             hint="Give an intact copy of it, or stop the program that holds it: flask db-migrate-data SOURCE",
@@ -324,23 +337,6 @@ def left_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
             run.dialect.drop(run.scratch)
         taken.extra = {name: taken.footer.checksums[name].rows for name in sorted(extra)}
     return taken
-
-
-@contextlib.contextmanager
-def _scratch(run: Run) -> Iterator[None]:
-    """Schemas are built in the control area, which need not be there yet when a plan is made."""
-    directory = run.dialect.control_area(run.target).directory
-    made = [path for path in (directory, *directory.parents) if not path.exists()]
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(directory, error) from error
-    try:
-        yield
-    finally:
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.rmdir()
 
 
 class SnapshotFile(Closing):

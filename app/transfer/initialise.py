@@ -9,10 +9,10 @@ from pathlib import Path
 from ..dialects.base import Fence
 from ..errors import DoesNotFit, FerryError
 from .control import Entry
-from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
+from .cutover import Secured, cut_over, entry_for, fenced, finish_report, imaged, recover, secure
 from .plan import Question, Target
 from .report import Report, TableReceipt
-from .run import SWAP_TIMEOUT_S, Run
+from .run import Run
 from .schema import data_tables, revision_of
 from .verify import fingerprint
 
@@ -38,7 +38,7 @@ def initialise(run: Run, options: InitOptions) -> Report:
     run.refuse_prohibited()
     run.schema.head()
     target = run.look()
-    run.check_space(target)
+    run.preflight(target)
     question = _question(run, target, options)
     if options.dry_run:
         return _previewed(run, target, question)
@@ -116,6 +116,7 @@ def _steps(run: Run, target: Target, options: InitOptions, fence: Fence) -> Entr
     with run.step("check"):
         if problems := run.dialect.problems(run.staging):
             raise DoesNotFit("The test data breaks rules of the schema.", details=problems, hint="Mend FERRY_SEED.")
+        run.dialect.settle(run.staging)
         revision = _describe(run, target)
 
     def make_entry(found: Secured) -> Entry:
@@ -129,13 +130,10 @@ def _secured(run: Run, target: Target, backup_to: Path | None, fence: Fence) -> 
     """Secure what is live; what the last seed left is not backed up, lest it push out a backup of somebody's rows."""
     last = target.in_force
     if backup_to is None and last is not None and last.command == run.command and not target.empty:
-        token = fence.token()
-        run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
-        with run.dialect.reader(run.old_generation) as reader:
-            unchanged = fingerprint(reader) == last.table_checksums
-        if unchanged and fence.token() == token:
-            run.note("Nothing to back up: the database holds what the last db-init left.")
-            return Secured(token, None)
+        with imaged(run, fence) as image:
+            if (sums := fingerprint(image.reader)) == last.table_checksums:
+                run.note("Nothing to back up: the database holds what the last db-init left.")
+                return Secured(image.token, None, checksums=sums)
     return secure(run, fence, backup_to)
 
 
@@ -214,8 +212,8 @@ def _describe(run: Run, target: Target) -> str | None:
         for name, found in fingerprint(staged).items():
             if name in tables:
                 run.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
-    if run.dialect.exists(run.old_generation):
-        with run.dialect.reader(run.old_generation) as old:
+    if run.dialect.exists(run.before):
+        with run.dialect.reader(run.before) as old:
             unknown = sorted(set(data_tables(old.tables())) - set(tables))
             views = sorted(item.name for item in old.objects() if item.kind == "view" and item.name not in made)
         if unknown or views:

@@ -29,6 +29,7 @@ class Job(ABC):
         self.run, self.plan, self.options = run, plan, options
         self.report = run.report
         self.report.target = plan.target.to_json()
+        self._unmanaged: list[str] = []
 
     def carry_out(self) -> Report:
         """All steps; whatever ends them early, staging is dropped and live is as it was."""
@@ -50,13 +51,14 @@ class Job(ABC):
             run.schema.build(run.staging, self.plan.head)
         with run.step("check"):
             self._check_upgrade(before, run.schema.declarations(revision))
-            bring_unmanaged(run, self.plan.target.revision or revision)
+            self._unmanaged = bring_unmanaged(run, self.plan.target.revision or revision)
             if problems := run.dialect.problems(run.staging):
                 raise VerificationFailed(
                     f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
                     details=problems,
                     hint="Repair these rows in a revision (docs/guide.md), then run again.",
                 )
+            run.dialect.settle(run.staging)
 
     def _check_upgrade(self, before: Before, said: Declarations) -> None:
         with self.run.dialect.reader(self.run.staging) as after:
@@ -115,7 +117,13 @@ class SourceJob(Job):
                 options={"previous_absent": found.absent, **self.options.for_ledger()},
             )
 
-        return cut_over(run, fence, secured, make_entry, lambda: secure(run, fence))
+        return cut_over(run, fence, secured, make_entry, lambda: self._secured_again(fence, revision))
+
+    def _secured_again(self, fence: Fence, revision: str) -> Secured:
+        """Back up anew, and bring anew what staging has of the live database's own."""
+        secured = secure(self.run, fence)
+        self._unmanaged = bring_unmanaged(self.run, self.plan.target.revision or revision, self._unmanaged)
+        return secured
 
     def _taken(self) -> Taken:
         """Read the source; when that breaks off, the last good snapshot may stand in."""

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..dialects.base import Image
 from ..errors import BackupFailed, DatabaseDamaged, Misconfigured
 from . import backup as backups
 from .cutover import recover, write_backup
 from .report import Report
-from .run import SWAP_TIMEOUT_S, Run
+from .run import Run
 
 PORTABLE_SUFFIXES = (".json", ".json.gz", ".json.zst")
 
 
-def make_backup(run: Run, *, to: Path | None, portable: bool, lock_timeout_s: float, dry_run: bool = False) -> Report:
+def make_backup(
+    run: Run,
+    *,
+    to: Path | None,
+    portable: bool,
+    lock_timeout_s: float,
+    client: bool = False,
+    dry_run: bool = False,
+) -> Report:
     """Back the live database up, read back.
 
     :param to: a file, or None for a new name in ``FERRY_BACKUPS``.
     :param portable: write the JSON snapshot.
+    :param client: let the server's own program write it.
     :raises BackupFailed: nothing is left behind then.
     """
     run.refuse_prohibited()
@@ -34,7 +44,7 @@ def make_backup(run: Run, *, to: Path | None, portable: bool, lock_timeout_s: fl
             return run.report
         with run.locked(lock_timeout_s):
             recover(run)
-            made = _made(run, to, portable=portable)
+            made = _made(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
     run.report.outcome, run.report.exit_status, run.report.backup = "done", 0, made.file
@@ -51,20 +61,37 @@ def _check_place(to: Path | None, *, portable: bool) -> None:
         raise BackupFailed(f"{to} exists already.", hint="Give another path.")
 
 
-def _made(run: Run, to: Path | None, *, portable: bool) -> backups.Backup:
+class ClientImage:
+    """An image that the server's own program dumps; it must read back as the image."""
+
+    def __init__(self, run: Run, image: Image) -> None:
+        self._run = run
+        self.token, self.reader = image.token, image.reader
+
+    def dump(self, to: Path) -> None:
+        self._run.dialect.client_dump(self._run.target, to)
+
+
+def _made(run: Run, to: Path | None, *, portable: bool, client: bool) -> backups.Backup:
     if to is None and portable:
         backups.prepare_directory(run.settings.backups)
         to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
     try:
-        with run.step("backup"):
-            run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
-            return write_backup(run, to)
+        with run.step("backup"), run.dialect.image(run.target, run.old_generation, None) as image:
+            return write_backup(run, ClientImage(run, image) if client else image, to)
+    except BackupFailed as error:
+        if client and error.hint is None:
+            error.hint = (
+                "The server's own program loses digits of some types, and dumps another instant where somebody "
+                "writes. Leave --client out for an exact backup."
+            )
+        raise
     finally:
         run.cleaned_up()
 
 
 def _database(run: Run) -> Path:
-    return Path(run.dialect.identity(run.target).database)
+    return Path(run.dialect.identity(run.target).full_name)
 
 
 def list_backups(run: Run) -> list[backups.Backup]:

@@ -14,6 +14,7 @@ from sqlalchemy import URL
 from ..dialects.base import Dialect, ForeignKey, LoadResult, Table, TableChecksum, Values
 from ..errors import DoesNotFit
 from .canonical import MODULUS, encode_row, row_hasher
+from .coerce import Coercion, coercion
 from .snapshot import SnapshotReader, rows_of
 from .verify import SHOWN, is_secret
 
@@ -29,6 +30,7 @@ class TableLoad:
     loaded: TableChecksum = field(default_factory=lambda: TableChecksum(0, 0))
     excluded: int = 0
     set_aside: int = 0
+    note: str = ""
 
 
 class Aside:
@@ -102,6 +104,7 @@ class RowsFile:
         with SnapshotReader(path) as reader:
             self.header = reader.header
         self._places: dict[str, list[int]] = {}
+        self._coercions: dict[str, list[tuple[int, Coercion]]] = {}
         self.tables = self._fit(schema)
 
     def _fit(self, schema: Mapping[str, Table]) -> dict[str, Table]:
@@ -115,6 +118,8 @@ class RowsFile:
             self._places[table.name] = [i for i, column in enumerate(table.columns) if column.name in own]
             extra[table.name] = [column.name for column in table.columns if column.name not in own]
             columns = tuple(own[table.columns[i].name] for i in self._places[table.name])
+            found = [coercion(table.columns[i], own[table.columns[i].name]) for i in self._places[table.name]]
+            self._coercions[table.name] = [(place, change) for place, change in enumerate(found) if change]
             at_r = schema[table.name]
             fitted[table.name] = Table(table.name, columns, at_r.primary_key, at_r.unique, at_r.foreign_keys)
         problems = self._values_without_a_place(schema, {name: found for name, found in extra.items() if found})
@@ -167,7 +172,9 @@ class RowsFile:
             for table, rows in rows_of(reader):
                 if table.name in self.tables:
                     places = self._places[table.name]
-                    yield self.tables[table.name], ([row[i] for i in places] for row, _, _ in rows)
+                    fitted: Iterator[Values] = ([row[i] for i in places] for row, _, _ in rows)
+                    changes = self._coercions[table.name]
+                    yield self.tables[table.name], _coerced(fitted, changes) if changes else fitted
 
     def rows(self, name: str) -> Iterator[Values]:
         """The rows of one table that are loaded."""
@@ -187,6 +194,14 @@ class RowsFile:
 
     def is_excluded(self, name: str) -> bool:
         return name in self._exclude
+
+
+def _coerced(rows: Iterator[Values], changes: list[tuple[int, Coercion]]) -> Iterator[Values]:
+    for row in rows:
+        for place, change in changes:
+            if row[place] is not None:
+                row[place] = change(row[place])
+        yield row
 
 
 def check_exclusions(rows: RowsFile) -> None:
@@ -226,6 +241,7 @@ def load(dialect: Dialect, staging: URL, rows: RowsFile) -> tuple[dict[str, Tabl
         counting = _Counting(rows, table, values)
         result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
         account.rows, account.set_aside = counting.seen, counting.seen - counting.passed
+        account.note = result.note
         refused += _refused(rows, counting, result)
         account.loaded = counting.without(result)
     return accounts, refused

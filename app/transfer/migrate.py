@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from ..errors import FerryError, Misconfigured
+from ..dialects import dialect_for
+from ..errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigured
 from .cutover import recover
 from .extract import OpenSource, open_source
 from .fallback import can_fall_back, fallback
@@ -46,7 +47,7 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
         if plan.action is Action.MIGRATE:
             source = _opened(run, plan.source, options)
             stack.callback(source.close)
-        run.check_space(plan.target, _file_bytes(plan.source))
+        run.preflight(plan.target, _file_bytes(plan.source))
         if options.dry_run:
             return _previewed(run, plan, source, options)
         stack.enter_context(run.locked(options.lock_timeout_s))
@@ -70,9 +71,14 @@ def make_plan(run: Run, spec: SourceSpec, options: MigrateOptions) -> Plan:
     """Look at the target and its ledger; decide. The source is not contacted."""
     target = run.look()
     head = run.schema.head()
-    if _is_target(run, spec):
-        spec = SourceSpec(SourceKind.SELF, SELF, SELF)
+    itself = SourceSpec(SourceKind.SELF, SELF, SELF)
+    if spec.database == run.target:
+        spec = itself
     action, reason, base = decide(target, spec, head, rerun=options.rerun)
+    # A source on a server is asked who it is only when it would be read.
+    if action is Action.MIGRATE and _is_target(run, spec):
+        spec = itself
+        action, reason, base = decide(target, spec, head, rerun=options.rerun)
     if action is Action.SELF and target.revision is not None:
         run.schema.require(target.revision, "The live database")
     if action is Action.SELF and options.source.exclude:
@@ -86,9 +92,14 @@ def _file_bytes(source: SourceSpec) -> int:
 
 
 def _is_target(run: Run, spec: SourceSpec) -> bool:
-    if spec.database is None or spec.database.get_backend_name() != run.target.get_backend_name():
+    if spec.database is None:
         return False
-    return run.dialect.identity(spec.database).uid == run.dialect.identity(run.target).uid
+    try:
+        dialect = dialect_for(spec.database, tls_ca=run.settings.tls_ca)
+        return dialect.identity(spec.database).uid == run.dialect.identity(run.target).uid
+    except (DatabaseUnreachable, AccessDenied):
+        # Opening it will say so.
+        return False
 
 
 def _opened(run: Run, spec: SourceSpec, options: MigrateOptions) -> OpenSource:
@@ -127,7 +138,7 @@ def _previewed(run: Run, plan: Plan, source: OpenSource | None, options: Migrate
     if plan.target.unfinished:
         report.notes.append("An unfinished cut-over would be finished or undone first.")
     report.notes.append(f"Steps: {', '.join(plan.steps)}")
-    report.notes.append(f"Backup to: {question.backup}")
+    report.notes.append(f"Backup to: {question.backup_place}")
     report.summary = f"Would {plan.action}: {plan.reason}. It would load {question.loads}."
     run.hooks.permit(question)
     return report

@@ -91,6 +91,11 @@ class Question:
     never_asked: bool = False
     """On a terminal too, only the option gives the permission."""
 
+    @property
+    def backup_place(self) -> str:
+        """Where the backup goes; beside a database on a server it is said when the file is on this host only."""
+        return self.backup if self.target.identity.is_file else f"{self.backup} (on this host only)"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -117,9 +122,10 @@ def look_at_target(host: Host, settings: Settings, control: Control | None) -> T
         with dialect.reader(url) as reader:
             rows = {name: reader.count(name) for name in data_tables(reader.tables())}
             revision = revision_of(reader)
-    environment, origin = environment_of(settings, control)
+    identity = dialect.identity(url)
+    environment, origin = environment_of(settings, control, nearby=identity.nearby)
     return Target(
-        identity=dialect.identity(url),
+        identity=identity,
         exists=exists,
         rows=rows,
         revision=revision,
@@ -132,10 +138,13 @@ def look_at_target(host: Host, settings: Settings, control: Control | None) -> T
     )
 
 
-def environment_of(settings: Settings, control: Control | None) -> tuple[str, str]:
-    """The stricter of what is configured and what the control area keeps, with where it came from."""
+def environment_of(settings: Settings, control: Control | None, *, nearby: bool) -> tuple[str, str]:
+    """The stricter of what is configured and what the control area keeps, with where it came from.
+
+    :param nearby: the database is a file, or on this machine: without a setting it is for development.
+    """
     kept = control.environment() if control else None
-    configured = settings.environment or "development"
+    configured = settings.environment or ("development" if nearby else "production")
     origin = settings.origins["FERRY_ENVIRONMENT"]
     if kept and ENVIRONMENTS.index(kept) > ENVIRONMENTS.index(configured):
         return kept, "control area"

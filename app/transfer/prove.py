@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..dialects.base import Reader, Table
 from ..errors import BackupFailed, DoesNotFit, Misconfigured, SnapshotUnusable
-from .control import Control, Entry
+from .control import Entry
 from .extract import SourceOptions, open_source
 from .files import to_plain_json, write
 from .plan import MIGRATE
@@ -74,7 +74,7 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
 
 
 def _entry(run: Run, run_id: str | None) -> Entry:
-    control = Control.peek(run.dialect.control_area(run.target))
+    control = run.peek()
     entries = control.ledger() if control else []
     found = [entry for entry in entries if run_id in (None, entry.run_id)]
     if not found:

@@ -40,7 +40,7 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
 
     :raises BackupFailed: there is none such.
     """
-    database = str(run.dialect.identity(run.target).database)
+    database = run.dialect.identity(run.target).full_name
     found = backups.listed(run.settings.backups, database)
     if wanted is None:
         own = [backup for backup in found if backup.command in MADE_BY]
@@ -75,7 +75,7 @@ def restore(
     chosen = choose(run, wanted, directory)
     _check(run, chosen)
     target = run.look()
-    run.check_space(target, chosen.path.stat().st_size)
+    run.preflight(target, chosen.path.stat().st_size)
     if dry_run:
         return _previewed(run, target, chosen, backup_to)
     with run.locked(lock_timeout_s):

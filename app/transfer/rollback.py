@@ -53,7 +53,7 @@ def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool) -> Report:
             return run.report
         target = run.look()
         undone, generation = _to_undo(run, target)
-        run.check_space(target)
+        run.preflight(target)
         run.hooks.ask(_question(run, target, undone))
         _undo(run, target, undone, generation)
     return run.report
@@ -66,7 +66,7 @@ def _preview(run: Run) -> Report:
         report.summary = "An unfinished cut-over would be finished or undone first."
         return report
     undone, _ = _to_undo(run, target)
-    run.check_space(target)
+    run.preflight(target)
     question = _question(run, target, undone)
     run.hooks.permit(question)
     report.summary = f"Would undo run {undone.run_id} ({undone.command} from {undone.source or 'nothing'})."
@@ -156,10 +156,10 @@ def _stage_generation(run: Run, generation: sa.URL | None) -> dict[str, TableChe
     if generation is None:
         run.dialect.prepare_staging(run.staging, run.target)
         return {}
-    expected, _ = backups.state_of(run.dialect, generation)
+    expected = backups.state_of(run.dialect, generation)
     run.dialect.copy(generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
     run.dialect.fit_staging(run.staging, run.target)
-    found, _ = backups.state_of(run.dialect, run.staging)
+    found = backups.state_of(run.dialect, run.staging)
     if found != expected:
         raise VerificationFailed("The copy of the old generation is not what the generation is.")
     return found
@@ -169,10 +169,10 @@ def _save_writes_since(run: Run, target: Target) -> None:
     """List what was written since the last cut-over, and save it to a file."""
     last = target.in_force
     new = run.dialect.generation_url(run.target, f"{last.mark}-new") if last else None
-    if new is None or not run.dialect.exists(new) or not run.dialect.exists(run.old_generation):
+    if new is None or not run.dialect.exists(new) or not run.dialect.exists(run.before):
         run.note("What was written since the cut-over is not known; it is in the backup made now.")
         return
-    with run.dialect.reader(new) as was, run.dialect.reader(run.old_generation) as is_now:
+    with run.dialect.reader(new) as was, run.dialect.reader(run.before) as is_now:
         found = [item.to_json() for item in compare_databases(was, is_now, run.directory / "differences.keys")]
     run.report.differences = found[:100]
     if not found:

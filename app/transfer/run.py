@@ -33,6 +33,7 @@ from .settings import Settings
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
 LEFTOVER_S = 86_400
+STAMP = "%Y%m%dT%H%M%S"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Hooks:
     hold_signals: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
+def new_run_id() -> str:
+    """The time of its beginning in UTC, and a few random digits."""
+    return f"{dt.datetime.now(dt.UTC).strftime(STAMP)}-{secrets.token_hex(3)}"
+
+
 class Run:
     """One execution of a command on one target."""
 
@@ -68,8 +74,7 @@ class Run:
         self.settings = settings
         self.command = command
         self.hooks = hooks
-        stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
-        self.id = f"{stamp}-{secrets.token_hex(3)}"
+        self.id = new_run_id()
         self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
         self.report = Report(run=self.id, command=command)
         self.schema = Schema(host, verbose=verbose)
@@ -79,6 +84,16 @@ class Run:
     @property
     def dialect(self) -> Dialect:
         return self.host.dialect
+
+    @property
+    def database_errors(self) -> tuple[type[Exception], ...]:
+        """What a database may answer instead of doing what it is told."""
+        return (FerryError, DBAPIError, *self.dialect.driver_errors)
+
+    @property
+    def write_errors(self) -> tuple[type[Exception], ...]:
+        """The same, and what a file system may answer."""
+        return (OSError, *self.database_errors)
 
     @property
     def target(self) -> URL:
@@ -111,8 +126,24 @@ class Run:
     def old_generation(self) -> URL:
         return self.dialect.generation_url(self.target, f"{self.mark}-old")
 
+    @property
+    def new_generation(self) -> URL:
+        return self.dialect.generation_url(self.target, f"{self.mark}-new")
+
+    @property
+    def before(self) -> URL:
+        """Where the live database is read as it was secured: a copy of it, or, where a swap moves it away, itself.
+
+        What is read of the latter may be newer; then the swap finds a late write.
+        """
+        return self.target if self.dialect.capabilities.swap_moves_old else self.old_generation
+
     def look(self) -> Target:
-        return look_at_target(self.host, self.settings, Control.peek(self.dialect.control_area(self.target)))
+        return look_at_target(self.host, self.settings, self.peek())
+
+    def peek(self) -> Control | None:
+        """The control area, to look at it; None when there is none."""
+        return Control.peek(self.dialect, self.dialect.control_area(self.target))
 
     def emit(self, kind: str, text: str, **data: Any) -> None:
         self.hooks.emit(Event(kind, text, data))
@@ -170,9 +201,14 @@ class Run:
                     time.sleep(LOCK_POLL_S / 5)
             if dead:
                 self.note(f"Took over the lock of {dead}, which ended without releasing it.")
-            stack.callback(self.control.release_lease, self.id)
+            stack.callback(self._release_lease)
             stack.enter_context(self.control.heartbeat(self.id))
             yield
+
+    def _release_lease(self) -> None:
+        """Of a server that is gone the lease is found dead later; why it is gone is the error to be told."""
+        with contextlib.suppress(*self.database_errors):
+            self.control.release_lease(self.id)
 
     @contextlib.contextmanager
     def _session_lock(self, timeout_s: float) -> Iterator[None]:
@@ -189,23 +225,29 @@ class Run:
         try:
             yield
         finally:
-            lock.__exit__(None, None, None)
+            with contextlib.suppress(*self.database_errors):
+                lock.__exit__(None, None, None)
 
     def drop_leftovers(self) -> None:
         """Remove what killed runs left behind; only ever called under the lock, after recovery.
 
         A run that plans has no lock yet and may build a schema beside ours: what no run journalled stays for a day.
         """
-        directory = self.control.directory
         ended = {entry.run_id for entry in self.control.journal()} - {self.id}
-        for file in directory.glob("staging-*"):
-            run_id = "-".join(file.name.removeprefix("staging-").split(".")[0].split("-")[:2])
-            if run_id in ended or time.time() - file.stat().st_mtime > LEFTOVER_S:
-                file.unlink()
         marks = {entry.mark for entry in self.control.ledger()}
-        for file in directory.glob("generations/*.db*"):
-            if file.name.partition("-")[0] not in marks:
-                file.unlink()
+        for item in self.dialect.beside(self.target):
+            run_id = "-".join(item.name.split("-")[:2])
+            stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
+            if stale or (run_id in ended and not item.is_generation):
+                self.dialect.drop(item.url)
+
+    def preflight(self, target: Target, source_bytes: int = 0) -> None:
+        """Refuse before the question what could not be cut over: no privilege for it, no transactions, no space.
+
+        :raises Protected, DoesNotFit: names what is missing.
+        """
+        self.dialect.preflight(self.target)
+        self.check_space(target, source_bytes)
 
     def check_space(self, target: Target, source_bytes: int = 0) -> None:
         """Refuse before anything is written when the disk cannot hold what the run needs.
@@ -227,13 +269,14 @@ class Run:
 
         Whether its cut-over took effect is seen by the mark in the live database, never by how the run ended: then
         the old generation is the way back, and staging is what a later run finishes it with. Where that cannot be
-        seen everything stays; the next run looks again.
+        seen everything stays; the next run looks again. So it does while the journal says that a cut-over is open.
         """
-        self.dialect.drop(self.scratch)
-        with contextlib.suppress(FerryError):
-            if self.dialect.mark(self.target) != self.mark:
-                self.dialect.drop(self.staging)
-                self.dialect.drop(self.old_generation)
+        with contextlib.suppress(*self.database_errors):
+            self.dialect.drop(self.scratch)
+            unfinished = self._control.unfinished_cut_over() if self._control else None
+            if unfinished is None and self.dialect.mark(self.target) != self.mark:
+                for leftover in (self.staging, self.old_generation, self.new_generation):
+                    self.dialect.drop(leftover)
 
     def failed(self, error: BaseException) -> None:
         """Put the end of a run that failed into its journal and report."""
@@ -245,7 +288,7 @@ class Run:
             self.report.error = {"message": f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"}
         if self._journalled:
             # What stopped the run, a full disk say, may stop this as well; the first error is the one to be told.
-            with contextlib.suppress(OSError, FerryError, DBAPIError):
+            with contextlib.suppress(*self.write_errors):
                 self.control.write(self.id, "run", "failed", self.report.error)
                 self.save_report()
 
@@ -260,6 +303,15 @@ class Run:
         runs = sorted(self.directory.parent.iterdir())
         for path in runs[: -10 * self.settings.keep]:
             shutil.rmtree(path)
+
+
+def _is_old(run_id: str) -> bool:
+    """Whether a run's name says that it began more than a day ago; what has no such name is nobody's."""
+    try:
+        began = dt.datetime.strptime(run_id.partition("-")[0], STAMP).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return True
+    return (dt.datetime.now(dt.UTC) - began).total_seconds() > LEFTOVER_S
 
 
 def writable(directory: Path) -> bool:

@@ -26,7 +26,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from ..dialects.base import Reader, Table
-from ..errors import DoesNotFit, FerryError, Misconfigured, Protected
+from ..errors import DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured, Protected
 from .host import Host
 
 VERSION_TABLE = "alembic_version"
@@ -133,12 +133,28 @@ class Schema:
         :raises FerryError: the host's ``env.py`` worked on another database than staging.
         """
         before = self._host.dialect.schema_fingerprint(self._host.url)
+        steps = self._steps(staging, revision)
         with self._swapped(staging):
             try:
-                command.upgrade(self._config(), revision)
+                for step in steps:
+                    command.upgrade(self._config(), step)
             except (Exception, SystemExit) as error:
                 raise self._failed(error, staging) from error
         self._assert_built(staging, revision, before)
+
+    def _steps(self, staging: URL, revision: str) -> list[str]:
+        """One command for each revision where foreign keys are enforced, else one for all.
+
+        A row that refers to nothing may be changed again only in another transaction: to one that the same transaction
+        has made, a server looks closer (seen: ``insert or update ... violates foreign key constraint``).
+        """
+        if not self._host.dialect.capabilities.enforces_foreign_keys:
+            return [revision]
+        with self._host.dialect.reader(staging) as reader:
+            reached = revision_of(reader)
+        lineage = self.lineage()
+        done = lineage.index(reached) + 1 if reached in lineage else 0
+        return [*lineage[done : lineage.index(revision)], revision] if revision in lineage else [revision]
 
     def _assert_built(self, staging: URL, revision: str, live_before: str) -> None:
         if self._host.dialect.schema_fingerprint(self._host.url) != live_before:
@@ -243,6 +259,11 @@ class Schema:
         ]
         place = f"Revision {where[-1][0]} (line {where[-1][1]})" if where else "The upgrade"
         words = getattr(error, "orig", None) or error
+        if getattr(error, "connection_invalidated", False):
+            return DatabaseUnreachable(
+                f"{place} was interrupted: the connection to the database was lost: {words}",
+                hint="Check that the server runs, then run the command again.",
+            )
         if self._host.dialect.is_out_of_space(words):
             return DoesNotFit(f"{place} failed: {words}", hint="Make room, then run the command again.")
         details = [f"statement: {error.statement}"] if isinstance(error, StatementError) and error.statement else []

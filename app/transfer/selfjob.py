@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from ..dialects.base import Fence, LateWrite, Reader, Table, Values
+from ..dialects.base import Fence, LateWrite, Table, Values
 from ..errors import DoesNotFit, VerificationFailed
 from .control import Entry
-from .cutover import PASSES, Secured, entry_for, secure, still_written, swap
+from .cutover import PASSES, Secured, entry_for, imaged, secure, still_written, swap
 from .job import Job
 from .report import TableReceipt
 from .run import SWAP_TIMEOUT_S
@@ -53,22 +53,26 @@ class SelfJob(Job):
             secured = self._secured(fence, backed_up=backed_up)
         if secured.absent:
             return self._fresh(secured)
-        with run.step("staging"):
-            revision = self._copy()
-        with run.dialect.reader(run.old_generation) as old:
-            before = self._before(old)
+        try:
+            with run.step("staging"):
+                revision = self._copy()
+            before = self._before(secured)
             if revision != self.plan.head:
                 self._upgrade(before, revision)
+        except VerificationFailed:
+            # What was read of the live database itself may be newer than what was secured.
+            if run.before == run.target and fence.token() != secured.token:
+                raise LateWrite from None
+            raise
         return secured
 
     def _secured(self, fence: Fence, *, backed_up: bool) -> Secured:
         if backed_up:
             self._backup = secure(self.run, fence, self.options.backup_to)
             return self._backup
-        # The backup of the first pass stays; the old generation is copied anew, with every write until now.
-        token = fence.token()
-        self.run.dialect.copy(self.run.target, self.run.old_generation, timeout_s=SWAP_TIMEOUT_S)
-        return Secured(token, self._backup.backup)
+        # The backup of the first pass stays; this is the live database anew, with every write until now.
+        with imaged(self.run, fence) as image:
+            return Secured(image.token, self._backup.backup, checksums=fingerprint(image.reader))
 
     def _fresh(self, secured: Secured) -> Secured:
         """No database yet: head, with nothing in it."""
@@ -78,9 +82,9 @@ class SelfJob(Job):
         return secured
 
     def _copy(self) -> str:
-        """Copy the old generation into staging; returns the revision it is at, recognised where it says none."""
+        """Copy the live database into staging; returns the revision it is at, recognised where it says none."""
         run = self.run
-        run.dialect.copy(run.old_generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
+        run.dialect.copy(run.before, run.staging, timeout_s=SWAP_TIMEOUT_S)
         revision = self.plan.target.revision
         if revision is not None:
             run.schema.require(revision, "The live database")
@@ -101,20 +105,21 @@ class SelfJob(Job):
         run.schema.stamp(run.staging, found.revision)
         return found.revision
 
-    def _before(self, old: Reader) -> Before:
-        tables = data_tables(old.tables())
-        sums = fingerprint(old)
+    def _before(self, secured: Secured) -> Before:
+        run, sums = self.run, secured.checksums
+        with run.dialect.reader(run.before) as old:
+            tables = data_tables(old.tables())
+        with run.dialect.reader(run.staging) as staged:
+            copied = fingerprint(staged)
+        if tables.keys() - sums.keys() or any(copied.get(name) != sums[name] for name in tables):
+            raise VerificationFailed("The copy of the live database is not what it is a copy of.")
         for name in tables:
             found = sums[name]
             self.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
-        with self.run.dialect.reader(self.run.staging) as staged:
-            copied = fingerprint(staged)
-        if any(copied.get(name) != sums[name] for name in tables):
-            raise VerificationFailed("The copy of the live database is not what it is a copy of.")
 
-        def rows_of(table: Table) -> Iterable[Values]:
-            rows: Iterator[Values] = old.rows(table)
-            return rows
+        def rows_of(table: Table) -> Iterator[Values]:
+            with run.dialect.reader(run.before) as reader:
+                yield from reader.rows(table)
 
         return Before(tables, {name: sums[name].rows for name in tables}, rows_of)
 

@@ -57,7 +57,6 @@ def stage(
         run.schema.build(run.staging, revision)
         with run.dialect.reader(run.staging) as reader:
             tables = data_tables(reader.tables())
-            triggers = [item for item in reader.objects() if item.kind == "trigger"]
     if kind == "records":
         with run.step("adapt"):
             snapshot = _adapted(run, snapshot, tables, report)
@@ -65,11 +64,9 @@ def stage(
     rows = RowsFile(snapshot, tables, options.source.exclude, aside)
     with run.step("load"):
         check_exclusions(rows)
-        run.dialect.drop_objects(run.staging, triggers)
-        accounts, refused = load(run.dialect, run.staging, rows)
+        accounts, refused = _loaded(run, rows)
         if refused:
             accounts = _set_aside(run, rows, refused, options, revision, report)
-        run.dialect.create_objects(run.staging, triggers)
     return rows, accounts
 
 
@@ -90,6 +87,14 @@ def _account(result: Adapted, report: Report) -> None:
         report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
 
 
+def _loaded(run: Run, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
+    with run.dialect.loading(run.staging):
+        accounts, refused = load(run.dialect, run.staging, rows)
+    for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
+        run.note(note)
+    return accounts, refused
+
+
 def _set_aside(
     run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, revision: str, report: Report
 ) -> dict[str, TableLoad]:
@@ -103,7 +108,7 @@ def _set_aside(
     set_aside_referring(rows)
     run.dialect.prepare_staging(run.staging, run.target)
     run.schema.build(run.staging, revision)
-    accounts, still = load(run.dialect, run.staging, rows)
+    accounts, still = _loaded(run, rows)
     if still:
         raise DoesNotFit("Rows are refused even without those set aside.", details=still)
     path = run.directory / "set-aside.json"

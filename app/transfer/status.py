@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..errors import ExitStatus, FerryError
-from .control import Control, Holder
+from .control import Holder
 from .cutover import finishing_command
 from .keep import list_backups
 from .plan import Target
@@ -47,7 +45,7 @@ def status(run: Run) -> Status:
     """Look at everything; nothing is changed but for a scratch database that is dropped again."""
     run.refuse_prohibited()
     target = run.look()
-    control = Control.peek(run.dialect.control_area(run.target))
+    control = run.peek()
     holder = control.holder() if control else None
     head, drift = _drift(run, target)
     found = Status(
@@ -56,6 +54,7 @@ def status(run: Run) -> Status:
             "host": target.identity.host,
             "database": target.identity.database,
             "exists": target.exists,
+            "is_file": target.identity.is_file,
             "size_bytes": target.size_bytes,
             "environment": target.environment,
             "environment_from": target.environment_origin,
@@ -111,37 +110,18 @@ def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
     except FerryError as error:
         return None, [error.message]
     drift = list(target.entries[-1].drift) if target.in_force and target.entries else []
-    area = run.dialect.control_area(run.target)
-    untouched = not area.directory.exists()
-    if untouched and not area.directory.parent.is_dir():
-        return head, drift
     try:
-        area.directory.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        return head, [*drift, f"not looked for: {area.directory} cannot be made: {error.strerror}"]
-    with _scratch(run, area.directory if untouched else None):
+        run.dialect.prepare_staging(run.scratch, run.target)
+    except FerryError as error:
+        return head, [*drift, f"not looked for: {error.message}"]
+    try:
         run.schema.build(run.scratch, head)
         drift += run.schema.differences_to_models(run.scratch)
         if target.exists and target.revision == head:
             drift += _live_drift(run)
-    return head, list(dict.fromkeys(drift))
-
-
-@contextlib.contextmanager
-def _scratch(run: Run, made: Path | None) -> Iterator[None]:
-    """A scratch database; a look at a database that no run has touched leaves nothing beside it.
-
-    :param made: the directory that was made for it, to be removed again.
-    """
-    run.dialect.prepare_staging(run.scratch, run.target)
-    try:
-        yield
     finally:
         run.dialect.drop(run.scratch)
-        if made:
-            # A run that began meanwhile has put its own files there.
-            with contextlib.suppress(OSError):
-                made.rmdir()
+    return head, list(dict.fromkeys(drift))
 
 
 def _live_drift(run: Run) -> list[str]:

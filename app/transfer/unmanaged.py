@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import URL
 
 from ..dialects.base import SchemaObject
@@ -9,33 +11,37 @@ from ..errors import DoesNotFit
 from .run import Run
 
 
-def bring_unmanaged(run: Run, revision: str) -> None:
+def bring_unmanaged(run: Run, revision: str, carried: Collection[str] = ()) -> list[str]:
     """Bring tables, views and triggers of the live database that no revision made into staging.
 
     :param revision: what the live database is at.
+    :param carried: tables that were brought before the live database was written again; they are brought anew.
+    :return: the tables that were brought.
     :raises DoesNotFit: one of them cannot be carried.
     """
-    live = run.old_generation
+    live = run.before
     if not run.dialect.exists(live):
-        return
+        return []
     with run.dialect.reader(live) as reader, run.dialect.reader(run.staging) as staged:
         here, there = reader.tables(), staged.tables()
         have = {item.name for item in staged.objects()}
         objects = [item for item in reader.objects() if item.name not in have]
-    tables = sorted(set(here) - set(there))
+    tables = sorted((set(here) - set(there)) | (set(here) & set(carried)))
     if not tables and not objects:
-        return
+        return []
     made_tables, made_objects = _made_by_revisions(run, revision)
     tables = [name for name in tables if name not in made_tables]
     wanted = [item for item in objects if item.name not in made_objects and item.table not in tables]
     _bring(run, live, tables, wanted)
+    return tables
 
 
 def _bring(run: Run, live: URL, tables: list[str], wanted: list[SchemaObject]) -> None:
     if tables:
         run.dialect.carry(live, run.staging, tables)
-        run.report.carried += [f"table {name}: no revision made it; carried as it is" for name in tables]
-    movable = [item for item in wanted if item.kind in ("view", "trigger")]
+        said = [f"table {name}: no revision made it; carried as it is" for name in tables]
+        run.report.carried += [text for text in said if text not in run.report.carried]
+    movable = [item for item in wanted if item.kind not in ("index", "virtual table")]
     run.dialect.create_objects(run.staging, movable)
     run.report.carried += [f"{item.kind} {item.name}: no revision made it; created again" for item in movable]
     for item in wanted:

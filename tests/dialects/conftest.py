@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from .rooms import ROOMS, Room
 
 
 @pytest.fixture(params=sorted(ROOMS))
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
+def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
     """Each server in turn."""
-    return ROOMS[request.param](tmp_path)
+    with ROOMS[request.param](request, tmp_path) as made:
+        yield made

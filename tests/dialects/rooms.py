@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection
+from sqlalchemy.dialects import mysql
 from sqlalchemy.pool import NullPool
 
 from app.dialects import dialect_for
-from app.dialects.base import Dialect, Values
+from app.dialects.base import Dialect, Image, Values
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
 
 metadata = sa.MetaData()
 
@@ -36,7 +42,7 @@ children = sa.Table(
     sa.Column("long", sa.Text),
     sa.Column("raw", sa.LargeBinary),
     sa.Column("day", sa.Date),
-    sa.Column("at", sa.DateTime),
+    sa.Column("at", sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")),
     sa.Column("doc", sa.JSON),
 )
 
@@ -54,23 +60,44 @@ class Room:
     """A server with a target database of the test's own, which does not exist yet.
 
     :ivar alias: a second URL of the same database, or None where the server has no such thing.
+    :ivar traces: something that changes when anything is written to any database.
+    :ivar trigger: statements that make a trigger by which every new parent is named ``fired``.
+    :ivar indexes_are_objects: an index is no part of its table's definition.
+    :ivar impatient: for the driver: a writer that soon gives up where it has to wait.
     """
 
     dialect: Dialect
     target: URL
     alias: URL | None
     directory: Path
+    traces: Callable[[], Any]
+    trigger: tuple[str, ...]
+    indexes_are_objects: bool = False
+    impatient: dict[str, Any] = field(default_factory=dict)
 
     def other(self, name: str) -> URL:
         """A further database, beside the target."""
         return self.dialect.staging_url(self.target, name)
 
     @contextlib.contextmanager
-    def connect(self, url: URL | None = None) -> Iterator[Connection]:
+    def connect(self, url: URL | None = None, **options: Any) -> Iterator[Connection]:
         """A connection as an application has one."""
-        engine = sa.create_engine(url or self.target, poolclass=NullPool)
+        engine = sa.create_engine(url or self.target, poolclass=NullPool, connect_args=options)
         with engine.connect() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def image(self, url: URL | None = None) -> Iterator[Image]:
+        """The target at one instant, watched by no fence."""
+        url = url or self.target
+        with self.dialect.image(url, self.dialect.generation_url(self.target, "0000000a-old"), None) as image:
+            yield image
+
+    def dump(self, to: Path) -> Path:
+        """A backup file of the target."""
+        with self.image() as image:
+            image.dump(to)
+        return to
 
     def execute(self, sql: str, *, url: URL | None = None) -> None:
         """Run a statement and commit it."""
@@ -91,6 +118,11 @@ class Room:
             result = self.dialect.load(url, tables[name], rows, batch_rows=100)
             assert result.refused == []
         return url
+
+    def index_names(self, table: str, url: URL | None = None) -> list[str | None]:
+        """The indexes of a table, as SQLAlchemy's inspector finds them."""
+        with self.connect(url) as connection:
+            return [index["name"] for index in sa.inspect(connection).get_indexes(table)]
 
     def staged(self, name: str = "one", *, more: int = 1) -> URL:
         """A staging database with the two tables and further parents."""
@@ -114,15 +146,91 @@ class Room:
         return self.state(url), objects, tables, self.dialect.mark(url), self.dialect.schema_fingerprint(url)
 
 
-def sqlite_room(directory: Path) -> Room:
+@contextlib.contextmanager
+def sqlite_room(_request: pytest.FixtureRequest, directory: Path) -> Iterator[Room]:
     """Files: the target and, beside it, its control area."""
-    path = directory / "live.db"
-    url = URL.create("sqlite", database=str(path))
+    url = URL.create("sqlite", database=str(directory / "live.db"))
     (directory / "link").symlink_to(directory)
-    room = Room(dialect_for(url), url, URL.create("sqlite", database=str(directory / "link" / "live.db")), directory)
+    alias = URL.create("sqlite", database=str(directory / "link" / "live.db"))
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+
+    trigger = "CREATE TRIGGER renamed AFTER INSERT ON parents "
+    trigger += "BEGIN UPDATE parents SET name = 'fired' WHERE id = NEW.id; END"
+    room = Room(
+        dialect_for(url),
+        url,
+        alias,
+        directory,
+        files,
+        (trigger,),
+        indexes_are_objects=True,
+        impatient={"timeout": 0.05},
+    )
     room.dialect.open_control(room.dialect.control_area(url))
-    return room
+    yield room
 
 
-ROOMS = {"sqlite": sqlite_room}
-"""A further server is one more line here; it skips, and says why, where it cannot be reached."""
+@contextlib.contextmanager
+def mariadb_room(request: pytest.FixtureRequest, directory: Path) -> Iterator[Room]:
+    """Databases of one private server, dropped after the test."""
+    server: MariaDB = request.getfixturevalue("mariadb")
+    url = server.url(f"t{secrets.token_hex(4)}")
+    alias = url.set(drivername="mariadb+pymysql", host="localhost")
+
+    def writes() -> list[tuple[Any, ...]]:
+        done = "insert|update|delete|replace|truncate|load|create|drop|alter|rename"
+        return server.execute(f"SHOW GLOBAL STATUS WHERE variable_name RLIKE 'Com_({done})'")
+
+    trigger = "CREATE TRIGGER renamed BEFORE INSERT ON parents FOR EACH ROW SET NEW.name = 'fired'"
+    room = Room(
+        dialect_for(url, directory=directory),
+        url,
+        alias,
+        directory,
+        writes,
+        (trigger,),
+        impatient={"read_timeout": 5},
+    )
+    room.dialect.open_control(room.dialect.control_area(url))
+    try:
+        yield room
+    finally:
+        server.drop_all(str(url.database))
+
+
+@contextlib.contextmanager
+def postgresql_room(request: pytest.FixtureRequest, directory: Path) -> Iterator[Room]:
+    """Schemas of a database of a private server, by a user who may create databases and nothing else."""
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = server.url(f"t{secrets.token_hex(4)}", "app", "app's: own\\")
+    alias = url.set(drivername="postgresql", host="localhost")
+
+    def next_transaction() -> list[tuple[Any, ...]]:
+        return server.execute("SELECT txid_snapshot_xmax(txid_current_snapshot())")
+
+    function = "CREATE FUNCTION renaming() RETURNS trigger LANGUAGE plpgsql AS "
+    function += "$$BEGIN NEW.name := 'fired'; RETURN NEW; END$$"
+    trigger = "CREATE TRIGGER renamed BEFORE INSERT ON parents FOR EACH ROW EXECUTE FUNCTION renaming()"
+    room = Room(
+        dialect_for(url, directory=directory),
+        url,
+        alias,
+        directory,
+        next_transaction,
+        (function, trigger),
+        indexes_are_objects=True,
+    )
+    try:
+        yield room
+    finally:
+        server.execute(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)')
+
+
+ROOMS: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Room]]] = {
+    "sqlite": sqlite_room,
+    "mariadb": mariadb_room,
+    "postgresql": postgresql_room,
+}
+"""A further server is one more line here."""

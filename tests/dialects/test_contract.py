@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import subprocess
 import sys
 import threading
@@ -94,6 +96,53 @@ def test_the_control_area_opens_again_and_is_its_owners_alone(room: Room) -> Non
     assert area.directory.stat().st_mode & 0o77 == 0
 
 
+def test_the_control_engine_keeps_what_it_commits_and_counts_time_in_utc(room: Room) -> None:
+    area = room.dialect.control_area(room.target)
+    room.dialect.open_control(area)
+    engine = room.dialect.control_engine(area)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (n INTEGER PRIMARY KEY, words VARCHAR(20))")
+        connection.exec_driver_sql("INSERT INTO notes VALUES (1, 'kept')")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("INSERT INTO notes VALUES (2, 'not')")
+    with room.dialect.control_engine(area).connect() as connection:
+        assert connection.exec_driver_sql("SELECT n, words FROM notes").fetchall() == [(1, "kept")]
+        now = connection.scalar(sa.select(sa.type_coerce(sa.func.current_timestamp(), sa.DateTime)))
+    assert now is not None
+    assert abs(dt.datetime.now(dt.UTC).replace(tzinfo=None) - now.replace(tzinfo=None)) < dt.timedelta(minutes=5)
+
+
+def test_what_lies_beside_is_listed_by_the_names_it_was_given(room: Room) -> None:
+    room.dialect.create(room.target)
+    assert room.dialect.beside(room.target) == []
+    run = "20261123T154658-abc123"
+    for name in (run, f"{run}-scratch"):
+        room.dialect.prepare_staging(room.other(name), room.target)
+    kept = room.staged("kept")
+    generation = room.dialect.generation_url(room.target, "0badcafe-new")
+    room.dialect.keep(kept, generation)
+    room.dialect.drop(kept)
+    found = room.dialect.beside(room.target)
+    assert {(item.name, item.url, item.is_generation) for item in found} == {
+        (run, room.other(run), False),
+        (f"{run}-scratch", room.other(f"{run}-scratch"), False),
+        ("0badcafe-new", generation, True),
+    }
+    for item in found:
+        room.dialect.drop(item.url)
+    assert room.dialect.beside(room.target) == []
+
+
+def test_preflight_passes_and_leaves_nothing(room: Room) -> None:
+    room.dialect.preflight(room.target)
+    assert not room.dialect.exists(room.target)
+    room.fill()
+    before = room.everything()
+    room.dialect.preflight(room.target)
+    assert room.everything() == before
+    assert room.dialect.beside(room.target) == []
+
+
 def test_sizes(room: Room) -> None:
     room.fill()
     assert room.dialect.size_bytes(room.target) > 0
@@ -161,33 +210,53 @@ def test_objects_come_in_an_order_that_creates_them(room: Room) -> None:
     with room.dialect.reader(room.target) as reader:
         objects = reader.objects()
     assert [item.name for item in objects if item.kind == "view"] == ["names", "long_names"]
-    assert [(item.name, item.table) for item in objects if item.kind == "index"] == [("by_day", "children")]
+    indexes = [(item.name, item.table) for item in objects if item.kind == "index"]
+    assert indexes == ([("by_day", "children")] if room.indexes_are_objects else [])
 
 
 def test_a_read_is_of_one_instant(room: Room) -> None:
     room.fill()
     with room.dialect.reader(room.target) as reader:
         table = reader.tables()["parents"]
-        first = list(reader.rows(table))
-        engine = sa.create_engine(room.target, poolclass=sa.pool.NullPool, connect_args={"timeout": 0.05})
         try:
-            with engine.begin() as connection:
+            with room.connect(**room.impatient) as connection, connection.begin():
                 connection.exec_driver_sql(ONE_ROW)
         except sa.exc.OperationalError:
             pass  # a server that lets the writer wait instead
-        assert list(reader.rows(table)) == first
+        assert list(reader.rows(table)) == PARENTS
+        assert reader.count("parents") == len(PARENTS)
+
+
+def test_several_reads_at_once_do_not_get_into_each_others_way(room: Room) -> None:
+    room.fill()
+    with room.dialect.reader(room.target) as reader:
+        tables = reader.tables()
+        given_up, first, second = (reader.rows(tables["parents"]) for _ in range(3))
+        names = reader.values(tables["parents"], "name")
+        found = [next(given_up), next(first), next(second), next(names)]
+        assert found[:3] == [PARENTS[0]] * 3
+        assert reader.count("children") == len(CHILDREN)
+        assert reader.tables() == tables
+        del given_up
+        assert [found[1], *first] == PARENTS
+        assert [found[2], *second] == PARENTS
+        assert sorted([found[3], *names]) == sorted(row[1] for row in PARENTS)
+        left = reader.rows(tables["children"])
+        assert next(left) == CHILDREN[0]
 
 
 def test_reading_writes_nothing(room: Room) -> None:
     room.fill()
-    before = {path.name: path.read_bytes() for path in room.directory.iterdir() if path.is_file()}
+    before = room.traces()
     with room.dialect.reader(room.target) as reader:
         for table in reader.tables().values():
             list(reader.rows(table))
     room.dialect.mark(room.target)
     room.dialect.problems(room.target)
     room.dialect.schema_fingerprint(room.target)
-    assert {path.name: path.read_bytes() for path in room.directory.iterdir() if path.is_file()} == before
+    assert room.traces() == before
+    room.execute(ONE_ROW)
+    assert room.traces() != before
 
 
 # The mark
@@ -235,6 +304,21 @@ def test_what_breaks_off_loads_nothing(room: Room) -> None:
     assert room.state()["parents"] == PARENTS
 
 
+def test_triggers_do_not_fire_while_rows_are_loaded_and_are_there_again(room: Room) -> None:
+    staging = room.staged()
+    for statement in room.trigger:
+        room.execute(statement, url=staging)
+    before = room.dialect.schema_fingerprint(staging)
+    with room.dialect.reader(staging) as reader:
+        table = reader.tables()["parents"]
+    with room.dialect.loading(staging):
+        assert room.dialect.load(staging, table, [[500, "as it was"]], batch_rows=10).loaded == 1
+    assert [500, "as it was"] in room.state(staging)["parents"]
+    assert room.dialect.schema_fingerprint(staging) == before
+    room.execute("INSERT INTO parents (name) VALUES ('new')", url=staging)
+    assert room.state(staging)["parents"][-1] == [501, "fired"]
+
+
 def test_no_rows_at_all(room: Room) -> None:
     room.fill()
     with room.dialect.reader(room.target) as reader:
@@ -247,14 +331,19 @@ def test_children_may_be_loaded_before_their_parents(room: Room) -> None:
     with room.dialect.reader(staging) as reader:
         table = reader.tables()["children"]
     row: Values = [9, "z", 4711, *[None] * 9]
-    assert room.dialect.load(staging, table, [row], batch_rows=10).loaded == 1
+    with room.dialect.loading(staging):
+        assert room.dialect.load(staging, table, [row], batch_rows=10).loaded == 1
     assert any("children" in text for text in room.dialect.problems(staging))
 
 
-def test_the_engine_does_not_enforce_foreign_keys(room: Room) -> None:
+def test_the_engine_enforces_foreign_keys_only_where_it_says_so(room: Room) -> None:
     staging = room.staged()
     engine = room.dialect.engine(staging)
-    with engine.begin() as connection:
+    enforced = pytest.raises(sa.exc.IntegrityError, match="children")
+    with (
+        enforced if room.dialect.capabilities.enforces_foreign_keys else contextlib.nullcontext(),
+        engine.begin() as connection,
+    ):
         connection.exec_driver_sql("DELETE FROM parents")
     engine.dispose()
     assert room.state(staging)["children"] == CHILDREN
@@ -271,39 +360,58 @@ def test_a_copy_is_exact_and_takes_the_place_of_what_was_there(room: Room) -> No
     assert room.everything(to) == room.everything()
 
 
-def test_keep_moves_staging_to_a_generation(room: Room) -> None:
+def test_keep_makes_a_generation_of_staging(room: Room) -> None:
     staging = room.staged()
-    expected = room.everything(staging)
+    expected = room.state(staging)
     generation = room.dialect.generation_url(room.target, "00000001-new")
     room.dialect.keep(staging, generation)
-    assert room.everything(generation) == expected
+    assert room.state(generation) == expected
+    assert room.dialect.exists(staging) is room.dialect.capabilities.swap_moves_old
+
+
+def test_an_image_is_of_the_instant_that_its_token_is_of(room: Room) -> None:
+    room.fill()
+    old = room.dialect.generation_url(room.target, "0000000b-old")
+    with room.dialect.fence(room.target) as fence:
+        with room.dialect.image(room.target, old, fence) as image:
+            assert image.token == fence.token()
+            room.execute(ONE_ROW)
+            assert image.token != fence.token()
+            tables = image.reader.tables()
+            assert list(image.reader.rows(tables["parents"])) == PARENTS
+            dump = room.directory / "dump"
+            image.dump(dump)
+            assert list(image.reader.rows(tables["children"])) == CHILDREN
+        assert room.dialect.exists(old) is not room.dialect.capabilities.swap_moves_old
+    room.dialect.restore(dump, room.other("back"))
+    assert room.state(room.other("back")) == {"parents": PARENTS, "children": CHILDREN}
 
 
 def test_dump_and_restore(room: Room) -> None:
     room.fill()
     room.dialect.set_mark(room.target, "00000abc")
-    dump = room.directory / f"dump{room.dialect.backup_suffix}"
-    room.dialect.dump(room.target, dump)
+    before = room.state()
+    assert (before["parents"], before["children"]) == (PARENTS, CHILDREN)
+    dump = room.dump(room.directory / f"dump{room.dialect.backup_suffix}")
     assert dump.stat().st_mode & 0o77 == 0
     room.execute("DELETE FROM children")
     back = room.other("back")
     room.dialect.restore(dump, back)
-    assert room.state(back) == {"parents": PARENTS, "children": CHILDREN}
+    assert room.state(back) == before
     assert room.dialect.problems(back) == []
 
 
 def test_a_dump_that_cannot_be_written(room: Room) -> None:
     room.fill()
     (room.directory / "file").touch()
-    with pytest.raises(BackupFailed):
-        room.dialect.dump(room.target, room.directory / "file" / "dump")
+    with room.image() as image, pytest.raises(BackupFailed):
+        image.dump(room.directory / "file" / "dump")
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut"])
 def test_a_file_that_is_no_backup(room: Room, damage: str) -> None:
     room.fill()
-    dump = room.directory / "dump"
-    room.dialect.dump(room.target, dump)
+    dump = room.dump(room.directory / "dump")
     whole = dump.read_bytes()
     dump.write_bytes({"empty": b"", "text": b"-- nothing of ours", "cut": whole[: len(whole) // 2 + 100]}[damage])
     with pytest.raises(BackupFailed, match="dump"):
@@ -324,10 +432,10 @@ def test_tables_of_another_database_are_carried(room: Room) -> None:
     room.execute("CREATE INDEX by_words ON notes (words)")
     room.execute("INSERT INTO notes VALUES (1, 'a'), (2, NULL)")
     staging = room.staged()
-    room.dialect.carry(room.target, staging, ["notes"])
-    assert room.state(staging)["notes"] == [[1, "a"], [2, None]]
-    with room.dialect.reader(staging) as reader:
-        assert "by_words" in [item.name for item in reader.objects()]
+    for _ in range(2):
+        room.dialect.carry(room.target, staging, ["notes"])
+        assert room.state(staging)["notes"] == [[1, "a"], [2, None]]
+        assert "by_words" in room.index_names("notes", staging)
     assert room.state()["notes"] == [[1, "a"], [2, None]]
 
 
@@ -354,7 +462,7 @@ def test_problems_names_rows_that_refer_to_nothing(room: Room) -> None:
     staging = room.staged()
     assert room.dialect.problems(staging) == []
     engine = room.dialect.engine(staging)
-    with engine.begin() as connection:
+    with room.dialect.loading(staging), engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM parents WHERE id = 3")
     engine.dispose()
     [problem] = room.dialect.problems(staging)
@@ -369,7 +477,7 @@ def test_the_fingerprint_is_of_the_schema_alone(room: Room) -> None:
     first = room.dialect.schema_fingerprint(room.target)
     room.execute(ONE_ROW)
     assert room.dialect.schema_fingerprint(room.target) == first
-    room.execute("CREATE INDEX another ON children (long)")
+    room.execute("CREATE INDEX another ON children (big)")
     second = room.dialect.schema_fingerprint(room.target)
     assert second != first
     room.execute("ALTER TABLE parents ADD COLUMN more INTEGER")
@@ -445,9 +553,39 @@ def test_hold_gives_up_on_a_writer_that_does_not_end(room: Room) -> None:
 # The swap
 
 
+def old(room: Room) -> URL:
+    return room.dialect.generation_url(room.target, "0000000c-old")
+
+
 def swapped(room: Room, staging: URL) -> None:
     with room.dialect.fence(room.target) as fence:
-        room.dialect.swap(staging, room.target, fence, fence.token(), timeout_s=5)
+        room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=5)
+
+
+def test_the_old_database_is_kept(room: Room) -> None:
+    room.fill()
+    before = room.state()
+    staging = room.staged()
+    with room.dialect.fence(room.target) as fence:
+        with room.dialect.image(room.target, old(room), fence) as image:
+            token = image.token
+        room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
+    assert room.state(old(room)) == before
+    assert room.dialect.problems(old(room)) == []
+
+
+def test_a_swap_that_was_not_killed_needs_no_recovery(room: Room) -> None:
+    room.fill()
+    staging = room.staged()
+    room.dialect.set_mark(staging, "00000abc")
+    before = room.everything()
+    room.dialect.recover(staging, room.target, old(room))
+    assert room.everything() == before
+    expected = room.everything(staging)
+    swapped(room, staging)
+    for _ in range(2):
+        room.dialect.recover(staging, room.target, old(room))
+        assert room.everything() == expected
 
 
 def test_the_swap_makes_the_target_what_staging_is(room: Room) -> None:
@@ -484,9 +622,9 @@ def test_a_late_writer_stops_the_swap_and_is_not_lost(room: Room) -> None:
         room.execute(ONE_ROW)
         before = room.everything()
         with pytest.raises(LateWrite):
-            room.dialect.swap(staging, room.target, fence, token, timeout_s=5)
+            room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
         assert room.everything() == before
-        room.dialect.swap(staging, room.target, fence, fence.token(), timeout_s=5)
+        room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=5)
     assert len(room.state()["parents"]) == len(PARENTS) + 1
 
 
@@ -498,7 +636,7 @@ def test_a_target_that_stays_locked_stops_the_swap(room: Room) -> None:
         connection.exec_driver_sql(ONE_ROW)
         began = time.monotonic()
         with pytest.raises(LockHeld):
-            room.dialect.swap(staging, room.target, fence, fence.token(), timeout_s=0.3)
+            room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=0.3)
         assert time.monotonic() - began < 5
         connection.rollback()
     assert room.everything() == before
@@ -517,8 +655,7 @@ def test_a_connected_application_sees_the_new_database(room: Room) -> None:
 
 def test_a_restored_backup_can_be_swapped_in(room: Room) -> None:
     room.fill()
-    dump = room.directory / "dump"
-    room.dialect.dump(room.target, dump)
+    dump = room.dump(room.directory / "dump")
     room.execute(ONE_ROW)
     back = room.other("back")
     room.dialect.restore(dump, back)

@@ -97,7 +97,7 @@ def kill_in_swap(step: int) -> None:
 
 def kill_in_backup() -> None:
     """Be killed when the backup is written and not yet read back."""
-    _around(sqlite.SqliteDialect, "dump", _nothing, lambda _what: kill())
+    _around(sqlite.SqliteImage, "dump", _nothing, lambda _what: kill())
 
 
 def wait_at(step: str, here: str, phase: str = "begun") -> None:

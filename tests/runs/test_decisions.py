@@ -348,7 +348,7 @@ def test_what_was_production_once_stays_production(place: Place, old: Path, conf
 def test_a_milder_environment_is_not_kept_in_place_of_production(place: Place, old: Path) -> None:
     assert place.migrate(old, **PRODUCTION).status == 0
     assert place.migrate(old, "--rerun", FLASK_FERRY_ENVIRONMENT="staging").status == 0
-    assert place.control("SELECT value FROM identity WHERE name = 'environment'") == [("production",)]
+    assert place.control("SELECT value FROM identity WHERE name = 'environment'") == [('"production"',)]
 
 
 @pytest.mark.parametrize("command", ["db-migrate-data", "db-rollback"])

@@ -34,6 +34,10 @@ FORMS: dict[LogicalType, st.SearchStrategy[Any]] = {
     LogicalType.DATE: st.dates().map(str),
     LogicalType.TIME: st.times().map(lambda value: value.isoformat(timespec="microseconds")),
     LogicalType.TIMESTAMP: st.datetimes().map(lambda value: value.isoformat(sep=" ", timespec="microseconds")),
+    LogicalType.TIMESTAMPTZ: st.datetimes().map(
+        lambda value: value.isoformat(sep=" ", timespec="microseconds") + "+00:00"
+    ),
+    LogicalType.UUID: st.uuids().map(str),
     LogicalType.JSON: JSON_TEXTS,
 }
 TAGGED = (st.integers() | st.floats(allow_nan=False) | TEXT | st.binary(max_size=9)).map(tag)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.dialects.base import Column, LogicalType, Table
-from app.dialects.sqlite import SqliteDialect
+from app.dialects.sqlite import SqliteDialect, SqliteImage
 from app.dialects.sqlite_file import url_of
 from app.errors import BackupFailed
 from app.transfer.backup import (
@@ -50,7 +50,8 @@ def directory(tmp_path: Path) -> Path:
 
 def made(source: Path, to: Path, command: str = "db-backup") -> Backup:
     scratch = url_of(source.with_name("scratch.db"))
-    backup = make(DIALECT, url_of(source), to, scratch=scratch, command=command, run="run", database=str(source))
+    with DIALECT.image(url_of(source), url_of(source.with_name("copy.db")), None) as image:
+        backup = make(DIALECT, image, to, scratch=scratch, command=command, run="run", database=str(source))
     assert not DIALECT.exists(scratch)
     return backup
 
@@ -95,16 +96,20 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_dump_that_is_not_what_was_dumped_is_no_backup(source: Path, directory: Path) -> None:
-    class Forgetful(SqliteDialect):
-        def dump(self, url: object, to: Path) -> None:
-            super().dump(url_of(source), to)
+    class Forgetful(SqliteImage):
+        def dump(self, to: Path) -> None:
+            super().dump(to)
             with closing(sqlite3.connect(to)) as connection, connection:
                 connection.execute("DELETE FROM t WHERE id = 2")
 
-    with pytest.raises(BackupFailed, match=r"does not read back .*: t"):
+    copy = url_of(source.with_name("copy.db"))
+    with (
+        DIALECT.image(url_of(source), copy, None) as image,
+        pytest.raises(BackupFailed, match=r"does not read back .*: t"),
+    ):
         make(
-            Forgetful(),
-            url_of(source),
+            DIALECT,
+            Forgetful(DIALECT, copy, b"", image.reader),
             directory / "b",
             scratch=url_of(source.with_name("scratch.db")),
             command="db-backup",

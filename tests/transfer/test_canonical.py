@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import random
 import tracemalloc
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -223,6 +224,8 @@ UTC = dt.UTC
         (LogicalType.DATE, dt.date(2024, 2, 29), "2024-02-29"),
         (LogicalType.TIME, dt.time(1, 2), "01:02:00.000000"),
         (LogicalType.TIMESTAMP, dt.datetime(2024, 1, 1, 2), "2024-01-01 02:00:00.000000"),  # noqa: DTZ001
+        (LogicalType.TIMESTAMPTZ, dt.datetime(2024, 1, 1, 2, tzinfo=UTC), "2024-01-01 02:00:00.000000+00:00"),
+        (LogicalType.UUID, uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (LogicalType.JSON, JSON_NULL, "null"),
         (LogicalType.JSON, {"a": [Decimal("1.0")]}, '{"a":[1.0]}'),
         (LogicalType.JSON, "x", '"x"'),
@@ -261,6 +264,8 @@ def test_python_values_of_a_column(kind: LogicalType, value: Any, form: Any) -> 
         (LogicalType.TIME, dt.time(1, tzinfo=UTC)),
         (LogicalType.TIMESTAMP, "2024-01-01 00:00:00"),
         (LogicalType.TIMESTAMP, dt.datetime(2024, 1, 1, tzinfo=UTC)),
+        (LogicalType.TIMESTAMPTZ, dt.datetime(2024, 1, 1)),  # noqa: DTZ001
+        (LogicalType.UUID, "00000000-0000-0000-0000-000000000001"),
         (LogicalType.JSON, {1, 2}),
         (LogicalType.JSON, 2**70),
         (LogicalType.JSON, {"a": [None, float("nan")]}),

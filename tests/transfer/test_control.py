@@ -45,13 +45,13 @@ def sql(area: ControlArea, statement: str, *values: object) -> None:
 
 
 def test_looking_makes_nothing(area: ControlArea) -> None:
-    assert Control.peek(area) is None
+    assert Control.peek(DIALECT, area) is None
     assert not area.directory.exists()
 
 
 def test_opened_again_it_is_the_same(area: ControlArea, control: Control) -> None:
     control.record(ENTRY)
-    for other in (Control.open(DIALECT, area), Control.peek(area)):
+    for other in (Control.open(DIALECT, area), Control.peek(DIALECT, area)):
         assert other
         assert other.ledger() == [ENTRY]
 
@@ -66,7 +66,7 @@ def test_a_damaged_area_is_named(area: ControlArea, control: Control) -> None:
     control.record(ENTRY)
     Path(str(area.url.database)).write_bytes(b"nothing of a database at all" * 100)
     with pytest.raises(FerryError, match="damaged") as caught:
-        Control.peek(area)
+        Control.peek(DIALECT, area)
     assert caught.value.hint
 
 

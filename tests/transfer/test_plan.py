@@ -163,4 +163,4 @@ def test_the_stricter_environment_counts(configured: str | None, kept: str | Non
     settings = build_settings(
         {"FERRY_ENVIRONMENT": configured}, {}, instance=Path("/"), directory=Path("/"), options={}
     )
-    assert environment_of(settings, Kept(kept)) == found  # type: ignore[arg-type] # all it is asked for
+    assert environment_of(settings, Kept(kept), nearby=True) == found  # type: ignore[arg-type] # all it is asked for

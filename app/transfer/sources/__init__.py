@@ -60,7 +60,7 @@ def parse_source(settings: Settings, *, insecure_http: bool = False) -> SourceSp
     if text.startswith(("http://", "https://")):
         return _http(text, insecure=insecure_http)
     if "://" in text:
-        return _database(text, settings.source_base)
+        return _database(text, settings)
     return _file(settings.source_base / Path(text).expanduser())
 
 
@@ -108,13 +108,26 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
     return SourceSpec(SourceKind.HTTP, url, url, http_url=url)
 
 
-def _database(text: str, base: Path) -> SourceSpec:
+def _database(text: str, settings: Settings) -> SourceSpec:
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        raise Misconfigured("SOURCE is not a database URL.") from error
+    except (ArgumentError, ValueError):
+        # Neither the text nor the cause: both may hold a password.
+        raise Misconfigured(
+            "SOURCE is not a database URL.", hint="Its form is server://user@host:port/database"
+        ) from None
     if url.get_backend_name() == "sqlite" and url.database:
-        return _sqlite_file(base / url.database)
+        return _sqlite_file(settings.source_base / url.database)
+    if url.password is not None and settings.origins["FERRY_SOURCE"] == "option":
+        raise Misconfigured(
+            "SOURCE holds a password, which would show in the list of processes.",
+            hint="Leave it out of the URL and set FLASK_FERRY_SOURCE_PASSWORD (or ..._PASSWORD_FILE), "
+            "or give the whole URL as FLASK_FERRY_SOURCE in the environment.",
+        )
+    url = url.set(
+        username=url.username or settings.source_uid,
+        password=url.password if url.password is not None else settings.source_password,
+    )
     return SourceSpec(
         SourceKind.DATABASE, url.render_as_string(), url.set(password=None).render_as_string(), database=url
     )

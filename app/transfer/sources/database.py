@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import URL
 
-from ...dialects import dialect_for
-from ...dialects.base import Reader, SchemaObject, Table, Values
+from ...dialects.base import Dialect, Reader, SchemaObject, Table, Values
 from ...errors import DoesNotFit, SourceIncomplete
 from ..files import write
 from ..schema import Recognition, Schema, data_tables, revision_of
@@ -28,23 +27,31 @@ class DatabaseState:
     recognition: Recognition | None
 
 
-def look(url: URL, schema: Schema, scratch: URL, name: str) -> DatabaseState:
-    """Find a source database's tables and revision.
+def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
+    """Find a source database's tables and the revision that it says it is at.
 
     :raises SourceIncomplete: it is not there.
-    :raises DoesNotFit: its revision is unknown here, or no revision has its tables.
+    :raises DoesNotFit: it says several.
     """
-    dialect = dialect_for(url)
     if not dialect.exists(url):
         raise SourceIncomplete(f"There is no database {name}.", hint=CHECK)
     with dialect.reader(url) as reader:
         tables, revision, objects = data_tables(reader.tables()), revision_of(reader), reader.objects()
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
-    if revision is not None:
-        schema.require(revision, name)
-        return DatabaseState(tables, objects, revision, None)
-    recognition = schema.recognise(tables, scratch)
+    return DatabaseState(tables, objects, revision, None)
+
+
+def recognised(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
+    """The same with the revision checked, or found by the tables where the database says none.
+
+    :param scratch: a database beside the target, to build revisions in.
+    :raises DoesNotFit: its revision is unknown here, or no revision has its tables.
+    """
+    if state.revision is not None:
+        schema.require(state.revision, name)
+        return state
+    recognition = schema.recognise(state.tables, scratch)
     if recognition.missing:
         raise DoesNotFit(
             f"{name} has no alembic_version, and its tables are not those of any revision.",
@@ -54,10 +61,11 @@ def look(url: URL, schema: Schema, scratch: URL, name: str) -> DatabaseState:
             ],
             hint="Stamp it with the revision it is at (flask db stamp REVISION), or add the missing revision.",
         )
-    return DatabaseState(tables, objects, recognition.revision, recognition)
+    return replace(state, revision=recognition.revision, recognition=recognition)
 
 
 def write_snapshot(
+    dialect: Dialect,
     url: URL,
     path: Path,
     header: Header,
@@ -68,7 +76,7 @@ def write_snapshot(
 
     :param exclude: tables whose rows stay out; their section is empty.
     """
-    with dialect_for(url).reader(url) as reader:
+    with dialect.reader(url) as reader:
         sections = ((table.name, _lines(reader, table, exclude, progress)) for table in header.tables)
         return write(path, encode(header, sections), check=check)
 

@@ -1,0 +1,398 @@
+"""PostgreSQL: a "database" is a schema of the URL's database; staging and generations are schemas beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote as escaped
+
+import psycopg
+from sqlalchemy import URL, Engine
+
+from ..errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
+from . import (
+    postgresql_carry,
+    postgresql_dump,
+    postgresql_engine,
+    postgresql_keep,
+    postgresql_load,
+    postgresql_locks,
+    postgresql_mark,
+    postgresql_names,
+    postgresql_objects,
+    postgresql_preflight,
+    postgresql_rules,
+    postgresql_server,
+    postgresql_swap,
+)
+from .base import (
+    Beside,
+    Capabilities,
+    ControlArea,
+    Fence,
+    Identity,
+    Image,
+    LoadResult,
+    Reader,
+    SchemaObject,
+    Table,
+    Values,
+)
+from .postgresql_connect import (
+    Connection,
+    NoSuchDatabase,
+    connected,
+    connection_arguments,
+    is_nearby,
+    is_out_of_space,
+    place_of,
+)
+from .postgresql_extensions import lent, oid_of
+from .postgresql_grants import adopt_defaults
+from .postgresql_names import GENERATION, STAGING, Place, own_place, with_schema
+from .postgresql_names import schema_named as _named
+from .postgresql_programs import Client, client
+from .postgresql_read import PostgresqlImage, PostgresqlReader, begin, reading
+
+
+class PostgresqlDialect:
+    """Schemas beside the target's: staging, generations and the control area.
+
+    :param directory: files of runs lie below it, on this host.
+    :param tls_ca: certificates that a server off this machine is verified by; by default the system's.
+    """
+
+    name = "PostgreSQL"
+    backup_suffix = ".dump"
+    driver_errors = (psycopg.Error,)
+    capabilities = Capabilities(holds_foreign_types=False, enforces_foreign_keys=True, swap_moves_old=True)
+
+    def __init__(self, directory: Path, tls_ca: Path | None) -> None:
+        self._directory, self._tls_ca = directory, tls_ca
+        self._targets: dict[URL, str] = {}
+        self._fences: list[postgresql_swap.PostgresqlFence] = []
+
+    # Where things lie
+
+    def _place(self, url: URL) -> Place:
+        """The schema that a URL means: one of ours by its name, else what the server says is the host's."""
+        own = own_place(url)
+        if own is not None:
+            return own
+        if url not in self._targets:
+            with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+                schema = postgresql_server.schema_of_target(connection, there, _named(url))
+                if not there or oid_of(connection, schema) is None:
+                    return Place(schema, schema)
+            self._targets[url] = schema
+        return Place(self._targets[url], self._targets[url])
+
+    def _connected(self, url: URL, place: Place | None = None, **options: Any) -> AbstractContextManager[Connection]:
+        path = [(place or self._place(url)).schema]
+        return connected(url, self._tls_ca, search_path=path, **options)
+
+    def check(self, url: URL) -> None:
+        postgresql_names.database_of(url)
+        named = _named(url)
+        if named is not None:
+            postgresql_names.check_target(named)
+
+    def preflight(self, url: URL) -> None:
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            schema = postgresql_server.schema_of_target(connection, there, _named(url))
+            postgresql_names.check_target(schema)
+            if there:
+                postgresql_preflight.preflight(connection, schema)
+            else:
+                postgresql_preflight.check_server(connection)
+                postgresql_preflight.check_can_create(connection, postgresql_names.database_of(url))
+
+    def exists(self, url: URL) -> bool:
+        place = self._place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            return there and oid_of(connection, place.schema) is not None
+
+    def create(self, url: URL) -> bool:
+        own = own_place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            if there:
+                schema = own.schema if own else postgresql_server.schema_of_target(connection, there, _named(url))
+                return postgresql_server.create_schema(connection, schema)
+        made = postgresql_server.create(url, self._tls_ca)
+        place = self._place(url)
+        with connected(url, self._tls_ca) as connection:
+            return postgresql_server.create_schema(connection, place.schema) or made
+
+    def drop(self, url: URL) -> None:
+        place = self._place(url)
+        with contextlib.suppress(NoSuchDatabase), self._connected(url, place) as connection:
+            postgresql_server.drop(connection, place.schema)
+
+    def identity(self, url: URL) -> Identity:
+        place = self._place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, _):
+            server, version = postgresql_server.server_uid(connection), postgresql_server.version_of(connection)
+        database = postgresql_names.database_of(url)
+        # By name, and not by OID: so it stays the same when the database is created.
+        uid = hashlib.sha256(repr((server, database, place.schema)).encode()).hexdigest()[:32]
+        name = database if place.schema == postgresql_names.PUBLIC else f"{database}.{place.schema}"
+        return Identity(f"PostgreSQL {version}", place_of(url), name, uid, nearby=is_nearby(url))
+
+    def control_area(self, url: URL) -> ControlArea:
+        place, database = self._place(url), postgresql_names.database_of(url)
+        name = database if place.schema == postgresql_names.PUBLIC else f"{database}.{place.schema}"
+        area = with_schema(url, postgresql_names.control(place.target))
+        return ControlArea(area, self._directory / f"{escaped(name, safe='')}.ferry")
+
+    def open_control(self, area: ControlArea) -> None:
+        area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
+        self.create(area.url)
+
+    def control_engine(self, area: ControlArea) -> Engine:
+        return postgresql_engine.control_engine(area.url, self._tls_ca, self._place(area.url).schema)
+
+    def beside(self, url: URL) -> list[Beside]:
+        place = self._place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            return postgresql_server.beside(connection, url, place.target) if there else []
+
+    def staging_url(self, url: URL, name: str) -> URL:
+        return with_schema(url, postgresql_names.beside(self._place(url).target, STAGING, name))
+
+    def generation_url(self, url: URL, name: str) -> URL:
+        return with_schema(url, postgresql_names.beside(self._place(url).target, GENERATION, name))
+
+    def prepare_staging(self, staging: URL, target: URL) -> None:
+        self.create(target)
+        place = self._own(staging)
+        with self._connected(staging, place) as connection, connection.transaction():
+            postgresql_server.drop(connection, place.schema)
+            postgresql_server.create_schema(connection, place.schema)
+            adopt_defaults(connection, place.target, place.schema)
+
+    def fit_staging(self, staging: URL, target: URL) -> None:  # noqa: ARG002 # any schema of the database fits
+        place = self._own(staging)
+        with self._connected(staging, place) as connection:
+            if oid_of(connection, place.schema) is None:
+                raise FerryError(f"There is no schema {place.schema}.")
+            postgresql_rules.analyze(connection, place.schema)
+
+    def _own(self, url: URL) -> Place:
+        """The staging schema or generation that a URL means; nothing is ever made in the place of a live one."""
+        place = self._place(url)
+        if not postgresql_names.is_droppable(place.schema):
+            raise FerryError(f"{place.schema} is neither a staging schema nor a generation; it is not replaced.")
+        return place
+
+    # Reading and writing
+
+    def engine(self, url: URL) -> Engine:
+        return postgresql_engine.alembic_engine(url, self._tls_ca, self._place(url))
+
+    def reader(self, url: URL) -> AbstractContextManager[Reader]:
+        return reading(url, self._tls_ca, self._place(url).schema)
+
+    def mark(self, url: URL) -> str:
+        place = self._place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            return postgresql_mark.mark_in(postgresql_mark.comment_on(connection, place.schema)) if there else ""
+
+    def foreign_mark(self, url: URL) -> str:  # noqa: ARG002
+        return ""  # an own comment of the schema is kept beside the mark
+
+    def set_mark(self, url: URL, mark: str) -> None:
+        place = self._place(url)
+        with self._connected(url, place) as connection:
+            comment = postgresql_mark.comment_on(connection, place.schema)
+            postgresql_mark.set_comment(connection, place.schema, postgresql_mark.with_mark(comment, mark))
+
+    @contextlib.contextmanager
+    def loading(self, staging: URL) -> Iterator[None]:
+        place = self._place(staging)
+        with self._connected(staging, place) as connection, postgresql_rules.set_aside(connection, place.schema):
+            yield
+
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+        place = self._place(url)
+        with (
+            self._connected(url, place) as connection,
+            postgresql_load.refusing(table.name),
+            # Checks may call functions of extensions.
+            lent(connection, place.target, place.schema),
+        ):
+            return postgresql_load.Loader(connection, place.schema, table).load(rows, batch_rows)
+
+    def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
+        place = self._place(staging)
+        with self._connected(staging, place) as connection:
+            postgresql_carry.create_objects(connection, place, objects)
+
+    def problems(self, url: URL) -> list[str]:
+        place = self._place(url)
+        with self._connected(url, place) as connection:
+            begin(connection, place.schema)
+            return postgresql_rules.problems(connection, place.schema)
+
+    def settle(self, staging: URL) -> None:
+        place = self._place(staging)
+        with self._connected(staging, place) as connection, lent(connection, place.target, place.schema):
+            postgresql_rules.advance_sequences(connection, place.schema)
+            postgresql_rules.validate(connection, place.schema)
+
+    def is_out_of_space(self, error: BaseException) -> bool:
+        return is_out_of_space(error)
+
+    def refused_keys(self, url: URL, words: str) -> list[str]:
+        place = self._place(url)
+        with self._connected(url, place) as connection:
+            return postgresql_rules.refused_keys(connection, place.schema, words)
+
+    def schema_fingerprint(self, url: URL) -> str:
+        place = self._place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            if not there or oid_of(connection, place.schema) is None:
+                return ""
+            begin(connection, place.schema)
+            return postgresql_objects.fingerprint(connection, place.schema)
+
+    # Copies and backups
+
+    @contextlib.contextmanager
+    def _client(self, url: URL, failed: type[FerryError], what: str) -> Iterator[tuple[Client, Connection]]:
+        """Programs for the URL's database, and a connection to it; whatever they end with as our errors."""
+        with (
+            connected(url, self._tls_ca) as connection,
+            postgresql_dump.answering(url, failed, what),
+            client(connection_arguments(url, self._tls_ca), connection.info.server_version, None) as programs,
+        ):
+            yield programs, connection
+
+    def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
+        origin, place = self._place(source), self._own(to)
+        if origin == place:
+            return
+        self.drop(to)
+        what = f"The copy of the schema {origin.schema} failed"
+        with self._client(source, ToolFailed, what) as (programs, connection):
+            file = programs.private / "copy.dump"
+            postgresql_dump.dump(programs, origin.schema, file, wait_s=timeout_s)
+            archive = postgresql_dump.archive_of(programs, file, origin.schema)
+            around = postgresql_dump.renames(connection, place, archive.schema or origin.schema)
+            comment = postgresql_mark.comment_on(connection, origin.schema)
+            around.behind.append(postgresql_dump.commented(connection, place.schema, comment))
+            postgresql_dump.replay(programs, archive, around, server_version=connection.info.server_version)
+
+    @contextlib.contextmanager
+    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:  # noqa: ARG002
+        place = self._place(target)
+        with self._connected(target, place) as connection:
+            begin(connection, place.schema)
+            token = postgresql_locks.token(connection, place.schema) if fence is not None else b""
+
+            def write(to: Path) -> None:
+                snapshot: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
+                with self._client(target, BackupFailed, f"The backup to {to} failed") as (programs, _):
+                    postgresql_dump.dump(programs, place.schema, to, snapshot=snapshot[0])
+
+            yield PostgresqlImage(PostgresqlReader(connection, place.schema), token, write)
+
+    def client_dump(self, url: URL, to: Path) -> None:
+        raise BackupFailed(
+            f"The backups of {url.database} are pg_dump's own already.", hint=f"Leave --client out (for {to})."
+        )
+
+    def restore(self, dump: Path, url: URL) -> None:
+        what = f"{dump} cannot be restored"
+        with postgresql_dump.answering(url, BackupFailed, what), dump.open("rb") as file:
+            if file.read(len(postgresql_dump.MAGIC)) != postgresql_dump.MAGIC:
+                raise BackupFailed(f"{dump} is not a backup of PostgreSQL.")
+        place = self._own(url)
+        with self._client(url, BackupFailed, what) as (programs, connection):
+            archive = postgresql_dump.archive_of(programs, dump.resolve(), place.target)
+            self.drop(url)
+            around = postgresql_dump.renames(connection, place, archive.schema or place.target)
+            postgresql_dump.replay(programs, archive, around, server_version=connection.info.server_version)
+
+    def keep(self, staging: URL, generation: URL) -> None:
+        place, to = self._place(staging), self._own(generation)
+        with self._connected(staging, place) as connection, connection.transaction():
+            postgresql_server.drop(connection, to.schema)
+            postgresql_keep.keep(connection, place.schema, to.schema)
+
+    def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
+        origin, place = self._place(source), self._own(staging)
+        with self._connected(source, origin) as connection:
+            begin(connection, origin.schema)
+            needed = postgresql_carry.needed_by(connection, origin.schema, tables)
+        with self._connected(staging, place) as connection:
+            dropped = postgresql_carry.drop_tables(connection, place, tables)
+        self.create_objects(staging, needed)
+        what = f"The tables {', '.join(tables)}, which no revision made, cannot be carried"
+        with self._client(source, DoesNotFit, what) as (programs, connection):
+            file = programs.private / "tables.dump"
+            postgresql_dump.dump(programs, origin.schema, file, tables=tables)
+            archive = postgresql_dump.archive_of(programs, file, origin.schema)
+            around = postgresql_dump.renames(connection, place, origin.schema, into=True)
+            postgresql_dump.replay(programs, archive, around, server_version=connection.info.server_version)
+        self.create_objects(staging, dropped)
+
+    # The cut-over
+
+    @contextlib.contextmanager
+    def fence(self, url: URL) -> Iterator[Fence]:
+        place = self._place(url)
+        name = self._fence_name(url)
+
+        def reconnect() -> AbstractContextManager[Connection]:
+            return self._connected(url, place, application=name)
+
+        fence = postgresql_swap.PostgresqlFence(url, reconnect, place.schema)
+        self._fences.append(fence)
+        try:
+            yield fence
+        finally:
+            self._fences.remove(fence)
+
+    def _fence_name(self, url: URL) -> str:
+        return f"ferry fence {self.identity(url).uid}"
+
+    def swap(self, staging: URL, target: URL, old: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
+        assert isinstance(fence, postgresql_swap.PostgresqlFence)  # noqa: S101 # each room makes and gets its own
+        swap = postgresql_swap.Swap(self._own(staging).schema, self._place(target).schema, self._own(old).schema)
+        fence.swap(swap, token, timeout_s)
+
+    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:  # noqa: ARG002
+        """A swap is one transaction: it was done, or never was. A dead client's may still be open, and is ended."""
+        own = [fence.held.info.backend_pid for fence in self._fences if fence.held and not fence.held.closed]
+        name = self._fence_name(target)
+        with postgresql_server.connected_anyhow(target, self._tls_ca) as (connection, there):
+            if there:
+                postgresql_swap.end_backends(connection, "application_name = %s", name, but=own)
+        return []
+
+    # The server
+
+    def size_bytes(self, url: URL) -> int:
+        place = self._place(url)
+        with self._connected(url, place) as connection:
+            return postgresql_server.size_bytes(connection, place.schema)
+
+    def free_bytes(self, url: URL) -> int | None:
+        if not is_nearby(url):
+            return None
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, _):
+            return postgresql_server.free_bytes(connection)
+
+    @contextlib.contextmanager
+    def lock(self, url: URL, timeout_s: float) -> Iterator[None]:
+        self.create(url)  # the server's locks are each database's own
+        uid = self.identity(url).uid
+        with (
+            self._connected(url, application=postgresql_server.own_name("lock")) as connection,
+            postgresql_server.locked(connection, uid, timeout_s),
+        ):
+            yield

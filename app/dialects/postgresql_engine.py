@@ -1,0 +1,72 @@
+"""PostgreSQL: SQLAlchemy engines, for Alembic on a staging schema and for the control tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.pool import NullPool
+
+from .postgresql_connect import SETTINGS, Connection, connect, connected, explained
+from .postgresql_extensions import extension_schemas, extensions_in
+from .postgresql_names import Place, quote
+
+ALEMBIC_SETTINGS = {
+    "statement_timeout": "0",
+    "lock_timeout": "60s",
+    "idle_in_transaction_session_timeout": "0",
+    "synchronous_commit": "off",
+}
+"""Everything else is as the host's own sessions have it: revisions may depend on it, e.g. on the time zone."""
+
+
+def _engine(url: URL, tls_ca: Path | None, *, search_path: Sequence[str], settings: Mapping[str, str]) -> Engine:
+    def connection() -> Connection:
+        with explained(url):
+            made = connect(url, tls_ca, search_path=search_path, settings=settings, application="ferry")
+            made.autocommit = False
+            return made
+
+    # Whatever driver the host uses, ours makes the connections.
+    plain = url.set(drivername="postgresql+psycopg", query={})
+    return sa.create_engine(plain, creator=connection, poolclass=NullPool, hide_parameters=True)
+
+
+def control_engine(url: URL, tls_ca: Path | None, schema: str) -> Engine:
+    """Each commit durable, the clock in UTC, no other schema in sight."""
+    return _engine(url, tls_ca, search_path=[schema], settings=SETTINGS)
+
+
+def alembic_engine(url: URL, tls_ca: Path | None, place: Place) -> Engine:
+    """No table in sight but those of the place; foreign keys are enforced."""
+    with connected(url, tls_ca) as connection:
+        behind = extension_schemas(connection, place.schema)
+        borrowed = [] if place.is_target else [item.name for item in extensions_in(connection, place.target)]
+    # Never the live one, even while it holds nothing but extensions.
+    path = [place.schema, *(schema for schema in behind if schema != place.target)]
+    engine = _engine(url, tls_ca, search_path=path, settings=ALEMBIC_SETTINGS)
+    if borrowed:
+        _lend(engine, borrowed, place)
+    return engine
+
+
+def _lend(engine: Engine, extensions: Sequence[str], place: Place) -> None:
+    """Let the live schema's extensions lie in staging from the beginning of every transaction to its end."""
+
+    def move(connection: sa.Connection, schema: str) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        if driver.autocommit:
+            return  # everybody would see it
+        for name in extensions:
+            connection.exec_driver_sql(f"ALTER EXTENSION {quote(name)} SET SCHEMA {quote(schema)}")
+
+    @event.listens_for(engine, "begin")
+    def borrow(connection: sa.Connection) -> None:
+        move(connection, place.schema)
+
+    @event.listens_for(engine, "commit")
+    def give_back(connection: sa.Connection) -> None:
+        move(connection, place.target)

@@ -1,0 +1,1 @@
+"""Whole migrations between all servers: real processes, private servers, compared value by value."""

@@ -1,0 +1,100 @@
+"""An application that writes while the database under it is replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import URL
+from sqlalchemy.pool import NullPool
+
+INSERT = sa.text("INSERT INTO sections (name, abbreviation) VALUES (:name, :name)")
+
+
+@dataclass
+class Writer:
+    """One connection that inserts sections of its own, each in a transaction; an error is cured by one retry or told.
+
+    :ivar acknowledged: what the server said it has.
+    :ivar retried: how often once more was needed.
+    :ivar longest_s: the longest that one insert took, its retry included.
+    """
+
+    url: URL
+    number: int
+    pause_s: float
+    acknowledged: list[str] = field(default_factory=list)
+    retried: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    longest_s: float = 0.0
+
+    def write(self, stop: threading.Event, limit_s: float) -> None:
+        engine = sa.create_engine(self.url, poolclass=NullPool)
+        deadline = time.monotonic() + limit_s
+        connection = engine.connect()
+        try:
+            while not stop.is_set() and time.monotonic() < deadline:
+                connection = self._insert(engine, connection, f"w{self.number}-{len(self.acknowledged)}")
+                stop.wait(self.pause_s)
+        finally:
+            with contextlib.suppress(sa.exc.DBAPIError):
+                connection.close()
+
+    def _insert(self, engine: sa.Engine, connection: Any, name: str) -> Any:
+        began = time.monotonic()
+        for attempt in (1, 2):
+            try:
+                with connection.begin():
+                    connection.execute(INSERT, {"name": name})
+                break
+            except sa.exc.IntegrityError:
+                if attempt == 1:
+                    raise
+                break  # the first attempt was committed, only its answer was lost
+            except sa.exc.DBAPIError as error:
+                (self.retried if attempt == 1 else self.failures).append(f"{name}: {error.orig}")
+                with contextlib.suppress(sa.exc.DBAPIError):
+                    connection.close()
+                connection = engine.connect()
+        self.acknowledged.append(name)
+        self.longest_s = max(self.longest_s, time.monotonic() - began)
+        return connection
+
+
+class Writers:
+    """Several of them, for as long as this is open."""
+
+    def __init__(self, url: URL, count: int, *, pause_s: float = 0.005, limit_s: float = 90.0) -> None:
+        self.writers = [Writer(url, number, pause_s) for number in range(count)]
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=writer.write, args=(self._stop, limit_s), daemon=True) for writer in self.writers
+        ]
+
+    def __enter__(self) -> Writers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=60)
+            assert not thread.is_alive(), "a writer still waits"
+
+    @property
+    def acknowledged(self) -> list[str]:
+        return [name for writer in self.writers for name in writer.acknowledged]
+
+    @property
+    def failures(self) -> list[str]:
+        return [text for writer in self.writers for text in writer.failures]
+
+    @property
+    def longest_s(self) -> float:
+        return max(writer.longest_s for writer in self.writers)

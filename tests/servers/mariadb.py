@@ -1,0 +1,163 @@
+"""A private MariaDB server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from sqlalchemy import URL
+
+from . import free_port
+
+START_LIMIT_S = 60.0
+
+
+class MariaDB:
+    """A server in a directory of its own; it can be killed and started again on the same data and port.
+
+    It listens on loopback; where it serves TLS, on all addresses.
+
+    :param options: further options of ``mariadbd``.
+    :param certificates: a directory with ``server.crt`` and ``server.key``, to serve TLS with.
+    """
+
+    def __init__(self, directory: Path, *options: str, certificates: Path | None = None) -> None:
+        self.directory = directory
+        self.options = options
+        if certificates:
+            files = (f"--ssl-cert={certificates / 'server.crt'}", f"--ssl-key={certificates / 'server.key'}")
+            self.options = (*options, *files, "--bind-address=*")
+        self.port = free_port()
+        # A socket's path must be short (108 bytes); pytest's directories are not.
+        self._short = Path(tempfile.mkdtemp(prefix="ferry-"))
+        self.socket = self._short / "s"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "server.log"
+
+    def prepare(self) -> None:
+        """Make the data directory, with ``root`` without a password."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        command = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", *_as_user()]
+        command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        own = {**os.environ, "TMPDIR": str(self._short)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=own)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        command = [
+            shutil.which("mariadbd") or "mariadbd",
+            "--no-defaults",
+            f"--datadir={self.data}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={self.socket}",
+            f"--pid-file={self.directory / 'pid'}",
+            # A server that starts removes all temporary tables it finds there, those of other servers too, which
+            # may crash of it (seen).
+            f"--tmpdir={self._short}",
+            "--skip-name-resolve",
+            # A killed server's writes are in the system's cache all the same; only a power failure would lose them.
+            "--innodb-flush-method=nosync",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--innodb-log-file-size=48M",
+            "--innodb-buffer-pool-size=96M",
+            "--max-connections=200",
+            *_as_user(),
+            *self.options,
+        ]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._answers():
+            ended = self._process.poll()
+            assert ended is None, f"the server ended with {ended}:\n{self.log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, self.log.read_text()[-3000:]
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        # The driver leaks a socket that it could not connect. The file of the other one is there before it answers.
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=5),
+            socket.socket(socket.AF_UNIX) as own,
+        ):
+            own.connect(str(self.socket))
+            return self.execute("SELECT 1") == [(1,)]
+        return False
+
+    def kill(self) -> None:
+        """End the server as ``kill -9`` does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Shut the server down, and remove its socket's directory."""
+        self._end(signal.SIGTERM)
+        shutil.rmtree(self._short, ignore_errors=True)
+
+    def _end(self, number: int) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(number)
+            try:
+                self._process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(timeout=60)
+
+    def url(self, database: str | None = None, user: str = "root", password: str | None = None) -> URL:
+        """A URL of one of its databases."""
+        return URL.create(
+            "mysql+pymysql", username=user, password=password, host="127.0.0.1", port=self.port, database=database
+        )
+
+    @contextlib.contextmanager
+    def connect(self, database: str | None = None) -> Iterator[pymysql.Connection[Any]]:
+        """A connection as root, autocommit."""
+        # Without TLS, as the driver would read all certificates of the system for each connection (47 ms).
+        connection = pymysql.connect(
+            unix_socket=str(self.socket),
+            user="root",
+            database=database,
+            charset="utf8mb4",
+            autocommit=True,
+            ssl_disabled=True,
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def execute(self, sql: str, *values: Any, database: str | None = None) -> list[tuple[Any, ...]]:
+        """Run one statement as root; its rows."""
+        with self.connect(database) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, values or None)
+            return list(cursor.fetchall())
+
+    def drop_all(self, prefix: str) -> None:
+        """Drop every database whose name begins so, as soon as nobody uses it."""
+        found = self.execute("SELECT schema_name FROM information_schema.schemata")
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION foreign_key_checks = 0")
+            for name in [name for (name,) in found if name.startswith(prefix)]:
+                cursor.execute(f"DROP DATABASE `{name}`")
+
+
+def _as_user() -> list[str]:
+    return ["--user=root"] if os.getuid() == 0 else []
