@@ -122,7 +122,7 @@ def test_a_restore_is_not_seen_by_those_who_read_and_write(room: Room) -> None:
             errors.append(str(error))
 
     seen = "SELECT count(*) FROM parents WHERE id < 10 AND NOT EXISTS (SELECT FROM pg_namespace WHERE nspname ~ 'hold')"
-    write = "INSERT INTO parents VALUES (100 + (random() * 1e8)::int, gen_random_uuid()::text) RETURNING 1"
+    write = "INSERT INTO parents SELECT greatest(max(id), 99) + 1, gen_random_uuid()::text FROM parents RETURNING 1"
     threads = [threading.Thread(target=work, args=("read", seen)), threading.Thread(target=work, args=("write", write))]
     for thread in threads:
         thread.start()
