@@ -40,8 +40,9 @@ format: $(VENV)/.dev  ## Format the code
 memory: $(VENV)/.dev  ## Print peak memory and time for 10,000 and 100,000 posts
 	$(BIN)/python -m benchmarks.memory
 
-chaos: $(VENV)/.dev  ## Kill MariaDB 100 times in its cut-over and count the outcomes; KILLS=n for another number
+chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in its cut-over; KILLS=n for another number
 	tests/servers/install.sh
+	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/runs/test_kill.py
 	$(BIN)/python -m tests.dialects.chaos_mysql $(KILLS)
 
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/

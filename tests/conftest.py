@@ -12,6 +12,17 @@ from tests.servers.postgresql import PostgreSQL
 from tests.site import Site
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--every-kill``: what ``make chaos`` asks for."""
+    parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each third")
+
+
+@pytest.fixture(scope="session")
+def stride(request: pytest.FixtureRequest) -> int:
+    """Tests that kill a run at one moment after the other take every so many."""
+    return 1 if request.config.getoption("every_kill") else 3
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """A deployed reference app of its own, not yet with a database."""

@@ -13,7 +13,7 @@ import io
 import logging
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -215,13 +215,16 @@ class Schema:
         own = {name: set(table.column_names) for name, table in data_tables(tables).items()}
         best = Recognition(None)
         least = None
-        for revision, shape in self._shapes(scratch):
-            candidate, distance = _compare(revision, own, shape)
-            if least is None or distance < least:
-                best, least = candidate, distance
+        with contextlib.closing(self._shapes(scratch)) as shapes:
+            for revision, shape in shapes:
+                candidate, distance = _compare(revision, own, shape)
+                if least is None or distance < least:
+                    best, least = candidate, distance
+                if not distance:
+                    break
         return best
 
-    def _shapes(self, scratch: URL) -> Iterator[tuple[str, dict[str, set[str]]]]:
+    def _shapes(self, scratch: URL) -> Generator[tuple[str, dict[str, set[str]]]]:
         dialect = self._host.dialect
         dialect.prepare_staging(scratch, self._host.url)
         try:
