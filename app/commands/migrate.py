@@ -25,6 +25,12 @@ from .execute import execute, lock_timeout_s
 @click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Let this table arrive empty.")
 @click.option("--accept-missing", is_flag=True, help="Let tables arrive empty that the source has no endpoint for.")
 @click.option("--set-aside", is_flag=True, help="Let rows that the schema refuses go to a file.")
+@click.option(
+    "--catch-up",
+    type=click.IntRange(0, 100),
+    metavar="N",
+    help="Read the source again up to N times and carry what changed.  [default: 3 for a database, else 0]",
+)
 @click.option("--insecure-http", is_flag=True, help="Allow http:// off this machine.")
 @options.output
 def db_migrate_data(
@@ -41,6 +47,7 @@ def db_migrate_data(
     exclude: tuple[str, ...],
     accept_missing: bool,
     set_aside: bool,
+    catch_up: int | None,
     insecure_http: bool,
     **output: Any,
 ) -> None:
@@ -54,6 +61,7 @@ def db_migrate_data(
         source=SourceOptions(exclude, accept_missing, insecure_http, restart),
         counts_only=verify == "counts",
         set_aside=set_aside,
+        catch_up=catch_up,
         rerun=rerun,
         dry_run=dry_run,
         backup_to=backup_to.absolute() if backup_to else None,

@@ -345,6 +345,9 @@ class Dialect(Protocol):
         :raises LoadError: the server refused for a reason that is not a row's own.
         """
 
+    def clear(self, staging: URL, tables: Sequence[str]) -> None:
+        """Delete all rows of these tables of a staging database; only ever called inside :meth:`loading`."""
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         """Make ``to`` an exact copy of ``source``, all objects included, in the place of what was there.
 

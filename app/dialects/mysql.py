@@ -222,6 +222,10 @@ class MySqlDialect:
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
         return mysql_load.load(url, self._tls_ca, self._directory, table, rows, batch_rows=batch_rows)
 
+    def clear(self, staging: URL, tables: Sequence[str]) -> None:
+        mysql_names.refuse_live(database_of(staging))
+        mysql_load.clear(staging, self._tls_ca, tables)
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         mysql_names.refuse_live(database_of(to))
         mysql_objects.copy_database(self._factory(source), self._spelled(source), database_of(to), timeout_s)

@@ -226,6 +226,11 @@ class PostgresqlDialect:
         ):
             return postgresql_load.Loader(connection, place.schema, table).load(rows, batch_rows)
 
+    def clear(self, staging: URL, tables: Sequence[str]) -> None:
+        place = self._own(staging)
+        with self._connected(staging, place) as connection:
+            postgresql_rules.clear(connection, place.schema, tables)
+
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
         place = self._place(staging)
         with self._connected(staging, place) as connection:

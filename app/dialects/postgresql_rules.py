@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,17 @@ class ForeignKeyRule:
 def relation(schema: str, table: str, *, partitioned: bool = False) -> str:
     """A table as a query names it: its own rows, and a partitioned one's of all its partitions."""
     return f"{'' if partitioned else 'ONLY '}{quote(schema)}.{quote(table)}"
+
+
+def clear(connection: Connection, schema: str, tables: Sequence[str]) -> None:
+    """Delete all rows of tables; a partitioned one's with those of its partitions."""
+    query = (
+        "SELECT c.relname, c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = ANY(%s)"
+    )
+    with connection.transaction():
+        for table, partitioned in connection.execute(query, (schema, list(tables))).fetchall():
+            connection.execute(f"DELETE FROM {relation(schema, table, partitioned=partitioned)}".encode())
 
 
 @contextlib.contextmanager

@@ -243,6 +243,12 @@ class SqliteDialect:
             connection.execute("COMMIT")
         return LoadResult(loaded, refused)
 
+    def clear(self, staging: URL, tables: Sequence[str]) -> None:
+        with explained_by_file(path_of(staging)), open_file(path_of(staging)) as connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            for name in tables:
+                connection.execute(f"DELETE FROM {quote(name)}")
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         with explained_by_file(path_of(to)):
             self.copy_file(source, to, timeout_s=timeout_s)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import importlib
-from collections.abc import Collection, Iterator
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from typing import Protocol
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..dialects import dialect_for
-from ..dialects.base import Dialect
+from ..dialects.base import Dialect, TableChecksum
 from ..errors import (
     AccessDenied,
     DatabaseDamaged,
@@ -30,14 +31,16 @@ from .files import write
 from .plan import MIGRATE
 from .resume import adopt, journal_part, resumable
 from .run import Run
+from .schema import data_tables
 from .snapshot import Footer, HashedLine, Header, check, encode, hashed_records, now
 from .sources import SourceKind, SourceSpec, file_sha256
 from .sources import database as database_source
 from .sources.classic import ClassicSource, Endpoint
 from .sources.classicfile import ClassicFile
 from .sources.ferry import FerrySource, Manifest, speaks_ferry
-from .sources.http import HttpClient
+from .sources.http import AGAIN, HttpClient
 from .sources.parts import Part, scratch_keys
+from .verify import checksums
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Taken:
     """A complete snapshot of the source, read through.
 
     :ivar fallback_of: when it stands in for the source: the time it was taken.
+    :ivar former: where the file that had this one's name is kept.
     :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows; None for a
         virtual table, whose rows nobody can count.
     """
@@ -64,6 +68,7 @@ class Taken:
     footer: Footer
     sha256: str | None = None
     fallback_of: str | None = None
+    former: Path | None = None
     extra: dict[str, int | None] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
 
@@ -75,6 +80,15 @@ class OpenSource(Protocol):
 
     def take(self, run: Run) -> Taken:
         """Read everything into a snapshot."""
+
+    def changed(self, taken: Taken) -> list[str] | None:
+        """The tables that are not what was taken any more; None where only reading all of it again can tell.
+
+        :raises SourceIncomplete, Unauthorized: it cannot be read again.
+        """
+
+    def again(self, run: Run, taken: Taken) -> Taken:
+        """Read everything once more, into a snapshot in the place of the first; ``taken`` where nothing changed."""
 
     def close(self) -> None:
         """Let go of connections."""
@@ -137,8 +151,20 @@ def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource
 
 
 class Closing:
+    """What sources share; a file does not change."""
+
     def __init__(self, client: HttpClient | None = None) -> None:
         self._client = client
+
+    def changed(self, taken: Taken) -> list[str] | None:
+        """Nothing."""
+        del taken
+        return []
+
+    def again(self, run: Run, taken: Taken) -> Taken:
+        """The same."""
+        del run
+        return taken
 
     def close(self) -> None:
         if self._client:
@@ -180,16 +206,38 @@ class ClassicDeployment(Closing):
     def take(self, run: Run) -> Taken:
         endpoints, unavailable = self._source.endpoints()
         types = [endpoint.type for endpoint in endpoints]
-        order = self._adapters.in_order(types)
         missing = missing_tables(self._adapters, types, unavailable)
         accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
         read_from = now()
         parts, resumed_from = self._parts(run, endpoints)
+        return self._written(run, parts, missing, resumed_from or read_from)
+
+    def changed(self, taken: Taken) -> None:
+        del taken
+
+    def again(self, run: Run, taken: Taken) -> Taken:
+        endpoints, unavailable = self._source.endpoints()
+        missing = missing_tables(self._adapters, [endpoint.type for endpoint in endpoints], unavailable)
+        if missing != taken.header.missing:
+            raise SourceIncomplete(f"{self._spec.label} does not answer what it answered before.", hint=AGAIN)
+        directory = run.directory / "records-again"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        read_from = now()
+        with scratch_keys(directory / "keys") as keys:
+            found = self._source.extract(directory, keys, endpoints, run.progress)
+            parts = {part.name: part for part in found}
+        if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == taken.footer.checksums:
+            return taken
+        return self._written(run, parts, missing, read_from)
+
+    def _written(self, run: Run, parts: dict[str, Part], missing: dict[str, str], read_from: str) -> Taken:
+        order = self._adapters.in_order(list(parts))
         header = Header(
             kind="records",
             source=self._spec.label,
             identity=self._spec.identity,
-            read_from=resumed_from or read_from,
+            read_from=read_from,
             revision=self._adapters.revision,
             types=tuple(order),
             missing=missing,
@@ -215,14 +263,21 @@ class ClassicDeployment(Closing):
 
 def _written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
     path = run.settings.snapshot
-    try:
+    with _writable(path):
         former = write(path, encode(header, sections), check=check)
+    return taken_from(run, path, former)
+
+
+@contextlib.contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """:raises FerryError: the snapshot cannot be written."""
+    try:
+        yield
     except OSError as error:
         raise FerryError(
             f"The snapshot {path} cannot be written: {error.strerror}.",
             hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
         ) from error
-    return taken_from(run, path, former)
 
 
 def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
@@ -230,7 +285,7 @@ def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
     header, footer = check(path)
     if former:
         run.note(f"The former snapshot is kept as {former}.")
-    return Taken(path, header, footer, file_sha256(path))
+    return Taken(path, header, footer, file_sha256(path), former=former)
 
 
 class FerryDeployment(Closing):
@@ -258,6 +313,20 @@ class FerryDeployment(Closing):
         path = run.settings.snapshot
         former = self._source.write_snapshot(path, self._spec.identity, run.progress)
         return left_out(run, taken_from(run, path, former), self._options)
+
+    def changed(self, taken: Taken) -> list[str]:
+        said = self._source.manifest()
+        self._refuse_other(said)
+        found = {name: (table["rows"], table["checksum"]) for name, table in said.tables.items()}
+        return _unlike({name: (sums.rows, str(sums)) for name, sums in taken.footer.checksums.items()}, found)
+
+    def _refuse_other(self, said: Manifest) -> None:
+        if (said.revision, said.tables.keys()) != (self.manifest.revision, self.manifest.tables.keys()):
+            raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
+
+    def again(self, run: Run, taken: Taken) -> Taken:
+        del taken
+        return self.take(run)
 
 
 class DatabaseFile(Closing):
@@ -290,17 +359,30 @@ class DatabaseFile(Closing):
     def take(self, run: Run) -> Taken:
         state, path = self._state, run.settings.snapshot
         header = database_source.header_of(self._spec.label, self._spec.identity, state.revision, state.tables)
-        try:
-            with _readable(self._dialect, self._spec):
-                former = database_source.write_snapshot(self._dialect, self._url, path, header, (), run.progress)
-        except OSError as error:
-            raise FerryError(
-                f"The snapshot {path} cannot be written: {error.strerror}.",
-                hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
-            ) from error
+        with _writable(path), _readable(self._dialect, self._spec):
+            former = database_source.write_snapshot(self._dialect, self._url, path, header, run.progress)
         taken = left_out(run, taken_from(run, path, former), self._options)
         taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return taken
+
+    def changed(self, taken: Taken) -> list[str]:
+        own = {table.name: table for table in taken.header.tables}
+        with _readable(self._dialect, self._spec):
+            if not self._dialect.exists(self._url):
+                raise SourceIncomplete(f"{self._spec.label} is not there any more.", hint=AGAIN)
+        with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
+            if data_tables(reader.tables()) != own:
+                raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
+            found = checksums(reader, own)
+        return _unlike(taken.footer.checksums, found)
+
+    def again(self, run: Run, taken: Taken) -> Taken:
+        del taken
+        return self.take(run)
+
+
+def _unlike(taken: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
+    return sorted(name for name in taken if taken[name] != found.get(name))
 
 
 @contextlib.contextmanager

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 
 from ..dialects.base import Fence
 from ..errors import DoesNotFit, FerryError, VerificationFailed
+from .catchup import DATABASE_PASSES, CatchUp
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, secure
 from .extract import OpenSource, Taken, accept_missing
 from .fallback import can_fall_back, fallback
-from .load import RowsFile, TableLoad
 from .plan import Plan, question_for
 from .report import Report, TableReceipt
 from .run import Run
 from .schema import Declarations
 from .sources import SourceKind
-from .staging import MigrateOptions, before_upgrade, stage, verify_staging
+from .staging import MigrateOptions, Staged, account, before_upgrade, stage, verify_staging
 from .unmanaged import bring_unmanaged
 from .verify import Before, verify_upgrade
 
@@ -95,13 +94,18 @@ class SourceJob(Job):
             taken = self._taken()
             self.options = self.options.without([name for name, rows in taken.extra.items() if rows is None])
         with run.step("snapshot", file=str(taken.path), sha256=taken.sha256):
-            self._describe_source(taken)
-        revision = self._revision(taken)
-        rows, accounts = stage(run, taken.path, taken.header.kind, revision, self.options, self.report)
-        self._tables_receipt(rows, accounts, taken)
+            revision = self._revision(taken)
+        staged = stage(run, taken.path, taken.header.kind, revision, self.options)
+        catch_up = CatchUp(run, self._source, self.options, self._passes(taken))
+        read_from = taken.header.read_from
+        taken, staged = catch_up.carry_out(taken, staged)
+        self._describe_source(taken, read_from)
+        self._tables_receipt(staged, taken)
+        account(run, staged.adapted)
         with run.step("verify", counts_only=self.options.counts_only):
-            verify_staging(run, rows, accounts, counts_only=self.options.counts_only)
-        self._upgrade(before_upgrade(rows, accounts), revision)
+            verify_staging(run, staged, counts_only=self.options.counts_only)
+        self._upgrade(before_upgrade(staged), revision)
+        catch_up.last_look(taken)
 
         def make_entry(found: Secured) -> Entry:
             return entry_for(
@@ -141,6 +145,13 @@ class SourceJob(Job):
         accept_missing(taken.header.missing, self.options.source, f"flask {run.command} {spec.label}")
         return taken
 
+    def _passes(self, taken: Taken) -> int:
+        """How often the source is read again: a file never, and no snapshot in its place."""
+        spec, asked = self.plan.source, self.options.catch_up
+        if taken.fallback_of or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
+            return 0
+        return asked if asked is not None else DATABASE_PASSES if spec.kind is SourceKind.DATABASE else 0
+
     def _revision(self, taken: Taken) -> str:
         revision = taken.header.revision
         if revision is None:
@@ -148,18 +159,18 @@ class SourceJob(Job):
         self.run.schema.require(revision, str(taken.path))
         return revision
 
-    def _describe_source(self, taken: Taken) -> None:
+    def _describe_source(self, taken: Taken, read_from: str) -> None:
         self.report.snapshot = str(taken.path)
         self.report.source = {
             "label": self.plan.source.label,
-            "read": f"from {taken.header.read_from} to {taken.footer.read_until}",
+            "read": f"from {read_from} to {taken.footer.read_until}",
             "revision": taken.header.revision,
             "sha256": taken.sha256,
             "fallback_of": taken.fallback_of,
         }
         if self.plan.source.kind in (SourceKind.HTTP, SourceKind.DATABASE):
             self.run.note(
-                f"The source was read from {taken.header.read_from} to {taken.footer.read_until}; "
+                f"The source was read from {read_from} to {taken.footer.read_until}; "
                 "what was written there later is not carried."
             )
         if taken.header.kind == "records":
@@ -179,16 +190,16 @@ class SourceJob(Job):
         ]
         self.report.waived += waived + missing
 
-    def _tables_receipt(self, rows: RowsFile, accounts: Mapping[str, TableLoad], taken: Taken) -> None:
-        self.report.revisions["source"] = rows.header.revision
-        for name, account in accounts.items():
+    def _tables_receipt(self, staged: Staged, taken: Taken) -> None:
+        self.report.revisions["source"] = staged.rows.header.revision
+        for name, load in staged.accounts.items():
             receipt = TableReceipt(
                 table=name,
-                rows=account.rows,
-                loaded=account.loaded.rows,
-                waived=account.excluded,
-                set_aside=account.set_aside,
-                checksum=str(account.loaded),
+                rows=load.rows,
+                loaded=load.loaded.rows,
+                waived=load.excluded,
+                set_aside=load.set_aside,
+                checksum=str(load.loaded),
                 note=taken.header.missing.get(name, ""),
             )
             if receipt.rows != receipt.loaded + receipt.waived + receipt.set_aside:
@@ -196,6 +207,6 @@ class SourceJob(Job):
                     f"{name}: {receipt.rows} rows are not {receipt.loaded} loaded + {receipt.waived} waived "
                     f"+ {receipt.set_aside} set aside."
                 )
-            if account.excluded:
-                self.report.waived.append({"what": f"table {name}", "rows": account.excluded, "reason": "--exclude"})
+            if load.excluded:
+                self.report.waived.append({"what": f"table {name}", "rows": load.excluded, "reason": "--exclude"})
             self.report.tables.append(receipt)

@@ -15,7 +15,7 @@ from ..dialects.base import Dialect, ForeignKey, LoadResult, Table, TableChecksu
 from ..errors import DoesNotFit
 from .canonical import MODULUS, encode_row, row_hasher
 from .coerce import Coercion, coercion
-from .snapshot import SnapshotReader, rows_of
+from .snapshot import Footer, SnapshotReader, check, rows_of
 from .verify import SHOWN, is_secret
 
 BATCH_ROWS = 500
@@ -98,7 +98,7 @@ class RowsFile:
     """
 
     def __init__(self, path: Path, schema: Mapping[str, Table], exclude: Collection[str], aside: Aside) -> None:
-        self._path = path
+        self._path, self.schema = path, schema
         self._exclude = frozenset(exclude)
         self.aside = aside
         with SnapshotReader(path) as reader:
@@ -166,6 +166,14 @@ class RowsFile:
                             found[key] = found.get(key, 0) + 1
         return [f"{name} ({count} values)" for name, count in found.items()]
 
+    def footer(self) -> Footer:
+        """What the file says of itself at its end; it is read through."""
+        return check(self._path)[1]
+
+    def moved(self, path: Path) -> None:
+        """The file has another name by now."""
+        self._path = path
+
     def all_rows(self) -> Iterator[tuple[Table, Iterator[Values]]]:
         """Every table of the schema with all its rows, those left out later included."""
         with SnapshotReader(self._path) as reader:
@@ -226,14 +234,19 @@ def check_exclusions(rows: RowsFile) -> None:
         )
 
 
-def load(dialect: Dialect, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
+def load(
+    dialect: Dialect, staging: URL, rows: RowsFile, only: Collection[str] | None = None
+) -> tuple[dict[str, TableLoad], list[str]]:
     """Load every row that is not excluded or set aside.
 
+    :param only: the tables to load; all of them when it is left out.
     :return: the account per table, and a line per table with refused rows (which are then in ``rows.aside``).
     """
     accounts: dict[str, TableLoad] = {}
     refused: list[str] = []
     for table, values in rows.all_rows():
+        if only is not None and table.name not in only:
+            continue
         account = accounts[table.name] = TableLoad(table)
         if rows.is_excluded(table.name):
             account.rows = account.excluded = sum(1 for _ in values)

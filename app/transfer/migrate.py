@@ -39,6 +39,11 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
     """
     run.refuse_prohibited()
     spec = parse_source(run.settings, insecure_http=options.source.insecure_http)
+    if options.catch_up and spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
+        raise Misconfigured(
+            f"--catch-up reads a source again, and {spec.label} does not change.",
+            hint=f"Leave it out: flask {run.command}",
+        )
     plan = make_plan(run, spec, options)
     if plan.action is Action.NOTHING and plan.target.unfinished is None:
         return _nothing(run, plan)

@@ -109,7 +109,7 @@ def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
     if header.revision is None:
         raise DoesNotFit(f"{path} does not say at which revision its rows are.")
     run.schema.require(header.revision, str(path))
-    stage(run, path, header.kind, header.revision, options, run.report)
+    stage(run, path, header.kind, header.revision, options)
     return header.revision
 
 

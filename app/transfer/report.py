@@ -36,6 +36,8 @@ class Report:
     tables: list[TableReceipt] = field(default_factory=list)
     waived: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
+    catch_up: list[dict[str, Any]] = field(default_factory=list)
+    not_caught_up: list[str] = field(default_factory=list)
     not_carried: dict[str, str] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)

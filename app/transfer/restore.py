@@ -173,9 +173,9 @@ def stage_backup(run: Run, chosen: Chosen) -> None:
     """
     if chosen.portable:
         header, _ = check(chosen.path)
-        rows, accounts = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions(), run.report)
+        staged = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions())
         with run.step("verify"):
-            verify_staging(run, rows, accounts, counts_only=False)
+            verify_staging(run, staged, counts_only=False)
         return
     with run.step("staging"):
         run.dialect.restore(chosen.path, run.staging)

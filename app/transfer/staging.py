@@ -13,7 +13,6 @@ from .adapt import Adapted, adapt
 from .extract import SourceOptions, load_adapters
 from .files import to_plain_json, write
 from .load import Aside, RowsFile, TableLoad, aside_to_json, check_exclusions, load, set_aside_referring
-from .report import Report
 from .run import Run
 from .schema import data_tables
 from .verify import Before, verify_loaded
@@ -26,6 +25,7 @@ class MigrateOptions:
     source: SourceOptions = field(default_factory=SourceOptions)
     counts_only: bool = False
     set_aside: bool = False
+    catch_up: int | None = None
     rerun: bool = False
     dry_run: bool = False
     backup_to: Path | None = None
@@ -45,45 +45,104 @@ class MigrateOptions:
         return {"exclude": list(self.source.exclude), "set_aside": self.set_aside}
 
 
-def stage(
-    run: Run, snapshot: Path, kind: str, revision: str, options: MigrateOptions, report: Report
-) -> tuple[RowsFile, dict[str, TableLoad]]:
+@dataclass(frozen=True)
+class Staged:
+    """What staging holds, at the rows' own revision.
+
+    :ivar rows: the rows that were loaded.
+    :ivar accounts: what became of each table's.
+    :ivar adapted: what the adapters accounted for, where records became these rows.
+    """
+
+    rows: RowsFile
+    accounts: dict[str, TableLoad]
+    adapted: Adapted | None
+
+
+def stage(run: Run, snapshot: Path, kind: str, revision: str, options: MigrateOptions) -> Staged:
     """Build staging at the source's revision and load the snapshot into it.
 
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     with run.step("staging", revision=revision):
-        run.dialect.prepare_staging(run.staging, run.target)
-        run.schema.build(run.staging, revision)
+        _build(run, revision)
         with run.dialect.reader(run.staging) as reader:
             tables = data_tables(reader.tables())
-    if kind == "records":
-        with run.step("adapt"):
-            snapshot = _adapted(run, snapshot, tables, report)
-    aside = Aside(run.directory / "set-aside.db")
-    rows = RowsFile(snapshot, tables, options.source.exclude, aside)
+    return _staged(run, snapshot, kind, revision, options, tables)
+
+
+def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, options: MigrateOptions) -> Staged:
+    """Bring staging from what it was loaded from to a later snapshot of the same source.
+
+    Tables that changed are loaded anew; where rows are or were set aside, all are: what refers to them must be found
+    again.
+
+    :param number: of the pass, from 1.
+    :raises DoesNotFit: as :func:`stage`.
+    """
+    revision = str(before.rows.header.revision)
+    if before.rows.aside.count():
+        _build(run, revision)
+        return _staged(run, snapshot, kind, revision, options, before.rows.schema, number)
+    rows, adapted = _rows(run, snapshot, kind, options, before.rows.schema, number)
+    former, later = before.rows.footer().checksums, rows.footer().checksums
+    changed = [name for name in rows.tables if later[name] != former.get(name)]
+    with run.step("load"):
+        check_exclusions(rows)
+        with run.dialect.loading(run.staging):
+            run.dialect.clear(run.staging, changed)
+            accounts, refused = load(run.dialect, run.staging, rows, changed)
+        if refused:
+            accounts = _set_aside(run, rows, refused, options, revision)
+    return Staged(rows, {**before.accounts, **accounts}, adapted)
+
+
+def _build(run: Run, revision: str) -> None:
+    run.dialect.prepare_staging(run.staging, run.target)
+    run.schema.build(run.staging, revision)
+
+
+def _staged(
+    run: Run,
+    snapshot: Path,
+    kind: str,
+    revision: str,
+    options: MigrateOptions,
+    schema: Mapping[str, Table],
+    number: int = 0,
+) -> Staged:
+    rows, adapted = _rows(run, snapshot, kind, options, schema, number)
     with run.step("load"):
         check_exclusions(rows)
         accounts, refused = _loaded(run, rows)
         if refused:
-            accounts = _set_aside(run, rows, refused, options, revision, report)
-    return rows, accounts
+            accounts = _set_aside(run, rows, refused, options, revision)
+    return Staged(rows, accounts, adapted)
 
 
-def _adapted(run: Run, snapshot: Path, tables: Mapping[str, Table], report: Report) -> Path:
-    adapters = load_adapters(run)
-    to = run.directory / "rows.json"
-    result = adapt(snapshot, to, adapters, dict(tables), run.directory)
-    report.not_carried = dict(adapters.not_carried)
-    _account(result, report)
-    return to
+def _rows(
+    run: Run, snapshot: Path, kind: str, options: MigrateOptions, schema: Mapping[str, Table], number: int
+) -> tuple[RowsFile, Adapted | None]:
+    adapted = None
+    suffix = f"-{number}" if number else ""
+    if kind == "records":
+        with run.step("adapt"):
+            to = run.directory / f"rows{suffix}.json"
+            adapted = adapt(snapshot, to, load_adapters(run), dict(schema), run.directory)
+            snapshot = to
+    return RowsFile(snapshot, schema, options.source.exclude, Aside(run.directory / f"set-aside{suffix}.db")), adapted
 
 
-def _account(result: Adapted, report: Report) -> None:
-    for (record_type, key, reason), count in sorted(result.accounts.waived.items()):
+def account(run: Run, adapted: Adapted | None) -> None:
+    """Put what the adapters waived and noted into the receipt."""
+    if adapted is None:
+        return
+    report = run.report
+    report.not_carried = dict(load_adapters(run).not_carried)
+    for (record_type, key, reason), count in sorted(adapted.accounts.waived.items()):
         report.waived.append({"what": f"{record_type}.{key}", "records": count, "reason": reason})
-    for (record_type, text), count in sorted(result.accounts.notes.items()):
-        samples = ", ".join(result.accounts.samples[record_type, text])
+    for (record_type, text), count in sorted(adapted.accounts.notes.items()):
+        samples = ", ".join(adapted.accounts.samples[record_type, text])
         report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
 
 
@@ -96,7 +155,7 @@ def _loaded(run: Run, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
 
 
 def _set_aside(
-    run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, revision: str, report: Report
+    run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, revision: str
 ) -> dict[str, TableLoad]:
     """Load again without the refused rows and all that refer to them; they go to a file."""
     if not options.set_aside:
@@ -106,37 +165,37 @@ def _set_aside(
             hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
         )
     set_aside_referring(rows)
-    run.dialect.prepare_staging(run.staging, run.target)
-    run.schema.build(run.staging, revision)
+    _build(run, revision)
     accounts, still = _loaded(run, rows)
     if still:
         raise DoesNotFit("Rows are refused even without those set aside.", details=still)
     path = run.directory / "set-aside.json"
     write(path, [to_plain_json(list(aside_to_json(rows)))], keep_former=False)
-    report.set_aside = [
+    run.report.set_aside = [
         {"table": table, "number": number, "reason": reason} for table, number, reason, _ in rows.aside.rows()
     ][:1000]
     run.warn(f"{rows.aside.count()} rows are set aside in {path}.")
     return accounts
 
 
-def verify_staging(run: Run, rows: RowsFile, accounts: Mapping[str, TableLoad], *, counts_only: bool) -> None:
+def verify_staging(run: Run, staged: Staged, *, counts_only: bool) -> None:
     """Prove that staging holds exactly what was loaded."""
-    with run.dialect.reader(run.staging) as staged:
+    with run.dialect.reader(run.staging) as reader:
         verify_loaded(
-            staged,
-            rows.tables,
-            {name: account.loaded for name, account in accounts.items()},
-            rows.rows,
+            reader,
+            staged.rows.tables,
+            {name: account.loaded for name, account in staged.accounts.items()},
+            staged.rows.rows,
             run.directory / "differences.keys",
             counts_only=counts_only,
         )
 
 
-def before_upgrade(rows: RowsFile, accounts: Mapping[str, TableLoad]) -> Before:
+def before_upgrade(staged: Staged) -> Before:
     """What was loaded, as the upgrade's proof needs it: read from the snapshot again, not from staging."""
+    rows = staged.rows
     return Before(
         rows.tables,
-        {name: account.loaded.rows for name, account in accounts.items()},
+        {name: account.loaded.rows for name, account in staged.accounts.items()},
         lambda table: rows.rows(table.name),
     )

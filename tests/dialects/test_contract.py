@@ -319,6 +319,15 @@ def test_triggers_do_not_fire_while_rows_are_loaded_and_are_there_again(room: Ro
     assert room.state(staging)["parents"][-1] == [501, "fired"]
 
 
+def test_tables_of_staging_are_cleared_whatever_refers_to_them(room: Room) -> None:
+    staging = room.staged()
+    with room.dialect.loading(staging):
+        room.dialect.clear(staging, ["parents"])
+    with room.dialect.reader(staging) as reader:
+        assert (reader.count("parents"), reader.count("children") > 0) == (0, True)
+    assert any("children" in text for text in room.dialect.problems(staging))
+
+
 def test_no_rows_at_all(room: Room) -> None:
     room.fill()
     with room.dialect.reader(room.target) as reader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ...dialects.base import Dialect, Reader, SchemaObject, Table, Values
 from ...errors import DoesNotFit, SourceIncomplete
 from ..files import write
 from ..schema import Recognition, Schema, data_tables, revision_of
-from ..snapshot import HashedLine, Header, check, encode, hashed_rows, now
+from ..snapshot import Header, check, encode, hashed_rows, now
 
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
 
@@ -69,24 +69,12 @@ def write_snapshot(
     url: URL,
     path: Path,
     header: Header,
-    exclude: Collection[str],
     progress: Callable[[str, int, int | None], None],
 ) -> Path | None:
-    """Read all rows in one transaction into a snapshot; returns where the former file is kept.
-
-    :param exclude: tables whose rows stay out; their section is empty.
-    """
+    """Read all rows in one transaction into a snapshot; returns where the former file is kept."""
     with dialect.reader(url) as reader:
-        sections = ((table.name, _lines(reader, table, exclude, progress)) for table in header.tables)
+        sections = ((table.name, hashed_rows(table, _counted(reader, table, progress))) for table in header.tables)
         return write(path, encode(header, sections), check=check)
-
-
-def _lines(
-    reader: Reader, table: Table, exclude: Collection[str], progress: Callable[[str, int, int | None], None]
-) -> Iterator[HashedLine]:
-    if table.name in exclude:
-        return iter(())
-    return hashed_rows(table, _counted(reader, table, progress))
 
 
 def _counted(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
