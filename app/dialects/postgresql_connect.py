@@ -8,7 +8,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,24 +157,52 @@ def _impatient(gen: Generator[Any, Any, Any], connection: Connection) -> Generat
     """The same generator, which asks after the server whenever nothing came for a while."""
     try:
         waiting = next(gen)
+        patience = Patience(lambda: is_at_work(connection.arguments, "pid = %s", connection.info.backend_pid))
         heard = time.monotonic()
         while True:
             ready = yield waiting
             if ready:
                 heard = time.monotonic()
+                patience.heard()
             elif time.monotonic() - heard > SILENCE_S:
-                ask_after(connection.arguments, "pid = %s", connection.info.backend_pid)
+                patience.silence()
                 heard = time.monotonic()
             waiting = gen.send(ready)
     except StopIteration as end:
         return end.value
 
 
-def ask_after(arguments: Mapping[str, str], which: str, value: Any) -> None:
-    """See, over a new connection, that the server is at work for a session and not the one that waits.
+class Patience:
+    """Waits through silences as long as the server is at work.
+
+    One look that finds it idle is not enough: the answer may be on its way just then (seen on a busy machine).
+
+    :param at_work: see :func:`is_at_work`.
+    """
+
+    def __init__(self, at_work: Callable[[], bool]) -> None:
+        self._at_work = at_work
+        self._doubted = False
+
+    def heard(self) -> None:
+        """Something came, or went through."""
+        self._doubted = False
+
+    def silence(self) -> None:
+        """Nothing came for a while.
+
+        :raises psycopg.OperationalError: it was idle twice running: something between lost what was said.
+        """
+        at_work = self._at_work()
+        if not at_work and self._doubted:
+            raise psycopg.OperationalError("no answer came, and the server is not at work on one")
+        self._doubted = not at_work
+
+
+def is_at_work(arguments: Mapping[str, str], which: str, value: Any) -> bool:
+    """Whether the server is at work for a session and not the one that waits, seen over a new connection.
 
     :param which: a condition on ``pg_stat_activity``, with a place for the value.
-    :raises psycopg.OperationalError: the session is gone, or waits for us: something between lost what was said.
     """
     query = (
         "SELECT state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' OR state = 'disabled' "
@@ -182,8 +210,7 @@ def ask_after(arguments: Mapping[str, str], which: str, value: Any) -> None:
     )
     with psycopg.connect(**arguments, autocommit=True) as second:  # type: ignore[arg-type]
         found = second.execute(query.encode(), (value,)).fetchall()
-    if not any(row[0] for row in found):
-        raise psycopg.OperationalError("no answer came, and the server is not at work on one")
+    return any(row[0] for row in found)
 
 
 def connect(

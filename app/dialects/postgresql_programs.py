@@ -19,7 +19,7 @@ from typing import IO
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from .postgresql_connect import SILENCE_S, ask_after
+from .postgresql_connect import SILENCE_S, Patience, is_at_work
 
 PLACES: tuple[str, ...] = (
     "/usr/lib/postgresql/*/bin",
@@ -158,12 +158,10 @@ class Client:
                         stream.close()
             process.wait()
 
-    def ask(self) -> None:
-        """See that the server is at work for a program of ours.
-
-        :raises psycopg.OperationalError: it is not.
-        """
-        ask_after({**self._arguments, "application_name": "ferry"}, "application_name = %s", self.application)
+    def patience(self) -> Patience:
+        """For waiting until a program of ours goes on or ends."""
+        arguments = {**self._arguments, "application_name": "ferry"}
+        return Patience(lambda: is_at_work(arguments, "application_name = %s", self.application))
 
 
 @dataclass(frozen=True)
@@ -183,12 +181,14 @@ class Running:
         assert self.process.stdin  # noqa: S101 # it was started with one
         descriptor, view = self.process.stdin.fileno(), memoryview(data)
         os.set_blocking(descriptor, False)
+        patience = self.client.patience()
         while view:
             _, ready, _ = select.select([], [descriptor], [], SILENCE_S)
             if ready:
                 view = view[os.write(descriptor, view) :]
+                patience.heard()
             else:
-                self.client.ask()
+                patience.silence()
 
     def ended(self, watched: Path | None = None) -> None:
         """Wait for its end.
@@ -196,6 +196,7 @@ class Running:
         :param watched: a file that it writes: as long as that grows, nobody asks after it.
         :raises ProgramFailed: with the server's words.
         """
+        patience = self.client.patience()
         while True:
             before = watched.stat().st_size if watched else None
             try:
@@ -203,7 +204,9 @@ class Running:
                 break
             except subprocess.TimeoutExpired:
                 if watched is None or watched.stat().st_size == before:
-                    self.client.ask()
+                    patience.silence()
+                else:
+                    patience.heard()
         if status:
             raise self.failure(status)
 
