@@ -52,6 +52,7 @@ def configure(app: Flask, config: Mapping[str, Any]) -> None:
         SECRET_KEY=os.environ.get("SECRET_KEY") or None,
         FERRY_SEED="app.models.testdata:seed",
         FERRY_ADAPTERS="app.adapters",
+        FERRY_PROFILES="app.profiles",
     )
     app.config.from_mapping(config)
     named = named_environment(app.config)

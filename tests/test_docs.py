@@ -23,7 +23,7 @@ from app.errors import ExitStatus, VerificationFailed
 from app.export import export_blueprint
 from app.transfer.schema import Declarations
 from app.transfer.settings import DEFAULTS
-from app.transfer.snapshot import Header, encode
+from app.transfer.snapshot import AppliedProfile, Header, encode
 from app.transfer.verify import Before, verify_upgrade
 from tests.site import ROOT
 
@@ -175,7 +175,8 @@ def test_the_example_of_declarations(tmp_path: Path) -> None:
 
 def document() -> dict[str, dict[str, object]]:
     table = Table("t", (Column("x", LogicalType.DECIMAL, length=1, scale=2),))
-    rows = b"".join(encode(Header("rows", "s", "i", "2024-01-01T00:00:00Z", "1", (table,)), [("t", [])]))
+    header = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "1", (table,), profile=AppliedProfile("p", "d"))
+    rows = b"".join(encode(header, [("t", [])]))
     records = b"".join(encode(Header("records", "s", "i", "2024-01-01T00:00:00Z", "1"), []))
     found = orjson.loads(rows)
     return {"Header": orjson.loads(records)["header"] | found["header"], "Footer": found["footer"]}

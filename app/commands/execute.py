@@ -11,6 +11,7 @@ import click
 
 from ..errors import ExitStatus, FerryError, NotConfirmed
 from ..transfer.files import to_plain_json, write
+from ..transfer.private import remove_abandoned
 from ..transfer.report import Report
 from ..transfer.run import Hooks, Run
 from .question import Answers
@@ -72,6 +73,7 @@ def execute(
 
 def _worked(run: Run, work: Callable[[Run], Report]) -> Report:
     try:
+        remove_abandoned(run.dialect.control_area(run.target).directory)
         return work(run)
     except FerryError as error:
         run.failed(error)

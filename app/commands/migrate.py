@@ -22,6 +22,7 @@ from .execute import execute, lock_timeout_s
 @click.option("--verify", type=click.Choice(["full", "counts"]), default="full", show_default=True)
 @click.option("--restart", is_flag=True, help="Discard an interrupted extraction.")
 @click.option("--rerun", is_flag=True, help="Repeat a migration that succeeded or was rolled back.")
+@click.option("--profile", metavar="NAME", help="Anonymise on the way, as this profile says.  [default: FERRY_PROFILE]")
 @click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Let this table arrive empty.")
 @click.option("--accept-missing", is_flag=True, help="Let tables arrive empty that the source has no endpoint for.")
 @click.option("--set-aside", is_flag=True, help="Let rows that the schema refuses go to a file.")
@@ -44,6 +45,7 @@ def db_migrate_data(
     verify: str,
     restart: bool,
     rerun: bool,
+    profile: str | None,
     exclude: tuple[str, ...],
     accept_missing: bool,
     set_aside: bool,
@@ -73,5 +75,5 @@ def db_migrate_data(
         output=output,
         yes=yes,
         allow_production=allow_production,
-        settings={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback},
+        settings={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback, "FERRY_PROFILE": profile},
     )

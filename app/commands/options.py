@@ -18,7 +18,8 @@ _TYPED = "flask_ferry.typed"
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
-        "yes", "fallback", "catch_up", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune", "portable",
+        "yes", "fallback", "catch_up", "profile", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune",
+        "portable",
         "client", "against",
     ),
     "When refused": (

@@ -104,6 +104,7 @@ def receipt(report: Report) -> Iterable[str]:
     """The lines of a receipt."""
     yield from _tables(report)
     yield from _records(report)
+    yield from _anonymised(report)
     yield from _listed("Waived", _waivers(report.waived))
     yield from _listed(
         "Not in the source's answers, so not carried", [f"{name}: {why}" for name, why in report.not_carried.items()]
@@ -142,6 +143,16 @@ def _records(report: Report) -> Iterable[str]:
             for r in repeats
         ],
     )
+
+
+def _anonymised(report: Report) -> Iterable[str]:
+    """The columns whose values were replaced, a table a line."""
+    columns: dict[str, list[str]] = {}
+    for item in report.anonymised.get("replaced", ()):
+        table, _, column = item["column"].partition(".")
+        columns.setdefault(table, []).append(f"{column} ({item['values']}, {item['by']})")
+    title = f"Replaced as the profile {report.anonymised.get('profile')!r} says: column (values, by what)"
+    yield from _listed(title, [f"{table}: {', '.join(found)}" for table, found in columns.items()])
 
 
 def _waivers(waived: list[dict[str, Any]]) -> list[str]:

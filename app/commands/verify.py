@@ -16,6 +16,7 @@ from .execute import execute, lock_timeout_s
 @bp.cli.command("db-verify", cls=options.FerryCommand)
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--against", metavar="SOURCE", help="Compare with this source instead of a run's snapshot.")
+@click.option("--profile", metavar="NAME", help="Anonymise SOURCE on the way, as this profile says.")
 @click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Leave this table of SOURCE out.")
 @click.option("--accept-missing", is_flag=True, help="SOURCE may lack endpoints for tables.")
 @click.option("--insecure-http", is_flag=True, help="Allow http:// off this machine.")
@@ -24,6 +25,7 @@ from .execute import execute, lock_timeout_s
 def db_verify(
     run_id: str | None,
     against: str | None,
+    profile: str | None,
     exclude: tuple[str, ...],
     accept_missing: bool,
     insecure_http: bool,
@@ -33,10 +35,13 @@ def db_verify(
     """Prove again that this database holds what a run brought, row by row; by default the last run."""
     if run_id and against:
         raise click.UsageError("Give a RUN or --against SOURCE, not both.")
+    if profile and not against:
+        raise click.UsageError("--profile is for --against SOURCE; what a RUN loaded is as it was.")
     chosen = VerifyOptions(
         run_id=run_id,
         against=against is not None,
         source=SourceOptions(exclude, accept_missing, insecure_http),
         lock_timeout_s=lock_timeout_s(lock_timeout),
     )
-    execute("db-verify", lambda run: verify(run, chosen), output=output, settings={"FERRY_SOURCE": against})
+    settings = {"FERRY_SOURCE": against, "FERRY_PROFILE": profile}
+    execute("db-verify", lambda run: verify(run, chosen), output=output, settings=settings)

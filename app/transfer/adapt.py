@@ -24,6 +24,7 @@ from .sources.parts import Keys, PartWriter, scratch_keys
 from .strictjson import loads
 
 MOST_PROBLEMS = 20
+WITHHELD = "it is not said what is wrong, as that may be personal; a run without a profile says it"
 
 
 @dataclass
@@ -57,9 +58,16 @@ class _Finder:
 
 class _Run:
     def __init__(
-        self, adapters: AdapterSet, tables: dict[str, Table], parts: dict[str, PartWriter], keys: Keys
+        self,
+        adapters: AdapterSet,
+        tables: dict[str, Table],
+        parts: dict[str, PartWriter],
+        keys: Keys,
+        *,
+        withhold: bool,
     ) -> None:
         self.result = Adapted()
+        self._withhold = withhold
         self._adapters = adapters
         self._tables = tables
         self._hashers = {name: row_hasher(table) for name, table in tables.items()}
@@ -77,10 +85,11 @@ class _Run:
                 self._add(adapter, table, row, name)
                 made += 1
         except DoesNotFit as error:
-            self._problem(error.message)
+            self._problem(f"{name}: {WITHHELD}" if self._withhold else error.message)
         except Exception as error:
+            words = WITHHELD if self._withhold else str(error)
             raise FerryError(
-                f"The adapter of {adapter.record_type!r} failed on {name}: {type(error).__name__}: {error}",
+                f"The adapter of {adapter.record_type!r} failed on {name}: {type(error).__name__}: {words}",
                 hint="Mend it (docs/adapters.md), then run again: flask db-migrate-data",
             ) from error
         else:
@@ -138,11 +147,14 @@ def refusal(problems: list[str]) -> DoesNotFit:
     )
 
 
-def adapt(source: Path, to: Path, adapters: AdapterSet, tables: dict[str, Table], scratch: Path) -> Adapted:
+def adapt(
+    source: Path, to: Path, adapters: AdapterSet, tables: dict[str, Table], scratch: Path, *, withhold: bool = False
+) -> Adapted:
     """Adapt a whole snapshot.
 
     :param tables: the tables of the adapters' revision.
     :param scratch: a directory for files that are deleted again.
+    :param withhold: say of a problem where it is, but nothing that may be a value of the record.
     :raises DoesNotFit: records that adapters cannot account for; up to 20 problems at once.
     """
     with SnapshotReader(source) as reader:
@@ -153,14 +165,14 @@ def adapt(source: Path, to: Path, adapters: AdapterSet, tables: dict[str, Table]
             name: stack.enter_context(PartWriter(name, scratch / f"table-{index}.ndjson"))
             for index, name in enumerate(tables)
         }
-        run = _Run(adapters, tables, parts, keys)
+        run = _Run(adapters, tables, parts, keys, withhold=withhold)
         finder = _Finder(keys, header.types)
         for record_type, lines in _in_order(source, adapters.in_order(list(header.types))):
             adapter = adapters.adapters[record_type]
             for number, (line, _) in enumerate(lines, 1):
                 run.adapt(adapter, line, number, finder)
         for table, key, by in keys.disappointed():
-            run._problem(f"{by} repeats the row {key} of {table}, which no record gave")
+            run._problem(f"{by} repeats {'a row' if withhold else f'the row {key}'} of {table}, which no record gave")
         if run.problems:
             raise refusal(run.problems)
         _compose(to, header, adapters.revision, tables, parts)

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from ..dialects.base import ControlArea, Dialect, TableChecksum
 from ..errors import DatabaseUnreachable, FerryError, LockHeld, Protected
+from .snapshot import AppliedProfile
 
 LEASE_DEAD_S = 60
 HEARTBEAT_S = 10
@@ -91,6 +92,12 @@ class Entry:
     drift: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     checksums: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def profile(self) -> AppliedProfile | None:
+        """What the rows were anonymised with."""
+        said = self.options.get("profile")
+        return AppliedProfile(**said) if said else None
 
     @property
     def table_checksums(self) -> dict[str, TableChecksum]:

@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..dialects import dialect_for
-from ..dialects.base import Dialect, TableChecksum
+from ..dialects.base import Dialect, Table, TableChecksum
 from ..errors import (
     AccessDenied,
     DatabaseDamaged,
@@ -27,12 +27,14 @@ from ..errors import (
     Unauthorized,
 )
 from .adapters import AdapterSet
+from .anonymise import Bound
 from .files import write
 from .plan import MIGRATE
+from .private import withheld
 from .resume import adopt, journal_part, resumable
 from .run import Run
 from .schema import data_tables
-from .snapshot import Footer, HashedLine, Header, check, encode, hashed_records, now
+from .snapshot import Footer, HashedLine, Header, check, encode, hashed_records, is_anonymised, now
 from .sources import SourceKind, SourceSpec, file_sha256
 from .sources import database as database_source
 from .sources.classic import ClassicSource, Endpoint
@@ -71,6 +73,18 @@ class Taken:
     former: Path | None = None
     extra: dict[str, int | None] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
+
+    def received(self) -> list[dict[str, Any]]:
+        """Of records: how many of each type came, and how many of them more than once."""
+        return [
+            {
+                "type": name,
+                "received": found.rows + self.repeats.get(name, 0),
+                "distinct": found.rows,
+                "identical_repeats": self.repeats.get(name, 0),
+            }
+            for name, found in self.footer.checksums.items()
+        ]
 
 
 class OpenSource(Protocol):
@@ -242,26 +256,30 @@ class ClassicDeployment(Closing):
             types=tuple(order),
             missing=missing,
         )
-        taken = _written(run, header, ((name, parts[name].read()) for name in order))
+        taken = written(run, header, ((name, parts[name].read()) for name in order))
         taken.repeats = {name: part.repeats for name, part in parts.items()}
         return taken
 
     def _parts(self, run: Run, endpoints: list[Endpoint]) -> tuple[dict[str, Part], str | None]:
-        resumed, since = ({}, None) if self._options.restart else resumable(run, self._spec)
-        directory = run.directory / "records"
+        # What is removed with its run cannot be gone on with.
+        anew = self._options.restart or run.private is not None
+        resumed, since = ({}, None) if anew else resumable(run, self._spec)
+        directory = run.received / "records"
         directory.mkdir(mode=0o700)
         parts = {name: adopt(part, directory) for name, part in resumed.items()}
         for part in parts.values():
             journal_part(run, self._spec, part, since or now())
         began = now()
-        with scratch_keys(directory / "keys") as keys:
+        with scratch_keys(directory / "keys") as keys, withheld(run):
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
-                journal_part(run, self._spec, part, since or began)
+                if run.private is None:
+                    journal_part(run, self._spec, part, since or began)
         return parts, since
 
 
-def _written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
+def written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
+    """Write the snapshot of a source; the former one is kept."""
     path = run.settings.snapshot
     with _writable(path):
         former = write(path, encode(header, sections), check=check)
@@ -285,6 +303,8 @@ def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
     header, footer = check(path)
     if former:
         run.note(f"The former snapshot is kept as {former}.")
+        if header.profile is not None and not is_anonymised(former):
+            run.warn(f"{former} is not anonymised: remove it if nobody is to keep what it holds.")
     return Taken(path, header, footer, file_sha256(path), former=former)
 
 
@@ -356,11 +376,26 @@ class DatabaseFile(Closing):
                 hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
             )
 
-    def take(self, run: Run) -> Taken:
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Its tables as they are."""
+        return self._state.tables
+
+    @property
+    def revision(self) -> str | None:
+        return self._state.revision
+
+    def take(self, run: Run, bound: Bound | None = None) -> Taken:
+        """Read everything into a snapshot.
+
+        :param bound: the profile that rows are anonymised with before they are written.
+        """
         state, path = self._state, run.settings.snapshot
         header = database_source.header_of(self._spec.label, self._spec.identity, state.revision, state.tables)
+        header = bound.header(header, self._spec.identity) if bound else header
+        change = bound.rows if bound else None
         with _writable(path), _readable(self._dialect, self._spec):
-            former = database_source.write_snapshot(self._dialect, self._url, path, header, run.progress)
+            former = database_source.write_snapshot(self._dialect, self._url, path, header, run.progress, change)
         taken = left_out(run, taken_from(run, path, former), self._options)
         taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return taken
@@ -428,6 +463,7 @@ class SnapshotFile(Closing):
         super().__init__()
         self._path, self._options = spec.file or Path(), options
         header, footer = check(self._path)
+        self.header = header
         self._taken = Taken(self._path, header, footer, file_sha256(self._path))
         self.describe = f"the snapshot {self._path} of {header.source}, taken {header.read_from}"
 
@@ -459,7 +495,7 @@ class ClassicShape(Closing):
             types=tuple(self._order),
             missing=self._missing,
         )
-        path = run.directory / "records.json"
+        path = run.received / "records.json"
         sections = ((name, hashed_records(self._file.records(name))) for name in self._order)
         write(path, encode(header, sections), check=check, keep_former=False)
         return Taken(path, *check(path), sha256=file_sha256(self._path))

@@ -45,9 +45,11 @@ class FallbackFile(Closing):
         if is_snapshot(path):
             header, _ = check(path)
             if header.identity != spec.identity:
-                raise SnapshotUnusable(f"{path} was taken from {header.source}, not from {spec.label}")
+                raise SnapshotUnusable(f"{path} was taken from {header.source}, not from {spec.label}{_how(run)}")
             self.taken_at = header.read_from
             self._inner = SnapshotFile(inner_spec, options)
+        elif run.settings.profile is not None:
+            raise SnapshotUnusable(f"{path} is not anonymised")
         else:
             self.taken_at = modified(path)
             self._inner = ClassicShape(inner_spec, load_adapters(run), options)
@@ -59,6 +61,10 @@ class FallbackFile(Closing):
         taken = self._inner.take(run)
         taken.fallback_of = self.taken_at
         return taken
+
+
+def _how(run: Run) -> str:
+    return f" with the profile {run.settings.profile!r} as it is now" if run.settings.profile else ""
 
 
 def can_fall_back(error: FerryError) -> bool:

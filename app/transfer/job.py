@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import asdict
 
 from ..dialects.base import Fence
 from ..errors import DoesNotFit, FerryError, VerificationFailed
@@ -75,6 +76,8 @@ class Job(ABC):
         report.summary = f"Done: {rows} rows are live at revision {entry.revision} (run {run.id})."
         if entry.from_snapshot_of:
             report.summary += f" They are from the snapshot of {entry.from_snapshot_of}, not from the source."
+        if profile := entry.profile:
+            report.summary += f" They are anonymised with the profile {profile.name!r}."
         finish_report(run)
 
 
@@ -118,7 +121,7 @@ class SourceJob(Job):
                 snapshot=str(taken.path),
                 snapshot_sha256=taken.sha256,
                 from_snapshot_of=taken.fallback_of,
-                options={"previous_absent": found.absent, **self.options.for_ledger()},
+                options={"previous_absent": found.absent, **self.options.for_ledger(), **_profile_of(taken)},
             )
 
         return cut_over(run, fence, secured, make_entry, lambda: self._secured_again(fence, revision))
@@ -174,15 +177,7 @@ class SourceJob(Job):
                 "what was written there later is not carried."
             )
         if taken.header.kind == "records":
-            self.report.records = [
-                {
-                    "type": name,
-                    "received": found.rows + taken.repeats.get(name, 0),
-                    "distinct": found.rows,
-                    "identical_repeats": taken.repeats.get(name, 0),
-                }
-                for name, found in taken.footer.checksums.items()
-            ]
+            self.report.records = taken.received()
         waived = [{"what": f"table {t}", "rows": n, "reason": "--exclude"} for t, n in taken.extra.items()]
         missing = [
             {"what": f"table {t}", "rows": None, "reason": f"--accept-missing: {why}"}
@@ -210,3 +205,8 @@ class SourceJob(Job):
             if load.excluded:
                 self.report.waived.append({"what": f"table {name}", "rows": load.excluded, "reason": "--exclude"})
             self.report.tables.append(receipt)
+
+
+def _profile_of(taken: Taken) -> dict[str, dict[str, str]]:
+    """What the ledger keeps of the profile, if there is one."""
+    return {"profile": asdict(taken.header.profile)} if taken.header.profile else {}

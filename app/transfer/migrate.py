@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 
 from ..dialects import dialect_for
-from ..errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigured
+from ..errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigured, Protected
+from .anonymise import as_profiled, chosen_profile
+from .anonymised import opened
 from .cutover import recover
-from .extract import OpenSource, open_source
+from .extract import OpenSource
 from .fallback import can_fall_back, fallback
 from .job import SourceJob
-from .plan import Action, Plan, decide, question_for
+from .plan import Action, Plan, Target, decide, question_for
 from .report import Report
 from .run import Run
 from .selfjob import SelfJob
@@ -39,11 +41,9 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
     """
     run.refuse_prohibited()
     spec = parse_source(run.settings, insecure_http=options.source.insecure_http)
-    if options.catch_up and spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
-        raise Misconfigured(
-            f"--catch-up reads a source again, and {spec.label} does not change.",
-            hint=f"Leave it out: flask {run.command}",
-        )
+    _refuse_catch_up(run, spec, options)
+    if spec.kind is not SourceKind.SELF:
+        spec = as_profiled(spec, chosen_profile(run))
     plan = make_plan(run, spec, options)
     if plan.action is Action.NOTHING and plan.target.unfinished is None:
         return _nothing(run, plan)
@@ -72,6 +72,14 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
         return SourceJob(run, plan, source, options).carry_out()
 
 
+def _refuse_catch_up(run: Run, spec: SourceSpec, options: MigrateOptions) -> None:
+    if not options.catch_up:
+        return
+    why = "what is pulled with a profile is read once" if run.settings.profile else f"{spec.label} does not change"
+    if run.settings.profile or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
+        raise Misconfigured(f"--catch-up reads a source again, and {why}.", hint=f"Leave it out: flask {run.command}")
+
+
 def make_plan(run: Run, spec: SourceSpec, options: MigrateOptions) -> Plan:
     """Look at the target and its ledger; decide. The source is not contacted."""
     target = run.look()
@@ -88,8 +96,27 @@ def make_plan(run: Run, spec: SourceSpec, options: MigrateOptions) -> Plan:
         run.schema.require(target.revision, "The live database")
     if action is Action.SELF and options.source.exclude:
         raise Misconfigured("--exclude is for another source: a run on the database itself carries every table.")
+    _refuse_profile(run, target, spec)
     steps = STEPS if action is Action.MIGRATE else SELF_STEPS if action is Action.SELF else ()
     return Plan(run.command, target, action, reason, spec, head, steps, base=base)
+
+
+def _refuse_profile(run: Run, target: Target, spec: SourceSpec) -> None:
+    """:raises Misconfigured, Protected: a profile for the live database's own rows, or for production."""
+    if run.settings.profile is None:
+        return
+    if spec.kind is SourceKind.SELF:
+        # As a key it is for sources, whenever there is one.
+        if run.settings.origins["FERRY_PROFILE"] == "option":
+            raise Misconfigured(
+                "--profile is for another source: a run on the database itself carries its rows as they are."
+            )
+    elif target.production:
+        raise Protected(
+            f"This database is production ({target.environment_origin}), and the profile {run.settings.profile!r} "
+            "would fill it with made-up values.",
+            hint="Give no --profile and unset FERRY_PROFILE, or pull into another database.",
+        )
 
 
 def _file_bytes(source: SourceSpec) -> int:
@@ -113,7 +140,7 @@ def _opened(run: Run, spec: SourceSpec, options: MigrateOptions) -> OpenSource:
     if run.settings.fallback.only and remote:
         return fallback(run, spec, options.source, None)
     try:
-        return open_source(run, spec, options.source)
+        return opened(run, spec, options.source)
     except FerryError as error:
         if not remote or not can_fall_back(error):
             raise

@@ -71,6 +71,15 @@ class Target:
         last = self.entries[-1] if self.entries else None
         return last if last and last.mark == self.mark else None
 
+    @property
+    def origin(self) -> Entry | None:
+        """The cut-over in force, or where it only brought its own rows to head, the one that those came from."""
+        entry = self.in_force
+        by_mark = {item.mark: item for item in self.entries}
+        while entry is not None and entry.command == MIGRATE and entry.source_identity == SELF:
+            entry = by_mark.get(entry.previous_mark)
+        return entry
+
 
 @dataclass(frozen=True)
 class Question:
@@ -197,13 +206,13 @@ def _self(target: Target, head: str, why: str, base: Entry | None) -> tuple[Acti
 
 def _came_from(target: Target, source: SourceSpec) -> Entry | None:
     """The migration of this source that leads to what is live, through runs on itself only."""
-    entry = target.in_force
-    by_mark = {item.mark: item for item in target.entries}
-    while entry is not None and entry.command == MIGRATE and entry.source_identity == SELF:
-        entry = by_mark.get(entry.previous_mark)
+    entry = target.origin
     if entry is None or entry.command != MIGRATE:
         return None
-    same = {entry.source_identity, f"file:{entry.snapshot_sha256}"}
+    file = f"file:{entry.snapshot_sha256}"
+    same = {entry.source_identity, file}
+    if profile := entry.profile:
+        same.add(profile.identity_of(file))
     return entry if source.identity in same else None
 
 

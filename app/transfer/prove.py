@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from ..dialects.base import Reader, Table
-from ..errors import BackupFailed, DoesNotFit, Misconfigured, SnapshotUnusable
+from ..errors import BackupFailed, DoesNotFit, Misconfigured, Protected, SnapshotUnusable
+from .anonymise import as_profiled, chosen_profile
+from .anonymised import opened
 from .control import Entry
 from .extract import SourceOptions, open_source
 from .files import to_plain_json, write
@@ -123,15 +125,28 @@ def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, se
     spec = parse_source(run.settings, insecure_http=options.insecure_http)
     if spec.kind is SourceKind.SELF:
         raise Misconfigured("--against self compares the database with itself.")
+    _refuse_plain(run)
+    spec = as_profiled(spec, chosen_profile(run))
     # The proof must not take the place of the last good snapshot.
     run.settings = replace(run.settings, snapshot=run.directory / "against.json")
-    source = open_source(run, spec, options)
+    source = opened(run, spec, options)
     try:
         taken = source.take(run)
     finally:
         source.close()
     chosen = MigrateOptions(replace(options, accept_missing=True))
     return spec.label, _stage_snapshot(run, taken.path, chosen), set(options.exclude)
+
+
+def _refuse_plain(run: Run) -> None:
+    """:raises Protected: rows as they are would be brought to where they are anonymised."""
+    entry = run.look().origin
+    if run.settings.profile is None and entry and entry.profile:
+        raise Protected(
+            f"What is live was anonymised with the profile {entry.profile.name!r}; comparing it with its source as it "
+            "is would bring personal data here.",
+            hint=f"Compare with: --profile {entry.profile.name}",
+        )
 
 
 def _stage_backup(run: Run, entry: Entry) -> str | None:

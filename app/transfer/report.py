@@ -38,6 +38,7 @@ class Report:
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     catch_up: list[dict[str, Any]] = field(default_factory=list)
     not_caught_up: list[str] = field(default_factory=list)
+    anonymised: dict[str, Any] = field(default_factory=dict)
     not_carried: dict[str, str] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)

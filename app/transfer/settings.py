@@ -32,10 +32,13 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_PROHIBIT": "",
     "FERRY_SEED": None,
     "FERRY_ADAPTERS": None,
+    "FERRY_PROFILE": None,
+    "FERRY_PROFILES": None,
+    "FERRY_PROFILE_KEY": None,
     "FERRY_TLS_CA": None,
     "FERRY_TIMEOUT": "30",
 }
-SECRET = frozenset({"FERRY_SOURCE_PASSWORD"})
+SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY"})
 
 _AGE = re.compile(r"([0-9]+)([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -98,6 +101,9 @@ class Settings:
     prohibited: frozenset[str]
     seed: str | None
     adapters: str | None
+    profile: str | None
+    profiles: str | None
+    profile_key: str | None = field(repr=False)
     tls_ca: Path | None
     timeout_s: float
     origins: Mapping[str, str] = field(repr=False)
@@ -184,6 +190,9 @@ def build_settings(
         prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
         seed=keys.text("FERRY_SEED") or None,
         adapters=keys.text("FERRY_ADAPTERS") or None,
+        profile=keys.text("FERRY_PROFILE") or None,
+        profiles=keys.text("FERRY_PROFILES") or None,
+        profile_key=keys.text("FERRY_PROFILE_KEY") or None,
         tls_ca=path("FERRY_TLS_CA"),
         timeout_s=keys.number("FERRY_TIMEOUT", 0.1),
         origins=keys.origins,

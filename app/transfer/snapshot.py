@@ -46,6 +46,18 @@ HashedLine = tuple[bytes, int]
 
 
 @dataclass(frozen=True)
+class AppliedProfile:
+    """The profile that a snapshot's rows were anonymised with: its name, and a digest of all that it declares."""
+
+    name: str
+    digest: str
+
+    def identity_of(self, identity: str) -> str:
+        """A source's identity with this profile: another one than without, or with another declaration."""
+        return f"{identity} anonymised: {self.name} {self.digest}"
+
+
+@dataclass(frozen=True)
 class Header:
     """What a snapshot says of itself before its data.
 
@@ -55,6 +67,7 @@ class Header:
     :ivar types: of kind ``records``: the record types.
     :ivar read_from: when reading began, ISO 8601 in UTC.
     :ivar notes: remarks about the extraction, e.g. waivers of whole tables.
+    :ivar profile: what the rows were anonymised with; None for rows as the source had them.
     """
 
     kind: Kind
@@ -66,6 +79,7 @@ class Header:
     types: tuple[str, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    profile: AppliedProfile | None = None
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -182,6 +196,8 @@ def _header_json(header: Header) -> dict[str, Any]:
         "missing": header.missing,
         "notes": list(header.notes),
     }
+    if header.profile is not None:
+        common["profile"] = {"name": header.profile.name, "digest": header.profile.digest}
     if header.kind == "records":
         return {**common, "types": list(header.types)}
     return {**common, "tables": [table_to_json(table) for table in header.tables]}
@@ -228,6 +244,14 @@ def is_snapshot(path: Path) -> bool:
             return file.read(64).startswith(b'{"header": {"format":"' + FORMAT.encode() + b'"')
         except DAMAGED:
             return False
+
+
+def is_anonymised(path: Path) -> bool:
+    """Whether a file says of itself that its rows are."""
+    if not is_snapshot(path):
+        return False
+    with SnapshotReader(path) as reader:
+        return reader.header.profile is not None
 
 
 class SnapshotReader:
@@ -299,6 +323,7 @@ class SnapshotReader:
                 types=tuple(data.get("types", ())),
                 missing=data["missing"],
                 notes=tuple(data["notes"]),
+                profile=AppliedProfile(**data["profile"]) if "profile" in data else None,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise self._refuse(f"not the header of a snapshot ({error})") from error

@@ -123,26 +123,44 @@ def _staged(
 def _rows(
     run: Run, snapshot: Path, kind: str, options: MigrateOptions, schema: Mapping[str, Table], number: int
 ) -> tuple[RowsFile, Adapted | None]:
-    adapted = None
+    result = None
     suffix = f"-{number}" if number else ""
     if kind == "records":
         with run.step("adapt"):
-            to = run.directory / f"rows{suffix}.json"
-            adapted = adapt(snapshot, to, load_adapters(run), dict(schema), run.directory)
-            snapshot = to
-    return RowsFile(snapshot, schema, options.source.exclude, Aside(run.directory / f"set-aside{suffix}.db")), adapted
+            snapshot, result = adapted(run, snapshot, schema, f"rows{suffix}.json")
+    return RowsFile(snapshot, schema, options.source.exclude, Aside(run.directory / f"set-aside{suffix}.db")), result
 
 
-def account(run: Run, adapted: Adapted | None) -> None:
-    """Put what the adapters waived and noted into the receipt."""
-    if adapted is None:
+def adapted(run: Run, snapshot: Path, schema: Mapping[str, Table], name: str = "rows.json") -> tuple[Path, Adapted]:
+    """Make rows of a snapshot's records.
+
+    :param name: of the file they go to.
+    """
+    to = run.received / name
+    result = adapt(snapshot, to, load_adapters(run), dict(schema), run.received, withhold=run.private is not None)
+    return to, result
+
+
+def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None:
+    """Put what the adapters waived and noted into the receipt.
+
+    :param withhold: their own words may repeat a value, and nobody is to keep one.
+    """
+    if result is None:
         return
     report = run.report
     report.not_carried = dict(load_adapters(run).not_carried)
-    for (record_type, key, reason), count in sorted(adapted.accounts.waived.items()):
+    for (record_type, key, reason), count in sorted(result.accounts.waived.items()):
         report.waived.append({"what": f"{record_type}.{key}", "records": count, "reason": reason})
-    for (record_type, text), count in sorted(adapted.accounts.notes.items()):
-        samples = ", ".join(adapted.accounts.samples[record_type, text])
+    notes = result.accounts.notes.items()
+    if withhold:
+        found = sorted({record_type for (record_type, _), _ in notes})
+        report.notes += [
+            f"Adapters had remarks on records of {name}; a run without a profile says them" for name in found
+        ]
+        return
+    for (record_type, text), count in sorted(notes):
+        samples = ", ".join(result.accounts.samples[record_type, text])
         report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
 
 

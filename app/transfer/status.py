@@ -158,6 +158,9 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_PROHIBIT": ",".join(sorted(settings.prohibited)),
         "FERRY_SEED": settings.seed,
         "FERRY_ADAPTERS": settings.adapters,
+        "FERRY_PROFILE": settings.profile,
+        "FERRY_PROFILES": settings.profiles,
+        "FERRY_PROFILE_KEY": settings.profile_key,
         "FERRY_TLS_CA": settings.tls_ca,
         "FERRY_TIMEOUT": settings.timeout_s,
     }

@@ -26,6 +26,9 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_PROHIBIT": ("prohibited", "db-{}", frozenset()),
     "FERRY_SEED": ("seed", "seed{}:f", None),
     "FERRY_ADAPTERS": ("adapters", "adapters{}", None),
+    "FERRY_PROFILE": ("profile", "profile{}", None),
+    "FERRY_PROFILES": ("profiles", "profiles{}", None),
+    "FERRY_PROFILE_KEY": ("profile_key", "secret-key-{}", None),
     "FERRY_TLS_CA": ("tls_ca", "/{}.pem", None),
     "FERRY_TIMEOUT": ("timeout_s", "1{}.5", 30.0),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from ...dialects.base import Dialect, Reader, SchemaObject, Table, Values
 from ...errors import DoesNotFit, SourceIncomplete
 from ..files import write
 from ..schema import Recognition, Schema, data_tables, revision_of
-from ..snapshot import Header, check, encode, hashed_rows, now
+from ..snapshot import HashedLine, Header, check, encode, hashed_rows, now
 
+Change = Callable[[Table, Iterable[Values]], Iterable[Values]]
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
 
 
@@ -70,11 +71,22 @@ def write_snapshot(
     path: Path,
     header: Header,
     progress: Callable[[str, int, int | None], None],
+    change: Change | None = None,
 ) -> Path | None:
-    """Read all rows in one transaction into a snapshot; returns where the former file is kept."""
+    """Read all rows in one transaction into a snapshot; returns where the former file is kept.
+
+    :param change: what is done to a table's rows before they are written.
+    """
     with dialect.reader(url) as reader:
-        sections = ((table.name, hashed_rows(table, _counted(reader, table, progress))) for table in header.tables)
+        sections = ((table.name, _lines(reader, table, progress, change)) for table in header.tables)
         return write(path, encode(header, sections), check=check)
+
+
+def _lines(
+    reader: Reader, table: Table, progress: Callable[[str, int, int | None], None], change: Change | None
+) -> Iterator[HashedLine]:
+    rows: Iterable[Values] = _counted(reader, table, progress)
+    return hashed_rows(table, change(table, rows) if change else rows)
 
 
 def _counted(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:

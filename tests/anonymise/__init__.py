@@ -1,0 +1,1 @@
+"""Pulling a deployment into a developer's database without what is personal."""

@@ -1,0 +1,39 @@
+"""What a command's process does to itself before the command begins."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from app.transfer import anonymised
+from tests.runs.hooks import wait
+
+
+def kill_with_all_read() -> None:
+    """Be killed when everything was read and adapted, and nothing is anonymised yet."""
+
+    def written(*_args: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    anonymised.written = written  # type: ignore[attr-defined]
+
+
+def fail_with_all_read() -> None:
+    """Fail there with an error that nobody foresaw, and that says a value."""
+
+    def written(*_args: Any) -> Any:
+        raise KeyError("personal-error")
+
+    anonymised.written = written  # type: ignore[attr-defined]
+
+
+def wait_with_all_read(here: str) -> None:
+    """Wait there: make a file and go on when it is gone."""
+    inner = anonymised.written
+
+    def written(*args: Any) -> Any:
+        wait(here)
+        return inner(*args)
+
+    anonymised.written = written  # type: ignore[attr-defined]
