@@ -24,7 +24,8 @@ Tables = dict[str, dict[str, Replacement]]
 
 ROLES = r"|User|Student|Teacher|Admin"
 TIMES = r"[0-9]{10,13}|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+Z?)?"
-SCORES = {"score": keep(), "rate": keep()}
+NUMBERS = keep(matching="")
+SCORES = {"score": NUMBERS, "rate": NUMBERS}
 SCHOOL = text("school")
 TEXTS = document(rest=text())
 
@@ -56,7 +57,7 @@ CLASSIC: Tables = {
         "_settings": keep(),
     },
     # Replies and mentions are left out with all else that is not named: they are texts under keys of anybody's choice.
-    "microblogs": {"_content": text(), "_data": document({"reactions": keep()})},
+    "microblogs": {"_content": text(), "_data": document({"reactions": NUMBERS})},
     "posts": {
         "_content": text(),
         "_grade_received": text(),

@@ -132,7 +132,9 @@ class Keep(Replacement):
         return Text("text").text(value, keyed)
 
     def inside(self, value: Any, keyed: Keyed) -> Any:
-        return value if self.matching is None else super().inside(value, keyed)
+        # With a pattern it is about texts: a number is what keep() is for.
+        is_number = not isinstance(value, str | dict | list)
+        return value if self.matching is None or is_number else super().inside(value, keyed)
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ class Document(Replacement):
 def keep(*, matching: str | None = None) -> Replacement:
     """Nothing personal.
 
-    :param matching: a regular expression for the whole value; what does not match becomes words.
+    :param matching: a regular expression for the whole value; a text that does not match becomes words.
     """
     if matching is not None:
         re.compile(matching)

@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 from app.transfer import anonymised
+from app.transfer.anonymise import Bound
 from tests.runs.hooks import wait
 
 
@@ -17,6 +18,18 @@ def kill_with_all_read() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     anonymised.written = written  # type: ignore[attr-defined]
+
+
+def kill_in(table: str) -> None:
+    """Be killed when the rows of a table are to be replaced: in the middle of the snapshot."""
+    inner = Bound.rows
+
+    def rows(self: Bound, of: Any, found: Any) -> Any:
+        if of.name == table:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return inner(self, of, found)
+
+    Bound.rows = rows  # type: ignore[method-assign]
 
 
 def fail_with_all_read() -> None:

@@ -286,6 +286,17 @@ def test_after_a_kill_the_next_command_removes_all(
     assert list(place.area.glob("runs/*/private*")) == []
 
 
+def test_of_a_database_a_kill_leaves_nothing(place: Place, old: Path) -> None:
+    hooks = [(f"{HOOKS}:kill_in", {"table": "posts"})]
+    killed = place.run("db-migrate-data", str(old), *PROFILE, hooks=hooks)
+    assert killed.status == -9
+    # It was begun: what stands in for the users is on the disk.
+    assert list(place.directory.glob(".data.json.*.tmp"))
+    assert marked(place.directory) == []
+    assert place.run("db-migrate-data", str(old), *PROFILE).status == 0
+    assert marked(place.directory) == []
+
+
 def test_a_run_that_lives_keeps_its_own(place: Place, classic: dict[str, str], tmp_path: Path) -> None:
     here = tmp_path / "here"
     running = place.launch(
