@@ -64,7 +64,8 @@ def lines(found: Status) -> Iterator[str]:
     last = found.last_run
     if last:
         force = "" if last["in_force"] else " (what is live is something else)"
-        yield f"Last run:    {last['run']} {last['command']} from {last['source']}, {last['finished_at']}{force}"
+        how = f", anonymised with the profile {last['profile']!r}" if last["profile"] else ""
+        yield f"Last run:    {last['run']} {last['command']} from {last['source']}{how}, {last['finished_at']}{force}"
     else:
         yield "Last run:    none"
     yield f"Lock:        {found.holder or 'free'}{'' if found.holder_alive or not found.holder else ' (dead)'}"

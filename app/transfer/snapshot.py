@@ -247,11 +247,14 @@ def is_snapshot(path: Path) -> bool:
 
 
 def is_anonymised(path: Path) -> bool:
-    """Whether a file says of itself that its rows are."""
+    """Whether a file says of itself that its rows are; one that cannot say so is not."""
     if not is_snapshot(path):
         return False
-    with SnapshotReader(path) as reader:
-        return reader.header.profile is not None
+    try:
+        with SnapshotReader(path) as reader:
+            return reader.header.profile is not None
+    except SnapshotUnusable:
+        return False
 
 
 class SnapshotReader:

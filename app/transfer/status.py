@@ -15,7 +15,7 @@ from .plan import Target
 from .run import Run
 from .schema import data_tables
 from .settings import DEFAULTS, SECRET
-from .snapshot import is_snapshot
+from .snapshot import is_anonymised, is_snapshot
 
 
 @dataclass
@@ -86,6 +86,7 @@ def _last(target: Target) -> dict[str, Any] | None:
         "source": entry.source,
         "finished_at": entry.finished_at,
         "from_snapshot_of": entry.from_snapshot_of,
+        "profile": entry.profile.name if entry.profile else None,
         "in_force": target.in_force is entry,
         "backup": entry.backup,
     }
@@ -139,7 +140,8 @@ def _snapshot(run: Run) -> str:
     path = run.settings.snapshot
     if not path.is_file():
         return f"{path} (not there)"
-    return f"{path} ({'a snapshot' if is_snapshot(path) else 'another file'})"
+    kind = "a snapshot, anonymised" if is_anonymised(path) else "a snapshot" if is_snapshot(path) else "another file"
+    return f"{path} ({kind})"
 
 
 def _settings(run: Run) -> list[dict[str, str]]:

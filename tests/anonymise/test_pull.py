@@ -192,6 +192,9 @@ def test_with_and_without_are_two_sources(site: Site, old: Path) -> None:
     pull(site, str(old))
     (entry,) = ledger(site)
     assert entry["options"]["profile"]["name"] == "anonymous"
+    status = flask(site, "db-status").stdout
+    assert f"from {old}, anonymised with the profile 'anonymous', 2" in status
+    assert "(a snapshot, anonymised)" in status
     plain = flask(site, "db-migrate-data", str(old), "--yes", "--dry-run")
     assert "migrate from the source" in plain.stdout
     assert_refused(flask(site, "db-verify", "--against", str(old)), 20, "personal data")
