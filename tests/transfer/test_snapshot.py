@@ -28,12 +28,14 @@ from app.transfer.canonical import checksum
 from app.transfer.files import opened, write
 from app.transfer.snapshot import (
     BLOCK_LINES,
+    AppliedProfile,
     Header,
     SnapshotReader,
     check,
     encode,
     hashed_records,
     hashed_rows,
+    is_anonymised,
     is_snapshot,
     rows_of,
     table_from_json,
@@ -110,6 +112,20 @@ def test_the_header_comes_back(tmp_path: Path) -> None:
     assert found == head
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", footer.read_until)
     assert table_from_json(orjson.loads(orjson.dumps(table_to_json(USERS)))) == USERS
+
+
+def test_a_header_says_that_the_rows_are_anonymised(tmp_path: Path) -> None:
+    plain, told = tmp_path / "plain.json", tmp_path / "told.json"
+    profile = AppliedProfile("anonymous", "d1")
+    write(plain, encode(header(), []))
+    write(told, encode(header(profile=profile), []))
+    assert check(told)[0].profile == profile
+    assert (is_anonymised(told), is_anonymised(plain)) == (True, False)
+    # The same as ever where there is none; and what is damaged does not say that it is.
+    assert b"profile" not in plain.read_bytes()
+    told.write_bytes(told.read_bytes().replace(b'"digest"', b'"other"'))
+    assert not is_anonymised(told)
+    assert profile.identity_of("a") != AppliedProfile("anonymous", "d2").identity_of("a")
 
 
 def test_no_table_at_all(tmp_path: Path) -> None:
