@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 from flask.blueprints import BlueprintSetupState
 
 from ..errors import Misconfigured
@@ -14,7 +14,25 @@ bp = Blueprint("ferry", __name__, cli_group=None)
 def refuse_same_names(state: BlueprintSetupState) -> None:
     """Refuse a host that has a command of the same name: Flask would replace it without a word.
 
-    :raises Misconfigured: names the commands.
+    :raises Misconfigured: names the commands; or it puts ours into a group, where no hint and no deploy hook find them.
     """
+    if group := state.options.get("cli_group"):
+        raise Misconfigured(
+            f"The commands cannot be in a group ({group}): every message names them as flask db-...",
+            hint="app.register_blueprint(bp), without cli_group.",
+        )
     if same := sorted(set(bp.cli.commands) & set(state.app.cli.commands)):
         raise Misconfigured(f"The app has commands of the same name already: {', '.join(same)}.")
+
+
+def refuse_replaced(app: Flask) -> None:
+    """The same, for a command that the host added later: then ours is the one that was replaced.
+
+    :raises Misconfigured: names the commands.
+    """
+    ours = bp.cli.commands
+    if same := sorted(name for name in ours if app.cli.commands.get(name, ours[name]) is not ours[name]):
+        raise Misconfigured(
+            f"The app replaced commands by some of the same name: {', '.join(same)}.",
+            hint="Give the app's own ones other names.",
+        )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL
 
 from ..dialects import dialect_for
@@ -14,6 +16,7 @@ from ..dialects.base import Dialect
 from ..errors import Misconfigured
 from ..transfer.host import Host
 from ..transfer.settings import Settings, build_settings
+from .blueprint import refuse_replaced
 
 
 def current_host() -> Host:
@@ -23,12 +26,45 @@ def current_host() -> Host:
     """
     # A local proxy would be asked again in other contexts: the app itself is what is kept.
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    if "sqlalchemy" not in app.extensions or "migrate" not in app.extensions:
-        raise Misconfigured("This app needs Flask-SQLAlchemy and Flask-Migrate, both initialised.")
+    refuse_replaced(app)
+    _refuse_incomplete(app)
     db, migrate = app.extensions["sqlalchemy"], app.extensions["migrate"]
     url = db.engine.url
     migrations = _migrations(Path(app.root_path), str(migrate.directory))
-    return Host(db, migrate, migrations, app.app_context, url, current_dialect(url))
+    return Host(db, migrate, migrations, app.app_context, url, current_dialect(url), _engine_options(app, db))
+
+
+def _refuse_incomplete(app: Flask) -> None:
+    found = app.extensions
+    missing = [
+        text
+        for key, text in (
+            ("sqlalchemy", "Flask-SQLAlchemy (db.init_app(app))"),
+            ("migrate", "Flask-Migrate (Migrate(app, db))"),
+        )
+        if key not in found
+    ]
+    if missing:
+        raise Misconfigured(
+            "This app needs Flask-SQLAlchemy and Flask-Migrate, both initialised; it lacks "
+            + " and ".join(missing)
+            + ".",
+            hint="See how to install it: docs/hosts.md",
+        )
+    if found["migrate"].db is not found["sqlalchemy"]:
+        raise Misconfigured(
+            "Flask-Migrate was given another SQLAlchemy() than the app's; was its module imported under two names?",
+            hint="Give Migrate(app, db) the db whose init_app(app) is called.",
+        )
+    if None not in found["sqlalchemy"].engines:
+        raise Misconfigured("The app has no default database.", hint="Set SQLALCHEMY_DATABASE_URI.")
+
+
+def _engine_options(app: Flask, db: SQLAlchemy) -> dict[str, Any]:
+    """What ``create_engine()`` is given for the default database, as Flask-SQLAlchemy puts it together."""
+    bound = (app.config.get("SQLALCHEMY_BINDS") or {}).get(None)
+    own = bound if isinstance(bound, Mapping) else {}
+    return {**db._engine_options, **own, **(app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})}
 
 
 def current_dialect(url: URL) -> Dialect:

@@ -18,6 +18,14 @@ _ROOMS = {
     "postgres": ("postgresql", "PostgresqlDialect"),
 }
 """Backend of a URL -> module and class; imported when it is needed, as its driver may not be installed."""
+_DRIVERS = {
+    "sqlite": ("pysqlite", "aiosqlite"),
+    "mysql": ("pymysql", "mysqldb", "mysqlconnector", "mariadbconnector", "aiomysql", "asyncmy", "cymysql"),
+    "postgresql": ("psycopg", "psycopg_async", "psycopg2", "psycopg2cffi", "asyncpg", "pg8000"),
+}
+"""Room -> drivers whose URLs mean the same database to ours, which makes the connections in their place."""
+_ELSEWHERE = ("db", "database", "odbc_connect", "read_default_file", "read_default_group", "defaults_file")
+"""In a URL's query: where its driver would look for the place, and ours would not."""
 
 
 def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None = None) -> Dialect:
@@ -25,7 +33,7 @@ def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None 
 
     :param directory: where the files of runs on a server's databases lie, on this host; by default the current one.
     :param tls_ca: the certificates that a server off this machine is verified by; by default the system's.
-    :raises Protected: no room for this server.
+    :raises Protected: no room for this server, or a driver that would open another database than ours.
     :raises Misconfigured: its driver is not installed.
     """
     backend = url.get_backend_name()
@@ -35,6 +43,7 @@ def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None 
             hint="See docs/guarantees.md.",
         )
     module, name = _ROOMS[backend]
+    _refuse_driver(url, module)
     try:
         room = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     except ModuleNotFoundError as error:
@@ -45,6 +54,20 @@ def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None 
     dialect: Dialect = room(directory or Path.cwd(), tls_ca)
     dialect.check(url)
     return dialect
+
+
+def _refuse_driver(url: URL, room: str) -> None:
+    driver = url.drivername.partition("+")[2]
+    if driver and driver not in _DRIVERS[room]:
+        raise Protected(
+            f"The driver {url.drivername} is not supported: what it opens, ours may not read, or not find.",
+            hint=f"Supported: {', '.join(_DRIVERS[room])}.",
+        )
+    if named := [name for name in _ELSEWHERE if room != "sqlite" and name in url.query]:
+        raise Protected(
+            f"The database URL leaves to {', '.join(named)} which database it means.",
+            hint="Write user, host and database into the URL itself.",
+        )
 
 
 __all__ = ["dialect_for"]

@@ -6,7 +6,7 @@ are capabilities, asked by name; no other package knows a server's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -315,8 +315,11 @@ class Dialect(Protocol):
     def fit_staging(self, staging: URL, target: URL) -> None:
         """Make a staging database that came from a file fit for a swap with the target."""
 
-    def engine(self, url: URL) -> Engine:
-        """An engine for Alembic on a staging database; foreign keys are not enforced where that can be had."""
+    def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
+        """An engine for Alembic on a staging database; foreign keys are not enforced where that can be had.
+
+        :param options: further ones of ``create_engine()``: how values are written.
+        """
 
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         """A consistent read, which writes nothing to the database."""

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as escaped
@@ -186,10 +186,10 @@ class MySqlDialect:
         with self._asked(staging) as ask:
             mysql_preflight.check_engines(ask, _current(ask))
 
-    def engine(self, url: URL) -> Engine:
-        return self._engine(url, "foreign_key_checks = 0")
+    def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
+        return self._engine(url, "foreign_key_checks = 0", options=options)
 
-    def _engine(self, url: URL, *session: str) -> Engine:
+    def _engine(self, url: URL, *session: str, options: Mapping[str, Any] | None = None) -> Engine:
         def connect() -> pymysql.Connection[Any]:
             with mysql_connect.explained(url):
                 return mysql_connect.connect(
@@ -197,7 +197,7 @@ class MySqlDialect:
                 )
 
         plain = url.set(drivername=f"{url.get_backend_name()}+pymysql", query={})
-        return create_engine(plain, poolclass=NullPool, hide_parameters=True, creator=connect)
+        return create_engine(plain, poolclass=NullPool, hide_parameters=True, creator=connect, **(options or {}))
 
     def reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
         return reading(url, self._tls_ca)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -190,8 +190,8 @@ class PostgresqlDialect:
 
     # Reading and writing
 
-    def engine(self, url: URL) -> Engine:
-        return postgresql_engine.alembic_engine(url, self._tls_ca, self._place(url))
+    def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
+        return postgresql_engine.alembic_engine(url, self._tls_ca, self._place(url), options)
 
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         return reading(url, self._tls_ca, self._place(url).schema)

@@ -23,7 +23,14 @@ ALEMBIC_SETTINGS = {
 """Everything else is as the host's own sessions have it: revisions may depend on it, e.g. on the time zone."""
 
 
-def _engine(url: URL, tls_ca: Path | None, *, search_path: Sequence[str], settings: Mapping[str, str]) -> Engine:
+def _engine(
+    url: URL,
+    tls_ca: Path | None,
+    *,
+    search_path: Sequence[str],
+    settings: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+) -> Engine:
     def connection() -> Connection:
         with explained(url):
             made = connect(url, tls_ca, search_path=search_path, settings=settings, application="ferry")
@@ -32,7 +39,7 @@ def _engine(url: URL, tls_ca: Path | None, *, search_path: Sequence[str], settin
 
     # Whatever driver the host uses, ours makes the connections.
     plain = url.set(drivername="postgresql+psycopg", query={})
-    return sa.create_engine(plain, creator=connection, poolclass=NullPool, hide_parameters=True)
+    return sa.create_engine(plain, creator=connection, poolclass=NullPool, hide_parameters=True, **(options or {}))
 
 
 def control_engine(url: URL, tls_ca: Path | None, schema: str) -> Engine:
@@ -40,14 +47,14 @@ def control_engine(url: URL, tls_ca: Path | None, schema: str) -> Engine:
     return _engine(url, tls_ca, search_path=[schema], settings=SETTINGS)
 
 
-def alembic_engine(url: URL, tls_ca: Path | None, place: Place) -> Engine:
+def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping[str, Any] | None = None) -> Engine:
     """No table in sight but those of the place; foreign keys are enforced."""
     with connected(url, tls_ca) as connection:
         behind = extension_schemas(connection, place.schema)
         borrowed = [] if place.is_target else [item.name for item in extensions_in(connection, place.target)]
     # Never the live one, even while it holds nothing but extensions.
     path = [place.schema, *(schema for schema in behind if schema != place.target)]
-    engine = _engine(url, tls_ca, search_path=path, settings=ALEMBIC_SETTINGS)
+    engine = _engine(url, tls_ca, search_path=path, settings=ALEMBIC_SETTINGS, options=options)
     if borrowed:
         _lend(engine, borrowed, place)
     return engine

@@ -8,7 +8,7 @@ import shutil
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from .base import (
     Values,
 )
 from .sqlite_file import (
+    attach_nothing,
     explained_by_file,
     fsync,
     fsync_directory,
@@ -42,6 +43,8 @@ from .sqlite_file import (
     open_read_only,
     path_of,
     private,
+    refuse_attached,
+    refuse_read_only,
     url_of,
 )
 from .sqlite_load import bindable, insert_batch
@@ -91,6 +94,9 @@ class SqliteDialect:
 
     def preflight(self, url: URL) -> None:
         """Nothing is granted to anybody in a file; whether it can be written is seen by the control area beside it."""
+        refuse_read_only(url)
+        # A database in memory has the host's listeners on every engine, as staging will have them.
+        refuse_attached(self.engine(URL.create("sqlite")))
 
     def exists(self, url: URL) -> bool:
         path = path_of(url)
@@ -171,8 +177,8 @@ class SqliteDialect:
         with open_read_only(path) if self.exists(url) else open_file(Path(":memory:")) as connection:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
-    def engine(self, url: URL) -> Engine:
-        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True, **(options or {}))
 
         # An instance's listeners run after those of the Engine class, where hosts turn foreign keys on.
         @event.listens_for(engine, "connect")
@@ -181,6 +187,7 @@ class SqliteDialect:
             cursor.execute("PRAGMA foreign_keys = OFF")
             cursor.execute("PRAGMA synchronous = OFF")
             cursor.close()
+            connection.set_authorizer(attach_nothing)
 
         return engine
 

@@ -16,7 +16,8 @@ from sqlalchemy import URL
 from ..dialects.base import Dialect, Image, TableChecksum
 from ..errors import BackupFailed, FerryError
 from .files import to_plain_json, write
-from .schema import VERSION_TABLE, revision_of
+from .host import VERSION_TABLE
+from .schema import revision_of
 from .snapshot import check as check_snapshot
 from .sources import file_sha256
 from .verify import fingerprint

@@ -18,9 +18,10 @@ from ..errors import BackupFailed, CutOverUnfinished, FerryError, Protected, Ver
 from . import backup as backups
 from .control import Control, Entry
 from .files import write
+from .host import VERSION_TABLE
 from .plan import MIGRATE, Target
 from .run import LEFTOVER_S, SWAP_TIMEOUT_S, Run
-from .schema import VERSION_TABLE, data_tables, revision_of
+from .schema import data_tables, revision_of
 from .snapshot import check, encode, hashed_rows, now
 from .sources.database import header_of
 from .verify import fingerprint

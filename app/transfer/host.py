@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL
 
 from ..dialects.base import Dialect
+
+VERSION_TABLE = "alembic_version"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Host:
     :ivar migrations: the absolute directory of the Alembic scripts.
     :ivar app_context: enters a fresh app context.
     :ivar url: the target, of the host's own engine.
+    :ivar engine_options: what the host gives ``create_engine()`` besides the URL.
     """
 
     db: SQLAlchemy
@@ -30,3 +33,4 @@ class Host:
     app_context: Callable[[], AbstractContextManager[object]]
     url: URL
     dialect: Dialect
+    engine_options: Mapping[str, Any] = field(default_factory=dict)

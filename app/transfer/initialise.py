@@ -37,6 +37,8 @@ def initialise(run: Run, options: InitOptions) -> Report:
     """
     run.refuse_prohibited()
     run.schema.head()
+    if options.schema == "models":
+        run.schema.require_models()
     target = run.look()
     run.preflight(target)
     question = _question(run, target, options)
@@ -177,7 +179,7 @@ def drift_of_models(run: Run) -> list[str]:
 
 def _digest(run: Run) -> str:
     digest = hashlib.sha256(run.dialect.schema_fingerprint(run.staging).encode())
-    for path in sorted(run.host.migrations.rglob("*.py")):
+    for path in sorted({*run.host.migrations.rglob("*.py"), *run.schema.files()}):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

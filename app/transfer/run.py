@@ -27,8 +27,9 @@ from .files import to_plain_json, write
 from .host import Host
 from .plan import Question, Target, look_at_target
 from .report import Report
-from .schema import Schema, refuse_binds
+from .schema import Schema
 from .settings import Settings
+from .unsupported import refuse_unsupported
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
@@ -165,14 +166,19 @@ class Run:
     def progress(self, what: str, done: int, total: int | None) -> None:
         self.emit("progress", what, done=done, total=total)
 
-    def refuse_prohibited(self) -> None:
-        """:raises Protected: the command is on ``FERRY_PROHIBIT``, or the host has several databases."""
+    def refuse_prohibited(self, *, only_looks: bool = False) -> None:
+        """Refuse a command that is prohibited here, or a host that cannot be carried.
+
+        :param only_looks: the command runs nothing of the host's, so that any host will do.
+        :raises Protected: ``FERRY_PROHIBIT``, or what of the host is not supported.
+        """
         if self.command in self.settings.prohibited:
             raise Protected(
                 f"flask {self.command} is prohibited here (FERRY_PROHIBIT, "
                 f"{self.settings.origins['FERRY_PROHIBIT']}); no option runs it."
             )
-        refuse_binds(self.host)
+        if not only_looks:
+            refuse_unsupported(self.host)
 
     @contextlib.contextmanager
     def step(self, name: str, **detail: Any) -> Iterator[dict[str, Any]]:

@@ -26,10 +26,9 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from ..dialects.base import Reader, Table
-from ..errors import DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured, Protected
-from .host import Host
-
-VERSION_TABLE = "alembic_version"
+from ..errors import DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured
+from .host import VERSION_TABLE, Host
+from .unsupported import metadatas_of, refuse_env, refuse_history, refuse_unsupported
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ class Schema:
     def __init__(self, host: Host, *, verbose: bool = False) -> None:
         self._host = host
         self._verbose = verbose
+        self._history_accepted = self._env_accepted = False
 
     def _config(self) -> Config:
         config: Config = self._host.migrate.migrate.get_config(str(self._host.migrations))
@@ -94,6 +94,7 @@ class Schema:
         """The newest revision.
 
         :raises Misconfigured: there is none, there are two, or the history is broken.
+        :raises Protected: it reaches past the one database.
         """
         try:
             heads = self.script.get_heads()
@@ -109,11 +110,25 @@ class Schema:
                 f"The Alembic history has {len(heads)} heads: {', '.join(sorted(heads))}.",
                 hint='Join them with: flask db merge -m "merge" heads',
             )
+        self._refuse_history()
         return heads[0]
+
+    def _refuse_history(self) -> None:
+        if not self._history_accepted:
+            refuse_history(self._host, self.files())
+            self._history_accepted = True
+
+    def files(self) -> list[Path]:
+        """The files of all revisions, wherever ``version_locations`` has them."""
+        return sorted(Path(script.path) for script in self.script.walk_revisions())
 
     def lineage(self) -> list[str]:
         """All revisions that lead to head, oldest first."""
         return [script.revision for script in reversed(list(self.script.walk_revisions("base", self.head())))]
+
+    def _up_to(self, revision: str, known: ScriptDirectory | None = None) -> set[str]:
+        """A revision and all that lead to it: of branches that were merged later, only its own."""
+        return {script.revision for script in (known or self.script).walk_revisions("base", revision)}
 
     def require(self, revision: str, of: str) -> None:
         """Refuse a revision that this code does not have.
@@ -134,8 +149,9 @@ class Schema:
         """
         before = self._host.dialect.schema_fingerprint(self._host.url)
         steps = self._steps(staging, revision)
-        with self._swapped(staging):
+        with self._swapped(staging) as engine:
             try:
+                self._refuse_env(engine)
                 for step in steps:
                     command.upgrade(self._config(), step)
             except (Exception, SystemExit) as error:
@@ -153,8 +169,10 @@ class Schema:
         with self._host.dialect.reader(staging) as reader:
             reached = revision_of(reader)
         lineage = self.lineage()
-        done = lineage.index(reached) + 1 if reached in lineage else 0
-        return [*lineage[done : lineage.index(revision)], revision] if revision in lineage else [revision]
+        if revision not in lineage:
+            return [revision]
+        wanted = self._up_to(revision) - (self._up_to(reached) if reached in lineage else set())
+        return [step for step in lineage if step in wanted] or [revision]
 
     def _assert_built(self, staging: URL, revision: str, live_before: str) -> None:
         if self._host.dialect.schema_fingerprint(self._host.url) != live_before:
@@ -172,14 +190,24 @@ class Schema:
 
     def stamp(self, staging: URL, revision: str) -> None:
         """Write the revision into staging without running anything."""
-        with self._swapped(staging):
+        with self._swapped(staging) as engine:
+            self._refuse_env(engine)
             command.stamp(self._config(), revision)
+
+    def require_models(self) -> None:
+        """:raises Misconfigured: Flask-SQLAlchemy knows no table, so that nothing would be made."""
+        if not any(metadata.tables for metadata in metadatas_of(self._host)):
+            raise Misconfigured(
+                "Flask-SQLAlchemy knows no table: the models have a base of their own, or were not imported.",
+                hint="SQLAlchemy(model_class=Base) or SQLAlchemy(metadata=Base.metadata) names it; "
+                "or build by the revisions: flask db-init --schema migrations",
+            )
 
     def create_models(self, staging: URL) -> None:
         """Create the tables that the models define, without Alembic."""
         with self._swapped(staging):
-            db = self._host.db
-            db.metadatas[None].create_all(db.engines[None])
+            for metadata in metadatas_of(self._host):
+                metadata.create_all(self._host.db.engines[None])
 
     def call(self, staging: URL, name: str, key: str) -> None:
         """Call ``module:callable`` with the session bound to staging.
@@ -198,7 +226,8 @@ class Schema:
 
     def differences_to_models(self, at_head: URL) -> list[str]:
         """What ``flask db check`` would find between a database at head and the models; empty when they agree."""
-        with self._swapped(at_head):
+        with self._swapped(at_head) as engine:
+            self._refuse_env(engine)
             try:
                 command.check(self._config())
             except AutogenerateDiffsDetected as found:
@@ -228,7 +257,11 @@ class Schema:
         dialect = self._host.dialect
         dialect.prepare_staging(scratch, self._host.url)
         try:
-            for revision in self.lineage():
+            script = self.script
+            for number, revision in enumerate(self.lineage(), 1):
+                # Behind another branch's revision a database would be at both; the merge is looked at.
+                if len(self._up_to(revision, script)) != number:
+                    continue
                 self.build(scratch, revision)
                 with dialect.reader(scratch) as reader:
                     tables = data_tables(reader.tables())
@@ -240,9 +273,9 @@ class Schema:
         """What the revisions behind ``after`` up to head declare, oldest first."""
         moves: list[Mapping[str, tuple[str, ...]]] = []
         losses: dict[str, str] = {}
-        lineage = self.lineage()
+        done = self._up_to(after)
         script = self.script
-        for revision in lineage[lineage.index(after) + 1 :]:
+        for revision in (step for step in self.lineage() if step not in done):
             module = _module(script.get_revision(revision))
             moves.append({old: _tuple(new) for old, new in getattr(module, "ferry_moves", {}).items()})
             losses.update(
@@ -276,10 +309,11 @@ class Schema:
         return FerryError(f"{place} failed: {type(error).__name__}: {words}")
 
     @contextlib.contextmanager
-    def _swapped(self, staging: URL) -> Iterator[None]:
+    def _swapped(self, staging: URL) -> Iterator[Engine]:
         """Let the host's engine and session be staging's."""
+        refuse_unsupported(self._host)
         db = self._host.db
-        engine = self._host.dialect.engine(staging)
+        engine = self._host.dialect.engine(staging, self._json_options())
         with self._host.app_context(), _logging_kept(verbose=self._verbose), _quiet_warnings():
             # Flask-SQLAlchemy gives out its own dictionary, typed as read-only.
             engines = cast("dict[str | None, Engine]", db.engines)
@@ -287,24 +321,22 @@ class Schema:
             db.session.remove()
             engines[None] = engine
             try:
-                yield
+                yield engine
             finally:
                 db.session.remove()
                 engines[None] = live
                 engine.dispose()
 
+    def _json_options(self) -> dict[str, Any]:
+        """How the host writes and reads JSON: in its seed and its revisions as in the app."""
+        given = self._host.engine_options
+        return {name: given[name] for name in ("json_serializer", "json_deserializer") if name in given}
 
-def refuse_binds(host: Host) -> None:
-    """Refuse a host with several databases.
-
-    :raises Protected: only the default one would be carried.
-    """
-    with host.app_context():
-        others = sorted(str(key) for key in host.db.engines if key is not None)
-    if others:
-        raise Protected(
-            f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}); only one is carried by this version."
-        )
+    def _refuse_env(self, engine: Engine) -> None:
+        if self._env_accepted:
+            return
+        refuse_env(self._config(), self.script, engine)
+        self._env_accepted = True
 
 
 def _compare(revision: str, own: Mapping[str, set[str]], shape: Mapping[str, set[str]]) -> tuple[Recognition, int]:

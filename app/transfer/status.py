@@ -16,6 +16,7 @@ from .run import Run
 from .schema import data_tables
 from .settings import DEFAULTS, SECRET
 from .snapshot import is_anonymised, is_snapshot
+from .unsupported import unsupported
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Status:
 
 def status(run: Run) -> Status:
     """Look at everything; nothing is changed but for a scratch database that is dropped again."""
-    run.refuse_prohibited()
+    run.refuse_prohibited(only_looks=True)
     target = run.look()
     control = run.peek()
     holder = control.holder() if control else None
@@ -110,6 +111,8 @@ def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
         head = run.schema.head()
     except FerryError as error:
         return None, [error.message]
+    if refused := [f"not looked for: {refusal.message}" for refusal in unsupported(run.host)]:
+        return head, refused
     drift = list(target.entries[-1].drift) if target.in_force and target.entries else []
     try:
         run.dialect.prepare_staging(run.scratch, run.target)

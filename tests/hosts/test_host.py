@@ -176,7 +176,9 @@ def test_a_command_of_the_same_name_is_an_error_that_names_it(library: HostApp, 
 def test_several_databases(library: HostApp, tmp_path: Path) -> None:
     library.ok("db-init")
     live = library.content()
-    for command, (status, said) in every_command(library, LIBRARY_BINDS=f"sqlite:///{tmp_path}/archive.db").items():
+    found = every_command(library, LIBRARY_BINDS=f"sqlite:///{tmp_path}/archive.db")
+    assert found.pop("db-status")[0] == 0
+    for command, (status, said) in found.items():
         assert status == 20, (command, said)
         assert "SQLALCHEMY_BINDS" in said, command
         assert "archive" in said, command

@@ -13,7 +13,8 @@ from flask_sqlalchemy import SQLAlchemy
 from app.dialects.sqlite_file import url_of
 from app.errors import DoesNotFit, FerryError, Misconfigured, Protected
 from app.transfer.host import Host
-from app.transfer.schema import Schema, data_tables, refuse_binds, revision_of
+from app.transfer.schema import Schema, data_tables, revision_of
+from app.transfer.unsupported import refuse_unsupported
 from tests.migrations.database import REVISIONS
 
 from .hosts import history, made_host, reference_host, revision
@@ -160,8 +161,10 @@ def test_an_env_py_that_works_on_the_live_database_is_found(two: Made) -> None:
         )
     )
     assert env.read_text() != text
-    with pytest.raises(FerryError, match="live database"):
+    with pytest.raises(Misconfigured, match="engine of its own"):
         two.schema.build(staging, "two")
+    with two.host.dialect.reader(two.host.url) as reader:
+        assert set(reader.tables()) == {"mine"}
 
 
 def test_stamp_and_models(two: Made) -> None:
@@ -243,7 +246,7 @@ def test_further_databases_are_refused(tmp_path: Path) -> None:
     with app.app_context():
         host = current_host()
     with pytest.raises(Protected, match="logs"):
-        refuse_binds(host)
+        refuse_unsupported(host)
 
 
 # Recognition
