@@ -257,12 +257,14 @@ class Schema:
         dialect = self._host.dialect
         dialect.prepare_staging(scratch, self._host.url)
         try:
-            script = self.script
-            for number, revision in enumerate(self.lineage(), 1):
-                # Behind another branch's revision a database would be at both; the merge is looked at.
-                if len(self._up_to(revision, script)) != number:
-                    continue
+            script, built = self.script, set[str]()
+            for revision in self.lineage():
+                wanted = self._up_to(revision, script)
+                if not built <= wanted:  # that was another branch
+                    dialect.drop(scratch)
+                    dialect.prepare_staging(scratch, self._host.url)
                 self.build(scratch, revision)
+                built = wanted
                 with dialect.reader(scratch) as reader:
                     tables = data_tables(reader.tables())
                 yield revision, {name: set(table.column_names) for name, table in tables.items()}
