@@ -69,24 +69,23 @@ def python(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
 
 @dataclass
 class HostApp:
-    """The library's app in a directory of its own."""
+    """An app, the library's by default, in a directory of its own."""
 
     directory: Path
     python: Path
     environ: dict[str, str] = field(default_factory=dict)
+    application: str = "library:create_app"
 
     @property
     def database(self) -> Path:
-        return self.directory / "instance" / "library.db"
+        return self.directory / "instance" / f"{self.application.partition(':')[0]}.db"
 
     @property
     def area(self) -> Path:
-        return self.directory / "instance" / "library.db.ferry"
+        return self.database.with_name(self.database.name + ".ferry")
 
     def flask(self, *arguments: str, cwd: Path | None = None, **environ: str) -> Result:
-        env = clean_environment(
-            FLASK_APP="library:create_app", PYTHONPATH=str(self.directory), **(self.environ | environ)
-        )
+        env = clean_environment(FLASK_APP=self.application, PYTHONPATH=str(self.directory), **(self.environ | environ))
         # Started from elsewhere, Flask finds the app by PYTHONPATH, as under a deploy hook.
         return run(self.python, "-m", "flask", *arguments, cwd=cwd or self.directory, env=env)
 
