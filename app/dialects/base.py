@@ -260,6 +260,9 @@ class Dialect(Protocol):
         :raises Protected: e.g. an in-memory database, a name that leaves no room for those of staging.
         """
 
+    def whereabouts(self, url: URL) -> tuple[str, str] | None:
+        """SQL that every session of the app must answer so: where it works. None where a URL alone decides that."""
+
     def preflight(self, url: URL) -> None:
         """Refuse a target that could not be cut over: before the question, under no lock.
 

@@ -103,6 +103,10 @@ class MySqlDialect:
     def check(self, url: URL) -> None:
         mysql_names.check(url)
 
+    def whereabouts(self, url: URL) -> tuple[str, str] | None:
+        with self._asked(url, to_database=False) as ask:
+            return "SELECT DATABASE()", _spelled(ask, database_of(url)) or database_of(url)
+
     def preflight(self, url: URL) -> None:
         with self._connected(url, to_database=False, session=("lock_wait_timeout = 10",)) as connection:
             database = _spelled(asking(connection), database_of(url)) or database_of(url)

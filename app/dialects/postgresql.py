@@ -101,6 +101,9 @@ class PostgresqlDialect:
         if named is not None:
             postgresql_names.check_target(named)
 
+    def whereabouts(self, url: URL) -> tuple[str, str] | None:
+        return "SELECT current_schema()", self._place(url).schema
+
     def preflight(self, url: URL) -> None:
         with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
             schema = postgresql_server.schema_of_target(connection, there, _named(url))

@@ -92,6 +92,9 @@ class SqliteDialect:
         if sqlite3.sqlite_version_info < (3, 37):
             raise Protected(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed.")
 
+    def whereabouts(self, url: URL) -> tuple[str, str] | None:  # noqa: ARG002
+        return None
+
     def preflight(self, url: URL) -> None:
         """Nothing is granted to anybody in a file; whether it can be written is seen by the control area beside it."""
         refuse_read_only(url)

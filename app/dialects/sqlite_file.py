@@ -40,7 +40,8 @@ def path_of(url: URL) -> Path:
 
 def is_uri(url: URL) -> bool:
     """Whether the database is written as SQLite's ``file:`` URI; without ``uri=true`` that is a file's plain name."""
-    return (url.database or "").startswith("file:") and url.query.get("uri") not in (None, "false", "0")
+    said = str(url.query.get("uri", "")).lower()
+    return (url.database or "").startswith("file:") and said in ("true", "yes", "on", "y", "t", "1")
 
 
 def refuse_read_only(url: URL) -> None:

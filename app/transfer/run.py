@@ -29,7 +29,7 @@ from .plan import Question, Target, look_at_target
 from .report import Report
 from .schema import Schema
 from .settings import Settings
-from .unsupported import refuse_unsupported
+from .unsupported import refuse_elsewhere, refuse_unsupported
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
@@ -258,6 +258,7 @@ class Run:
 
         :raises Protected, DoesNotFit: names what is missing.
         """
+        refuse_elsewhere(self.host)
         self.dialect.preflight(self.target)
         self.check_space(target, source_bytes)
 

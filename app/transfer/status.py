@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..errors import ExitStatus, FerryError
+from ..errors import ExitStatus, FerryError, Misconfigured, Protected
 from .control import Holder
 from .cutover import finishing_command
 from .keep import list_backups
@@ -123,6 +123,8 @@ def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
         drift += run.schema.differences_to_models(run.scratch)
         if target.exists and target.revision == head:
             drift += _live_drift(run)
+    except (Misconfigured, Protected) as error:
+        return head, [*drift, f"not looked for: {error.message}"]
     finally:
         run.dialect.drop(run.scratch)
     return head, list(dict.fromkeys(drift))

@@ -106,6 +106,29 @@ def _other_schemas(metadatas: Iterable[MetaData]) -> Iterator[Protected]:
         yield Protected(f"Models name a schema: {', '.join(sorted(found))}.", hint=_NO_SCHEMA)
 
 
+def refuse_elsewhere(host: Host) -> None:
+    """Refuse an app whose sessions a listener, or its driver's own files, put elsewhere than its URL says.
+
+    :raises Protected: names both places.
+    """
+    asked = host.dialect.whereabouts(host.url) if host.dialect.exists(host.url) else None
+    with host.app_context():
+        engine = host.db.engine
+        if asked is None or engine.dialect.is_async:
+            return
+        try:
+            with engine.connect() as connection:
+                found = connection.exec_driver_sql(asked[0]).scalar()
+        finally:
+            # Of a cut-over an idle session of ours would be in the way.
+            engine.dispose()
+    if str(found).casefold() != asked[1].casefold():
+        raise Protected(
+            f"The app's own sessions work in {found}, and not in {asked[1]}, which its database URL means.",
+            hint="Say it in the URL, where a listener or the driver's options say it now.",
+        )
+
+
 def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
     """Refuse an Alembic history that keeps its version elsewhere, or whose revisions reach past the one database.
 

@@ -48,6 +48,8 @@ class Foreign:
     :ivar config: further keys of ``app.config``.
     :ivar models: defines them on its ``db``.
     :ivar alembic: keywords of ``Migrate()``.
+    :ivar database: keywords of ``SQLAlchemy()``.
+    :ivar on_connect: a listener on its own engine.
     """
 
     directory: Path
@@ -55,6 +57,7 @@ class Foreign:
     models: Callable[[SQLAlchemy], None] = things
     alembic: dict[str, Any] = field(default_factory=dict)
     database: dict[str, Any] = field(default_factory=dict)
+    on_connect: Callable[[Any, Any], None] | None = None
 
     def __post_init__(self) -> None:
         self.migrations = history(self.directory / "migrations")
@@ -86,6 +89,9 @@ class Foreign:
         self.db.init_app(app)
         Migrate(app, self.db, **{"directory": str(self.migrations)} | self.alembic)
         app.register_blueprint(bp)
+        if self.on_connect:
+            with app.app_context():
+                sa.event.listen(self.db.engine, "connect", self.on_connect)
         return app
 
     def at(self, name: str) -> None:
@@ -123,7 +129,7 @@ class Foreign:
     def seen(self) -> dict[str, str]:
         """Every file beside the scripts, and the databases' contents: what a refused command leaves as it is."""
         files = [path for path in self.directory.rglob("*") if path.is_file() and "migrations" not in path.parts]
-        return {str(path): content(path) if path.suffix == ".db" else path.read_text() for path in sorted(files)}
+        return {str(path): content(path) if path.suffix == ".db" else repr(path.read_bytes()) for path in sorted(files)}
 
     def assert_refused(self, *said: str, status: int = 20, commands: tuple[str, ...] = CHANGES_ALL) -> None:
         """Each command ends so, names what is wrong, says what to do, and writes nothing."""

@@ -82,6 +82,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "`creator`": R.test_engine_options_that_lead_elsewhere,
     "`schema_translate_map`": R.test_engine_options_that_lead_elsewhere,
     "`connect_args`": R.test_connect_args_show_no_value,
+    "a listener that puts": R.test_sessions_that_a_listener_puts_elsewhere,
     "`sqlite+pysqlcipher`": R.test_urls,
     "`read_default_file`": R.test_urls,
     "other servers": R.test_urls,

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, event
 from app.commands import bp
 from app.dialects import dialect_for
 from app.errors import Misconfigured, Protected
+from tests.matrix.places import new_name
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
@@ -161,6 +162,7 @@ def test_a_version_kept_elsewhere(host: Foreign, given: str, value: Any, through
         before = host.rows()
         result = host.run("db-migrate-data")
         assert (result.status, given in result.stderr, host.rows()) == (20, True, before), result.stderr
+        host.assert_can_look(given)
         return
     host.assert_refused(given, repr(value), commands=HISTORY)
     host.assert_can_look(given)
@@ -187,6 +189,7 @@ def test_an_env_py_with_an_engine_of_its_own_changes_nothing(host: Foreign, how:
         assert "engine of its own" in result.stderr
         assert "env.py must take its engine from Flask-SQLAlchemy" in result.stderr
     assert host.rows() == before
+    host.assert_can_look("engine of its own")
 
 
 # Engines that are not what their URL says
@@ -232,6 +235,30 @@ def test_connect_args_show_no_value(tmp_path: Path, mariadb: MariaDB, postgresql
             assert "connect_args" in result.stderr
             assert all(name in result.stderr for name in named)
             assert "hidden" not in result.stderr
+
+
+def test_sessions_that_a_listener_puts_elsewhere(tmp_path: Path, mariadb: MariaDB, postgresql: PostgreSQL) -> None:
+    """As apps with several tenants do: their tables are then in none that the URL means."""
+    names = new_name(), new_name()
+    for name in names:
+        mariadb.execute(f"CREATE DATABASE {name}")
+    postgresql.execute(f"CREATE DATABASE {names[0]}")
+    postgresql.execute(f"CREATE SCHEMA {names[1]}", database=names[0])
+    for server, moves in ((mariadb, f"USE {names[1]}"), (postgresql, f"SET search_path TO {names[1]}")):
+        directory = tmp_path / type(server).__name__
+        directory.mkdir()
+        host = Foreign(directory, {"SQLALCHEMY_DATABASE_URI": server.url(names[0])})
+
+        def move(connection: Any, _record: object, moves: str = moves) -> None:
+            connection.cursor().execute(moves)
+            connection.commit()
+
+        host.on_connect = move
+        result = host.run("db-init")
+        assert (result.status, names[1] in result.stderr) == (20, True), result.stderr
+        assert "Say it in the URL" in result.stderr
+        host.on_connect = None
+        host.ok("db-init")
 
 
 @pytest.mark.parametrize(
