@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..transfer.asidejob import load_aside
 from ..transfer.extract import SourceOptions
 from ..transfer.migrate import migrate
 from ..transfer.staging import MigrateOptions
@@ -32,6 +33,12 @@ from .execute import execute, lock_timeout_s
     metavar="N",
     help="Read the source again up to N times and carry what changed.  [default: 3 for a database, else 0]",
 )
+@click.option(
+    "--set-aside-from",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Load rows that were set aside and are mended now.",
+)
 @click.option("--insecure-http", is_flag=True, help="Allow http:// off this machine.")
 @options.output
 def db_migrate_data(
@@ -50,6 +57,7 @@ def db_migrate_data(
     accept_missing: bool,
     set_aside: bool,
     catch_up: int | None,
+    set_aside_from: Path | None,
     insecure_http: bool,
     **output: Any,
 ) -> None:
@@ -59,6 +67,17 @@ def db_migrate_data(
     self (this database, brought to head). Without it FERRY_SOURCE counts, then the snapshot file. The live database
     is replaced in one step at the end, and not before everything is verified.
     """
+    if set_aside_from:
+        _refuse_other_options(
+            SOURCE=source,
+            fallback=fallback,
+            restart=restart,
+            rerun=rerun,
+            exclude=exclude,
+            accept_missing=accept_missing,
+            insecure_http=insecure_http,
+            verify=verify != "full",
+        )
     chosen = MigrateOptions(
         source=SourceOptions(exclude, accept_missing, insecure_http, restart),
         counts_only=verify == "counts",
@@ -71,9 +90,16 @@ def db_migrate_data(
     )
     execute(
         "db-migrate-data",
-        lambda run: migrate(run, chosen),
+        lambda run: load_aside(run, set_aside_from.absolute(), chosen) if set_aside_from else migrate(run, chosen),
         output=output,
         yes=yes,
         allow_production=allow_production,
         settings={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback, "FERRY_PROFILE": profile},
     )
+
+
+def _refuse_other_options(**given: object) -> None:
+    """What says how to read a source says nothing about rows that were read before."""
+    if names := [name for name, value in given.items() if value]:
+        shown = ", ".join(name if name.isupper() else f"--{name.replace('_', '-')}" for name in names)
+        raise click.UsageError(f"--set-aside-from reads no source, so it does not go with {shown}.")

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ..errors import FerryError
 from ..transfer.report import Report
 from ..transfer.run import Event
+from ..transfer.verify import SHOWN
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,11 @@ def receipt(report: Report) -> Iterable[str]:
     yield from _listed("Dropped as declared", report.losses)
     yield from _listed("Carried besides", report.carried)
     yield from _listed("Notes", report.notes)
-    yield from _listed("Differences", [_difference(item) for item in report.differences[:20]])
+    yield from _listed("Added at head", [_added(item) for item in report.added])
+    yield from _listed("Differences", _differences(report))
+    if report.aside:
+        yield f"Set aside: {report.aside['rows']} rows in {report.aside['file']}"
+        yield f"To load them when they are mended: {report.aside['command']}"
     places = {"Backup": report.backup, "Snapshot": report.snapshot, "To go back": report.rollback}
     for title, place in places.items():
         if place:
@@ -168,6 +173,17 @@ def _waivers(waived: list[dict[str, Any]]) -> list[str]:
 
 def _rows(count: int | None) -> str:
     return "" if count is None else f" ({count} rows)"
+
+
+def _added(item: dict[str, Any]) -> str:
+    there = f" ({item['there_already']} were there already)" if item["there_already"] else ""
+    return f"{item['table']}: {item['rows']} rows{there}"
+
+
+def _differences(report: Report) -> list[str]:
+    shown = [_difference(item) for item in report.differences[:SHOWN]]
+    more = f"and more; all of them: {report.differences_file}"
+    return shown if len(report.differences) <= SHOWN else [*shown, more]
 
 
 def _difference(item: dict[str, Any]) -> str:

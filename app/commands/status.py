@@ -68,6 +68,9 @@ def lines(found: Status) -> Iterator[str]:
         yield f"Last run:    {last['run']} {last['command']} from {last['source']}{how}, {last['finished_at']}{force}"
     else:
         yield "Last run:    none"
+    if found.aside:
+        yield f"Set aside:   {found.aside['rows']} rows in {found.aside['file']}"
+        yield f"             to load them when they are mended: {found.aside['command']}"
     yield f"Lock:        {found.holder or 'free'}{'' if found.holder_alive or not found.holder else ' (dead)'}"
     yield f"Cut-over:    {found.unfinished or 'none unfinished'}"
     where = "" if database["is_file"] else ", on this host only"

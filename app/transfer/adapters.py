@@ -77,8 +77,9 @@ class Record(Mapping[str, Any]):
         self._accounts = accounts
         self._open = set(values)
         self._children: list[Record] = []
+        self._waived = 0
         self.may_be_rowless = False
-        """Whether its adapter said why it may give no row: by a waiver, a note or a nested list that is empty."""
+        """Whether its adapter said why it gives no row: by a note, a nested list that is empty, or a waiver of all."""
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._values:
@@ -102,8 +103,8 @@ class Record(Mapping[str, Any]):
 
     def each(self, key: str) -> Iterator[Record]:
         """The objects of a nested list, each a record that must be accounted for as well."""
-        self.may_be_rowless = True
         items = self.get(key) or []
+        self.may_be_rowless = self.may_be_rowless or not items
         if not isinstance(items, list):
             raise DoesNotFit(f"{self.name}: {key!r} is not a list.")
         for number, item in enumerate(items):
@@ -125,7 +126,9 @@ class Record(Mapping[str, Any]):
         for key in keys:
             if key in self._open:
                 self._open.discard(key)
-                self.may_be_rowless = True
+                self._waived += 1
+                # A waiver of some keys says nothing about where the others went.
+                self.may_be_rowless = self.may_be_rowless or self._waived == len(self._values)
                 self._accounts.waived[self.type, key, reason] += 1
 
     def note(self, text: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from ..dialects.base import Fence
 from ..errors import DoesNotFit, FerryError, VerificationFailed
+from .asidefile import Origin
 from .catchup import DATABASE_PASSES, CatchUp
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, secure
@@ -16,8 +17,8 @@ from .plan import Plan, question_for
 from .report import Report, TableReceipt
 from .run import Run
 from .schema import Declarations
-from .sources import SourceKind
-from .staging import MigrateOptions, Staged, account, before_upgrade, stage, verify_staging
+from .sources import SourceKind, file_sha256
+from .staging import MigrateOptions, Staged, account, before_upgrade, keep_aside, stage, verify_staging
 from .unmanaged import bring_unmanaged
 from .verify import Before, verify_upgrade
 
@@ -67,13 +68,17 @@ class Job(ABC):
             receipt.rows_at_head = upgraded.rows.get(receipt.table)
         self.report.moves, self.report.losses = upgraded.moves, upgraded.losses
 
+    def _more(self) -> str:
+        """What the last line says besides."""
+        return ""
+
     def _receipt(self, entry: Entry) -> None:
         run, report = self.run, self.report
         report.outcome, report.exit_status = "done", 0
         report.rollback = "flask db-rollback"
         report.revisions = {**report.revisions, "before": self.plan.target.revision, "live": entry.revision}
         rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
-        report.summary = f"Done: {rows} rows are live at revision {entry.revision} (run {run.id})."
+        report.summary = f"Done: {rows} rows are live at revision {entry.revision} (run {run.id}).{self._more()}"
         if entry.from_snapshot_of:
             report.summary += f" They are from the snapshot of {entry.from_snapshot_of}, not from the source."
         if profile := entry.profile:
@@ -102,12 +107,14 @@ class SourceJob(Job):
         catch_up = CatchUp(run, self._source, self.options, self._passes(taken))
         read_from = taken.header.read_from
         taken, staged = catch_up.carry_out(taken, staged)
+        origin = self._origin(taken, revision)
+        keep_aside(run, staged.rows, origin)
         self._describe_source(taken, read_from)
         self._tables_receipt(staged, taken)
         account(run, staged.adapted)
         with run.step("verify", counts_only=self.options.counts_only):
-            verify_staging(run, staged, counts_only=self.options.counts_only)
-        self._upgrade(before_upgrade(staged), revision)
+            verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only)
+        self._upgrade(before_upgrade(staged.rows, staged.accounts), revision)
         catch_up.last_look(taken)
 
         def make_entry(found: Secured) -> Entry:
@@ -121,10 +128,23 @@ class SourceJob(Job):
                 snapshot=str(taken.path),
                 snapshot_sha256=taken.sha256,
                 from_snapshot_of=taken.fallback_of,
-                options={"previous_absent": found.absent, **self.options.for_ledger(), **_profile_of(taken)},
+                options={
+                    "previous_absent": found.absent,
+                    "loaded_sha256": origin.sha256,
+                    **self.options.for_ledger(),
+                    **({"aside": self.report.aside} if self.report.aside else {}),
+                    **_profile_of(taken),
+                },
             )
 
         return cut_over(run, fence, secured, make_entry, lambda: self._secured_again(fence, revision))
+
+    def _origin(self, taken: Taken, revision: str) -> Origin:
+        """What rows set aside would be of. A classic file is known by its own digest and loaded as another one."""
+        source = self.plan.source
+        made_here = taken.path.parent == self.run.directory
+        loaded = file_sha256(taken.path) if made_here or taken.sha256 is None else taken.sha256
+        return Origin(self.run.id, revision, source.label, source.identity, str(taken.path), loaded)
 
     def _secured_again(self, fence: Fence, revision: str) -> Secured:
         """Back up anew, and bring anew what staging has of the live database's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from sqlalchemy import URL
 
 from ..dialects.base import Dialect, ForeignKey, LoadResult, Table, TableChecksum, Values
 from ..errors import DoesNotFit
+from .asidefile import RowStore
 from .canonical import MODULUS, encode_row, row_hasher
 from .coerce import Coercion, coercion
+from .masking import words_without_secrets
 from .snapshot import Footer, SnapshotReader, check, rows_of
-from .verify import SHOWN, is_secret
+from .verify import SHOWN, shown_values
 
 BATCH_ROWS = 500
+REFERS = "refers to a row of"
+"""So begins the reason of rows that go with others."""
 
 
 @dataclass
@@ -55,6 +59,10 @@ class Aside:
             (table, number, reason, encode_row(row).decode()),
         ).fetchone()
         return found is not None
+
+    def take_back(self, table: str, number: int) -> None:
+        """The row is not set aside any more."""
+        self._connection.execute("DELETE FROM aside WHERE tab = ? AND number = ?", (table, number))
 
     def has(self, table: str, number: int) -> bool:
         query = "SELECT 1 FROM aside WHERE tab = ? AND number = ?"
@@ -101,6 +109,8 @@ class RowsFile:
         self._path, self.schema = path, schema
         self._exclude = frozenset(exclude)
         self.aside = aside
+        self.mended: RowStore | None = None
+        """Rows that come in the place of those of the same number."""
         with SnapshotReader(path) as reader:
             self.header = reader.header
         self._places: dict[str, list[int]] = {}
@@ -196,9 +206,21 @@ class RowsFile:
         if table.name in self._exclude:
             return
         check = table.name in self.aside.tables()
+        mended = dict.fromkeys(self.mended.counts()) if self.mended else {}
         for number, row in enumerate(rows, 1):
             if not (check and self.aside.has(table.name, number)):
-                yield number, row
+                yield number, (self._mended(table, number) if table.name in mended else None) or row
+
+    def _mended(self, table: Table, number: int) -> Values | None:
+        row = self.mended.get(table.name, number) if self.mended else None
+        return [row[name] for name in table.column_names] if row else None
+
+    def bring_in(self, mended: RowStore) -> None:
+        """From now on these rows are loaded, in the place of those that were set aside."""
+        self.mended = self.mended or RowStore()
+        for table, number, reason, row in mended.items():
+            self.aside.take_back(table, number)
+            self.mended.add(table, number, reason, row)
 
     def is_excluded(self, name: str) -> bool:
         return name in self._exclude
@@ -270,12 +292,15 @@ class _Counting:
         self.numbers: dict[int, int] = {}
 
     def __iter__(self) -> Iterator[Values]:
-        for number, row in self._rows.kept(self.table, self._all()):
+        for number, row in self._kept():
             self.passed += 1
             if number != self.passed:
                 self.numbers[self.passed] = number
             self._total += self._hash(row, encode_row(row))
             yield row
+
+    def _kept(self) -> Iterator[tuple[int, Values]]:
+        return self._rows.kept(self.table, self._all())
 
     def _all(self) -> Iterator[Values]:
         for row in self._values:
@@ -288,13 +313,40 @@ class _Counting:
         return TableChecksum(result.loaded, self._total % MODULUS)
 
 
+class _CountingMended(_Counting):
+    """The same of mended rows alone."""
+
+    def __init__(self, rows: RowsFile, table: Table, mended: RowStore) -> None:
+        super().__init__(rows, table, ())
+        self._mended = mended
+
+    def _kept(self) -> Iterator[tuple[int, Values]]:
+        for number, row in self._mended.of(self.table.name):
+            if not self._rows.aside.has(self.table.name, number):
+                yield number, [row[name] for name in self.table.column_names]
+
+
+def load_mended(
+    dialect: Dialect, staging: URL, rows: RowsFile, table: Table, mended: RowStore
+) -> tuple[TableChecksum, list[str]]:
+    """Load the mended rows of a table besides those that are there; those that are refused are set aside again.
+
+    :return: what was loaded, and a line per reason for those that were not.
+    """
+    counting = _CountingMended(rows, table, mended)
+    result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
+    refused = _refused(rows, counting, result)
+    return counting.without(result), refused
+
+
 def _refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> list[str]:
     table = counting.table
     reasons: dict[str, list[str]] = {}
     for refusal in result.refused:
         number = counting.numbers.get(refusal.number, refusal.number)
-        rows.aside.add(table.name, number, refusal.message, refusal.row)
-        reasons.setdefault(refusal.message, []).append(shown_key(table, refusal.row))
+        words = words_without_secrets(refusal.message, table, refusal.row)
+        rows.aside.add(table.name, number, words, refusal.row)
+        reasons.setdefault(words, []).append(shown_key(table, refusal.row))
     return [
         f"{table.name}: {len(keys)} rows: {reason}; key {', '.join(keys[:SHOWN])}" for reason, keys in reasons.items()
     ]
@@ -302,25 +354,33 @@ def _refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> list[st
 
 def shown_key(table: Table, row: Values) -> str:
     """A row's key for people; secrets masked."""
-    names = table.primary_key or table.column_names
-    shown = ["***" if is_secret(name) else value for name, value in zip(names, table.key_of(row), strict=True)]
+    shown = shown_values(table, row)
     return str(shown[0]) if len(shown) == 1 else str(shown)
 
 
-def set_aside_referring(rows: RowsFile) -> None:
-    """Set aside what refers to rows that are set aside, and what refers to those, until nothing does."""
-    while _one_round(rows):
-        pass
+MayGo = Callable[[str, int], bool]
 
 
-def _one_round(rows: RowsFile) -> int:
+def set_aside_referring(rows: RowsFile, may_go: MayGo = lambda _table, _number: True) -> int:
+    """Set aside what refers to rows that are set aside, and what refers to those, until nothing does.
+
+    :param may_go: whether a row of a table and number may be set aside at all.
+    :return: how many were.
+    """
+    added = 0
+    while found := _one_round(rows, may_go):
+        added += found
+    return added
+
+
+def _one_round(rows: RowsFile, may_go: MayGo) -> int:
     added = 0
     aside = rows.aside.tables()
     for table in list(rows.tables.values()):
         for key in table.foreign_keys:
             if key.table in aside and key.table in rows.tables:
                 _find_gone(rows, rows.tables[key.table], key.referred)
-                added += _set_aside_children(rows, table, key)
+                added += _set_aside_children(rows, table, key, may_go)
     return added
 
 
@@ -332,15 +392,16 @@ def _find_gone(rows: RowsFile, parent: Table, referred: tuple[str, ...]) -> None
         rows.aside.not_gone(_key(row, places))
 
 
-def _set_aside_children(rows: RowsFile, child: Table, key: ForeignKey) -> int:
+def _set_aside_children(rows: RowsFile, child: Table, key: ForeignKey, may_go: MayGo) -> int:
     places = _places(child, key.columns)
     added = 0
     for table, values in rows.all_rows():
         if table.name != child.name:
             continue
         for number, row in rows.kept(table, values):
-            if all(row[i] is not None for i in places) and rows.aside.is_gone(_key(row, places)):
-                added += rows.aside.add(child.name, number, f"refers to a row of {key.table} that is set aside", row)
+            refers = all(row[i] is not None for i in places) and rows.aside.is_gone(_key(row, places))
+            if refers and may_go(child.name, number):
+                added += rows.aside.add(child.name, number, f"{REFERS} {key.table} that is set aside", row)
     return added
 
 

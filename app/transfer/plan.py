@@ -25,6 +25,7 @@ class Action(StrEnum):
     NOTHING = "nothing to do"
     MIGRATE = "migrate from the source"
     SELF = "bring the live database to head"
+    ADD = "add rows that were set aside"
 
 
 @dataclass(frozen=True)
@@ -204,10 +205,50 @@ def _self(target: Target, head: str, why: str, base: Entry | None) -> tuple[Acti
     return Action.SELF, f"{why}; it is at revision {target.revision} and head is {head}", base
 
 
+def undo_stack(entries: tuple[Entry, ...]) -> list[Entry]:
+    """The cut-overs that what is live is made of, the one to undo next last.
+
+    A rollback takes the last one off. A cut-over of a database that the one before did not leave begins anew.
+    """
+    stack: list[Entry] = []
+    mark = ""
+    for entry in entries:
+        if entry.previous_mark != mark:
+            stack = []
+        if entry.command == "db-rollback":
+            stack = stack[:-1]
+        else:
+            stack.append(entry)
+        mark = entry.mark
+    return stack
+
+
+def lineage(target: Target) -> list[Entry]:
+    """What made what is live, newest first: runs on itself down to the first that was none.
+
+    A rollback among them stands for what it brought back.
+    """
+    entries = target.entries if target.in_force else ()
+    chain: list[Entry] = []
+    while entries:
+        stack = undo_stack(entries)
+        if not stack:
+            break
+        chain.append(stack[-1])
+        if not (chain[-1].command == MIGRATE and chain[-1].source_identity == SELF):
+            break
+        marks = [entry.mark for entry in entries]
+        previous = chain[-1].previous_mark
+        entries = entries[: marks.index(previous) + 1] if previous in marks else ()
+    return chain
+
+
 def _came_from(target: Target, source: SourceSpec) -> Entry | None:
     """The migration of this source that leads to what is live, through runs on itself only."""
-    entry = target.origin
-    if entry is None or entry.command != MIGRATE:
+    # What a rollback itself left is not taken for the migration's, see decide().
+    chain = lineage(target) if target.in_force and target.in_force.command == MIGRATE else []
+    entry = chain[-1] if chain else None
+    if entry is None or entry.command != MIGRATE or entry.source_identity == SELF:
         return None
     file = f"file:{entry.snapshot_sha256}"
     same = {entry.source_identity, file}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 
 from ..dialects.base import Reader, Table
 from ..errors import BackupFailed, DoesNotFit, Misconfigured, Protected, SnapshotUnusable
 from .anonymise import as_profiled, chosen_profile
 from .anonymised import opened
+from .asidefile import LOADS
 from .control import Entry
+from .effect import load_added
+from .evidence import keep_differences
 from .extract import SourceOptions, open_source
-from .files import to_plain_json, write
 from .plan import MIGRATE
 from .report import Report
 from .restore import Chosen, stage_backup
@@ -21,10 +22,8 @@ from .run import SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
 from .snapshot import check, is_snapshot
 from .sources import SELF, SourceKind, file_sha256, parse_source
-from .staging import MigrateOptions, stage
+from .staging import MigrateOptions, build_empty, stage
 from .verify import Difference, compare_databases
-
-KEPT_DIFFERENCES = 10_000
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,9 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
         SourceOptions(tuple(sorted(excluded)), accept_missing=True), set_aside=bool(entry.options.get("set_aside"))
     )
     revision: str | None
-    if entry.command == MIGRATE and entry.source_identity != SELF:
+    if LOADS in entry.options:
+        revision = _stage_with_added(run, entry)
+    elif entry.command == MIGRATE and entry.source_identity != SELF:
         revision = _stage_snapshot(run, find_snapshot(entry), chosen)
     elif entry.command == MIGRATE or entry.command == "db-restore":
         revision = _stage_backup(run, entry)
@@ -95,8 +96,10 @@ def find_snapshot(entry: Entry) -> Path:
     """
     path = Path(entry.snapshot or "")
     candidates = [path, *sorted(path.parent.glob(f"{path.name}.*.bak"), reverse=True)]
+    # A classic file is known by its own digest; what was made of it and loaded has another.
+    digest = entry.options.get("loaded_sha256", entry.snapshot_sha256)
     for candidate in candidates:
-        if candidate.is_file() and file_sha256(candidate) == entry.snapshot_sha256:
+        if candidate.is_file() and file_sha256(candidate) == digest:
             return candidate
     raise SnapshotUnusable(
         f"The snapshot of run {entry.run_id} is not there any more: neither {path} nor a kept one has its digest.",
@@ -158,6 +161,17 @@ def _stage_backup(run: Run, entry: Entry) -> str | None:
     return _staged_revision(run)
 
 
+def _stage_with_added(run: Run, entry: Entry) -> str | None:
+    """What was live before, and the rows that were added to it."""
+    added, revision = find_snapshot(entry), str(entry.revision)
+    if entry.backup is None:
+        build_empty(run, run.staging, revision)
+    elif _stage_backup(run, entry) != revision:
+        run.schema.build(run.staging, revision)
+    load_added(run.dialect, run.staging, added)
+    return revision
+
+
 def _stage_generation(run: Run, entry: Entry) -> str | None:
     generation = run.dialect.generation_url(run.target, f"{entry.mark}-new")
     if not run.dialect.exists(generation):
@@ -178,17 +192,15 @@ def _compare(run: Run, label: str, revision: str | None, excluded: set[str]) -> 
             run.schema.build(run.staging, live.revision)
     with run.step("compare"), run.dialect.reader(run.staging) as should, run.dialect.reader(run.target) as is_live:
         others = sorted(set(data_tables(is_live.tables())) - set(data_tables(should.tables())))
-        found = list(islice(_differences(run, should, is_live, set(others) | excluded), KEPT_DIFFERENCES))
+        kept = keep_differences(run, _differences(run, should, is_live, set(others) | excluded))
     report = run.report
     if others:
         run.note(f"Not compared, as no revision made them: {', '.join(others)}")
-    report.differences = [item.to_json() for item in found[:100]]
     report.revisions = {"live": live.revision}
-    if found:
-        path = run.directory / "differences.json"
-        write(path, [to_plain_json([item.to_json() for item in found])], keep_former=False)
+    if kept:
         report.outcome, report.exit_status = "different", 23
-        report.summary = f"{len(found)} differences between this database and {label}; all of them: {path}"
+        which = "the first of them" if kept.more else "all of them"
+        report.summary = f"{kept.count} differences between this database and {label}; {which}: {kept.file}"
     else:
         report.outcome, report.exit_status = "equal", 0
         report.summary = f"This database holds exactly what came from {label}: {sum(live.rows.values())} rows."

@@ -22,7 +22,11 @@ class TableReceipt:
 
 @dataclass
 class Report:
-    """What a run did and what anybody needs to prove or undo it; everything a person should know is here."""
+    """What a run did and what anybody needs to prove or undo it; everything a person should know is here.
+
+    :ivar aside: where the rows set aside are, how many, and the command that loads them.
+    :ivar added: for rows that were set aside and are loaded now: rows per table at head.
+    """
 
     run: str
     command: str
@@ -39,6 +43,8 @@ class Report:
     catch_up: list[dict[str, Any]] = field(default_factory=list)
     not_caught_up: list[str] = field(default_factory=list)
     anonymised: dict[str, Any] = field(default_factory=dict)
+    aside: dict[str, Any] = field(default_factory=dict)
+    added: list[dict[str, Any]] = field(default_factory=list)
     not_carried: dict[str, str] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
@@ -46,6 +52,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     differences: list[dict[str, Any]] = field(default_factory=list)
+    differences_file: str | None = None
     backup: str | None = None
     snapshot: str | None = None
     rollback: str | None = None

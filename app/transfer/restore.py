@@ -175,7 +175,7 @@ def stage_backup(run: Run, chosen: Chosen) -> None:
         header, _ = check(chosen.path)
         staged = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions())
         with run.step("verify"):
-            verify_staging(run, staged, counts_only=False)
+            verify_staging(run, staged.rows, staged.accounts)
         return
     with run.step("staging"):
         run.dialect.restore(chosen.path, run.staging)

@@ -9,30 +9,13 @@ from ..errors import Protected, VerificationFailed
 from . import backup as backups
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
+from .evidence import databases_differ
 from .files import to_plain_json, write
-from .plan import Question, Target
+from .plan import Question, Target, undo_stack
 from .report import Report
 from .run import SWAP_TIMEOUT_S, Run
 from .schema import revision_of
 from .verify import compare_databases
-
-
-def undo_stack(entries: tuple[Entry, ...]) -> list[Entry]:
-    """The cut-overs that what is live is made of, the one to undo next last.
-
-    A rollback takes the last one off. A cut-over of a database that the one before did not leave begins anew.
-    """
-    stack: list[Entry] = []
-    mark = ""
-    for entry in entries:
-        if entry.previous_mark != mark:
-            stack = []
-        if entry.command == "db-rollback":
-            stack = stack[:-1]
-        else:
-            stack.append(entry)
-        mark = entry.mark
-    return stack
 
 
 def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool) -> Report:
@@ -161,7 +144,9 @@ def _stage_generation(run: Run, generation: sa.URL | None) -> dict[str, TableChe
     run.dialect.fit_staging(run.staging, run.target)
     found = backups.state_of(run.dialect, run.staging)
     if found != expected:
-        raise VerificationFailed("The copy of the old generation is not what the generation is.")
+        with run.dialect.reader(generation) as kept, run.dialect.reader(run.staging) as copy:
+            details = databases_differ(run, kept, copy)
+        raise VerificationFailed("The copy of the old generation is not what the generation is.", details=details)
     return found
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..dialects.base import Dialect
 from ..errors import DoesNotFit, FerryError, LockHeld, Protected
+from .asidefile import LOADED, NAME
 from .control import Control
 from .files import to_plain_json, write
 from .host import Host
@@ -35,6 +36,8 @@ SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
 LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
+KEEPSAKES = (NAME, LOADED)
+"""Files that keep a run's directory."""
 
 
 @dataclass(frozen=True)
@@ -312,10 +315,14 @@ class Run:
         return path
 
     def prune_runs(self) -> None:
-        """Keep the directories of the last runs: ten times as many as generations, as they are small."""
+        """Keep the directories of the last runs: ten times as many as generations, as they are small.
+
+        Those with rows that were set aside stay: such rows may be nowhere else.
+        """
         runs = sorted(self.directory.parent.iterdir())
         for path in runs[: -10 * self.settings.keep]:
-            shutil.rmtree(path)
+            if not any((path / name).exists() for name in KEEPSAKES):
+                shutil.rmtree(path)
 
 
 def _is_old(run_id: str) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import NoReturn
 
 from ..dialects.base import Fence, LateWrite, Table, Values
 from ..errors import DoesNotFit, VerificationFailed
 from .control import Entry
 from .cutover import PASSES, Secured, entry_for, imaged, secure, still_written, swap
+from .evidence import databases_differ
 from .job import Job
 from .report import TableReceipt
 from .run import SWAP_TIMEOUT_S
@@ -56,7 +58,7 @@ class SelfJob(Job):
         try:
             with run.step("staging"):
                 revision = self._copy()
-            before = self._before(secured)
+            before = self._before(secured, fence)
             if revision != self.plan.head:
                 self._upgrade(before, revision)
         except VerificationFailed:
@@ -105,14 +107,14 @@ class SelfJob(Job):
         run.schema.stamp(run.staging, found.revision)
         return found.revision
 
-    def _before(self, secured: Secured) -> Before:
+    def _before(self, secured: Secured, fence: Fence) -> Before:
         run, sums = self.run, secured.checksums
         with run.dialect.reader(run.before) as old:
             tables = data_tables(old.tables())
         with run.dialect.reader(run.staging) as staged:
             copied = fingerprint(staged)
         if tables.keys() - sums.keys() or any(copied.get(name) != sums[name] for name in tables):
-            raise VerificationFailed("The copy of the live database is not what it is a copy of.")
+            self._refuse_copy(secured, fence)
         for name in tables:
             found = sums[name]
             self.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
@@ -122,6 +124,19 @@ class SelfJob(Job):
                 yield from reader.rows(table)
 
         return Before(tables, {name: sums[name].rows for name in tables}, rows_of)
+
+    def _refuse_copy(self, secured: Secured, fence: Fence) -> NoReturn:
+        """:raises LateWrite: the live database was written since, so it is no wonder."""
+        run = self.run
+        if run.before == run.target and fence.token() != secured.token:
+            raise LateWrite
+        with run.dialect.reader(run.before) as live, run.dialect.reader(run.staging) as copy:
+            details = databases_differ(run, live, copy)
+        raise VerificationFailed(
+            "The copy of the live database is not what it is a copy of.",
+            details=details,
+            hint="The live database is unchanged; please report this. Try again with: flask db-migrate-data self",
+        )
 
     def _entry(self, secured: Secured) -> Entry:
         return entry_for(

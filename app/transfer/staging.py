@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import URL
 
 from ..dialects.base import Table
 from ..errors import DoesNotFit
 from .adapt import Adapted, adapt
+from .asidefile import NAME, Origin, digest_of, loading_command, write_aside
+from .evidence import kept_lines
 from .extract import SourceOptions, load_adapters
-from .files import to_plain_json, write
 from .load import Aside, RowsFile, TableLoad, aside_to_json, check_exclusions, load, set_aside_referring
 from .run import Run
 from .schema import data_tables
 from .verify import Before, verify_loaded
+
+SET_ASIDE_SHOWN = 1000
+"""So many are named in a report; the file has all of them."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +66,21 @@ class Staged:
     adapted: Adapted | None
 
 
-def stage(run: Run, snapshot: Path, kind: str, revision: str, options: MigrateOptions) -> Staged:
+def stage(
+    run: Run, snapshot: Path, kind: str, revision: str, options: MigrateOptions, *, staging: URL | None = None
+) -> Staged:
     """Build staging at the source's revision and load the snapshot into it.
 
+    :param staging: another database in place of the run's staging.
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
+    to = staging or run.staging
     with run.step("staging", revision=revision):
-        _build(run, revision)
-        with run.dialect.reader(run.staging) as reader:
+        build_empty(run, to, revision)
+        with run.dialect.reader(to) as reader:
             tables = data_tables(reader.tables())
-    return _staged(run, snapshot, kind, revision, options, tables)
+    rows, result = _rows(run, snapshot, kind, options, tables)
+    return _filled(run, rows, result, options, to)
 
 
 def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, options: MigrateOptions) -> Staged:
@@ -80,11 +92,10 @@ def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, op
     :param number: of the pass, from 1.
     :raises DoesNotFit: as :func:`stage`.
     """
-    revision = str(before.rows.header.revision)
+    rows, result = _rows(run, snapshot, kind, options, before.rows.schema, number)
     if before.rows.aside.count():
-        _build(run, revision)
-        return _staged(run, snapshot, kind, revision, options, before.rows.schema, number)
-    rows, adapted = _rows(run, snapshot, kind, options, before.rows.schema, number)
+        build_empty(run, run.staging, str(rows.header.revision))
+        return _filled(run, rows, result, options, run.staging)
     former, later = before.rows.footer().checksums, rows.footer().checksums
     changed = [name for name in rows.tables if later[name] != former.get(name)]
     with run.step("load"):
@@ -93,35 +104,27 @@ def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, op
             run.dialect.clear(run.staging, changed)
             accounts, refused = load(run.dialect, run.staging, rows, changed)
         if refused:
-            accounts = _set_aside(run, rows, refused, options, revision)
-    return Staged(rows, {**before.accounts, **accounts}, adapted)
+            accounts = _set_aside(run, rows, refused, options, run.staging)
+    return Staged(rows, {**before.accounts, **accounts}, result)
 
 
-def _build(run: Run, revision: str) -> None:
-    run.dialect.prepare_staging(run.staging, run.target)
-    run.schema.build(run.staging, revision)
-
-
-def _staged(
-    run: Run,
-    snapshot: Path,
-    kind: str,
-    revision: str,
-    options: MigrateOptions,
-    schema: Mapping[str, Table],
-    number: int = 0,
-) -> Staged:
-    rows, adapted = _rows(run, snapshot, kind, options, schema, number)
+def _filled(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptions, staging: URL) -> Staged:
     with run.step("load"):
         check_exclusions(rows)
-        accounts, refused = _loaded(run, rows)
+        accounts, refused = load_into(run, staging, rows)
         if refused:
-            accounts = _set_aside(run, rows, refused, options, revision)
-    return Staged(rows, accounts, adapted)
+            accounts = _set_aside(run, rows, refused, options, staging)
+    return Staged(rows, accounts, result)
+
+
+def build_empty(run: Run, staging: URL, revision: str) -> None:
+    """The tables of a revision, without a row, in the place of what was there."""
+    run.dialect.prepare_staging(staging, run.target)
+    run.schema.build(staging, revision)
 
 
 def _rows(
-    run: Run, snapshot: Path, kind: str, options: MigrateOptions, schema: Mapping[str, Table], number: int
+    run: Run, snapshot: Path, kind: str, options: MigrateOptions, schema: Mapping[str, Table], number: int = 0
 ) -> tuple[RowsFile, Adapted | None]:
     result = None
     suffix = f"-{number}" if number else ""
@@ -164,18 +167,20 @@ def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None
         report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
 
 
-def _loaded(run: Run, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
-    with run.dialect.loading(run.staging):
-        accounts, refused = load(run.dialect, run.staging, rows)
+def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
+    """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
+    with run.dialect.loading(staging):
+        accounts, refused = load(run.dialect, staging, rows)
     for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
         run.note(note)
     return accounts, refused
 
 
 def _set_aside(
-    run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, revision: str
+    run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, staging: URL
 ) -> dict[str, TableLoad]:
-    """Load again without the refused rows and all that refer to them; they go to a file."""
+    """Load again without the refused rows and all that refer to them."""
+    revision = str(rows.header.revision)
     if not options.set_aside:
         raise DoesNotFit(
             f"The schema at revision {revision} refuses {rows.aside.count()} rows.",
@@ -183,37 +188,66 @@ def _set_aside(
             hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
         )
     set_aside_referring(rows)
-    _build(run, revision)
-    accounts, still = _loaded(run, rows)
+    build_empty(run, staging, revision)
+    accounts, still = load_into(run, staging, rows)
     if still:
         raise DoesNotFit("Rows are refused even without those set aside.", details=still)
-    path = run.directory / "set-aside.json"
-    write(path, [to_plain_json(list(aside_to_json(rows)))], keep_former=False)
-    run.report.set_aside = [
-        {"table": table, "number": number, "reason": reason} for table, number, reason, _ in rows.aside.rows()
-    ][:1000]
-    run.warn(f"{rows.aside.count()} rows are set aside in {path}.")
     return accounts
 
 
-def verify_staging(run: Run, staged: Staged, *, counts_only: bool) -> None:
+def keep_aside(run: Run, rows: RowsFile, origin: Origin) -> None:
+    """Write the file of the rows that are set aside, if any are, and say what loads it.
+
+    :param origin: what they are of.
+    """
+    if not rows.aside.count():
+        return
+    report, path, command = run.report, run.directory / NAME, loading_command(run.directory / NAME)
+    write_aside(path, origin, aside_to_json(rows))
+    report.set_aside = named_aside(rows)
+    report.aside = {
+        "file": str(path),
+        "rows": rows.aside.count(),
+        "command": command,
+        "revision": origin.revision,
+        "digest": digest_of(rows.aside.rows()),
+    }
+    run.warn(f"{rows.aside.count()} rows are set aside in {path}. To load them when they are mended: {command}")
+
+
+def named_aside(rows: RowsFile) -> list[dict[str, Any]]:
+    """The first rows set aside, for a report: which and why, without their values."""
+    return [
+        {"table": table, "number": number, "reason": reason}
+        for table, number, reason, _ in islice(rows.aside.rows(), SET_ASIDE_SHOWN)
+    ]
+
+
+def verify_staging(
+    run: Run,
+    rows: RowsFile,
+    accounts: Mapping[str, TableLoad],
+    *,
+    counts_only: bool = False,
+    staging: URL | None = None,
+) -> None:
     """Prove that staging holds exactly what was loaded."""
-    with run.dialect.reader(run.staging) as reader:
+    with run.dialect.reader(staging or run.staging) as staged:
         verify_loaded(
-            reader,
-            staged.rows.tables,
-            {name: account.loaded for name, account in staged.accounts.items()},
-            staged.rows.rows,
+            staged,
+            rows.tables,
+            {name: account.loaded for name, account in accounts.items()},
+            rows.rows,
             run.directory / "differences.keys",
             counts_only=counts_only,
+            keep=lambda found: kept_lines(run, found),
         )
 
 
-def before_upgrade(staged: Staged) -> Before:
+def before_upgrade(rows: RowsFile, accounts: Mapping[str, TableLoad]) -> Before:
     """What was loaded, as the upgrade's proof needs it: read from the snapshot again, not from staging."""
-    rows = staged.rows
     return Before(
         rows.tables,
-        {name: account.loaded.rows for name, account in staged.accounts.items()},
+        {name: account.loaded.rows for name, account in accounts.items()},
         lambda table: rows.rows(table.name),
     )

@@ -11,7 +11,7 @@ from ..errors import ExitStatus, FerryError, Misconfigured, Protected
 from .control import Holder
 from .cutover import finishing_command
 from .keep import list_backups
-from .plan import Target
+from .plan import Target, lineage
 from .run import Run
 from .schema import data_tables
 from .settings import DEFAULTS, SECRET
@@ -35,6 +35,8 @@ class Status:
     backups: list[dict[str, Any]]
     snapshot: str
     settings: list[dict[str, str]]
+    aside: dict[str, Any] | None = None
+    """Rows of what is live that are still set aside: file, rows, command."""
     check: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -72,6 +74,7 @@ def status(run: Run) -> Status:
         backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in list_backups(run)],
         snapshot=_snapshot(run),
         settings=_settings(run),
+        aside=_aside(target),
     )
     _check(found, target, holder)
     return found
@@ -91,6 +94,12 @@ def _last(target: Target) -> dict[str, Any] | None:
         "in_force": target.in_force is entry,
         "backup": entry.backup,
     }
+
+
+def _aside(target: Target) -> dict[str, Any] | None:
+    """What the newest run that set rows aside, or loaded some, left aside."""
+    found = next((entry.options["aside"] for entry in lineage(target) if "aside" in entry.options), None)
+    return found if found and found["rows"] else None
 
 
 def _unfinished(run: Run, target: Target) -> str | None:

@@ -69,8 +69,11 @@ def _value(text: str, start: int) -> tuple[Any, int]:
 
 def _place(text: str, start: int) -> str:
     """Where a value is, for people."""
-    line = text.count("\n", 0, start) + 1
-    return f"the value that begins at line {line}, column {start - text.rfind(chr(10), 0, start)}"
+    return f"the value that begins at {_line(text, start)}"
+
+
+def _line(text: str, at: int) -> str:
+    return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
 
 
 def _check_surrogates(text: str, start: int, end: int, value: Any) -> None:
@@ -97,7 +100,7 @@ def loads(text: str) -> Any:
 
 def _check_end(text: str, end: int) -> None:
     if _skip(text, end) != len(text):
-        raise StrictJSONError(f"text behind the JSON value, at character {end}")
+        raise StrictJSONError(f"text behind the JSON value, at {_line(text, _skip(text, end))}")
 
 
 def _skip(text: str, at: int) -> int:
@@ -109,7 +112,7 @@ def _expect(text: str, at: int, character: str) -> int:
     at = _skip(text, at)
     if text[at : at + 1] != character:
         raise StrictJSONError(
-            f"{character!r} expected at character {at}" if at < len(text) else "the text ends too early"
+            f"{character!r} expected at {_line(text, at)}" if at < len(text) else "the text ends too early"
         )
     return at + 1
 
@@ -157,7 +160,7 @@ def _walk(text: str, read: Callable[[str, int], int]) -> None:
                 break
             at = _expect(text, at, ",")
     if _skip(text, at + 1) != len(text):
-        raise StrictJSONError(f"text behind the JSON value, at character {at + 1}")
+        raise StrictJSONError(f"text behind the JSON value, at {_line(text, _skip(text, at + 1))}")
 
 
 def members(text: str) -> dict[str, int]:

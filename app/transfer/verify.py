@@ -5,17 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from ..dialects.base import LogicalType, Reader, Table, TableChecksum, Values
 from ..errors import VerificationFailed
 from .canonical import MODULUS, checksum, decode_row, encode_row, hash_line, normalise_json, row_hasher
+from .masking import masked
 from .schema import Declarations, data_tables
 
-SECRET_PARTS = ("password", "hash", "token", "secret", "api_key")
 SHOWN = 10
-MASK = "***"
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def is_secret(column: str) -> bool:
-    """Whether a column's name says that its values must not be shown."""
-    return any(part in column.lower() for part in SECRET_PARTS)
-
-
 def checksums(reader: Reader, tables: Mapping[str, Table]) -> dict[str, TableChecksum]:
     """The checksum of each table, with the columns in the order given."""
     return {name: checksum(table, reader.rows(table)) for name, table in tables.items()}
@@ -62,6 +57,10 @@ def fingerprint(reader: Reader) -> dict[str, TableChecksum]:
     return checksums(reader, {name: ordered(table) for name, table in reader.tables().items()})
 
 
+RowKey = tuple[bytes, int]
+"""A row's key, encoded, and which of several with this key it is, from 0."""
+
+
 def differences(table: Table, left: Iterable[Values], right: Iterable[Values], scratch: Path) -> Iterator[Difference]:
     """Rows by key that are on one side only, or differ; memory is bounded by one row.
 
@@ -70,6 +69,22 @@ def differences(table: Table, left: Iterable[Values], right: Iterable[Values], s
     :param left: canonical rows as they should be, in the order of the table's columns.
     :param scratch: a file for keys; it is removed.
     """
+    for _, former, row in unequal(table, left, right, scratch):
+        yield difference(table, former, row)
+
+
+def difference(table: Table, former: Values | None, row: Values | None) -> Difference:
+    """What two rows of one key differ in; None where there is no such row."""
+    if former is None or row is None:
+        kind = "added" if former is None else "missing"
+        return Difference(table.name, shown_values(table, former or row or []), kind, {})
+    return Difference(table.name, shown_values(table, row), "changed", _changed(table, former, row))
+
+
+def unequal(
+    table: Table, left: Iterable[Values], right: Iterable[Values], scratch: Path
+) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
+    """The same rows themselves, nothing masked: key, the row on the left, the row on the right."""
     scratch.unlink(missing_ok=True)
     connection = sqlite3.connect(scratch, isolation_level=None)
     try:
@@ -78,21 +93,22 @@ def differences(table: Table, left: Iterable[Values], right: Iterable[Values], s
             "CREATE TABLE l (key BLOB, n INTEGER, line BLOB, PRIMARY KEY (key, n)) WITHOUT ROWID;"
             "CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID; BEGIN"
         )
-        for key, row in _numbered(connection, table, left):
+        for key, row in numbered(connection, table, left):
             connection.execute("INSERT INTO l VALUES (?, ?, ?)", (*key, encode_row(row)))
         connection.execute("DELETE FROM seen")
         yield from _against(connection, table, right)
-        for (line,) in connection.execute("SELECT line FROM l ORDER BY key, n"):
-            row = decode_row(line)
-            yield Difference(table.name, _shown_key(table, row), "missing", {})
+        for found, number, line in connection.execute("SELECT key, n, line FROM l ORDER BY key, n"):
+            yield (found, number), decode_row(line), None
     finally:
         connection.close()
         scratch.unlink(missing_ok=True)
 
 
-def _numbered(
-    connection: sqlite3.Connection, table: Table, rows: Iterable[Values]
-) -> Iterator[tuple[tuple[bytes, int], Values]]:
+def numbered(connection: sqlite3.Connection, table: Table, rows: Iterable[Values]) -> Iterator[tuple[RowKey, Values]]:
+    """Rows with their keys.
+
+    :param connection: has an empty table ``seen (key BLOB PRIMARY KEY, n INTEGER)``.
+    """
     hash_row = row_hasher(table)
     for row in rows:
         key = table.key_of(row)
@@ -106,31 +122,41 @@ def _numbered(
         yield (encoded, number), row
 
 
-def _against(connection: sqlite3.Connection, table: Table, right: Iterable[Values]) -> Iterator[Difference]:
-    hash_row = row_hasher(table)
-    for key, row in _numbered(connection, table, right):
+def _against(
+    connection: sqlite3.Connection, table: Table, right: Iterable[Values]
+) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
+    same = same_rows(table)
+    for key, row in numbered(connection, table, right):
         found = connection.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()
         if found is None:
-            yield Difference(table.name, _shown_key(table, row), "added", {})
-            continue
-        (line,) = found
+            yield key, None, row
+        elif not same(found[0], row):
+            yield key, decode_row(found[0]), row
+
+
+def same_rows(table: Table) -> Callable[[bytes, Values], bool]:
+    """A function (a row's line, a row) -> whether they are equal, as checksums see it."""
+    hash_row = row_hasher(table)
+
+    def same(line: bytes, row: Values) -> bool:
         own = encode_row(row)
-        if line != own:
-            former = decode_row(line)
-            if hash_row(former, line) != hash_row(row, own):
-                yield Difference(table.name, _shown_key(table, row), "changed", _changed(table, former, row))
+        return line == own or hash_row(decode_row(line), line) == hash_row(row, own)
+
+    return same
 
 
-def _shown_key(table: Table, row: Values) -> list[Any]:
+def shown_values(table: Table, row: Values) -> list[Any]:
+    """A row's key, or the whole row where its table has none; secrets masked."""
+    by_name = {column.name: column for column in table.columns}
     names = table.primary_key or table.column_names
-    return [MASK if is_secret(name) else value for name, value in zip(names, table.key_of(row), strict=True)]
+    return [masked(by_name[name], value) for name, value in zip(names, table.key_of(row), strict=True)]
 
 
 def _changed(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
     found: dict[str, tuple[Any, Any]] = {}
     for column, old, new in zip(table.columns, former, row, strict=True):
         if old != new and not (column.type is LogicalType.JSON and _same_json(old, new)):
-            found[column.name] = (MASK, MASK) if is_secret(column.name) else (old, new)
+            found[column.name] = (masked(column, old), masked(column, new))
     return found
 
 
@@ -163,6 +189,9 @@ def _only(table: Table, names: set[str]) -> Table:
     return Table(table.name, columns, key)
 
 
+Keep = Callable[[Iterable[Difference]], list[str]]
+
+
 def verify_loaded(
     staging: Reader,
     tables: Mapping[str, Table],
@@ -171,31 +200,27 @@ def verify_loaded(
     scratch: Path,
     *,
     counts_only: bool,
+    keep: Keep = lambda found: list(map(str, islice(found, SHOWN))),
 ) -> None:
     """Compare what staging holds with what was loaded into it.
 
     :param rows_of: the rows of a table as they should be, read again for the differences.
+    :param keep: takes all differences and gives the lines that are shown.
     :raises VerificationFailed: with the first differing rows and columns.
     """
-    wrong, details = [], []
+    wrong: dict[str, str] = {}
     for name, table in tables.items():
         if counts_only:
             found = TableChecksum(staging.count(name), expected[name].total)
         else:
             found = checksum(table, staging.rows(table))
         if found != expected[name]:
-            wrong.append(name)
-            details.append(f"{name}: {expected[name].rows} rows loaded, {found.rows} found")
-            rest = SHOWN - len(details)
-            for difference in differences(table, rows_of(name), staging.rows(table), scratch):
-                if rest <= 0:
-                    break
-                details.append(str(difference))
-                rest -= 1
+            wrong[name] = f"{name}: {expected[name].rows} rows loaded, {found.rows} found"
     if wrong:
+        told = chain.from_iterable(differences(tables[n], rows_of(n), staging.rows(tables[n]), scratch) for n in wrong)
         raise VerificationFailed(
             f"What staging holds is not what was loaded: {', '.join(wrong)}.",
-            details=details,
+            details=[*wrong.values(), *keep(told)],
             hint="The live database is unchanged. Nothing of the source was wrong; please report this.",
         )
 
@@ -237,7 +262,7 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgrade
             if before.counts[name]:
                 result.losses.append(f"{name}: {before.counts[name]} rows: {reason}")
             continue
-        now = _moved(name, said)
+        now = moved(name, said)
         there = [place for place in now if place in tables]
         if not there:
             if before.counts[name]:
@@ -259,7 +284,7 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgrade
     return result
 
 
-def _moved(name: str, said: Declarations) -> list[str]:
+def moved(name: str, said: Declarations) -> list[str]:
     """Follow a name through all revisions' declared moves."""
     return _trail(name, said)[-1]
 
@@ -304,7 +329,7 @@ def _check_columns(
             continue
         if (reason := _lost(full, said)) is not None:
             result.losses.append(f"{full}: {values.rows} values: {reason}")
-        elif places := [place for place in _moved(full, said) if _is_there(place, tables) and place != full]:
+        elif places := [place for place in moved(full, said) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
             problems += _check_move(full, values, places, tables, after)
         elif renamed := _renamed(values, table, now, after):

@@ -77,6 +77,17 @@ def odd(record: Record, find: Find) -> Rows:
             yield "users", {"id": 8, "uid": f"{find.has_type('odd')} {find.has_type('posts')}"}
 
 
+@adapter("rowless", makes=("users",))
+def rowless(record: Record, find: Find) -> Rows:
+    if "what" in record:
+        record["what"]
+    record.waive("alone", reason="r")
+    if "list" in record:
+        for _ in record.each("list"):
+            pass
+    yield from ()
+
+
 def module(*functions: Any, **more: Any) -> AdapterSet:
     made = ModuleType("adapters")
     vars(made).update({"revision": "0001", "natural_keys": {"users": "uid"}}, **more)
@@ -84,7 +95,7 @@ def module(*functions: Any, **more: Any) -> AdapterSet:
     return AdapterSet.of(made)
 
 
-ADAPTERS = module(users, posts, odd)
+ADAPTERS = module(users, posts, odd, rowless)
 Run = Callable[..., tuple[Adapted, dict[str, list[Values]]]]
 
 
@@ -150,6 +161,17 @@ def test_a_key_of_a_nested_record_that_nobody_accounts_for(run: Run) -> None:
 def test_a_record_without_a_row_says_why(run: Run) -> None:
     assert run(users=[{"gone": True, "count": 1}])[1]["users"] == []
     refused(run, "odd record 1 gives no row", odd=[{"what": "nothing"}])
+
+
+def test_a_waiver_of_some_keys_is_no_reason_to_give_no_row(run: Run) -> None:
+    """The others were read and went nowhere."""
+    assert run(rowless=[{"alone": 1}])[1]["users"] == []
+    refused(run, "rowless record 2 gives no row", rowless=[{"alone": 1}, {"alone": 1, "what": 1}])
+
+
+def test_a_nested_list_gives_rows_or_is_empty(run: Run) -> None:
+    assert run(rowless=[{"what": 1, "list": []}])[1]["users"] == []
+    refused(run, "rowless record 1 gives no row", rowless=[{"what": 1, "list": [{}]}])
 
 
 def test_a_note_is_counted_with_samples(run: Run) -> None:

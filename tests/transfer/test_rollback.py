@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.transfer.control import Entry
-from app.transfer.rollback import undo_stack
+from app.transfer.plan import undo_stack
 
 
 def entries(*runs: tuple[str, str, str]) -> tuple[Entry, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -15,6 +16,7 @@ from app.dialects.sqlite import SqliteDialect
 from app.dialects.sqlite_file import url_of
 from app.errors import VerificationFailed
 from app.transfer.canonical import checksum
+from app.transfer.masking import is_secret, words_without_secrets
 from app.transfer.schema import Declarations
 from app.transfer.verify import (
     Before,
@@ -23,7 +25,6 @@ from app.transfer.verify import (
     compare_databases,
     differences,
     fingerprint,
-    is_secret,
     verify_loaded,
     verify_upgrade,
 )
@@ -77,7 +78,39 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
     assert not any(word in shown for word in ("old hash", "new hash", "s3cret"))
 
 
-@pytest.mark.parametrize("name", ["password", "_password", "passwordHash", "api_key", "auth_token", "SECRET"])
+def test_secrets_inside_json_are_masked(tmp_path: Path) -> None:
+    """By the names of keys at any depth, in texts that are JSON again, and in what is no JSON at all."""
+    docs = (
+        '{"api_key":"s3cret","n":1}',
+        '{"a":[{"nested":{"Token":["s3cret"]}}]}',
+        json.dumps({"inner": '{"password":"s3cret"}'}),
+        {"$text": 'password = "s3cret'},
+    )
+    for doc in docs:
+        keyed = found(USERS, [[1, "a", "x", doc]], [[1, "a", "x", '{"n":1}']], tmp_path)
+        # Rows without a key are shown as a whole.
+        whole = found(LOGS, [["x", doc]], [["x", None]], tmp_path)
+        shown = "".join(f"{item} {item.to_json()}" for item in [*keyed, *whole])
+        assert "s3cret" not in shown
+        assert "***" in shown
+    [item] = found(USERS, [[1, "a", "x", docs[0]]], [[1, "a", "x", '{"hashtag":"h","n":2.50}']], tmp_path)
+    assert item.columns["doc"] == ('{"api_key": "***", "n": 1}', '{"hashtag": "***", "n": 2.5}')
+
+
+def test_what_holds_no_secret_is_shown_as_it_is_spelled(tmp_path: Path) -> None:
+    [item] = found(USERS, [[1, "a", "x", '{ "n" :1.50}']], [[1, "a", "x", None]], tmp_path)
+    assert item.columns == {"doc": ('{ "n" :1.50}', None)}
+
+
+def test_a_servers_words_may_quote_a_secret() -> None:
+    long = "s3cret" * 30
+    words = f"Duplicate entry '{long[:64]}' for key 'users.password'; name a"
+    told = words_without_secrets(words, USERS, [1, "a", long, None])
+    assert told == "Duplicate entry '***' for key 'users.password'; name a"
+    assert words_without_secrets("Key (password)=(abc)", USERS, [1, "a", "abc", None]) == "Key (password)=(***)"
+
+
+@pytest.mark.parametrize("name", ["password", "_password", "passwordHash", "api_key", "auth_token", "SECRET", "jwt"])
 def test_names_of_secrets(name: str) -> None:
     assert is_secret(name)
     assert not is_secret("name")
@@ -217,7 +250,8 @@ def test_a_changed_row_is_named_by_column(staged: Path) -> None:
 def test_only_the_first_differences_are_shown(staged: Path) -> None:
     with pytest.raises(VerificationFailed) as caught:
         verify(staged, [[n, "z"] for n in range(100)])
-    assert len(caught.value.details) == 10
+    assert caught.value.details[0] == "a: 100 rows loaded, 2 found"
+    assert len(caught.value.details) == 1 + 10
 
 
 # What an upgrade may change
