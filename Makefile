@@ -6,7 +6,7 @@ JOBS ?= 2
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format memory chaos wheel clean
+.PHONY: help demo test lint format memory chaos types wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in 
 	tests/servers/install.sh
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/runs/test_kill.py
 	$(BIN)/python -m tests.dialects.chaos_mysql $(KILLS)
+
+types: $(VENV)/.dev  ## Carry every column type by every route and write docs/types.md anew
+	tests/servers/install.sh
+	$(BIN)/python -m tests.types
 
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -34,18 +34,23 @@ class LogicalType(StrEnum):
     TIMESTAMPTZ = "timestamptz"
     JSON = "json"
     UUID = "uuid"
+    INTERVAL = "interval"
     ANY = "any"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column; ``length`` in characters, ``scale`` in digits after the point."""
+    """A column; ``length`` in characters, ``scale`` in digits after the point.
+
+    :ivar loose: it may hold values of another type than its own.
+    """
 
     name: str
     type: LogicalType
     nullable: bool = True
     length: int | None = None
     scale: int | None = None
+    loose: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,18 @@ def _integer(value: Any) -> bytes:
     return b"%d" % value
 
 
+def _bit(stored: Stored) -> Bytes:
+    # The server takes -1 for all bits set (MariaDB 10.11, seen).
+    size = int(stored.full_type.partition("(")[2].rstrip(")") or 1)
+
+    def encode(value: Any) -> bytes:
+        if type(value) is not int or not 0 <= value < 2**size:
+            raise Unfit
+        return b"%d" % value
+
+    return encode
+
+
 def _year(value: Any) -> bytes:
     # With fewer digits than four the server would mean another century.
     if type(value) is not int or (value != 0 and not 1901 <= value <= 2155):
@@ -236,6 +248,7 @@ def _uuid(value: Any) -> bytes:
 
 _BY_TYPE: dict[str, Callable[[Stored], Bytes]] = {
     "year": lambda _: _year,
+    "bit": _bit,
     "char": lambda _: _char,
     "enum": _enum,
     "set": _set,

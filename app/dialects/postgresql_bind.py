@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from .base import LogicalType, Values
-from .postgresql_types import Declared
-from .values import is_json, to_date, to_time, to_timestamp, to_timestamptz, to_uuid
+from .postgresql_types import Declared, interval
+from .values import from_interval, is_json, to_date, to_time, to_timestamp, to_timestamptz, to_uuid
 
 _NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
@@ -84,6 +84,7 @@ _TAGS: dict[LogicalType, Callable[[str], bool]] = {
     LogicalType.TIMESTAMP: lambda text: to_timestamp(text) is None,
     LogicalType.TIMESTAMPTZ: lambda text: to_timestamptz(text) is None,
     LogicalType.JSON: lambda text: not is_json(text),
+    LogicalType.INTERVAL: lambda text: interval(text) is None,
 }
 
 
@@ -104,11 +105,7 @@ def _writer(column: Declared) -> Callable[[Any], Any] | None:
             return _second_writer(column)
         case LogicalType.JSON if column.base == "jsonb":
             return _jsonb_writer(column)
-        case LogicalType.UUID:
-            return _uuid_writer(column)
-        case LogicalType.ANY:
-            return _untagged(column)
-    return None
+    return _WRITERS[column.type](column) if column.type in _WRITERS else None
 
 
 def _from_base64(value: str) -> bytes:
@@ -212,8 +209,29 @@ def _uuid_writer(column: Declared) -> Callable[[str], str]:
     return write
 
 
+def _interval_writer(column: Declared) -> Callable[[str], str]:
+    digits = column.digits_of_second
+
+    def write(text: str) -> str:
+        if from_interval(text) is None:
+            raise Refused(f"column {column.name}: this is no length of time")
+        if text.partition(".")[2][digits:].strip("0"):
+            raise Refused(f"column {column.name}: {column.spelled} would round {text}")
+        days, time = text.split()
+        return f"{days} days +{time}"
+
+    return write
+
+
 def _untagged(column: Declared) -> Callable[[Any], Any]:
     def write(value: Any) -> Any:
         raise Refused(f"column {column.name} of type {column.spelled} cannot hold {str(value)[:80]!r} as it is")
 
     return write
+
+
+_WRITERS: dict[LogicalType, Callable[[Declared], Callable[[Any], Any]]] = {
+    LogicalType.UUID: _uuid_writer,
+    LogicalType.INTERVAL: _interval_writer,
+    LogicalType.ANY: _untagged,
+}

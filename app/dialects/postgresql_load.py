@@ -109,9 +109,8 @@ class Loader:
         return found
 
     def _asked(self, column: Declared, given: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-        query = (
-            f"SELECT u.place, u.given::{column.spelled}::text FROM unnest(%s::text[]) WITH ORDINALITY u (given, place)"
-        )
+        kept = column.as_text(f"u.given::{column.spelled}")
+        query = f"SELECT u.place, {kept} FROM unnest(%s::text[]) WITH ORDINALITY u (given, place)"
         try:
             with self._connection.transaction():
                 rows = self._connection.execute(query.encode(), ([text for _, text in given],)).fetchall()

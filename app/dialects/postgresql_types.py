@@ -1,19 +1,21 @@
 """PostgreSQL: column types as logical types, and how their values are read.
 
 A value is shaped by the server as far as that is exact (``::text`` under the session's settings), so that most reach
-Python in their canonical form. Types without a logical type of their own (arrays, ranges, intervals, addresses, ...)
+Python in their canonical form. Types without a logical type of their own (arrays, ranges, addresses, ...)
 travel as ``{"$text": ...}``: the server's text form, which its text input restores exactly.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .base import Column, LogicalType
 from .postgresql_names import quote
-from .values import is_json, tag, to_base64
+from .values import is_json, tag, to_base64, to_interval
 
 _LOGICAL = {
     "bool": LogicalType.BOOL,
@@ -37,7 +39,11 @@ _LOGICAL = {
     "json": LogicalType.JSON,
     "jsonb": LogicalType.JSON,
     "uuid": LogicalType.UUID,
+    "interval": LogicalType.INTERVAL,
 }
+
+ALL_FIELDS = 0x7FFF
+"""What an INTERVAL without ``DAY TO SECOND`` and the like has in the upper half of its modifier."""
 
 NAME_BYTES = 63
 _HEADER = 4
@@ -63,6 +69,8 @@ class Declared:
 
     @property
     def type(self) -> LogicalType:
+        if self.base == "interval" and self.modifier >= 0 and self.modifier >> 16 != ALL_FIELDS:
+            return LogicalType.ANY
         return LogicalType.TEXT if self.kind == "e" else _LOGICAL.get(self.base, LogicalType.ANY)
 
     @property
@@ -82,6 +90,8 @@ class Declared:
     @property
     def digits_of_second(self) -> int:
         """Digits of a fraction of a second."""
+        if self.base == "interval" and self.modifier >= 0:
+            return min(self.modifier & 0xFFFF, 6)
         timed = self.base in ("time", "timestamp", "timestamptz")
         return self.modifier if timed and 0 <= self.modifier <= 6 else 6
 
@@ -98,7 +108,12 @@ class Declared:
         if self.base == "oid":
             return f"{name}::int8"
         # The double of equal value.
-        return f"{name}::float8" if self.base == "float4" else f"{name}::text"
+        return f"{name}::float8" if self.base == "float4" else self.as_text(name)
+
+    def as_text(self, value: str) -> str:
+        """The expression that gives an expression's value as the server spells it."""
+        # Made a text, an address gets a mask that it was not written with: ::1/128.
+        return f"inet_out({value})::text" if self.base == "inet" else f"{value}::text"
 
     def order(self, table: str) -> str:
         """The expression to sort by, texts by code point as everywhere.
@@ -132,8 +147,8 @@ def _decimal(text: str) -> Any:
 
 
 def _json(text: str) -> Any:
-    # The server takes escapes for characters that are none.
-    return text if "\\u" not in text or is_json(text) else tag(text)
+    # The server takes escapes for characters that are none, and numbers that no float holds.
+    return text if is_json(text) else tag(text)
 
 
 def _date(text: str) -> Any:
@@ -152,6 +167,28 @@ def _timestamptz(text: str) -> Any:
     return f"{_filled(text[:-3], 19)}+00:00" if _has_four_digits(text) else tag(text)
 
 
+_NORMAL = re.compile(r"(?:(-?[0-9]+) days?)? ?(?:\+?([01][0-9]|2[0-3]):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?)?")
+
+
+def interval(text: str) -> str | None:
+    """The canonical form of the server's text; None for one with months, and where the server keeps hours apart from
+    days: ``25:00:00`` and ``-00:00:01`` are equal to others, but not the same.
+    """
+    match = _NORMAL.fullmatch(text)
+    if match is None or not text.strip():
+        return None
+    days, hours, minutes, seconds, fraction = match.groups(default="0")
+    try:
+        value = dt.timedelta(int(days), int(seconds), int(fraction.ljust(6, "0")), 0, int(minutes), int(hours))
+    except OverflowError:
+        return None
+    return to_interval(value)
+
+
+def _interval(text: str) -> Any:
+    return interval(text) or tag(text)
+
+
 def _has_four_digits(text: str) -> bool:
     return text[4] == "-" and text[-1] != "C"
 
@@ -168,5 +205,6 @@ _CONVERTERS: dict[LogicalType, Callable[[Any], Any]] = {
     LogicalType.TIME: _time,
     LogicalType.TIMESTAMP: _timestamp,
     LogicalType.TIMESTAMPTZ: _timestamptz,
+    LogicalType.INTERVAL: _interval,
     LogicalType.ANY: tag,
 }

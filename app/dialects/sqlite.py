@@ -47,7 +47,7 @@ from .sqlite_file import (
     refuse_read_only,
     url_of,
 )
-from .sqlite_load import bindable, insert_batch
+from .sqlite_load import Binder
 from .sqlite_read import SqliteReader, quote
 
 MARK_APPLICATION_ID = 0x46455252
@@ -238,15 +238,16 @@ class SqliteDialect:
         names = ", ".join(map(quote, table.column_names))
         places = ", ".join("?" * len(table.columns))
         sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
-        bind = bindable(table)
         loaded, refused, number = 0, [], 0
         with explained_by_file(path_of(url)), open_file(path_of(url)) as connection:
             for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
+            connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("BEGIN")
+            binder = Binder(connection, table)
             source = iter(rows)
             while batch := list(islice(source, batch_rows)):
-                failed = insert_batch(connection, sql, [bind(row) for row in batch])
+                failed = binder.insert(sql, batch)
                 refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
                 loaded += len(batch) - len(failed)
                 number += len(batch)

@@ -74,7 +74,7 @@ def reflect(connection: sqlite3.Connection, name: str) -> Table:
             key.append((in_key, column))
         if hidden == 0:
             kind, length, scale = logical_type(declared)
-            columns.append(Column(column, kind, not not_null, length, scale))
+            columns.append(Column(column, kind, not not_null, length, scale, loose=True))
     return Table(
         name,
         tuple(columns),

@@ -16,6 +16,7 @@ timestamp      ``"2026-01-31 23:59:59.000000"``
 timestamptz    ``"2026-01-31 23:59:59.000000+00:00"``, always in UTC
 json           a string: the JSON text as the source gave it (``"null"`` is the JSON null)
 uuid           ``"6fa459ea-ee8a-3ca4-894e-db77e160355e"``, lower case
+interval       ``"-1 23:59:59.000000"``: days, and what is added to them, which is less than a day
 =============  =====================================================================================
 
 A value that is not of its column's type (SQLite allows it), or that JSON cannot say (infinities), is an object
@@ -85,6 +86,7 @@ def to_decimal(value: Decimal, scale: int | None) -> str:
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?")
 _OFFSET = re.compile(r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)\Z")
+_INTERVAL = re.compile(r"(0|-?[1-9][0-9]{0,9}) ([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])\.([0-9]{6})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -142,6 +144,24 @@ def to_timestamptz(text: str) -> str | None:
 def to_uuid(text: str) -> str | None:
     """The canonical form of 32 hex digits with dashes between, or None for any other text."""
     return text.lower() if _UUID.fullmatch(text) else None
+
+
+def to_interval(value: dt.timedelta) -> str:
+    """The canonical form of a length of time."""
+    seconds = value.seconds
+    return f"{value.days} {seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{value.microseconds:06}"
+
+
+def from_interval(text: str) -> dt.timedelta | None:
+    """The length of time of a canonical form, or None for any other text and beyond Python's 999,999,999 days."""
+    match = _INTERVAL.fullmatch(text)
+    if match is None:
+        return None
+    days, hours, minutes, seconds, fraction = map(int, match.groups())
+    try:
+        return dt.timedelta(days, seconds, fraction, 0, minutes, hours)
+    except OverflowError:
+        return None
 
 
 def is_json(text: str) -> bool:

@@ -22,7 +22,7 @@ import orjson
 import xxhash
 
 from ..dialects.base import Column, LogicalType, Table, TableChecksum, Values
-from ..dialects.values import is_json, tag, to_base64, to_decimal
+from ..dialects.values import is_json, tag, to_base64, to_decimal, to_interval
 from ..errors import DoesNotFit
 from .adapters import JSON_NULL
 
@@ -249,6 +249,7 @@ _FROM_PYTHON: dict[LogicalType, Callable[[Any], Any]] = {
     LogicalType.TIMESTAMP: _timestamp,
     LogicalType.TIMESTAMPTZ: _timestamptz,
     LogicalType.UUID: lambda v: str(v) if isinstance(v, uuid.UUID) else None,
+    LogicalType.INTERVAL: lambda v: to_interval(v) if isinstance(v, dt.timedelta) else None,
     LogicalType.JSON: _json,
     LogicalType.ANY: _any,
 }

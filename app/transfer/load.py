@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
 
-from ..dialects.base import Dialect, ForeignKey, LoadResult, Table, TableChecksum, Values
+from ..dialects.base import Column, Dialect, ForeignKey, LoadResult, Refusal, Table, TableChecksum, Values
 from ..errors import DoesNotFit
 from .asidefile import RowStore
 from .canonical import MODULUS, encode_row, row_hasher
-from .coerce import Coercion, coercion
+from .coerce import Coercion, coercion, is_out_of_place
 from .masking import words_without_secrets
 from .snapshot import Footer, SnapshotReader, check, rows_of
 from .verify import SHOWN, shown_values
@@ -115,6 +115,7 @@ class RowsFile:
             self.header = reader.header
         self._places: dict[str, list[int]] = {}
         self._coercions: dict[str, list[tuple[int, Coercion]]] = {}
+        self._strict: dict[str, list[tuple[int, Column]]] = {}
         self.tables = self._fit(schema)
 
     def _fit(self, schema: Mapping[str, Table]) -> dict[str, Table]:
@@ -130,6 +131,13 @@ class RowsFile:
             columns = tuple(own[table.columns[i].name] for i in self._places[table.name])
             found = [coercion(table.columns[i], own[table.columns[i].name]) for i in self._places[table.name]]
             self._coercions[table.name] = [(place, change) for place, change in enumerate(found) if change]
+            # What lies in such a column of such a source may be anything; of any other source it may not.
+            sources = [table.columns[i] for i in self._places[table.name]]
+            self._strict[table.name] = [
+                (place, to)
+                for place, (one, to) in enumerate(zip(sources, columns, strict=True))
+                if to.loose > one.loose
+            ]
             at_r = schema[table.name]
             fitted[table.name] = Table(table.name, columns, at_r.primary_key, at_r.unique, at_r.foreign_keys)
         problems = self._values_without_a_place(schema, {name: found for name, found in extra.items() if found})
@@ -222,6 +230,13 @@ class RowsFile:
             self.aside.take_back(table, number)
             self.mended.add(table, number, reason, row)
 
+    def out_of_place(self, table: Table, row: Values) -> str:
+        """Why a row must not be loaded although the server would take it, or an empty text."""
+        for place, column in self._strict[table.name]:
+            if type(row[place]) is dict and is_out_of_place(column, row[place]):
+                return f"column {column.name}: no application could read this value from a column of type {column.type}"
+        return ""
+
     def is_excluded(self, name: str) -> bool:
         return name in self._exclude
 
@@ -290,9 +305,13 @@ class _Counting:
         self._hash = row_hasher(table)
         self.seen = self.passed = self._total = 0
         self.numbers: dict[int, int] = {}
+        self.refused: list[Refusal] = []
 
     def __iter__(self) -> Iterator[Values]:
         for number, row in self._kept():
+            if words := self._rows.out_of_place(self.table, row):
+                self.refused.append(Refusal(number, row, words))
+                continue
             self.passed += 1
             if number != self.passed:
                 self.numbers[self.passed] = number
@@ -342,10 +361,10 @@ def load_mended(
 def _refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> list[str]:
     table = counting.table
     reasons: dict[str, list[str]] = {}
-    for refusal in result.refused:
-        number = counting.numbers.get(refusal.number, refusal.number)
+    theirs = [replace(item, number=counting.numbers.get(item.number, item.number)) for item in result.refused]
+    for refusal in sorted(counting.refused + theirs, key=lambda item: item.number):
         words = words_without_secrets(refusal.message, table, refusal.row)
-        rows.aside.add(table.name, number, words, refusal.row)
+        rows.aside.add(table.name, refusal.number, words, refusal.row)
         reasons.setdefault(words, []).append(shown_key(table, refusal.row))
     return [
         f"{table.name}: {len(keys)} rows: {reason}; key {', '.join(keys[:SHOWN])}" for reason, keys in reasons.items()

@@ -216,7 +216,7 @@ def table_to_json(table: Table) -> dict[str, Any]:
 
 def _column_json(column: Column) -> dict[str, Any]:
     found: dict[str, Any] = {"name": column.name, "type": str(column.type), "nullable": column.nullable}
-    optional = {"length": column.length, "scale": column.scale}
+    optional = {"length": column.length, "scale": column.scale, "loose": column.loose or None}
     return found | {key: value for key, value in optional.items() if value is not None}
 
 
@@ -226,7 +226,7 @@ def table_from_json(data: dict[str, Any]) -> Table:
     :raises KeyError, ValueError, TypeError: not such a description.
     """
     columns = tuple(
-        Column(c["name"], LogicalType(c["type"]), c["nullable"], c.get("length"), c.get("scale"))
+        Column(c["name"], LogicalType(c["type"]), c["nullable"], c.get("length"), c.get("scale"), c.get("loose", False))
         for c in data["columns"]
     )
     keys = tuple(ForeignKey(tuple(own), parent, tuple(theirs)) for own, parent, theirs in data["foreign_keys"])

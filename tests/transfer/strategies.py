@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from app.dialects.base import Column, LogicalType, Table, Values
-from app.dialects.values import tag, to_base64, to_decimal
+from app.dialects.values import tag, to_base64, to_decimal, to_interval
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -39,6 +39,7 @@ FORMS: dict[LogicalType, st.SearchStrategy[Any]] = {
     ),
     LogicalType.UUID: st.uuids().map(str),
     LogicalType.JSON: JSON_TEXTS,
+    LogicalType.INTERVAL: st.timedeltas().map(to_interval),
 }
 TAGGED = (st.integers() | st.floats(allow_nan=False) | TEXT | st.binary(max_size=9)).map(tag)
 FORMS[LogicalType.ANY] = TAGGED

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.dialects.base import Column, LogicalType
-from app.transfer.coerce import coercion
+from app.transfer.coerce import coercion, is_out_of_place
 
 T = LogicalType
 UUID = "00010203-0405-0607-0809-0a0b0c0d0e0f"
@@ -32,7 +32,20 @@ AT = "2024-02-29 23:59:59.000001"
         (T.FLOAT, 1.5, T.INT, {"$float": "1.5"}),
         (T.FLOAT, 2.0, T.INT, 2),
         (T.TEXT, UUID, T.UUID, UUID),
-        (T.TEXT, UUID.replace("-", ""), T.UUID, UUID),
+        (T.TEXT, UUID.replace("-", ""), T.UUID, {"$text": UUID.replace("-", "")}),
+        (T.TEXT, UUID.upper(), T.UUID, {"$text": UUID.upper()}),
+        (T.TEXT, "007", T.INT, {"$text": "007"}),
+        (T.TEXT, "7", T.INT, 7),
+        (T.TEXT, "1_0", T.DECIMAL, {"$text": "1_0"}),
+        (T.DECIMAL, str(2**64), T.INT, {"$text": str(2**64)}),
+        (T.FLOAT, -0.0, T.DECIMAL, {"$float": "-0.0"}),
+        (T.ANY, {"$text": "101"}, T.INT, {"$text": "101"}),
+        (T.ANY, {"$text": "{}"}, T.JSON, {"$text": "{}"}),
+        (T.INTERVAL, "-1 23:59:59.500000", T.TIMESTAMP, "1969-12-31 23:59:59.500000"),
+        (T.TIMESTAMP, AT, T.INTERVAL, "19782 23:59:59.000001"),
+        (T.INTERVAL, {"$text": "1 mon"}, T.TIMESTAMP, {"$text": "1 mon"}),
+        (T.INTERVAL, "99999999 00:00:00.000000", T.TIMESTAMP, {"$text": "99999999 00:00:00.000000"}),
+        (T.TEXT, "1 day", T.INTERVAL, {"$text": "1 day"}),
         (T.TEXT, "none", T.UUID, {"$text": "none"}),
         (T.UUID, UUID, T.TEXT, UUID),
         (T.TIMESTAMP, AT, T.TIMESTAMPTZ, AT + "+00:00"),
@@ -65,9 +78,32 @@ def test_exactly_or_tagged(source: LogicalType, value: Any, target: LogicalType,
 
 
 def test_a_uuid_where_a_server_has_none_is_32_digits() -> None:
-    change = coercion(Column("c", T.UUID), Column("c", T.TEXT, length=32))
-    assert change is not None
-    assert change(UUID) == UUID.replace("-", "")
+    uuid, digits = Column("c", T.UUID), Column("c", T.TEXT, length=32)
+    there, back = coercion(uuid, digits), coercion(digits, uuid)
+    assert there is not None
+    assert back is not None
+    assert there(UUID) == UUID.replace("-", "")
+    assert back(UUID.replace("-", "")) == UUID
+    assert back(UUID) == {"$text": UUID}
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "is_out"),
+    [
+        (T.TIMESTAMP, AT, False),
+        (T.TIMESTAMP, {"$text": "infinity"}, True),
+        (T.FLOAT, {"$float": "inf"}, False),
+        (T.FLOAT, {"$float": "nan"}, True),
+        (T.BOOL, {"$int": "2"}, False),
+        (T.JSON, {"$text": '"\\ud800"'}, False),
+        (T.JSON, {"$text": "{}"}, True),
+        (T.JSON, {"$text": "{a"}, True),
+        (T.ANY, {"$text": "x"}, False),
+        (T.TEXT, {"$int": "5"}, True),
+    ],
+)
+def test_what_no_application_could_read_is_out_of_place(target: LogicalType, value: Any, is_out: bool) -> None:
+    assert is_out_of_place(Column("c", target), value) is is_out
 
 
 def test_decimals_get_the_digits_of_their_column() -> None:
