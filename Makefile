@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 KILLS ?= 100
+COUNT ?= 10000
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format memory chaos types wheel clean
+.PHONY: help demo test lint format memory chaos types routes wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +50,10 @@ chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in 
 types: $(VENV)/.dev  ## Carry every column type by every route and write docs/types.md anew
 	tests/servers/install.sh
 	$(BIN)/python -m tests.types
+
+routes: $(VENV)/.dev  ## Carry 10,000 random databases by random routes; COUNT=n for another number, SEED=n for the same ones
+	tests/servers/install.sh
+	$(BIN)/python -m tests.types.wander $(COUNT) $(SEED)
 
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

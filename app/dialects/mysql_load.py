@@ -234,7 +234,7 @@ def load(
         ask = asking(connection)
         is_mariadb = version_of(connection).is_mariadb
         [(allowed, largest, database)] = ask("SELECT @@local_infile, @@max_allowed_packet, DATABASE()")
-        columns = columns_of(stored_columns(ask, database, is_mariadb=is_mariadb), table)
+        columns = columns_of(stored_columns(ask, database, is_mariadb=is_mariadb, only=table.name), table)
         encoder = Encoder(table.name, columns, keeps_minus_zero=not is_mariadb)
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_unnamed_file(directory)) if int(allowed) and encoder.takes_files else None

@@ -27,12 +27,12 @@ RAW = encoders
 
 _BASE_TABLES = (
     "SELECT table_name FROM information_schema.tables "
-    "WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"
+    "WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED'){} ORDER BY table_name"
 )
 _COLUMNS = (
     "SELECT table_name, column_name, lower(data_type), column_type, is_nullable, character_maximum_length, "
     "numeric_scale, coalesce(datetime_precision, 0) FROM information_schema.columns "
-    "WHERE table_schema = %s AND coalesce(generation_expression, '') = '' ORDER BY table_name, ordinal_position"
+    "WHERE table_schema = %s AND coalesce(generation_expression, '') = ''{} ORDER BY table_name, ordinal_position"
 )
 _JSON_CHECKS = "SELECT table_name, check_clause FROM information_schema.check_constraints WHERE constraint_schema = %s"
 # A key on a part of a column, or on an expression, says nothing about the column.
@@ -64,14 +64,17 @@ def asking(connection: pymysql.Connection[Any]) -> Asks:
     return ask
 
 
-def stored_columns(ask: Asks, database: str, *, is_mariadb: bool) -> dict[str, list[Stored]]:
+def stored_columns(ask: Asks, database: str, *, is_mariadb: bool, only: str | None = None) -> dict[str, list[Stored]]:
     """The columns of every base table, generated ones left out, in their order.
 
+    :param only: a table; the server opens no other to tell of it.
     :raises DoesNotFit: a column of a type that no canonical form exists for.
     """
-    tables: dict[str, list[Stored]] = {name: [] for (name,) in ask(_BASE_TABLES, database)}
-    checks = {(table, clause) for table, clause in ask(_JSON_CHECKS, database)} if is_mariadb else set()
-    for table, name, kind, full, nullable, length, scale, digits in ask(_COLUMNS, database):
+    asked = (database,) if only is None else (database, only)
+    of_table = "" if only is None else " AND table_name = %s"
+    tables: dict[str, list[Stored]] = {name: [] for (name,) in ask(_BASE_TABLES.format(of_table), *asked)}
+    checks = set(ask(_JSON_CHECKS + of_table, *asked)) if is_mariadb else set()
+    for table, name, kind, full, nullable, length, scale, digits in ask(_COLUMNS.format(of_table), *asked):
         if table not in tables:
             continue
         if kind not in BY_NAME:

@@ -347,7 +347,12 @@ GENERIC = [
     generic(
         "Uuid",
         sa.Uuid(),
-        {"any": uuid.UUID(int=_random.getrandbits(128)), "zero": uuid.UUID(int=0), "all": uuid.UUID(int=2**128 - 1)},
+        {
+            "any": uuid.UUID(int=_random.getrandbits(128)),
+            "zero": uuid.UUID(int=0),
+            "all": uuid.UUID(int=2**128 - 1),
+            "of no version": uuid.UUID("a24bf185-3e53-fb09-1a2c-9927bdd31fa6"),
+        },
         sqlite={"capitals": Sql("'" + "AB" * 16 + "'"), "no UUID": Sql("'none'")},
     ),
     generic(

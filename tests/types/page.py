@@ -70,6 +70,7 @@ WHY = (
         r"[Ii]ncorrect inet6|inet would hold|malformed array|would hold '",
         "The server spells it otherwise, or has none.",
     ),
+    (r"Incorrect uuid value", "MariaDB's UUID takes none whose version and variant it does not know."),
     (r"domain|check constraint", "Refused by the domain's own CHECK."),
 )
 """What a refusal says, and why in plain words."""
