@@ -20,7 +20,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import URL
 
-from app.dialects.base import Column
+from app.dialects.base import Column, LogicalType
 
 from .carry import Place, header_tables, load_snapshot, sections, snapshot, without
 from .kinds import KINDS, Kind, Sql
@@ -250,7 +250,7 @@ def _compare_lines(
         kind, label = labels[key]
         if one == other or not applies(cells[kind.title]):
             continue
-        if _equal_json(one, other):
+        if cells[kind.title].columns[0].type is LogicalType.JSON and _equal_json(one, other):
             cells[kind.title].spelled.append(label)
         else:
             cells[kind.title].wrong.append(f"{label}: {one[:300].decode()} became {other[:300].decode()}")
@@ -286,5 +286,7 @@ def _compare_shown(
             continue
         view: Callable[[Any], Any] = kind.shown or (lambda value: value)
         one, other = view(here), view(there)
-        if type(one) is not type(other) or (one != other and repr(one) != repr(other)):
+        # A zero is equal to a negative one, and NaN to nothing.
+        same = repr(one) == repr(other) or (one == other and not isinstance(one, float))
+        if type(one) is not type(other) or not same:
             cell.seen[label] = f"{one!r:.100} is shown as {other!r:.100}"
