@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from ..transfer.asidejob import load_aside
-from ..transfer.extract import SourceOptions
 from ..transfer.migrate import migrate
 from ..transfer.staging import MigrateOptions
+from ..transfer.taken import SourceOptions
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

@@ -10,26 +10,17 @@ from pathlib import Path
 from ..dialects.base import Table
 from ..errors import FerryError, Misconfigured
 from .anonymise import Bound, Chosen, as_plain, bind, check_profile, chosen_profile
-from .extract import (
-    ClassicDeployment,
-    ClassicShape,
-    Closing,
-    DatabaseFile,
-    FerryDeployment,
-    OpenSource,
-    SnapshotFile,
-    SourceOptions,
-    Taken,
-    load_adapters,
-    open_source,
-    written,
-)
+from .extract import open_source
+from .extract_database import DatabaseSource
+from .extract_file import ClassicShape, SnapshotFile
+from .extract_http import ClassicDeployment, FerryDeployment
 from .private import private_directory
 from .run import Run
 from .schema import data_tables
 from .snapshot import SnapshotReader, hashed_rows, rows_of
 from .sources import SourceSpec
 from .staging import account, adapted
+from .taken import Closing, OpenSource, SourceOptions, Taken, load_adapters, written
 
 
 def opened(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
@@ -71,7 +62,7 @@ class AnonymisedSource(Closing):
         super().__init__()
         self._inner, self._spec, self._options, self._chosen = inner, spec, options, chosen
         self.describe = f"{inner.describe}, anonymised with the profile {chosen.name!r}"
-        if isinstance(inner, DatabaseFile):
+        if isinstance(inner, DatabaseSource):
             check_profile(run, chosen, inner.tables, inner.revision, options.exclude)
         elif isinstance(inner, SnapshotFile) and inner.header.kind == "rows":
             tables = {table.name: table for table in inner.header.tables}
@@ -86,7 +77,7 @@ class AnonymisedSource(Closing):
         :raises Misconfigured: the profile does not fit the source.
         """
         with private_directory(run), _wordless(run):
-            if isinstance(self._inner, DatabaseFile):
+            if isinstance(self._inner, DatabaseSource):
                 bound = self._bound(run, self._inner.tables, self._inner.revision)
                 taken = self._inner.take(run, bound)
             else:

@@ -11,13 +11,13 @@ from ..dialects.base import Table
 from ..errors import DoesNotFit, Misconfigured, Protected, SnapshotUnusable
 from .asidefile import LOADS, AsideFile, Origin, RowStore, loading_command, read_rows
 from .control import Entry
-from .extract import SourceOptions
 from .plan import Action, Plan, Target, lineage
 from .prove import find_snapshot
 from .run import Run
 from .schema import data_tables
 from .sources import SELF, SourceKind, SourceSpec, file_sha256
 from .staging import MigrateOptions, build_empty
+from .taken import SourceOptions
 
 STEPS = ("staging", "load", "verify", "upgrade", "compare", "backup", "staging", "add", "cut-over")
 

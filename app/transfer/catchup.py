@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import FerryError
-from .extract import OpenSource, Taken
 from .fallback import can_fall_back
 from .run import Run
 from .staging import MigrateOptions, Staged, restage
+from .taken import OpenSource, Taken
 from .verify import SHOWN, differences
 
 DATABASE_PASSES = 3

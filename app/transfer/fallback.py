@@ -8,11 +8,12 @@ from ..errors import (
     SourceIncomplete,
     Unauthorized,
 )
-from .extract import ClassicShape, Closing, OpenSource, SnapshotFile, SourceOptions, Taken, load_adapters, modified
+from .extract_file import ClassicShape, SnapshotFile, modified
 from .resume import age_s
 from .run import Run
 from .snapshot import check, is_snapshot
 from .sources import SourceKind, SourceSpec
+from .taken import Closing, OpenSource, SourceOptions, Taken, load_adapters
 
 
 def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryError | None) -> OpenSource:

@@ -11,7 +11,6 @@ from .asidefile import Origin
 from .catchup import DATABASE_PASSES, CatchUp
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, secure
-from .extract import OpenSource, Taken, accept_missing
 from .fallback import can_fall_back, fallback
 from .plan import Plan, question_for
 from .report import Report, TableReceipt
@@ -19,6 +18,7 @@ from .run import Run
 from .schema import Declarations
 from .sources import SourceKind, file_sha256
 from .staging import MigrateOptions, Staged, account, before_upgrade, keep_aside, stage, verify_staging
+from .taken import OpenSource, Taken, accept_missing
 from .unmanaged import bring_unmanaged
 from .verify import Before, verify_upgrade
 

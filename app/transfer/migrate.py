@@ -9,7 +9,6 @@ from ..errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigure
 from .anonymise import as_profiled, chosen_profile
 from .anonymised import opened
 from .cutover import recover
-from .extract import OpenSource
 from .fallback import can_fall_back, fallback
 from .job import SourceJob
 from .plan import Action, Plan, Target, decide, question_for
@@ -18,6 +17,7 @@ from .run import Run
 from .selfjob import SelfJob
 from .sources import SELF, SourceKind, SourceSpec, parse_source
 from .staging import MigrateOptions
+from .taken import OpenSource
 
 STEPS = (
     "backup",

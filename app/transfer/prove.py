@@ -14,7 +14,7 @@ from .asidefile import LOADS
 from .control import Entry
 from .effect import load_added
 from .evidence import keep_differences
-from .extract import SourceOptions, open_source
+from .extract import open_source
 from .plan import MIGRATE
 from .report import Report
 from .restore import Chosen, stage_backup
@@ -23,6 +23,7 @@ from .schema import data_tables, revision_of
 from .snapshot import check, is_snapshot
 from .sources import SELF, SourceKind, file_sha256, parse_source
 from .staging import MigrateOptions, build_empty, stage
+from .taken import SourceOptions
 from .verify import Difference, compare_databases
 
 

@@ -13,12 +13,13 @@ from sqlalchemy import URL
 from ..dialects.base import Table
 from ..errors import DoesNotFit
 from .adapt import Adapted, adapt
+from .aside import Aside
 from .asidefile import NAME, Origin, digest_of, loading_command, write_aside
 from .evidence import kept_lines
-from .extract import SourceOptions, load_adapters
-from .load import Aside, RowsFile, TableLoad, aside_to_json, check_exclusions, load, set_aside_referring
+from .load import RowsFile, TableLoad, aside_to_json, check_exclusions, load, set_aside_referring
 from .run import Run
 from .schema import data_tables
+from .taken import SourceOptions, load_adapters
 from .verify import Before, verify_loaded
 
 SET_ASIDE_SHOWN = 1000

@@ -13,9 +13,10 @@ from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
 from app.dialects.sqlite import SqliteDialect
 from app.dialects.sqlite_file import url_of
 from app.errors import DoesNotFit
+from app.transfer.aside import Aside
 from app.transfer.canonical import checksum
 from app.transfer.files import write
-from app.transfer.load import Aside, RowsFile, aside_to_json, check_exclusions, load, set_aside_referring, shown_key
+from app.transfer.load import RowsFile, aside_to_json, check_exclusions, load, set_aside_referring, shown_key
 from app.transfer.snapshot import Header, encode, hashed_rows
 
 DIALECT = SqliteDialect()

@@ -11,7 +11,8 @@ from sqlalchemy import URL
 
 from app.dialects import dialect_for
 from app.dialects.base import Dialect, Table
-from app.transfer.load import Aside, RowsFile, load
+from app.transfer.aside import Aside
+from app.transfer.load import RowsFile, load
 from app.transfer.snapshot import SnapshotReader
 from app.transfer.sources.database import header_of, write_snapshot
 
