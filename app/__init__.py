@@ -44,7 +44,7 @@ def _connect(app: Flask) -> None:
 
 def _register(app: Flask) -> None:
     # Here, not above: `app.errors` and the like can be imported without the models and the API.
-    from . import models  # noqa: F401
+    from . import models  # noqa: F401 # they register themselves
     from .api import bp as api
     from .api.auth import require_admin
     from .commands import bp as commands

@@ -25,7 +25,7 @@ def current_host() -> Host:
     :raises Misconfigured: Flask-SQLAlchemy or Flask-Migrate is missing, or the Alembic scripts are.
     """
     # A local proxy would be asked again in other contexts: the app itself is what is kept.
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = current_app._get_current_object()  # type: ignore[attr-defined] # a proxy's own method
     refuse_replaced(app)
     _refuse_incomplete(app)
     db, migrate = app.extensions["sqlalchemy"], app.extensions["migrate"]

@@ -186,7 +186,7 @@ class MySqlDialect:
             charset = f"CHARACTER SET {found[0][0]} COLLATE {found[0][1]}" if found else _CHARSET
             ask(f"CREATE DATABASE {quote(database_of(staging))} {charset}")
 
-    def fit_staging(self, staging: URL, target: URL) -> None:  # noqa: ARG002 # of this server, any InnoDB table fits
+    def fit_staging(self, staging: URL, target: URL) -> None:
         with self._asked(staging) as ask:
             mysql_preflight.check_engines(ask, _current(ask))
 
@@ -212,7 +212,7 @@ class MySqlDialect:
         with self._connected(url) as connection:
             return mysql_swap.mark(connection, _current(asking(connection)))
 
-    def foreign_mark(self, url: URL) -> str:  # noqa: ARG002
+    def foreign_mark(self, url: URL) -> str:
         """Nobody but Alembic and we have to do with the comment of ``alembic_version``."""
         return ""
 
@@ -235,7 +235,7 @@ class MySqlDialect:
         mysql_objects.copy_database(self._factory(source), self._spelled(source), database_of(to), timeout_s)
 
     @contextlib.contextmanager
-    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:  # noqa: ARG002
+    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
         """``old`` is made by the swap itself."""
         with self.reader(target) as reader:
             token = mysql_swap.token(reader.session, reader.database) if fence else b""

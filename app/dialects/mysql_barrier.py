@@ -297,11 +297,11 @@ class WriteLocked:
     def drain(self, tables: Sequence[str], timeout_s: float) -> None:
         """Nothing: who holds LOCK TABLES ... WRITE is alone already."""
 
-    def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:  # noqa: ARG002
+    def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:
         with session_of(self.reader, needs) if needs else contextlib.nullcontext():
             execute(self.reader, sql)
 
-    def rename(self, pairs: str, timeout_s: float) -> None:  # noqa: ARG002 # it waits for nobody
+    def rename(self, pairs: str, timeout_s: float) -> None:
         execute(self.reader, f"RENAME TABLE {pairs}")
 
     def open(self) -> None:

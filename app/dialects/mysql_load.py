@@ -79,10 +79,10 @@ class _Loading(Connection):
 
     def _read_packet(self, *arguments: Any, **named: Any) -> Any:
         # No row that is read over this connection begins with NULL, which is the same byte.
-        packet = super()._read_packet(*arguments, **named)  # type: ignore[no-untyped-call]
+        packet = super()._read_packet(*arguments, **named)  # type: ignore[no-untyped-call] # PyMySQL does not type it
         data = packet.get_all_data()
         if data[:1] == b"\xfb" and (not self.permitted or data[1:] != self.permitted):
-            self._force_close()  # type: ignore[attr-defined]
+            self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the server asked for a file that was not offered")
         return packet
 

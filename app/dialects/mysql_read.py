@@ -160,7 +160,7 @@ class _Stream(SSCursor):
 
     @property
     def is_open(self) -> bool:
-        return bool(self._result is not None and self._result.unbuffered_active)  # type: ignore[attr-defined]
+        return bool(self._result is not None and self._result.unbuffered_active)  # type: ignore[attr-defined] # PyMySQL does not type it
 
     def park(self) -> None:
         """Move what was not read yet to an unnamed file, so that the connection is free."""
@@ -173,7 +173,7 @@ class _Stream(SSCursor):
     def abandon(self) -> None:
         """Read nothing more; the connection is of no use afterwards."""
         if self.is_open:
-            self._result.unbuffered_active = False  # type: ignore[attr-defined]
+            self._result.unbuffered_active = False  # type: ignore[attr-defined] # PyMySQL does not type it
         self.end()
 
     def end(self) -> None:

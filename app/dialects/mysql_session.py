@@ -66,7 +66,7 @@ def using(connection: Connection, database: str) -> Iterator[None]:
 
 def id_of(connection: Connection) -> int:
     """The number that the server knows a connection by."""
-    return int(connection.thread_id())  # type: ignore[no-untyped-call]
+    return int(connection.thread_id())  # type: ignore[no-untyped-call] # PyMySQL does not type it
 
 
 class Running:

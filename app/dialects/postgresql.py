@@ -177,7 +177,7 @@ class PostgresqlDialect:
             postgresql_server.create_schema(connection, place.schema)
             adopt_defaults(connection, place.target, place.schema)
 
-    def fit_staging(self, staging: URL, target: URL) -> None:  # noqa: ARG002 # any schema of the database fits
+    def fit_staging(self, staging: URL, target: URL) -> None:
         place = self._own(staging)
         with self._connected(staging, place) as connection:
             if oid_of(connection, place.schema) is None:
@@ -204,7 +204,7 @@ class PostgresqlDialect:
         with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
             return postgresql_mark.mark_in(postgresql_mark.comment_on(connection, place.schema)) if there else ""
 
-    def foreign_mark(self, url: URL) -> str:  # noqa: ARG002
+    def foreign_mark(self, url: URL) -> str:
         return ""  # an own comment of the schema is kept beside the mark
 
     def set_mark(self, url: URL, mark: str) -> None:
@@ -295,7 +295,7 @@ class PostgresqlDialect:
             postgresql_dump.replay(programs, archive, around, server_version=connection.info.server_version)
 
     @contextlib.contextmanager
-    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:  # noqa: ARG002
+    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
         place = self._place(target)
         with self._connected(target, place) as connection:
             begin(connection, place.schema)
@@ -373,7 +373,7 @@ class PostgresqlDialect:
         swap = postgresql_swap.Swap(self._own(staging).schema, self._place(target).schema, self._own(old).schema)
         fence.swap(swap, token, timeout_s)
 
-    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:  # noqa: ARG002
+    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
         """A swap is one transaction: it was done, or never was. A dead client's may still be open, and is ended."""
         own = [fence.held.info.backend_pid for fence in self._fences if fence.held and not fence.held.closed]
         name = self._fence_name(target)

@@ -208,7 +208,7 @@ def is_at_work(arguments: Mapping[str, str], which: str, value: Any) -> bool:
         "SELECT state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' OR state = 'disabled' "
         f"FROM pg_stat_activity WHERE {which}"
     )
-    with psycopg.connect(**arguments, autocommit=True) as second:  # type: ignore[arg-type]
+    with psycopg.connect(**arguments, autocommit=True) as second:  # type: ignore[arg-type] # all are text
         found = second.execute(query.encode(), (value,)).fetchall()
     return any(row[0] for row in found)
 
@@ -233,7 +233,7 @@ def connect(
         arguments["dbname"] = database
     else:
         database_of(url)
-    connection = Connection.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
+    connection = Connection.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
     connection.arguments = arguments
     try:
         _set(connection, {**settings, **_path(search_path)})

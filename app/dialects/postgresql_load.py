@@ -144,7 +144,7 @@ def _words(error: Exception) -> str:
         return "PostgreSQL text cannot hold NUL" if "NUL" in str(error) else str(error)
     # The detail of some refusals is the whole row, which may hold anybody's password hash.
     words = words_of(error).partition(": Failing row contains")[0]
-    context = getattr(error, "diag", None) and error.diag.context  # type: ignore[attr-defined]
+    context = getattr(error, "diag", None) and error.diag.context  # type: ignore[attr-defined] # looked for before
     found = _IN_COLUMN.search(context or "")
     return f"{words} (column {found[1]})" if found else words
 

@@ -50,7 +50,7 @@ class ProgramFailed(Exception):  # answered by whoever knows what it was needed 
     def __init__(self, name: str, status: int, errors: str) -> None:
         found = _ERROR.search(errors)
         self.state = (found[1] or "") if found else ""
-        self.lost = name == "psql" and status == 2 or "server closed the connection" in errors  # noqa: RUF021
+        self.lost = name == "psql" and status == 2 or "server closed the connection" in errors  # noqa: RUF021 # "and" binds first
         words = found[2] if found else " ".join(errors.split())[-500:]
         details = [line.removeprefix("DETAIL:").strip() for line in errors.splitlines() if line.startswith("DETAIL:")]
         super().__init__(f"{name} ended with status {status}: {': '.join([words, *details[:1]])}")

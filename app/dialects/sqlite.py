@@ -92,7 +92,7 @@ class SqliteDialect:
         if sqlite3.sqlite_version_info < (3, 37):
             raise Protected(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed.")
 
-    def whereabouts(self, url: URL) -> tuple[str, str] | None:  # noqa: ARG002
+    def whereabouts(self, url: URL) -> tuple[str, str] | None:
         return None
 
     def preflight(self, url: URL) -> None:
@@ -361,7 +361,7 @@ class SqliteDialect:
         self,
         staging: URL,
         target: URL,
-        old: URL,  # noqa: ARG002 # image() made it
+        old: URL,
         fence: Fence,
         token: bytes,
         *,
@@ -370,7 +370,7 @@ class SqliteDialect:
         assert isinstance(fence, sqlite_swap.SqliteFence)  # noqa: S101 # each room makes and gets its own
         sqlite_swap.swap(path_of(staging), path_of(target), fence, token, timeout_s=timeout_s)
 
-    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:  # noqa: ARG002
+    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
         """SQLite itself undoes a transaction that was killed, when the file is next opened to be written."""
         return []
 

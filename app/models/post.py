@@ -15,7 +15,7 @@ from .user import User
 
 
 def _has_parent(context: DefaultExecutionContext) -> bool:
-    row: dict[str, Any] = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    row: dict[str, Any] = context.get_current_parameters()  # type: ignore[no-untyped-call] # SQLAlchemy does not type it
     return row.get("parent_id") is not None
 
 
