@@ -65,7 +65,7 @@ def test_help_groups_the_options(local: Local, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("option", ["--catch-up", "--profile", "--rehearse", "--no-such-option"])
+@pytest.mark.parametrize("option", ["--rehearse", "--no-such-option"])
 def test_an_unknown_option_is_a_usage_error(local: Local, command: str, option: str) -> None:
     refused(local.run(command, option, "x"), 2, option)
     assert list(local.directory.iterdir()) == []
