@@ -11,6 +11,7 @@ from typing import Any
 
 from ..dialects.base import Column, LogicalType, Table
 from ..dialects.values import (
+    from_interval,
     is_json,
     to_base64,
     to_date,
@@ -57,6 +58,7 @@ _TEXTS: Mapping[LogicalType, Callable[[str], str | None]] = {
     LogicalType.TIME: to_time,
     LogicalType.TIMESTAMP: to_timestamp,
     LogicalType.TIMESTAMPTZ: to_timestamptz,
+    LogicalType.INTERVAL: lambda text: None if from_interval(text) is None else text,
     LogicalType.UUID: to_uuid,
     LogicalType.JSON: lambda text: text if is_json(text) else None,
 }
@@ -71,6 +73,7 @@ _EXAMPLES: Mapping[LogicalType, str] = {
     LogicalType.TIME: 'a text such as "23:59:59"',
     LogicalType.TIMESTAMP: 'a text such as "2026-01-31 23:59:59"',
     LogicalType.TIMESTAMPTZ: 'a text such as "2026-01-31 23:59:59+00:00"',
+    LogicalType.INTERVAL: 'a text such as "1 02:03:04.000000"',
     LogicalType.JSON: r'a text that is JSON, such as "{\"a\": 1}"',
     LogicalType.UUID: 'a text such as "00010203-0405-0607-0809-0a0b0c0d0e0f"',
     LogicalType.ANY: 'an object such as {"$text": "x"}',

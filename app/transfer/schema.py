@@ -8,6 +8,7 @@ and that the live schema did not change.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import logging
@@ -85,8 +86,9 @@ class Schema:
         config.stdout = io.StringIO()
         return config
 
-    @property
+    @functools.cached_property
     def script(self) -> ScriptDirectory:
+        """The revisions as they are when they are first asked for: reading them all takes longer than most of a run."""
         with _quiet_warnings():
             return ScriptDirectory.from_config(self._config())
 

@@ -140,7 +140,8 @@ class Shop:
         assert self.server.execute("SELECT count(*) FROM balances", database=LIVE) == [(ACCOUNTS,)]
         events = "SELECT event_schema FROM information_schema.events WHERE status = 'ENABLED' AND event_name = 'tidy'"
         assert self.server.execute(events) == [(LIVE,)]
-        plan = self.server.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'cutover_plan'")
+        tables = "SELECT 1 FROM information_schema.tables WHERE table_name = 'cutover_plan' AND table_schema = %s"
+        plan = self.server.execute(tables, CONTROL)
         assert not plan or self.server.execute(f"SELECT count(*) FROM {CONTROL}.cutover_plan") == [(0,)]
         return live
 

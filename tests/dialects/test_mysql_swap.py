@@ -65,7 +65,9 @@ def test_the_mark_leaves_a_comment_alone(mariadb: MariaDB, shop: Shop) -> None:
             mysql_swap.set_mark(connection, LIVE, mark)
             assert mysql_swap.mark(connection, LIVE) == mark
             sql = "SELECT table_comment FROM information_schema.tables WHERE table_name = %s AND table_schema = %s"
-            assert mariadb.execute(sql, "alembic_version", LIVE) == [(f"of the shop ferry {mark}" if mark else "of the shop",)]
+            assert mariadb.execute(sql, "alembic_version", LIVE) == [
+                (f"of the shop ferry {mark}" if mark else "of the shop",)
+            ]
         assert mysql_swap.mark(connection, "not there") == ""
 
 

@@ -296,10 +296,10 @@ def test_a_revision_that_fails_half_way(
 def test_a_revision_that_writes_to_the_live_database(at: At, tmp_path: Path) -> None:
     place = at("migrated")
     upgrade = (
+        "import sqlite3\n"
         "from flask import current_app\n"
-        "engine = sa.create_engine(current_app.config['SQLALCHEMY_DATABASE_URI'])\n"
-        "with engine.begin() as connection:\n"
-        "    connection.exec_driver_sql('CREATE TABLE of_the_revision (x)')"
+        "with sqlite3.connect(sa.make_url(current_app.config['SQLALCHEMY_DATABASE_URI']).database) as connection:\n"
+        "    connection.execute('CREATE TABLE of_the_revision (x)')"
     )
     place.release(history(tmp_path / "migrations", upgrade))
     result = place.migrate("self")

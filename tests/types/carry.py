@@ -49,7 +49,7 @@ def place(name: str, url: URL, directory: Path) -> Place:
 def snapshot(at: Place, url: URL, to: Path) -> Path:
     """Write a snapshot of all tables of a database."""
     header = header_of("a test", "a test", "0001", at.tables(url))
-    write_snapshot(at.dialect, url, to, header, (), lambda *_: None)
+    write_snapshot(at.dialect, url, to, header, lambda *_: None)
     return to
 
 
