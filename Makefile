@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+JOBS ?= 3
 KILLS ?= 100
 COUNT ?= 10000
 SEED ?=
@@ -27,6 +27,8 @@ demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the
 
 test: $(VENV)/.dev  ## Run all tests; installs MariaDB and PostgreSQL where they are absent
 	tests/servers/install.sh
+	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
+	$(BIN)/python -m compileall -q app migrations tests benchmarks
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports

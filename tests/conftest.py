@@ -14,13 +14,13 @@ from tests.site import Site
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--every-kill``: what ``make chaos`` asks for."""
-    parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each third")
+    parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each fifth")
 
 
 @pytest.fixture(scope="session")
 def stride(request: pytest.FixtureRequest) -> int:
     """Tests that kill a run at one moment after the other take every so many."""
-    return 1 if request.config.getoption("every_kill") else 3
+    return 1 if request.config.getoption("every_kill") else 5
 
 
 @pytest.fixture

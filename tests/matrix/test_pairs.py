@@ -81,13 +81,18 @@ def test_the_database_of_a_server(deployed: Deploy, classic_on: Any, source: str
     assert_same_rows(live(site), at_head(classic), texts=target != "postgresql")
 
 
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory, newer: Deployment) -> Path:
+    """A snapshot of what the old deployment answers."""
+    site = Site(tmp_path_factory.mktemp("answers"))
+    migrate(site, **site.source(newer))
+    return site.snapshot
+
+
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_snapshot(deployed: Deploy, newer: Deployment, classic: Tables, tmp_path: Path, target: str) -> None:
-    taken = Site(tmp_path / "taken")
-    taken.directory.mkdir()
-    migrate(taken, **taken.source(newer))
+def test_a_snapshot(deployed: Deploy, answers: Path, classic: Tables, target: str) -> None:
     site = deployed(target)
-    migrate(site, str(taken.snapshot))
+    migrate(site, str(answers))
     assert_same_rows(live(site), at_head(answered(classic, *VALUES, *ROWS)), texts=False)
 
 
