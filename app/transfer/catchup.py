@@ -51,10 +51,15 @@ class CatchUp:
     def _again(self, taken: Taken) -> Taken:
         """What the source holds now; the very same where nothing changed, or where it cannot be read any more."""
         try:
-            return taken if self._source.changed(taken) == [] else self._source.again(self._run, taken)
+            return taken if self._changed(taken) == [] else self._source.again(self._run, taken)
         except FerryError as error:
             self._tolerate(error, taken)
             return taken
+
+    def _changed(self, taken: Taken) -> list[str] | None:
+        """As the source says, without the tables that are left out anyway."""
+        found = self._source.changed(taken)
+        return found and [name for name in found if name not in self._options.source.exclude]
 
     def _tolerate(self, error: FerryError, taken: Taken) -> None:
         """What was taken is whole: it stands in as any good snapshot may, if snapshots may at all."""
@@ -105,7 +110,7 @@ class CatchUp:
         if not self._asked:
             return
         try:
-            changed = self._source.changed(taken)
+            changed = self._changed(taken)
         except FerryError as error:
             self._tolerate(error, taken)
             return
