@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from limits.errors import ConfigurationError as LimitsError
 from sqlalchemy import event
 from sqlalchemy.exc import NoSuchModuleError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .config import ConfigurationError, configure, load_environment
 from .extensions import db, limiter, migrate
@@ -29,7 +31,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # an object out of a JSON column keeps its order
     _connect(app)
     migrate.init_app(app)
-    limiter.init_app(app)
+    _limit(app)
     _enforce_foreign_keys(app)
     _register(app)
     return app
@@ -40,6 +42,17 @@ def _connect(app: Flask) -> None:
         db.init_app(app)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigurationError(f"The database's driver is not installed: {error}.") from error
+
+
+def _limit(app: Flask) -> None:
+    """Count attempts to log in by the caller's own address, where the proxies in front of the app say it."""
+    if proxies := app.config["TRUSTED_PROXIES"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+    try:
+        limiter.init_app(app)
+    except LimitsError:
+        # Not the cause: it holds the address, which may hold a password.
+        raise ConfigurationError("RATELIMIT_STORAGE_URI: there is no such storage, or its driver is missing.") from None
 
 
 def _register(app: Flask) -> None:

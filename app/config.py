@@ -50,6 +50,8 @@ def configure(app: Flask, config: Mapping[str, Any]) -> None:
     """
     app.config.from_mapping(
         SECRET_KEY=os.environ.get("SECRET_KEY") or None,
+        RATELIMIT_STORAGE_URI=os.environ.get("RATELIMIT_STORAGE_URI") or "memory://",
+        TRUSTED_PROXIES=_count_of("TRUSTED_PROXIES"),
         FERRY_SEED="app.models.testdata:seed",
         FERRY_ADAPTERS="app.adapters",
         FERRY_PROFILES="app.profiles",
@@ -138,6 +140,13 @@ def _port(text: str) -> int:
         return int(text)
     except ValueError:
         raise ConfigurationError(f"DB_PORT is {text!r}: not a number.") from None
+
+
+def _count_of(key: str) -> int:
+    text = os.environ.get(key) or "0"
+    if not text.isascii() or not text.isdecimal() or len(text) > 2:
+        raise ConfigurationError(f"{key} is {text!r}: not a number from 0 to 99.")
+    return int(text)
 
 
 def named_environment(config: Mapping[str, Any]) -> str | None:

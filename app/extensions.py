@@ -22,4 +22,5 @@ NAMING_CONVENTION = {
 db = SQLAlchemy(metadata=MetaData(naming_convention=NAMING_CONVENTION))
 # An absolute directory: `flask db ...` works from every current directory.
 migrate = Migrate(db=db, directory=Path(__file__).parent.parent / "migrations")
-limiter = Limiter(key_func=get_remote_address, storage_uri="memory://")
+# What is counted is in app/api/attempts.py; only windows of a fixed length can take a count back.
+limiter = Limiter(key_func=get_remote_address, strategy="fixed-window")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from ..extensions import limiter
 from . import export, login, users
+from .auth import never_stored
 
 bp = Blueprint("api", __name__, url_prefix="/api")
+bp.after_request(never_stored)
 bp.register_blueprint(login.bp)
 bp.register_blueprint(users.bp)
 bp.register_blueprint(export.bp)
@@ -26,15 +25,4 @@ def as_json(error: HTTPException) -> Response | HTTPException:
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             answer.headers[name] = value
-    return answer
-
-
-@bp.errorhandler(429)
-def too_many(_error: HTTPException) -> Response:
-    """Say when to try again."""
-    limit = limiter.current_limit
-    wait_s = max(1, int(limit.reset_at - time.time()) + 1) if limit else 60
-    answer = jsonify(message=f"Too many failed attempts to log in. Try again in {wait_s} seconds.")
-    answer.status_code = 429
-    answer.headers["Retry-After"] = str(wait_s)
     return answer

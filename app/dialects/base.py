@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Engine
+from sqlalchemy import Connection as AppConnection
 
 Values = list[Any]
 """One row as canonical values (see :mod:`.values`), in the order of its table's columns."""
@@ -334,6 +335,9 @@ class Dialect(Protocol):
 
     def mark(self, url: URL) -> str:
         """The generation mark, or an empty text."""
+
+    def live_mark(self, connection: AppConnection) -> str:
+        """The generation mark of the database that an app's own connection works in, by one query; or an empty text."""
 
     def foreign_mark(self, url: URL) -> str:
         """What an app keeps of its own where the mark goes, in words, or an empty text."""

@@ -14,6 +14,7 @@ from urllib.parse import quote as escaped
 import pymysql
 from pymysql.constants import ER
 from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
 from . import (
@@ -211,6 +212,9 @@ class MySqlDialect:
             return ""
         with self._connected(url) as connection:
             return mysql_swap.mark(connection, _current(asking(connection)))
+
+    def live_mark(self, connection: AppConnection) -> str:
+        return mysql_swap.mark_in(connection.exec_driver_sql(mysql_swap.LIVE_COMMENT).scalar())
 
     def foreign_mark(self, url: URL) -> str:
         """Nobody but Alembic and we have to do with the comment of ``alembic_version``."""

@@ -41,12 +41,18 @@ from .mysql_plan import (
 from .mysql_schema import MARK, VERSION_TABLE, MySqlObject, is_mariadb, objects, tables
 from .mysql_session import Connection, Factory, blockers, execute, exists, held, id_of, until
 
-__all__ = ["MySqlFence", "mark", "recover", "set_mark", "swap", "token"]
+__all__ = ["LIVE_COMMENT", "MySqlFence", "mark", "mark_in", "recover", "set_mark", "swap", "token"]
 
 CLOSED_S = 10.0
 """Readers wait while a statement of ours waits for one that does not end; so it does not wait for longer than this."""
 
 _COMMENT = "SELECT table_comment FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
+LIVE_COMMENT = (
+    "SELECT table_comment FROM information_schema.tables "
+    f"WHERE table_schema = DATABASE() AND table_name = '{VERSION_TABLE}'"
+)
+"""The comment that holds the mark, for a session that works in its database."""
+
 _DENIED_OR_UNKNOWN = (1227, 1193)
 _RENAMES_UNDER_LOCK = (8, 0, 13)
 _END_S = 60.0
@@ -54,10 +60,14 @@ _END_S = 60.0
 
 def mark(connection: Connection, database: str) -> str:
     """The generation mark, in the comment of Alembic's table; an empty text where there is none."""
-    for (comment,) in execute(connection, _COMMENT, database, VERSION_TABLE):
-        if found := MARK.search(comment):
-            return found[1]
-    return ""
+    rows = execute(connection, _COMMENT, database, VERSION_TABLE)
+    return mark_in(rows[0][0]) if rows else ""
+
+
+def mark_in(comment: str | None) -> str:
+    """The generation mark in a table's comment, or an empty text."""
+    found = MARK.search(comment or "")
+    return found[1] if found else ""
 
 
 def set_mark(connection: Connection, database: str, mark: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote as escaped
 
 import psycopg
 from sqlalchemy import URL, Engine
+from sqlalchemy import Connection as AppConnection
 
 from ..errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
 from . import (
@@ -203,6 +204,9 @@ class PostgresqlDialect:
         place = self._place(url)
         with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
             return postgresql_mark.mark_in(postgresql_mark.comment_on(connection, place.schema)) if there else ""
+
+    def live_mark(self, connection: AppConnection) -> str:
+        return postgresql_mark.mark_in(connection.exec_driver_sql(postgresql_mark.LIVE_COMMENT).scalar())
 
     def foreign_mark(self, url: URL) -> str:
         return ""  # an own comment of the schema is kept beside the mark

@@ -10,6 +10,9 @@ from .postgresql_connect import Connection
 
 _MARK = re.compile(r" ?\[ferry ([0-9a-f]{8})\]$")
 
+LIVE_COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = current_schema()"
+"""The comment of the schema that a session works in."""
+
 
 def mark_in(comment: str | None) -> str:
     """The generation mark in a schema's comment, or an empty text."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
 from ..errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
@@ -207,6 +208,12 @@ class SqliteDialect:
         with explained_by_file(path_of(url)), open_read_only(path_of(url)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+        return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
+
+    def live_mark(self, connection: AppConnection) -> str:
+        application, version = connection.exec_driver_sql(
+            "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+        ).one()
         return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
 
     def foreign_mark(self, url: URL) -> str:

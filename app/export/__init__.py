@@ -47,6 +47,12 @@ def export_blueprint(authorize: Callable[[], object] | None = None) -> Blueprint
     check = authorize
     bp = Blueprint("ferry_export", __name__, url_prefix=PREFIX)
 
+    @bp.after_request
+    def never_stored(answer: Response) -> Response:
+        """Hashes and personal data: no browser and no proxy keeps a copy."""
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
     @bp.get("/")
     def protocol() -> Response:
         """What this is; for anybody, so that a client can tell it from other servers."""
