@@ -1,0 +1,53 @@
+"""The reference app on a database of each server, for clients that come with cookies and an address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app.api.auth import COOKIE
+from app.extensions import limiter
+
+KEY = "only-for-these-tests-0123456789abcdef"
+SERVERS = ("sqlite", "mariadb", "postgresql")
+
+
+@dataclass(frozen=True)
+class Guesser:
+    """Somebody who tries passwords, each time as a client without cookies."""
+
+    app: Flask
+    address: str = "192.0.2.1"
+
+    def guess(self, uid: object, password: object = "guess") -> int:
+        """Try once; the status of the answer."""
+        client = self.app.test_client()
+        return log_in(client, uid, password, self.address).status_code
+
+    def guesses(self, *uids: object) -> list[int]:
+        return [self.guess(uid) for uid in uids]
+
+
+def log_in(client: FlaskClient, uid: object, password: object, address: str = "192.0.2.9") -> TestResponse:
+    return client.post(
+        "/api/authenticate", json={"uid": uid, "password": password}, environ_base={"REMOTE_ADDR": address}
+    )
+
+
+def token_of(client: FlaskClient, uid: str = "toby", password: str = "") -> str:
+    """Log in and return the token."""
+    # The fixed windows go on; how often somebody may fail is not what is tested here.
+    limiter.reset()
+    answer = log_in(client, uid, password or f"123{uid.title()}!")
+    assert answer.status_code == 200, answer.text
+    cookie = client.get_cookie(COOKIE)
+    assert cookie
+    return cookie.value
+
+
+def status_with(app: Flask, token: str, path: str = "/api/user") -> int:
+    """How a request with a token and nothing else is answered."""
+    return app.test_client().get(path, headers={"Authorization": f"Bearer {token}"}).status_code
