@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import jwt
+import sqlalchemy as sa
 from flask import Response, abort, current_app, jsonify, request
 
 from ..commands.generation import generation_mark
@@ -25,7 +26,7 @@ from ..models import User
 COOKIE = "jwt_python_flask"
 LIFETIME = timedelta(hours=12)
 ALGORITHM = "HS256"
-# A primary key that every server takes as a number.
+# Of a number that every driver takes.
 MOST_DIGITS = 18
 
 
@@ -86,7 +87,11 @@ def _caller() -> User | None:
     row = claims["sub"] if claims else ""
     if claims is None or not row.isascii() or not row.isdecimal() or len(row) > MOST_DIGITS:
         return None
-    user = db.session.get(User, int(row))
+    try:
+        user = db.session.get(User, int(row))
+    except sa.exc.DataError:  # too large for the server's column
+        db.session.rollback()
+        return None
     if user is None or user.is_locked:
         return None
     return (

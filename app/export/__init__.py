@@ -21,7 +21,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from ..dialects import dialect_for
 from ..dialects.base import Dialect, Reader
-from ..errors import DoesNotFit, Misconfigured
+from ..errors import DoesNotFit, FerryError, Misconfigured
 from ..transfer.schema import data_tables, revision_of
 from ..transfer.settings import build_settings
 from ..transfer.snapshot import FORMAT, VERSION, encode, hashed_rows, table_to_json
@@ -52,6 +52,11 @@ def export_blueprint(authorize: Callable[[], object] | None = None) -> Blueprint
         """Hashes and personal data: no browser and no proxy keeps a copy."""
         answer.headers["Cache-Control"] = "no-store"
         return answer
+
+    @bp.errorhandler(FerryError)
+    def explain(error: FerryError) -> tuple[Response, int]:
+        """A database that cannot be exported as it is, such as one at no revision: in words, for an admin."""
+        return jsonify(message=error.message), 503
 
     @bp.get("/")
     def protocol() -> Response:

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import URL
 
 from app import create_app
 from app.extensions import db, limiter
 from app.models.testdata import seed
+from tests.matrix.places import ServerSite, new_name
+
+from .sites import KEY, Deploy, Serve, run
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +67,35 @@ def login(app: Flask) -> Callable[[str], FlaskClient]:
         return client
 
     return logged_in
+
+
+@pytest.fixture
+def deploy(tmp_path: Path, request: pytest.FixtureRequest) -> Deploy:
+    """A deployed app on a server, with the test data: its database was cut over once."""
+
+    def deployed(server: str) -> ServerSite:
+        directory = tmp_path / f"deployed-{len(list(tmp_path.iterdir()))}"
+        directory.mkdir()
+        file = URL.create("sqlite", database=str(directory / "app.db"))
+        site = ServerSite(
+            directory, url=file if server == "sqlite" else request.getfixturevalue(server).url(new_name())
+        )
+        run(site, "db-init", "--yes")
+        return site
+
+    return deployed
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Gives the app in this process, on a site's database."""
+    apps: list[Flask] = []
+
+    def served(site: ServerSite) -> Flask:
+        apps.append(create_app({"SQLALCHEMY_DATABASE_URI": site.url, "SECRET_KEY": KEY}))
+        return apps[-1]
+
+    yield served
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()

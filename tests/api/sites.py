@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask
@@ -10,9 +11,12 @@ from werkzeug.test import TestResponse
 
 from app.api.auth import COOKIE
 from app.extensions import limiter
+from tests.matrix.places import ServerSite
 
 KEY = "only-for-these-tests-0123456789abcdef"
 SERVERS = ("sqlite", "mariadb", "postgresql")
+Deploy = Callable[[str], ServerSite]
+Serve = Callable[[ServerSite], Flask]
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,8 @@ def token_of(client: FlaskClient, uid: str = "toby", password: str = "") -> str:
 def status_with(app: Flask, token: str, path: str = "/api/user") -> int:
     """How a request with a token and nothing else is answered."""
     return app.test_client().get(path, headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+def run(site: ServerSite, *arguments: str) -> None:
+    done = site.flask(*arguments)
+    assert done.status == 0, done.stderr + done.stdout

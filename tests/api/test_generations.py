@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,9 +9,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy import URL
 
-from app import create_app
 from app.api.auth import COOKIE
 from app.commands.generation import generation_mark
 from app.dialects import dialect_for
@@ -20,49 +17,9 @@ from app.extensions import db
 from app.models import User
 from tests.commands.local import Local
 from tests.export.server import Server
-from tests.matrix.places import ServerSite, new_name
+from tests.matrix.places import ServerSite
 
-from .sites import KEY, SERVERS, status_with, token_of
-
-Deploy = Callable[[str], ServerSite]
-Serve = Callable[[ServerSite], Flask]
-
-
-@pytest.fixture
-def deploy(tmp_path: Path, request: pytest.FixtureRequest) -> Deploy:
-    """A deployed app on a server, with the test data: its database was cut over once."""
-
-    def deployed(server: str) -> ServerSite:
-        directory = tmp_path / f"deployed-{len(list(tmp_path.iterdir()))}"
-        directory.mkdir()
-        file = URL.create("sqlite", database=str(directory / "app.db"))
-        site = ServerSite(
-            directory, url=file if server == "sqlite" else request.getfixturevalue(server).url(new_name())
-        )
-        run(site, "db-init", "--yes")
-        return site
-
-    return deployed
-
-
-def run(site: ServerSite, *arguments: str) -> None:
-    done = site.flask(*arguments)
-    assert done.status == 0, done.stderr + done.stdout
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Gives the app in this process, on a site's database."""
-    apps: list[Flask] = []
-
-    def served(site: ServerSite) -> Flask:
-        apps.append(create_app({"SQLALCHEMY_DATABASE_URI": site.url, "SECRET_KEY": KEY}))
-        return apps[-1]
-
-    yield served
-    for app in apps:
-        with app.app_context():
-            db.engine.dispose()
+from .sites import KEY, SERVERS, Deploy, Serve, run, status_with, token_of
 
 
 def swap_users(site: ServerSite, one: int, other: int) -> None:
