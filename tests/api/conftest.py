@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import URL
 
 from app import create_app
 from app.extensions import db, limiter
 from app.models.testdata import seed
 from tests.matrix.places import ServerSite, new_name
 
-from .sites import KEY, Deploy, Serve, run
+from .sites import Deploy, Serve, deploy_site, serve_site
 
 
 @pytest.fixture(autouse=True)
@@ -76,12 +75,7 @@ def deploy(tmp_path: Path, request: pytest.FixtureRequest) -> Deploy:
     def deployed(server: str) -> ServerSite:
         directory = tmp_path / f"deployed-{len(list(tmp_path.iterdir()))}"
         directory.mkdir()
-        file = URL.create("sqlite", database=str(directory / "app.db"))
-        site = ServerSite(
-            directory, url=file if server == "sqlite" else request.getfixturevalue(server).url(new_name())
-        )
-        run(site, "db-init", "--yes")
-        return site
+        return deploy_site(directory, None if server == "sqlite" else request.getfixturevalue(server).url(new_name()))
 
     return deployed
 
@@ -92,7 +86,7 @@ def serve() -> Iterator[Serve]:
     apps: list[Flask] = []
 
     def served(site: ServerSite) -> Flask:
-        apps.append(create_app({"SQLALCHEMY_DATABASE_URI": site.url, "SECRET_KEY": KEY}))
+        apps.append(serve_site(site))
         return apps[-1]
 
     yield served

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import URL
 from werkzeug.test import TestResponse
 
+from app import create_app
 from app.api.auth import COOKIE
 from app.extensions import limiter
 from tests.matrix.places import ServerSite
@@ -60,3 +63,15 @@ def status_with(app: Flask, token: str, path: str = "/api/user") -> int:
 def run(site: ServerSite, *arguments: str) -> None:
     done = site.flask(*arguments)
     assert done.status == 0, done.stderr + done.stdout
+
+
+def deploy_site(directory: Path, url: URL | None = None) -> ServerSite:
+    """Deploy the app with its test data, on SQLite where no URL is given; its database was cut over once."""
+    site = ServerSite(directory, url=url or URL.create("sqlite", database=str(directory / "app.db")))
+    run(site, "db-init", "--yes")
+    return site
+
+
+def serve_site(site: ServerSite) -> Flask:
+    """The app in this process, on a site's database; whoever asks for it disposes of its engine."""
+    return create_app({"SQLALCHEMY_DATABASE_URI": site.url, "SECRET_KEY": KEY})
