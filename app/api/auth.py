@@ -122,6 +122,5 @@ def _claims(token: str | None) -> dict[str, Any] | None:
         return None
     try:
         return jwt.decode(token, signing_key(), [ALGORITHM], options={"require": ["exp", "sub", "bound"]})
-    # Of a header that is nested deeply, a time that is no number, or infinite, the library says so itself.
-    except (jwt.InvalidTokenError, RecursionError, TypeError, ValueError, OverflowError):
+    except jwt.InvalidTokenError:
         return None
