@@ -50,7 +50,7 @@ def _limit(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     try:
         limiter.init_app(app)
-    except LimitsError:
+    except (LimitsError, ValueError):
         # Not the cause: it holds the address, which may hold a password.
         raise ConfigurationError("RATELIMIT_STORAGE_URI: there is no such storage, or its driver is missing.") from None
 

@@ -38,13 +38,8 @@ COLLATION = {
 """Makes a server's column take spellings for equal."""
 
 
-@pytest.fixture(autouse=True)
-def _no_guesser_is_refused_yet() -> None:
-    limiter.reset()
-
-
 @pytest.fixture(scope="module", params=[(server, folds) for server in SERVERS for folds in (False, True)], ids=str)
-def anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def _anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """The app on each server, with the table as its revisions make it, and with a collation that folds.
 
     Nothing is written here, so that one does for all.
@@ -66,6 +61,13 @@ def anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     yield app
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.fixture
+def anywhere(_anywhere: Flask) -> Flask:
+    """The same app, when nobody has guessed yet."""
+    limiter.reset()
+    return _anywhere
 
 
 def fold(connection: sa.Connection, server: str) -> list[str]:
@@ -267,7 +269,11 @@ def test_without_a_proxy_nobody_chooses_his_address(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("TRUSTED_PROXIES", "-1"), ("TRUSTED_PROXIES", "two"), ("RATELIMIT_STORAGE_URI", "no://u:pw@h")]
+    ("key", "value"),
+    [
+        *(("TRUSTED_PROXIES", text) for text in ("-1", "two", "²", "9" * 5000)),
+        *(("RATELIMIT_STORAGE_URI", text) for text in ("no://u:pw@h", "redis://u:pw@[", "pw")),
+    ],
 )
 def test_settings_that_mean_nothing(monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:
     monkeypatch.setenv(key, value)
