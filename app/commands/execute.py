@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from errno import EEXIST
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +13,7 @@ import click
 from ..errors import ExitStatus, FerryError, NotConfirmed
 from ..transfer.files import to_plain_json, write
 from ..transfer.private import remove_abandoned
-from ..transfer.report import Report
+from ..transfer.report import Report, may_be_written_to
 from ..transfer.run import Hooks, Run
 from .question import Answers
 from .render import Output, Renderer
@@ -92,6 +93,9 @@ def _write_report(report: Report, path: Path | None, renderer: Renderer) -> None
     if path is None:
         return
     try:
+        # It may have come to be there while the command ran.
+        if not may_be_written_to(path):
+            raise FileExistsError(EEXIST, "another file is there now")
         write(path, [to_plain_json(report.to_json())], keep_former=False)
     except OSError as error:
         # After a cut-over only success or an unfinished cut-over may be said; this is neither.

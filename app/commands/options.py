@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import MEANINGS, ExitStatus
+from ..transfer.report import may_be_written_to
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,9 +85,19 @@ _OUTPUT = (
 
 
 def _json_file(value: Path | None) -> Path | None:
-    if value is not None and value.suffix != ".json":
+    if value is None:
+        return None
+    if value.suffix != ".json":
         raise click.BadParameter("the receipt is written as .json", param_hint="--report")
-    return value
+    try:
+        if may_be_written_to(value):
+            return value
+    except OSError as error:
+        raise click.BadParameter(f"{value} cannot be read: {error.strerror}", param_hint="--report") from error
+    raise click.BadParameter(
+        f"{value} is there already and is no report of an earlier run; it is not overwritten. Give another path",
+        param_hint="--report",
+    )
 
 
 def output(function: F) -> F:

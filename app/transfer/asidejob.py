@@ -64,8 +64,6 @@ def _load(run: Run, found: AsidePlan, options: MigrateOptions) -> Report:
     run.drop_leftovers()
     run.preflight(found.plan.target, found.snapshot.stat().st_size)
     run.hooks.ask(question_for(run.host, found.plan, found.loads, options.backup_place(run)))
-    if run.settings.environment:
-        run.control.keep("environment", found.plan.target.environment)
     with AsideJob(run, found, options).opened() as job:
         return job.carry_out()
 

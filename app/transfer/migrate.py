@@ -65,8 +65,6 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
             source = _opened(run, plan.source, options)
             stack.callback(source.close)
         run.hooks.ask(question_for(run.host, plan, source.describe if source else None, options.backup_place(run)))
-        if run.settings.environment:
-            run.control.keep("environment", plan.target.environment)
         if plan.action is Action.SELF or source is None:
             return SelfJob(run, plan, options).carry_out()
         return SourceJob(run, plan, source, options).carry_out()

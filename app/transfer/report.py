@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+FORMAT = "flask-ferry-report"
+
+# The second form is of versions that did not write the first yet.
+_BEGINNING = re.compile(rb'\s*\{\s*("format": "flask-ferry-report"|"run": "[^"]*",\s*"command": "db-[a-z-]+")')
 
 
 @dataclass
@@ -61,4 +68,17 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON values."""
-        return asdict(self)
+        return {"format": FORMAT, **asdict(self)}
+
+
+def may_be_written_to(path: Path) -> bool:
+    """Whether a report may take this path: nothing is there, or a report that an earlier run wrote.
+
+    :raises OSError: what is there cannot be read.
+    """
+    if not path.exists() and not path.is_symlink():
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _BEGINNING.match(file.read(1024)) is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import sqlalchemy as sa
 
 from ..dialects.base import TableChecksum
@@ -172,7 +174,8 @@ def _complete(run: Run, undone: Entry, entry: Entry, expected: dict[str, TableCh
     rows = sum(found.rows for name, found in expected.items() if name != "alembic_version")
     run.report.outcome, run.report.exit_status = "done", 0
     run.report.revisions = {"live": entry.revision}
-    run.report.rollback = "flask db-rollback" if len(undo_stack(tuple(run.control.ledger()))) else None
+    # One more rollback would lead further back; what was live until now is in the backup that was just made.
+    run.report.rollback = f"flask db-restore {shlex.quote(entry.backup)}" if entry.backup else None
     run.report.summary = (
         f"Rolled back run {undone.run_id} ({undone.command}): {rows} rows are live again, at revision {entry.revision}."
         if not entry.emptied

@@ -29,7 +29,7 @@ from .host import Host
 from .plan import Question, Target, look_at_target
 from .report import Report
 from .schema import Schema
-from .settings import Settings
+from .settings import ENVIRONMENTS, Settings
 from .unsupported import refuse_elsewhere, refuse_unsupported
 
 SWAP_TIMEOUT_S = 20.0
@@ -218,7 +218,17 @@ class Run:
                 self.note(f"Took over the lock of {dead}, which ended without releasing it.")
             stack.callback(self._release_lease)
             stack.enter_context(self.control.heartbeat(self.id))
+            self._keep_environment()
             yield
+
+    def _keep_environment(self) -> None:
+        """Remember what this database was declared to be; what is weaker than what it was before does not count.
+
+        Every command that may write takes the lock, so none of them can forget it.
+        """
+        declared, kept = self.settings.environment, self.control.environment()
+        if declared and (kept is None or ENVIRONMENTS.index(declared) > ENVIRONMENTS.index(kept)):
+            self.control.keep("environment", declared)
 
     def _release_lease(self) -> None:
         """Of a server that is gone the lease is found dead later; why it is gone is the error to be told."""

@@ -264,3 +264,42 @@ def test_credentials_in_the_source_are_not_repeated(local: Local, url: str) -> N
         assert "Mellon" not in result.stdout + result.stderr
     before = tree(local.directory)
     assert not [name for name in before if not name.startswith("app.db.ferry")]
+
+
+# What --report may overwrite
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"format": "flask-ferry", "version": 1}\n',
+        b'{"run": 1}',
+        b'{\n  "run": "x", "command": "ls"}',
+        b"\0",
+    ],
+)
+def test_a_report_overwrites_no_other_file(changed: Local, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "data.json"
+    file.write_bytes(content)
+    refused(changed.run("db-backup", "--report", str(file)), 2, "--report", "data.json", "not overwritten")
+    assert file.read_bytes() == content
+
+
+def test_a_report_overwrites_no_link_and_no_directory(changed: Local, tmp_path: Path) -> None:
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "more.json").mkdir()
+    for name in ("gone.json", "more.json"):
+        assert changed.run("db-backup", "--report", str(tmp_path / name)).status == 2
+
+
+def test_a_report_overwrites_a_report(changed: Local, tmp_path: Path) -> None:
+    file = tmp_path / "r.json"
+    changed.ok("db-backup", "--report", str(file))
+    first = json.loads(file.read_text())
+    changed.ok("db-backup", "--report", str(file))
+    assert json.loads(file.read_text())["run"] != first["run"]
+    # That of a version which did not say its format yet.
+    file.write_text(json.dumps({key: value for key, value in first.items() if key != "format"}, indent=2))
+    changed.ok("db-backup", "--report", str(file))
