@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -19,6 +20,10 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 class StrictJSONError(ValueError):
     """Text that is not JSON, or that cannot be kept without a loss."""
+
+
+class NotKept(StrictJSONError):
+    """Text that says something which cannot be kept without a loss: it would be the same if it were read again."""
 
 
 def _integer(text: str) -> int | Decimal:
@@ -35,19 +40,18 @@ def _fraction(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation as error:
-        raise StrictJSONError(f"the number {text[:40]} has an exponent that nothing can hold") from error
+        raise NotKept(f"the number {text[:40]} has an exponent that nothing can hold") from error
 
 
 def _constant(name: str) -> NoReturn:
-    raise StrictJSONError(f"{name} is not JSON")
+    raise NotKept(f"{name} is not JSON")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        raise StrictJSONError(f"the same key twice in one object: {', '.join(map(repr, twice))}")
+        twice = sorted(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise NotKept(f"the same key twice in one object: {', '.join(repr(key[:40]) for key in twice[:5])}")
     return found
 
 
@@ -62,9 +66,9 @@ def _value(text: str, start: int) -> tuple[Any, int]:
     except json.JSONDecodeError as error:
         raise StrictJSONError(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:
-        raise StrictJSONError(f"nested too deeply in {_place(text, start)}") from error
-    except StrictJSONError as error:
-        raise StrictJSONError(f"{error} in {_place(text, start)}") from error
+        raise NotKept(f"nested too deeply in {_place(text, start)}") from error
+    except NotKept as error:
+        raise NotKept(f"{error} in {_place(text, start)}") from error
 
 
 def _place(text: str, start: int) -> str:
@@ -81,7 +85,7 @@ def _check_surrogates(text: str, start: int, end: int, value: Any) -> None:
         try:
             json.dumps(value, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError as error:
-            raise StrictJSONError(
+            raise NotKept(
                 f"half of a surrogate pair (\\ud800 to \\udfff), which no text can hold, in {_place(text, start)}"
             ) from error
 
@@ -152,8 +156,10 @@ def _walk(text: str, read: Callable[[str, int], int]) -> None:
     if text[at : at + 1] != "}":
         while True:
             key, at = _value(text, _skip(text, at))
-            if not isinstance(key, str) or key in seen:
-                raise StrictJSONError(f"the same key twice in one object: {key!r}")
+            if not isinstance(key, str):
+                raise StrictJSONError(f"a key of an object is no text at {_line(text, at)}")
+            if key in seen:
+                raise NotKept(f"the same key twice in one object: {key[:40]!r}")
             seen.add(key)
             at = _skip(text, read(key, _skip(text, _expect(text, at, ":"))))
             if text[at : at + 1] == "}":

@@ -89,8 +89,7 @@ BROKEN = {
     "not JSON": answer("<html>"),
     "HTML": answer("<html>", "Content-Type: text/html"),
     "no content type": b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\n{"a": 1}',
-    "NaN": answer('{"a": NaN}'),
-    "twice the same key": answer('{"a": 1, "a": 1}'),
+    "no length, NaN": answer('{"a": NaN}', length=False),
     "not UTF-8": answer(b'{"a": "\xe9"}'),
     "another charset": answer('{"a": 1}', "Content-Type: application/json; charset=iso-8859-1"),
     "text behind": answer('{"a": 1} <!-- 0.2 s -->'),
@@ -110,6 +109,26 @@ def test_what_never_is_a_whole_answer(clients: Clients, kind: str) -> None:
         clients(server).get("/x", value, page=7)
     assert len(server.asked) == ATTEMPTS
     assert f"{server.url}: GET /x?page=7 failed {ATTEMPTS} times" in caught.value.message
+    assert "flask db-migrate-data" in str(caught.value.hint)
+
+
+NOT_KEPT = {
+    "NaN": answer('{"a": NaN}'),
+    "twice the same key": answer('{"a": 1, "a": 1}'),
+    "half of a pair": answer('{"a": "\\ud800"}'),
+    "an exponent": answer('{"a": 1e99999999999999999999}'),
+    "nested": answer("[" * 200_000 + "]" * 200_000),
+    "gzip": answer(gzip.compress(b'{"a": NaN}'), "Content-Encoding: gzip", length=False),
+    "chunked": answer(b"", CHUNKED, length=False) + b'a\r\n{"a": NaN}\r\n0\r\n\r\n',
+}
+
+
+@pytest.mark.parametrize("kind", NOT_KEPT)
+def test_what_would_be_the_same_again_is_not_asked_for_again(clients: Clients, kind: str) -> None:
+    with serving(NOT_KEPT[kind]) as server, pytest.raises(SourceIncomplete, match="cannot be kept") as caught:
+        clients(server).get("/x", value)
+    assert len(server.asked) == 1
+    assert f"{server.url}: GET /x answers" in caught.value.message
     assert "flask db-migrate-data" in str(caught.value.hint)
 
 

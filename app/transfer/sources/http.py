@@ -1,8 +1,9 @@
 """HTTP without a loss: what ``requests`` lets pass, this refuses.
 
 A body may end early without an error (no length, truncated gzip), bytes that are not UTF-8 are replaced, time-outs
-count per read, and redirects are followed with other hosts in sight. Here every answer has a deadline as a whole, is
-checked for its end, type and encoding, and a redirect to another host is an error: credentials are sent to one host.
+count per read, and redirects are followed with other hosts in sight. Here every answer has a deadline as a whole
+(:mod:`.wire`) and a largest size, is checked for its end, type and encoding, and a redirect to another host is an error:
+credentials are sent to one host.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from ...errors import SourceIncomplete
-from ..strictjson import StrictJSONError
+from ..strictjson import NotKept, StrictJSONError
+from .wire import PIECE_BYTES, Adapter, Clock, Pace, inflate
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 RETRY_BUDGET_S = 60.0
 ATTEMPTS = 5
 AGAIN = "Run again when the source answers: flask db-migrate-data"
+MEND = "Mend it in the old deployment, then run again: flask db-migrate-data"
+MOST_BYTES = 64 << 20
+"""Of an answer with records, decompressed. It is parsed as a whole, and takes some times as much memory."""
+MOST_SMALL_BYTES = 1 << 20
+"""Of any other answer: a log-in, or what is asked before anybody has logged in."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 T = TypeVar("T")
@@ -52,14 +58,22 @@ class Refused(Exception):
         self.content_type = content_type
 
 
+class TooLarge(SourceIncomplete):
+    """An answer of more bytes, decompressed, than this program takes."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer; ``cookies`` are name -> value as ``Set-Cookie`` spelled them."""
+    """A complete answer; ``cookies`` are name -> value as ``Set-Cookie`` spelled them.
+
+    :ivar ended: its end was seen: by its length, its last chunk or its compression. Else it may have broken off.
+    """
 
     status: int
     content_type: str
     body: bytes
     cookies: dict[str, str]
+    ended: bool = False
 
     def text(self) -> str:
         """The body as text, strictly UTF-8.
@@ -102,8 +116,9 @@ class HttpClient:
         self._session = requests.Session()
         # The cookie jar would drop a cookie whose Domain is another name of this host; the token is sent by hand.
         self._session.cookies.set_policy(_NoCookies())
-        self._session.mount("http://", HTTPAdapter(max_retries=0))
-        self._session.mount("https://", HTTPAdapter(max_retries=0))
+        self._clock = Clock()
+        self._session.mount("http://", Adapter(self._clock))
+        self._session.mount("https://", Adapter(self._clock))
         # Given with each request: else REQUESTS_CA_BUNDLE in the environment would come first.
         self._verify = str(tls_ca) if tls_ca else None
         # Credentials are ours alone: without this, requests would send those of a .netrc in their place.
@@ -113,31 +128,56 @@ class HttpClient:
     def close(self) -> None:
         self._session.close()
 
-    def get(self, path: str, parse: Callable[[Answer], T], **params: Any) -> T:
+    def get(self, path: str, parse: Callable[[Answer], T], most_bytes: int = MOST_BYTES, **params: Any) -> T:
         """GET with retries; ``parse`` is part of the attempt, so that a truncated answer is asked for again.
 
+        :param most_bytes: of the answer's body, decompressed.
         :raises Refused: a final status.
-        :raises SourceIncomplete: no complete answer within the attempts and their time.
+        :raises TooLarge: the answer is larger.
+        :raises SourceIncomplete: no complete answer within the attempts and their time, or one that cannot be kept.
         """
         shown = path + ("?" + "&".join(f"{name}={value}" for name, value in params.items()) if params else "")
-        return self._retried(f"GET {shown}", lambda: parse(self._complete(self._request("GET", path, params=params))))
+        what = f"GET {shown}"
+
+        def attempt() -> T:
+            answer = self._complete(self._request("GET", path, params=params), what, most_bytes)
+            return self._parsed(answer, parse, what)
+
+        return self._retried(what, attempt)
+
+    def _parsed(self, answer: Answer, parse: Callable[[Answer], T], what: str) -> T:
+        try:
+            return parse(answer)
+        except NotKept as error:
+            if not answer.ended:
+                raise
+            # Its end was seen: it will say the same again.
+            raise SourceIncomplete(f"{self.base}: {what} answers what cannot be kept: {error}.", hint=MEND) from error
 
     def post_json(self, path: str, body: Any) -> Answer:
         """POST once more only where nothing was answered; the same failures as :meth:`get`."""
-        return self._retried(f"POST {path}", lambda: self._complete(self._request("POST", path, json=body)))
+        what = f"POST {path}"
+        return self._retried(
+            what, lambda: self._complete(self._request("POST", path, json=body), what, MOST_SMALL_BYTES)
+        )
 
     @contextlib.contextmanager
     def stream(self, path: str, **params: Any) -> Iterator[Iterator[bytes]]:
-        """GET a long body, decompressed, piece by piece; the time-out counts per piece.
+        """GET a long body, decompressed, piece by piece; it has to keep a pace (:class:`.wire.Pace`).
 
         :raises Refused: a final status.
-        :raises Transient: the connection broke; what came so far is worthless.
+        :raises Transient: the connection broke, or is too slow; what came so far is worthless.
         """
         self._until = None
-        response, _ = self._request("GET", path, params=params)
+        response = self._request("GET", path, params=params)
         with contextlib.closing(response):
             self._check_status(response)
-            yield self._pieces(response, deadline=None)
+            pace = Pace(self._clock, 2 * self.timeout_s)
+            yield self._pieces(
+                response,
+                lambda: pace.read(response, PIECE_BYTES >> 4),
+                f"the stream was silent, or too slow, for {2 * self.timeout_s:g} s",
+            )
 
     def _retried(self, what: str, attempt: Callable[[], T]) -> T:
         retried_until: float | None = None
@@ -163,12 +203,12 @@ class HttpClient:
         own: float = self.timeout_s / 60 * 2 ** (number - 1) * random.uniform(0.8, 1.2)  # noqa: S311 # not for secrecy
         return max(own, asked or 0.0)
 
-    def _request(self, method: str, path: str, **arguments: Any) -> tuple[requests.Response, float]:
+    def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
         url = self.base + path
         # A retry has what is left for all of them together.
         left_s = self.timeout_s if self._until is None else self._until - time.monotonic()
         timeout_s = max(0.1, min(self.timeout_s, left_s))
-        deadline = time.monotonic() + timeout_s
+        self._clock.allow(timeout_s)
         for _ in range(5):
             try:
                 response = self._session.request(
@@ -177,7 +217,7 @@ class HttpClient:
                     headers=self.headers,
                     stream=True,
                     allow_redirects=False,
-                    timeout=(min(10.0, timeout_s), timeout_s),
+                    timeout=timeout_s,
                     verify=self._verify,
                     **arguments,
                 )
@@ -186,7 +226,7 @@ class HttpClient:
                     f"{self.base}: the TLS certificate is refused: {_words(error)}.",
                     hint="Set FERRY_TLS_CA to the file of the CA that signed it.",
                 ) from error
-            except requests.exceptions.RequestException as error:
+            except (requests.exceptions.RequestException, HTTPError) as error:
                 raise Transient(_words(error)) from error
             except ValueError as error:
                 # requests looks at where a redirect leads even when it is not to follow it.
@@ -194,7 +234,7 @@ class HttpClient:
                     f"{self.base}{path} redirects to what is no URL: {error}.", hint=AGAIN
                 ) from error
             if response.status_code not in _REDIRECTS:
-                return response, deadline
+                return response
             url = self._redirected(url, response)
             arguments.pop("params", None)
         raise SourceIncomplete(
@@ -216,12 +256,25 @@ class HttpClient:
             )
         return target
 
-    def _complete(self, answered: tuple[requests.Response, float]) -> Answer:
-        response, deadline = answered
+    def _complete(self, response: requests.Response, what: str, most_bytes: int) -> Answer:
         with contextlib.closing(response):
             self._check_status(response)
-            body = b"".join(self._pieces(response, deadline))
-        return Answer(response.status_code, response.headers.get("Content-Type", ""), body, set_cookies(response))
+            late = f"the answer was not complete after {self.timeout_s:g} s"
+            pieces = self._pieces(
+                response, lambda: response.raw.read1(PIECE_BYTES >> 4, decode_content=False), late
+            )
+            body = bytearray()
+            for piece in pieces:
+                body += piece
+                if len(body) > most_bytes:
+                    raise TooLarge(
+                        f"{self.base}: the answer to {what} is larger than {most_bytes >> 20} MiB, decompressed.",
+                        hint="Check the URL, or give the old deployment's database in its place: "
+                        "flask db-migrate-data SOURCE",
+                    )
+        said = response.headers
+        ended = any(name in said for name in ("Content-Length", "Transfer-Encoding")) or _is_gzip(response)
+        return Answer(response.status_code, said.get("Content-Type", ""), bytes(body), set_cookies(response), ended)
 
     def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
@@ -231,20 +284,24 @@ class HttpClient:
         if status != 200:
             raise Refused(status, f"{self.base}: status {status}", response.headers.get("Content-Type", ""))
 
-    def _pieces(self, response: requests.Response, deadline: float | None) -> Iterator[bytes]:
-        gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
-        inflate = zlib.decompressobj(wbits=31) if gzipped else None
+    def _pieces(self, response: requests.Response, read: Callable[[], bytes], late: str) -> Iterator[bytes]:
+        """The body, decompressed.
+
+        :param read: the next bytes as they travel.
+        :param late: what to say when they do not come in time.
+        """
+        pieces: Iterator[bytes] = iter(read, b"")
         try:
-            while piece := response.raw.read1(1 << 16, decode_content=False):
-                if deadline is not None and time.monotonic() > deadline:
-                    raise Transient(f"the answer was not complete after {self.timeout_s:g} s")
-                yield inflate.decompress(piece) if inflate else piece
+            yield from inflate(pieces) if _is_gzip(response) else pieces
+        except EOFError as error:
+            raise Transient(str(error)) from error
         except (HTTPError, zlib.error, OSError) as error:
-            raise Transient(f"the answer broke off: {_words(error)}") from error
-        if inflate and not inflate.eof:
-            raise Transient("the compressed answer ends too early")
-        if inflate and inflate.unused_data:
-            raise Transient("there are bytes behind the compressed answer")
+            words = _words(error)
+            raise Transient(late if words == TIMED_OUT else f"the answer broke off: {words}") from error
+
+
+def _is_gzip(response: requests.Response) -> bool:
+    return bool(response.headers.get("Content-Encoding", "").lower() == "gzip")
 
 
 def set_cookies(response: requests.Response) -> dict[str, str]:
@@ -264,8 +321,11 @@ def _retry_after(text: str | None) -> float | None:
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
+
+
+TIMED_OUT = "timed out"
 
 
 def _words(error: BaseException) -> str:
@@ -273,7 +333,7 @@ def _words(error: BaseException) -> str:
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     if isinstance(error, TimeoutError):
-        return "timed out"
+        return TIMED_OUT
     return str(error) or type(error).__name__
 
 
