@@ -14,7 +14,7 @@ import math
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -80,6 +80,17 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its repeated keys kept."""
 
 
+class _Spelled(str):
+    """A number that stays as it is spelled, because nothing can hold its exponent: ``1e-99999999999999999999``."""
+
+
+def _exact(text: str) -> Decimal | _Spelled:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return _Spelled(text)
+
+
 CACHED_LENGTH = 200
 """Only short texts are remembered: the same ones come often, and thousands of long ones would fill the memory."""
 
@@ -96,7 +107,7 @@ def normalise_json(text: str) -> str:
 
 def _normalise(text: str) -> str:
     try:
-        value = json.loads(text, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_Pairs)
+        value = json.loads(text, parse_float=_exact, parse_int=Decimal, object_pairs_hook=_Pairs)
         return "".join(_normal(value))
     except RecursionError:
         return _normalise_deep(text)
@@ -118,7 +129,7 @@ def _normalise_deep(text: str) -> str:
         elif piece[0] == '"':
             piece = json.dumps(json.loads(piece))
         elif piece[0] not in "tfn":
-            piece = _normal_number(Decimal(piece))
+            piece = _normal_number(_exact(piece))
         open_[-1][1].append(piece)
     return open_[0][1][0]
 
@@ -142,13 +153,15 @@ def _normal(value: Any) -> Iterator[str]:
                 yield "," if index else ""
                 yield from _normal(item)
             yield "]"
-        case Decimal():
+        case Decimal() | _Spelled():
             yield _normal_number(value)
         case _:
             yield json.dumps(value)
 
 
-def _normal_number(value: Decimal) -> str:
+def _normal_number(value: Decimal | _Spelled) -> str:
+    if isinstance(value, _Spelled):
+        return value
     if not value:
         return "0"
     sign, digits, exponent = value.as_tuple()

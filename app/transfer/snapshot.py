@@ -24,74 +24,42 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import orjson
 import xxhash
 
-from ..dialects.base import Column, ForeignKey, LogicalType, Table, TableChecksum, Values
+from ..dialects.base import Table, TableChecksum, Values
 from ..errors import SnapshotUnusable
 from .canonical import MODULUS, decode_row, encode_row, hash_line, row_hasher
+from .expect import Unexpected, a_count, an_object
 from .files import DAMAGED, opened
+from .heading import (
+    FORMAT,
+    VERSION,
+    AppliedProfile,
+    Footer,
+    Header,
+    StatedFooter,
+    footer_from_json,
+    header_from_json,
+    header_to_json,
+    table_from_json,
+    table_to_json,
+)
+from .rowcheck import NotARow, row_check
 
-FORMAT = "ferry-snapshot"
-VERSION = 1
+__all__ = ["FORMAT", "VERSION", "AppliedProfile", "Footer", "Header", "table_from_json", "table_to_json"]
+
 BLOCK_LINES = 100
-Kind = Literal["rows", "records"]
+MOST_LINE_BYTES = 256 << 20
+"""Of a row. Servers take packets of 64 MiB (MySQL 8.4) or 16 MiB (MariaDB) unless told otherwise; in base64 a third
+more. A file may be compressed, and one endless line of it would fill the memory."""
+MOST_HEADER_BYTES = 16 << 20
+"""For some ten thousand tables."""
 
 HashedLine = tuple[bytes, int]
 """A line of data without its end, and its hash as the checksum takes it."""
-
-
-@dataclass(frozen=True)
-class AppliedProfile:
-    """The profile that a snapshot's rows were anonymised with: its name, and a digest of all that it declares."""
-
-    name: str
-    digest: str
-
-    def identity_of(self, identity: str) -> str:
-        """A source's identity with this profile: another one than without, or with another declaration."""
-        return f"{identity} anonymised: {self.name} {self.digest}"
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a snapshot says of itself before its data.
-
-    :ivar source: the source for people, without a secret.
-    :ivar identity: the source for comparison (see :mod:`.sources`).
-    :ivar tables: of kind ``rows``: the tables in the order of their sections; of kind ``records``: empty.
-    :ivar types: of kind ``records``: the record types.
-    :ivar read_from: when reading began, ISO 8601 in UTC.
-    :ivar notes: remarks about the extraction, e.g. waivers of whole tables.
-    :ivar profile: what the rows were anonymised with; None for rows as the source had them.
-    """
-
-    kind: Kind
-    source: str
-    identity: str
-    read_from: str
-    revision: str | None = None
-    tables: tuple[Table, ...] = ()
-    types: tuple[str, ...] = ()
-    missing: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    profile: AppliedProfile | None = None
-
-    @property
-    def sections(self) -> tuple[str, ...]:
-        return tuple(table.name for table in self.tables) if self.kind == "rows" else self.types
-
-
-@dataclass(frozen=True)
-class Footer:
-    """What a snapshot says of itself behind its data."""
-
-    checksums: dict[str, TableChecksum]
-    read_until: str
 
 
 def now() -> str:
@@ -127,7 +95,7 @@ def encode(header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]])
         digest.update(data)
         return data
 
-    yield piece(b'{"header": ' + orjson.dumps(_header_json(header)) + b',\n"data": {\n')
+    yield piece(b'{"header": ' + orjson.dumps(header_to_json(header)) + b',\n"data": {\n')
     separator = b""
     for name, lines in sections:
         yield piece(separator + orjson.dumps(name) + b": [")
@@ -184,56 +152,6 @@ class _Blocks:
         return self._found
 
 
-def _header_json(header: Header) -> dict[str, Any]:
-    common = {
-        "format": FORMAT,
-        "version": VERSION,
-        "kind": header.kind,
-        "source": header.source,
-        "identity": header.identity,
-        "revision": header.revision,
-        "read_from": header.read_from,
-        "missing": header.missing,
-        "notes": list(header.notes),
-    }
-    if header.profile is not None:
-        common["profile"] = {"name": header.profile.name, "digest": header.profile.digest}
-    if header.kind == "records":
-        return {**common, "types": list(header.types)}
-    return {**common, "tables": [table_to_json(table) for table in header.tables]}
-
-
-def table_to_json(table: Table) -> dict[str, Any]:
-    """A table's description as the header has it."""
-    return {
-        "name": table.name,
-        "columns": [_column_json(column) for column in table.columns],
-        "primary_key": list(table.primary_key),
-        "unique": [list(names) for names in table.unique],
-        "foreign_keys": [[list(key.columns), key.table, list(key.referred)] for key in table.foreign_keys],
-    }
-
-
-def _column_json(column: Column) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": column.name, "type": str(column.type), "nullable": column.nullable}
-    optional = {"length": column.length, "scale": column.scale, "loose": column.loose or None}
-    return found | {key: value for key, value in optional.items() if value is not None}
-
-
-def table_from_json(data: dict[str, Any]) -> Table:
-    """The table of :func:`table_to_json`.
-
-    :raises KeyError, ValueError, TypeError: not such a description.
-    """
-    columns = tuple(
-        Column(c["name"], LogicalType(c["type"]), c["nullable"], c.get("length"), c.get("scale"), c.get("loose", False))
-        for c in data["columns"]
-    )
-    keys = tuple(ForeignKey(tuple(own), parent, tuple(theirs)) for own, parent, theirs in data["foreign_keys"])
-    unique = tuple(tuple(names) for names in data["unique"])
-    return Table(data["name"], columns, tuple(data["primary_key"]), unique, keys)
-
-
 # Reading
 
 
@@ -284,9 +202,11 @@ class SnapshotReader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def _line(self) -> bytes:
-        line = self._read(self._file.readline)
+    def _line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
+        line = self._read(lambda: self._file.readline(most_bytes + 1))
         self.line_number += 1
+        if len(line) > most_bytes:
+            raise self._refuse(f"the line is longer than {most_bytes:,} bytes, and no longer one is read")
         if not line.endswith(b"\n"):
             raise self._refuse("the file ends too early")
         return line
@@ -297,8 +217,8 @@ class SnapshotReader:
         except DAMAGED as error:
             raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
 
-    def _hashed_line(self) -> bytes:
-        line = self._line()
+    def _hashed_line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
+        line = self._line(most_bytes)
         self._digest.update(line)
         return line[:-1]
 
@@ -309,26 +229,15 @@ class SnapshotReader:
         )
 
     def _read_header(self) -> Header:
-        line = self._hashed_line()
+        line = self._hashed_line(MOST_HEADER_BYTES)
         try:
-            data = orjson.loads(line.removeprefix(b'{"header": ').removesuffix(b","))
-            if data["format"] != FORMAT:
-                raise ValueError("another format")
-            if data["version"] != VERSION:
-                raise self._refuse(f"format version {data['version']}; this program reads {VERSION}")
-            header = Header(
-                kind=data["kind"],
-                source=data["source"],
-                identity=data["identity"],
-                read_from=data["read_from"],
-                revision=data["revision"],
-                tables=tuple(map(table_from_json, data.get("tables", ()))),
-                types=tuple(data.get("types", ())),
-                missing=data["missing"],
-                notes=tuple(data["notes"]),
-                profile=AppliedProfile(**data["profile"]) if "profile" in data else None,
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            data = an_object(orjson.loads(line.removeprefix(b'{"header": ').removesuffix(b",")), "the header")
+            if data.get("format") != FORMAT:
+                raise self._refuse("not the header of a snapshot (another format)")
+            if (version := a_count(data.get("version"), "version")) != VERSION:
+                raise self._refuse(f"format version {version}; this program reads {VERSION}")
+            header = header_from_json(data)
+        except (orjson.JSONDecodeError, Unexpected) as error:
             raise self._refuse(f"not the header of a snapshot ({error})") from error
         if self._hashed_line() != b'"data": {':
             raise self._refuse("the data does not begin here")
@@ -377,48 +286,47 @@ class SnapshotReader:
         if self.header.kind == "records":
             return hash_line
         table = next(table for table in self.header.tables if table.name == name)
-        hash_row = row_hasher(table)
-        width = len(table.columns)
+        hash_row, check_row = row_hasher(table), row_check(table)
 
         def hash_one(line: bytes) -> int:
             try:
-                row = decode_row(line)
-            except ValueError as error:
-                raise self._refuse(f"not a row ({error})") from error
-            if len(row) != width:
-                raise self._refuse(f"{len(row)} values for the {width} columns of {name}")
-            return hash_row(row, line)
+                row = check_row(line)
+                return hash_row(row, line)
+            except NotARow as error:
+                raise self._refuse(str(error)) from error
 
         return hash_one
 
     def _read_footer(self, found: dict[str, TableChecksum]) -> None:
         expected = self._digest.hexdigest()
-        line = self._line()
-        match = _FOOTER.fullmatch(line)
+        stated = self._stated_footer(found)
+        if self._read(lambda: self._file.read(1)):
+            raise self._refuse("there is text behind the footer", self.line_number + 1)
+        if stated.sha256 != expected:
+            raise self._edited(stated.blocks)
+        checksums = stated.footer.checksums
+        for name, checksum in found.items():
+            if checksums.get(name) != checksum:
+                raise self._refuse(f"the checksum of {name} is another one than that of its rows")
+        if not stated.complete or set(checksums) != set(found):
+            raise self._refuse("the snapshot is marked incomplete")
+        self.footer = stated.footer
+
+    def _stated_footer(self, found: dict[str, TableChecksum]) -> StatedFooter:
+        # It has a hash for each block and a checksum for each section, and nothing else that grows.
+        blocks = self._data_lines // BLOCK_LINES + 1
+        names = sum(len(orjson.dumps(name)) + 200 for name in found)
+        match = _FOOTER.fullmatch(self._line(MOST_HEADER_BYTES + 32 * blocks + names))
         if match is None:
             raise self._refuse("not the footer of a snapshot")
         if _seal(match.group(1)) != match.group(2):
             raise self._refuse("the footer was edited")
         try:
-            data = orjson.loads(match.group(1) + b"}")
-            stated = {
-                name: TableChecksum(item["rows"], int(item["checksum"], 16)) for name, item in data["sections"].items()
-            }
-            complete, sha256, blocks, until = data["complete"], data["sha256"], data["blocks"], data["read_until"]
-        except (ValueError, KeyError, TypeError) as error:
+            return footer_from_json(orjson.loads(match.group(1) + b"}"))
+        except (orjson.JSONDecodeError, Unexpected) as error:
             raise self._refuse(f"not the footer of a snapshot ({error})") from error
-        if self._read(lambda: self._file.read(1)):
-            raise self._refuse("there is text behind the footer", self.line_number + 1)
-        if sha256 != expected:
-            raise self._edited(blocks)
-        for name, checksum in found.items():
-            if stated.get(name) != checksum:
-                raise self._refuse(f"the checksum of {name} is another one than that of its rows")
-        if complete is not True or set(stated) != set(found):
-            raise self._refuse("the snapshot is marked incomplete")
-        self.footer = Footer(stated, until)
 
-    def _edited(self, stated: list[str]) -> SnapshotUnusable:
+    def _edited(self, stated: tuple[str, ...]) -> SnapshotUnusable:
         """Name the first block of lines that is not what the footer says."""
         own = self._blocks.finish()
         for index, start in enumerate(self._block_starts):

@@ -2,8 +2,8 @@
 
 A body may end early without an error (no length, truncated gzip), bytes that are not UTF-8 are replaced, time-outs
 count per read, and redirects are followed with other hosts in sight. Here every answer has a deadline as a whole
-(:mod:`.wire`) and a largest size, is checked for its end, type and encoding, and a redirect to another host is an error:
-credentials are sent to one host.
+(:mod:`.wire`) and a largest size, is checked for its end, type and encoding, and a redirect to another host is an
+error: credentials are sent to one host.
 """
 
 from __future__ import annotations
@@ -260,9 +260,7 @@ class HttpClient:
         with contextlib.closing(response):
             self._check_status(response)
             late = f"the answer was not complete after {self.timeout_s:g} s"
-            pieces = self._pieces(
-                response, lambda: response.raw.read1(PIECE_BYTES >> 4, decode_content=False), late
-            )
+            pieces = self._pieces(response, lambda: response.raw.read1(PIECE_BYTES >> 4, decode_content=False), late)
             body = bytearray()
             for piece in pieces:
                 body += piece
