@@ -17,7 +17,17 @@ from sqlalchemy import URL
 
 from ..errors import LoadError
 from .base import LoadResult, Refusal, Table, Values
-from .mysql_connect import STRICT, Connection, connected, explanation, number_of, quote, version_of, words_of
+from .mysql_connect import (
+    FILE_ASKED_FOR,
+    STRICT,
+    Connection,
+    connected,
+    explanation,
+    number_of,
+    quote,
+    version_of,
+    words_of,
+)
 from .mysql_read import RAW, asking, columns_of, stored_columns
 from .mysql_write import Encoder, Unfit
 
@@ -83,7 +93,7 @@ class _Loading(Connection):
         data = packet.get_all_data()
         if data[:1] == b"\xfb" and (not self.permitted or data[1:] != self.permitted):
             self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
-            raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the server asked for a file that was not offered")
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR)
         return packet
 
 

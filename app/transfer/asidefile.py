@@ -17,7 +17,7 @@ from typing import Any
 from ..dialects.base import Table
 from ..errors import DoesNotFit, SnapshotUnusable
 from .canonical import MODULUS, hash_line
-from .files import DAMAGED, opened, write
+from .files import read_text, write
 from .forms import canonical_row
 from .snapshot import now
 from .strictjson import StrictJSONError, elements, members, value_at
@@ -130,13 +130,7 @@ def _text_of(path: Path) -> str:
         raise SnapshotUnusable(
             f"There is no file {path}.", hint="Give the one that a run with --set-aside has named: flask db-status"
         )
-    try:
-        with opened(path) as file:
-            return file.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SnapshotUnusable(f"{path} is not UTF-8: byte {error.start}.") from error
-    except DAMAGED as error:
-        raise SnapshotUnusable(f"{path} cannot be read: {error}.", hint="Give the path of the file.") from error
+    return read_text(path)
 
 
 def _item(where: str, value: Any) -> tuple[str, str, int, str, dict[str, Any]]:

@@ -20,7 +20,18 @@ from .sources.classic import ClassicSource, Endpoint
 from .sources.ferry import FerrySource, Manifest
 from .sources.http import AGAIN, HttpClient
 from .sources.parts import Part, scratch_keys
-from .taken import Closing, SourceOptions, Taken, accept_missing, left_out, missing_tables, taken_from, unlike, written
+from .taken import (
+    Closing,
+    SourceOptions,
+    Taken,
+    accept_missing,
+    left_out,
+    missing_tables,
+    taken_from,
+    unlike,
+    writable,
+    written,
+)
 
 
 class ClassicDeployment(Closing):
@@ -54,7 +65,7 @@ class ClassicDeployment(Closing):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
         read_from = now()
-        with scratch_keys(directory / "keys") as keys:
+        with writable(directory), scratch_keys(directory / "keys") as keys:
             found = self._source.extract(directory, keys, endpoints, run.progress)
             parts = {part.name: part for part in found}
         if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == taken.footer.checksums:
@@ -86,7 +97,7 @@ class ClassicDeployment(Closing):
         for part in parts.values():
             journal_part(run, self._spec, part, since or now())
         began = now()
-        with scratch_keys(directory / "keys") as keys, withheld(run):
+        with writable(directory), scratch_keys(directory / "keys") as keys, withheld(run):
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
                 if run.private is None:
@@ -111,20 +122,20 @@ class FerryDeployment(Closing):
         if self.manifest.revision is None:
             raise SourceIncomplete(f"{spec.label} is at no revision.")
         run.schema.require(self.manifest.revision, spec.label)
-        rows = sum(table["rows"] for table in self.manifest.tables.values())
+        rows = sum(table.rows for table in self.manifest.tables.values())
         self.describe = f"{rows} rows of {len(self.manifest.tables)} tables that {spec.label} exports now"
         self._spec = spec
 
     def take(self, run: Run) -> Taken:
         path = run.settings.snapshot
-        former = self._source.write_snapshot(path, self._spec.identity, run.progress)
+        with writable(path):
+            former = self._source.write_snapshot(path, self._spec.identity, run.progress)
         return left_out(run, taken_from(run, path, former), self._options)
 
     def changed(self, taken: Taken) -> list[str]:
         said = self._source.manifest()
         self._refuse_other(said)
-        found = {name: (table["rows"], table["checksum"]) for name, table in said.tables.items()}
-        return unlike({name: (sums.rows, str(sums)) for name, sums in taken.footer.checksums.items()}, found)
+        return unlike(taken.footer.checksums, said.tables)
 
     def _refuse_other(self, said: Manifest) -> None:
         if (said.revision, said.tables.keys()) != (self.manifest.revision, self.manifest.tables.keys()):

@@ -18,6 +18,12 @@ import zstandard
 
 from ..errors import SnapshotUnusable
 
+WINDOW_BYTES = 128 << 20
+"""The largest window of a Zstandard frame, and so of the memory that one takes: that of ``zstd --ultra -22``. A frame
+may ask for terabytes."""
+MOST_TEXT_BYTES = 256 << 20
+"""Of a file that is held as a whole, decompressed."""
+
 
 def write(
     path: Path, pieces: Iterable[bytes], *, check: Callable[[Path], object] | None = None, keep_former: bool = True
@@ -92,12 +98,38 @@ def opened(path: Path) -> IO[bytes]:
     magic = file.read(4)
     file.seek(0)
     if magic == b"\x28\xb5\x2f\xfd":
-        return io.BufferedReader(cast("io.RawIOBase", zstandard.ZstdDecompressor().stream_reader(file)), 1 << 16)
+        stream = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).stream_reader(file)
+        return io.BufferedReader(cast("io.RawIOBase", stream), 1 << 16)
     if magic[:2] == b"\x1f\x8b":
         # It closes what it opened itself, and nothing that it is given.
         file.close()
         return cast("IO[bytes]", gzip.GzipFile(path, "rb"))
     return file
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that has to be held as a whole.
+
+    :raises SnapshotUnusable: it cannot be read, is damaged, is no UTF-8, or is longer than :data:`MOST_TEXT_BYTES`.
+    """
+    whole = bytearray()
+    with opened(path) as file:
+        try:
+            while piece := file.read(1 << 20):
+                whole += piece
+                if len(whole) > MOST_TEXT_BYTES:
+                    raise SnapshotUnusable(
+                        f"{path} is longer than {MOST_TEXT_BYTES >> 20} MiB, decompressed, and is read as a whole.",
+                        hint="Read the old deployment, or its database, itself: flask db-migrate-data SOURCE",
+                    )
+        except DAMAGED as error:
+            raise SnapshotUnusable(
+                f"{path} ends too early or is damaged ({error}).", hint="Use an intact copy of the file."
+            ) from error
+    try:
+        return whole.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SnapshotUnusable(f"{path} is not UTF-8: byte {error.start}.") from error
 
 
 DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)

@@ -40,7 +40,14 @@ DEFAULTS: dict[str, str | None] = {
 }
 SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY"})
 
-_AGE = re.compile(r"([0-9]+)([smhdw])")
+MOST_KEPT = 1_000_000
+LONGEST_TIMEOUT_S = 86400.0
+"""A day; a socket's own limit is some 292 years, behind which Python raises OverflowError."""
+_AGE = re.compile(r"([0-9]{1,9})([smhdw])")
+_UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
+"""What is no text: NUL, which ends a C string, and bytes of the environment that are not UTF-8."""
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+"""Bytes of a file's name and of a path on Linux (limits.h); longer ones are an error of each call."""
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -72,7 +79,8 @@ def parse_fallback(text: str, origin: str = "option") -> Fallback:
     if match is None:
         where = "--fallback" if origin == "option" else origin
         raise Misconfigured(
-            f"FERRY_FALLBACK ({where}) is {text!r}.", hint="Use never, only, or an age such as 12h or 7d."
+            f"FERRY_FALLBACK ({where}) is {text[:40]!r}.",
+            hint="Use never, only, or an age such as 12h or 7d, of nine digits at most.",
         )
     return Fallback(text, int(match.group(1)) * _UNIT_S[match.group(2)])
 
@@ -126,23 +134,51 @@ class _Keys:
         ):
             if value is not None:
                 self.origins[key] = origin
-                if not isinstance(value, str | int | float | os.PathLike):
-                    raise Misconfigured(f"{key} ({origin}) is a {type(value).__name__}; write it as one text.")
-                return str(value)
+                return _text(f"{key} ({origin})", value)
         self.origins[key] = "default"
         return DEFAULTS[key]
 
-    def number(self, key: str, least: float, *, whole: bool = False) -> float:
+    def number(self, key: str, least: float, most: float, *, whole: bool = False) -> float:
         text = self.text(key) or ""
         try:
             value = float(text)
         except ValueError:
             value = math.nan
         # Not "value < least": nothing is less than a NaN.
-        if not least <= value < math.inf or (whole and value != int(value)):
+        if not least <= value <= most or (whole and value != int(value)):
             kind = "whole number" if whole else "number"
-            raise Misconfigured(f"{key} ({self.origins[key]}) is {text!r}; a {kind} of at least {least:g} is needed.")
+            raise Misconfigured(
+                f"{key} ({self.origins[key]}) is {text[:40]!r}; a {kind} of at least {least:g} is needed"
+                f" (and of at most {most:,.0f})."
+            )
         return value
+
+
+def _text(place: str, value: Any) -> str:
+    """:raises Misconfigured: the value is no text; it is not shown, as it may be a password."""
+    if not isinstance(value, str | int | float | os.PathLike):
+        raise Misconfigured(f"{place} is a {type(value).__name__}; write it as one text.")
+    try:
+        text = str(value)
+    except ValueError:
+        raise Misconfigured(f"{place} is a number of thousands of digits.") from None
+    if _UNSPEAKABLE.search(text):
+        raise Misconfigured(f"{place} holds a NUL, or bytes that are not UTF-8.", hint="Write it as a text in UTF-8.")
+    return text
+
+
+def expanded(text: str, place: str) -> Path:
+    """A path with ``~`` and ``~user`` replaced.
+
+    :raises Misconfigured: there is no such user, or no path can be so long.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise Misconfigured(f"{place} names the home directory of a user who is not there: {text[:80]!r}.") from error
+    if len(os.fsencode(path)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise Misconfigured(f"{place} is longer than a path can be: {text[:80]!r}...")
+    return path
 
 
 def build_settings(
@@ -166,7 +202,8 @@ def build_settings(
         text = keys.text(key)
         if not text:
             return None
-        return (directory if keys.origins[key] == "option" else instance) / Path(text).expanduser()
+        base = directory if keys.origins[key] == "option" else instance
+        return base / expanded(text, f"{key} ({keys.origins[key]})")
 
     environment = keys.text("FERRY_ENVIRONMENT")
     if environment is not None and environment not in ENVIRONMENTS:
@@ -184,7 +221,7 @@ def build_settings(
         password_file=password_file,
         snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
         backups=path("FERRY_BACKUPS") or instance / "backups",
-        keep=int(keys.number("FERRY_KEEP", 1, whole=True)),
+        keep=int(keys.number("FERRY_KEEP", 1, MOST_KEPT, whole=True)),
         fallback=parse_fallback(keys.text("FERRY_FALLBACK") or "", keys.origins["FERRY_FALLBACK"]),
         environment=environment,
         prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
@@ -194,9 +231,24 @@ def build_settings(
         profiles=keys.text("FERRY_PROFILES") or None,
         profile_key=keys.text("FERRY_PROFILE_KEY") or None,
         tls_ca=path("FERRY_TLS_CA"),
-        timeout_s=keys.number("FERRY_TIMEOUT", 0.1),
+        timeout_s=keys.number("FERRY_TIMEOUT", 0.1, LONGEST_TIMEOUT_S),
         origins=keys.origins,
     )
+
+
+LONGEST_PASSWORD = 64 << 10
+
+
+def _start_of(file: Path) -> bytes:
+    """What a file holds, of which no more is read than a password can be: it may be a device.
+
+    :raises Misconfigured: there is more.
+    """
+    with file.open("rb") as opened:
+        found = opened.read(LONGEST_PASSWORD + 1)
+    if len(found) > LONGEST_PASSWORD:
+        raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE: {file} is longer than any password.")
+    return found
 
 
 def _password(keys: _Keys, file: Path | None) -> str | None:
@@ -206,7 +258,7 @@ def _password(keys: _Keys, file: Path | None) -> str | None:
     if password is not None:
         raise Misconfigured("FERRY_SOURCE_PASSWORD and FERRY_SOURCE_PASSWORD_FILE are both set.", hint="Unset one.")
     try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
+        return _text(f"FERRY_SOURCE_PASSWORD_FILE: {file}", _start_of(file).decode("utf-8").rstrip("\r\n"))
     except (OSError, UnicodeDecodeError) as error:
         origin, why = keys.origins["FERRY_SOURCE_PASSWORD_FILE"], getattr(error, "strerror", "it is not UTF-8")
         # Not the error itself: that of a decoder holds the bytes.

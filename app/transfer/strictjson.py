@@ -26,6 +26,21 @@ class NotKept(StrictJSONError):
     """Text that says something which cannot be kept without a loss: it would be the same if it were read again."""
 
 
+class TooMany(NotKept):
+    """A text of more values than may be held at once."""
+
+
+MOST_VALUES = 2_000_000
+"""Of one text. A value of two letters takes up to a hundred bytes: ``[[],[],...`` of 60 MB would take 1.5 GB."""
+_SHORT = 1 << 20
+
+
+def check_amount(text: str) -> None:
+    """:raises TooMany: the text may hold more values than :data:`MOST_VALUES`; commas in its strings count as well."""
+    if len(text) > _SHORT and sum(map(text.count, ",[{")) > MOST_VALUES:
+        raise TooMany(f"more than {MOST_VALUES:,} values at once")
+
+
 def _integer(text: str) -> int | Decimal:
     return int(text) if len(text) < 19 else _long_integer(text)
 
@@ -95,6 +110,7 @@ def loads(text: str) -> Any:
 
     :raises StrictJSONError: see the module.
     """
+    check_amount(text)
     start = _skip(text, 0)
     value, end = _value(text, start)
     _check_end(text, end)
@@ -119,6 +135,12 @@ def _expect(text: str, at: int, character: str) -> int:
             f"{character!r} expected at {_line(text, at)}" if at < len(text) else "the text ends too early"
         )
     return at + 1
+
+
+def opens_list(text: str) -> bool:
+    """Whether a text begins as an array does."""
+    at = _skip(text, 0)
+    return text[at : at + 1] == "["
 
 
 def elements(text: str, at: int) -> Iterator[tuple[str, Any, int]]:
@@ -217,3 +239,14 @@ def value_at(text: str, at: int) -> Any:
     value, end = _value(text, at)
     _check_surrogates(text, at, end, value)
     return value
+
+
+def sorted_text(value: Any) -> str:
+    """A value that was read here as a text that is equal for equal values, whatever order the keys were in.
+
+    :raises NotKept: it is nested too deeply.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, default=lambda number: {"number": str(number)})
+    except RecursionError as error:
+        raise NotKept("a value is nested too deeply") from error

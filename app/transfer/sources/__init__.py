@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import requests
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...errors import Misconfigured, SnapshotUnusable
 from ..files import DAMAGED, opened
-from ..settings import Settings
+from ..settings import Settings, expanded
 from ..snapshot import is_snapshot
 
 SELF = "self"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+DATABASE_FORM = "Its form is server://user@host:port/database"
+HTTP_FORM = "Write it as https://host[/prefix]"
 
 
 class SourceKind(StrEnum):
@@ -55,22 +60,36 @@ def parse_source(settings: Settings, *, insecure_http: bool = False) -> SourceSp
     text = settings.source
     if text is None:
         return _default(settings)
+    if "://" in text and _CONTROL.search(text):
+        # urllib would take line breaks out of it without a word.
+        raise Misconfigured("SOURCE is not a URL: it has a line break or another control character in it.")
     if text == SELF:
         return SourceSpec(SourceKind.SELF, SELF, SELF)
     if text.startswith(("http://", "https://")):
         return _http(text, insecure=insecure_http)
     if "://" in text:
         return _database(text, settings)
-    return _file(settings.source_base / Path(text).expanduser())
+    return _file(settings.source_base / expanded(text, "SOURCE"))
 
 
 def _default(settings: Settings) -> SourceSpec:
-    if not settings.snapshot.exists():
+    if not _exists(settings.snapshot):
         raise Misconfigured(
             "No source. Give an old deployment's URL, a database URL or a file, or set FERRY_SOURCE. "
             "A new app without old data needs: flask db upgrade"
         )
     return _file(settings.snapshot)
+
+
+def _exists(path: Path) -> bool:
+    """:raises SnapshotUnusable: a directory on the way may not be looked into."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise SnapshotUnusable(
+            f"{path} cannot be read: {error.strerror}.",
+            hint="Mend the permissions, or set FERRY_SOURCE to another path.",
+        ) from error
 
 
 def is_loopback(host: str) -> bool:
@@ -82,23 +101,23 @@ def is_loopback(host: str) -> bool:
 
 
 def _http(text: str, *, insecure: bool) -> SourceSpec:
-    parts = urlsplit(text)
     try:
+        parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise Misconfigured(f"SOURCE {text!r} is not a URL: {error}.") from error
-    if not host or parts.query or parts.fragment:
-        raise Misconfigured(
-            f"SOURCE {text!r} is not the URL of a deployment.", hint="Write it as https://host[/prefix]"
-        )
-    if parts.username or parts.password:
+        # What this accepts can be asked; of a host in other letters it makes the name that is looked up.
+        requests.Request("GET", text).prepare()
+    except (ValueError, requests.RequestException) as error:
+        raise Misconfigured(f"{_shown(text)} is not a URL: {_words(error)}.", hint=HTTP_FORM) from error
+    if "@" in parts.netloc:
         raise Misconfigured(
             "SOURCE holds credentials, which would show in the list of processes.",
             hint="Set FLASK_FERRY_SOURCE_UID and FLASK_FERRY_SOURCE_PASSWORD (or ..._PASSWORD_FILE) instead.",
         )
+    if not host or parts.query or parts.fragment:
+        raise Misconfigured(f"{_shown(text)} is not the URL of a deployment.", hint=HTTP_FORM)
     if parts.scheme == "http" and not insecure and not is_loopback(host):
         raise Misconfigured(
-            f"SOURCE {text!r} would send the password unencrypted.",
+            f"{_shown(text)} would send the password unencrypted.",
             hint="Use https://, or accept it with --insecure-http",
         )
     standard = {"http": 80, "https": 443}[parts.scheme]
@@ -108,14 +127,26 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
     return SourceSpec(SourceKind.HTTP, url, url, http_url=url)
 
 
+def _shown(text: str) -> str:
+    """SOURCE for a message: what may be a password, or a token in a query, is left out."""
+    start, _, rest = text.partition("://")
+    rest = rest.partition("?")[0].partition("#")[0].rpartition("@")[2]
+    return f"SOURCE {f'{start}://{rest}'[:200]!r}"
+
+
+def _words(error: Exception) -> str:
+    """Why a text is no URL; the reasons of ``urllib`` quote parts of it, which may be a password."""
+    return "the port is no number from 0 to 65535" if "ort" in str(error) else type(error).__name__
+
+
 def _database(text: str, settings: Settings) -> SourceSpec:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         # Neither the text nor the cause: both may hold a password.
-        raise Misconfigured(
-            "SOURCE is not a database URL.", hint="Its form is server://user@host:port/database"
-        ) from None
+        raise Misconfigured("SOURCE is not a database URL.", hint=DATABASE_FORM) from None
+    if url.port is not None and not 0 < url.port < 1 << 16:
+        raise Misconfigured("SOURCE is not a database URL: its port is no number from 1 to 65535.", hint=DATABASE_FORM)
     if url.get_backend_name() == "sqlite" and url.database:
         return _sqlite_file(settings.source_base / url.database)
     if url.password is not None and settings.origins["FERRY_SOURCE"] == "option":
@@ -141,7 +172,7 @@ def _sqlite_file(path: Path) -> SourceSpec:
 
 def _file(path: Path) -> SourceSpec:
     """Told apart by content, never by name."""
-    if not path.is_file():
+    if not _exists(path) or not path.is_file():
         raise SnapshotUnusable(
             f"There is no file {path}.", hint="Give a snapshot, a classic data.json or a SQLite file, or a URL."
         )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ...errors import SourceIncomplete, Unauthorized
 from ..canonical import hash_line
-from ..strictjson import StrictJSONError, envelope, loads, whole_list
-from .http import AGAIN, Answer, HttpClient, Refused, Transient
+from ..expect import Unexpected, a_count
+from ..strictjson import StrictJSONError, check_amount, envelope, loads, opens_list, sorted_text, whole_list
+from .http import AGAIN, Answer, HttpClient, Refused, TooLarge, Transient
 from .parts import Keys, Part, PartWriter
 
 PER_PAGE = 200
 PASSES = 3
 QUIET = "Run again when the old deployment is quiet, or stop its writers first: flask db-migrate-data"
-MOST_PAGES = 1_000_000
+MOST_PAGES = 100_000
+"""Of one type: twenty million records."""
+MOST_TOKEN = 16 << 10
+"""Characters of a token: headers of more are refused by servers as well."""
 CREDENTIALS = (
     "Set FLASK_FERRY_SOURCE_UID and FLASK_FERRY_SOURCE_PASSWORD to an admin of the old deployment, "
     "then run again: flask db-migrate-data"
@@ -69,6 +74,7 @@ class ClassicSource:
         self._client = client
         self._uid = uid
         self._password = password
+        self._per_page = PER_PAGE
         client.before_retry = self._after_failure
 
     def log_in(self) -> dict[str, str]:
@@ -97,7 +103,13 @@ class ClassicSource:
                 hint="Check the URL: flask db-migrate-data URL",
             )
         if answer.cookies:
-            self._client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+            cookie = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+            if not _is_sendable(cookie):
+                raise SourceIncomplete(
+                    f"{self._client.base} answered the log-in with a cookie that no header can hold.",
+                    hint="Check the URL: flask db-migrate-data URL",
+                )
+            self._client.headers["Cookie"] = cookie
         if token:
             self._client.headers["Authorization"] = f"Bearer {token}"
         return answer.cookies
@@ -213,7 +225,7 @@ class ClassicSource:
 
     def _read(self, endpoint: Endpoint, file: Path, keys: Keys, progress: Progress, users: Part | None) -> Part:
         failures: list[str] = []
-        for _ in range(PASSES):
+        while len(failures) < PASSES:
             keys.forget(endpoint.type)
             try:
                 with PartWriter(endpoint.type, file) as part:
@@ -221,6 +233,11 @@ class ClassicSource:
                     return part.finished()
             except Changed as change:
                 failures.append(str(change))
+            except TooLarge:
+                # Few large records: of them fewer at a time, from the first page on.
+                if not endpoint.paged or self._per_page == 1:
+                    raise
+                self._per_page = max(1, self._per_page // 8)
             except Refused as error:
                 if error.status in (401, 403):
                     raise self._not_admin(error) from error
@@ -242,7 +259,10 @@ class ClassicSource:
             new = sum(_keep(record, part, keys) for record in page.records)
             if page.records and not new:
                 raise Changed("a page came twice: the source ignores paging, or rows moved between pages")
-            progress(part.name, part.lines, page.says.get("total"))
+            total = page.says.get("total")
+            progress(part.name, part.lines, total)
+            if total is not None and part.lines > total:
+                raise Changed(f"the source says {total} records in all, and {part.lines} distinct ones came so far")
         if endpoint.paged:
             self._check_total(endpoint, part)
 
@@ -264,7 +284,7 @@ class ClassicSource:
         raise Changed("the pages do not end")
 
     def _page(self, endpoint: Endpoint, number: int) -> Page:
-        params = {"page": number, "per_page": PER_PAGE} if endpoint.paged else {}
+        params = {"page": number, "per_page": self._per_page} if endpoint.paged else {}
         page: Page = self._get(endpoint.path, lambda answer: _page(answer, endpoint.key), **params)
         return page
 
@@ -291,7 +311,7 @@ class ClassicSource:
         for line, _ in users.read() if users else ():
             identifier = loads(line.decode())["id"]
             try:
-                text = self._get(endpoint.path.format(identifier), _single)
+                text = self._get(endpoint.path.format(quote(str(identifier), safe="")), _single)
             except Refused as error:
                 if error.status != 404:
                     raise
@@ -327,8 +347,12 @@ def record_key(record_type: str, value: Any) -> list[Any] | None:
     if record_type == "user_personas" and isinstance(value, dict) and any(value.get(name) is None for name in names):
         return None
     if not isinstance(value, dict) or any(name not in value for name in names):
-        raise Changed(f"a record without {' and '.join(names)}: {str(value)[:80]}")
-    return [value[name] for name in names]
+        raise Changed(f"a record without {' and '.join(names)}: {reprlib.repr(value)}")
+    key = [value[name] for name in names]
+    # 1e999999999 is a number as well, but none that tells records apart.
+    if any(type(part) not in (int, str) for part in key):
+        raise Changed(f"a record whose {' and '.join(names)} is no whole number or text: {reprlib.repr(key)}")
+    return key
 
 
 def _keep(record: Found, part: PartWriter, keys: Keys) -> bool:
@@ -340,8 +364,7 @@ def _keep(record: Found, part: PartWriter, keys: Keys) -> bool:
         part.add(line)
         return True
     # Equal by what it says: a server may write the keys of a record in another order each time.
-    said = json.dumps(value, sort_keys=True, default=lambda number: {"number": str(number)})
-    match keys.add(part.name, key, hash_line(said.encode())):
+    match keys.add(part.name, key, hash_line(sorted_text(value).encode())):
         case "new":
             part.add(line)
             return True
@@ -354,16 +377,30 @@ def _keep(record: Found, part: PartWriter, keys: Keys) -> bool:
 def _page(answer: Answer, key: str | None) -> Page:
     """The records of an answer, which is a list or an envelope with a list under ``key``."""
     text = answer.json_text()
-    if text.lstrip()[:1] == "[":
+    check_amount(text)
+    if opens_list(text):
         return Page(list(whole_list(text)), {})
     records, says = envelope(text, key)
     if records is None:
         raise StrictJSONError(f"the answer has no list {key!r}")
     pagination = says.pop("pagination", None)
     says.update(pagination if isinstance(pagination, dict) else {})
+    says = {**says, **_numbers(says)}
     if says.get("count", len(records)) != len(records):
         raise StrictJSONError(f"the answer says {says['count']} records and has {len(records)}")
     return Page(records, says)
+
+
+def _numbers(says: Mapping[str, Any]) -> dict[str, int]:
+    """What an envelope counts; a number that is not said may be left out or null.
+
+    :raises StrictJSONError: one of them is no count.
+    """
+    try:
+        found = {name: says.get(name) for name in ("total", "count", "page")}
+        return {name: a_count(value, f"{name!r} of the answer") for name, value in found.items() if value is not None}
+    except Unexpected as error:
+        raise StrictJSONError(str(error)) from error
 
 
 def _single(answer: Answer) -> Found:
@@ -373,9 +410,14 @@ def _single(answer: Answer) -> Found:
 
 def _body_token(answer: Answer) -> str | None:
     try:
-        body = json.loads(answer.body)
-    except ValueError:
+        body = loads(answer.text())
+    except StrictJSONError:
         # Older servers answer the log-in with text.
         return None
     token = body.get("token") if isinstance(body, dict) else None
-    return token if isinstance(token, str) else None
+    return token if isinstance(token, str) and _is_sendable(token) else None
+
+
+def _is_sendable(text: str) -> bool:
+    """Whether a text can stand in a header: printable, and not without end."""
+    return len(text) <= MOST_TOKEN and text.isascii() and text.isprintable()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...errors import SnapshotUnusable
-from ..files import DAMAGED, opened
-from ..strictjson import StrictJSONError, elements, members, value_at, whole_list
+from ..files import read_text
+from ..strictjson import StrictJSONError, elements, members, opens_list, value_at, whole_list
 
 RECORD_TYPE_OF_A_LIST = "user"
 METADATA = "_metadata"
@@ -18,20 +20,12 @@ class ClassicFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with opened(path) as file:
-            try:
-                self._text = file.read().decode("utf-8-sig")
-            except DAMAGED as error:
-                raise SnapshotUnusable(
-                    f"{path} ends too early or is damaged ({error}).", hint="Use an intact copy of the file."
-                ) from error
-            except UnicodeDecodeError as error:
-                raise SnapshotUnusable(f"{path} is not UTF-8: byte {error.start}.") from error
+        self._text = read_text(path)
         self._places = self._find()
 
     def _find(self) -> dict[str, int]:
         try:
-            if self._text.lstrip()[:1] == "[":
+            if opens_list(self._text):
                 for _ in whole_list(self._text):
                     pass
                 return {RECORD_TYPE_OF_A_LIST: 0}
@@ -42,8 +36,7 @@ class ClassicFile:
         failed = metadata.get("failed_endpoints") if isinstance(metadata, dict) else None
         if failed:
             raise SnapshotUnusable(
-                f"{self._path} is incomplete: the program that wrote it could not read "
-                f"{', '.join(str(item[0] if isinstance(item, list) and item else item) for item in failed)}.",
+                f"{self._path} is incomplete: the program that wrote it could not read {_names(failed)}.",
                 hint="Read the old deployment itself: flask db-migrate-data URL",
             )
         if not places:
@@ -64,3 +57,10 @@ class ClassicFile:
                 yield raw
         except StrictJSONError as error:
             raise self._refuse(error) from error
+
+
+def _names(failed: Any) -> str:
+    """The end points that a file says failed: texts, or lists that begin with one; anything else as it is."""
+    items = failed if isinstance(failed, list) else [failed]
+    firsts = [item[0] if isinstance(item, list) and item else item for item in items]
+    return ", ".join(item[:200] if isinstance(item, str) else reprlib.repr(item) for item in firsts)

@@ -10,31 +10,38 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import zstandard
 from requests.auth import _basic_auth_str
 
+from ...dialects.base import TableChecksum
 from ...errors import SourceIncomplete, Unauthorized
+from ..expect import Unexpected, a_count, a_text, a_text_or_null, an_object
 from ..files import write
-from ..snapshot import FORMAT, VERSION, check
+from ..heading import FORMAT, VERSION, stated_checksum
+from ..snapshot import MOST_LINE_BYTES, check
 from ..strictjson import StrictJSONError, loads
 from .classic import ClassicSource
-from .http import AGAIN, HttpClient, Refused, Transient
+from .http import AGAIN, MOST_SMALL_BYTES, Answer, HttpClient, Refused, Transient
+from .wire import TooLong, expand
 
 MANIFEST = "/ferry/manifest"
 EXPORT = "/ferry/export"
 PROBE = "/ferry/"
 ATTEMPTS = 3
+MORE_LINES = 1_000_000
+"""An export may have twice the rows that were announced, and so many besides: rows are written meanwhile."""
+MOST_MANIFEST_BYTES = 16 << 20
+"""As long as the header of a snapshot may be: it describes the same tables."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a deployment says of its database before it is read."""
+    """What a deployment says of its database before it is read: ``tables`` with their rows and checksums."""
 
     database_uid: str
     revision: str | None
-    tables: dict[str, Any]
+    tables: dict[str, TableChecksum]
 
 
 def speaks_ferry(client: HttpClient) -> bool:
@@ -43,7 +50,7 @@ def speaks_ferry(client: HttpClient) -> bool:
     :raises SourceIncomplete: no answer at all.
     """
     try:
-        said = client.get(PROBE, lambda answer: answer)
+        said = client.get(PROBE, lambda answer: answer, MOST_SMALL_BYTES)
     except Refused:
         return False
     if "json" not in said.content_type:
@@ -63,6 +70,7 @@ class FerrySource:
         self._client = client
         self._uid = uid
         self._password = password
+        self._announced = 0
 
     def manifest(self) -> Manifest:
         """Log in and read the manifest.
@@ -72,18 +80,27 @@ class FerrySource:
         """
         self._log_in()
         try:
-            said = self._client.get(MANIFEST, lambda answer: loads(answer.json_text()))
+            manifest = self._client.get(MANIFEST, self._parse_manifest, MOST_MANIFEST_BYTES)
         except Refused as error:
             raise self._refused(error) from error
+        self._announced = sum(table.rows for table in manifest.tables.values())
+        return manifest
+
+    def _parse_manifest(self, answer: Answer) -> Manifest:
         try:
-            version, found = said["version"], Manifest(said["database"], said["revision"], said["tables"])
-        except (KeyError, TypeError) as error:
+            said = an_object(loads(answer.json_text()), "the answer")
+            if (version := a_count(said.get("version"), "version")) != VERSION:
+                raise SourceIncomplete(f"{self._client.base} speaks version {version}; this program reads {VERSION}.")
+            tables = an_object(said.get("tables"), "tables")
+            return Manifest(
+                a_text(said.get("database"), "database"),
+                a_text_or_null(said.get("revision"), "revision"),
+                {name: stated_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()},
+            )
+        except Unexpected as error:
             raise SourceIncomplete(
-                f"{self._client.base}: what it answers at {MANIFEST} is not a manifest.", hint=AGAIN
+                f"{self._client.base}: what it answers at {MANIFEST} is not a manifest: {error}.", hint=AGAIN
             ) from error
-        if version != VERSION:
-            raise SourceIncomplete(f"{self._client.base} speaks version {version}; this program reads {VERSION}.")
-        return found
 
     def _log_in(self) -> None:
         try:
@@ -112,15 +129,36 @@ class FerrySource:
         for attempt in range(ATTEMPTS):
             try:
                 with self._client.stream(EXPORT, identity=identity) as pieces:
-                    return write(path, _plain(_counted(pieces, progress)), check=check)
+                    return write(path, self._bounded(expand(_counted(pieces, progress))), check=check)
             except Refused as error:
                 raise self._refused(error) from error
-            except (Transient, SourceIncomplete, zstandard.ZstdError) as error:
+            except TooLong as error:
+                raise SourceIncomplete(
+                    f"{self._client.base}: the export is refused: {error}.",
+                    hint="Give the old deployment's database, or a snapshot of it: flask db-migrate-data SOURCE",
+                ) from error
+            except (Transient, SourceIncomplete, EOFError, zstandard.ZstdError) as error:
                 words = error
                 time.sleep(self._client.timeout_s / 60 * 2**attempt)
         raise SourceIncomplete(
-            f"{self._client.base}: the export failed {ATTEMPTS} times; the last time: {words}."
+            f"{self._client.base}: the export failed {ATTEMPTS} times; the last time: {words}.", hint=AGAIN
         ) from words
+
+    def _bounded(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The pieces of an export that ends, and whose lines do.
+
+        :raises TooLong: it has far more lines than the manifest announced, or one that nobody could read back.
+        """
+        most, lines, length = 2 * self._announced + MORE_LINES, 0, 0
+        for piece in pieces:
+            ends = piece.count(b"\n")
+            lines += ends
+            length = len(piece) - piece.rfind(b"\n") - 1 if ends else length + len(piece)
+            if lines > most:
+                raise TooLong(f"it has more than {most:,} lines, and {self._announced:,} rows were announced")
+            if length > MOST_LINE_BYTES:
+                raise TooLong(f"line {lines + 1:,} is longer than {MOST_LINE_BYTES:,} bytes")
+            yield piece
 
 
 def _counted(pieces: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:
@@ -129,11 +167,3 @@ def _counted(pieces: Iterable[bytes], progress: Callable[[str, int, int | None],
         received += len(piece)
         progress("bytes", received, None)
         yield piece
-
-
-def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
-    for piece in pieces:
-        yield decompressor.decompress(piece)
-    if not decompressor.eof:
-        raise Transient("the compressed export ends too early")

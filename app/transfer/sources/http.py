@@ -23,7 +23,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ...errors import SourceIncomplete
-from ..strictjson import NotKept, StrictJSONError
+from ..strictjson import NotKept, StrictJSONError, TooMany
 from .wire import PIECE_BYTES, Adapter, Clock, Pace, inflate
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -148,6 +148,8 @@ class HttpClient:
     def _parsed(self, answer: Answer, parse: Callable[[Answer], T], what: str) -> T:
         try:
             return parse(answer)
+        except TooMany as error:
+            raise self._too_large(what, str(error)) from error
         except NotKept as error:
             if not answer.ended:
                 raise
@@ -265,14 +267,16 @@ class HttpClient:
             for piece in pieces:
                 body += piece
                 if len(body) > most_bytes:
-                    raise TooLarge(
-                        f"{self.base}: the answer to {what} is larger than {most_bytes >> 20} MiB, decompressed.",
-                        hint="Check the URL, or give the old deployment's database in its place: "
-                        "flask db-migrate-data SOURCE",
-                    )
+                    raise self._too_large(what, f"more than {most_bytes >> 20} MiB, decompressed")
         said = response.headers
         ended = any(name in said for name in ("Content-Length", "Transfer-Encoding")) or _is_gzip(response)
         return Answer(response.status_code, said.get("Content-Type", ""), bytes(body), set_cookies(response), ended)
+
+    def _too_large(self, what: str, size: str) -> TooLarge:
+        return TooLarge(
+            f"{self.base}: the answer to {what} has {size}.",
+            hint="Check the URL, or give the old deployment's database in its place: flask db-migrate-data SOURCE",
+        )
 
     def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
