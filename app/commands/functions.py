@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ..dialects.redact import redact
 from ..errors import Misconfigured, SourceIncomplete
 from ..transfer import backup as backups
 from ..transfer.canonical import json_text
@@ -48,7 +49,7 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
     to = _path(backup_uri)
     dialect = current_dialect(url)
     if not dialect.exists(url):
-        raise Misconfigured(f"There is no database {url.render_as_string()}.")
+        raise Misconfigured(f"There is no database {redact(url)}.")
     run = new_run_id()
     copy, scratch = dialect.staging_url(url, run), dialect.staging_url(url, f"{run}-scratch")
     database = dialect.identity(url).full_name

@@ -18,6 +18,7 @@ import re
 from sqlalchemy import URL
 
 from ..errors import FerryError, Protected
+from .redact import redact
 
 STAGING = "__stg_"
 GENERATION = "__gen_"
@@ -43,7 +44,7 @@ def database_of(url: URL) -> str:
     """
     if not url.database:
         raise Protected(
-            f"{url.render_as_string()} names no database.",
+            f"{redact(url)} names no database.",
             hint="Write it behind the host, e.g. mysql://user:password@host/shop",
         )
     return url.database

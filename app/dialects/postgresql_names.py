@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from sqlalchemy import URL
 
 from ..errors import FerryError, Protected
+from .redact import redact
 
 PUBLIC = "public"
 STAGING = "ferry_staging_"
@@ -121,7 +122,7 @@ def database_of(url: URL) -> str:
     """
     if not url.database:
         raise Protected(
-            f"{url.render_as_string()} names no database.",
+            f"{redact(url)} names no database.",
             hint="Write it behind the host, e.g. postgresql://user:password@host/shop",
         )
     return url.database

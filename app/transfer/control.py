@@ -20,6 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..dialects.base import ControlArea, Dialect, TableChecksum
+from ..dialects.redact import redact
 from ..errors import DatabaseUnreachable, FerryError, LockHeld, Protected
 from .snapshot import AppliedProfile
 
@@ -364,7 +365,7 @@ class Control:
 
 def place_of(area: ControlArea) -> str:
     """Where a control area lies, for people."""
-    return area.url.render_as_string() if area.url.host else str(area.directory)
+    return redact(area.url) if area.url.host else str(area.directory)
 
 
 def unwritable(place: str, reason: BaseException | None) -> FerryError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..dialects.redact import redact, redact_text
 from ..errors import ExitStatus, FerryError, Misconfigured, Protected
 from .control import Holder
 from .cutover import finishing_command
@@ -162,7 +162,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
     """Each key with its value, secrets masked, and where the value came from."""
     settings = run.settings
     values: dict[str, object] = {
-        "FERRY_SOURCE": _masked(settings.source),
+        "FERRY_SOURCE": settings.source and redact_text(settings.source),
         "FERRY_SOURCE_UID": settings.source_uid,
         "FERRY_SOURCE_PASSWORD": settings.source_password,
         "FERRY_SOURCE_PASSWORD_FILE": settings.password_file,
@@ -180,17 +180,12 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_TLS_CA": settings.tls_ca,
         "FERRY_TIMEOUT": settings.timeout_s,
     }
-    rows = [{"key": "SQLALCHEMY_DATABASE_URI", "value": run.target.render_as_string(), "from": "the app's engine"}]
+    rows = [{"key": "SQLALCHEMY_DATABASE_URI", "value": redact(run.target), "from": "the app's engine"}]
     for key in DEFAULTS:
         value = values[key]
         shown = "" if value is None else "***" if key in SECRET else str(value)
         rows.append({"key": key, "value": shown, "from": settings.origins[key]})
     return rows
-
-
-def _masked(source: str | None) -> str | None:
-    """A source without the password that a database URL may hold."""
-    return source and re.sub(r"(://[^/@:]*):.*@", r"\1:***@", source)
 
 
 def _check(found: Status, target: Target, holder: Holder | None) -> None:

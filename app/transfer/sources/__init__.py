@@ -18,6 +18,7 @@ import requests
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ...dialects.redact import identify, redact, redact_text, secret_keys
 from ...errors import Misconfigured, SnapshotUnusable
 from ..files import DAMAGED, opened
 from ..settings import Settings, expanded
@@ -129,9 +130,7 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
 
 def _shown(text: str) -> str:
     """SOURCE for a message: what may be a password, or a token in a query, is left out."""
-    start, _, rest = text.partition("://")
-    rest = rest.partition("?")[0].partition("#")[0].rpartition("@")[2]
-    return f"SOURCE {f'{start}://{rest}'[:200]!r}"
+    return f"SOURCE {redact_text(text)[:200]!r}"
 
 
 def _words(error: Exception) -> str:
@@ -149,9 +148,10 @@ def _database(text: str, settings: Settings) -> SourceSpec:
         raise Misconfigured("SOURCE is not a database URL: its port is no number from 1 to 65535.", hint=DATABASE_FORM)
     if url.get_backend_name() == "sqlite" and url.database:
         return _sqlite_file(settings.source_base / url.database)
-    if url.password is not None and settings.origins["FERRY_SOURCE"] == "option":
+    if settings.origins["FERRY_SOURCE"] == "option" and (url.password is not None or secret_keys(url)):
+        what = "a password" if url.password is not None else f"{', '.join(secret_keys(url))} in its query"
         raise Misconfigured(
-            "SOURCE holds a password, which would show in the list of processes.",
+            f"SOURCE holds {what}, which would show in the list of processes.",
             hint="Leave it out of the URL and set FLASK_FERRY_SOURCE_PASSWORD (or ..._PASSWORD_FILE), "
             "or give the whole URL as FLASK_FERRY_SOURCE in the environment.",
         )
@@ -159,9 +159,7 @@ def _database(text: str, settings: Settings) -> SourceSpec:
         username=url.username or settings.source_uid,
         password=url.password if url.password is not None else settings.source_password,
     )
-    return SourceSpec(
-        SourceKind.DATABASE, url.render_as_string(), url.set(password=None).render_as_string(), database=url
-    )
+    return SourceSpec(SourceKind.DATABASE, redact(url), identify(url), database=url)
 
 
 def _sqlite_file(path: Path) -> SourceSpec:

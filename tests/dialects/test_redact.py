@@ -1,0 +1,57 @@
+"""URLs without what may be a secret."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import make_url
+
+from app.dialects.redact import identify, redact, redact_text, secret_keys
+
+URLS = [
+    "postgresql://anna:CANARY@host/shop",
+    "postgresql://anna@host/shop?password=CANARY",
+    "postgresql://anna@host/shop?sslmode=require&sslpassword=CANARY",
+    "mysql+pymysql://anna@host/shop?passwd=CANARY&charset=utf8mb4",
+    "mysql://anna:CANARY@host/shop?auth_token=CANARY",
+    "mysql://anna@host/shop?Password=CANARY&password=CANARY",
+    "postgresql://anna@host/shop?x=1&x=CANARY",
+]
+
+
+@pytest.mark.parametrize("text", URLS)
+def test_no_secret_is_shown(text: str) -> None:
+    url = make_url(text)
+    assert "CANARY" not in redact(url)
+    assert "CANARY" not in identify(url)
+    assert "CANARY" not in redact_text(f"it said {text}, and {text}")
+    assert "anna" in redact(url)
+    assert "host/shop" in redact(url)
+
+
+def test_what_is_no_secret_stays() -> None:
+    url = make_url("mysql://anna@host:3306/shop?charset=utf8mb4")
+    assert redact(url) == identify(url) == str(url)
+    assert secret_keys(url) == []
+    assert secret_keys(make_url("mysql://anna@host/shop?charset=utf8mb4&token=1")) == ["token"]
+
+
+@pytest.mark.parametrize("text", URLS)
+def test_two_passwords_are_one_identity(text: str) -> None:
+    assert identify(make_url(text)) == identify(make_url(text.replace("CANARY", "other")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://anna:CANARY@host/x?token=CANARY",
+        "http://anna:CAN/CANARY@host/x",
+        "http://anna:C?CANARY@host/x",
+        "http://anna:C#CANARY@host/x#CANARY",
+        "http://[anna:CANARY@host",
+        "mysql://CANARY@CANARY@host/x",
+        "https://host/x?CANARY",
+    ],
+)
+def test_a_text_that_is_hardly_a_url(text: str) -> None:
+    assert "CANARY" not in redact_text(f"before {text} behind")
+    assert "host" in redact_text(text)
