@@ -13,15 +13,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ..dialects.base import Dialect
 from ..dialects.redact import redact
 from ..errors import Misconfigured, SourceIncomplete
 from ..transfer import backup as backups
 from ..transfer.canonical import json_text
+from ..transfer.control import Control
 from ..transfer.files import write
 from ..transfer.run import new_run_id
+from ..transfer.seal import existing_key, make_key
 from ..transfer.settings import Settings
 from ..transfer.snapshot import SnapshotReader, is_snapshot
 from ..transfer.sources import SourceKind, parse_source
@@ -41,7 +45,7 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
     :param db_uri: a SQLAlchemy URL, or the path of a SQLite file.
     :param backup_uri: the file to write: a path or a ``sqlite:///`` or ``file://`` URI; it must not exist.
     :param db_string: the database's name when the URI does not hold it.
-    :return: the path of the backup.
+    :return: the path of the backup; sealed where FERRY_BACKUP_KEY or the database's control area has a key.
     :raises Misconfigured: a URI that is none.
     :raises BackupFailed: nothing is left behind then.
     """
@@ -56,12 +60,27 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
     try:
         with dialect.image(url, copy, None) as image:
             made = backups.make(
-                dialect, image, to, scratch=scratch, command="backup_database", run=run, database=database
+                dialect,
+                image,
+                to,
+                scratch=scratch,
+                command="backup_database",
+                run=run,
+                database=database,
+                key=_key(dialect, url),
             )
     finally:
         dialect.drop(copy)
         dialect.drop(scratch)
     return made.file
+
+
+def _key(dialect: Dialect, url: URL) -> bytes | None:
+    """What seals a backup: of the app's own database as its commands do, of another one only with a key there is."""
+    settings, area = current_settings(), dialect.control_area(url)
+    if url == current_app.extensions["sqlalchemy"].engine.url:
+        return make_key(settings, Control.open(dialect, area))
+    return existing_key(settings, Control.peek(dialect, area))
 
 
 def _url(text: str, database: str | None) -> URL:

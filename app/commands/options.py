@@ -25,7 +25,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "When refused": (
         "accept_missing", "allow_production", "insecure_http", "lock_timeout", "rerun", "restart", "schema",
-        "set_aside", "set_aside_from", "unlock",
+        "set_aside", "set_aside_from", "trust_file", "unlock",
     ),
     "Checking": ("dry_run", "verify", "as_json", "quiet", "verbose", "report", "help"),
 }  # fmt: skip

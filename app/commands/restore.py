@@ -15,6 +15,7 @@ from .execute import execute, lock_timeout_s
 
 @bp.cli.command("db-restore", cls=options.FerryCommand)
 @click.argument("backup", metavar="[ID or PATH]", required=False)
+@click.option("--trust-file", is_flag=True, help="Put a file back that does not have the seal of this database.")
 @options.cut_over
 @options.output
 def db_restore(
@@ -24,6 +25,7 @@ def db_restore(
     backup_to: Path | None,
     lock_timeout: float | None,
     allow_production: bool,
+    trust_file: bool,
     **output: Any,
 ) -> None:
     """Put a backup, or a portable snapshot, back.
@@ -39,6 +41,7 @@ def db_restore(
             backup_to=backup_to.absolute() if backup_to else None,
             lock_timeout_s=lock_timeout_s(lock_timeout),
             dry_run=dry_run,
+            trust_file=trust_file,
         ),
         output=output,
         yes=yes,

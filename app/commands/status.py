@@ -73,6 +73,8 @@ def lines(found: Status) -> Iterator[str]:
         yield f"             to load them when they are mended: {found.aside['command']}"
     yield f"Lock:        {found.holder or 'free'}{'' if found.holder_alive or not found.holder else ' (dead)'}"
     yield f"Cut-over:    {found.unfinished or 'none unfinished'}"
+    for left in found.leftovers:
+        yield f"Left behind: {left}, of a run that was ended; the next run removes it"
     where = "" if database["is_file"] else ", on this host only"
     yield f"Backups:     {len(found.backups)}{_newest(found.backups)}{where}"
     yield f"Snapshot:    {found.snapshot}"

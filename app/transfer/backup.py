@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import secrets
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +13,11 @@ from sqlalchemy import URL
 
 from ..dialects.base import Dialect, Image, TableChecksum
 from ..errors import BackupFailed, FerryError
-from .files import to_plain_json, write
-from .host import VERSION_TABLE
+from .manifest import SUFFIX, Backup, load_manifest, manifest_of, write_manifest
 from .schema import revision_of
 from .snapshot import check as check_snapshot
 from .sources import file_sha256
 from .verify import fingerprint
-
-MANIFEST_SUFFIX = ".manifest.json"
-
-
-@dataclass(frozen=True)
-class Backup:
-    """A backup file and what its manifest says of it.
-
-    :ivar tables: name -> [rows, checksum], the columns of each table by name.
-    :ivar portable: a snapshot of kind ``rows`` instead of the server's own dump.
-    """
-
-    id: str
-    file: str
-    command: str
-    run: str
-    database: str
-    made_at: str
-    size_bytes: int
-    sha256: str
-    revision: str | None
-    tables: dict[str, list[Any]] = field(default_factory=dict)
-    portable: bool = False
-
-    @property
-    def path(self) -> Path:
-        return Path(self.file)
-
-    @property
-    def rows(self) -> int:
-        return sum(int(rows) for name, (rows, _) in self.tables.items() if name != VERSION_TABLE)
 
 
 def state_of(dialect: Dialect, url: URL) -> dict[str, TableChecksum]:
@@ -92,14 +58,25 @@ def file_for(directory: Path, database: Path, command: str, suffix: str) -> Path
     return directory / f"{database.stem}-{stamp}-{command}-{secrets.token_hex(2)}{suffix}"
 
 
-def make(dialect: Dialect, image: Image, to: Path, *, scratch: URL, command: str, run: str, database: str) -> Backup:
+def make(
+    dialect: Dialect,
+    image: Image,
+    to: Path,
+    *,
+    scratch: URL,
+    command: str,
+    run: str,
+    database: str,
+    key: bytes | None,
+) -> Backup:
     """Dump a database as it was at one instant, read the dump back, and write its manifest last.
 
+    :param key: what the manifest is sealed with; without one it has no seal.
     :param scratch: a database to restore into for the proof; it is dropped.
     :raises BackupFailed: nothing is left behind then.
     """
     expected, revision = fingerprint(image.reader), revision_of(image.reader)
-    beside = to.with_name(f".{to.name}.tmp")
+    beside = to.with_name(unfinished_name(to, run))
     try:
         image.dump(beside)
         _prove(dialect, beside, scratch, expected)
@@ -107,7 +84,7 @@ def make(dialect: Dialect, image: Image, to: Path, *, scratch: URL, command: str
             raise BackupFailed(f"{to} exists already.", hint="Give another path with --backup-to.")
         digest, size = file_sha256(beside), beside.stat().st_size
         beside.replace(to)
-        return _with_manifest(
+        return write_manifest(
             Backup(
                 id=to.name.removesuffix(dialect.backup_suffix),
                 file=str(to),
@@ -119,7 +96,8 @@ def make(dialect: Dialect, image: Image, to: Path, *, scratch: URL, command: str
                 sha256=digest,
                 revision=revision,
                 tables=to_lists(expected),
-            )
+            ),
+            key,
         )
     except OSError as error:
         raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
@@ -128,10 +106,10 @@ def make(dialect: Dialect, image: Image, to: Path, *, scratch: URL, command: str
             beside.unlink(missing_ok=True)
 
 
-def register_portable(file: Path, *, command: str, run: str, database: str) -> Backup:
+def register_portable(file: Path, *, command: str, run: str, database: str, key: bytes | None) -> Backup:
     """Give a portable snapshot that was just written and checked its manifest."""
     header, footer = check_snapshot(file)
-    return _with_manifest(
+    return write_manifest(
         Backup(
             id=file.name,
             file=str(file),
@@ -144,17 +122,9 @@ def register_portable(file: Path, *, command: str, run: str, database: str) -> B
             revision=header.revision,
             tables=to_lists(footer.checksums),
             portable=True,
-        )
+        ),
+        key,
     )
-
-
-def _with_manifest(backup: Backup) -> Backup:
-    write(manifest_of(backup.path), [to_plain_json(asdict(backup))], keep_former=False)
-    return backup
-
-
-def manifest_of(file: Path) -> Path:
-    return file.with_name(file.name + MANIFEST_SUFFIX)
 
 
 def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, TableChecksum]) -> None:
@@ -171,38 +141,62 @@ def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, Table
         raise BackupFailed(f"The backup {dump} does not read back as what was backed up: {', '.join(wrong)}.")
 
 
-def load_manifest(file: Path) -> Backup | None:
-    """The manifest of a backup file, or None when it has none."""
-    path = manifest_of(file)
-    if not path.is_file():
-        return None
-    try:
-        backup = Backup(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise BackupFailed(f"{path} is not the manifest of a backup: {error}") from error
-    # A directory of backups may be moved; its files are found beside their manifests.
-    return Backup(**{**asdict(backup), "file": str(file)})
-
-
 def listed(directory: Path, database: str | None = None) -> list[Backup]:
     """Backups in a directory, oldest first; of one database, or of all. A file with a broken manifest is no backup."""
     found = []
-    for path in directory.glob(f"*{MANIFEST_SUFFIX}") if directory.is_dir() else ():
+    for path in directory.glob(f"*{SUFFIX}") if directory.is_dir() else ():
         backup = None
         with contextlib.suppress(BackupFailed):
-            backup = load_manifest(path.with_name(path.name.removesuffix(MANIFEST_SUFFIX)))
+            backup = load_manifest(path.with_name(path.name.removesuffix(SUFFIX)))
         if backup and backup.path.exists() and database in (None, backup.database):
             found.append(backup)
     return sorted(found, key=lambda backup: (backup.made_at, backup.id))
 
 
-def check(dialect: Dialect, backup: Backup, scratch: URL) -> None:
-    """Prove that a backup still is what it was: digest, content, every row.
+def unsealed(file: Path) -> str:
+    """What there is to say about a file that has not the seal of this database's key."""
+    return (
+        f"{file} does not have this database's seal: it was changed, or was made elsewhere, by an older version, "
+        "or with another FERRY_BACKUP_KEY."
+    )
 
+
+def broken(directory: Path) -> list[str]:
+    """What is wrong with each manifest in a directory that cannot be read."""
+    found = []
+    for path in sorted(directory.glob(f"*{SUFFIX}")) if directory.is_dir() else ():
+        try:
+            load_manifest(path.with_name(path.name.removesuffix(SUFFIX)))
+        except BackupFailed as error:
+            found.append(error.message)
+    return found
+
+
+def unfinished_name(file: Path, run: str) -> str:
+    """What a backup file is called until it is proved."""
+    return f".{file.name}.{run}.tmp"
+
+
+def unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
+    """Backup files that some runs did not finish, with what a database leaves beside its file."""
+    found = []
+    for path in sorted(directory.glob(".*.tmp*")) if directory.is_dir() else ():
+        name, _, end = path.name.rpartition(".tmp")
+        if end in ("", "-journal", "-wal", "-shm") and name.rpartition(".")[2] in runs:
+            found.append(path)
+    return found
+
+
+def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> None:
+    """Prove that a backup still is what it was: seal, digest, content, every row.
+
+    :param key: of the seals of this database.
     :raises BackupFailed: with what is wrong.
     """
     if not backup.path.is_file():
         raise BackupFailed(f"The backup file {backup.file} is not there.")
+    if not backup.has_seal_of(key):
+        raise BackupFailed(unsealed(backup.path))
     if file_sha256(backup.path) != backup.sha256:
         raise BackupFailed(
             f"The backup {backup.file} was changed since it was made (another SHA-256).",

@@ -19,9 +19,11 @@ from . import backup as backups
 from .control import Control, Entry
 from .files import write
 from .host import VERSION_TABLE
+from .manifest import Backup
 from .plan import MIGRATE, Target
 from .run import LEFTOVER_S, SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
+from .seal import make_key
 from .snapshot import check, encode, hashed_rows, now
 from .sources.database import header_of
 from .verify import fingerprint
@@ -35,7 +37,7 @@ class Secured:
     """The live database as it was at ``token``: backed up, and its checksums."""
 
     token: bytes
-    backup: backups.Backup | None
+    backup: Backup | None
     absent: bool = False
     checksums: Mapping[str, TableChecksum] = field(default_factory=dict)
 
@@ -97,7 +99,7 @@ def refuse_foreign_mark(run: Run) -> None:
         )
 
 
-def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path | None) -> backups.Backup | None:
+def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path | None) -> Backup | None:
     if not any(found.rows for name, found in sums.items() if name != VERSION_TABLE):
         run.note("Nothing to back up: the database is empty.")
         return None
@@ -108,7 +110,7 @@ def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path
     return made
 
 
-def write_backup(run: Run, image: Image, to: Path | None) -> backups.Backup:
+def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
     """Back an image of the live database up: a dump, or a portable snapshot when the path says so."""
     database = run.dialect.identity(run.target).full_name
     portable = to is not None and to.name.endswith((".json", ".json.gz", ".json.zst"))
@@ -121,8 +123,19 @@ def write_backup(run: Run, image: Image, to: Path | None) -> backups.Backup:
         raise BackupFailed(f"There is no directory {to.parent}.", hint="Create it, or give another path.")
     if portable:
         write_portable(database, image.reader, to)
-        return backups.register_portable(to, command=run.command, run=run.id, database=database)
-    return backups.make(run.dialect, image, to, scratch=run.scratch, command=run.command, run=run.id, database=database)
+        return backups.register_portable(
+            to, command=run.command, run=run.id, database=database, key=make_key(run.settings, run.control)
+        )
+    return backups.make(
+        run.dialect,
+        image,
+        to,
+        scratch=run.scratch,
+        command=run.command,
+        run=run.id,
+        database=database,
+        key=make_key(run.settings, run.control),
+    )
 
 
 def write_portable(database: str, reader: Reader, to: Path) -> None:

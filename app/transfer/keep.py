@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..dialects.base import Image
 from ..errors import BackupFailed, DatabaseDamaged, Misconfigured
 from . import backup as backups
 from .cutover import recover, write_backup
+from .manifest import Backup
 from .report import Report
 from .run import Run
+from .seal import existing_key
 
 PORTABLE_SUFFIXES = (".json", ".json.gz", ".json.zst")
 
@@ -44,6 +48,7 @@ def make_backup(
             return run.report
         with run.locked(lock_timeout_s):
             recover(run)
+            run.drop_leftovers()
             made = _made(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
@@ -72,7 +77,7 @@ class ClientImage:
         self._run.dialect.client_dump(self._run.target, to)
 
 
-def _made(run: Run, to: Path | None, *, portable: bool, client: bool) -> backups.Backup:
+def _made(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
     if to is None and portable:
         backups.prepare_directory(run.settings.backups)
         to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
@@ -94,7 +99,7 @@ def _database(run: Run) -> Path:
     return Path(run.dialect.identity(run.target).full_name)
 
 
-def list_backups(run: Run) -> list[backups.Backup]:
+def list_backups(run: Run) -> list[Backup]:
     """The backups of this database, oldest first."""
     return backups.listed(run.settings.backups, str(_database(run)))
 
@@ -109,6 +114,8 @@ def list_report(run: Run) -> Report:
         f"{'  portable' if b.portable else ''}"
         for b in found
     ]
+    for message in backups.broken(run.settings.backups):
+        run.warn(message)
     run.report.summary = f"{len(found)} backups of {_database(run)} in {run.settings.backups}."
     return run.report
 
@@ -129,8 +136,8 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     wrong = []
     for backup in found:
         try:
-            with run.locked(lock_timeout_s):
-                backups.check(run.dialect, backup, run.scratch)
+            with run.locked(lock_timeout_s), left_alone(run):
+                backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
         except BackupFailed as error:
             wrong.append(error.message)
         else:
@@ -140,6 +147,30 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     run.report.outcome, run.report.exit_status = "checked", 0
     run.report.summary = f"{len(found)} backups are good."
     return run.report
+
+
+@contextlib.contextmanager
+def left_alone(run: Run) -> Iterator[None]:
+    """Prove that the live database is what it was before a backup was looked at.
+
+    A restore into a scratch database cannot reach it (see the rooms); this looks all the same. Rows that the
+    application wrote meanwhile cannot be told from others, so they are said.
+
+    :raises BackupFailed: its schema is another one.
+    """
+    if not run.dialect.exists(run.target):
+        yield
+        return
+    with run.dialect.fence(run.target) as fence:
+        schema, token = run.dialect.schema_fingerprint(run.target), fence.token()
+        yield
+        if run.dialect.schema_fingerprint(run.target) != schema:
+            raise BackupFailed(
+                "The schema of the live database was changed while a backup was checked.",
+                hint="Look at it before anything else: flask db-verify",
+            )
+        if fence.token() != token:
+            run.warn("The live database was written while the backup was checked: by the application, if it runs.")
 
 
 def prune_backups(run: Run, *, dry_run: bool = False) -> Report:

@@ -15,9 +15,10 @@ from .control import Entry
 from .effect import load_added
 from .evidence import keep_differences
 from .extract import open_source
+from .manifest import load_manifest
 from .plan import MIGRATE
 from .report import Report
-from .restore import Chosen, stage_backup
+from .restore import Chosen, accepted, stage_backup
 from .run import SWAP_TIMEOUT_S, Run
 from .schema import data_tables, revision_of
 from .snapshot import check, is_snapshot
@@ -158,7 +159,9 @@ def _stage_backup(run: Run, entry: Entry) -> str | None:
     if not file or not Path(file).is_file():
         raise BackupFailed(f"The backup of run {entry.run_id} is not there any more ({file or 'none was made'}).")
     path = Path(file)
-    stage_backup(run, Chosen(path, None, is_snapshot(path)))
+    # A file that was trusted when it was put back is the same file still, by the ledger.
+    trusted = file_sha256(path) == entry.options.get("restored_sha256")
+    stage_backup(run, accepted(run, Chosen(path, load_manifest(path), is_snapshot(path)), trusted=trusted))
     return _staged_revision(run)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..dialects.base import Fence, TableChecksum
-from ..errors import BackupFailed, FerryError, SnapshotUnusable, VerificationFailed
+from ..errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from . import backup as backups
 from .control import Entry
 from .cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
+from .manifest import Backup, load_manifest
 from .plan import MIGRATE, Question, Target
 from .report import Report, TableReceipt
 from .run import Run
 from .schema import revision_of
+from .seal import existing_key
 from .snapshot import check, is_snapshot
 from .sources import file_sha256
 from .staging import MigrateOptions, stage, verify_staging
@@ -24,15 +26,22 @@ MADE_BY = ("db-backup", "db-init", MIGRATE)
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is put back: a file, and its manifest where it has one."""
+    """What is put back: a file, and its manifest where it has one.
+
+    :ivar sha256: the file's digest when it was decided that it may be put back.
+    :ivar sealed: it has the seal of this database's key; else somebody says that it may be trusted.
+    """
 
     path: Path
-    backup: backups.Backup | None
+    backup: Backup | None
     portable: bool
+    sha256: str = ""
+    sealed: bool = False
 
     @property
     def label(self) -> str:
-        return f"{self.path} (made {self.backup.made_at} by {self.backup.command})" if self.backup else str(self.path)
+        made = f" (made {self.backup.made_at} by {self.backup.command})" if self.backup else ""
+        return f"{self.path}{made}{'' if self.sealed else ', which does not have the seal of this database'}"
 
 
 def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
@@ -59,21 +68,30 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
             hint="See: flask db-backup --list",
         )
     portable = is_snapshot(path)
-    return Chosen(path.resolve(), backups.load_manifest(path), portable)
+    return Chosen(path.resolve(), load_manifest(path), portable)
 
 
 def restore(
-    run: Run, wanted: str | None, *, directory: Path, backup_to: Path | None, lock_timeout_s: float, dry_run: bool
+    run: Run,
+    wanted: str | None,
+    *,
+    directory: Path,
+    backup_to: Path | None,
+    lock_timeout_s: float,
+    dry_run: bool,
+    trust_file: bool = False,
 ) -> Report:
     """Run db-restore.
 
     :param wanted: id or path, or None for the newest.
     :param directory: where a relative path counts from.
+    :param trust_file: a file without the seal of this database's key may be put back.
     :raises FerryError: with its exit status; the live database is unchanged then.
     """
     run.refuse_prohibited()
     chosen = choose(run, wanted, directory)
     _check(run, chosen)
+    chosen = accepted(run, chosen, trusted=trust_file)
     target = run.look()
     run.preflight(target, chosen.path.stat().st_size)
     if dry_run:
@@ -107,8 +125,33 @@ def _previewed(run: Run, target: Target, chosen: Chosen, backup_to: Path | None)
     return run.report
 
 
+def accepted(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
+    """Decide by digest and seal whether a file may be put back: before its first statement, never after.
+
+    :param trusted: somebody says that it may, whoever made it.
+    :raises BackupFailed: it is not what its manifest says.
+    :raises Protected: it has no seal of this database's key, and nobody says that it may be trusted.
+    """
+    digest = file_sha256(chosen.path)
+    if chosen.backup and digest != chosen.backup.sha256:
+        raise BackupFailed(
+            f"{chosen.path} was changed since it was made (another SHA-256).",
+            hint="Use another one: flask db-backup --list",
+        )
+    sealed = bool(chosen.backup and chosen.backup.has_seal_of(existing_key(run.settings, run.peek())))
+    # What a database would read along with its file is not under the seal.
+    sealed = sealed and not any(chosen.path.with_name(chosen.path.name + end).exists() for end in ("-wal", "-journal"))
+    if not sealed and not trusted:
+        raise Protected(
+            backups.unsealed(chosen.path),
+            hint="Where you know who made it: flask db-restore FILE --trust-file\n"
+            "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
+        )
+    return replace(chosen, sha256=digest, sealed=sealed)
+
+
 def _check(run: Run, chosen: Chosen) -> None:
-    """Refuse a file that is damaged or was changed, before the question."""
+    """Refuse a file that is damaged, before the question."""
     if chosen.portable:
         header, _ = check(chosen.path)
         if header.kind != "rows" or header.revision is None:
@@ -117,11 +160,6 @@ def _check(run: Run, chosen: Chosen) -> None:
                 hint=f"Migrate from it: flask {MIGRATE} {chosen.path}",
             )
         run.schema.require(header.revision, str(chosen.path))
-    if chosen.backup and file_sha256(chosen.path) != chosen.backup.sha256:
-        raise BackupFailed(
-            f"{chosen.path} was changed since it was made (another SHA-256).",
-            hint="Use another one: flask db-backup --list",
-        )
 
 
 def _carry_out(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
@@ -160,7 +198,7 @@ def _steps(run: Run, target: Target, chosen: Chosen, fence: Fence, backup_to: Pa
             source_identity=f"backup:{chosen.path}",
             source=chosen.label,
             revision=revision,
-            options={"previous_absent": found.absent, "restored": str(chosen.path)},
+            options={"previous_absent": found.absent, "restored": str(chosen.path), "restored_sha256": chosen.sha256},
         )
 
     return cut_over(run, fence, secured, make_entry, lambda: secure(run, fence))
@@ -176,12 +214,20 @@ def stage_backup(run: Run, chosen: Chosen) -> None:
         staged = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions())
         with run.step("verify"):
             verify_staging(run, staged.rows, staged.accounts)
+            _refuse_changed(chosen)
         return
     with run.step("staging"):
         run.dialect.restore(chosen.path, run.staging)
         run.dialect.fit_staging(run.staging, run.target)
     with run.step("verify"):
         _verify(run, chosen)
+        _refuse_changed(chosen)
+
+
+def _refuse_changed(chosen: Chosen) -> None:
+    """:raises BackupFailed: the file is no longer the one that was accepted."""
+    if file_sha256(chosen.path) != chosen.sha256:
+        raise BackupFailed(f"{chosen.path} was changed while it was read.", hint="Run the command again.")
 
 
 def _verify(run: Run, chosen: Chosen) -> None:

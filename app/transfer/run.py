@@ -20,9 +20,10 @@ from typing import Any
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
-from ..dialects.base import Dialect
+from ..dialects.base import Beside, Dialect
 from ..errors import DoesNotFit, FerryError, LockHeld, Protected
 from .asidefile import LOADED, NAME
+from .backup import unfinished_files
 from .control import Control
 from .files import to_plain_json, write
 from .host import Host
@@ -258,13 +259,26 @@ class Run:
 
         A run that plans has no lock yet and may build a schema beside ours: what no run journalled stays for a day.
         """
-        ended = {entry.run_id for entry in self.control.journal()} - {self.id}
-        marks = {entry.mark for entry in self.control.ledger()}
+        databases, files = self.leftovers(self.control)
+        for item in databases:
+            self.dialect.drop(item.url)
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    def leftovers(self, control: Control) -> tuple[list[Beside], list[Path]]:
+        """What killed runs left: databases beside the live one, and half-written files among the backups.
+
+        Of a run that is still at work this names what that one needs: only under the lock is it nobody's.
+        """
+        ended = {entry.run_id for entry in control.journal()} - {self.id}
+        marks = {entry.mark for entry in control.ledger()}
+        databases = []
         for item in self.dialect.beside(self.target):
             run_id = "-".join(item.name.split("-")[:2])
             stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
             if stale or (run_id in ended and not item.is_generation):
-                self.dialect.drop(item.url)
+                databases.append(item)
+        return databases, unfinished_files(self.settings.backups, ended)
 
     def preflight(self, target: Target, source_bytes: int = 0) -> None:
         """Refuse before the question what could not be cut over: no privilege for it, no transactions, no space.

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_SOURCE_PASSWORD_FILE": None,
     "FERRY_SNAPSHOT": "data.json",
     "FERRY_BACKUPS": "backups",
+    "FERRY_BACKUP_KEY": None,
     "FERRY_KEEP": "5",
     "FERRY_FALLBACK": "7d",
     "FERRY_ENVIRONMENT": None,
@@ -38,11 +39,13 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_TLS_CA": None,
     "FERRY_TIMEOUT": "30",
 }
-SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY"})
+SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY", "FERRY_BACKUP_KEY"})
 
 MOST_KEPT = 1_000_000
 LONGEST_TIMEOUT_S = 86400.0
 """A day; a socket's own limit is some 292 years, behind which Python raises OverflowError."""
+SHORTEST_KEY = 16
+
 _AGE = re.compile(r"([0-9]{1,9})([smhdw])")
 _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 """What is no text: NUL, which ends a C string, and bytes of the environment that are not UTF-8."""
@@ -103,6 +106,7 @@ class Settings:
     password_file: Path | None
     snapshot: Path
     backups: Path
+    backup_key: str | None = field(repr=False)
     keep: int
     fallback: Fallback
     environment: str | None
@@ -221,6 +225,7 @@ def build_settings(
         password_file=password_file,
         snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
         backups=path("FERRY_BACKUPS") or instance / "backups",
+        backup_key=_backup_key(keys),
         keep=int(keys.number("FERRY_KEEP", 1, MOST_KEPT, whole=True)),
         fallback=parse_fallback(keys.text("FERRY_FALLBACK") or "", keys.origins["FERRY_FALLBACK"]),
         environment=environment,
@@ -249,6 +254,16 @@ def _start_of(file: Path) -> bytes:
     if len(found) > LONGEST_PASSWORD:
         raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE: {file} is longer than any password.")
     return found
+
+
+def _backup_key(keys: _Keys) -> str | None:
+    key = keys.text("FERRY_BACKUP_KEY") or None
+    if key is not None and len(key) < SHORTEST_KEY:
+        raise Misconfigured(
+            f"FERRY_BACKUP_KEY ({keys.origins['FERRY_BACKUP_KEY']}) is shorter than {SHORTEST_KEY} characters.",
+            hint="Make one with: python -c 'import secrets; print(secrets.token_hex(32))'",
+        )
+    return key
 
 
 def _password(keys: _Keys, file: Path | None) -> str | None:

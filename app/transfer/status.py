@@ -8,7 +8,7 @@ from typing import Any
 
 from ..dialects.redact import redact, redact_text
 from ..errors import ExitStatus, FerryError, Misconfigured, Protected
-from .control import Holder
+from .control import Control, Holder
 from .cutover import finishing_command
 from .keep import list_backups
 from .plan import Target, lineage
@@ -35,6 +35,8 @@ class Status:
     backups: list[dict[str, Any]]
     snapshot: str
     settings: list[dict[str, str]]
+    leftovers: list[str] = field(default_factory=list)
+    """What killed runs left, which the next run that takes the lock removes."""
     aside: dict[str, Any] | None = None
     """Rows of what is live that are still set aside: file, rows, command."""
     check: int = 0
@@ -74,6 +76,7 @@ def status(run: Run) -> Status:
         backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in list_backups(run)],
         snapshot=_snapshot(run),
         settings=_settings(run),
+        leftovers=_leftovers(run, control) if control and not (holder and holder.alive) else [],
         aside=_aside(target),
     )
     _check(found, target, holder)
@@ -94,6 +97,12 @@ def _last(target: Target) -> dict[str, Any] | None:
         "in_force": target.in_force is entry,
         "backup": entry.backup,
     }
+
+
+def _leftovers(run: Run, control: Control) -> list[str]:
+    databases, files = run.leftovers(control)
+    kinds = {True: "generation", False: "staging database"}
+    return [*(f"{kinds[item.is_generation]} {item.name}" for item in databases), *(str(file) for file in files)]
 
 
 def _aside(target: Target) -> dict[str, Any] | None:
@@ -168,6 +177,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_SOURCE_PASSWORD_FILE": settings.password_file,
         "FERRY_SNAPSHOT": settings.snapshot,
         "FERRY_BACKUPS": settings.backups,
+        "FERRY_BACKUP_KEY": settings.backup_key,
         "FERRY_KEEP": settings.keep,
         "FERRY_FALLBACK": settings.fallback.text,
         "FERRY_ENVIRONMENT": settings.environment,

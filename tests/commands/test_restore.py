@@ -139,7 +139,8 @@ def test_by_path_with_and_without_a_manifest(changed: Local, tmp_path: Path) -> 
     assert changed.content() == live
     file.with_name("kept.sqlite3.manifest.json").unlink()
     changed.write("DELETE FROM posts")
-    assert "has no manifest" in changed.ok("db-restore", "--yes", str(file)).stderr
+    refused(changed.run("db-restore", "--yes", str(file)), 20, "seal", "--trust-file")
+    assert "has no manifest" in changed.ok("db-restore", "--yes", "--trust-file", str(file)).stderr
     assert changed.content() == live
 
 
@@ -193,7 +194,9 @@ def test_a_changed_file_that_lost_its_manifest_is_said_to_be_unproved(changed: L
     (file,) = changed.kept()
     file.with_name(f"{file.name}.manifest.json").unlink()
     write(file, "UPDATE users SET name = 'Edited'")
-    assert "not against what was backed up" in changed.ok("db-restore", "--yes", str(file)).stderr
+    refused(changed.run("db-restore", "--yes", str(file)), 20, "seal", "--trust-file")
+    said = changed.ok("db-restore", "--yes", "--trust-file", str(file)).stderr
+    assert "not against what was backed up" in said
 
 
 def test_a_forged_manifest(changed: Local) -> None:
@@ -205,7 +208,8 @@ def test_a_forged_manifest(changed: Local) -> None:
     said["tables"]["users"][0] += 1
     manifest.write_text(json.dumps(said))
     live = changed.content()
-    refused(changed.run("db-restore", "--yes", str(file)), 23, "users")
+    refused(changed.run("db-restore", "--yes", str(file)), 20, "seal", "--trust-file")
+    refused(changed.run("db-restore", "--yes", "--trust-file", str(file)), 23, "users")
     assert changed.content() == live
 
 
@@ -215,7 +219,7 @@ def test_a_truncated_file_without_a_manifest(changed: Local, tmp_path: Path, siz
     file = tmp_path / "kept.sqlite3"
     file.write_bytes(changed.kept()[0].read_bytes()[:size])
     live = changed.content()
-    result = changed.run("db-restore", "--yes", str(file))
+    result = changed.run("db-restore", "--yes", "--trust-file", str(file))
     refused(result, 21, str(file))
     assert changed.content() == live
     assert changed.staging() == []
@@ -232,7 +236,7 @@ def test_a_damaged_file_without_a_manifest(changed: Local, tmp_path: Path) -> No
     file.write_bytes(data)
     assert len(query(file, "SELECT * FROM posts NOT INDEXED")) == 4
     live = changed.content()
-    refused(changed.run("db-restore", "--yes", str(file)), 21, str(file), "damaged", "index")
+    refused(changed.run("db-restore", "--yes", "--trust-file", str(file)), 21, str(file), "damaged", "index")
     assert changed.content() == live
     assert changed.staging() == []
 
@@ -240,7 +244,7 @@ def test_a_damaged_file_without_a_manifest(changed: Local, tmp_path: Path) -> No
 def test_a_file_that_is_no_database(changed: Local, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database at all\n" * 50)
     live = changed.content()
-    refused(changed.run("db-restore", "--yes", str(tmp_path / "notes.txt")), 21, "notes.txt")
+    refused(changed.run("db-restore", "--yes", "--trust-file", str(tmp_path / "notes.txt")), 21, "notes.txt")
     assert changed.content() == live
 
 
@@ -320,7 +324,7 @@ def test_another_page_size(changed: Local, tmp_path: Path, wal: bool) -> None:
     changed.write("DELETE FROM posts")
     with closing(sqlite3.connect(changed.database, isolation_level=None)) as open_one:
         open_one.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
-        changed.ok("db-restore", "--yes", str(foreign))
+        changed.ok("db-restore", "--yes", "--trust-file", str(foreign))
         assert open_one.execute("SELECT * FROM posts ORDER BY id").fetchall() == expected
         assert open_one.execute("PRAGMA journal_mode").fetchone() == ("wal" if wal else "delete",)
         assert open_one.execute("PRAGMA page_size").fetchone() == (4096,)
@@ -334,7 +338,7 @@ def test_a_backup_that_is_in_wal_mode_itself(changed: Local, tmp_path: Path) -> 
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("UPDATE sections SET name = 'In the WAL' WHERE id = 77")
-        changed.ok("db-restore", "--yes", str(file))
+        changed.ok("db-restore", "--yes", "--trust-file", str(file))
     assert marker(changed) == "In the WAL"
 
 

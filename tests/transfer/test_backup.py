@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from contextlib import closing
@@ -14,21 +15,23 @@ from app.dialects.sqlite import SqliteDialect, SqliteImage
 from app.dialects.sqlite_file import url_of
 from app.errors import BackupFailed
 from app.transfer.backup import (
-    Backup,
+    broken,
     check,
     file_for,
     listed,
-    load_manifest,
     make,
-    manifest_of,
     prepare_directory,
     prune,
     register_portable,
+    unfinished_files,
+    unfinished_name,
 )
 from app.transfer.files import write
+from app.transfer.manifest import Backup, load_manifest, manifest_of
 from app.transfer.snapshot import Header, encode, hashed_rows
 
 DIALECT = SqliteDialect()
+KEY = b"of this database"
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def directory(tmp_path: Path) -> Path:
 def made(source: Path, to: Path, command: str = "db-backup") -> Backup:
     scratch = url_of(source.with_name("scratch.db"))
     with DIALECT.image(url_of(source), url_of(source.with_name("copy.db")), None) as image:
-        backup = make(DIALECT, image, to, scratch=scratch, command=command, run="run", database=str(source))
+        backup = make(DIALECT, image, to, scratch=scratch, command=command, run="run", database=str(source), key=KEY)
     assert not DIALECT.exists(scratch)
     return backup
 
@@ -66,7 +69,7 @@ def test_a_backup_is_private_and_described(source: Path, directory: Path) -> Non
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
     assert sorted(directory.iterdir()) == sorted([to, manifest_of(to)])
     assert load_manifest(to) == backup
-    check(DIALECT, backup, url_of(source.with_name("scratch.db")))
+    check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
 
 
 def test_names_never_meet(source: Path, directory: Path) -> None:
@@ -115,6 +118,7 @@ def test_a_dump_that_is_not_what_was_dumped_is_no_backup(source: Path, directory
             command="db-backup",
             run="run",
             database=str(source),
+            key=KEY,
         )
     assert list(directory.iterdir()) == []
 
@@ -124,10 +128,10 @@ def test_a_backup_that_was_changed(source: Path, directory: Path) -> None:
     content = backup.path.read_bytes()
     backup.path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(BackupFailed, match="another SHA-256"):
-        check(DIALECT, backup, url_of(source.with_name("scratch.db")))
+        check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
     backup.path.unlink()
     with pytest.raises(BackupFailed, match="not there"):
-        check(DIALECT, backup, url_of(source.with_name("scratch.db")))
+        check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
 
 
 def test_a_portable_backup(source: Path, directory: Path) -> None:
@@ -135,9 +139,9 @@ def test_a_portable_backup(source: Path, directory: Path) -> None:
     head = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", (table,))
     file = directory / "b.json.zst"
     write(file, encode(head, [("t", hashed_rows(table, [[1], [2]]))]))
-    backup = register_portable(file, command="db-backup", run="run", database="/live.db")
+    backup = register_portable(file, command="db-backup", run="run", database="/live.db", key=KEY)
     assert (backup.portable, backup.rows, backup.revision) == (True, 2, "0001")
-    check(DIALECT, backup, url_of(source.with_name("scratch.db")))
+    check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
     assert listed(directory, "/live.db") == [backup]
 
 
@@ -159,15 +163,108 @@ def test_a_directory_may_be_moved(source: Path, directory: Path) -> None:
     moved = directory.rename(directory.with_name("moved"))
     [backup] = listed(moved)
     assert backup.path == moved / "b"
-    check(DIALECT, backup, url_of(source.with_name("scratch.db")))
+    check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"id": 1}', "not json"])
-def test_a_manifest_that_is_none_is_named(directory: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b"{}", b'{"id": 1}', b"not json", b"[" * 200_000, b'{"a": 1e999999999}', b"\xff"],
+    ids=["empty", "list", "object", "one key", "text", "deep", "huge", "bytes"],
+)
+def test_a_manifest_that_is_none_is_named_and_hides_no_other(source: Path, directory: Path, text: bytes) -> None:
+    good = made(source, directory / "good")
     (directory / "b").touch()
-    manifest_of(directory / "b").write_text(text)
+    manifest_of(directory / "b").write_bytes(text)
     with pytest.raises(BackupFailed, match="not the manifest"):
         load_manifest(directory / "b")
+    assert listed(directory) == [good]
+    [said] = broken(directory)
+    assert str(manifest_of(directory / "b")) in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tables", []),
+        ("tables", {"t": [1]}),
+        ("tables", {"t": [-1, "0" * 32]}),
+        ("tables", {"t": [True, "0" * 32]}),
+        ("tables", {"t": ["1", "0" * 32]}),
+        ("tables", {"t": [1, "x" * 32]}),
+        ("made_at", "yesterday"),
+        ("made_at", 7),
+        ("size_bytes", 2**70),
+        ("sha256", "0" * 63),
+        ("sha256", None),
+        ("portable", "yes"),
+        ("seal", 1),
+        ("id", ["b"]),
+        ("from_a_newer_version", 1),
+    ],
+)
+def test_a_manifest_with_an_odd_value(source: Path, directory: Path, key: str, value: object) -> None:
+    backup = made(source, directory / "b")
+    manifest = manifest_of(backup.path)
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {key: value}))
+    with pytest.raises(BackupFailed, match="not the manifest"):
+        load_manifest(backup.path)
+    assert listed(directory) == []
+
+
+# Seals
+
+
+def test_a_seal_covers_what_a_manifest_says(source: Path, directory: Path) -> None:
+    backup = made(source, directory / "b")
+    manifest = manifest_of(backup.path)
+    said = json.loads(manifest.read_text())
+    assert backup.has_seal_of(KEY)
+    assert not backup.has_seal_of(None)
+    assert not backup.has_seal_of(b"of another database")
+    changes = {
+        "id": "c",
+        "command": "db-init",
+        "run": "other",
+        "database": "/other.db",
+        "made_at": "2030-01-01T00:00:00Z",
+        "size_bytes": 1,
+        "sha256": "0" * 64,
+        "revision": "0002",
+        "tables": {"t": [3, "0" * 32]},
+        "portable": True,
+        "seal": "",
+    }
+    assert changes.keys() | {"file"} == said.keys()
+    for key, value in changes.items():
+        manifest.write_text(json.dumps(said | {key: value}))
+        changed = load_manifest(backup.path)
+        assert changed is not None
+        assert not changed.has_seal_of(KEY), key
+
+
+def test_a_forged_file_with_a_fitting_manifest_is_not_even_opened(source: Path, directory: Path) -> None:
+    backup = made(source, directory / "b")
+    manifest = manifest_of(backup.path)
+    with closing(sqlite3.connect(backup.path)) as connection, connection:
+        connection.execute("DELETE FROM t")
+    with backup.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"sha256": digest}))
+    [forged] = listed(directory)
+    with pytest.raises(BackupFailed, match="seal"):
+        check(DIALECT, forged, url_of(source.with_name("no") / "scratch.db"), KEY)
+
+
+# What killed runs leave
+
+
+def test_unfinished_files_are_found_by_their_run(directory: Path) -> None:
+    names = [unfinished_name(directory / "b.sql", run) for run in ("20260101T000000-abcdef", "20260101T000000-123456")]
+    for name in (*names, f"{names[0]}-journal", ".b.sql.tmp", "b.sql.20260101T000000-abcdef.tmp", f"{names[0]}.sql"):
+        (directory / name).touch()
+    found = unfinished_files(directory, {"20260101T000000-abcdef"})
+    assert [path.name for path in found] == [names[0], f"{names[0]}-journal"]
+    assert unfinished_files(directory / "nothing", {"x"}) == []
 
 
 # Pruning
@@ -185,8 +282,9 @@ def entry(directory: Path, name: str, *, made_at: str, command: str = "db-backup
         "database": database,
         "made_at": made_at,
         "size_bytes": 1,
-        "sha256": "",
+        "sha256": "0" * 64,
         "revision": None,
+        "tables": {},
     }
     manifest_of(file).write_text(json.dumps(fields))
     return Backup(**fields)  # type: ignore[arg-type] # as JSON has them

@@ -20,6 +20,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_SOURCE_PASSWORD": ("source_password", "secret-{}", None),
     "FERRY_SNAPSHOT": ("snapshot", "/{}.json", INSTANCE / "data.json"),
     "FERRY_BACKUPS": ("backups", "/{}", INSTANCE / "backups"),
+    "FERRY_BACKUP_KEY": ("backup_key", "a long secret key {}", None),
     "FERRY_KEEP": ("keep", "1{}", 5),
     "FERRY_FALLBACK": ("fallback", "1{}h", "7d"),
     "FERRY_ENVIRONMENT": ("environment", "{}", None),
@@ -90,6 +91,13 @@ def test_a_password_is_text_whatever_it_looks_like(password: str, tmp_path: Path
 def test_a_password_shows_nowhere() -> None:
     settings = build({"FERRY_SOURCE_PASSWORD": "hunter2"})
     assert "hunter2" not in repr(settings) + str(settings)
+
+
+def test_a_short_key_of_backups_is_refused_and_not_shown() -> None:
+    with pytest.raises(Misconfigured, match=r"FERRY_BACKUP_KEY \(environment\) is shorter than 16") as caught:
+        build({}, {"FLASK_FERRY_BACKUP_KEY": "hunter2"})
+    assert "hunter2" not in repr(caught.value)
+    assert "a key of 16 and more" not in repr(build({"FERRY_BACKUP_KEY": "a key of 16 and more"}))
 
 
 def test_two_passwords_contradict_each_other(tmp_path: Path) -> None:
