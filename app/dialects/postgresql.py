@@ -26,6 +26,7 @@ from . import (
     postgresql_names,
     postgresql_objects,
     postgresql_preflight,
+    postgresql_replay,
     postgresql_rules,
     postgresql_server,
     postgresql_swap,
@@ -296,7 +297,7 @@ class PostgresqlDialect:
             around = postgresql_dump.renames(connection, place, archive.schema or origin.schema)
             comment = postgresql_mark.comment_on(connection, origin.schema)
             around.behind.append(postgresql_dump.commented(connection, place.schema, comment))
-            postgresql_dump.replay(programs, archive, around, server_version=connection.info.server_version)
+            postgresql_replay.replay(programs, connection, archive, around)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
@@ -327,7 +328,7 @@ class PostgresqlDialect:
             archive = postgresql_dump.archive_of(programs, dump.resolve(), place.target)
             self.drop(url)
             around = postgresql_dump.renames(connection, place, archive.schema or place.target)
-            postgresql_dump.replay(programs, archive, around, server_version=connection.info.server_version)
+            postgresql_replay.replay(programs, connection, archive, around)
 
     def keep(self, staging: URL, generation: URL) -> None:
         place, to = self._place(staging), self._own(generation)
@@ -349,7 +350,7 @@ class PostgresqlDialect:
             postgresql_dump.dump(programs, origin.schema, file, tables=tables)
             archive = postgresql_dump.archive_of(programs, file, origin.schema)
             around = postgresql_dump.renames(connection, place, origin.schema, into=True)
-            postgresql_dump.replay(programs, archive, around, server_version=connection.info.server_version)
+            postgresql_replay.replay(programs, connection, archive, around)
         self.create_objects(staging, dropped)
 
     # The cut-over

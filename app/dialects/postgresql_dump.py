@@ -5,6 +5,8 @@ transaction that renames whatever has the name now out of the way and back: nobo
 are read as of what is committed, and no table is locked by it (tested under readers and writers). So no text of the
 dump is rewritten, and nothing is left where a restore fails.
 
+A dump is data, whoever wrote it: :mod:`.postgresql_replay` runs it.
+
 Objects get this user as their owner; the swap gives them that of what they take the place of. Grants are kept.
 """
 
@@ -25,29 +27,41 @@ from sqlalchemy import URL
 from ..errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
 from .postgresql_connect import Connection, place_of, words_of
 from .postgresql_extensions import extensions_in, oid_of
+from .postgresql_filter import Forbidden
 from .postgresql_names import HOLD, Place, prefix_of, quote
-from .postgresql_programs import Client, ProgramFailed, ProgramMissing, Running, is_lost
+from .postgresql_programs import Client, ProgramFailed, ProgramMissing, is_lost
+from .postgresql_script import Script, Unreadable
+from .postgresql_watch import Trespass
 
 MAGIC = b"PGDMP"
-PIECE_BYTES = 1 << 18
 
 EXTENSIONS_HINT = (
     "An extension that lies in the schema of the app's tables can only be moved by a superuser. Let one do so, once: "
     "ALTER EXTENSION ... SET SCHEMA extensions"
 )
 
+MOST_CONTENTS_BYTES = 1 << 28
+READER_BYTES = 2 << 30
+"""Memory that ``pg_restore`` may use: it reads what strangers may have written."""
+
+STRANGE_HINT = (
+    "Nothing of it was kept. Look into it with pg_restore -f - FILE; restore another backup (flask db-backup --list)."
+)
+
 _ENTRY = re.compile(r"\d+; \d+ \d+ (.+)")
 # What is not the schema's own content: it has a name and grants already, and default privileges are the swap's.
 _LEFT_OUT = re.compile(
-    r"(SCHEMA|EXTENSION|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|DEFAULT ACL|DATABASE)\b"
+    r"(SCHEMA|EXTENSION|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|DEFAULT ACL|DATABASE|STATISTICS DATA)\b"
     r"|(COMMENT|ACL|SECURITY LABEL) - (SCHEMA|EXTENSION|PUBLICATION|EVENT TRIGGER|DATABASE) "
 )
 _IN_SCHEMA = re.compile(
-    r"(?:TABLE DATA|TABLE ATTACH|TABLE|VIEW|MATERIALIZED VIEW DATA|MATERIALIZED VIEW|SEQUENCE SET|SEQUENCE OWNED BY"
-    r"|SEQUENCE|FUNCTION|PROCEDURE|AGGREGATE|TYPE|DOMAIN) (.+)"
+    r"(?:(?:CHECK |FK )?CONSTRAINT|(?:FOREIGN )?TABLE(?: DATA| ATTACH)?|(?:MATERIALIZED )?VIEW(?: DATA)?"
+    r"|SEQUENCE(?: SET| OWNED BY)?|INDEX(?: ATTACH)?|FUNCTION|PROCEDURE|AGGREGATE|OPERATOR(?: CLASS| FAMILY)?"
+    r"|(?:SHELL )?TYPE|DOMAIN|COLLATION|CONVERSION|TEXT SEARCH (?:CONFIGURATION|DICTIONARY|PARSER|TEMPLATE)|DEFAULT"
+    r"|STATISTICS|TRIGGER|RULE|POLICY|ROW SECURITY|COMMENT|ACL|SECURITY LABEL) (.+)"
 )
-_NEWER_SETTING = b"SET transaction_timeout = 0;\n"
-"""Written by version 17 and later for servers that do not know it; the only line that is ever left out."""
+"""The kinds of what lies in one schema; the schema's name comes next."""
+_ONE_SCHEMA = "Make a dump of one schema: pg_dump -Fc -n SCHEMA"
 
 
 def dump(
@@ -110,18 +124,22 @@ def archive_of(client: Client, file: Path, own: str) -> Archive:
     :raises BackupFailed: it is of more than one schema.
     """
     listing = client.private / "contents"
-    with listing.open("wb") as to, client.running("pg_restore", ["-l", str(file)], stdout=to) as running:
+    with (
+        listing.open("wb") as to,
+        client.running("pg_restore", ["-l", str(file)], stdout=to, memory_bytes=READER_BYTES) as running,
+    ):
         running.ended(watched=listing)
+    if listing.stat().st_size > MOST_CONTENTS_BYTES:
+        raise BackupFailed(f"{file} lists more objects than any schema has.")
     lines = [line for line in listing.read_text(errors="replace").splitlines() if _ENTRY.match(line)]
     entries = [line for line in lines if not _LEFT_OUT.match(_content(line))]
-    places = [match[1] for line in entries if (match := _IN_SCHEMA.match(_content(line)))]
+    places = [_place(line, file) for line in entries]
     if all(place.startswith(f"{own} ") for place in places):
         return Archive(file, entries, own if places else None)
     schemas = {place.split(" ", 1)[0] for place in places}
     if len(schemas) > 1:
         raise BackupFailed(
-            f"{file} is a dump of more than one schema: {', '.join(sorted(schemas))}.",
-            hint="Make a dump of one schema: pg_dump -Fc -n SCHEMA",
+            f"{file} is a dump of more than one schema: {', '.join(sorted(schemas)[:10])}.", hint=_ONE_SCHEMA
         )
     return Archive(file, entries, schemas.pop())
 
@@ -131,44 +149,44 @@ def _content(line: str) -> str:
     return match[1] if match else ""
 
 
+def _place(line: str, file: Path) -> str:
+    """The schema of an entry, and what follows it.
+
+    :raises BackupFailed: it is of no schema, or of a kind that is not known.
+    """
+    match = _IN_SCHEMA.match(_content(line))
+    if match is None or match[1].startswith("- "):
+        raise BackupFailed(f"{file} holds what is no part of a schema: {_content(line)[:80]}.", hint=_ONE_SCHEMA)
+    return match[1]
+
+
 @dataclass(frozen=True)
 class Renames:
-    """What stands before and behind a dump's own statements."""
+    """What stands before and behind a dump's own statements.
 
+    :ivar made: the name that the dump spells.
+    :ivar place: the schema that is made of it.
+    :ivar hold: what the schema is called meanwhile that has this name, or None where none has it.
+    """
+
+    made: str
+    place: Place
+    hold: str | None
     before: list[str]
     behind: list[str]
-
-    @property
-    def header(self) -> bytes:
-        settings = {
-            "client_min_messages": "error",
-            "default_transaction_read_only": "off",
-            "lock_timeout": "'60s'",
-            "statement_timeout": "0",
-            "synchronous_commit": "on",
-        }
-        return _statements([*(f"SET {name} = {value}" for name, value in settings.items()), "BEGIN", *self.before])
-
-    @property
-    def footer(self) -> bytes:
-        return _statements([*self.behind, "COMMIT"])
-
-
-def _statements(lines: Sequence[str]) -> bytes:
-    return "".join(f"{line};\n" for line in lines).encode()
 
 
 def renames(connection: Connection, place: Place, dumped: str, *, into: bool = False) -> Renames:
     """How a schema of the dumped name becomes ``place``, or, to add ``into`` it, what is there is for a while."""
     named, staging = quote(dumped), quote(place.schema)
-    hold = quote(prefix_of(place.target) + HOLD)
+    hold = prefix_of(place.target) + HOLD
     before, behind = [], [f"ALTER SCHEMA {named} RENAME TO {staging}"]
     if dumped == place.schema:
         behind = []
     there = oid_of(connection, dumped) is not None and dumped != place.schema
     if there:
-        before.append(f"ALTER SCHEMA {named} RENAME TO {hold}")
-        behind.append(f"ALTER SCHEMA {hold} RENAME TO {named}")
+        before.append(f"ALTER SCHEMA {named} RENAME TO {quote(hold)}")
+        behind.append(f"ALTER SCHEMA {quote(hold)} RENAME TO {named}")
     if not into:
         before.append(f"CREATE SCHEMA {named}")
     elif dumped != place.schema:
@@ -176,8 +194,8 @@ def renames(connection: Connection, place: Place, dumped: str, *, into: bool = F
     for extension in extensions_in(connection, dumped) if there else ():
         name = quote(extension.name)
         before.append(f"ALTER EXTENSION {name} SET SCHEMA {named}")
-        behind.insert(0, f"ALTER EXTENSION {name} SET SCHEMA {hold}")
-    return Renames(before, behind)
+        behind.insert(0, f"ALTER EXTENSION {name} SET SCHEMA {quote(hold)}")
+    return Renames(dumped, place, hold if there else None, before, behind)
 
 
 def commented(connection: Connection, schema: str, comment: str | None) -> str:
@@ -186,36 +204,18 @@ def commented(connection: Connection, schema: str, comment: str | None) -> str:
     return statement.as_string(connection)
 
 
-def replay(client: Client, archive: Archive, around: Renames, *, server_version: int) -> None:
-    """Run a dump's statements and rows between others, all in one transaction.
+@contextlib.contextmanager
+def reading(client: Client, archive: Archive, *more: str) -> Iterator[Script]:
+    """A dump's statements and rows, as ``pg_restore`` writes them for whoever runs them.
 
-    :raises ProgramFailed: the file is damaged, or the server refused something; nothing is left.
+    :param more: options.
+    :raises ProgramFailed: at the end of the block: the file is damaged.
     """
     chosen = client.private / "chosen"
     chosen.write_text("".join(f"{line}\n" for line in archive.entries))
-    arguments = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-d", client.conninfo]
-    with client.running("psql", arguments, stdin=subprocess.PIPE) as psql:
-        try:
-            psql.feed(around.header)
-            _pump(client, archive.file, chosen, psql, server_version)
-            psql.feed(around.footer)
-        except BrokenPipeError as error:
-            raise psql.stopped() from error
-        assert psql.process.stdin  # noqa: S101 # it was started with one
-        psql.process.stdin.close()
-        psql.ended()
-
-
-def _pump(client: Client, file: Path, chosen: Path, psql: Running, server_version: int) -> None:
-    arguments = ["--no-owner", "--exit-on-error", "-L", str(chosen), "-f", "-", str(file)]
-    with client.running("pg_restore", arguments, stdout=subprocess.PIPE) as source:
-        assert source.process.stdout  # noqa: S101 # it was started with one
-        first = True
-        while piece := source.process.stdout.read(PIECE_BYTES):
-            if first and server_version < 170000:
-                piece = piece.replace(_NEWER_SETTING, b"", 1)
-            psql.feed(piece)
-            first = False
+    arguments = ["--no-owner", "--exit-on-error", "-L", str(chosen), *more, "-f", "-", str(archive.file)]
+    with client.running("pg_restore", arguments, stdout=subprocess.PIPE, memory_bytes=READER_BYTES) as source:
+        yield Script(source.read)
         # Without this, what a cut file still had would be committed.
         source.ended()
 
@@ -236,8 +236,10 @@ def answering(url: URL, failed: type[FerryError], what: str) -> Iterator[None]:
             hint="Install PostgreSQL's client programs of the server's version or newer, or make a backup without "
             "them: --backup-to FILE.json.zst",
         ) from error
+    except (Unreadable, Forbidden, Trespass) as error:
+        raise failed(f"{what}: {error}.", hint=STRANGE_HINT if failed is BackupFailed else None) from error
     except (ProgramFailed, psycopg.Error) as error:
-        words = words_of(error)
+        words = _words(error)
         state = error.state if isinstance(error, ProgramFailed) else error.sqlstate
         if is_lost(error):
             raise DatabaseUnreachable(f"The database server at {place_of(url)} went away: {words}") from error
@@ -249,3 +251,22 @@ def answering(url: URL, failed: type[FerryError], what: str) -> Iterator[None]:
         raise failed(f"{what}: {words}", hint=hint) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise failed(f"{what}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _words(error: ProgramFailed | psycopg.Error) -> str:
+    """What a program or the server said, without values of rows."""
+    state = getattr(error, "sqlstate", None) or ""
+    if not isinstance(error, psycopg.Error) or state[:2] not in ("22", "23"):
+        return words_of(error)
+    words = (error.diag.message_primary or words_of(error)).partition(': "')[0]
+    place = re.match(r"COPY (.+), line (\d+)", error.diag.context or "")
+    detail = error.diag.message_detail or ""
+    return ": ".join(
+        part
+        for part in (
+            words,
+            f"row {place[2]} of {place[1]}" if place else "",
+            detail if detail.startswith("Key (") else "",
+        )
+        if part
+    )

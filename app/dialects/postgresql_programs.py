@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import secrets
 import select
 import shutil
@@ -30,6 +31,9 @@ PLACES: tuple[str, ...] = (
 )
 """Where programs lie that are not on the path."""
 
+OUTPUT_LIMIT_S = 600.0
+"""How long a program that reads a file here may give nothing out."""
+
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH")
 _INHERITED_FAMILIES = ("PG", "KRB5", "SSL_CERT")
@@ -50,7 +54,7 @@ class ProgramFailed(Exception):  # answered by whoever knows what it was needed 
     def __init__(self, name: str, status: int, errors: str) -> None:
         found = _ERROR.search(errors)
         self.state = (found[1] or "") if found else ""
-        self.lost = name == "psql" and status == 2 or "server closed the connection" in errors  # noqa: RUF021 # "and" binds first
+        self.lost = "server closed the connection" in errors
         words = found[2] if found else " ".join(errors.split())[-500:]
         details = [line.removeprefix("DETAIL:").strip() for line in errors.splitlines() if line.startswith("DETAIL:")]
         super().__init__(f"{name} ended with status {status}: {': '.join([words, *details[:1]])}")
@@ -58,7 +62,7 @@ class ProgramFailed(Exception):  # answered by whoever knows what it was needed 
 
 @dataclass(frozen=True)
 class Programs:
-    """A directory's ``pg_dump``, ``pg_restore`` and ``psql``, of one version."""
+    """A directory's ``pg_dump`` and ``pg_restore``, of one version."""
 
     directory: Path
     major: int
@@ -78,7 +82,7 @@ def find(server_major: int) -> Programs:
         return Programs(found[fitting[0]], fitting[0])
     if found:
         raise ProgramMissing(f"pg_dump is of version {max(found)}, older than the server's {server_major}")
-    raise ProgramMissing("pg_dump is not installed (with pg_restore and psql)")
+    raise ProgramMissing("pg_dump is not installed (with pg_restore)")
 
 
 def _directories() -> list[Path]:
@@ -87,7 +91,7 @@ def _directories() -> list[Path]:
     found = [Path(on_path).parent] if on_path and Path(on_path).resolve().name != "pg_wrapper" else []
     for pattern in PLACES:
         found += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
-    return [place for place in found if all((place / name).is_file() for name in ("pg_dump", "pg_restore", "psql"))]
+    return [place for place in found if all((place / name).is_file() for name in ("pg_dump", "pg_restore"))]
 
 
 @lru_cache(maxsize=32)
@@ -133,29 +137,33 @@ class Client:
         name: str,
         arguments: Sequence[str],
         *,
-        stdin: int = subprocess.DEVNULL,
         stdout: IO[bytes] | int = subprocess.DEVNULL,
+        memory_bytes: int | None = None,
     ) -> Iterator[Running]:
-        """A program, which is ended when the block is left before it ended."""
+        """A program, which is ended when the block is left before it ended.
+
+        :param memory_bytes: the most that it may use, where the system can be told so (Linux).
+        """
         errors = self.private / f"{name}.{secrets.token_hex(4)}.errors"
         with errors.open("wb") as to:
             process = subprocess.Popen(  # noqa: S603 # ours, see find()
                 [self.programs.path(name), *arguments],
-                stdin=stdin,
+                stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=to,
                 env=self._environment,
                 cwd=self.private,
             )
         try:
+            if memory_bytes and hasattr(resource, "prlimit"):
+                with contextlib.suppress(ProcessLookupError):
+                    resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
             yield Running(name, process, errors, self)
         finally:
             if process.poll() is None:
                 process.kill()
-            for stream in (process.stdin, process.stdout):
-                if stream:
-                    with contextlib.suppress(BrokenPipeError):
-                        stream.close()
+            if process.stdout:
+                process.stdout.close()
             process.wait()
 
     def patience(self) -> Patience:
@@ -173,22 +181,16 @@ class Running:
     errors: Path
     client: Client
 
-    def feed(self, data: bytes) -> None:
-        """Write to its input, for as long as the server is at work.
+    def read(self, size_bytes: int) -> bytes:
+        """Read from its output; nothing at its end.
 
-        :raises BrokenPipeError: it ended.
+        :raises TimeoutError: it is at work on nothing that comes out.
         """
-        assert self.process.stdin  # noqa: S101 # it was started with one
-        descriptor, view = self.process.stdin.fileno(), memoryview(data)
-        os.set_blocking(descriptor, False)
-        patience = self.client.patience()
-        while view:
-            _, ready, _ = select.select([], [descriptor], [], SILENCE_S)
-            if ready:
-                view = view[os.write(descriptor, view) :]
-                patience.heard()
-            else:
-                patience.silence()
+        assert self.process.stdout  # noqa: S101 # it was started with one
+        ready, _, _ = select.select([self.process.stdout], [], [], OUTPUT_LIMIT_S)
+        if not ready:
+            raise TimeoutError(f"{self.name} gave nothing for {OUTPUT_LIMIT_S:.0f} s")
+        return os.read(self.process.stdout.fileno(), size_bytes)
 
     def ended(self, watched: Path | None = None) -> None:
         """Wait for its end.
@@ -212,10 +214,6 @@ class Running:
 
     def failure(self, status: int) -> ProgramFailed:
         return ProgramFailed(self.name, status, self.errors.read_text(errors="replace"))
-
-    def stopped(self) -> ProgramFailed:
-        """Why it no longer takes input."""
-        return self.failure(self.process.wait(timeout=SILENCE_S))
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,134 @@
+"""PostgreSQL: a dump run as data: each statement looked at before, and what it did looked at after.
+
+1. Before anything is run, ``pg_restore`` writes the script of the dump's definitions, and :mod:`.postgresql_filter`
+   compares each statement with those that ``pg_dump`` writes. No program takes the script as a whole (``psql`` would:
+   its own commands run programs, and a COMMIT ends what the renames need): so it does not matter either whether this
+   ``pg_restore`` is older than what guards ``psql`` against such texts (CVE-2025-8714, CVE-2025-8715).
+2. One transaction renames, runs each statement that passes the filter once more, and renames back. A statement is sent
+   in the extended protocol, in which the server refuses more than one at a time, however it reads the text
+   (PostgreSQL manual, 55.2.3). COPY is sent as it was understood, and its rows through the protocol of COPY.
+3. :mod:`.postgresql_guard` lets a COMMIT fail that comes before the renames back, and :mod:`.postgresql_watch` looks
+   what the dump's own code did to anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from .postgresql_connect import Connection
+from .postgresql_dump import Archive, Renames, reading
+from .postgresql_extensions import oid_of
+from .postgresql_filter import Act, Filter
+from .postgresql_guard import guarded
+from .postgresql_programs import Client
+from .postgresql_script import Script, Statement, Unreadable
+from .postgresql_watch import Trespass, Watch
+
+LOOK_S = 5.0
+"""How often the locks are looked at: what the dump's own code locked, the application waits for."""
+
+_LANGUAGES = "SELECT lanname::text FROM pg_catalog.pg_language WHERE lanpltrusted"
+_SAME_SOURCE = (
+    "SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
+    "WHERE l.lanname = %s AND coalesce(p.probin, '') = %s AND p.prosrc = %s AND p.oid >= 16384 LIMIT 1"
+)
+
+
+def replay(client: Client, connection: Connection, archive: Archive, around: Renames) -> None:
+    """Run a dump's statements and rows between renames, all in one transaction.
+
+    :param connection: in autocommit mode; fit for nothing else afterwards.
+    :raises ProgramFailed, psycopg.Error: the file is damaged, or the server refused something; nothing is left.
+    :raises Unreadable, Forbidden, Trespass: the dump is none that ``pg_dump`` wrote, or its code reaches further than
+        its schema; nothing is left.
+    """
+    check(client, connection, archive, around)
+    watch = Watch(connection, around.place.target, around.hold, around.made)
+    watch.note_sequences()
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction(), _renamed(connection, around):
+            watch.begin()
+            _run(client, connection, archive, _filter(connection, around), watch)
+            watch.check()
+    except BaseException:
+        # What became of the dump counts; a connection that is gone is told by whoever needs it next.
+        with contextlib.suppress(psycopg.Error):
+            watch.put_forward()
+        raise
+
+
+def check(client: Client, connection: Connection, archive: Archive, around: Renames) -> None:
+    """Look at all of a dump's definitions.
+
+    :raises Unreadable, Forbidden: one is none that ``pg_dump`` writes.
+    """
+    allowed = _filter(connection, around)
+    with reading(client, archive, "--schema-only") as script:
+        for statement in script.statements():
+            allowed.decide(statement)
+
+
+def _filter(connection: Connection, around: Renames) -> Filter:
+    languages = {name for (name,) in connection.execute(_LANGUAGES)}
+
+    def known(*function: str) -> bool:
+        return connection.execute(_SAME_SOURCE, function).fetchone() is not None
+
+    return Filter(around.made, [around.hold] if around.hold else [], languages, known)
+
+
+@contextlib.contextmanager
+def _renamed(connection: Connection, around: Renames) -> Iterator[None]:
+    """The renames, and no COMMIT in between."""
+    live = oid_of(connection, around.made) if around.hold else None
+    for statement in around.before:
+        connection.execute(statement.encode())
+    made = oid_of(connection, around.made)
+    with contextlib.ExitStack() as guards:
+        if live is not None:
+            guards.enter_context(guarded(connection, live, around.made))
+        if made is not None:
+            guards.enter_context(guarded(connection, made, around.place.schema))
+        yield
+        for statement in around.behind:
+            connection.execute(statement.encode())
+
+
+def _run(client: Client, connection: Connection, archive: Archive, allowed: Filter, watch: Watch) -> None:
+    # Of these, a dump is in the form that its own session had: the role's or the database's.
+    connection.execute("SET LOCAL lc_monetary TO DEFAULT")
+    connection.execute("SELECT pg_catalog.set_config('search_path', '', true)")
+    looked = time.monotonic()
+    with reading(client, archive) as script:
+        for statement in script.statements():
+            act = allowed.decide(statement)
+            if act is Act.RUN:
+                connection.execute(statement.text, binary=True)
+            elif act is Act.COPY:
+                _copy(connection, statement, script)
+            if connection.info.transaction_status is not TransactionStatus.INTRANS:
+                raise Trespass(f"statement {statement.number} ended the transaction")
+            if time.monotonic() - looked > LOOK_S and not allowed.granting:
+                _look(connection, watch)
+                looked = time.monotonic()
+    if allowed.granting:
+        raise Unreadable("it ends within grants by another user")
+    connection.execute("SET client_encoding TO 'UTF8'")
+
+
+def _copy(connection: Connection, statement: Statement, script: Script) -> None:
+    text = b" ".join(word.raw for word in statement.words)
+    with connection.cursor() as cursor, cursor.copy(text) as copy:
+        for piece in script.rows():
+            copy.write(piece)
+
+
+def _look(connection: Connection, watch: Watch) -> None:
+    watch.check_locks()
+    connection.execute("SELECT pg_catalog.set_config('search_path', '', true)")
