@@ -12,8 +12,8 @@ before its end, what it did elsewhere, and is rolled back where that is anything
 - A sequence goes on for good, transaction or not. Those of the live schema that stand behind where they stood are put
   forward again.
 
-The live schema, our own schemas and the server's own catalogs are to be untouched. In schemas of others a foreign key of
-the dump's may refer to a table, a table inherit from one, and event triggers of the database's administrator may write.
+The live schema, our own schemas and the server's own catalogs are to be untouched. In schemas of others a foreign key
+of the dump's may refer to a table, a table inherit from one, and event triggers of the administrator's may write.
 
 Not prevented: what code does outside the transaction and the database. A superuser's code can run programs on the
 server; anybody's can end the user's other sessions. No role without rights stands in the way: SET ROLE would only bind
