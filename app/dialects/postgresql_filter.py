@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from .postgresql_script import Statement, Word, is_operator
@@ -90,8 +90,7 @@ _PATTERNS = (
 _RUN = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
 # No pattern above names several objects or actions, but these commas would.
 _ONE_ONLY = re.compile(r"(?:alter (?:foreign )?table|create (?:unlogged )?sequence) .* ,")
-_GRANT = re.compile(r"grant |revoke ")
-_AUTHORIZATION = re.compile(rf"set session authorization (?:TEXT|{_I})")
+_AUTHORIZATION = re.compile(rf"set session authorization (?:TEXT|{_I})|reset session authorization")
 _FUNCTION = re.compile(r"create (?:function|procedure) ")
 _SETVAL = re.compile(r"setval \( TEXT , (?:- )?NUMBER , (?:true|false) \)")
 _SETTING = re.compile(r"set [a-z_]+ = .*")
@@ -148,14 +147,12 @@ class Filter:
     :ivar taboo: names that no statement may hold.
     :ivar languages: those that any user may write functions in.
     :ivar known: whether a function in another language, with its link file and source, is in the database already.
-    :ivar granting: the last statement took on another user's name, for grants.
     """
 
     schema: str
     taboo: Collection[str] = ()
     languages: Collection[str] = ("sql", "plpgsql")
     known: Callable[[str, str, str], bool] = lambda *_: False
-    granting: bool = field(default=False, init=False)
 
     def decide(self, statement: Statement) -> Act:
         """:raises Forbidden: it is not allowed.
@@ -165,11 +162,6 @@ class Filter:
         if any(name.encode() in statement.text for name in self.taboo):
             raise Forbidden(statement, "holds a name that no dump holds")
         line = self._line(statement.words)
-        if self.granting and not _GRANT.match(line):
-            self.granting = False
-            if line != "reset session authorization":
-                raise Forbidden(statement)
-            return Act.RUN
         if _RUN.fullmatch(line) and not _ONE_ONLY.match(line):
             if _FUNCTION.match(line):
                 self._check_language(statement)
@@ -179,9 +171,8 @@ class Filter:
     def _decide_further(self, statement: Statement, line: str) -> Act:
         words = statement.words
         if _AUTHORIZATION.fullmatch(line):
-            # Grants by others than the owner are written so; only a superuser may run them.
-            self.granting = True
-            return Act.RUN
+            # Around grants by others than the owner. They are made by the owner: nobody else may enter the schema yet.
+            return Act.LEAVE
         if _SETTING.fullmatch(line):
             return self._setting(statement)
         if line.startswith("copy NAME") and self._is_copy(words):

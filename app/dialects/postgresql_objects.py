@@ -223,8 +223,8 @@ def found_objects(connection: Connection, schema: str) -> list[Found]:
     known: dict[Node, SchemaObject] = {}
     for query in _QUERIES:
         rows = connection.execute(query.encode(), (schema,)).fetchall()
-        for catalog, oid, kind, name, table, sql in sorted(rows, key=lambda row: str(row[3])):
-            short = name.removeprefix(f"{schema}.").removeprefix(f"{quote(schema)}.")
+        shortened = [(catalog, oid, kind, _short(name, schema), *rest) for catalog, oid, kind, name, *rest in rows]
+        for catalog, oid, kind, short, table, sql in sorted(shortened, key=lambda row: row[3]):
             known[catalog, oid] = SchemaObject(kind, short, table, _unspelled(sql, schema))
     needs = dependencies(connection)
     return [Found(node, known[node]) for node in _in_order(known, needs)]
@@ -246,12 +246,17 @@ def _in_order(known: dict[Node, SchemaObject], needs: dict[Node, set[Node]]) -> 
         if node in seen:
             return
         seen.add(node)
-        for needed in sorted(needs.get(node, ()) & known.keys()):
+        # By name: OIDs are others in another schema, and the order is part of the fingerprint.
+        for needed in sorted(needs.get(node, ()) & known.keys(), key=lambda one: (known[one].kind, known[one].name)):
             yield from visit(needed)
         yield node
 
     for node in known:
         yield from visit(node)
+
+
+def _short(name: str, schema: str) -> str:
+    return name.removeprefix(f"{schema}.").removeprefix(f"{quote(schema)}.")
 
 
 def _unspelled(sql: str, schema: str) -> str:

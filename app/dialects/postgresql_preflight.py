@@ -49,7 +49,7 @@ JOIN pg_namespace n ON n.oid = r.space AND n.nspname = %s
 LEFT JOIN lies o ON o.class = d.classid AND o.oid = d.objid
 WHERE o.space IS DISTINCT FROM r.space AND o.space IS DISTINCT FROM 'pg_toast'::regnamespace
     AND d.classid NOT IN ('pg_amop'::regclass, 'pg_amproc'::regclass)
-    AND NOT (d.classid = 'pg_trigger'::regclass AND d.deptype = 'i') AND NOT EXISTS (
+    AND NOT (d.classid IN ('pg_trigger'::regclass, 'pg_cast'::regclass) AND d.deptype = 'i') AND NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e')
     AND NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
@@ -72,7 +72,7 @@ WHERE n.nspname = %s AND (strpos(p.prosrc, %s) > 0 OR strpos(p.prosrc, %s) > 0) 
 """
 
 
-# A foreign key's own triggers lie on both tables, and are gone with it.
+# A foreign key's own triggers lie on both tables, and are gone with it; so is a range's own cast.
 def dependents(connection: Connection, schema: str) -> list[str]:
     """Objects elsewhere that depend on some in a schema: they would follow these wherever they are renamed to."""
     rows = connection.execute(_DEPENDENTS.encode(), (schema,))

@@ -26,7 +26,7 @@ from .postgresql_extensions import oid_of
 from .postgresql_filter import Act, Filter
 from .postgresql_guard import guarded
 from .postgresql_programs import Client
-from .postgresql_script import Script, Statement, Unreadable
+from .postgresql_script import Script, Statement
 from .postgresql_watch import Trespass, Watch
 
 LOOK_S = 5.0
@@ -114,19 +114,29 @@ def _run(client: Client, connection: Connection, archive: Archive, allowed: Filt
                 _copy(connection, statement, script)
             if connection.info.transaction_status is not TransactionStatus.INTRANS:
                 raise Trespass(f"statement {statement.number} ended the transaction")
-            if time.monotonic() - looked > LOOK_S and not allowed.granting:
+            if time.monotonic() - looked > LOOK_S:
                 _look(connection, watch)
                 looked = time.monotonic()
-    if allowed.granting:
-        raise Unreadable("it ends within grants by another user")
     connection.execute("SET client_encoding TO 'UTF8'")
 
 
 def _copy(connection: Connection, statement: Statement, script: Script) -> None:
+    """:raises psycopg.Error, Unreadable: whichever came first."""
     text = b" ".join(word.raw for word in statement.words)
-    with connection.cursor() as cursor, cursor.copy(text) as copy:
-        for piece in script.rows():
-            copy.write(piece)
+    failed: BaseException | None = None
+    try:
+        with connection.cursor() as cursor, cursor.copy(text) as copy:
+            try:
+                for piece in script.rows():
+                    copy.write(piece)
+            # The driver would log what the server says to a COPY that is given up, with a row.
+            except BaseException as error:  # noqa: BLE001 # it is raised below
+                failed = error
+    except psycopg.Error:
+        if failed is None:
+            raise
+    if failed is not None:
+        raise failed
 
 
 def _look(connection: Connection, watch: Watch) -> None:

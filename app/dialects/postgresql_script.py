@@ -23,10 +23,11 @@ _TAG = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
 _WORD = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*")
 _NUMBER = re.compile(rb"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _PARAMETER = re.compile(rb"\$[0-9]+")
-_IDENTIFIER = re.compile(rb'"[^"\0]*(?:""[^"\0]*)*"')
-_STRING = re.compile(rb"'[^']*(?:''[^']*)*'")
+# None of these ever tries a shorter match: what does not end is seen in one pass.
+_IDENTIFIER = re.compile(rb'"[^"\0]*+(?:""[^"\0]*+)*+"')
+_STRING = re.compile(rb"'[^']*+(?:''[^']*+)*+'")
 # A string goes on behind a line break, and one with escapes goes on as such (manual, 4.1.2.1).
-_ESCAPED = rb"'[^'\\]*(?:(?:''|\\.)[^'\\]*)*'"
+_ESCAPED = rb"'[^'\\]*+(?:(?:''|\\.)[^'\\]*+)*+'"
 _ESCAPES = re.compile(
     rb"[eE]" + _ESCAPED + rb"(?:(?:[ \t\f]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f]+|--[^\n\r]*[\n\r])*" + _ESCAPED + rb")*",
     re.DOTALL,

@@ -81,7 +81,6 @@ _ANYWHERE = {
     "schemas": "pg_namespace",
     "extensions": "pg_extension",
     "default privileges": "pg_default_acl",
-    "casts": "pg_cast",
     "languages": "pg_language",
     "foreign-data wrappers": "pg_foreign_data_wrapper",
     "foreign servers": "pg_foreign_server",
@@ -105,6 +104,12 @@ _IMAGE = " UNION ALL ".join(
             for what, place in _IN_SPACES.items()
         ),
         *(_digest(what, source, "o.oid <> %(made)s") for what, source in _ANYWHERE.items()),
+        # A range has casts of its own.
+        _digest(
+            "casts",
+            "pg_cast",
+            "NOT EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.oid = o.castsource AND t.typnamespace = %(made)s)",
+        ),
         _digest("tables", "pg_class", "o.relnamespace = ANY (%(strict)s)"),
         "SELECT 'columns', pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attrelid, a.attnum, "
         "a.xmin), ',' ORDER BY a.attrelid, a.attnum)) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c "

@@ -22,7 +22,10 @@ from app.errors import (
 )
 from tests.servers.postgresql import PASSWORD, PostgreSQL
 
+from .postgresql_archives import plain_dump, script_of
 from .postgresql_schemas import (
+    EVERY_OBJECT,
+    OF_SUPERUSERS,
     ask,
     superuser_room,
     swap,
@@ -99,6 +102,32 @@ def test_a_dump_of_another_schema_and_database_is_restored(room: Room, owned: Ro
     assert ask(owned, "SELECT count(*) FROM second.own") == [0]
     swap(owned, owned.other("back"))
     assert owned.state() == room.state(other)
+
+
+@pytest.mark.parametrize("who", ["an owner", "a superuser"])
+def test_every_kind_of_object_comes_back_as_it_was(room: Room, owned: Room, who: str) -> None:
+    chosen = owned if who == "a superuser" else room
+    chosen.dialect.create(chosen.target)
+    script = EVERY_OBJECT + (OF_SUPERUSERS if chosen is owned else "")
+    chosen.execute(script.replace("%", "%%"))
+    dump = chosen.dump(chosen.directory / "dump")
+    before = _described(chosen)
+    chosen.dialect.restore(dump, chosen.other("back"))
+    chosen.dialect.copy(chosen.target, chosen.other("copy"), timeout_s=5)
+    assert _described(chosen) == before
+    for name in ("back", "copy"):
+        assert chosen.everything(chosen.other(name)) == chosen.everything()
+    swap(chosen, chosen.other("back"))
+    assert _described(chosen) == before
+
+
+GRANTOR = ("SET SESSION AUTHORIZATION", "RESET SESSION AUTHORIZATION")
+
+
+def _described(room: Room) -> list[str]:
+    """All of a live schema as ``pg_dump`` writes it, in an order of its own; who granted what is the owner's now."""
+    lines = script_of(plain_dump(room.target, room.directory / "described", "--no-owner")).splitlines()
+    return sorted(line for line in lines if not line.startswith(("--", "\\restrict", "\\unrestrict", *GRANTOR)))
 
 
 def test_a_restore_is_not_seen_by_those_who_read_and_write(room: Room) -> None:
