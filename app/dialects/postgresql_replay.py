@@ -52,10 +52,12 @@ def replay(client: Client, connection: Connection, archive: Archive, around: Ren
     watch.note_sequences()
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     try:
-        with connection.transaction(), _renamed(connection, around):
-            watch.begin()
-            _run(client, connection, archive, _filter(connection, around), watch)
-            watch.check()
+        with connection.transaction():
+            with _renamed(connection, around):
+                watch.begin()
+                _run(client, connection, archive, _filter(connection, around), watch)
+                watch.check()
+            watch.check_end()
     except BaseException:
         # What became of the dump counts; a connection that is gone is told by whoever needs it next.
         with contextlib.suppress(psycopg.Error):

@@ -12,8 +12,12 @@ before its end, what it did elsewhere, and is rolled back where that is anything
 - A sequence goes on for good, transaction or not. Those of the live schema that stand behind where they stood are put
   forward again.
 
-The live schema, our own schemas and the server's own catalogs are to be untouched. In schemas of others a foreign key
-of the dump's may refer to a table, a table inherit from one, and event triggers of the administrator's may write.
+The live schema and our own schemas are not even to be read, and the server's own catalogs to be left as they are. In
+schemas of others a foreign key of the dump's may refer to a table, a table inherit from one, and event triggers of the
+administrator's may write.
+
+Code may be put off to the COMMIT, behind the last look: by deferred triggers and cursors that outlive the transaction.
+So there must be neither then.
 
 Not prevented: what code does outside the transaction and the database. A superuser's code can run programs on the
 server; anybody's can end the user's other sessions. No role without rights stands in the way: SET ROLE would only bind
@@ -25,6 +29,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+import psycopg
 
 from .postgresql_connect import Connection
 from .postgresql_extensions import oid_of
@@ -42,7 +48,7 @@ FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_stat_xact_all_tables s ON s.relid = c.oid
 WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
-    AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+    AND (n.oid = ANY (%(strict)s) OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
     AND l.database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
     AND n.oid <> %(made)s AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_toast')
     AND CASE WHEN n.nspname = 'pg_catalog' THEN
@@ -117,6 +123,12 @@ _IMAGE = " UNION ALL ".join(
     ]
 )
 
+_DEFERRABLE = """
+SELECT DISTINCT pg_catalog.format('%%I.%%I', n.nspname, c.relname) FROM pg_catalog.pg_trigger g
+JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE g.tgdeferrable AND n.oid IN (%(made)s, pg_catalog.pg_my_temp_schema())
+"""
+
 _LAX = "SELECT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D')"
 
 _POSITIONS = """
@@ -175,11 +187,11 @@ class Watch:
         return dict(self.connection.execute(_IMAGE.encode(), self._values).fetchall())
 
     def check_locks(self) -> None:
-        """:raises Trespass: a table or sequence was written to, or altered."""
+        """:raises Trespass: a table or sequence was written to or altered, or one of ours read."""
         self._plain_path()
         if rows := self.connection.execute(_LOCKS.encode(), self._values).fetchall():
             names = sorted({name.removeprefix(f"{self.hold}.") for name, _ in rows})
-            raise Trespass(f"its own code writes to {', '.join(names)}")
+            raise Trespass(f"its own code reaches {', '.join(names)}")
         if rows := self.connection.execute(_OBJECTS).fetchall():
             raise Trespass(f"its own code alters what {', '.join(name for (name,) in rows)} holds")
 
@@ -195,6 +207,21 @@ class Watch:
         now = self._look()
         if changed := [what for what, digest in self._image.items() if now.get(what) != digest]:
             raise Trespass(f"its own code changes {', '.join(changed)} outside its schema")
+
+    def check_end(self) -> None:
+        """Look once more, behind the renames back: nothing may be left that the server runs at COMMIT.
+
+        :raises Trespass: something is.
+        """
+        self._plain_path()
+        if self.connection.execute("SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable").fetchone():
+            raise Trespass("its own code leaves a cursor open that is read at the end")
+        # A table that has pending events cannot be altered. This alters nothing (since version 12).
+        for (name,) in self.connection.execute(_DEFERRABLE.encode(), self._values).fetchall():
+            try:
+                self.connection.execute(f"ALTER TABLE {name} SET WITHOUT OIDS".encode())
+            except psycopg.errors.ObjectInUse as error:
+                raise Trespass("its own code puts off what a trigger is to do") from error
 
     def put_forward(self) -> None:
         """After a failure, outside of the transaction: let no live sequence stand behind where it stood."""

@@ -200,9 +200,11 @@ def test_no_process_shows_a_password(
             deadline = time.monotonic() + 20
             children: list[psutil.Process] = []
             while not children and time.monotonic() < deadline:
-                time.sleep(0.05)
-                children = [one for one in psutil.Process().children() if one.name() in ("pg_dump", "pg_restore")]
-            time.sleep(0.3)
+                seen_once = set(psutil.Process().children())
+                time.sleep(0.5)
+                # Those that are still there wait.
+                children = [one for one in psutil.Process().children() if one in seen_once]
+                children = [one for one in children if one.name() in ("pg_dump", "pg_restore")]
             for child in children:
                 environment = Path(f"/proc/{child.pid}/environ").read_bytes().decode()
                 text = " ".join(child.cmdline()) + environment

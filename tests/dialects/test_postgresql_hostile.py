@@ -24,7 +24,7 @@ from .postgresql_archives import STATEMENTS, forge, plain_dump, script_of
 from .postgresql_schemas import ask, superuser_room
 from .rooms import ROOMS, Room
 
-FILLER = "x" * 500
+FILLER = "x" * 800
 """Room for what is put in the place of a comment."""
 
 NOTE = "y" * 200
@@ -176,6 +176,9 @@ BEGIN
     RETURN true;
 END $$;
 CREATE FUNCTION evil() RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.deed(); END';
+CREATE FUNCTION late() RETURNS int LANGUAGE plpgsql AS 'BEGIN IF to_regnamespace(''ferry_'' || ''hold'') IS NULL THEN
+    DELETE FROM public.posts; END IF; RETURN 1; END';
+CREATE FUNCTION later(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.late(); END';
 """
 """An immutable function may not write; what it calls may."""
 WAYS = {
@@ -186,6 +189,13 @@ WAYS = {
     "predicate": "CREATE TABLE t (x int); INSERT INTO t VALUES (1); CREATE INDEX ON t (x) WHERE public.evil()",
     "view": "CREATE TABLE t (x int); CREATE MATERIALIZED VIEW m AS SELECT public.evil()",
 }
+# Whatever looks while the names are away finds nothing done.
+LATER = (
+    "CREATE FUNCTION public.off() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.posts; "
+    "RETURN NULL; END';"
+    "CREATE CONSTRAINT TRIGGER off AFTER INSERT ON %s.off DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION "
+    "public.off(); INSERT INTO %s.off VALUES (1);"
+)
 DEEDS = {
     "delete": "DELETE FROM ferry_hold.posts;",
     "update": "UPDATE ferry_hold.posts SET words = '';",
@@ -215,10 +225,23 @@ DEEDS = {
     "shadow": "CREATE TEMP VIEW pg_locks AS SELECT * FROM pg_catalog.pg_locks LIMIT 0; DELETE FROM ferry_hold.posts;",
     "shadow path": "PERFORM set_config('search_path', 'public', false); DELETE FROM ferry_hold.posts;",
     "commit": "COMMIT; DELETE FROM public.posts;",
+    "read": "PERFORM FROM ferry_hold.posts;",
+    "read a key": "CREATE TABLE public.known AS SELECT * FROM ferry.runs;",
+    "lock": "PERFORM FROM ferry_hold.posts FOR UPDATE;",
+    "put off": "CREATE TABLE public.off (x int); " + LATER.replace("%s", "public"),
+    "put off twice": "CREATE TABLE public.off (x int); "
+    + LATER.replace("%s", "public").replace("BEGIN DELETE", "BEGIN SET CONSTRAINTS ALL DEFERRED; DELETE"),
+    "put off, temporary": "CREATE TEMP TABLE off (x int); " + LATER.replace("%s", "pg_temp"),
+    "put off in a constraint": "CREATE TABLE public.off (x int, EXCLUDE ((public.later(x)) WITH =) DEFERRABLE "
+    "INITIALLY DEFERRED); INSERT INTO public.off VALUES (1), (1);",
+    "cursor": "EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT public.later(1)';",
 }
 
 
-UNLIKE = {"commit": "invalid transaction termination", "rename": "duplicate key"}
+UNLIKE = {
+    "commit": "invalid transaction termination",
+    "rename": "duplicate key",
+}
 """Deeds that the server itself refuses, and one whose rows would go to the live tables, were it not rolled back."""
 
 
@@ -252,7 +275,7 @@ def disguised(deed: str) -> str:
 @pytest.mark.parametrize("way", WAYS)
 def test_whatever_leads_to_code_nothing_of_it_stays(furnished: Room, way: str) -> None:
     dump = with_code(furnished, way, "DELETE FROM ferry_hold.posts WHERE id < 10;")
-    refused(furnished, dump, "its own code writes to posts")
+    refused(furnished, dump, "its own code reaches posts")
     assert ask(furnished, "SELECT count(*) FROM posts") == [50]
 
 
@@ -302,7 +325,7 @@ def test_a_superusers_code_that_switches_the_counters_off_is_seen(owned: Room) -
     owned.execute(SITE)
     owned.execute(CODE.format(filler=FILLER))
     dump = with_code(owned, "check", "SET track_counts = off; DELETE FROM ferry_hold.posts;")
-    refused(owned, dump, "its own code writes to posts")
+    refused(owned, dump, "its own code reaches posts")
 
 
 def test_functions_in_languages_of_superusers_only_where_they_are_there(owned: Room) -> None:
@@ -401,12 +424,12 @@ def test_a_forged_live_schema_is_not_copied_by_its_code(furnished: Room) -> None
         "IF to_regnamespace('ferry_' || 'hold') IS NOT NULL THEN EXECUTE 'DELETE FROM ferry_' || 'hold.posts'; END IF; "
         "RETURN true; END $$"
     )
-    with untouched(furnished), pytest.raises(ToolFailed, match="writes to posts"):
+    with untouched(furnished), pytest.raises(ToolFailed, match="reaches posts"):
         furnished.dialect.copy(furnished.target, furnished.other("copy"), timeout_s=5)
     staging = furnished.other("one")
     furnished.dialect.prepare_staging(staging, furnished.target)
     before, schemas = furnished.everything(), ask(furnished, "SELECT nspname FROM pg_namespace")
-    with pytest.raises(DoesNotFit, match="writes to posts"):
+    with pytest.raises(DoesNotFit, match="reaches posts"):
         furnished.dialect.carry(furnished.target, staging, ["t"])
     assert furnished.everything() == before
     assert ask(furnished, "SELECT nspname FROM pg_namespace") == schemas
