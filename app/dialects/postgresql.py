@@ -184,7 +184,9 @@ class PostgresqlDialect:
         with self._connected(staging, place) as connection:
             if oid_of(connection, place.schema) is None:
                 raise FerryError(f"There is no schema {place.schema}.")
-            postgresql_rules.analyze(connection, place.schema)
+            what = f"What was restored to {place.schema} cannot be analyzed"
+            with postgresql_dump.answering(staging, BackupFailed, what), postgresql_replay.watching(connection, place):
+                postgresql_rules.analyze(connection, place.schema)
 
     def _own(self, url: URL) -> Place:
         """The staging schema or generation that a URL means; nothing is ever made in the place of a live one."""

@@ -25,6 +25,7 @@ from .postgresql_dump import Archive, Renames, reading
 from .postgresql_extensions import oid_of
 from .postgresql_filter import Act, Filter
 from .postgresql_guard import guarded
+from .postgresql_names import Place
 from .postgresql_programs import Client
 from .postgresql_script import Script, Statement
 from .postgresql_watch import Trespass, Watch
@@ -49,17 +50,36 @@ def replay(client: Client, connection: Connection, archive: Archive, around: Ren
     """
     check(client, connection, archive, around)
     watch = Watch(connection, around.place.target, around.hold, around.made)
+    with _transaction(watch), _renamed(connection, around):
+        watch.begin()
+        _run(client, connection, archive, _filter(connection, around), watch)
+        watch.check()
+
+
+@contextlib.contextmanager
+def watching(connection: Connection, place: Place) -> Iterator[None]:
+    """A transaction of other work on a schema that was restored: its code may be called again.
+
+    :raises Trespass: it reached further than its schema; nothing is left.
+    """
+    watch = Watch(connection, place.target, None, place.schema)
+    with _transaction(watch):
+        watch.begin()
+        yield
+        watch.check()
+
+
+@contextlib.contextmanager
+def _transaction(watch: Watch) -> Iterator[None]:
+    """A transaction that sees catalogs as of its beginning, and at whose end nothing is left to be done."""
     watch.note_sequences()
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    watch.connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     try:
-        with connection.transaction():
-            with _renamed(connection, around):
-                watch.begin()
-                _run(client, connection, archive, _filter(connection, around), watch)
-                watch.check()
+        with watch.connection.transaction():
+            yield
             watch.check_end()
     except BaseException:
-        # What became of the dump counts; a connection that is gone is told by whoever needs it next.
+        # What became of the work counts; a connection that is gone is told by whoever needs it next.
         with contextlib.suppress(psycopg.Error):
             watch.put_forward()
         raise

@@ -341,11 +341,30 @@ def test_functions_in_languages_of_superusers_only_where_they_are_there(owned: R
     refused(owned, dump, "makes a function in internal")
 
 
+def test_code_that_waits_for_the_first_look_at_the_rows_is_seen(furnished: Room) -> None:
+    furnished.execute(
+        "CREATE TABLE t (x int); INSERT INTO t SELECT generate_series(1, 100); CREATE INDEX ON t (later(x));"
+        "CREATE OR REPLACE FUNCTION late() RETURNS int LANGUAGE plpgsql AS $$BEGIN "
+        "IF to_regnamespace('ferry_' || 'hold') IS NULL AND to_regnamespace('ferry_staging_back') IS NOT NULL "
+        "THEN PERFORM setval('public.posts_id_seq', 7); "
+        "DELETE FROM public.posts; END IF; RETURN 1; END$$"
+    )
+    dump = plain_dump(furnished.target, furnished.directory / "backup.dump")
+    before = furnished.everything(), ask(furnished, "SELECT last_value FROM posts_id_seq")
+    furnished.dialect.restore(dump, furnished.other("back"))
+    with pytest.raises(BackupFailed, match=r"its own code reaches public\.posts"):
+        furnished.dialect.fit_staging(furnished.other("back"), furnished.target)
+    assert furnished.dialect.problems(furnished.other("back")) == []
+    assert furnished.state(furnished.other("back"))["posts"] == furnished.state()["posts"]
+    assert (furnished.everything(), ask(furnished, "SELECT last_value FROM posts_id_seq")) == before
+
+
 # What is left where a restore ends
 
 
 def test_nothing_is_left_of_a_killed_restore(site: Room) -> None:
     site.execute("CREATE TABLE large AS SELECT i, repeat('x', 300) AS t FROM generate_series(1, 150000) i")
+    site.execute("ALTER TABLE large ADD PRIMARY KEY (i)")
     dump = plain_dump(site.target, site.directory / "backup.dump")
     program = (
         "import sys; from pathlib import Path; from sqlalchemy import make_url; from app.dialects import dialect_for\n"
@@ -355,25 +374,33 @@ def test_nothing_is_left_of_a_killed_restore(site: Room) -> None:
     )
     url = site.target.render_as_string(hide_password=False)
     with untouched(site):
-        for delay_s in (0.1, 0.4, 0.7):
+        for moment in ("SELECT", "COPY", "COPY", "ALTER"):
             process = subprocess.Popen(
                 [sys.executable, "-c", program, url, str(site.directory), str(dump)], stdout=subprocess.PIPE
             )
             assert process.stdout
             assert process.stdout.readline() == b"ready\n"
-            time.sleep(delay_s)
+            _wait_until(site, f"SELECT count(*) > 0 {AT_WORK} AND backend_xid IS NOT NULL AND query LIKE '{moment}%%'")
             process.send_signal(signal.SIGKILL)
             assert process.wait(timeout=30) == -signal.SIGKILL
             process.stdout.close()
             _wait_for_the_last_session(site)
 
 
+AT_WORK = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
 def _wait_for_the_last_session(room: Room) -> None:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    _wait_until(room, f"SELECT count(*) = 0 {AT_WORK}")
+
+
+def _wait_until(room: Room, query: str) -> None:
     deadline = time.monotonic() + 30
-    while ask(room, query) != [0]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    with room.connect() as connection:
+        while not connection.exec_driver_sql(query).scalar():
+            assert time.monotonic() < deadline, query
+            connection.rollback()
+            time.sleep(0.005)
 
 
 def test_nothing_is_left_where_the_connection_is_cut(site: Room) -> None:
