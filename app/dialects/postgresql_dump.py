@@ -30,7 +30,7 @@ from .postgresql_extensions import extensions_in, oid_of
 from .postgresql_filter import Forbidden
 from .postgresql_names import HOLD, Place, prefix_of, quote
 from .postgresql_programs import Client, ProgramFailed, ProgramMissing, is_lost
-from .postgresql_script import Script, Unreadable
+from .postgresql_script import Script, Unreadable, printable
 from .postgresql_watch import Trespass
 
 MAGIC = b"PGDMP"
@@ -139,7 +139,7 @@ def archive_of(client: Client, file: Path, own: str) -> Archive:
     schemas = {place.split(" ", 1)[0] for place in places}
     if len(schemas) > 1:
         raise BackupFailed(
-            f"{file} is a dump of more than one schema: {', '.join(sorted(schemas)[:10])}.", hint=_ONE_SCHEMA
+            f"{file} is a dump of more than one schema: {printable(', '.join(sorted(schemas)[:10]))}.", hint=_ONE_SCHEMA
         )
     return Archive(file, entries, schemas.pop())
 
@@ -156,7 +156,9 @@ def _place(line: str, file: Path) -> str:
     """
     match = _IN_SCHEMA.match(_content(line))
     if match is None or match[1].startswith("- "):
-        raise BackupFailed(f"{file} holds what is no part of a schema: {_content(line)[:80]}.", hint=_ONE_SCHEMA)
+        raise BackupFailed(
+            f"{file} holds what is no part of a schema: {printable(_content(line)[:80])}.", hint=_ONE_SCHEMA
+        )
     return match[1]
 
 
@@ -239,7 +241,7 @@ def answering(url: URL, failed: type[FerryError], what: str) -> Iterator[None]:
     except (Unreadable, Forbidden, Trespass) as error:
         raise failed(f"{what}: {error}.", hint=STRANGE_HINT if failed is BackupFailed else None) from error
     except (ProgramFailed, psycopg.Error) as error:
-        words = _words(error)
+        words = printable(_words(error))
         state = error.state if isinstance(error, ProgramFailed) else error.sqlstate
         if is_lost(error):
             raise DatabaseUnreachable(f"The database server at {place_of(url)} went away: {words}") from error

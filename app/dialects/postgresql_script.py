@@ -75,6 +75,11 @@ class Word(NamedTuple):
         return text
 
 
+def printable(text: str) -> str:
+    """A text of a stranger's, for a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 @dataclass(frozen=True)
 class Statement:
     """One statement.
@@ -89,9 +94,9 @@ class Statement:
 
     @property
     def beginning(self) -> str:
-        """Its first words, for people; no content of strings."""
+        """Its first words, for people; no content of strings, and nothing that a terminal would obey."""
         shown = ["'...'" if word.kind == "string" else word.raw.decode(errors="replace") for word in self.words[:6]]
-        return " ".join(shown).replace(" . ", ".")[:80]
+        return printable(" ".join(shown).replace(" . ", "."))[:80]
 
 
 class Script:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from app.dialects import dialect_for
+from app.dialects import dialect_for, postgresql_replay
+from app.dialects.postgresql_watch import Watch
 from app.errors import BackupFailed, DatabaseUnreachable, DoesNotFit, ToolFailed
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import Proxy
@@ -150,6 +151,12 @@ def test_rows_end_where_they_say_and_no_later(site: Room, forgeable: Path) -> No
         forgeable.write_bytes(whole)
         forge(forgeable, NOTE, line)
         refused(site, forgeable, "end-of-copy marker")
+
+
+def test_a_name_cannot_command_a_terminal(site: Room, forgeable: Path) -> None:
+    forge(forgeable, COMMENT, 'DROP TABLE "\x1b[2J\n";')
+    error = refused(site, forgeable, r'\(DROP TABLE "\?\[2J\?"\)')
+    assert error.message.isprintable()
 
 
 def test_what_is_of_no_schema_is_refused_by_name(owned: Room) -> None:
@@ -295,7 +302,11 @@ def test_whatever_code_does_elsewhere_is_seen(furnished: Room) -> None:
             raise
 
 
-def test_code_that_stays_within_its_schema_is_run(furnished: Room) -> None:
+@pytest.mark.parametrize("look_s", [0.0, postgresql_replay.LOOK_S])
+def test_code_that_stays_within_its_schema_is_run(
+    furnished: Room, monkeypatch: pytest.MonkeyPatch, look_s: float
+) -> None:
+    monkeypatch.setattr(postgresql_replay, "LOOK_S", look_s)
     furnished.execute(
         "CREATE FUNCTION rates() RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int FROM public.tags';"
         "CREATE TABLE z (x int CHECK (x <= public.rates())); INSERT INTO z VALUES (1);"
@@ -307,6 +318,14 @@ def test_code_that_stays_within_its_schema_is_run(furnished: Room) -> None:
     furnished.dialect.copy(furnished.target, furnished.other("copy"), timeout_s=5)
     for name in ("back", "copy"):
         assert furnished.state(furnished.other(name)) == furnished.state()
+
+
+def test_what_code_locks_is_let_go_before_the_end(furnished: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the application would wait for as long as a restore takes."""
+    monkeypatch.setattr(postgresql_replay, "LOOK_S", 0.0)
+    dump = with_code(furnished, "check", "LOCK TABLE ferry_hold.posts;")
+    monkeypatch.setattr(Watch, "check", lambda _: pytest.fail("it was seen at the end only"))
+    refused(furnished, dump, "its own code reaches posts")
 
 
 def test_what_the_administrators_event_triggers_write_is_theirs(owned: Room) -> None:
@@ -432,7 +451,12 @@ def test_nothing_is_left_where_the_server_is_killed(tmp_path: Path) -> None:
             # What is given out of a sequence is logged ahead: a crash skips some, but for this.
             server.execute("CHECKPOINT")
             before = look(room)
-            thread = threading.Timer(0.5, server.kill)
+
+            def kill() -> None:
+                _wait_until(room, f"SELECT count(*) > 0 {AT_WORK} AND backend_xid IS NOT NULL AND query LIKE 'COPY%%'")
+                server.kill()
+
+            thread = threading.Thread(target=kill)
             thread.start()
             with pytest.raises((DatabaseUnreachable, BackupFailed)):
                 room.dialect.restore(dump, room.other("back"))
