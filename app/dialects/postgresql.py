@@ -299,7 +299,7 @@ class PostgresqlDialect:
             around = postgresql_dump.renames(connection, place, archive.schema or origin.schema)
             comment = postgresql_mark.comment_on(connection, origin.schema)
             around.behind.append(postgresql_dump.commented(connection, place.schema, comment))
-            postgresql_replay.replay(programs, connection, archive, around)
+            postgresql_replay.replay(programs, connection, archive, around, own=True)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
@@ -352,7 +352,7 @@ class PostgresqlDialect:
             postgresql_dump.dump(programs, origin.schema, file, tables=tables)
             archive = postgresql_dump.archive_of(programs, file, origin.schema)
             around = postgresql_dump.renames(connection, place, origin.schema, into=True)
-            postgresql_replay.replay(programs, connection, archive, around)
+            postgresql_replay.replay(programs, connection, archive, around, own=True)
         self.create_objects(staging, dropped)
 
     # The cut-over

@@ -40,16 +40,18 @@ _SAME_SOURCE = (
 )
 
 
-def replay(client: Client, connection: Connection, archive: Archive, around: Renames) -> None:
+def replay(client: Client, connection: Connection, archive: Archive, around: Renames, *, own: bool = False) -> None:
     """Run a dump's statements and rows between renames, all in one transaction.
 
     :param connection: in autocommit mode; fit for nothing else afterwards.
+    :param own: the dump was made just now, of a schema of this database: its code may read the live one, as it does
+        where it lies.
     :raises ProgramFailed, psycopg.Error: the file is damaged, or the server refused something; nothing is left.
     :raises Unreadable, Forbidden, Trespass: the dump is none that ``pg_dump`` wrote, or its code reaches further than
         its schema; nothing is left.
     """
     check(client, connection, archive, around)
-    watch = Watch(connection, around.place.target, around.hold, around.made)
+    watch = Watch(connection, around.place.target, around.hold, around.made, own)
     with _transaction(watch), _renamed(connection, around):
         watch.begin()
         _run(client, connection, archive, _filter(connection, around), watch)
@@ -62,7 +64,7 @@ def watching(connection: Connection, place: Place) -> Iterator[None]:
 
     :raises Trespass: it reached further than its schema; nothing is left.
     """
-    watch = Watch(connection, place.target, None, place.schema)
+    watch = Watch(connection, place.target, None, place.schema, may_read=True)
     with _transaction(watch):
         watch.begin()
         yield

@@ -12,9 +12,9 @@ before its end, what it did elsewhere, and is rolled back where that is anything
 - A sequence goes on for good, transaction or not. Those of the live schema that stand behind where they stood are put
   forward again.
 
-The live schema and our own schemas are not even to be read, and the server's own catalogs to be left as they are. In
-schemas of others a foreign key of the dump's may refer to a table, a table inherit from one, and event triggers of the
-administrator's may write.
+The live schema and our own schemas are not even to be read where a file is restored, and the server's own catalogs to
+be left as they are. In schemas of others a foreign key of the dump may refer to a table, a table inherit from one, and
+event triggers of the administrator's may write.
 
 Code may be put off to the COMMIT, behind the last look: by deferred triggers and cursors that outlive the transaction.
 So there must be neither then.
@@ -48,7 +48,7 @@ FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_stat_xact_all_tables s ON s.relid = c.oid
 WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
-    AND (n.oid = ANY (%(strict)s) OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
+    AND (n.oid = ANY (%(strict)s) AND NOT %(may_read)s OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
     AND l.database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
     AND n.oid <> %(made)s AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_toast')
     AND CASE WHEN n.nspname = 'pg_catalog' THEN
@@ -148,12 +148,14 @@ class Watch:
     :ivar target: the live schema, by the name that it has for everybody else.
     :ivar hold: what a schema is called meanwhile whose name the dump needs, or None.
     :ivar made: the schema that is made of the dump, by its name in the transaction.
+    :ivar may_read: code that spells the live schema's name may find that, as the made one has another name.
     """
 
     connection: Connection
     target: str
     hold: str | None
     made: str
+    may_read: bool = False
     _values: dict[str, Any] = field(default_factory=dict, init=False)
     _image: dict[str, str] = field(default_factory=dict, init=False)
     _names: dict[int, str] = field(default_factory=dict, init=False)
@@ -173,7 +175,7 @@ class Watch:
         made = oid_of(self.connection, self.made)
         strict = [oid for oid, name in self._names.items() if oid != made and self._is_ours(name)]
         lax: Any = self.connection.execute(_LAX).fetchone()
-        self._values = {"made": made, "strict": strict, "lax": lax[0]}
+        self._values = {"made": made, "strict": strict, "lax": lax[0], "may_read": self.may_read}
         self._image = self._look()
 
     def _is_ours(self, name: str) -> bool:

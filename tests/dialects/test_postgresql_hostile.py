@@ -22,7 +22,7 @@ from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import Proxy
 
 from .postgresql_archives import STATEMENTS, forge, plain_dump, script_of
-from .postgresql_schemas import ask, superuser_room
+from .postgresql_schemas import ask, superuser_room, swap
 from .rooms import ROOMS, Room
 
 FILLER = "x" * 800
@@ -318,6 +318,20 @@ def test_code_that_stays_within_its_schema_is_run(
     furnished.dialect.copy(furnished.target, furnished.other("copy"), timeout_s=5)
     for name in ("back", "copy"):
         assert furnished.state(furnished.other(name)) == furnished.state()
+
+
+def test_code_of_a_former_generation_may_read_what_is_live(furnished: Room) -> None:
+    """It spells the name of the schema that it lay in."""
+    furnished.execute(
+        "CREATE FUNCTION rates(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT count(*)::int FROM public.tags';"
+        "CREATE TABLE z (x int CHECK (x <= public.rates(x))); INSERT INTO z VALUES (1);"
+        "CREATE INDEX ON z (public.rates(x))"
+    )
+    furnished.dialect.copy(furnished.target, furnished.other("one"), timeout_s=5)
+    old = swap(furnished, furnished.other("one"))
+    furnished.dialect.copy(old, furnished.other("two"), timeout_s=5)
+    furnished.dialect.fit_staging(furnished.other("two"), furnished.target)
+    assert furnished.state(furnished.other("two")) == furnished.state(old) == furnished.state()
 
 
 def test_what_code_locks_is_let_go_before_the_end(furnished: Room, monkeypatch: pytest.MonkeyPatch) -> None:
