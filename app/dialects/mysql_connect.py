@@ -7,6 +7,7 @@ import functools
 import ipaddress
 import re
 import ssl
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,20 +161,38 @@ def _first(value: Any) -> Path | None:
     return Path(value if isinstance(value, str) else value[0]) if value else None
 
 
+NOT_MYSQL = "what it says is not the protocol of MySQL"
 FILE_ASKED_FOR = "the server asked for a file that was not offered"
 
 
 class Connection(pymysql.Connection):
     """A connection that is encrypted where a nearby server offers it, as the driver does, but made ten times faster."""
 
+    def connect(self, sock: Any = None) -> None:
+        """Connect; whatever greets is taken for a server until it says something that none says."""
+        with self._understood():
+            super().connect(sock)
+
     def _read_query_result(self, unbuffered: bool = False) -> Any:
-        # In the protocol it is the server that names the file (MySQL manual, 8.1.6). The driver refuses one where
-        # local_infile is off, as it is here, but with an error that is none of the driver's.
+        # In the protocol it is the server that names the file to be sent (MySQL manual, 8.1.6). The driver refuses
+        # where local_infile is off, as it is here, but with an error that is none of its own.
+        with self._understood():
+            try:
+                return super()._read_query_result(unbuffered)  # type: ignore[misc] # PyMySQL does not type it
+            except RuntimeError as error:
+                raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR) from error
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Close the connection where the driver fails on what the server said; it takes packets apart unchecked.
+
+        :raises pymysql.OperationalError: the server is lost, in the driver's words for it.
+        """
         try:
-            return super()._read_query_result(unbuffered)  # type: ignore[misc] # PyMySQL does not type it
-        except RuntimeError as error:
+            yield
+        except (struct.error, IndexError, ValueError, TypeError, AssertionError) as error:
             self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
-            raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR) from error
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, NOT_MYSQL) from error
 
     def _create_ssl_ctx(self, sslp: Any) -> Any:
         # Where nothing is verified the driver would read all certificates of the system all the same (47 ms, measured).
