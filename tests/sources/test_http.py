@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import itertools
 import shutil
+import socket
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -172,6 +175,51 @@ def test_a_deadline_for_a_body_that_drips(clients: Clients) -> None:
             clients(server).get("/x", value)
         # Each attempt may wait for one more byte; each byte alone comes well within the time-out.
         assert TIMEOUT_S * ATTEMPTS <= time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
+
+
+def test_a_deadline_for_a_handshake_that_drips(clients: Clients) -> None:
+    """TLS: a record that is announced as long as one may be, and comes byte by byte."""
+    ended = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        listener.settimeout(0.05)
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    for byte in b"\x16\x03\x03\x40\x00" + b"\x02" * 10_000:
+                        connection.sendall(bytes([byte]))
+                        if ended.wait(TIMEOUT_S / 4):
+                            return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        try:
+            began = time.monotonic()
+            with pytest.raises(SourceIncomplete, match="timed out"):
+                clients(f"https://127.0.0.1:{listener.getsockname()[1]}").get("/x", value)
+            assert time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
+        finally:
+            ended.set()
+            thread.join(10)
+
+
+def test_a_deadline_for_the_look_up_of_a_name(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that does not answer; there is none here that could be made to."""
+    ended = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_named: ended.wait(20) or [])
+    began = time.monotonic()
+    with pytest.raises(SourceIncomplete, match="timed out"):
+        clients("http://old.example").get("/x", value)
+    ended.set()
+    assert TIMEOUT_S * ATTEMPTS <= time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
+
+
+@pytest.mark.parametrize("host", ["a" * 300, "a..b", "old.invalid"], ids=range(3))
+def test_a_host_that_is_none(clients: Clients, host: str) -> None:
+    with pytest.raises(SourceIncomplete, match="failed"):
+        clients(f"http://{host}", timeout_s=0.2).get("/x", value)
 
 
 def test_a_server_that_says_nothing(clients: Clients) -> None:

@@ -201,10 +201,11 @@ def _addresses(host: str, port: int, clock: Clock) -> list[str]:
             answers.put(error)
 
     threading.Thread(target=look_up, daemon=True).start()
+    answer: list[str] | Exception
     try:
         answer = answers.get(timeout=clock.left_s())
     except queue.Empty:
-        raise TimeoutError("timed out") from None
+        answer = TimeoutError("timed out")
     if isinstance(answer, Exception):
         raise answer
     return answer
