@@ -195,6 +195,10 @@ class LateWrite(Exception):  # an event, caught by the engine and answered with 
     """The target was written after the token was taken; nothing was changed."""
 
 
+class OutsideStaging(Exception):  # an event: the engine names the revision
+    """The app's own code, at work on a staging database, reached for another one; nothing of it was done."""
+
+
 class Fence(Protocol):
     """Tells whether a database was written, for as long as it is open."""
 

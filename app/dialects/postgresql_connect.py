@@ -221,6 +221,7 @@ def connect(
     settings: Mapping[str, str] = SETTINGS,
     application: str = "ferry",
     database: str | None = None,
+    kind: type[Connection] = Connection,
 ) -> Connection:
     """A connection in autocommit mode; the caller closes it and has the driver's own errors.
 
@@ -233,7 +234,7 @@ def connect(
         arguments["dbname"] = database
     else:
         database_of(url)
-    connection = Connection.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
+    connection = kind.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
     connection.arguments = arguments
     try:
         _set(connection, {**settings, **_path(search_path)})

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Engine
 from sqlalchemy.pool import NullPool
 
 from .postgresql_connect import SETTINGS, Connection, connect, connected, explained
-from .postgresql_extensions import extension_schemas, extensions_in
-from .postgresql_names import Place, quote
+from .postgresql_extensions import extension_schemas
+from .postgresql_names import Place
+from .postgresql_upgrade import Upgrade, UpgradeConnection
 
 ALEMBIC_SETTINGS = {
     "statement_timeout": "0",
@@ -30,11 +31,16 @@ def _engine(
     search_path: Sequence[str],
     settings: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
+    upgrade: Upgrade | None = None,
 ) -> Engine:
     def connection() -> Connection:
         with explained(url):
-            made = connect(url, tls_ca, search_path=search_path, settings=settings, application="ferry")
+            made = connect(
+                url, tls_ca, search_path=search_path, settings=settings, application="ferry", kind=UpgradeConnection
+            )
             made.autocommit = False
+            if upgrade is not None and isinstance(made, UpgradeConnection):
+                made.begin(upgrade)
             return made
 
     # Whatever driver the host uses, ours makes the connections.
@@ -48,32 +54,13 @@ def control_engine(url: URL, tls_ca: Path | None, schema: str) -> Engine:
 
 
 def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping[str, Any] | None = None) -> Engine:
-    """No table in sight but those of the place; foreign keys are enforced."""
+    """No table in sight but those of the place; foreign keys are enforced.
+
+    A staging schema has the name of the live one in each transaction: see :mod:`.postgresql_upgrade`.
+    """
     with connected(url, tls_ca) as connection:
         behind = extension_schemas(connection, place.schema)
-        borrowed = [] if place.is_target else [item.name for item in extensions_in(connection, place.target)]
     # Never the live one, even while it holds nothing but extensions.
     path = [place.schema, *(schema for schema in behind if schema != place.target)]
-    engine = _engine(url, tls_ca, search_path=path, settings=ALEMBIC_SETTINGS, options=options)
-    if borrowed:
-        _lend(engine, borrowed, place)
-    return engine
-
-
-def _lend(engine: Engine, extensions: Sequence[str], place: Place) -> None:
-    """Let the live schema's extensions lie in staging from the beginning of every transaction to its end."""
-
-    def move(connection: sa.Connection, schema: str) -> None:
-        driver: Any = connection.connection.dbapi_connection
-        if driver.autocommit:
-            return  # everybody would see it
-        for name in extensions:
-            connection.exec_driver_sql(f"ALTER EXTENSION {quote(name)} SET SCHEMA {quote(schema)}")
-
-    @event.listens_for(engine, "begin")
-    def borrow(connection: sa.Connection) -> None:
-        move(connection, place.schema)
-
-    @event.listens_for(engine, "commit")
-    def give_back(connection: sa.Connection) -> None:
-        move(connection, place.target)
+    upgrade = None if place.is_target else Upgrade(place)
+    return _engine(url, tls_ca, search_path=path, settings=ALEMBIC_SETTINGS, options=options, upgrade=upgrade)

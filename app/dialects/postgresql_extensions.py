@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .postgresql_connect import Connection
+from .postgresql_guard import Executes
 from .postgresql_names import quote
 
 _EXTENSIONS = """
@@ -35,7 +36,7 @@ class Extension:
     relocatable: bool
 
 
-def oid_of(connection: Connection, schema: str) -> int | None:
+def oid_of(connection: Executes, schema: str) -> int | None:
     """The OID of a schema, or None where there is none of that name."""
     row = connection.execute("SELECT oid FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
     return int(row[0]) if row else None
@@ -46,11 +47,11 @@ def set_path(connection: Connection, schemas: Sequence[str]) -> None:
     connection.execute("SELECT set_config('search_path', %s, false)", (", ".join(map(quote, schemas)),))
 
 
-def extensions_in(connection: Connection, schema: str) -> list[Extension]:
+def extensions_in(connection: Executes, schema: str) -> list[Extension]:
     return [Extension(*row) for row in connection.execute(_EXTENSIONS.encode(), (schema,))]
 
 
-def extension_schemas(connection: Connection, schema: str, *, with_tables: bool = False) -> list[str]:
+def extension_schemas(connection: Executes, schema: str, *, with_tables: bool = False) -> list[str]:
     """Other schemas that hold extensions, for the search path behind ``schema``.
 
     :param with_tables: also those that hold somebody's tables: only for a session that reads nothing but catalogs, so
@@ -59,7 +60,7 @@ def extension_schemas(connection: Connection, schema: str, *, with_tables: bool 
     return [name for (name,) in connection.execute(_SCHEMAS.encode(), (schema, with_tables))]
 
 
-def move(connection: Connection, extensions: Sequence[Extension], schema: str) -> None:
+def move(connection: Executes, extensions: Sequence[Extension], schema: str) -> None:
     """Let extensions lie in a schema."""
     for extension in extensions:
         connection.execute(f"ALTER EXTENSION {quote(extension.name)} SET SCHEMA {quote(schema)}".encode())

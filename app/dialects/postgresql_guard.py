@@ -18,6 +18,8 @@ from typing import Any
 
 import psycopg
 
+Executes = psycopg.Connection[Any] | psycopg.Cursor[Any]
+
 NO_NAME = "FERRY"
 """SQLSTATE of the error."""
 
@@ -30,6 +32,9 @@ _SET = """
 CREATE TEMPORARY TABLE {name} () ON COMMIT DROP;
 CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $guard$
 BEGIN
+    IF pg_catalog.current_setting('ferry.early', true) = '{trigger}' THEN
+        RETURN NULL;
+    END IF;
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE oid = {oid} AND nspname = {schema}) THEN
         RAISE EXCEPTION 'a COMMIT came before the live schema had its name back' USING ERRCODE = '{state}';
     END IF;
@@ -41,7 +46,7 @@ INSERT INTO {name} DEFAULT VALUES
 """
 
 
-def set_guard(connection: psycopg.Connection[Any], oid: int, schema: str) -> str | None:
+def set_guard(connection: Executes, oid: int, schema: str) -> str | None:
     """Let the transaction that is open fail at COMMIT unless a schema has its name.
 
     :param oid: of the schema.
@@ -61,7 +66,19 @@ def set_guard(connection: psycopg.Connection[Any], oid: int, schema: str) -> str
     return name
 
 
-def lift_guard(connection: psycopg.Connection[Any], guard: str | None) -> None:
+def run_deferred(connection: Executes, guard: str | None) -> None:
+    """Run now what was put off to the COMMIT, while the schema does not have its name; the guard stays set."""
+    if guard is None:
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        return
+    trigger = guard.removeprefix("pg_temp.")
+    connection.execute("SELECT pg_catalog.set_config('ferry.early', %s, true)", (trigger,))
+    connection.execute(f"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS {guard} DEFERRED".encode())
+    connection.execute(f"INSERT INTO {guard} DEFAULT VALUES".encode())
+    connection.execute("SELECT pg_catalog.set_config('ferry.early', '', true)")
+
+
+def lift_guard(connection: Executes, guard: str | None) -> None:
     """Let it look now, and remove it.
 
     :raises psycopg.Error: with the SQLSTATE :data:`NO_NAME`: the schema does not have its name.
