@@ -208,7 +208,12 @@ def test_a_deadline_for_a_handshake_that_drips(clients: Clients) -> None:
 def test_a_deadline_for_the_look_up_of_a_name(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver that does not answer; there is none here that could be made to."""
     ended = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_named: ended.wait(20) or [])
+
+    def wait(*_: object, **__: object) -> list[Any]:
+        ended.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
     began = time.monotonic()
     with pytest.raises(SourceIncomplete, match="timed out"):
         clients("http://old.example").get("/x", value)
