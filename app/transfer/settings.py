@@ -180,8 +180,16 @@ def expanded(text: str, place: str) -> Path:
         path = Path(text).expanduser()
     except RuntimeError as error:
         raise Misconfigured(f"{place} names the home directory of a user who is not there: {text[:80]!r}.") from error
+    return possible(path, place)
+
+
+def possible(path: Path, place: str) -> Path:
+    """The path, if a file can have it.
+
+    :raises Misconfigured: no path can be so long.
+    """
     if len(os.fsencode(path)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
-        raise Misconfigured(f"{place} is longer than a path can be: {text[:80]!r}...")
+        raise Misconfigured(f"{place} is longer than a path can be: {str(path)[:80]!r}...")
     return path
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..dialects.redact import redact, redact_text
-from ..errors import ExitStatus, FerryError, Misconfigured, Protected
+from ..errors import AccessDenied, DoesNotFit, ExitStatus, FerryError, LockHeld, Misconfigured, Protected
 from .control import Control, Holder
 from .cutover import finishing_command
 from .keep import list_backups
@@ -141,7 +141,7 @@ def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
         drift += run.schema.differences_to_models(run.scratch)
         if target.exists and target.revision == head:
             drift += _live_drift(run)
-    except (Misconfigured, Protected) as error:
+    except (AccessDenied, DoesNotFit, LockHeld, Misconfigured, Protected) as error:
         return head, [*drift, f"not looked for: {error.message}"]
     finally:
         run.dialect.drop(run.scratch)

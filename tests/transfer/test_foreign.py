@@ -407,7 +407,9 @@ URLS = st.builds(
         st.text(max_size=8)
         | st.sampled_from(["h", "münchen.example", "\u2100.x", "a" * 300, "*.x", "a..b", "127.0.0.1"]),
         st.sampled_from(["", ":", ":99999", ":x", ":-1", ":0", ":80", ":" + "9" * 5000]),
-        st.sampled_from(["", "/", "/\u00fc", "/%zz", "?q=secret", "#f", "/\n", "/\r\nX: y", "/\ud800", "\0"]),
+        st.sampled_from(
+            ["", "/", "/\u00fc", "/%zz", "%00", "/%00", "?q=secret", "#f", "/\n", "/\r\nX: y", "/\ud800", "\0"]
+        ),
     ),
 )
 
@@ -429,13 +431,17 @@ def test_any_url_as_source(tmp_path: Path, url: str) -> None:
     [
         ("http://[x", "is not a URL"),
         ("http://host:99999", "port"),
-        ("http://user@", "is not a URL"),
+        ("http://user@", "holds credentials"),
         ("http://user:pw@host", "holds credentials"),
         ("http://host/\nx", "line break"),
         ("mysql://u@h:99999/x", "port"),
+        ("sqlite:///a%00b", "control character"),
+        ("mysql://u%0a@h/x", "control character"),
+        ("sqlite:///" + "a" * 5000, "longer than a path"),
         ("postgresql://u@h:port/x", "is not a database URL"),
         ("https://*.x", "is not a URL"),
     ],
+    ids=range(11),
 )
 def test_a_url_that_is_refused(tmp_path: Path, url: str, words: str) -> None:
     found = build_settings({"FERRY_SOURCE": url}, {}, instance=tmp_path, directory=tmp_path, options={})

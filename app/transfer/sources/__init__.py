@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +22,7 @@ from sqlalchemy.exc import ArgumentError
 from ...dialects.redact import identify, redact, redact_text, secret_keys
 from ...errors import Misconfigured, SnapshotUnusable
 from ..files import DAMAGED, opened
-from ..settings import Settings, expanded
+from ..settings import Settings, expanded, possible
 from ..snapshot import is_snapshot
 
 SELF = "self"
@@ -105,9 +106,7 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-        # What this accepts can be asked; of a host in other letters it makes the name that is looked up.
-        requests.Request("GET", text).prepare()
-    except (ValueError, requests.RequestException) as error:
+    except ValueError as error:
         raise Misconfigured(f"{_shown(text)} is not a URL: {_words(error)}.", hint=HTTP_FORM) from error
     if "@" in parts.netloc:
         raise Misconfigured(
@@ -116,6 +115,11 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
         )
     if not host or parts.query or parts.fragment:
         raise Misconfigured(f"{_shown(text)} is not the URL of a deployment.", hint=HTTP_FORM)
+    try:
+        # What this accepts can be asked; of a host in other letters it makes the name that is looked up.
+        requests.Request("GET", text).prepare()
+    except (ValueError, requests.RequestException) as error:
+        raise Misconfigured(f"{_shown(text)} is not a URL: its host is none.", hint=HTTP_FORM) from error
     if parts.scheme == "http" and not insecure and not is_loopback(host):
         raise Misconfigured(
             f"{_shown(text)} would send the password unencrypted.",
@@ -133,9 +137,9 @@ def _shown(text: str) -> str:
     return f"SOURCE {redact_text(text)[:200]!r}"
 
 
-def _words(error: Exception) -> str:
+def _words(error: ValueError) -> str:
     """Why a text is no URL; the reasons of ``urllib`` quote parts of it, which may be a password."""
-    return "the port is no number from 0 to 65535" if "ort" in str(error) else type(error).__name__
+    return "the port is no number from 0 to 65535" if "ort" in str(error) else "its host is none"
 
 
 def _database(text: str, settings: Settings) -> SourceSpec:
@@ -146,8 +150,11 @@ def _database(text: str, settings: Settings) -> SourceSpec:
         raise Misconfigured("SOURCE is not a database URL.", hint=DATABASE_FORM) from None
     if url.port is not None and not 0 < url.port < 1 << 16:
         raise Misconfigured("SOURCE is not a database URL: its port is no number from 1 to 65535.", hint=DATABASE_FORM)
+    # Written as %00, they come out here.
+    if any(_CONTROL.search(part) for part in (url.host, url.database, url.username) if part):
+        raise Misconfigured("SOURCE is not a database URL: it has a control character in it.", hint=DATABASE_FORM)
     if url.get_backend_name() == "sqlite" and url.database:
-        return _sqlite_file(settings.source_base / url.database)
+        return _sqlite_file(settings.source_base / possible(Path(url.database), "SOURCE"))
     if settings.origins["FERRY_SOURCE"] == "option" and (url.password is not None or secret_keys(url)):
         what = "a password" if url.password is not None else f"{', '.join(secret_keys(url))} in its query"
         raise Misconfigured(
@@ -163,7 +170,8 @@ def _database(text: str, settings: Settings) -> SourceSpec:
 
 
 def _sqlite_file(path: Path) -> SourceSpec:
-    path = path.resolve()
+    # Path.resolve() fails on links in a circle.
+    path = Path(os.path.realpath(path))
     url = URL.create("sqlite", database=str(path))
     return SourceSpec(SourceKind.DATABASE, str(path), f"sqlite:{path}", database=url, file=path)
 
