@@ -46,6 +46,7 @@ from .base import (
 from .mysql_connect import connected, number_of, quote
 from .mysql_names import CONTROL, GENERATION, STAGING, database_of
 from .mysql_read import Asks, MySqlReader, asking, reading
+from .mysql_statements import Guarded, GuardedConnection, guard
 
 COPY_TIMEOUT_S = 60.0
 PATIENT_S = 86400
@@ -192,14 +193,29 @@ class MySqlDialect:
             mysql_preflight.check_engines(ask, _current(ask))
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
-        return self._engine(url, "foreign_key_checks = 0", options=options)
+        own = database_of(url)
+        target = mysql_names.target_of(own)
+        if target is None:
+            return self._engine(url, "foreign_key_checks = 0", options=options)
+        with self._asked(url, to_database=False) as ask:
+            folds, live = _folds(ask), _spelled(ask, target) or target
+            schemas = [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
+        beside = [name for name in schemas if mysql_names.target_of(name) == target and name != own]
+        guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {own}), folds)
+        return self._engine(url, "foreign_key_checks = 0", options=options, guarded=guarded)
 
-    def _engine(self, url: URL, *session: str, options: Mapping[str, Any] | None = None) -> Engine:
+    def _engine(
+        self, url: URL, *session: str, options: Mapping[str, Any] | None = None, guarded: Guarded | None = None
+    ) -> Engine:
         def connect() -> pymysql.Connection[Any]:
+            driver = GuardedConnection if guarded else mysql_connect.Connection
             with mysql_connect.explained(url):
-                return mysql_connect.connect(
-                    url, self._tls_ca, session=session, autocommit=False, read_timeout=PATIENT_S
+                made = mysql_connect.connect(
+                    url, self._tls_ca, session=session, driver=driver, autocommit=False, read_timeout=PATIENT_S
                 )
+            if guarded:
+                guard(made, guarded)
+            return made
 
         plain = url.set(drivername=f"{url.get_backend_name()}+pymysql", query={})
         return create_engine(plain, poolclass=NullPool, hide_parameters=True, creator=connect, **(options or {}))

@@ -75,6 +75,13 @@ def is_beside(name: str) -> bool:
     return STAGING in name.lower() or GENERATION in name.lower()
 
 
+def target_of(name: str) -> str | None:
+    """The target that a staging database or generation lies beside, or None for any other."""
+    lowered = name.lower()
+    ends = [at for infix in (STAGING, GENERATION) if (at := lowered.rfind(infix)) > 0]
+    return name[: max(ends)] if ends else None
+
+
 def refuse_live(name: str) -> None:
     """Let no fault of ours drop a live database.
 

@@ -54,8 +54,11 @@ def refuse_read_only(url: URL) -> None:
 
 
 def attach_nothing(action: int, file: str | None, *_more: object) -> int:
-    """An authorizer: what a revision would attach is no staging database. ``VACUUM`` attaches a file without a name."""
-    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and file else sqlite3.SQLITE_OK
+    """An authorizer: what a revision would attach is no staging database.
+
+    ``VACUUM`` attaches a file whose name is empty. One that is computed, or bound, comes as None.
+    """
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and file != "" else sqlite3.SQLITE_OK
 
 
 def refuse_attached(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Revisions that spell the schema they live in: staging has that name while they run, and nothing of live is reached."""
+"""Revisions that spell the schema they live in: staging has that name while they run; nothing of live is reached."""
 
 from __future__ import annotations
 
