@@ -298,6 +298,12 @@ class Dialect(Protocol):
     def control_area(self, url: URL) -> ControlArea:
         """Where the control area of this target lies; nothing is created."""
 
+    def settle_control(self, url: URL) -> None:
+        """Let the control area, if there is one, lie where no session of the app takes it for its database.
+
+        :raises Protected: what is the app's came to lie in it.
+        """
+
     def open_control(self, area: ControlArea) -> None:
         """Make the place of the control area, for its owner alone, if it is not there.
 

@@ -152,6 +152,9 @@ class MySqlDialect:
         name = database_of(url)
         return ControlArea(url.set(database=name + CONTROL), self._directory / f"{escaped(name, safe='')}.ferry")
 
+    def settle_control(self, url: URL) -> None:
+        """Nothing: no session is led to it by its name."""
+
     def open_control(self, area: ControlArea) -> None:
         area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
         with self._asked(area.url, to_database=False) as ask:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection as AppConnection
 from ..errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
 from . import (
     postgresql_carry,
+    postgresql_control,
     postgresql_dump,
     postgresql_engine,
     postgresql_keep,
@@ -88,6 +89,7 @@ class PostgresqlDialect:
         if url not in self._targets:
             with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
                 schema = postgresql_server.schema_of_target(connection, there, _named(url))
+                postgresql_names.check_target(schema)
                 if not there or oid_of(connection, schema) is None:
                     return Place(schema, schema)
             self._targets[url] = schema
@@ -150,8 +152,16 @@ class PostgresqlDialect:
     def control_area(self, url: URL) -> ControlArea:
         place, database = self._place(url), postgresql_names.database_of(url)
         name = database if place.schema == postgresql_names.PUBLIC else f"{database}.{place.schema}"
-        area = with_schema(url, postgresql_names.control(place.target))
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            control = postgresql_control.control_of(connection, place.target, there=there)
+        area = with_schema(url, control)
         return ControlArea(area, self._directory / f"{escaped(name, safe='')}.ferry")
+
+    def settle_control(self, url: URL) -> None:
+        place = self._place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            if there:
+                postgresql_control.settle_name(connection, place.target)
 
     def open_control(self, area: ControlArea) -> None:
         area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)

@@ -35,8 +35,9 @@ LONGEST = 63
 LONGEST_RUN = 32
 LONGEST_TARGET = LONGEST - len("__" + STAGING) - LONGEST_RUN
 
-_OWN = re.compile(r"(ferry_staging_|ferry_gen_)([A-Za-z0-9_]+)|ferry|ferry_hold")
-_PREFIXED = re.compile(r"(.+?)__(?=(?:ferry_staging_|ferry_gen_)[A-Za-z0-9_]+$|ferry$|ferry_hold$)", re.DOTALL)
+_CONTROL = "ferry(?:_control[0-9]?)?"
+_OWN = re.compile(rf"(ferry_staging_|ferry_gen_)([A-Za-z0-9_]+)|{_CONTROL}|ferry_hold")
+_PREFIXED = re.compile(rf"(.+?)__(?=(?:ferry_staging_|ferry_gen_)[A-Za-z0-9_]+$|{_CONTROL}$|ferry_hold$)", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9-]+")
 _OPTION = re.compile(r"(?:\\.|[^\\\s])+", re.DOTALL)
 _NAME_IN_PATH = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(?:,|$)')
@@ -92,8 +93,9 @@ def beside(target: str, kind: str, name: str) -> str:
     return f"{prefix_of(target)}{kind}{name.replace('-', '_')}"
 
 
-def control(target: str) -> str:
-    return prefix_of(target) + CONTROL
+def controls(target: str) -> list[str]:
+    """The names that the control area of a target may have, the first one by preference."""
+    return [prefix_of(target) + CONTROL + end for end in ("", "_control", *(f"_control{n}" for n in range(10)))]
 
 
 def check_target(schema: str) -> None:
@@ -107,6 +109,11 @@ def check_target(schema: str) -> None:
         raise Protected(
             f"The schema {schema} has a name as Flask-Ferry gives to its own: they are dropped without a question.",
             hint="Let the app's tables lie in a schema of another name.",
+        )
+    if parse(f"{prefix_of(schema)}{STAGING}x") != (schema, STAGING, "x"):
+        raise Protected(
+            f"The names of staging schemas beside the schema {schema} would be taken for another one's.",
+            hint="Let the app's tables lie in a schema whose name does not begin with ferry_staging or ferry_gen.",
         )
     if schema != PUBLIC and len(schema.encode()) > LONGEST_TARGET:
         raise Protected(

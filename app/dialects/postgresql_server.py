@@ -17,6 +17,7 @@ from sqlalchemy import URL
 from ..errors import DatabaseUnreachable, FerryError, LockHeld
 from .base import Beside
 from .postgresql_connect import Connection, NoSuchDatabase, connected
+from .postgresql_control import without_controls
 from .postgresql_extensions import oid_of
 from .postgresql_names import (
     GENERATION,
@@ -87,9 +88,10 @@ def schema_of_target(connection: Connection, there: bool, named: str | None) -> 
     :param there: the connection is to the target's own database.
     :param named: what the URL says itself.
     """
-    row: Any = connection.execute("SELECT current_schema(), current_setting('search_path')").fetchone()
-    if there and row[0] is not None:
-        return str(row[0])
+    row: Any = connection.execute("SELECT current_schemas(false)::text[], current_setting('search_path')").fetchone()
+    # In a control area nobody's tables lie, whatever the app's sessions take for their schema by now.
+    if there and (found := without_controls(connection, list(row[0]))):
+        return str(found[0])
     return named or first_schema(row[1]) or PUBLIC
 
 

@@ -392,6 +392,9 @@ class SqliteDialect:
             directory = directory.parent
         return shutil.disk_usage(directory).free
 
+    def settle_control(self, url: URL) -> None:
+        """Nothing: no session is led to it by its name."""
+
     def open_control(self, area: ControlArea) -> None:
         area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
         private(path_of(area.url))

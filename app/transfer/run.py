@@ -109,6 +109,7 @@ class Run:
     def control(self) -> Control:
         """The control area, created when this is first asked: from then on the run writes."""
         if self._control is None:
+            self.dialect.settle_control(self.target)
             self._control = Control.open(self.dialect, self.dialect.control_area(self.target))
         return self._control
 
@@ -285,6 +286,7 @@ class Run:
 
         :raises Protected, DoesNotFit: names what is missing.
         """
+        self.dialect.settle_control(self.target)
         refuse_elsewhere(self.host)
         self.dialect.preflight(self.target)
         self.check_space(target, source_bytes)

@@ -1,0 +1,120 @@
+"""Roles and schemas of PostgreSQL with the names that our own schemas have, or nearly."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runs.commands import history
+from tests.runs.host import HOST, MIGRATIONS
+from tests.servers.postgresql import PostgreSQL
+from tests.site import Result
+
+from .places import ServerSite, databases, new_name
+
+NAMES = ["ferry", "Ferry", "ferry_control", "ferry_hold", "ferry__ferry", "ferry_staging", 'fe"rry', "ferry gen"]
+Owned = Callable[[str], ServerSite]
+
+
+@pytest.fixture
+def owned(postgresql: PostgreSQL, tmp_path: Path) -> Owned:
+    """An app whose role has a name, and owns its database."""
+
+    def make(role: str) -> ServerSite:
+        database, password, quoted = new_name(), secrets.token_hex(8), '"' + role.replace('"', '""') + '"'
+        postgresql.execute(f"DROP ROLE IF EXISTS {quoted}")
+        postgresql.execute(f"CREATE ROLE {quoted} LOGIN PASSWORD '{password}'")
+        postgresql.execute(f"CREATE DATABASE {database} OWNER {quoted}")
+        url = postgresql.url(database).set(username=role, password=password)
+        return ServerSite(tmp_path, url=url)
+
+    return make
+
+
+@pytest.fixture
+def gone(postgresql: PostgreSQL) -> Iterator[None]:
+    """The roles, and what they own, are gone at the end: other tests have names of their own."""
+    yield
+    for role in NAMES:
+        quoted = '"' + role.replace('"', '""') + '"'
+        for (name,) in postgresql.execute(
+            f"SELECT datname FROM pg_database WHERE datdba = (SELECT oid FROM pg_roles WHERE rolname = '{role}')"
+        ):
+            postgresql.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        postgresql.execute(f"DROP ROLE IF EXISTS {quoted}")
+
+
+def ok(result: Result) -> Result:
+    assert result.status == 0, result.stderr + result.stdout
+    return result
+
+
+@pytest.mark.usefixtures("gone")
+@pytest.mark.parametrize("role", NAMES)
+def test_the_app_sees_what_it_saw(owned: Owned, taken: Path, tmp_path: Path, role: str) -> None:
+    site = owned(role)
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    ok(site.flask("db-backup"))
+    assert site.scalar("SELECT current_schema()") == "public"
+    assert role not in [name for name in databases(site.url) if name != "public"]
+    ok(site.flask("db", "check"))
+    shown = ok(site.flask("db-status")).stdout
+    assert "0007_unique_sids (head 0007_unique_sids)" in shown
+    migrations = history(tmp_path / "migrations", "op.add_column('sections', sa.Column('extra', sa.Text()))")
+    ok(site.flask("db-migrate-data", "self", "--yes", FLASK_APP=HOST, **{MIGRATIONS: str(migrations)}))
+    ok(site.flask("db-rollback", "--yes"))
+    ok(site.flask("db-restore", "--yes"))
+    assert site.scalar("SELECT current_schema()") == "public"
+    assert site.rows()["users"]
+    assert "Nothing to do" in ok(site.flask("db-migrate-data", str(taken), "--yes")).stdout
+
+
+@pytest.mark.usefixtures("gone")
+@pytest.mark.parametrize("command", [("db-backup",), ("db-rollback", "--yes"), ("db-init", "--yes")])
+def test_a_control_area_in_the_way_of_its_role_is_moved(owned: Owned, taken: Path, command: tuple[str, ...]) -> None:
+    site = owned("ferry")
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    # As an older version left it.
+    site.execute("ALTER SCHEMA ferry_control RENAME TO ferry")
+    assert site.scalar("SELECT current_schema()") == "ferry"
+    shown = ok(site.flask("db-status")).stdout
+    assert "0007_unique_sids (head 0007_unique_sids)" in shown
+    assert "db-migrate-data from" in shown
+    ok(site.flask(*command))
+    assert site.scalar("SELECT current_schema()") == "public"
+    assert "ferry" not in databases(site.url)
+    assert site.scalar("SELECT count(*) FROM ferry_control.ledger") >= 1
+
+
+@pytest.mark.usefixtures("gone")
+def test_tables_of_the_app_in_a_control_area_are_named(owned: Owned, taken: Path) -> None:
+    site = owned("ferry")
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    site.execute("ALTER SCHEMA ferry_control RENAME TO ferry")
+    site.execute("CREATE TABLE stray (id int)")
+    refused = site.flask("db-backup")
+    assert refused.status == 20, refused.stderr
+    assert "stray" in refused.stderr
+    assert 'ALTER TABLE "ferry"."stray" SET SCHEMA "public"' in refused.stderr
+    site.execute('ALTER TABLE "ferry"."stray" SET SCHEMA "public"')
+    ok(site.flask("db-backup"))
+    assert site.scalar("SELECT current_schema()") == "public"
+
+
+@pytest.mark.usefixtures("gone")
+@pytest.mark.parametrize("schema", ["ferry", "ferry_hold", "ferry_staging", "ferry_staging_x", "ferry_gen_1"])
+def test_a_schema_with_a_name_of_ours_is_refused_before_anything_is_made(owned: Owned, schema: str) -> None:
+    site = owned("ferry")
+    site.execute(f"CREATE SCHEMA {schema}")
+    site.execute(f"CREATE TABLE {schema}.mine (id int)")
+    site.execute(f"ALTER DATABASE {site.url.database} SET search_path = {schema}")
+    before = databases(site.url)
+    for command in (("db-backup",), ("db-migrate-data", "self", "--yes"), ("db-init", "--yes"), ("db-status",)):
+        refused = site.flask(*command)
+        assert refused.status == 20, (command, refused.stderr)
+        assert schema in refused.stderr
+    assert databases(site.url) == before
+    assert site.scalar(f"SELECT count(*) FROM {schema}.mine") == 0
