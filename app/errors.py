@@ -12,6 +12,7 @@
     ├── SourceIncomplete 3      unreachable, or not all of it could be read
     │   └── SnapshotUnusable 3  missing, truncated, edited or foreign snapshot
     ├── LockHeld 11             holder, host, since when
+    │   └── LeaseLost 11        another run took over
     ├── Unauthorized 12         the source refused the credentials
     ├── Protected 20            production, prohibited, unsupported server
     ├── BackupFailed 21
@@ -119,6 +120,10 @@ class LockHeld(FerryError):
     """Another run works on this database."""
 
     exit_status = ExitStatus.LOCKED
+
+
+class LeaseLost(LockHeld):
+    """This run slept for longer than its lease, and another one took over."""
 
 
 class Unauthorized(FerryError):

@@ -43,6 +43,7 @@ from .base import (
     Table,
     Values,
 )
+from .files import make_directory
 from .mysql_connect import connected, number_of, quote
 from .mysql_names import CONTROL, GENERATION, STAGING, database_of
 from .mysql_read import Asks, MySqlReader, asking, reading
@@ -156,7 +157,7 @@ class MySqlDialect:
         """Nothing: no session is led to it by its name."""
 
     def open_control(self, area: ControlArea) -> None:
-        area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
+        make_directory(area.directory)
         with self._asked(area.url, to_database=False) as ask:
             name = quote(database_of(area.url))
             ask(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")

@@ -45,6 +45,7 @@ from .base import (
     Table,
     Values,
 )
+from .files import make_directory
 from .postgresql_connect import (
     Connection,
     NoSuchDatabase,
@@ -164,7 +165,7 @@ class PostgresqlDialect:
                 postgresql_control.settle_name(connection, place.target)
 
     def open_control(self, area: ControlArea) -> None:
-        area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
+        make_directory(area.directory)
         self.create(area.url)
 
     def control_engine(self, area: ControlArea) -> Engine:

@@ -34,6 +34,7 @@ from .base import (
     Table,
     Values,
 )
+from .files import make_directory
 from .sqlite_file import (
     attach_nothing,
     explained_by_file,
@@ -111,7 +112,7 @@ class SqliteDialect:
         if path.exists():
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o644)
+        path.touch(mode=0o600)
         return True
 
     def drop(self, url: URL) -> None:
@@ -396,7 +397,7 @@ class SqliteDialect:
         """Nothing: no session is led to it by its name."""
 
     def open_control(self, area: ControlArea) -> None:
-        area.directory.mkdir(mode=0o700, exist_ok=True, parents=True)
+        make_directory(area.directory)
         private(path_of(area.url))
 
     def control_engine(self, area: ControlArea) -> Engine:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from ..dialects.base import Dialect, Image, TableChecksum
+from ..dialects.files import make_directory
 from ..errors import BackupFailed, FerryError
 from .manifest import SUFFIX, Backup, load_manifest, manifest_of, write_manifest
 from .schema import revision_of
@@ -41,7 +42,7 @@ def prepare_directory(directory: Path) -> None:
     :raises BackupFailed: it cannot be created or written.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
         probe = directory / f".probe-{secrets.token_hex(4)}"
         probe.touch(mode=0o600)
         probe.unlink()

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from ..dialects.base import ControlArea, Dialect, TableChecksum
 from ..dialects.redact import redact
-from ..errors import DatabaseUnreachable, FerryError, LockHeld, Protected
+from ..errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
 from .snapshot import AppliedProfile
 
 LEASE_DEAD_S = 60
@@ -244,14 +244,20 @@ class Control:
 
     # Journal
 
-    def write(self, run_id: str, step: str, phase: str, detail: dict[str, Any] | None = None) -> None:
+    def write(
+        self, run_id: str, step: str, phase: str, detail: dict[str, Any] | None = None, *, with_lease: bool = False
+    ) -> None:
         """Append to the journal, durably.
 
+        :param with_lease: only if the run holds the lease, in one transaction with looking whether it does.
+        :raises LeaseLost: it does not.
         :raises FerryError: it cannot be written.
         """
         values = {"run_id": run_id, "step": step, "phase": phase, "detail": detail or {}}
         try:
             with self._engine.begin() as connection:
+                if with_lease:
+                    self._lock_lease(connection, run_id)
                 connection.execute(sa.insert(_journal).values(values))
         except sa.exc.DBAPIError as error:
             raise unwritable(self._place, error.orig) from error
@@ -277,9 +283,13 @@ class Control:
     def holder(self) -> Holder | None:
         """Who holds the lease, alive or dead."""
         with self._engine.connect() as connection:
-            row = connection.execute(
-                sa.select(_lease, sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now"))
-            ).first()
+            return self._holder_seen_by(connection)
+
+    @staticmethod
+    def _holder_seen_by(connection: sa.Connection) -> Holder | None:
+        row = connection.execute(
+            sa.select(_lease, sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now"))
+        ).first()
         if row is None:
             return None
         # Some servers give the time with its zone; every session is in UTC.
@@ -309,18 +319,40 @@ class Control:
                 if dead:
                     connection.execute(sa.delete(_lease).where(_lease.c.run_id == dead.run_id))
                 connection.execute(sa.insert(_lease).values(**values))
-        except sa.exc.IntegrityError as error:
+        except (sa.exc.IntegrityError, sa.exc.OperationalError) as error:
             raise LockHeld("Another run took the lock in this instant.", hint="Run the command again.") from error
         return dead
 
     def check_lease(self, run_id: str) -> None:
         """Refuse to go on when the lease was taken away, e.g. after this process slept for long.
 
-        :raises LockHeld: another run has it, or nobody.
+        :raises LeaseLost: another run has it, or nobody.
         """
+        if lost := self.lost_lease(run_id):
+            raise lost
+
+    def lost_lease(self, run_id: str) -> LeaseLost | None:
+        """The error of a run whose lease was taken away, or None while it has it."""
         holder = self.holder()
-        if holder is None or holder.run_id != run_id:
-            raise LockHeld(f"Run {run_id} lost its lock to {holder or 'nobody'}.", hint="Run the command again.")
+        return None if holder and holder.run_id == run_id else _lost(run_id, holder)
+
+    @contextlib.contextmanager
+    def lease_held(self, run_id: str) -> Iterator[None]:
+        """Hold the lease's row for as long as this is open: whoever would take it over waits, or gives up.
+
+        So what is done inside is done by the one run that has the lease, however long its process slept before.
+
+        :raises LeaseLost: another run has it, or nobody.
+        """
+        with self._engine.connect() as connection, connection.begin():
+            self._lock_lease(connection, run_id)
+            yield
+
+    def _lock_lease(self, connection: sa.Connection, run_id: str) -> None:
+        # An update locks the row on every server; SQLite has nothing else that does.
+        beat = sa.update(_lease).where(_lease.c.run_id == run_id).values(heartbeat_at=sa.func.current_timestamp())
+        if connection.execute(beat).rowcount != 1:
+            raise _lost(run_id, self._holder_seen_by(connection))
 
     def release_lease(self, run_id: str) -> None:
         with self._engine.begin() as connection:
@@ -361,6 +393,12 @@ class Control:
         finally:
             stop.set()
             thread.join()
+
+
+def _lost(run_id: str, holder: Holder | None) -> LeaseLost:
+    return LeaseLost(
+        f"Another run took over: run {run_id} lost its lock to {holder or 'nobody'}.", hint="Run the command again."
+    )
 
 
 def place_of(area: ControlArea) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dialects.base import Fence, Image, LateWrite, Reader, TableChecksum
-from ..errors import BackupFailed, CutOverUnfinished, FerryError, Protected, VerificationFailed
+from ..errors import BackupFailed, CutOverUnfinished, FerryError, LeaseLost, Protected, VerificationFailed
 from . import backup as backups
 from .control import Control, Entry
 from .files import write
@@ -214,14 +214,18 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
     :raises LateWrite: the live database was written since ``token``; it is unchanged.
     :raises CutOverUnfinished: the new database is live and the ledger could not be written.
     """
-    run.control.check_lease(run.id)
+    run.control.check_lease(run.id)  # so that nothing is kept for a cut-over that will not be
     if run.dialect.capabilities.swap_moves_old:
         run.dialect.keep(run.staging, run.new_generation)
     run.emit("step", "cut-over")
     with run.hooks.hold_signals():
-        run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry)})
+        run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry)}, with_lease=True)
         try:
-            run.dialect.swap(run.staging, run.target, run.old_generation, fence, token, timeout_s=SWAP_TIMEOUT_S)
+            with run.control.lease_held(run.id):
+                run.dialect.swap(run.staging, run.target, run.old_generation, fence, token, timeout_s=SWAP_TIMEOUT_S)
+        except LeaseLost:
+            # Whoever took over has seen this cut-over begun, and undone it; there is nothing to look at or to undo.
+            raise
         except Exception as error:
             if not _took_effect(run, entry, error):
                 raise

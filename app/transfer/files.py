@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 
 import zstandard
 
+from ..dialects.files import make_directory
 from ..errors import SnapshotUnusable
 
 WINDOW_BYTES = 128 << 20
@@ -33,7 +34,7 @@ def write(
     :param check: called with the finished file before it takes the name; it raises to refuse it.
     :return: where the former file is kept, or None when there was none.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as raw:

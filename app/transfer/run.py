@@ -21,7 +21,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from ..dialects.base import Beside, Dialect
-from ..errors import DoesNotFit, FerryError, LockHeld, Protected
+from ..errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LockHeld, Protected
 from .asidefile import LOADED, NAME
 from .backup import unfinished_files
 from .control import Control
@@ -189,6 +189,8 @@ class Run:
     def step(self, name: str, **detail: Any) -> Iterator[dict[str, Any]]:
         """A step: journalled before and after, timed; what is put into the yielded mapping is journalled too."""
         self.emit("step", name)
+        if not self._journalled:
+            self._keep_environment()
         self.control.write(self.id, name, "begun", {"command": self.command, **detail})
         self._journalled = True
         began = time.monotonic()
@@ -220,13 +222,26 @@ class Run:
                 self.note(f"Took over the lock of {dead}, which ended without releasing it.")
             stack.callback(self._release_lease)
             stack.enter_context(self.control.heartbeat(self.id))
-            self._keep_environment()
-            yield
+            try:
+                yield
+            except CutOverUnfinished:
+                raise
+            except self.write_errors as error:
+                lost = self._lost_lease()
+                if lost and not isinstance(error, LeaseLost):
+                    # That another run took over is why things are not where they were.
+                    raise lost from error
+                raise
+
+    def _lost_lease(self) -> LeaseLost | None:
+        with contextlib.suppress(*self.database_errors):
+            return self.control.lost_lease(self.id)
+        return None
 
     def _keep_environment(self) -> None:
         """Remember what this database was declared to be; what is weaker than what it was before does not count.
 
-        Every command that may write takes the lock, so none of them can forget it.
+        Every command that writes does so in a step, so none of them can forget it; one that was refused keeps nothing.
         """
         declared, kept = self.settings.environment, self.control.environment()
         if declared and (kept is None or ENVIRONMENTS.index(declared) > ENVIRONMENTS.index(kept)):

@@ -18,7 +18,6 @@ COMMANDS = {
     "db-init": ("db-init", "--yes", "--allow-production"),
     "db-migrate-data": ("db-migrate-data", "SOURCE", "--yes", "--allow-production", "--rerun"),
     "db-backup": ("db-backup",),
-    "db-backup --check": ("db-backup", "--check"),
     "db-restore": ("db-restore", "--yes", "--allow-production"),
     "db-rollback": ("db-rollback", "--yes", "--allow-production"),
     "db-verify": ("db-verify",),
@@ -36,7 +35,7 @@ def test_production_is_not_forgotten(
     given = [str(taken) if word == "SOURCE" else word for word in COMMANDS[command]]
     done = in_process(site, *given, **PRODUCTION)
     assert done.status == 0, done.stderr
-    # db-init on production leaves nothing behind that could be lost; a row makes it somebody's again.
+
     before = in_process(site, "db-status").stdout
     assert "production" in before
     refused = in_process(site, "db-init", "--yes")

@@ -105,8 +105,8 @@ def wait_at(step: str, here: str, phase: str = "begun") -> None:
     inner = Control.write
     seen: list[str] = []
 
-    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None) -> None:
-        inner(self, run_id, at, in_phase, detail)
+    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None, **more: bool) -> None:
+        inner(self, run_id, at, in_phase, detail, **more)
         if (at, in_phase) == (step, phase):
             seen.append(step)
             if len(seen) == 1:
@@ -149,9 +149,9 @@ def run_at(step: str, phase: str, database: str, sql: str, times: int = 1) -> No
     inner = Control.write
     left = times
 
-    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None) -> None:
+    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None, **more: bool) -> None:
         nonlocal left
-        inner(self, run_id, at, in_phase, detail)
+        inner(self, run_id, at, in_phase, detail, **more)
         if (at, in_phase) == (step, phase) and left:
             left -= 1
             connection = sqlite3.connect(database, timeout=10)

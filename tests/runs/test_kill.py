@@ -240,7 +240,7 @@ def test_killed_again_and_again(works: Callable[[str], Work], server: ForkServer
     assert len(place.generations()) <= work.generations
 
 
-def test_what_a_killed_run_was_writing_is_removed_when_it_is_old(
+def test_what_a_killed_run_was_writing_is_said_and_removed(
     works: Callable[[str], Work], server: ForkServer, tmp_path: Path
 ) -> None:
     work = works("file")
@@ -252,11 +252,12 @@ def test_what_a_killed_run_was_writing_is_removed_when_it_is_old(
     snapshot = place.directory / ".data.json.0a1b2c3d.tmp"
     for file in (other, snapshot):
         file.touch()
+    assert f"Left behind: {left[0]}" in place.run("db-status").stdout
     assert place.run(*work.arguments).status == 0
-    assert left[0].exists(), "another host may be writing it"
-    for file in (*left, other, snapshot):
+    assert not left[0].exists(), "its run is known to have ended"
+    assert snapshot.exists(), "another host may be writing it"
+    for file in (other, snapshot):
         os.utime(file, (0, 0))
     assert place.run(*work.arguments, "--rerun").status == 0
-    assert not left[0].exists()
     assert not snapshot.exists()
     assert other.exists(), "another database's"

@@ -16,7 +16,7 @@ from app.errors import LockHeld, Protected
 from app.transfer import control as control_module
 from app.transfer.control import Control
 
-from .commands import Place, Started, until, write
+from .commands import Hook, Place, Started, until, write
 
 At = Callable[[str], Place]
 HOOKS = "tests.runs.hooks"
@@ -117,10 +117,47 @@ def test_a_run_that_lost_its_lock_does_not_cut_over(at: At, old: Path, tmp_path:
     here.unlink()
     result = first.wait()
     assert result.status == 11, result.stderr
+    assert "Another run took over" in result.stderr
     assert "lost its lock to run another-run" in result.stderr
     assert place.content() == live
     assert place.lease() == [("another-run",)]
     assert place.staging() == []
+
+
+def test_a_run_that_slept_between_the_journal_and_the_swap_does_not_cut_over(at: At, old: Path) -> None:
+    """The last instant there is: the check in the swap's own transaction is all that stands here."""
+    place = at("foreign")
+    live = place.content()
+    taken = "UPDATE lease SET run_id = 'another-run', host = 'elsewhere', pid = 1"
+    hook: Hook = (
+        f"{HOOKS}:run_at",
+        {"step": "cut-over", "phase": "begun", "database": str(place.area / "control.db"), "sql": taken},
+    )
+    result = place.run("db-migrate-data", str(old), "--yes", "--rerun", hooks=[hook])
+    assert result.status == 11, result.stderr
+    assert "Another run took over" in result.stderr
+    assert place.content() == live
+    assert place.lease() == [("another-run",)]
+    # Who took over finds a cut-over begun, looks, and undoes it.
+    place.control("UPDATE lease SET heartbeat_at = datetime('now', '-600 seconds')")
+    ended = place.migrate(old, "--rerun")
+    assert ended.status == 0, ended.stderr
+    assert "before it took effect" in ended.stderr
+
+
+def test_a_run_whose_staging_another_one_dropped_says_who_took_over(at: At, old: Path, tmp_path: Path) -> None:
+    place = at("foreign")
+    live = place.content()
+    here = tmp_path / "here"
+    first = at_work(place, here, old, "verify")
+    place.control("UPDATE lease SET run_id = 'another-run', host = ?", OTHERS)
+    for file in place.area.rglob("*staging*"):
+        file.unlink()
+    here.unlink()
+    result = first.wait()
+    assert result.status == 11, result.stderr
+    assert "Another run took over" in result.stderr
+    assert place.content() == live
 
 
 # The lease itself

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -47,8 +48,10 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    prepare_directory(tmp_path / "deep" / "backups")
-    return tmp_path / "deep" / "backups"
+    path = tmp_path / "deep" / "backups"
+    prepare_directory(path)
+    (path / ".gitignore").unlink()
+    return path
 
 
 def made(source: Path, to: Path, command: str = "db-backup") -> Backup:
@@ -209,6 +212,20 @@ def test_a_manifest_with_an_odd_value(source: Path, directory: Path, key: str, v
     with pytest.raises(BackupFailed, match="not the manifest"):
         load_manifest(backup.path)
     assert listed(directory) == []
+
+
+def test_a_directory_is_private_whatever_the_umask_and_ignored_by_git(tmp_path: Path) -> None:
+    former = os.umask(0o000)
+    try:
+        prepare_directory(tmp_path / "deep" / "backups")
+    finally:
+        os.umask(former)
+    for path in (tmp_path / "deep", tmp_path / "deep" / "backups"):
+        assert path.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "deep" / "backups" / ".gitignore").read_text() == "*\n"
+    (tmp_path / "mine").mkdir(mode=0o755)
+    prepare_directory(tmp_path / "mine")
+    assert not (tmp_path / "mine" / ".gitignore").exists()
 
 
 # Seals

@@ -17,7 +17,7 @@ import pytest
 from app.dialects.base import ControlArea, TableChecksum
 from app.dialects.sqlite import SqliteDialect
 from app.dialects.sqlite_file import url_of
-from app.errors import FerryError, LockHeld, Protected
+from app.errors import FerryError, LeaseLost, LockHeld, Protected
 from app.transfer import control as module
 from app.transfer.control import LEASE_DEAD_S, Control, Entry
 from tests.site import ROOT
@@ -222,6 +222,22 @@ def test_on_another_host_the_heartbeat_decides(area: ControlArea, control: Contr
     holder = control.holder()
     assert holder
     assert holder.alive is alive
+
+
+def test_a_lease_cannot_be_taken_over_while_it_is_held_for_a_swap(control: Control, area: ControlArea) -> None:
+    control.take_lease("run1", "db-init")
+    with control.lease_held("run1"), closing(sqlite3.connect(str(area.url.database), timeout=0.1)) as other:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("UPDATE lease SET run_id = 'run2'")
+        assert control.holder()
+    lost = pytest.raises(LeaseLost, match="Another run took over: run run2 lost its lock to run run1")
+    with lost, control.lease_held("run2"):
+        pytest.fail("it was not held")
+    with pytest.raises(LeaseLost):
+        control.write("run2", "cut-over", "begun", with_lease=True)
+    assert control.journal() == []
+    control.write("run1", "cut-over", "begun", with_lease=True)
+    assert len(control.journal()) == 1
 
 
 def test_a_lease_that_was_taken_away_ends_the_run(control: Control) -> None:
