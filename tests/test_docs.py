@@ -253,3 +253,12 @@ def test_every_file_of_the_engine_has_a_place_in_the_architecture() -> None:
     named = {Path(name).name for name in re.findall(r"`([\w./]+\.py)`", text)}
     for room in ("transfer", "dialects"):
         assert {path.name for path in (ROOT / "app" / room).glob("*.py")} - small <= named
+
+
+def test_every_test_that_the_security_page_names_is_there() -> None:
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", text)
+    assert len(named) > 20
+    for path, test in named:
+        content = (ROOT / path).read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in content, f"{path}::{test}"
