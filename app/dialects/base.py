@@ -298,9 +298,10 @@ class Dialect(Protocol):
     def control_area(self, url: URL) -> ControlArea:
         """Where the control area of this target lies; nothing is created."""
 
-    def settle_control(self, url: URL) -> None:
+    def settle_control(self, url: URL) -> list[str]:
         """Let the control area, if there is one, lie where no session of the app takes it for its database.
 
+        :return: what was done, in sentences.
         :raises Protected: what is the app's came to lie in it.
         """
 
@@ -463,6 +464,9 @@ class Dialect(Protocol):
 
         :raises BackupFailed: there is none, or it failed.
         """
+
+    def is_script(self, dump: Path) -> bool:
+        """Whether a backup file is one that only the server's own client program can run, as it stands."""
 
     def restore(self, dump: Path, url: URL) -> None:
         """Make a staging database of a backup file, in the place of what was there.

@@ -153,8 +153,9 @@ class MySqlDialect:
         name = database_of(url)
         return ControlArea(url.set(database=name + CONTROL), self._directory / f"{escaped(name, safe='')}.ferry")
 
-    def settle_control(self, url: URL) -> None:
-        """Nothing: no session is led to it by its name."""
+    def settle_control(self, url: URL) -> list[str]:
+        """Nothing is to be done: no session is led to it by its name."""
+        return []
 
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
@@ -336,6 +337,9 @@ class MySqlDialect:
 
     def client_dump(self, url: URL, to: Path) -> None:
         mysql_client.dump(url, self._tls_ca, to)
+
+    def is_script(self, dump: Path) -> bool:
+        return mysql_client.is_client_dump(dump)
 
     def restore(self, dump: Path, url: URL) -> None:
         mysql_names.refuse_live(database_of(url))

@@ -23,7 +23,7 @@ from ..errors import BackupFailed, DoesNotFit
 from .base import SchemaObject
 from .mysql_connect import quote, version_of, words_of
 from .mysql_objects import charset_of, check_view, columns_of, refuse_history
-from .mysql_restore import END, MAGIC, restore
+from .mysql_restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
 from .mysql_schema import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, tables, unqualified
 from .mysql_session import Connection, execute, is_refusal
 
@@ -31,21 +31,6 @@ __all__ = ["dump", "restore"]
 
 STATEMENT_BYTES = 1 << 20
 """An INSERT ends with the first row that goes beyond; a server takes 16 MiB, 4 MiB some."""
-
-STRICT = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
-LENIENT = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
-"""For a table with an ENUM that holds the value of no member, which a strict server refuses."""
-
-_HEADER = (
-    "SET NAMES utf8mb4",
-    f"SET SESSION sql_mode = '{STRICT}', time_zone = '+00:00', foreign_key_checks = 0",
-    # MariaDB only; unique_checks stays on, as off it defers errors to the commit there.
-    "/*M!100201 SET SESSION check_constraint_checks = 0 */",
-)
-_FOOTER = (
-    "SET SESSION foreign_key_checks = 1",
-    "/*M!100201 SET SESSION check_constraint_checks = 1 */",
-)
 
 Render = Callable[[bytes], bytes]
 
@@ -168,7 +153,7 @@ def _write(writer: _Writer, connection: Connection, database: str) -> None:
     writer.line(
         b"-- server: %s; database: %s; taken: %s" % (str(version_of(connection)).encode(), name, taken.encode())
     )
-    for sql in _HEADER:
+    for sql in HEADER:
         writer.statement(sql.encode())
     writer.statement(f"ALTER DATABASE {charset_of(connection, database)}".encode())
     found = tables(connection, database)
@@ -186,7 +171,7 @@ def _write(writer: _Writer, connection: Connection, database: str) -> None:
             check_view(connection, database, item.name)
         if item.kind != "sequence":
             _write_object(writer, item)
-    for sql in _FOOTER:
+    for sql in FOOTER:
         writer.statement(sql.encode())
     writer.end()
 
@@ -197,7 +182,7 @@ def _write_object(writer: _Writer, item: SchemaObject) -> None:
     for name, value in session.items():
         writer.statement(f"SET SESSION {name} = {_quoted(value.encode()).decode()}".encode())
     writer.block(item.sql)
-    for sql in _HEADER[: 2 if session else 0]:
+    for sql in HEADER[: 2 if session else 0]:
         writer.statement(sql.encode())
 
 
@@ -207,7 +192,7 @@ def _write_rows(writer: _Writer, connection: Connection, database: str, table: s
     enums = [quote(name) for name, kind in columns if kind == "enum"]
     odd = enums and execute(connection, f"SELECT 1 FROM {own} WHERE 0 IN ({', '.join(enums)}) LIMIT 1")
     if odd:
-        writer.statement(f"SET SESSION sql_mode = '{LENIENT}'".encode())
+        writer.statement(LENIENT_MODE.encode())
     start = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, _ in columns)}) VALUES ".encode()
     if odd:
         # By its number, as a member may be spelled like the value of no member.
@@ -218,7 +203,7 @@ def _write_rows(writer: _Writer, connection: Connection, database: str, table: s
         else:
             writer.statement(start + values)
     if odd:
-        writer.statement(_HEADER[1].encode())
+        writer.statement(HEADER[1].encode())
 
 
 def _batches(connection: Connection, own: str, columns: list[tuple[str, str]]) -> Iterator[bytes]:

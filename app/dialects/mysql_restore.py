@@ -13,9 +13,26 @@ import xxhash
 
 from ..errors import BackupFailed
 from .mysql_connect import is_out_of_space, number_of, quote, words_of
+from .mysql_grammar import Grammar
 from .mysql_objects import NOT_LIVE
 from .mysql_schema import event_with
 from .mysql_session import PATIENT_S, Connection, Factory, execute, is_refusal
+
+STRICT = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
+LENIENT = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
+"""For a table with an ENUM that holds the value of no member, which a strict server refuses."""
+LENIENT_MODE = f"SET SESSION sql_mode = '{LENIENT}'"
+
+HEADER = (
+    "SET NAMES utf8mb4",
+    f"SET SESSION sql_mode = '{STRICT}', time_zone = '+00:00', foreign_key_checks = 0",
+    # MariaDB only; unique_checks stays on, as off it defers errors to the commit there.
+    "/*M!100201 SET SESSION check_constraint_checks = 0 */",
+)
+FOOTER = (
+    "SET SESSION foreign_key_checks = 1",
+    "/*M!100201 SET SESSION check_constraint_checks = 1 */",
+)
 
 MAGIC = b"-- Flask-Ferry backup of a MySQL or MariaDB database, format 1"
 END = b"-- end of the backup: %d statements, hash %s\n"
@@ -36,6 +53,7 @@ def restore(factory: Factory, dump: Path, database: str) -> None:
     try:
         with dump.open("rb") as file:
             expected = _verified(file, dump)
+            _check(file, dump)
             with factory(to_database=False, read_timeout=PATIENT_S) as connection:
                 execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
                 execute(connection, f"CREATE DATABASE {quote(database)}")
@@ -69,6 +87,18 @@ def _verified(file: IO[bytes], dump: Path) -> int:
         raise BackupFailed(f"{dump} is damaged: it is not what was written.", hint=hint)
     file.seek(0)
     return int(end[1])
+
+
+def _check(file: IO[bytes], dump: Path) -> None:
+    """Compare all statements with what our dumps hold, before the first is run.
+
+    :raises BackupFailed: one of them is none of ours.
+    """
+    grammar, line = Grammar(str(dump), (*HEADER, *FOOTER, LENIENT_MODE)), 1
+    for number, sql in enumerate(statements(file), 1):
+        grammar.check(sql, number, line)
+        line += sql.count(b"\n") + 1
+    file.seek(0)
 
 
 def statements(file: IO[bytes]) -> Iterator[bytes]:

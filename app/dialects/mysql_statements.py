@@ -88,7 +88,7 @@ def reached(sql: str, names: frozenset[str], *, folds: bool) -> str | None:
 
 @functools.lru_cache(maxsize=_CACHED)
 def _reached(sql: str, names: frozenset[str], folds: bool) -> str | None:
-    tokens = list(_tokens(sql))
+    tokens = tokens_of(sql)
     words = [text.upper() if kind == "word" else "" for kind, text in tokens]
     statement = next((word for word in words if word), "")
     for index, (kind, text) in enumerate(tokens):
@@ -114,6 +114,11 @@ def _in_text(text: str, words: list[str], statement: str, names: frozenset[str],
     if statement in _RUNS_TEXTS and "." in text and any(name.lower() in text.lower() for name in names):
         return _reached(text, names, folds)
     return None
+
+
+def tokens_of(sql: str) -> list[tuple[str, str]]:
+    """Kind (``word``, ``quoted``, ``text``, ``double``, ``other``) and text of each token; comments are left out."""
+    return list(_tokens(sql))
 
 
 def _tokens(sql: str) -> Iterator[tuple[str, str]]:

@@ -158,11 +158,17 @@ class PostgresqlDialect:
         area = with_schema(url, control)
         return ControlArea(area, self._directory / f"{escaped(name, safe='')}.ferry")
 
-    def settle_control(self, url: URL) -> None:
+    def settle_control(self, url: URL) -> list[str]:
         place = self._place(url)
         with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
-            if there:
-                postgresql_control.settle_name(connection, place.target)
+            if not there:
+                return []
+            said = postgresql_control.bring_back(connection, place.target)
+            moved = postgresql_control.settle_name(connection, place.target)
+        # Where the live schema lies may have been decided while it was away.
+        self._targets.clear()
+        renamed = moved and f"The control area is the schema {moved} now: a role has its former name."
+        return [sentence for sentence in (said, renamed) if sentence]
 
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
@@ -330,6 +336,10 @@ class PostgresqlDialect:
         raise BackupFailed(
             f"The backups of {url.database} are pg_dump's own already.", hint=f"Leave --client out (for {to})."
         )
+
+    def is_script(self, dump: Path) -> bool:
+        del dump
+        return False
 
     def restore(self, dump: Path, url: URL) -> None:
         what = f"{dump} cannot be restored"

@@ -8,11 +8,16 @@ never one that holds our control tables.
 
 from __future__ import annotations
 
-from ..errors import Protected
+import secrets
+
+from ..errors import LockHeld, Protected
 from .postgresql_connect import Connection
-from .postgresql_names import controls, quote
+from .postgresql_extensions import oid_of
+from .postgresql_names import HOLD, controls, parse, prefix_of, quote
 
 TABLES = frozenset({"identity", "ledger", "journal", "lease"})
+
+_ALIVE, _YOUNG = "SELECT 1 FROM", "heartbeat_at > (now() AT TIME ZONE 'UTC') - interval '60 seconds'"
 
 _TABLES = """
 SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_namespace n
@@ -33,7 +38,8 @@ def control_of(connection: Connection, target: str, *, there: bool = True) -> st
         return made[0]
     roles = _roles_among(connection, names)
     # An empty schema may be ours, just made; one with anybody's tables is not.
-    return next(name for name in names if name not in roles and not found.get(name))
+    # Where none is left, settle_name() says so.
+    return next((name for name in names if name not in roles and not found.get(name)), names[0])
 
 
 def settle_name(connection: Connection, target: str) -> str | None:
@@ -54,7 +60,14 @@ def settle_name(connection: Connection, target: str) -> str | None:
             )
         if name not in roles:
             return None
-        free = next(other for other in names if other not in roles and other not in there)
+        if connection.execute(f"{_ALIVE} {quote(name)}.lease WHERE {_YOUNG}".encode()).fetchone():
+            raise LockHeld("Another run is at work on this database.", hint="Run the command again when it has ended.")
+        free = next((other for other in names if other not in roles and other not in there), None)
+        if free is None:
+            raise Protected(
+                f"Every name that the control area could have, {name} to {names[-1]}, is a role's or taken.",
+                hint=f"Rename one of these schemas or roles: ALTER SCHEMA {quote(names[-1])} RENAME TO ...",
+            )
         connection.execute(f"ALTER SCHEMA {quote(name)} RENAME TO {quote(free)}".encode())
         return free
     return None
@@ -67,8 +80,28 @@ def is_control(tables: frozenset[str]) -> bool:
 
 def without_controls(connection: Connection, schemas: list[str]) -> list[str]:
     """Those of some schemas that are no control area."""
-    there = _tables_in(connection, schemas)
+    # By its name as well: an app may have four tables that are called as ours are.
+    there = _tables_in(connection, [name for name in schemas if parse(name) is not None])
     return [name for name in schemas if not is_control(there.get(name, frozenset()))]
+
+
+def bring_back(connection: Connection, target: str) -> str | None:
+    """Give a live schema its name back that an older version left renamed; return what was done, or None.
+
+    That version ran a backup's statements as a script, and a COMMIT among them made the rename last. What stands under
+    the live name since is kept, as the app may have written to it.
+    """
+    hold = prefix_of(target) + HOLD
+    if oid_of(connection, hold) is None:
+        return None
+    with connection.transaction():
+        kept = ""
+        if oid_of(connection, target) is not None:
+            found = f"found_{secrets.token_hex(4)}"
+            connection.execute(f"ALTER SCHEMA {quote(target)} RENAME TO {quote(found)}".encode())
+            kept = f" What had its name is kept as the schema {found}."
+        connection.execute(f"ALTER SCHEMA {quote(hold)} RENAME TO {quote(target)}".encode())
+    return f"The live schema {target} was left renamed by a restore that was cut short; it has its name again.{kept}"
 
 
 def _tables_in(connection: Connection, schemas: list[str]) -> dict[str, frozenset[str]]:

@@ -393,8 +393,9 @@ class SqliteDialect:
             directory = directory.parent
         return shutil.disk_usage(directory).free
 
-    def settle_control(self, url: URL) -> None:
-        """Nothing: no session is led to it by its name."""
+    def settle_control(self, url: URL) -> list[str]:
+        """Nothing is to be done: no session is led to it by its name."""
+        return []
 
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
@@ -421,6 +422,10 @@ class SqliteDialect:
             f"For {url.database} there is no other way than SQLite's own backup.",
             hint=f"Leave --client out (for {to}).",
         )
+
+    def is_script(self, dump: Path) -> bool:
+        del dump
+        return False
 
     def restore(self, dump: Path, url: URL) -> None:
         try:

@@ -147,6 +147,13 @@ def accepted(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
             hint="Where you know who made it: flask db-restore FILE --trust-file\n"
             "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
         )
+    if not sealed and not chosen.portable and run.dialect.is_script(chosen.path):
+        raise Protected(
+            f"{chosen.path} is a script for the server's own client program. It could only be run as it stands, "
+            "whatever it says, so it is put back with the seal of this database only.",
+            hint="Load it by hand into a database of its own, with a user who may reach no other, and migrate from "
+            f"that: flask {MIGRATE} DATABASE-URL",
+        )
     return replace(chosen, sha256=digest, sealed=sealed)
 
 

@@ -109,7 +109,7 @@ class Run:
     def control(self) -> Control:
         """The control area, created when this is first asked: from then on the run writes."""
         if self._control is None:
-            self.dialect.settle_control(self.target)
+            self._settle()
             self._control = Control.open(self.dialect, self.dialect.control_area(self.target))
         return self._control
 
@@ -301,10 +301,14 @@ class Run:
 
         :raises Protected, DoesNotFit: names what is missing.
         """
-        self.dialect.settle_control(self.target)
+        self._settle()
         refuse_elsewhere(self.host)
         self.dialect.preflight(self.target)
         self.check_space(target, source_bytes)
+
+    def _settle(self) -> None:
+        for sentence in self.dialect.settle_control(self.target):
+            self.note(sentence)
 
     def check_space(self, target: Target, source_bytes: int = 0) -> None:
         """Refuse before anything is written when the disk cannot hold what the run needs.

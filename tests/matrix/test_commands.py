@@ -212,3 +212,18 @@ def test_events_as_json_hold_no_password(deployed: Deploy) -> None:
     assert [json.loads(line)["event"] for line in done.stdout.splitlines()][-1] == "result"
     assert site.url.password
     assert str(site.url.password) not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "first", ["-- MariaDB dump 10.19", "-- MySQL dump 10.13", "/*M!999999\\- enable the sandbox mode */"]
+)
+def test_a_script_from_elsewhere_is_never_run(deployed: Deploy, taken: Path, first: str) -> None:
+    site = deployed("mariadb")
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    before = site.content()
+    file = site.directory / "theirs.sql"
+    file.write_text(f"{first}\nDELETE FROM {site.url.database}.posts;\n\\! touch {site.directory}/made\n")
+    for options in ((), ("--trust-file",), ("--trust-file", "--dry-run")):
+        assert_refused(site.flask("db-restore", str(file), "--yes", *options), 20, "theirs.sql")
+    assert site.content() == before
+    assert not (site.directory / "made").exists()

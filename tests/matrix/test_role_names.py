@@ -118,3 +118,24 @@ def test_a_schema_with_a_name_of_ours_is_refused_before_anything_is_made(owned: 
         assert schema in refused.stderr
     assert databases(site.url) == before
     assert site.scalar(f"SELECT count(*) FROM {schema}.mine") == 0
+
+
+@pytest.mark.usefixtures("gone")
+@pytest.mark.parametrize("command", [("db-backup",), ("db-init", "--yes")])
+def test_a_live_schema_that_was_left_renamed_is_brought_back(
+    owned: Owned, taken: Path, command: tuple[str, ...]
+) -> None:
+    site = owned("ferry")
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    before = site.rows()
+    # As an older version's restore of a forged file left it.
+    site.execute("ALTER SCHEMA public RENAME TO ferry_hold")
+    site.execute("CREATE SCHEMA public")
+    site.execute("CREATE TABLE public.half (id int)")
+    said = ok(site.flask(*command)).stderr
+    assert "has its name again" in said
+    assert "ferry_hold" not in databases(site.url)
+    if command == ("db-backup",):
+        assert site.rows() == before
+    (found,) = (name for name in databases(site.url) if name.startswith("found_"))
+    assert site.scalar(f"SELECT count(*) FROM {found}.half") == 0
