@@ -84,6 +84,12 @@ def _worked(run: Run, work: Callable[[Run], Report]) -> Report:
         # The driver's words only: SQLAlchemy's own add the values of the statement.
         words = getattr(error, "orig", None) or error
         raise FerryError(f"The database refused: {words}", hint="Mend this, then run the command again.") from error
+    except OSError as error:
+        run.failed(error)
+        place = f"{error.filename}: " if error.filename else ""
+        raise FerryError(
+            f"This machine refused: {place}{error.strerror or error}", hint="Fix this, then run the command again."
+        ) from error
     except BaseException as error:
         run.failed(error)
         raise

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from ..dialects.base import ControlArea, Dialect, TableChecksum
 from ..dialects.redact import redact
 from ..errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
+from .expect import Unexpected, a_text, a_text_or_null, an_object, rows_and_digest, texts
 from .snapshot import AppliedProfile
 
 LEASE_DEAD_S = 60
@@ -94,6 +95,25 @@ class Entry:
     options: dict[str, Any] = field(default_factory=dict)
     checksums: dict[str, list[Any]] = field(default_factory=dict)
 
+    @classmethod
+    def from_json(cls, value: Any) -> Entry:
+        """An entry as it was kept.
+
+        :raises Unexpected: it is none, or has a key that this version does not know.
+        """
+        found = an_object(value, "the entry")
+        if unknown := sorted(found.keys() - {item.name for item in fields(cls)}):
+            raise Unexpected("the entry", f"of this version: it says {', '.join(unknown)[:200]}")
+        for name in ("run_id", "command", "source_identity", "source", "mark", "previous_mark", "finished_at"):
+            a_text(found.get(name), name)
+        for name in ("revision", "snapshot", "snapshot_sha256", "from_snapshot_of", "backup", "undoes"):
+            a_text_or_null(found.get(name), name)
+        texts(found.get("drift", []), "drift")
+        an_object(found.get("options", {}), "options")
+        for name, pair in an_object(found.get("checksums", {}), "checksums").items():
+            rows_and_digest(pair, f"checksums.{name}")
+        return cls(**{"revision": None, **found})
+
     @property
     def profile(self) -> AppliedProfile | None:
         """What the rows were anonymised with."""
@@ -134,7 +154,8 @@ class Holder:
         """Its process is there, or on another host its heartbeat is young enough."""
         if self.host == socket.gethostname():
             return _process(self.pid) == self.process
-        return self.age_s <= LEASE_DEAD_S
+        # By one clock no beat is of the future: what says so is damaged.
+        return -LEASE_DEAD_S <= self.age_s <= LEASE_DEAD_S
 
     def __str__(self) -> str:
         since = f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}"
@@ -228,9 +249,9 @@ class Control:
 
     def ledger(self) -> list[Entry]:
         """All entries, oldest first."""
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, self._understood("ledger"):
             found = connection.execute(sa.select(_ledger.c.entry).order_by(_ledger.c.number)).scalars()
-            return [Entry(**entry) for entry in found]
+            return [Entry.from_json(entry) for entry in found]
 
     def record(self, entry: Entry) -> None:
         """Write the ledger entry of a cut-over and close it in the journal, in one transaction."""
@@ -267,11 +288,31 @@ class Control:
         query = sa.select(_journal).order_by(_journal.c.number)
         if run_id is not None:
             query = query.where(_journal.c.run_id == run_id)
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, self._understood("journal"):
             return [
-                JournalEntry(row.run_id, row.step, row.phase, row.written_at, row.detail)
+                JournalEntry(row.run_id, row.step, row.phase, row.written_at, an_object(row.detail, "the detail"))
                 for row in connection.execute(query)
             ]
+
+    def entry_begun(self, begun: JournalEntry) -> Entry:
+        """The ledger entry of a cut-over that was begun.
+
+        :raises FerryError: the journal is damaged, or of another version.
+        """
+        with self._understood("journal"):
+            return Entry.from_json(begun.detail.get("entry"))
+
+    @contextlib.contextmanager
+    def _understood(self, table: str) -> Iterator[None]:
+        """:raises FerryError: what a table holds is none of ours, or a newer version's."""
+        try:
+            yield
+        except (Unexpected, ValueError, TypeError) as error:
+            raise FerryError(
+                f"The {table} in the control area {self._place} is damaged, or a newer version wrote it: {error}.",
+                hint="Run the newest version that was used here; or move the control area away: the next run then "
+                "treats the database as one it does not know.",
+            ) from error
 
     def unfinished_cut_over(self) -> JournalEntry | None:
         """The cut-over that was begun and neither done nor undone, if there is one."""

@@ -298,7 +298,7 @@ def recover(run: Run) -> str | None:
     begun = run.control.unfinished_cut_over()
     if begun is None:
         return None
-    entry = Entry(**begun.detail["entry"])
+    entry = run.control.entry_begun(begun)
     if _mark_when_recovered(run, entry) == entry.mark:
         _finish(run, run.control, entry)
         said = f"Run {entry.run_id} ended in its cut-over: the new database is live; its ledger entry was written now."

@@ -103,6 +103,14 @@ def an_instant(value: Any, place: str) -> str:
     return text
 
 
+def rows_and_digest(value: Any, place: str) -> list[Any]:
+    """A table's rows and the checksum of their content."""
+    pair = a_list(value, place)
+    if len(pair) != 2:
+        raise Unexpected(place, "[rows, checksum]")
+    return [a_count(pair[0], f"{place}[0]"), a_digest(pair[1], f"{place}[1]", 32)]
+
+
 def distinct(names: tuple[str, ...], place: str) -> tuple[str, ...]:
     """Names that are there once each, and none of them empty."""
     if len(set(names)) != len(names) or "" in names:

@@ -176,8 +176,8 @@ def left_alone(run: Run) -> Iterator[None]:
 def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
     """Keep the newest ``FERRY_KEEP`` per command, the newest verified one, and what an unfinished run needs."""
     run.refuse_prohibited()
-    unfinished = run.look().unfinished
-    needed = {unfinished.detail["entry"].get("backup")} if unfinished else set()
+    unfinished, control = run.look().unfinished, run.peek()
+    needed = {control.entry_begun(unfinished).backup or ""} if unfinished and control else set()
     found = list_backups(run)
     removed = backups.beyond(found, run.settings.keep, needed)
     if not dry_run:

@@ -13,11 +13,11 @@ from .expect import (
     a_count,
     a_digest,
     a_flag,
-    a_list,
     a_text,
     a_text_or_null,
     an_instant,
     an_object,
+    rows_and_digest,
 )
 from .files import to_plain_json, write
 from .host import VERSION_TABLE
@@ -111,14 +111,9 @@ def _checked(manifest: Mapping[str, Any]) -> Backup:
         size_bytes=a_count(value("size_bytes"), "size_bytes"),
         sha256=a_digest(value("sha256"), "sha256", 64),
         revision=a_text_or_null(value("revision"), "revision"),
-        tables={name: _sums(pair, f"tables.{name}") for name, pair in an_object(value("tables"), "tables").items()},
+        tables={
+            name: rows_and_digest(pair, f"tables.{name}") for name, pair in an_object(value("tables"), "tables").items()
+        },
         portable=a_flag(value("portable", False), "portable"),
         seal=a_text(value("seal", ""), "seal"),
     )
-
-
-def _sums(value: Any, place: str) -> list[Any]:
-    pair = a_list(value, place)
-    if len(pair) != 2:
-        raise Unexpected(place, "[rows, checksum]")
-    return [a_count(pair[0], f"{place}[0]"), a_digest(pair[1], f"{place}[1]", 32)]

@@ -72,7 +72,7 @@ def status(run: Run) -> Status:
         last_run=_last(target),
         holder=str(holder) if holder else None,
         holder_alive=bool(holder and holder.alive),
-        unfinished=_unfinished(run, target),
+        unfinished=_unfinished(run, target, control),
         backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in list_backups(run)],
         snapshot=_snapshot(run),
         settings=_settings(run),
@@ -111,15 +111,16 @@ def _aside(target: Target) -> dict[str, Any] | None:
     return found if found and found["rows"] else None
 
 
-def _unfinished(run: Run, target: Target) -> str | None:
+def _unfinished(run: Run, target: Target, control: Control | None) -> str | None:
     """Which database is live, and what finishes or undoes the cut-over."""
-    if target.unfinished is None:
+    if target.unfinished is None or control is None:
         return None
-    new = target.unfinished.detail["entry"]["mark"] == run.dialect.mark(run.target)
+    entry = control.entry_begun(target.unfinished)
+    new = entry.mark == run.dialect.mark(run.target)
     return (
         f"run {target.unfinished.run_id} ended in its cut-over; the {'new' if new else 'old'} database is live; "
         f"the next run {'finishes' if new else 'undoes'} it: "
-        f"{finishing_command(target.unfinished.detail['entry']['command'])}"
+        f"{finishing_command(entry.command)}"
     )
 
 

@@ -224,6 +224,50 @@ def test_on_another_host_the_heartbeat_decides(area: ControlArea, control: Contr
     assert holder.alive is alive
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE ledger SET entry = '[]'",
+        "UPDATE ledger SET entry = '{'",
+        "UPDATE ledger SET entry = 'null'",
+        'UPDATE ledger SET entry = \'{"run_id": "r"}\'',
+        "UPDATE ledger SET entry = json_set(entry, '$.of_a_newer_version', 1)",
+        "UPDATE ledger SET entry = json_set(entry, '$.mark', 7)",
+        "UPDATE ledger SET entry = json_set(entry, '$.options', 'none')",
+        "UPDATE ledger SET entry = json_set(entry, '$.checksums', json('{\"t\": [1]}'))",
+        "UPDATE ledger SET entry = x'ff'",
+    ],
+)
+def test_a_damaged_ledger_is_named(control: Control, area: ControlArea, change: str) -> None:
+    control.record(ENTRY)
+    assert len(control.ledger()) == 1
+    sql(area, change)
+    with pytest.raises(FerryError, match="The ledger in the control area") as caught:
+        control.ledger()
+    assert "move the control area away" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("detail", ["{}", "[]", "{", '{"entry": 7}', '{"entry": {"mark": 1}}'])
+def test_a_damaged_journal_is_named(control: Control, area: ControlArea, detail: str) -> None:
+    control.write("run1", "cut-over", "begun", {"entry": {}})
+    sql(area, "UPDATE journal SET detail = ?", detail)
+
+    def look() -> object:
+        begun = control.unfinished_cut_over()
+        return begun and control.entry_begun(begun)
+
+    with pytest.raises(FerryError, match="The journal in the control area"):
+        look()
+
+
+def test_a_lease_of_the_future_is_dead(control: Control, area: ControlArea) -> None:
+    control.take_lease("run1", "db-init")
+    sql(area, "UPDATE lease SET host = 'elsewhere', heartbeat_at = '2099-01-01 00:00:00'")
+    holder = control.holder()
+    assert holder
+    assert not holder.alive
+
+
 def test_a_lease_cannot_be_taken_over_while_it_is_held_for_a_swap(control: Control, area: ControlArea) -> None:
     control.take_lease("run1", "db-init")
     with control.lease_held("run1"), closing(sqlite3.connect(str(area.url.database), timeout=0.1)) as other:
