@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 
@@ -21,5 +22,7 @@ def make_directory(directory: Path) -> None:
     directory.mkdir(exist_ok=True)  # where a file has the name
     if missing:
         # Another process may have made it in this instant, with the same file.
-        with contextlib.suppress(FileExistsError), (directory / ".gitignore").open("x") as file:
-            file.write("*\n")
+        with contextlib.suppress(FileExistsError):
+            file = os.open(directory / ".gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with open(file, "w", encoding="ascii") as ignored:
+                ignored.write("*\n")

@@ -68,7 +68,7 @@ class Local(Site):
 
     def kept(self) -> list[Path]:
         """The backups in the directory, by time."""
-        files = [path for path in self.backups.glob("*") if not path.name.endswith(".manifest.json")]
+        files = [path for path in self.backups.glob("*") if not path.name.endswith((".manifest.json", ".gitignore"))]
         return sorted(files, key=lambda path: path.stat().st_mtime_ns)
 
     def staging(self) -> list[str]:
