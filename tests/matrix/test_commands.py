@@ -121,7 +121,8 @@ def test_a_portable_backup_goes_to_another_server(migrated: ServerSite, deployed
     other = deployed("postgresql" if "mysql" in migrated.url.drivername else "mariadb")
     file = tmp_path / "all.json.zst"
     ok(migrated.flask("db-backup", "--portable", "--to", str(file)))
-    ok(other.flask("db-restore", str(file), "--yes"))
+    assert_refused(other.flask("db-restore", str(file), "--yes"), 20, "seal", "--trust-file")
+    ok(other.flask("db-restore", str(file), "--yes", "--trust-file"))
     assert sums(other) == sums(migrated)
 
 
