@@ -9,8 +9,8 @@ All of it happens below SQLAlchemy, so that raw cursors are inside as well:
 
 - each statement is in such a transaction; in autocommit mode each is one of its own. What cannot run in a transaction
   (``CONCURRENTLY``, ``VACUUM``) is done without that: nobody else uses staging;
-- a text that is ``COMMIT`` or ``ROLLBACK`` does what it says in this way; one that holds it among others ends with an
-  error, by :mod:`.postgresql_guard`;
+- a text that is ``COMMIT`` or ``ROLLBACK`` does what it says in this way; a COMMIT among other statements ends with an
+  error, by :mod:`.postgresql_guard`, and a ROLLBACK among others is not sent, as it would take the guard away;
 - writes to any other schema are counted before the COMMIT, and stop it.
 """
 
@@ -43,6 +43,12 @@ _CONCURRENTLY = re.compile(
     r"|REINDEX\s+(?:\([^)]*\)\s*)?(?:INDEX|TABLE|SCHEMA))\s+)CONCURRENTLY\b",
     re.IGNORECASE,
 )
+# What is quoted or commented, by the server's lexical rules (PostgreSQL manual, 4.1).
+_HIDDEN = re.compile(
+    r"""--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/|[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1""",
+    re.DOTALL,
+)
+_ROLLBACK = re.compile(r"(?:^|;)\s*(?:ROLLBACK|ABORT)\b(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)", re.IGNORECASE)
 _VACUUM = re.compile(rf"{_BLANK}VACUUM\b[^;]*;?{_BLANK}\Z", re.IGNORECASE)
 _ALL_IMMEDIATE = re.compile(rf"{_BLANK}SET\s+CONSTRAINTS\s+ALL\s+IMMEDIATE\s*;?{_BLANK}\Z", re.IGNORECASE)
 _NOTHING = "SELECT"
@@ -168,6 +174,9 @@ class UpgradeConnection(Connection):
             elif ends["rollback"]:
                 self.rollback()
             return _NOTHING
+        if _ROLLBACK.search(_HIDDEN.sub(" ", text)):
+            # It would take the renames back, and the guard with them; what follows would find the live schema.
+            raise OutsideStaging("it ends the transaction by a ROLLBACK among other statements")
         if _VACUUM.match(text):
             return _NOTHING
         return _CONCURRENTLY.sub(lambda match: match["head"], text, count=1)

@@ -109,6 +109,10 @@ def test_looking_and_rehearsing_change_nothing_and_the_upgrade_takes_place(
     ("upgrade", "words"),
     [
         ("op.execute('COMMIT; UPDATE public.users SET name = upper(name)')", "0008_next"),
+        ("op.execute('ROLLBACK; UPDATE public.users SET name = upper(name)')", "0008_next"),
+        ("op.execute('SELECT 1; abort work; DELETE FROM public.feedbacks')", "0008_next"),
+        ("op.execute('ROLLBACK AND CHAIN')", "0008_next"),
+        ("op.execute('/* x */ ROLLBACK -- y\\n; UPDATE public.users SET name = upper(name)')", "0008_next"),
         ("op.execute('UPDATE ferry_hold.users SET name = upper(name)')", "ferry_hold.users"),
         ("op.execute('DELETE FROM ferry.ledger')", "ferry.ledger"),
         (
