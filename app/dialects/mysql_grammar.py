@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 
 from ..errors import BackupFailed
+from .mysql_objects import NOT_LIVE
+from .mysql_schema import event_with
 from .mysql_statements import tokens_of
 
 _NAME = rb"`(?:[^`]|``)++`"
@@ -29,20 +31,25 @@ _SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone)
 _DATABASE = re.compile(rb"ALTER DATABASE CHARACTER SET \w+ COLLATE \w+")
 
 _ENGINES = frozenset({"INNODB", "SEQUENCE", "MYISAM", "ARIA", "MEMORY", "ROCKSDB"})
-_NOT_IN_TABLES = frozenset(
-    {"SELECT", "DIRECTORY", "CONNECTION", "UNION", "LIKE", "TEMPORARY", "WITH_CONNECTION", "WRAPPER", "TABLESPACE"}
+_NOT_IN_TABLES = frozenset({"SELECT", "DIRECTORY", "CONNECTION", "UNION", "LIKE", "TEMPORARY", "WRAPPER", "TABLESPACE"})
+_OBJECTS = (
+    re.compile(rb"CREATE (?:ALGORITHM=\w+ )?(?:SQL SECURITY \w+ )?VIEW " + _NAME + rb"[ (]", re.DOTALL),
+    re.compile(rb"CREATE (?:AGGREGATE )?(?:FUNCTION|PROCEDURE) " + _NAME + rb" ?\(", re.DOTALL),
+    re.compile(
+        rb"CREATE TRIGGER " + _NAME + rb" (?:BEFORE|AFTER) (?:INSERT|UPDATE|DELETE) ON " + _NAME + rb" FOR EACH ROW ",
+        re.DOTALL,
+    ),
 )
-_BEFORE_AN_OBJECT = frozenset(
-    {"OR", "REPLACE", "ALGORITHM", "UNDEFINED", "MERGE", "TEMPTABLE", "SQL", "SECURITY", "DEFINER", "INVOKER", "="}
-    | {"AGGREGATE"}
-)
-_OBJECTS = frozenset({"VIEW", "TRIGGER", "FUNCTION", "PROCEDURE", "EVENT", "PACKAGE"})
+_EVENT = re.compile(rb"CREATE EVENT " + _NAME + rb" ON SCHEDULE ", re.DOTALL)
 
 Token = tuple[str, str]
 
 
 class Grammar:
-    """Compares the statements of one file, in their order.
+    """Compares the statements of one file, in their order: tables with their rows first, then everything with a body.
+
+    A trigger before a row, or a function that a row could call, would be run by the restore. And a body may have a
+    session of its own, in which texts end elsewhere: nothing but bodies follows the first of those.
 
     :param settings: statements that a dump holds letter by letter: those of its header and its footer.
     """
@@ -51,41 +58,58 @@ class Grammar:
         self._file = file
         self._settings = frozenset(text.encode() for text in settings)
         self._made: set[bytes] = set()
+        self._bodies = False
 
     def check(self, sql: bytes, number: int, line: int) -> None:
-        """:raises BackupFailed: our dumps hold no such statement; names its number and line, none of its values."""
+        """:raises BackupFailed: our dumps hold no such statement there; names number and line, none of its values."""
         if not self._is_ours(sql):
             raise BackupFailed(
-                f"{self._file}, line {line}: statement {number} is none that a backup of ours holds: "
+                f"{self._file}, line {line}: statement {number} is none that a backup of ours holds there: "
                 f"{_beginning(sql)!r}.",
                 hint="Nothing of it was run. Use another backup: flask db-backup --list",
             )
 
     def _is_ours(self, sql: bytes) -> bool:
+        if sql in self._settings:
+            return True
+        if _SESSION.fullmatch(sql) or _is_body(sql):
+            self._bodies = True
+            return True
+        if self._bodies:
+            return False
         if match := _INSERT.fullmatch(sql) or _SETVAL.fullmatch(sql):
             return match[1] in self._made
-        if sql in self._settings or _SESSION.fullmatch(sql) or _DATABASE.fullmatch(sql):
-            return True
-        if not sql.startswith(b"CREATE "):
+        return bool(_DATABASE.fullmatch(sql)) or self._is_table(sql)
+
+    def _is_table(self, sql: bytes) -> bool:
+        named = re.match(rb"CREATE (?:TABLE|SEQUENCE) (" + _NAME + rb") ", sql, re.DOTALL)
+        if named is None:
             return False
         tokens = tokens_of(sql.decode("utf-8", "surrogateescape"))
-        kind = next((text.upper() for _, text in tokens[1:] if text.upper() not in _BEFORE_AN_OBJECT), "")
-        if kind in ("TABLE", "SEQUENCE"):
-            return self._is_table(sql, tokens)
-        return kind in _OBJECTS and _is_object(tokens, kind)
-
-    def _is_table(self, sql: bytes, tokens: list[Token]) -> bool:
-        named = re.match(rb"CREATE (?:TABLE|SEQUENCE) (" + _NAME + rb")", sql, re.DOTALL)
-        words = [text.upper() for kind, text in tokens if kind == "word"]
-        if named is None or _NOT_IN_TABLES & set(words) or any(text == ";" for kind, text in tokens if kind == "other"):
+        words = {text.upper() for kind, text in tokens if kind == "word"}
+        if _NOT_IN_TABLES & words or ("other", ";") in tokens:
             return False
         if any(_is_qualified(tokens, at) for at in range(len(tokens))):
             return False
-        engines = [tokens[at + 2][1].upper() for at in range(len(tokens) - 2) if _is_engine(tokens, at)]
-        if not set(engines) <= _ENGINES:
-            return False
-        self._made.add(named[1])
-        return True
+        engines = {tokens[at + 2][1].upper() for at in range(len(tokens) - 2) if _is_engine(tokens, at)}
+        if engines <= _ENGINES:
+            self._made.add(named[1])
+            return True
+        return False
+
+
+def _is_body(sql: bytes) -> bool:
+    """Whether a statement makes a view, routine, trigger or event of the database that is connected to."""
+    return any(head.match(sql) for head in _OBJECTS) or (bool(_EVENT.match(sql)) and _does_not_run(sql))
+
+
+def _does_not_run(sql: bytes) -> bool:
+    """Whether an event is disabled as it is restored; its status stands before its comment and its body."""
+    schedule, found, _ = event_with(NOT_LIVE, sql.decode("utf-8", "surrogateescape")).partition(" DISABLE")
+    # With a backslash, or a quote that is open, the server might find the status elsewhere.
+    clear = "\\" not in schedule and '"' not in schedule and schedule.count("'") % 2 == 0
+    words = {text.upper() for kind, text in tokens_of(schedule) if kind == "word"}
+    return bool(found) and clear and not words & {"ENABLE", "DO", "COMMENT"}
 
 
 def _is_engine(tokens: list[Token], at: int) -> bool:
@@ -97,25 +121,6 @@ def _is_qualified(tokens: list[Token], at: int) -> bool:
     if tokens[at] != ("other", ".") or not 0 < at < len(tokens) - 1:
         return False
     return not all(kind == "word" and text[:1].isdigit() for kind, text in (tokens[at - 1], tokens[at + 1]))
-
-
-def _is_object(tokens: list[Token], kind: str) -> bool:
-    """Whether a statement makes an object of the database that is connected to, and of none of its tables."""
-    at = next(index for index, (_, text) in enumerate(tokens) if text.upper() == kind) + 1
-    if kind == "PACKAGE" and at < len(tokens) and tokens[at][1].upper() == "BODY":
-        at += 1
-    if not _is_plain_name(tokens, at):
-        return False
-    if kind != "TRIGGER":
-        return True
-    on = next((index for index, token in enumerate(tokens) if index > at and token == ("word", "ON")), len(tokens))
-    return _is_plain_name(tokens, on + 1)
-
-
-def _is_plain_name(tokens: list[Token], at: int) -> bool:
-    if at >= len(tokens) or tokens[at][0] != "quoted":
-        return False
-    return at + 1 == len(tokens) or tokens[at + 1] != ("other", ".")
 
 
 def _beginning(sql: bytes) -> str:

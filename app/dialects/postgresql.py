@@ -107,7 +107,11 @@ class PostgresqlDialect:
             postgresql_names.check_target(named)
 
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
-        return "SELECT current_schema()", self._place(url).schema
+        place = self._place(url)
+        with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            # Until a command that writes moves it, the control area may be in the way of all sessions of this role.
+            own = postgresql_control.in_the_way(connection, place.target) if there else None
+        return "SELECT current_schema()", own or place.schema
 
     def preflight(self, url: URL) -> None:
         with postgresql_server.connected_anyhow(url, self._tls_ca) as (connection, there):

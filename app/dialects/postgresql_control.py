@@ -73,6 +73,15 @@ def settle_name(connection: Connection, target: str) -> str | None:
     return None
 
 
+def in_the_way(connection: Connection, target: str) -> str | None:
+    """The control area where a session of this role takes it for its schema, or None."""
+    row = connection.execute("SELECT current_schema()::text").fetchone()
+    name = row[0] if row else None
+    if name not in controls(target):
+        return None
+    return name if is_control(_tables_in(connection, [name]).get(name, frozenset())) else None
+
+
 def is_control(tables: frozenset[str]) -> bool:
     """Whether a schema with these tables is a control area."""
     return tables >= TABLES

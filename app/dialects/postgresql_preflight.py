@@ -12,7 +12,7 @@ from ..errors import DoesNotFit, Protected
 from .postgresql_connect import Connection, words_of
 from .postgresql_extensions import Extension, extensions_in, move, oid_of
 from .postgresql_grants import adopt_defaults, adopt_schema
-from .postgresql_names import GENERATION, HOLD, STAGING, check_target, prefix_of, quote
+from .postgresql_names import GENERATION, STAGING, check_target, prefix_of, quote
 
 OLDEST_VERSION = 120000
 TRIAL_WAIT = "5s"
@@ -188,7 +188,8 @@ def _check_creation(connection: Connection) -> None:
 
 def _try(connection: Connection, schema: str, extensions: list[Extension]) -> None:
     """Do what a cut-over does, but for the tables' locks, and roll it back: nobody else sees it."""
-    hold, user = prefix_of(schema) + HOLD, _user(connection)
+    # Not the name that a live schema may have been left with: see postgresql_control.bring_back().
+    hold, user = f"{prefix_of(schema)}ferry_trial", _user(connection)
     _check_creation(connection)
     with _rolled_back(connection):
         with _granting(f"ALTER SCHEMA {quote(schema)} OWNER TO {user};"):

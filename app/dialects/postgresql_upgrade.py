@@ -11,7 +11,7 @@ All of it happens below SQLAlchemy, so that raw cursors are inside as well:
   (``CONCURRENTLY``, ``VACUUM``) is done without that: nobody else uses staging;
 - a text that is ``COMMIT`` or ``ROLLBACK`` does what it says in this way; a COMMIT among other statements ends with an
   error, by :mod:`.postgresql_guard`, and a ROLLBACK among others is not sent, as it would take the guard away;
-- writes to any other schema are counted before the COMMIT, and stop it.
+- what it did to tables of any other schema is seen before the COMMIT by the locks it holds, and stops it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from ..errors import LockHeld
@@ -53,10 +54,15 @@ _VACUUM = re.compile(rf"{_BLANK}VACUUM\b[^;]*;?{_BLANK}\Z", re.IGNORECASE)
 _ALL_IMMEDIATE = re.compile(rf"{_BLANK}SET\s+CONSTRAINTS\s+ALL\s+IMMEDIATE\s*;?{_BLANK}\Z", re.IGNORECASE)
 _NOTHING = "SELECT"
 
-_WRITTEN = """
-SELECT schemaname::text || '.' || relname::text FROM pg_catalog.pg_stat_xact_user_tables
-WHERE relid NOT IN (SELECT oid FROM pg_catalog.pg_class WHERE relnamespace = %s)
-    AND n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname !~ '^pg_(temp|toast)' ORDER BY 1
+# A write, a TRUNCATE and whatever changes a definition hold a lock to the end of the transaction, reading does not hold
+# such a one. Counters would miss all but writes, and can be switched off.
+_CHANGED = """
+SELECT DISTINCT n.nspname::text || '.' || c.relname::text FROM pg_catalog.pg_locks l
+JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
+    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+    AND n.oid <> %s AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY 1
 """
 
 
@@ -109,9 +115,22 @@ class UpgradeCursor(psycopg.Cursor[Any]):
 
     def _within(self, query: Any, run: Any) -> Any:
         connection = self._own
-        result = run(connection.prepare(query))
+        prepared = connection.prepare(query)
+        try:
+            result = run(prepared)
+        except psycopg.Error:
+            connection.give_up()
+            raise
         connection.finish()
         return result
+
+
+class UpgradeServerCursor(psycopg.ServerCursor[Any]):
+    """Keeps a named cursor, as ``stream_results`` opens it, behind the renames."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        assert isinstance(self.connection, UpgradeConnection)  # noqa: S101 # only that makes cursors of this class
+        return super().execute(self.connection.prepare(query), params, **options)
 
 
 class UpgradeConnection(Connection):
@@ -130,7 +149,7 @@ class UpgradeConnection(Connection):
     def begin(self, upgrade: Upgrade) -> None:
         """From here on each statement is behind the renames."""
         self.set_autocommit(False)
-        self.cursor_factory = UpgradeCursor
+        self.cursor_factory, self.server_cursor_factory = UpgradeCursor, UpgradeServerCursor
         self.upgrade = upgrade
 
     @property
@@ -142,6 +161,8 @@ class UpgradeConnection(Connection):
         if self.upgrade is None:
             self.set_autocommit(value)
         else:
+            if self._each and not value and self.is_inside():
+                self.commit()  # rows that a COPY brought, which ends after its statement
             self._each = value
 
     def is_inside(self) -> bool:
@@ -152,6 +173,8 @@ class UpgradeConnection(Connection):
         """Make sure that staging has its place, and return what is to be run instead of a statement, or itself."""
         if self.upgrade is None:
             return query
+        if isinstance(query, sql.Composable):
+            query = query.as_string(self)
         text = query.decode() if isinstance(query, bytes) else query
         if isinstance(text, str):
             query = self._rewritten(text)
@@ -166,6 +189,11 @@ class UpgradeConnection(Connection):
         """After a statement: in autocommit mode its transaction ends."""
         if self.upgrade is not None and self._each:
             self.commit()
+
+    def give_up(self) -> None:
+        """After a statement that failed: in autocommit mode its transaction ends, and the next one is of its own."""
+        if self.upgrade is not None and self._each and not self.closed:
+            self.rollback()
 
     def _rewritten(self, text: str) -> str:
         if ends := _END.match(text):
@@ -227,9 +255,9 @@ class UpgradeConnection(Connection):
         place, cursor = upgrade.place, self._plain()
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
-        if written := [name for (name,) in cursor.execute(_WRITTEN, (self._staging,))]:
+        if changed := [name for (name,) in cursor.execute(_CHANGED, (self._staging,))]:
             raise OutsideStaging(
-                f"it wrote to {', '.join(written)}, outside the schema {place.target} that is being built"
+                f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
             )
         if self._live is not None:
             move(cursor, extensions_in(cursor, place.target), upgrade.hold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def accepted(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
     if not sealed and not trusted:
         raise Protected(
             backups.unsealed(chosen.path),
-            hint="Where you know who made it: flask db-restore FILE --trust-file\n"
+            hint=f"Where you know who made it: flask db-restore {shlex.quote(str(chosen.path))} --trust-file\n"
             "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
         )
     if not sealed and not chosen.portable and run.dialect.is_script(chosen.path):

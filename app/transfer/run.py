@@ -301,7 +301,6 @@ class Run:
 
         :raises Protected, DoesNotFit: names what is missing.
         """
-        self._settle()
         refuse_elsewhere(self.host)
         self.dialect.preflight(self.target)
         self.check_space(target, source_bytes)

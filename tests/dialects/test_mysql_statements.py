@@ -58,6 +58,9 @@ REACHING = [
     "-- shop\nUPDATE shop.users SET name = 'x'",
     "# shop\nUPDATE shop.users SET name = 'x'",
     "UPDATE users SET x = 1 -shop.f(2)",
+    "UPDATE --\nshop.users SET x = 1",
+    "UPDATE -- \nshop.users SET x = 1",
+    "UPDATE users SET x = 1 --shop.f(2)",
 ]
 
 HARMLESS = [

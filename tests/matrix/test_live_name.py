@@ -30,6 +30,19 @@ SPELLED = {
         "'public' AND table_name = 'sections' AND column_name = 'extra'\").scalar()\n"
         "assert found == 1, found"
     ),
+    "named cursor": (
+        "cursor = op.get_bind().connection.driver_connection.cursor('named')\n"
+        "cursor.execute('SELECT count(*) FROM public.sections')\n"
+        "cursor.close()\n"
+        "op.execute('ALTER TABLE public.sections ADD COLUMN extra text')\n"
+    ),
+    "an error in autocommit": (
+        "import sqlalchemy.exc\n"
+        "with op.get_context().autocommit_block():\n"
+        "    try:\n        op.execute('SELECT nothing')\n"
+        "    except sqlalchemy.exc.ProgrammingError:\n        pass\n"
+        "    op.execute('CREATE INDEX ix_names ON public.users (name)')"
+    ),
     "autocommit": (
         "with op.get_context().autocommit_block():\n"
         '    op.execute("UPDATE public.users SET name = upper(name)")\n'
@@ -113,6 +126,14 @@ def test_looking_and_rehearsing_change_nothing_and_the_upgrade_takes_place(
         ("op.execute('SELECT 1; abort work; DELETE FROM public.feedbacks')", "0008_next"),
         ("op.execute('ROLLBACK AND CHAIN')", "0008_next"),
         ("op.execute('/* x */ ROLLBACK -- y\\n; UPDATE public.users SET name = upper(name)')", "0008_next"),
+        (
+            "from psycopg import sql\n"
+            "op.get_bind().connection.cursor().execute(sql.SQL('ROLLBACK; DELETE FROM public.feedbacks'))",
+            "ROLLBACK",
+        ),
+        ("op.execute('TRUNCATE ferry.journal')", "ferry.journal"),
+        ("op.execute('ALTER TABLE ferry.lease ADD COLUMN extra int')", "ferry.lease"),
+        ("op.execute('CREATE TABLE ferry.more (id int)')", "ferry.more"),
         ("op.execute('UPDATE ferry_hold.users SET name = upper(name)')", "ferry_hold.users"),
         ("op.execute('DELETE FROM ferry.ledger')", "ferry.ledger"),
         (

@@ -83,6 +83,8 @@ def test_a_control_area_in_the_way_of_its_role_is_moved(owned: Owned, taken: Pat
     shown = ok(site.flask("db-status")).stdout
     assert "0007_unique_sids (head 0007_unique_sids)" in shown
     assert "db-migrate-data from" in shown
+    ok(site.flask("db-init", "--yes", "--dry-run"))
+    assert site.scalar("SELECT current_schema()") == "ferry", "a dry run writes nothing"
     ok(site.flask(*command))
     assert site.scalar("SELECT current_schema()") == "public"
     assert "ferry" not in databases(site.url)
