@@ -129,7 +129,10 @@ def test_what_a_backup_holds_is_run(mariadb: MariaDB, live: str, tmp_path: Path)
         connection.begin()
         mysql_dump.dump(connection, live, dump)
     mysql_restore.restore(lambda **options: connected(url, None, **options), dump, staging)
-    assert rows_of(mariadb.url(staging)) == rows_of(url)
+    try:
+        assert rows_of(mariadb.url(staging)) == rows_of(url)
+    finally:
+        mariadb.execute(f"DROP DATABASE {staging}")
 
 
 def test_a_session_takes_one_statement_at_a_time(mariadb: MariaDB, live: str) -> None:

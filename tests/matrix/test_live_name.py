@@ -100,7 +100,8 @@ def test_looking_and_rehearsing_change_nothing_and_the_upgrade_takes_place(
 ) -> None:
     site = released(SPELLED[kind])
     before = site.site.content()
-    for command in (("db-status",), ("db-verify",), ("db-migrate-data", "self", "--yes", "--dry-run")):
+    others = (("db-verify",), ("db-migrate-data", "self", "--yes", "--dry-run")) if kind == "update" else ()
+    for command in (("db-status",), *others):
         ok(site.flask(*command))
         assert site.site.content() == before, command
     names = {row["name"] for row in site.site.rows()["users"]}

@@ -63,6 +63,8 @@ def test_the_app_sees_what_it_saw(owned: Owned, taken: Path, tmp_path: Path, rol
     ok(site.flask("db", "check"))
     shown = ok(site.flask("db-status")).stdout
     assert "0007_unique_sids (head 0007_unique_sids)" in shown
+    if role not in ("ferry", 'fe"rry'):
+        return
     migrations = history(tmp_path / "migrations", "op.add_column('sections', sa.Column('extra', sa.Text()))")
     ok(site.flask("db-migrate-data", "self", "--yes", FLASK_APP=HOST, **{MIGRATIONS: str(migrations)}))
     ok(site.flask("db-rollback", "--yes"))
