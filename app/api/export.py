@@ -16,19 +16,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from ..extensions import db
-from ..models import (
-    Base,
-    Classroom,
-    Feedback,
-    Microblog,
-    Persona,
-    Post,
-    Section,
-    Study,
-    Topic,
-    User,
-    UserPersona,
-)
+from ..models import Base, Classroom, Feedback, Microblog, Persona, Post, Section, Study, Topic, User, UserPersona
 from . import records
 from .auth import refuse, require_admin
 from .paging import page_of

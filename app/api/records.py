@@ -16,18 +16,7 @@ from sqlalchemy.orm import selectinload
 from werkzeug.http import http_date
 
 from ..extensions import db
-from ..models import (
-    Classroom,
-    Feedback,
-    Microblog,
-    Persona,
-    Post,
-    Section,
-    Study,
-    Topic,
-    User,
-    UserPersona,
-)
+from ..models import Classroom, Feedback, Microblog, Persona, Post, Section, Study, Topic, User, UserPersona
 
 Record = dict[str, Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from ..transfer.keep import check_backups, list_report, make_backup, prune_backups
-from ..transfer.report import Report
-from ..transfer.run import Run
+from ..transfer.jobs.backup import check_backups, list_report, make_backup, prune_backups
+from ..transfer.run.report import Report
+from ..transfer.run.run import Run
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import ExitStatus, FerryError, NotConfirmed
-from ..transfer.files import to_plain_json, write
-from ..transfer.private import remove_abandoned
-from ..transfer.report import Report, may_be_written_to
-from ..transfer.run import Hooks, Run
+from ..transfer.rows.files import to_plain_json, write
+from ..transfer.run.private import remove_abandoned
+from ..transfer.run.report import Report, may_be_written_to
+from ..transfer.run.run import Hooks, Run
 from .question import Answers
 from .render import Output, Renderer
 from .session import current_host, current_settings

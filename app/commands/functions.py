@@ -20,20 +20,20 @@ from sqlalchemy.exc import ArgumentError
 from ..dialects.base import Dialect
 from ..dialects.redact import redact
 from ..errors import Misconfigured, SourceIncomplete
-from ..transfer import backup as backups
-from ..transfer.canonical import json_text
-from ..transfer.control import Control
-from ..transfer.files import write
-from ..transfer.run import new_run_id
-from ..transfer.seal import existing_key, make_key
-from ..transfer.settings import Settings
-from ..transfer.snapshot import SnapshotReader, is_snapshot
-from ..transfer.sources import SourceKind, parse_source
-from ..transfer.sources.classic import ClassicSource, Endpoint
-from ..transfer.sources.classicfile import ClassicFile
+from ..transfer.cutover import backups
+from ..transfer.cutover.seal import existing_key, make_key
+from ..transfer.rows.canonical import json_text
+from ..transfer.rows.files import write
+from ..transfer.rows.snapshot import SnapshotReader, is_snapshot
+from ..transfer.rows.strictjson import StrictJSONError, loads
+from ..transfer.run.control import Control
+from ..transfer.run.run import new_run_id
+from ..transfer.run.settings import Settings
+from ..transfer.run.source import SourceKind, parse_source
+from ..transfer.sources.classic_api import ClassicSource, Endpoint
+from ..transfer.sources.classic_file import ClassicFile
 from ..transfer.sources.http import HttpClient
 from ..transfer.sources.parts import scratch_keys
-from ..transfer.strictjson import StrictJSONError, loads
 from .session import current_dialect, current_settings
 
 Records = Mapping[str, Iterable[Any]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..transfer.initialise import InitOptions, initialise
+from ..transfer.jobs.initialise import InitOptions, initialise
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

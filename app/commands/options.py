@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import MEANINGS, ExitStatus
-from ..transfer.report import may_be_written_to
+from ..transfer.run.report import may_be_written_to
 
 F = TypeVar("F", bound=Callable[..., Any])
 

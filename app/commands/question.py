@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 
 from ..errors import NotConfirmed, Protected
-from ..transfer.plan import Question
+from ..transfer.run.plan import Question
 from .options import typed_command
 
 SHOWN = 20

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ..errors import FerryError
-from ..transfer.report import Report
-from ..transfer.run import Event
-from ..transfer.verify import SHOWN
+from ..transfer.proof.verify import SHOWN
+from ..transfer.run.report import Report
+from ..transfer.run.run import Event
 
 
 @dataclass(frozen=True)

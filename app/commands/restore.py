@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..transfer.restore import restore
+from ..transfer.jobs.restore import restore
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

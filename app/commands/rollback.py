@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..transfer.rollback import roll_back
+from ..transfer.jobs.rollback import roll_back
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

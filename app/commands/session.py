@@ -14,8 +14,8 @@ from sqlalchemy import URL
 from ..dialects import dialect_for
 from ..dialects.base import Dialect
 from ..errors import Misconfigured
-from ..transfer.host import Host
-from ..transfer.settings import Settings, build_settings
+from ..transfer.run.settings import Settings, build_settings
+from ..transfer.schema.host import Host
 from .blueprint import refuse_replaced
 
 

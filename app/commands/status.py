@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from ..errors import Misconfigured
-from ..transfer.report import Report
-from ..transfer.run import Run
-from ..transfer.status import Status, status
+from ..transfer.jobs.status import Status, status
+from ..transfer.run.report import Report
+from ..transfer.run.run import Run
 from . import options
 from .blueprint import bp
 from .execute import execute

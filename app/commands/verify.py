@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from ..transfer.prove import VerifyOptions, verify
-from ..transfer.taken import SourceOptions
+from ..transfer.jobs.verify_run import VerifyOptions, verify
+from ..transfer.sources.base import SourceOptions
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

@@ -17,7 +17,7 @@ _ROOMS = {
     "postgresql": ("postgresql", "PostgresqlDialect"),
     "postgres": ("postgresql", "PostgresqlDialect"),
 }
-"""Backend of a URL -> module and class; imported when it is needed, as its driver may not be installed."""
+"""Backend of a URL -> package and class; imported when it is needed, as its driver may not be installed."""
 _DRIVERS = {
     "sqlite": ("pysqlite", "aiosqlite"),
     "mysql": ("pymysql", "mysqldb", "mysqlconnector", "mariadbconnector", "aiomysql", "asyncmy", "cymysql"),
@@ -42,10 +42,10 @@ def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None 
             f"{backend} databases are not supported; supported: {', '.join(sorted(_ROOMS))}.",
             hint="See docs/guarantees.md.",
         )
-    module, name = _ROOMS[backend]
-    _refuse_driver(url, module)
+    package, name = _ROOMS[backend]
+    _refuse_driver(url, package)
     try:
-        room = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        room = getattr(importlib.import_module(f"{__name__}.{package}.dialect"), name)
     except ModuleNotFoundError as error:
         raise Misconfigured(
             f"The driver for {backend} databases is not installed: {error}.",

@@ -465,10 +465,10 @@ class Dialect(Protocol):
         :raises BackupFailed: there is none, or it failed.
         """
 
-    def is_script(self, dump: Path) -> bool:
+    def is_script(self, backup: Path) -> bool:
         """Whether a backup file is one that only the server's own client program can run, as it stands."""
 
-    def restore(self, dump: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> None:
         """Make a staging database of a backup file, in the place of what was there.
 
         :raises BackupFailed: the file is damaged, truncated or not a backup of this server.

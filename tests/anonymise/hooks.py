@@ -6,8 +6,8 @@ import os
 import signal
 from typing import Any
 
-from app.transfer import anonymised
-from app.transfer.anonymise import Bound
+from app.transfer.anonymise import source
+from app.transfer.anonymise.engine import Bound
 from tests.runs.hooks import wait
 
 
@@ -17,7 +17,7 @@ def kill_with_all_read() -> None:
     def written(*_args: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    anonymised.written = written  # type: ignore[attr-defined]
+    source.written = written  # type: ignore[attr-defined]
 
 
 def kill_in(table: str) -> None:
@@ -38,15 +38,15 @@ def fail_with_all_read() -> None:
     def written(*_args: Any) -> Any:
         raise KeyError("personal-error")
 
-    anonymised.written = written  # type: ignore[attr-defined]
+    source.written = written  # type: ignore[attr-defined]
 
 
 def wait_with_all_read(here: str) -> None:
     """Wait there: make a file and go on when it is gone."""
-    inner = anonymised.written
+    inner = source.written
 
     def written(*args: Any) -> Any:
         wait(here)
         return inner(*args)
 
-    anonymised.written = written  # type: ignore[attr-defined]
+    source.written = written  # type: ignore[attr-defined]

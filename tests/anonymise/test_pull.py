@@ -14,7 +14,7 @@ import pytest
 
 from app import profiles
 from app.transfer.profiles import Profile, constant
-from app.transfer.snapshot import check
+from app.transfer.rows.snapshot import check
 from tests.deployment import words
 from tests.runs.commands import Place, until
 from tests.site import ROOT, Result, Site

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from app.dialects.sqlite import SqliteDialect
-from app.transfer import evidence
-from app.transfer.control import Control
+from app.dialects.sqlite.dialect import SqliteDialect
+from app.transfer.run import evidence
+from app.transfer.run.control import Control
 from tests.site import Result
 
 from .local import Local, history_without_the_newest, write

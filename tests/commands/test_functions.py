@@ -21,14 +21,7 @@ from app.commands.functions import (
     read_data_from_json,
     write_data_to_json,
 )
-from app.errors import (
-    BackupFailed,
-    FerryError,
-    Misconfigured,
-    SnapshotUnusable,
-    SourceIncomplete,
-    Unauthorized,
-)
+from app.errors import BackupFailed, FerryError, Misconfigured, SnapshotUnusable, SourceIncomplete, Unauthorized
 from tests.deployment.runner import Deployment
 from tests.site import content, query
 

@@ -23,9 +23,9 @@ from typing import Any
 
 import pymysql
 
-from app.dialects import mysql_objects, mysql_swap
-from app.dialects.mysql_connect import connected
-from app.dialects.mysql_session import Factory
+from app.dialects.mysql import copy, swap
+from app.dialects.mysql.connect import connected
+from app.dialects.mysql.session import Factory
 from app.errors import FerryError
 from tests.servers.mariadb import MariaDB
 
@@ -86,7 +86,7 @@ class Shop:
 
     def stage(self, staging: str, generation: int) -> None:
         """A copy of what is live, of another generation, with a view and a trigger of its own."""
-        mysql_objects.copy_database(self.factory, LIVE, staging, 10)
+        copy.copy_database(self.factory, LIVE, staging, 10)
         statements = [
             *(f"UPDATE {name} SET g = {generation}" for name in self.tables),
             "CREATE TABLE IF NOT EXISTS since_one (g INT)",
@@ -96,15 +96,15 @@ class Shop:
         ]
         self._run(statements, staging)
         with self.factory(to_database=False) as connection:
-            mysql_swap.set_mark(connection, staging, f"{generation:08x}")
+            swap.set_mark(connection, staging, f"{generation:08x}")
 
     def swap(self, staging: str, old: str, *, held: Callable[[], None] | None = None, timeout_s: float = 30) -> None:
         """Cut over; what ``held`` does is done while writers wait."""
-        fence = mysql_swap.MySqlFence(self.factory, LIVE)
+        fence = swap.MySqlFence(self.factory, LIVE)
         with fence.hold(timeout_s) if held else contextlib.nullcontext():
             if held:
                 held()
-            mysql_swap.swap(self.factory, staging, LIVE, old, CONTROL, fence, fence.token(), timeout_s)
+            swap.swap(self.factory, staging, LIVE, old, CONTROL, fence, fence.token(), timeout_s)
 
     def usual_s(self) -> float:
         """How long a cut-over takes that nobody kills."""
@@ -115,7 +115,7 @@ class Shop:
         return time.monotonic() - began
 
     def recover(self, staging: str, old: str) -> list[str]:
-        return mysql_swap.recover(self.factory, staging, LIVE, old, CONTROL)
+        return swap.recover(self.factory, staging, LIVE, old, CONTROL)
 
     def generation(self) -> int:
         """Which generation is live.
@@ -127,8 +127,8 @@ class Shop:
         assert len(found) == 1, f"a mixture: {found}"
         [live] = found
         with self.factory(to_database=False) as connection:
-            mark = mysql_swap.mark(connection, LIVE)
-            objects = {item.name: item.sql for item in mysql_objects.objects(connection, LIVE)}
+            mark = swap.mark(connection, LIVE)
+            objects = {item.name: item.sql for item in copy.objects(connection, LIVE)}
         assert mark == (f"{live:08x}" if live else ""), (mark, live)
         wanted = {"noted", "noted_again", "guarded", "doubled", "balances", "tidy"}
         if live:

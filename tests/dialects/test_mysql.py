@@ -14,8 +14,9 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from app.dialects import mysql_connect, mysql_load
 from app.dialects.base import Values
+from app.dialects.mysql import connect
+from app.dialects.mysql.load import _Loading
 from app.errors import DatabaseUnreachable, FerryError
 from tests.servers.mariadb import MariaDB
 
@@ -328,15 +329,15 @@ def test_no_file_is_sent_but_the_one_that_was_written(room: Room, tmp_path: Path
     secret = tmp_path / "secret"
     secret.write_text("a file of this host\n")
     sql = f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE things"
-    options: dict[str, Any] = {"driver": mysql_load._Loading, "local_infile": True}
+    options: dict[str, Any] = {"driver": _Loading, "local_infile": True}
     with (
         pytest.raises(DatabaseUnreachable, match="not offered"),
-        mysql_connect.connected(room.target, None, **options) as connection,
+        connect.connected(room.target, None, **options) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute(sql)
     assert rows(room) == []
-    with mysql_connect.connected(room.target, None, **options) as connection, connection.cursor() as cursor:
+    with connect.connected(room.target, None, **options) as connection, connection.cursor() as cursor:
         connection.permitted = str(secret).encode()
         cursor.execute(sql)
     assert rows(room) == [["a file of this host"]]

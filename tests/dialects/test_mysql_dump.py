@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from app.dialects import mysql_dump, mysql_objects
-from app.dialects.mysql_connect import connected, quote
-from app.dialects.mysql_fence import content
-from app.dialects.mysql_schema import tables
-from app.dialects.mysql_session import Factory
+from app.dialects.mysql import copy, dump
+from app.dialects.mysql.connect import connected, quote
+from app.dialects.mysql.fence import content
+from app.dialects.mysql.objects import tables
+from app.dialects.mysql.session import Factory
 from app.errors import BackupFailed, DoesNotFit, LockHeld
 from tests.servers.mariadb import MariaDB
 
@@ -98,7 +98,7 @@ def dumped(factory: Factory, database: str, to: Path) -> Path:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        mysql_dump.dump(connection, database, to)
+        dump.dump(connection, database, to)
     return to
 
 
@@ -114,7 +114,7 @@ def everything(server: MariaDB, database: str, spelled: str | None = None) -> An
             "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s", database
         )
         sequence = server.execute(f"SELECT * FROM {quote(database)}.numbers")
-        return rows, mysql_objects.objects(connection, database), counters, charset, sequence
+        return rows, copy.objects(connection, database), counters, charset, sequence
 
 
 def client(server: MariaDB, database: str, file: Path) -> subprocess.CompletedProcess[str]:
@@ -134,7 +134,7 @@ def events(server: MariaDB, database: str) -> set[tuple[str, str]]:
 def test_everything_comes_back_by_us(mariadb: MariaDB, torture: Factory, tmp_path: Path) -> None:
     file = dumped(torture, "torture", tmp_path / "dump.sql")
     assert file.stat().st_mode & 0o777 == 0o600
-    mysql_dump.restore(torture, file, "torture__stg_back")
+    dump.restore(torture, file, "torture__stg_back")
     assert everything(mariadb, "torture__stg_back") == everything(mariadb, "torture")
     assert events(mariadb, "torture__stg_back") == {("tidy", "SLAVESIDE_DISABLED"), ("never", "DISABLED")}
     again = dumped(torture, "torture__stg_back", tmp_path / "again.sql")
@@ -152,7 +152,7 @@ def test_everything_comes_back_by_the_servers_client(mariadb: MariaDB, torture: 
 
 
 def test_a_copy_is_exact(mariadb: MariaDB, torture: Factory) -> None:
-    mysql_objects.copy_database(torture, "torture", "torture__stg_back", 5)
+    copy.copy_database(torture, "torture", "torture__stg_back", 5)
     # The default of a column goes on naming the live database's sequence.
     assert everything(mariadb, "torture__stg_back", "torture") == everything(mariadb, "torture")
     assert events(mariadb, "torture__stg_back") == {("tidy", "SLAVESIDE_DISABLED"), ("never", "DISABLED")}
@@ -164,7 +164,7 @@ def test_a_copy_gives_up_on_a_source_that_stays_locked(mariadb: MariaDB, torture
             cursor.execute("LOCK TABLES parents WRITE")
         began = time.monotonic()
         with pytest.raises(LockHeld):
-            mysql_objects.copy_database(torture, "torture", "torture__stg_back", 1)
+            copy.copy_database(torture, "torture", "torture__stg_back", 1)
         assert time.monotonic() - began < 10
 
 
@@ -173,10 +173,10 @@ def test_some_tables_are_carried_with_their_triggers(mariadb: MariaDB, torture: 
     mariadb.execute("CREATE DATABASE torture__stg_back")
     wanted = ["parents", "types", "empty one", "numbers"]
     for _ in range(2):
-        mysql_objects.carry(torture, "torture", "torture__stg_back", wanted)
+        copy.carry(torture, "torture", "torture__stg_back", wanted)
         with torture(to_database=False) as connection:
             there, here = (content(connection, name) for name in ("torture__stg_back", "torture"))
-            objects = mysql_objects.objects(connection, "torture__stg_back")
+            objects = copy.objects(connection, "torture__stg_back")
         assert there == {name: here[name] for name in wanted}
         assert [item.name for item in objects] == ["numbers", "first", "second"]
         mariadb.execute("DELETE FROM parents", database="torture__stg_back")
@@ -184,7 +184,7 @@ def test_some_tables_are_carried_with_their_triggers(mariadb: MariaDB, torture: 
 
 def test_the_fingerprint_is_blind_to_rows(mariadb: MariaDB, torture: Factory) -> None:
     with torture(to_database=False) as connection:
-        before = mysql_objects.schema_fingerprint(connection, "torture")
+        before = copy.schema_fingerprint(connection, "torture")
         for sql in (
             "INSERT INTO `empty one` (x) VALUES ('y')",
             "DELETE FROM `empty one`",
@@ -192,8 +192,8 @@ def test_the_fingerprint_is_blind_to_rows(mariadb: MariaDB, torture: Factory) ->
             "ALTER TABLE alembic_version COMMENT 'ours ferry 01234567'",
         ):
             mariadb.execute(sql, database="torture")
-            assert mysql_objects.schema_fingerprint(connection, "torture") == before
-        assert mysql_objects.schema_fingerprint(connection, "not there") == ""
+            assert copy.schema_fingerprint(connection, "torture") == before
+        assert copy.schema_fingerprint(connection, "not there") == ""
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_the_fingerprint_is_blind_to_rows(mariadb: MariaDB, torture: Factory) ->
 )
 def test_the_fingerprint_sees_every_change(mariadb: MariaDB, torture: Factory, change: str, undo: str) -> None:
     with torture(to_database=False) as connection:
-        before = mysql_objects.schema_fingerprint(connection, "torture")
+        before = copy.schema_fingerprint(connection, "torture")
         mariadb.execute(change, database="torture")
-        changed = mysql_objects.schema_fingerprint(connection, "torture")
+        changed = copy.schema_fingerprint(connection, "torture")
         mariadb.execute(undo, database="torture")
     assert changed != before
 
@@ -234,12 +234,12 @@ def test_a_file_that_was_cut_anywhere_is_refused_before_anything_is_done(
     for length in cuts(whole):
         broken.write_bytes(whole[:length])
         with pytest.raises(BackupFailed, match=r"broken\.sql"):
-            mysql_dump.restore(torture, broken, "torture__stg_back")
+            dump.restore(torture, broken, "torture__stg_back")
     last = whole.rindex(b"INSERT")
     for changed in (whole[: last + 9] + b"X" + whole[last + 10 :], whole.replace(b"\n\n", b"\n", 1) + b"\n"):
         broken.write_bytes(changed)
         with pytest.raises(BackupFailed, match=r"broken\.sql"):
-            mysql_dump.restore(torture, broken, "torture__stg_back")
+            dump.restore(torture, broken, "torture__stg_back")
     with connected(mariadb.url("torture__stg_back"), None) as connection:
         assert list(tables(connection, "torture__stg_back")) == ["kept"]
 
@@ -249,7 +249,7 @@ def test_what_the_server_refuses_is_named(mariadb: MariaDB, torture: Factory, tm
     mariadb.execute("SET GLOBAL max_allowed_packet = 4096")
     try:
         with pytest.raises(BackupFailed, match=r"dump\.sql: statement \d+ has \d+ bytes") as caught:
-            mysql_dump.restore(torture, file, "torture__stg_back")
+            dump.restore(torture, file, "torture__stg_back")
     finally:
         mariadb.execute("SET GLOBAL max_allowed_packet = 16777216")
     assert "max_allowed_packet" in str(caught.value.hint)
@@ -279,13 +279,13 @@ def test_a_file_that_cannot_be_written(torture: Factory, tmp_path: Path) -> None
 def test_a_schema_that_changes_meanwhile_is_found_out(
     mariadb: MariaDB, torture: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = mysql_dump._write
+    write = dump._write
 
     def late(*args: Any) -> None:
         write(*args)
         mariadb.execute("CREATE TABLE late (id INT)", database="torture")
 
-    monkeypatch.setattr(mysql_dump, "_write", late)
+    monkeypatch.setattr(dump, "_write", late)
     try:
         with pytest.raises(BackupFailed, match="changed while"):
             dumped(torture, "torture", tmp_path / "dump.sql")
@@ -310,7 +310,7 @@ def test_what_would_not_come_back_is_refused(
         with pytest.raises(BackupFailed, match=words):
             dumped(torture, "torture", tmp_path / "dump.sql")
         with pytest.raises(DoesNotFit, match=words):
-            mysql_objects.copy_database(torture, "torture", "torture__stg_back", 5)
+            copy.copy_database(torture, "torture", "torture__stg_back", 5)
     finally:
         mariadb.execute(gone, database="torture")
 
@@ -355,7 +355,7 @@ def test_a_backup_is_of_one_instant(mariadb: MariaDB, bank: Factory, tmp_path: P
         ended.set()
         writer.join()
     for file in files:
-        mysql_dump.restore(bank, file, "bank__stg_back")
+        dump.restore(bank, file, "bank__stg_back")
         sql = "SELECT (SELECT sum(amount) FROM accounts) + (SELECT sum(amount) FROM savings)"
         assert mariadb.execute(sql, database="bank__stg_back") == [(1000,)]
     assert len({file.read_bytes() for file in files}) == 3
@@ -366,7 +366,7 @@ import functools, sys
 from pathlib import Path
 from sqlalchemy import make_url
 from app.dialects import mysql_dump
-from app.dialects.mysql_connect import connected
+from app.dialects.mysql.connect import connected
 import psutil
 
 url, file = make_url(sys.argv[1]), Path(sys.argv[2])
@@ -404,7 +404,7 @@ def clerk(mariadb: MariaDB) -> Iterator[str]:
 def test_an_ordinary_user_restores(mariadb: MariaDB, torture: Factory, tmp_path: Path, clerk: str) -> None:
     file = dumped(torture, "torture", tmp_path / "dump.sql")
     url = mariadb.url("torture", user=clerk, password="made up")
-    mysql_dump.restore(functools.partial(connected, url, None), file, "torture__stg_back")
+    dump.restore(functools.partial(connected, url, None), file, "torture__stg_back")
     there, here = everything(mariadb, "torture__stg_back"), everything(mariadb, "torture")
     assert there == here
 
@@ -416,10 +416,10 @@ def test_a_server_that_refuses_functions_says_what_to_set(torture: Factory, tmp_
         server.execute("GRANT ALL ON `torture%`.* TO clerk")
         own = functools.partial(connected, server.url(None, user="clerk", password="made up"), None)
         with pytest.raises(BackupFailed, match="SUPER") as caught:
-            mysql_dump.restore(own, file, "torture__stg_back")
+            dump.restore(own, file, "torture__stg_back")
         assert "log_bin_trust_function_creators" in str(caught.value.hint)
         server.execute("SET GLOBAL log_bin_trust_function_creators = 1")
-        mysql_dump.restore(own, file, "torture__stg_back")
+        dump.restore(own, file, "torture__stg_back")
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ import pymysql
 import pytest
 import xxhash
 
-from app.dialects import mysql_dump, mysql_restore
-from app.dialects.mysql_connect import connected
+from app.dialects.mysql import dump as mysql_dump
+from app.dialects.mysql import restore
+from app.dialects.mysql.connect import connected
 from app.errors import BackupFailed
 from tests.matrix.places import execute, new_name, rows_of
 from tests.servers.mariadb import MariaDB
@@ -91,8 +92,8 @@ def forged(dump: Path, more: str) -> None:
     """Put statements before a dump's end, and make its count and its hash fit."""
     head, _, _ = dump.read_bytes().rpartition(b"-- end of the backup")
     head += more.encode() + b"\n"
-    count = sum(1 for _ in mysql_restore.statements(_reader(head)))
-    dump.write_bytes(head + mysql_restore.END % (count, xxhash.xxh3_128(head).hexdigest().encode()))
+    count = sum(1 for _ in restore.statements(_reader(head)))
+    dump.write_bytes(head + restore.END % (count, xxhash.xxh3_128(head).hexdigest().encode()))
 
 
 def _reader(text: bytes) -> object:
@@ -115,7 +116,7 @@ def test_nothing_but_what_a_backup_holds_is_run(mariadb: MariaDB, live: str, tmp
         return connected(url, None, **options)
 
     with pytest.raises(BackupFailed, match=r"b\.sql, line [0-9]+: statement [0-9]+ is none") as refused:
-        mysql_restore.restore(factory, dump, staging)
+        restore.restore(factory, dump, staging)
     assert "Nothing of it was run" in str(refused.value.hint)
     assert rows_of(url) == before
     with connected(url, None) as connection, connection.cursor() as cursor:
@@ -128,7 +129,7 @@ def test_what_a_backup_holds_is_run(mariadb: MariaDB, live: str, tmp_path: Path)
     with connected(url, None) as connection:
         connection.begin()
         mysql_dump.dump(connection, live, dump)
-    mysql_restore.restore(lambda **options: connected(url, None, **options), dump, staging)
+    restore.restore(lambda **options: connected(url, None, **options), dump, staging)
     try:
         assert rows_of(mariadb.url(staging)) == rows_of(url)
     finally:

@@ -17,8 +17,8 @@ from sqlalchemy import URL
 
 from app.dialects import dialect_for
 from app.dialects.base import Values
-from app.dialects.mysql import MySqlDialect
-from app.dialects.mysql_connect import Version, connection_arguments
+from app.dialects.mysql.connect import Version, connection_arguments
+from app.dialects.mysql.dialect import MySqlDialect
 from app.errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected
 from tests.servers import free_port
 from tests.servers.mariadb import MariaDB
@@ -270,7 +270,7 @@ def test_foreign_keys_from_outside_are_refused_by_name(room: Room, mariadb: Mari
 def test_old_servers_are_refused(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in (Version(True, (10, 5, 29)), Version(False, (5, 7, 44))):
         # No such server can be had here: only its answer to SELECT VERSION() is made up.
-        monkeypatch.setattr("app.dialects.mysql_preflight.version_of", lambda _, version=version: version)
+        monkeypatch.setattr("app.dialects.mysql.preflight.version_of", lambda _, version=version: version)
         with pytest.raises(Protected, match=rf"{version} is too old"):
             room.dialect.preflight(room.target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.dialects.mysql_statements import reached
+from app.dialects.mysql.statements import reached
 
 LIVE = frozenset({"shop"})
 

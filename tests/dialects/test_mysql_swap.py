@@ -16,11 +16,11 @@ from typing import Any
 import pymysql
 import pytest
 
-from app.dialects import mysql_barrier, mysql_objects, mysql_plan, mysql_swap
 from app.dialects.base import LateWrite
-from app.dialects.mysql_connect import connected
-from app.dialects.mysql_fence import MySqlFence, content
-from app.dialects.mysql_session import Factory
+from app.dialects.mysql import copy, swap, swap_barrier, swap_plan
+from app.dialects.mysql.connect import connected
+from app.dialects.mysql.fence import MySqlFence, content
+from app.dialects.mysql.session import Factory
 from app.errors import CutOverUnfinished, DoesNotFit, FerryError, LockHeld, Protected
 from tests.servers.mariadb import MariaDB
 
@@ -40,8 +40,8 @@ def state(shop: Shop, database: str = LIVE) -> Any:
     events = "SELECT event_name, status FROM information_schema.events WHERE event_schema = %s ORDER BY 1"
     with shop.factory(to_database=False) as connection:
         rows = content(connection, database, LIVE)
-        objects = mysql_objects.objects(connection, database)
-        mark = mysql_swap.mark(connection, database)
+        objects = copy.objects(connection, database)
+        mark = swap.mark(connection, database)
         return rows, objects, mark, shop.server.execute(events, database)
 
 
@@ -62,20 +62,20 @@ def test_the_mark_leaves_a_comment_alone(mariadb: MariaDB, shop: Shop) -> None:
     mariadb.execute("ALTER TABLE alembic_version COMMENT 'of the shop'", database=LIVE)
     with shop.factory(to_database=False) as connection:
         for mark in ("0badcafe", "01234567", ""):
-            mysql_swap.set_mark(connection, LIVE, mark)
-            assert mysql_swap.mark(connection, LIVE) == mark
+            swap.set_mark(connection, LIVE, mark)
+            assert swap.mark(connection, LIVE) == mark
             sql = "SELECT table_comment FROM information_schema.tables WHERE table_name = %s AND table_schema = %s"
             assert mariadb.execute(sql, "alembic_version", LIVE) == [
                 (f"of the shop ferry {mark}" if mark else "of the shop",)
             ]
-        assert mysql_swap.mark(connection, "not there") == ""
+        assert swap.mark(connection, "not there") == ""
 
 
 def test_an_empty_database_can_have_a_mark(mariadb: MariaDB, shop: Shop) -> None:
     mariadb.execute(f"CREATE DATABASE {LIVE}__stg_empty")
     with shop.factory(to_database=False) as connection:
-        mysql_swap.set_mark(connection, f"{LIVE}__stg_empty", "0badcafe")
-        assert mysql_swap.mark(connection, f"{LIVE}__stg_empty") == "0badcafe"
+        swap.set_mark(connection, f"{LIVE}__stg_empty", "0badcafe")
+        assert swap.mark(connection, f"{LIVE}__stg_empty") == "0badcafe"
     assert mariadb.execute("DESCRIBE alembic_version", database=f"{LIVE}__stg_empty") == [
         ("version_num", "varchar(32)", "NO", "PRI", None, "")
     ]
@@ -96,7 +96,7 @@ def test_everything_goes_both_ways(shop: Shop) -> None:
     assert state(shop)[3] == [("tidy", "ENABLED")]
     assert state(shop, old)[3] == [("tidy", "SLAVESIDE_DISABLED")]
     back, undone = shop.names()
-    mysql_objects.copy_database(shop.factory, old, back, 5)
+    copy.copy_database(shop.factory, old, back, 5)
     shop.swap(back, undone)
     assert state(shop) == first
     assert shop.generation() == 0
@@ -107,12 +107,12 @@ def test_a_database_can_become_empty_and_be_filled_again(mariadb: MariaDB, shop:
     empty, old = shop.names()
     mariadb.execute(f"CREATE DATABASE {empty}")
     with shop.factory(to_database=False) as connection:
-        mysql_swap.set_mark(connection, empty, "0badcafe")
+        swap.set_mark(connection, empty, "0badcafe")
     shop.swap(empty, old)
     assert list(state(shop)[0]) == ["alembic_version"]
     assert state(shop)[1:] == ([], "0badcafe", [])
     back, undone = shop.names()
-    mysql_objects.copy_database(shop.factory, old, back, 5)
+    copy.copy_database(shop.factory, old, back, 5)
     shop.swap(back, undone)
     assert state(shop) == first
 
@@ -158,10 +158,10 @@ def test_a_late_write_changes_nothing(mariadb: MariaDB, shop: Shop) -> None:
     assert fence.token() != token
     before, prepared = state(shop), state(shop, staging)
     with pytest.raises(LateWrite):
-        mysql_swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, token, 5)
+        swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, token, 5)
     assert (state(shop), state(shop, staging)) == (before, prepared)
     assert not is_there(shop, old)
-    mysql_swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
+    swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
     assert shop.generation() == 1
 
 
@@ -171,10 +171,10 @@ def test_a_write_that_slips_in_is_found_and_stays(
     """Nothing is known that slips in; were there something, the old tables are live again with it."""
     staging, old = staged(shop)
     prepared = state(shop, staging)
-    rename = mysql_barrier.Barrier.rename
+    rename = swap_barrier.Barrier.rename
     others: list[threading.Thread] = []
 
-    def slip(barrier: mysql_barrier.Barrier, pairs: str, timeout_s: float) -> None:
+    def slip(barrier: swap_barrier.Barrier, pairs: str, timeout_s: float) -> None:
         rename(barrier, pairs, timeout_s)
         if not others:
             mariadb.execute("INSERT INTO ledger (op, account) VALUES ('late', 3)", database=old)
@@ -182,7 +182,7 @@ def test_a_write_that_slips_in_is_found_and_stays(
             others.append(threading.Thread(target=mariadb.execute, args=(insert,), kwargs={"database": LIVE}))
             others[0].start()
 
-    monkeypatch.setattr(mysql_barrier.Barrier, "rename", slip)
+    monkeypatch.setattr(swap_barrier.Barrier, "rename", slip)
     with pytest.raises(LateWrite):
         shop.swap(staging, old)
     others[0].join(10)
@@ -244,7 +244,7 @@ def test_readers_go_on_while_writers_wait_and_leaving_does_not_fail(mariadb: Mar
         writer.start()
         assert not written.wait(0.3)
         assert mariadb.execute("SELECT count(*) FROM accounts", database=LIVE) == [(50,)]
-        mysql_swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
+        swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
         assert written.wait(10)
         assert not fence.is_held
     writer.join()
@@ -269,8 +269,8 @@ def test_a_barrier_that_loses_its_gate_opens(mariadb: MariaDB, shop: Shop) -> No
     """As when the server ends the connections of a host that has fallen silent."""
     mariadb.execute(f"CREATE DATABASE {CONTROL}")
     with shop.factory(to_database=False) as connection:
-        mysql_barrier.prepare(connection, CONTROL)
-    barrier = mysql_barrier.Barrier(shop.factory, LIVE, CONTROL, ["accounts", "audit", "ledger", "t00"])
+        swap_barrier.prepare(connection, CONTROL)
+    barrier = swap_barrier.Barrier(shop.factory, LIVE, CONTROL, ["accounts", "audit", "ledger", "t00"])
     ours = "SELECT id FROM information_schema.processlist WHERE command = 'Sleep'"
     for (number,) in mariadb.execute(ours):
         mariadb.execute(f"KILL {number}")
@@ -304,10 +304,10 @@ def test_an_ordinary_user_is_told_what_could_not_be_done(mariadb: MariaDB, shop:
             cursor.execute("BEGIN")
             cursor.execute("UPDATE accounts SET amount = 0 WHERE id = 1")
         with pytest.raises(LockHeld) as caught:
-            mysql_swap.swap(clerk, staging, LIVE, old, CONTROL, fence, fence.token(), 0.3)
+            swap.swap(clerk, staging, LIVE, old, CONTROL, fence, fence.token(), 0.3)
         assert "PROCESS" in " ".join(caught.value.details)
         writer.rollback()
-    mysql_swap.swap(clerk, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
+    swap.swap(clerk, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
     assert any("could not be told to checkpoint" in note for note in fence.notes)
     assert mariadb.execute("SELECT g FROM t00", database=LIVE) == [(1,)]
 
@@ -318,7 +318,7 @@ def test_too_few_connections_are_told_before_anything_is_done(mariadb: MariaDB, 
     before = state(shop)
     fence = MySqlFence(clerk, LIVE)
     with pytest.raises(Protected, match="16 connections"):
-        mysql_swap.swap(clerk, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
+        swap.swap(clerk, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
     assert state(shop) == before
 
 
@@ -361,18 +361,18 @@ def raising(*_: object, **__: object) -> None:
 
 
 STEPS = (
-    (mysql_swap, "prepare_old"),
-    (mysql_swap, "drop_triggers"),
-    (mysql_swap, "Barrier"),
-    (mysql_barrier.Barrier, "drain"),
-    (mysql_barrier.Barrier, "through"),
-    (mysql_barrier.Barrier, "rename"),
-    (mysql_barrier.Barrier, "_let_start"),
-    (mysql_swap, "written_late"),
-    (mysql_swap, "bring_routines"),
-    (mysql_swap, "finish"),
-    (mysql_plan, "install"),
-    (mysql_plan, "delete_plan"),
+    (swap, "prepare_old"),
+    (swap, "drop_triggers"),
+    (swap, "Barrier"),
+    (swap_barrier.Barrier, "drain"),
+    (swap_barrier.Barrier, "through"),
+    (swap_barrier.Barrier, "rename"),
+    (swap_barrier.Barrier, "_let_start"),
+    (swap, "written_late"),
+    (swap, "bring_routines"),
+    (swap, "finish"),
+    (swap_plan, "install"),
+    (swap_plan, "delete_plan"),
 )
 
 
@@ -409,8 +409,8 @@ def killing(place: Any, name: str, after: bool) -> Callable[..., Any]:
 
 
 KILLS = [(place, name, False) for place, name in STEPS]
-KILLS += [(mysql_barrier.Barrier, name, True) for name in ("__init__", "through", "_let_start", "rename")]
-KILLS += [(mysql_plan, "delete_plan", True)]
+KILLS += [(swap_barrier.Barrier, name, True) for name in ("__init__", "through", "_let_start", "rename")]
+KILLS += [(swap_plan, "delete_plan", True)]
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ def test_rows_that_are_in_the_old_tables_only_are_told_until_they_are_brought_ov
 ) -> None:
     staging, old = staged(shop)
     with monkeypatch.context() as patch:
-        patch.setattr(mysql_swap, "bring_routines", raising)
+        patch.setattr(swap, "bring_routines", raising)
         with pytest.raises(CutOverUnfinished, match="interrupted"):
             shop.swap(staging, old)
     mariadb.execute("INSERT INTO t01 VALUES (77)", database=old)

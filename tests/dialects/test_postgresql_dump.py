@@ -13,13 +13,9 @@ import psycopg.sql
 import pytest
 import sqlalchemy as sa
 
-from app.dialects import dialect_for, postgresql_programs
-from app.errors import (
-    AccessDenied,
-    BackupFailed,
-    DatabaseUnreachable,
-    FerryError,
-)
+from app.dialects import dialect_for
+from app.dialects.postgresql import client
+from app.errors import AccessDenied, BackupFailed, DatabaseUnreachable, FerryError
 from tests.servers.postgresql import PASSWORD, PostgreSQL
 
 from .postgresql_archives import plain_dump, script_of
@@ -54,7 +50,7 @@ def test_without_pg_dump_its_name_and_another_way_are_said(
     room: Room, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     room.fill()
-    monkeypatch.setattr(postgresql_programs, "PLACES", ())
+    monkeypatch.setattr(client, "PLACES", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     with room.image() as image:
         with pytest.raises(BackupFailed, match="pg_dump is not installed") as caught:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from app.dialects import dialect_for, postgresql_replay
-from app.dialects.postgresql_watch import Watch
+from app.dialects import dialect_for
+from app.dialects.postgresql import restore
+from app.dialects.postgresql.watch import Watch
 from app.errors import BackupFailed, DatabaseUnreachable, DoesNotFit, ToolFailed
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import Proxy
@@ -302,11 +303,11 @@ def test_whatever_code_does_elsewhere_is_seen(furnished: Room) -> None:
             raise
 
 
-@pytest.mark.parametrize("look_s", [0.0, postgresql_replay.LOOK_S])
+@pytest.mark.parametrize("look_s", [0.0, restore.LOOK_S])
 def test_code_that_stays_within_its_schema_is_run(
     furnished: Room, monkeypatch: pytest.MonkeyPatch, look_s: float
 ) -> None:
-    monkeypatch.setattr(postgresql_replay, "LOOK_S", look_s)
+    monkeypatch.setattr(restore, "LOOK_S", look_s)
     furnished.execute(
         "CREATE FUNCTION rates() RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int FROM public.tags';"
         "CREATE TABLE z (x int CHECK (x <= public.rates())); INSERT INTO z VALUES (1);"
@@ -336,7 +337,7 @@ def test_code_of_a_former_generation_may_read_what_is_live(furnished: Room) -> N
 
 def test_what_code_locks_is_let_go_before_the_end(furnished: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the application would wait for as long as a restore takes."""
-    monkeypatch.setattr(postgresql_replay, "LOOK_S", 0.0)
+    monkeypatch.setattr(restore, "LOOK_S", 0.0)
     dump = with_code(furnished, "check", "LOCK TABLE ferry_hold.posts;")
     monkeypatch.setattr(Watch, "check", lambda _: pytest.fail("it was seen at the end only"))
     refused(furnished, dump, "its own code reaches posts")

@@ -12,11 +12,7 @@ import sqlalchemy as sa
 
 from app.dialects import dialect_for
 from app.dialects.base import SchemaObject, Values
-from app.errors import (
-    DoesNotFit,
-    FerryError,
-    Protected,
-)
+from app.errors import DoesNotFit, FerryError, Protected
 from tests.servers.postgresql import PostgreSQL
 
 from .postgresql_schemas import (

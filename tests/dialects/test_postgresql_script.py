@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.dialects.postgresql_filter import Act, Filter, Forbidden
-from app.dialects.postgresql_guard import NO_NAME, guarded, lift_guard, set_guard
-from app.dialects.postgresql_script import MOST_BYTES, Script, Unreadable
+from app.dialects.postgresql.filter import Act, Filter, Forbidden
+from app.dialects.postgresql.guard import NO_NAME, guarded, lift_guard, set_guard
+from app.dialects.postgresql.script import MOST_BYTES, Script, Unreadable
 from tests.servers.postgresql import PostgreSQL
 
 from .postgresql_archives import STATEMENTS

@@ -18,9 +18,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL
 
-from app.dialects import dialect_for, postgresql_connect, postgresql_programs
+from app.dialects import dialect_for
 from app.dialects.base import Dialect, LateWrite
-from app.dialects.postgresql_locks import Locking
+from app.dialects.postgresql import client, connect
+from app.dialects.postgresql.locks import Locking
 from app.errors import AccessDenied, DatabaseUnreachable, FerryError, LockHeld, Misconfigured
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import Proxy
@@ -377,23 +378,23 @@ def test_a_link_lost_over_the_commit_itself(room: Room) -> None:
 @contextlib.contextmanager
 def _deaf_commit(*, before: bool = False) -> Iterator[None]:
     """Close the socket of whoever says COMMIT, just before it is sent or just after it was answered."""
-    execute = postgresql_connect.Connection.execute
+    execute = connect.Connection.execute
 
-    def deaf(self: postgresql_connect.Connection, query: object, *args: object, **options: object) -> object:
+    def deaf(self: connect.Connection, query: object, *args: object, **options: object) -> object:
         if query != "COMMIT":
             return execute(self, query, *args, **options)  # type: ignore[arg-type]
-        postgresql_connect.Connection.execute = execute  # type: ignore[method-assign]
+        connect.Connection.execute = execute  # type: ignore[method-assign]
         if not before:
             execute(self, "COMMIT")
         with socket.socket(fileno=socket.dup(self.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
         return execute(self, "COMMIT")
 
-    postgresql_connect.Connection.execute = deaf  # type: ignore[method-assign, assignment]
+    connect.Connection.execute = deaf  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        postgresql_connect.Connection.execute = execute  # type: ignore[method-assign]
+        connect.Connection.execute = execute  # type: ignore[method-assign]
 
 
 def test_recover_ends_what_a_stopped_client_holds_and_not_our_own(room: Room) -> None:
@@ -431,9 +432,9 @@ def test_recover_ends_what_a_stopped_client_holds_and_not_our_own(room: Room) ->
 @pytest.fixture
 def soon_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed within a second or two instead of a minute."""
-    monkeypatch.setattr(postgresql_connect, "SILENCE_S", 0.5)
-    monkeypatch.setattr(postgresql_programs, "SILENCE_S", 0.5)
-    monkeypatch.setitem(postgresql_connect._LIVELINESS, "connect_timeout", "2")
+    monkeypatch.setattr(connect, "SILENCE_S", 0.5)
+    monkeypatch.setattr(client, "SILENCE_S", 0.5)
+    monkeypatch.setitem(connect._LIVELINESS, "connect_timeout", "2")
 
 
 @pytest.mark.usefixtures("soon_asked")

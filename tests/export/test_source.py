@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.snapshot import check
+from app.transfer.rows.snapshot import check
 from tests.commands.local import HEAD, PRODUCTION, Local, refused
 from tests.site import Site, query
 

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.dialects import sqlite, sqlite_swap
-from app.transfer import cutover, selfjob
-from app.transfer.control import Control
-from app.transfer.run import Run
+from app.dialects.sqlite import dialect, swap
+from app.transfer.cutover import cutover
+from app.transfer.jobs import self_job
+from app.transfer.run.control import Control
+from app.transfer.run.run import Run
 
 WRITES = ("write", "record", "take_lease", "release_lease")
 LIMIT_S = 30.0
@@ -88,16 +89,16 @@ def kill_in_swap(step: int) -> None:
             super().backup(target, pages=pages, progress=killing, **more)
 
     def swap(*args: Any, **kwargs: Any) -> None:
-        sqlite_swap.sqlite3.connect = lambda *a, **k: connect(*a, **{"factory": Connection, **k})  # type: ignore[attr-defined]
+        swap.sqlite3.connect = lambda *a, **k: connect(*a, **{"factory": Connection, **k})  # type: ignore[attr-defined]
         inner_swap(*args, **kwargs)
 
-    inner_swap = sqlite_swap.swap
-    sqlite_swap.swap = swap
+    inner_swap = swap.swap
+    swap.swap = swap
 
 
 def kill_in_backup() -> None:
     """Be killed when the backup is written and not yet read back."""
-    _around(sqlite.SqliteImage, "dump", _nothing, lambda _what: kill())
+    _around(dialect.SqliteImage, "dump", _nothing, lambda _what: kill())
 
 
 def wait_at(step: str, here: str, phase: str = "begun") -> None:
@@ -127,12 +128,12 @@ def wait(here: str) -> None:
 def wait_in(where: str, here: str, after: bool = False) -> None:
     """Wait before, or after, a function runs for the first time."""
     owner, name = {
-        "swap": (sqlite_swap, "swap"),
+        "swap": (swap, "swap"),
         "record": (Control, "record"),
         "finish_report": (cutover, "finish_report"),
         "prune": (cutover, "prune"),
         "cleaned_up": (Run, "cleaned_up"),
-        "lock": (sqlite.SqliteDialect, "lock"),
+        "lock": (dialect.SqliteDialect, "lock"),
     }[where]
     seen: list[str] = []
 
@@ -169,7 +170,7 @@ def ignore(number: int) -> None:
 
 def patience(seconds: float) -> None:
     """Wait this long only for others' locks on the live database."""
-    for module in (cutover, selfjob):
+    for module in (cutover, self_job):
         if hasattr(module, "SWAP_TIMEOUT_S"):
             module.SWAP_TIMEOUT_S = seconds
 
@@ -207,7 +208,7 @@ def fail_in_prune() -> None:
 
 def write_in_copies(database: str, sql: str) -> None:
     """Write to the live database during every copy of it, when one is let."""
-    inner = sqlite.SqliteDialect.copy
+    inner = dialect.SqliteDialect.copy
 
     def copy(self: Any, source: Any, to: Any, **more: Any) -> None:
         inner(self, source, to, **more)
@@ -217,4 +218,4 @@ def write_in_copies(database: str, sql: str) -> None:
                 connection.execute(sql)
             connection.close()
 
-    sqlite.SqliteDialect.copy = copy  # type: ignore[method-assign]
+    dialect.SqliteDialect.copy = copy  # type: ignore[method-assign]

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from app.dialects import dialect_for
 from app.errors import LockHeld, Protected
-from app.transfer import control as control_module
-from app.transfer.control import Control
+from app.transfer.run import control as control_module
+from app.transfer.run.control import Control
 
 from .commands import Hook, Place, Started, until, write
 

@@ -24,8 +24,8 @@ import orjson
 import zstandard
 
 from app.dialects.base import Column, LogicalType, Table
-from app.transfer.heading import table_to_json
-from app.transfer.snapshot import Header, encode, hashed_rows
+from app.transfer.rows.header import table_to_json
+from app.transfer.rows.snapshot import Header, encode, hashed_rows
 
 from ..site import ROOT
 

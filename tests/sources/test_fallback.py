@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from app.transfer.files import write
-from app.transfer.snapshot import SnapshotReader, encode
+from app.transfer.rows.files import write
+from app.transfer.rows.snapshot import SnapshotReader, encode
 from tests.deployment import misbehaviour as does
 from tests.deployment.export import KINDS
 from tests.deployment.runner import Deployment

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from app.transfer.files import write
-from app.transfer.snapshot import SnapshotReader, encode
+from app.transfer.rows.files import write
+from app.transfer.rows.snapshot import SnapshotReader, encode
 from tests.deployment.runner import Deployment
 from tests.site import Result, Site
 

@@ -17,9 +17,9 @@ from sqlalchemy import make_url
 
 from app.dialects import dialect_for
 from app.errors import DatabaseUnreachable, FerryError, SourceIncomplete
-from app.transfer.sources import classic
-from app.transfer.sources.classic import ClassicSource, Endpoint
-from app.transfer.sources.ferry import FerrySource, speaks_ferry
+from app.transfer.sources import classic_api
+from app.transfer.sources.classic_api import ClassicSource, Endpoint
+from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
 from app.transfer.sources.http import HttpClient
 from app.transfer.sources.parts import scratch_keys
 
@@ -210,7 +210,7 @@ def test_records_without_an_end(
     said: Said, client: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Loopback
 ) -> None:
     """Pages that always have a next one: they end where the total says, and without a total after so many."""
-    monkeypatch.setattr(classic, "MOST_PAGES", 50)
+    monkeypatch.setattr(classic_api, "MOST_PAGES", 50)
     said.answers = {}
     endpoint = Endpoint("users", USERS, "users", paged=True)
     for total in (', "total": 1000', ""):

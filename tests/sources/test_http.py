@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from app.errors import SourceIncomplete
+from app.transfer.rows.strictjson import StrictJSONError, loads
 from app.transfer.sources import http
 from app.transfer.sources.http import ATTEMPTS, Answer, HttpClient, Refused, Transient
-from app.transfer.strictjson import StrictJSONError, loads
 
 from .loopback import Asked, Loopback, answer, certificate, serving
 

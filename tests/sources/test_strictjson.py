@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.transfer.strictjson import StrictJSONError, elements, envelope, loads, members, value_at, whole_list
+from app.transfer.rows.strictjson import StrictJSONError, elements, envelope, loads, members, value_at, whole_list
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False)

@@ -9,7 +9,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from app.commands.session import current_host
-from app.transfer.host import Host
+from app.transfer.schema.host import Host
 from tests.migrations.database import Database
 from tests.site import ROOT
 

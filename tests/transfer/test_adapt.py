@@ -12,11 +12,11 @@ import pytest
 
 from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import DoesNotFit, Misconfigured
-from app.transfer.adapt import Adapted, adapt
 from app.transfer.adapters import Accounts, AdapterSet, Find, Record, Rows, adapter
-from app.transfer.canonical import json_text
-from app.transfer.files import write
-from app.transfer.snapshot import Header, SnapshotReader, encode, hashed_records, rows_of
+from app.transfer.rows.canonical import json_text
+from app.transfer.rows.files import write
+from app.transfer.rows.snapshot import Header, SnapshotReader, encode, hashed_records, rows_of
+from app.transfer.sources.adapt import Adapted, adapt
 
 USERS = Table(
     "users",

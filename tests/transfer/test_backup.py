@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from app.dialects.base import Column, LogicalType, Table
-from app.dialects.sqlite import SqliteDialect, SqliteImage
-from app.dialects.sqlite_file import url_of
+from app.dialects.sqlite.connect import url_of
+from app.dialects.sqlite.dialect import SqliteDialect, SqliteImage
 from app.errors import BackupFailed
-from app.transfer.backup import (
+from app.transfer.cutover.backups import (
     broken,
     check,
     file_for,
@@ -27,9 +27,9 @@ from app.transfer.backup import (
     unfinished_files,
     unfinished_name,
 )
-from app.transfer.files import write
-from app.transfer.manifest import Backup, load_manifest, manifest_of
-from app.transfer.snapshot import Header, encode, hashed_rows
+from app.transfer.cutover.manifest import Backup, load_manifest, manifest_of
+from app.transfer.rows.files import write
+from app.transfer.rows.snapshot import Header, encode, hashed_rows
 
 DIALECT = SqliteDialect()
 KEY = b"of this database"

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from app.dialects.base import Column, LogicalType, Table, TableChecksum, Values
 from app.errors import DoesNotFit
 from app.transfer.adapters import JSON_NULL
-from app.transfer.canonical import checksum, decode_row, encode_row, from_python, json_text, normalise_json, to_json
+from app.transfer.rows.canonical import (
+    checksum,
+    decode_row,
+    encode_row,
+    from_python,
+    json_text,
+    normalise_json,
+    to_json,
+)
 
 from .strategies import JSON_TEXTS, JSON_VALUES, ROW, ROWS, TABLE
 
@@ -170,7 +178,7 @@ def test_deep_documents(depth: int) -> None:
 
 @given(JSON_TEXTS)
 def test_deep_and_shallow_documents_are_normalised_alike(text: str) -> None:
-    from app.transfer import canonical
+    from app.transfer.rows import canonical
 
     assert canonical._normalise_deep(text) == normalise_json(text)
 

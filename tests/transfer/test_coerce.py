@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.dialects.base import Column, LogicalType
-from app.transfer.coerce import coercion, is_out_of_place
+from app.transfer.rows.coerce import coercion, is_out_of_place
 
 T = LogicalType
 UUID = "00010203-0405-0607-0809-0a0b0c0d0e0f"

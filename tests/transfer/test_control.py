@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from app.dialects.base import ControlArea, TableChecksum
-from app.dialects.sqlite import SqliteDialect
-from app.dialects.sqlite_file import url_of
+from app.dialects.sqlite.connect import url_of
+from app.dialects.sqlite.dialect import SqliteDialect
 from app.errors import FerryError, LeaseLost, LockHeld, Protected
-from app.transfer import control as module
-from app.transfer.control import LEASE_DEAD_S, Control, Entry
+from app.transfer.run import control as module
+from app.transfer.run.control import LEASE_DEAD_S, Control, Entry
 from tests.site import ROOT
 
 DIALECT = SqliteDialect()
@@ -324,8 +324,8 @@ def test_the_heart_beats(area: ControlArea, control: Control, monkeypatch: pytes
 
 def test_of_two_that_take_it_at_once_one_gets_it(area: ControlArea, control: Control) -> None:
     program = (
-        "import sys; from pathlib import Path; from app.dialects.sqlite import *\n"
-        "from app.dialects.sqlite_file import *; from app.transfer.control import *\n"
+        "import sys; from pathlib import Path; from app.dialects.sqlite.dialect import *\n"
+        "from app.dialects.sqlite.connect import *; from app.transfer.run.control import *\n"
         "from app.errors import LockHeld\n"
         "d = SqliteDialect(); c = Control.open(d, d.control_area(url_of(Path(sys.argv[1]))))\n"
         "print('ready', flush=True); sys.stdin.readline()\n"

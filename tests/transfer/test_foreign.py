@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 
 from app.dialects.base import Column, ForeignKey, LogicalType, Table
 from app.errors import FerryError, Misconfigured, SnapshotUnusable
-from app.transfer import files
-from app.transfer.canonical import normalise_json
-from app.transfer.files import WINDOW_BYTES, read_text
-from app.transfer.settings import DEFAULTS, build_settings
-from app.transfer.snapshot import Header, SnapshotReader, check, encode, hashed_rows, is_snapshot
-from app.transfer.sources import parse_source
-from app.transfer.sources.classicfile import ClassicFile
+from app.transfer.rows import files
+from app.transfer.rows.canonical import normalise_json
+from app.transfer.rows.files import WINDOW_BYTES, read_text
+from app.transfer.rows.snapshot import Header, SnapshotReader, check, encode, hashed_rows, is_snapshot
+from app.transfer.run.settings import DEFAULTS, build_settings
+from app.transfer.run.source import parse_source
+from app.transfer.sources.classic_file import ClassicFile
 from tests.site import ROOT
 
 quick = settings(
@@ -283,8 +283,8 @@ def test_a_packed_file_of_one_endless_line(tmp_path: Path, suffix: str, place: s
     # A program of its own whose memory has an end.
     program = (
         "import sys; from pathlib import Path; from app.errors import SnapshotUnusable\n"
-        "from app.transfer.snapshot import check, is_snapshot\n"
-        "from app.transfer.sources.classicfile import ClassicFile\n"
+        "from app.transfer.rows.snapshot import check, is_snapshot\n"
+        "from app.transfer.sources.classic_file import ClassicFile\n"
         "path = Path(sys.argv[1])\n"
         "try:\n    check(path) if is_snapshot(path) else ClassicFile(path)\n"
         "except SnapshotUnusable as error:\n    print(error.message)\n"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.dialects.base import Column, LogicalType, Table
-from app.transfer.forms import canonical_row
-from app.transfer.strictjson import loads
+from app.transfer.rows.handwritten import canonical_row
+from app.transfer.rows.strictjson import loads
 
 GOOD = {
     "bool": {"true": True, "false": False},

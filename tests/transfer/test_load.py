@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import URL
 
 from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
-from app.dialects.sqlite import SqliteDialect
-from app.dialects.sqlite_file import url_of
+from app.dialects.sqlite.connect import url_of
+from app.dialects.sqlite.dialect import SqliteDialect
 from app.errors import DoesNotFit
-from app.transfer.aside import Aside
-from app.transfer.canonical import checksum
-from app.transfer.files import write
-from app.transfer.load import RowsFile, aside_to_json, check_exclusions, load, set_aside_referring, shown_key
-from app.transfer.snapshot import Header, encode, hashed_rows
+from app.transfer.rows.canonical import checksum
+from app.transfer.rows.files import write
+from app.transfer.rows.scratch import Aside
+from app.transfer.rows.snapshot import Header, encode, hashed_rows
+from app.transfer.staging.load import RowsFile, aside_to_json, check_exclusions, load, set_aside_referring, shown_key
 
 DIALECT = SqliteDialect()
 SCHEMA = """

@@ -10,10 +10,10 @@ import pytest
 
 from app.dialects.base import Identity
 from app.errors import Protected
-from app.transfer.control import Entry
-from app.transfer.plan import MIGRATE, Action, Target, decide, environment_of
-from app.transfer.settings import build_settings
-from app.transfer.sources import SELF, SourceKind, SourceSpec
+from app.transfer.run.control import Entry
+from app.transfer.run.plan import MIGRATE, Action, Target, decide, environment_of
+from app.transfer.run.settings import build_settings
+from app.transfer.run.source import SELF, SourceKind, SourceSpec
 
 HEAD = "0007"
 OLD = SourceSpec(SourceKind.HTTP, "https://old", "https://old", http_url="https://old")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import DoesNotFit, Misconfigured
-from app.transfer import anonymise, profiles
-from app.transfer.anonymise import Bound, Chosen
+from app.transfer import profiles
+from app.transfer.anonymise import engine
+from app.transfer.anonymise.engine import Bound, Chosen
 from app.transfer.profiles import (
     Keyed,
     Profile,
@@ -235,7 +236,7 @@ class _Run:
 def problems(declared: Any, tables: list[Table], revision: str = "r2", exclude: tuple[str, ...] = ()) -> list[str]:
     chosen = Chosen("p", Profile(declared))
     try:
-        anonymise.check_profile(_Run(), chosen, {table.name: table for table in tables}, revision, exclude)  # type: ignore[arg-type]
+        engine.check_profile(_Run(), chosen, {table.name: table for table in tables}, revision, exclude)  # type: ignore[arg-type]
     except Misconfigured as error:
         return error.details or [error.message]
     return []

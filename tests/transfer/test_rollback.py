@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.transfer.control import Entry
-from app.transfer.plan import undo_stack
+from app.transfer.run.control import Entry
+from app.transfer.run.plan import undo_stack
 
 
 def entries(*runs: tuple[str, str, str]) -> tuple[Entry, ...]:

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
-from app.dialects.sqlite_file import url_of
+from app.dialects.sqlite.connect import url_of
 from app.errors import DoesNotFit, FerryError, Misconfigured, Protected
-from app.transfer.host import Host
-from app.transfer.schema import Schema, data_tables, revision_of
-from app.transfer.unsupported import refuse_unsupported
+from app.transfer.schema.alembic import Schema, data_tables, revision_of
+from app.transfer.schema.host import Host
+from app.transfer.schema.host_checks import refuse_unsupported
 from tests.migrations.database import REVISIONS
 
 from .hosts import history, made_host, reference_host, revision

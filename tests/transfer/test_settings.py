@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import Misconfigured
-from app.transfer.settings import DEFAULTS, Settings, build_settings, parse_fallback
+from app.transfer.run.settings import DEFAULTS, Settings, build_settings, parse_fallback
 
 INSTANCE, DIRECTORY = Path("/srv/instance"), Path("/home/me")
 

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import SnapshotUnusable
-from app.transfer.canonical import checksum
-from app.transfer.files import opened, write
-from app.transfer.snapshot import (
+from app.transfer.rows.canonical import checksum
+from app.transfer.rows.files import opened, write
+from app.transfer.rows.snapshot import (
     BLOCK_LINES,
     AppliedProfile,
     Header,
@@ -386,8 +386,8 @@ def test_gzip_is_the_same_for_the_same_content(tmp_path: Path) -> None:
 def test_killed_at_any_moment_the_name_has_a_whole_file(tmp_path: Path) -> None:
     path = store(tmp_path / "data.json", header(USERS), [[1, "a"]])
     program = (
-        "import sys; from pathlib import Path; from app.transfer.snapshot import *\n"
-        "from app.transfer.files import *; from app.dialects.base import *\n"
+        "import sys; from pathlib import Path; from app.transfer.rows.snapshot import *\n"
+        "from app.transfer.rows.files import *; from app.dialects.base import *\n"
         "table = Table('users', (Column('id', LogicalType.INT), Column('name', LogicalType.TEXT)), ('id',))\n"
         "head = Header('rows', 's', 'i', '2024-01-01T00:00:00Z', '0001', (table,))\n"
         "print('ready', flush=True)\n"

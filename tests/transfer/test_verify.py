@@ -12,13 +12,10 @@ from typing import Any
 import pytest
 
 from app.dialects.base import Column, LogicalType, Reader, Table, TableChecksum, Values
-from app.dialects.sqlite import SqliteDialect
-from app.dialects.sqlite_file import url_of
+from app.dialects.sqlite.connect import url_of
+from app.dialects.sqlite.dialect import SqliteDialect
 from app.errors import VerificationFailed
-from app.transfer.canonical import checksum
-from app.transfer.masking import is_secret, words_without_secrets
-from app.transfer.schema import Declarations
-from app.transfer.verify import (
+from app.transfer.proof.verify import (
     Before,
     Difference,
     Upgraded,
@@ -28,6 +25,9 @@ from app.transfer.verify import (
     verify_loaded,
     verify_upgrade,
 )
+from app.transfer.rows.canonical import checksum
+from app.transfer.rows.masking import is_secret, words_without_secrets
+from app.transfer.schema.alembic import Declarations
 
 USERS = Table(
     "users",

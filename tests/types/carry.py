@@ -11,10 +11,10 @@ from sqlalchemy import URL
 
 from app.dialects import dialect_for
 from app.dialects.base import Dialect, Table
-from app.transfer.aside import Aside
-from app.transfer.load import RowsFile, load
-from app.transfer.snapshot import SnapshotReader
+from app.transfer.rows.scratch import Aside
+from app.transfer.rows.snapshot import SnapshotReader
 from app.transfer.sources.database import header_of, write_snapshot
+from app.transfer.staging.load import RowsFile, load
 
 Sections = dict[str, list[bytes]]
 """By table the lines of a snapshot's section."""

@@ -10,9 +10,9 @@ from sqlalchemy import URL
 
 from ...dialects.base import Dialect, Reader, SchemaObject, Table, Values
 from ...errors import DoesNotFit, SourceIncomplete
-from ..files import write
-from ..schema import Recognition, Schema, data_tables, revision_of
-from ..snapshot import HashedLine, Header, check, encode, hashed_rows, now
+from ..rows.files import write
+from ..rows.snapshot import HashedLine, Header, check, encode, hashed_rows, now
+from ..schema.alembic import Recognition, Schema, data_tables, revision_of
 
 Change = Callable[[Table, Iterable[Values]], Iterable[Values]]
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"

@@ -23,7 +23,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ...errors import SourceIncomplete
-from ..strictjson import NotKept, StrictJSONError, TooMany
+from ..rows.strictjson import NotKept, StrictJSONError, TooMany
 from .wire import PIECE_BYTES, Adapter, Clock, Pace, inflate
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})

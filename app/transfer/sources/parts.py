@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..canonical import MODULUS, hash_line
-from ..snapshot import HashedLine
+from ..rows.canonical import MODULUS, hash_line
+from ..rows.snapshot import HashedLine
 
 
 @dataclass(frozen=True)

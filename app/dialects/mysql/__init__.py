@@ -1,0 +1,1 @@
+"""MySQL and MariaDB. Tested by ``tests/dialects/mysql``."""

@@ -1,0 +1,248 @@
+"""MySQL and MariaDB: objects created again, and tables and databases copied inside the server."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+
+import pymysql
+
+from ...errors import DoesNotFit
+from ..base import SchemaObject
+from .connect import number_of, quote, words_of
+from .objects import (
+    SEQUENCE,
+    VERSIONED,
+    MySqlObject,
+    definition,
+    event_with,
+    is_mariadb,
+    objects,
+    position,
+    schema_fingerprint,
+    tables,
+)
+from .session import Connection, Factory, execute, is_refusal
+
+__all__ = ["carry", "copy_database", "create_objects", "objects", "schema_fingerprint"]
+
+NOT_LIVE = "DISABLE ON SLAVE"
+
+_FUNCTION_CREATORS = 1419
+_NO_READ_COMMITTED = 1665
+
+_RANK = {"sequence": 0, "function": 1, "procedure": 2, "view": 3, "trigger": 4, "event": 5}
+
+EXACT = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
+"""The sql_mode of a copy: not strict, as an ENUM may hold the value of no member, which a strict server refuses."""
+
+
+def create_objects(connection: Connection, wanted: Sequence[SchemaObject]) -> None:
+    """Create objects in the connection's default database, which is not live: its events do not run.
+
+    :raises DoesNotFit: one of them does not fit the tables, with the server's words.
+    """
+    ordered = sorted(wanted, key=lambda item: _RANK[item.kind])
+    views = [item for item in ordered if item.kind == "view"]
+    for item in ordered:
+        if item.kind == "trigger" and views:
+            _create_views(connection, views)
+            views = []
+        if item.kind != "view":
+            _create(connection, item)
+    _create_views(connection, views)
+
+
+def _create_views(connection: Connection, views: list[SchemaObject]) -> None:
+    """Create views, those that need others after them."""
+    while views:
+        failed: list[tuple[SchemaObject, DoesNotFit]] = []
+        for item in views:
+            try:
+                _create(connection, item)
+            except DoesNotFit as error:
+                failed.append((item, error))
+        if len(failed) == len(views):
+            raise failed[0][1]
+        views = [item for item, _ in failed]
+
+
+def _create(connection: Connection, item: SchemaObject) -> None:
+    sql = event_with(NOT_LIVE, item.sql) if item.kind == "event" else item.sql
+    try:
+        with session_of(connection, item):
+            execute(connection, sql)
+        if item.kind == "view":
+            _check_view(connection, item.name)
+        if isinstance(item, MySqlObject) and item.position:
+            _set_position(connection, item.name, item.position)
+    except pymysql.Error as error:
+        if not is_refusal(error):
+            raise
+        raise refused(item, error) from error
+
+
+def _check_view(connection: Connection, name: str) -> None:
+    try:
+        execute(connection, f"SELECT * FROM {quote(name)} LIMIT 0")
+    except pymysql.Error:
+        execute(connection, f"DROP VIEW IF EXISTS {quote(name)}")
+        raise
+
+
+def check_view(connection: Connection, database: str, view: str) -> None:
+    """See that a view could be created again.
+
+    :raises DoesNotFit: it is broken.
+    """
+    try:
+        execute(connection, f"SELECT * FROM {quote(database)}.{quote(view)} LIMIT 0")
+    except pymysql.Error as error:
+        if not is_refusal(error):
+            raise
+        raise DoesNotFit(
+            f"The view {view!r} in {database} is broken, and could not be created again: {words_of(error)}",
+            hint=f"Mend or drop it: DROP VIEW {quote(database)}.{quote(view)}",
+        ) from error
+
+
+def _set_position(connection: Connection, sequence: str, at: tuple[int, int]) -> None:
+    execute(connection, f"DO SETVAL({quote(sequence)}, {at[0]}, 0, {at[1]})")
+
+
+def refused(item: SchemaObject, error: pymysql.Error) -> DoesNotFit:
+    """The error for an object that the server did not create."""
+    if number_of(error) == _FUNCTION_CREATORS:
+        return DoesNotFit(
+            f"The database user may not create the {item.kind} {item.name!r}: {words_of(error)}",
+            hint="Let an administrator run: SET GLOBAL log_bin_trust_function_creators = 1",
+        )
+    return DoesNotFit(
+        f"The {item.kind} {item.name!r} does not fit the schema: {words_of(error)}",
+        hint=f"Drop or rewrite this {item.kind} in the live database, or let a revision do it.",
+    )
+
+
+@contextlib.contextmanager
+def session_of(connection: Connection, item: SchemaObject) -> Iterator[None]:
+    """The session's settings that an object was made with, and afterwards the former ones."""
+    wanted = dict(item.session) if isinstance(item, MySqlObject) else {}
+    if not wanted:
+        yield
+        return
+    [former] = execute(connection, f"SELECT {', '.join(f'@@SESSION.{name}' for name in wanted)}")
+    _set(connection, wanted)
+    try:
+        yield
+    finally:
+        _set(connection, dict(zip(wanted, former, strict=True)))
+
+
+def _set(connection: Connection, settings: dict[str, str]) -> None:
+    assignments = ", ".join(f"{name} = %s" for name in settings)
+    execute(connection, f"SET SESSION {assignments}", *settings.values())
+
+
+def copy_database(factory: Factory, source: str, to: str, timeout_s: float) -> None:
+    """Make ``to`` an exact copy of ``source``, in the place of what was there: tables, rows, counters and objects.
+
+    The rows of each table are of one instant, those of different tables are not, unless nobody writes. Nobody is kept
+    waiting. Events of the copy do not run.
+
+    :raises LockHeld: others kept tables of the source locked for ``timeout_s``.
+    """
+    with _copying(factory, timeout_s) as connection:
+        create_like(connection, to, source)
+        connection.select_db(to)
+        for table, kind in tables(connection, source).items():
+            copy_table(connection, source, table, kind)
+        create_objects(connection, [item for item in objects(connection, source) if item.kind != "sequence"])
+
+
+def carry(factory: Factory, source: str, staging: str, wanted: Sequence[str], timeout_s: float = 60) -> None:
+    """Copy some tables to staging, with rows, counters and triggers, in the place of those that are there.
+
+    :raises LockHeld: others kept tables of the source locked for ``timeout_s``.
+    """
+    with _copying(factory, timeout_s) as connection:
+        connection.select_db(staging)
+        kinds = tables(connection, source)
+        for table in wanted:
+            execute(connection, f"DROP {'SEQUENCE' if kinds[table] == SEQUENCE else 'TABLE'} IF EXISTS {quote(table)}")
+            copy_table(connection, source, table, kinds[table])
+        own = [item for item in objects(connection, source) if item.kind == "trigger" and item.table in wanted]
+        create_objects(connection, own)
+
+
+def create_like(connection: Connection, database: str, like: str) -> None:
+    """Create a database anew, with the character set and collation of another."""
+    execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
+    execute(connection, f"CREATE DATABASE {quote(database)} {charset_of(connection, like)}")
+
+
+def charset_of(connection: Connection, database: str) -> str:
+    """Character set and collation of a database, as SQL text."""
+    sql = (
+        "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
+        "WHERE schema_name = %s"
+    )
+    [(charset, collation)] = execute(connection, sql, database)
+    return f"CHARACTER SET {charset} COLLATE {collation}"
+
+
+@contextlib.contextmanager
+def _copying(factory: Factory, timeout_s: float) -> Iterator[Connection]:
+    whole = max(1, math.ceil(timeout_s))
+    session = [
+        f"sql_mode = '{EXACT}'",
+        "foreign_key_checks = 0",
+        f"lock_wait_timeout = {whole}",
+        f"innodb_lock_wait_timeout = {whole}",
+    ]
+    with factory(to_database=False, session=session, read_timeout=86400) as connection:
+        if is_mariadb(connection):
+            execute(connection, "SET SESSION check_constraint_checks = 0")
+        # So that INSERT ... SELECT locks no row of the source (MySQL 8.4 manual, 17.7.3).
+        execute(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        yield connection
+
+
+def columns_of(connection: Connection, database: str, table: str) -> list[tuple[str, str]]:
+    """Name and type of each column that a value can be given for: generated ones are left out."""
+    sql = (
+        "SELECT column_name, lower(data_type) FROM information_schema.columns WHERE table_schema = %s "
+        "AND table_name = %s AND coalesce(generation_expression, '') = '' ORDER BY ordinal_position"
+    )
+    return [(name, kind) for name, kind in execute(connection, sql, database, table)]
+
+
+def refuse_history(table: str, kind: str) -> None:
+    """A table that keeps its former rows cannot be copied with them.
+
+    :raises DoesNotFit: it is one.
+    """
+    if kind == VERSIONED:
+        raise DoesNotFit(
+            f"The table {table} keeps its former rows (WITH SYSTEM VERSIONING), and a copy would lose them.",
+            hint=f"Keep them elsewhere, then: ALTER TABLE {quote(table)} DROP SYSTEM VERSIONING",
+        )
+
+
+def copy_table(connection: Connection, source: str, table: str, kind: str) -> None:
+    """Create a table of another database in the default one, with its rows."""
+    refuse_history(table, kind)
+    execute(connection, definition(connection, source, table, kind))
+    if kind == SEQUENCE:
+        _set_position(connection, table, position(connection, source, table))
+        return
+    names = ", ".join(quote(name) for name, _ in columns_of(connection, source, table))
+    sql = f"INSERT INTO {quote(table)} ({names}) SELECT {names} FROM {quote(source)}.{quote(table)}"
+    try:
+        execute(connection, sql)
+    except pymysql.Error as error:
+        # With binlog_format STATEMENT; then rows of the source are locked while they are read.
+        if number_of(error) != _NO_READ_COMMITTED:
+            raise
+        execute(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        execute(connection, sql)

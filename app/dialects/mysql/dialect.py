@@ -1,0 +1,385 @@
+"""MySQL and MariaDB: the room of both, by PyMySQL."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote as escaped
+
+import pymysql
+from pymysql.constants import ER
+from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import Connection as AppConnection
+from sqlalchemy.pool import NullPool
+
+from ..base import (
+    Beside,
+    Capabilities,
+    ControlArea,
+    Fence,
+    Identity,
+    Image,
+    LoadResult,
+    Reader,
+    SchemaObject,
+    Table,
+    Values,
+)
+from ..files import make_directory
+from . import (
+    client,
+    connect,
+    copy,
+    dump,
+    load,
+    lock,
+    names,
+    preflight,
+    restore,
+    rules,
+    swap,
+)
+from .connect import connected, number_of, quote
+from .names import CONTROL, GENERATION, STAGING, database_of
+from .read import Asks, MySqlReader, asking, reading
+from .statements import Guarded, GuardedConnection, guard
+
+COPY_TIMEOUT_S = 60.0
+PATIENT_S = 86400
+"""For one answer to a revision: an index of a large table may well take hours."""
+
+_CHARSET = "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
+"""Of a new target: the newest collation that both servers have; a table may have its own."""
+
+
+class MySqlImage:
+    """A consistent read of the target, which its token and its backup are of, too."""
+
+    def __init__(self, reader: MySqlReader, token: bytes) -> None:
+        self.reader: Reader = reader
+        self.token, self._own = token, reader
+
+    def dump(self, to: Path) -> None:
+        dump.dump(self._own.session, self._own.database, to)
+
+
+class MySqlDialect:
+    """Databases beside the target's: staging, generations and the control area.
+
+    :param directory: files of runs lie below it, on this host.
+    :param tls_ca: certificates that a server off this machine is verified by; by default the system's.
+    """
+
+    name = "MySQL/MariaDB"
+    backup_suffix = ".sql"
+    driver_errors: tuple[type[Exception], ...] = (pymysql.Error,)
+    capabilities = Capabilities(holds_foreign_types=False, enforces_foreign_keys=False, swap_moves_old=True)
+
+    def __init__(self, directory: Path, tls_ca: Path | None) -> None:
+        self._directory, self._tls_ca = directory, tls_ca
+
+    def _connected(self, url: URL, **options: Any) -> contextlib.AbstractContextManager[pymysql.Connection[Any]]:
+        return connected(url, self._tls_ca, **options)
+
+    def _factory(self, url: URL) -> Callable[..., contextlib.AbstractContextManager[pymysql.Connection[Any]]]:
+        """Connections for those who need several."""
+        return functools.partial(connected, url, self._tls_ca)
+
+    @contextlib.contextmanager
+    def _asked(self, url: URL, *, to_database: bool = True) -> Iterator[Asks]:
+        with self._connected(url, to_database=to_database) as connection:
+            yield asking(connection)
+
+    def _spelled(self, url: URL) -> str:
+        """The name of a URL's database as the server spells it, or as the URL does where it is not there."""
+        with self._asked(url, to_database=False) as ask:
+            return _spelled(ask, database_of(url)) or database_of(url)
+
+    def _control(self, url: URL) -> str:
+        return database_of(self.control_area(url).url)
+
+    def check(self, url: URL) -> None:
+        names.check(url)
+
+    def whereabouts(self, url: URL) -> tuple[str, str] | None:
+        with self._asked(url, to_database=False) as ask:
+            return "SELECT DATABASE()", _spelled(ask, database_of(url)) or database_of(url)
+
+    def preflight(self, url: URL) -> None:
+        with self._connected(url, to_database=False, session=("lock_wait_timeout = 10",)) as connection:
+            database = _spelled(asking(connection), database_of(url)) or database_of(url)
+            preflight.preflight(connection, url, database)
+
+    def exists(self, url: URL) -> bool:
+        with self._asked(url, to_database=False) as ask:
+            return _spelled(ask, database_of(url)) is not None
+
+    def create(self, url: URL) -> bool:
+        with self._asked(url, to_database=False) as ask:
+            try:
+                ask(f"CREATE DATABASE {quote(database_of(url))} {_CHARSET}")
+            except pymysql.ProgrammingError as error:
+                if number_of(error) != ER.DB_CREATE_EXISTS:
+                    raise
+                return False
+        return True
+
+    def drop(self, url: URL) -> None:
+        name = database_of(url)
+        names.refuse_live(name)
+        with self._asked(url, to_database=False) as ask:
+            ask(f"DROP DATABASE IF EXISTS {quote(name)}")
+
+    def identity(self, url: URL) -> Identity:
+        with self._connected(url, to_database=False) as connection:
+            ask = asking(connection)
+            version, folds = connect.version_of(connection), _folds(ask)
+            name = _spelled(ask, database_of(url)) or database_of(url)
+            parts = (*_server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
+        return Identity(
+            str(version),
+            connect.place_of(url),
+            name,
+            hashlib.sha256(repr(parts).encode()).hexdigest()[:32],
+            nearby=connect.is_nearby(url),
+        )
+
+    def control_area(self, url: URL) -> ControlArea:
+        name = database_of(url)
+        return ControlArea(url.set(database=name + CONTROL), self._directory / f"{escaped(name, safe='')}.ferry")
+
+    def settle_control(self, url: URL) -> list[str]:
+        """Nothing is to be done: no session is led to it by its name."""
+        return []
+
+    def open_control(self, area: ControlArea) -> None:
+        make_directory(area.directory)
+        with self._asked(area.url, to_database=False) as ask:
+            name = quote(database_of(area.url))
+            ask(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+
+    def control_engine(self, area: ControlArea) -> Engine:
+        return self._engine(area.url)
+
+    def beside(self, url: URL) -> list[Beside]:
+        with self._asked(url, to_database=False) as ask:
+            schemas = sorted(name for (name,) in ask("SELECT schema_name FROM information_schema.schemata"))
+            folds = _folds(ask)
+        found = []
+        for infix, is_generation in ((STAGING, False), (GENERATION, True)):
+            present = [names.name_in(schema, database_of(url) + infix, folds=folds) for schema in schemas]
+            found += [Beside(name, names.beside(url, infix, name), is_generation) for name in present if name]
+        return found
+
+    def staging_url(self, url: URL, name: str) -> URL:
+        return names.beside(url, STAGING, name)
+
+    def generation_url(self, url: URL, name: str) -> URL:
+        return names.beside(url, GENERATION, name)
+
+    def prepare_staging(self, staging: URL, target: URL) -> None:
+        self.drop(staging)
+        with self._asked(target, to_database=False) as ask:
+            found = ask(
+                "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
+                "WHERE schema_name = %s",
+                _spelled(ask, database_of(target)) or "",
+            )
+            charset = f"CHARACTER SET {found[0][0]} COLLATE {found[0][1]}" if found else _CHARSET
+            ask(f"CREATE DATABASE {quote(database_of(staging))} {charset}")
+
+    def fit_staging(self, staging: URL, target: URL) -> None:
+        with self._asked(staging) as ask:
+            preflight.check_engines(ask, _current(ask))
+
+    def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
+        own = database_of(url)
+        target = names.target_of(own)
+        if target is None:
+            return self._engine(url, "foreign_key_checks = 0", options=options)
+        with self._asked(url, to_database=False) as ask:
+            folds, live = _folds(ask), _spelled(ask, target) or target
+            schemas = [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
+        beside = [name for name in schemas if names.target_of(name) == target and name != own]
+        guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {own}), folds)
+        return self._engine(url, "foreign_key_checks = 0", options=options, guarded=guarded)
+
+    def _engine(
+        self, url: URL, *session: str, options: Mapping[str, Any] | None = None, guarded: Guarded | None = None
+    ) -> Engine:
+        def open_connection() -> pymysql.Connection[Any]:
+            driver = GuardedConnection if guarded else connect.Connection
+            with connect.explained(url):
+                made = connect.connect(
+                    url, self._tls_ca, session=session, driver=driver, autocommit=False, read_timeout=PATIENT_S
+                )
+            if guarded:
+                guard(made, guarded)
+            return made
+
+        plain = url.set(drivername=f"{url.get_backend_name()}+pymysql", query={})
+        return create_engine(
+            plain, poolclass=NullPool, hide_parameters=True, creator=open_connection, **(options or {})
+        )
+
+    def reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
+        return reading(url, self._tls_ca)
+
+    def mark(self, url: URL) -> str:
+        if not self.exists(url):
+            return ""
+        with self._connected(url) as connection:
+            return swap.mark(connection, _current(asking(connection)))
+
+    def live_mark(self, connection: AppConnection) -> str:
+        return swap.mark_in(connection.exec_driver_sql(swap.LIVE_COMMENT).scalar())
+
+    def foreign_mark(self, url: URL) -> str:
+        """Nobody but Alembic and we have to do with the comment of ``alembic_version``."""
+        return ""
+
+    def set_mark(self, url: URL, mark: str) -> None:
+        with self._connected(url) as connection:
+            swap.set_mark(connection, _current(asking(connection)), mark)
+
+    def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
+        return load.loading(staging, self._tls_ca)
+
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+        return load.load(url, self._tls_ca, self._directory, table, rows, batch_rows=batch_rows)
+
+    def clear(self, staging: URL, tables: Sequence[str]) -> None:
+        names.refuse_live(database_of(staging))
+        load.clear(staging, self._tls_ca, tables)
+
+    def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
+        names.refuse_live(database_of(to))
+        copy.copy_database(self._factory(source), self._spelled(source), database_of(to), timeout_s)
+
+    @contextlib.contextmanager
+    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
+        """``old`` is made by the swap itself."""
+        with self.reader(target) as reader:
+            token = swap.token(reader.session, reader.database) if fence else b""
+            yield MySqlImage(reader, token)
+
+    def keep(self, staging: URL, generation: URL) -> None:
+        self.copy(staging, generation, timeout_s=COPY_TIMEOUT_S)
+
+    def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
+        copy.carry(self._factory(staging), self._spelled(source), database_of(staging), tables)
+
+    def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
+        with self._connected(staging) as connection:
+            copy.create_objects(connection, objects)
+
+    def problems(self, url: URL) -> list[str]:
+        with self._asked(url) as ask:
+            return rules.problems(ask, _current(ask))
+
+    def settle(self, staging: URL) -> None:
+        """Nothing: to this server a foreign key is no less valid for the rows that it did not look at."""
+
+    def is_out_of_space(self, error: BaseException) -> bool:
+        return connect.is_out_of_space(error)
+
+    def refused_keys(self, url: URL, words: str) -> list[str]:
+        # After the failure the columns may have the names of an earlier revision; then the words alone must do.
+        with self._asked(url) as ask, contextlib.suppress(pymysql.ProgrammingError):
+            return rules.refused_keys(ask, _current(ask), words)
+        return []
+
+    def schema_fingerprint(self, url: URL) -> str:
+        with self._connected(url, to_database=False) as connection:
+            return copy.schema_fingerprint(connection, self._spelled(url))
+
+    @contextlib.contextmanager
+    def fence(self, url: URL) -> Iterator[Fence]:
+        fence = swap.MySqlFence(self._factory(url), self._spelled(url))
+        try:
+            yield fence
+        finally:
+            fence.close()
+
+    def swap(self, staging: URL, target: URL, old: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
+        assert isinstance(fence, swap.MySqlFence)  # noqa: S101 # each room makes and gets its own
+        databases = (database_of(staging), self._spelled(target), database_of(old), self._control(target))
+        swap.swap(self._factory(target), *databases, fence, token, timeout_s)
+
+    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
+        databases = (database_of(staging), self._spelled(target), database_of(old), self._control(target))
+        return swap.recover(self._factory(target), *databases)
+
+    def size_bytes(self, url: URL) -> int:
+        with self._asked(url, to_database=False) as ask:
+            [(size,)] = ask(
+                "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables "
+                "WHERE table_schema = %s",
+                _spelled(ask, database_of(url)) or "",
+            )
+        return int(size)
+
+    def free_bytes(self, url: URL) -> int | None:
+        if not connect.is_nearby(url):
+            return None
+        with self._asked(url, to_database=False) as ask:
+            [(directory,)] = ask("SELECT @@datadir")
+        try:
+            return shutil.disk_usage(directory).free
+        except OSError:
+            return None
+
+    def lock(self, url: URL, timeout_s: float) -> contextlib.AbstractContextManager[None]:
+        return lock.lock(url, self._tls_ca, self.identity(url).uid, timeout_s)
+
+    def client_dump(self, url: URL, to: Path) -> None:
+        client.dump(url, self._tls_ca, to)
+
+    def is_script(self, backup: Path) -> bool:
+        return client.is_client_dump(backup)
+
+    def restore(self, backup: Path, url: URL) -> None:
+        names.refuse_live(database_of(url))
+        if client.is_client_dump(backup):
+            self.drop(url)
+            self.create(url)
+            client.restore(url, self._tls_ca, backup)
+        else:
+            restore.restore(self._factory(url), backup, database_of(url))
+
+
+def _current(ask: Asks) -> str:
+    """The name of the database that is connected to, as the server spells it."""
+    [(name,)] = ask("SELECT DATABASE()")
+    return str(name)
+
+
+def _folds(ask: Asks) -> bool:
+    """Whether names are compared without regard to case (MySQL manual, 11.2.3)."""
+    [(value,)] = ask("SELECT @@lower_case_table_names")
+    return int(value) != 0
+
+
+def _spelled(ask: Asks, database: str) -> str | None:
+    """A database's name as the server spells it, or None where there is none (or none that the user may see)."""
+    folds = _folds(ask)
+    for (name,) in ask("SELECT schema_name FROM information_schema.schemata"):
+        if name == database or (folds and name.lower() == database.lower()):
+            return str(name)
+    return None
+
+
+def _server_uid(ask: Asks, *, is_mariadb: bool) -> tuple[Any, ...]:
+    """What tells this server from every other, by whatever address it was reached."""
+    try:
+        return tuple(ask("SELECT @@server_uid" if is_mariadb else "SELECT @@server_uuid")[0])
+    except pymysql.Error as error:
+        if number_of(error) != ER.UNKNOWN_SYSTEM_VARIABLE:
+            raise
+    # MariaDB before 10.11.9
+    return tuple(ask("SELECT @@hostname, @@port, @@datadir, @@socket")[0])

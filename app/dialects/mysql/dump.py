@@ -1,0 +1,236 @@
+"""MySQL and MariaDB: a backup file in SQL, exact, that the server's own client reads as well.
+
+The servers' own programs lose digits of FLOAT columns, and name owners whom only an administrator may name (seen). This
+file is written over the connection that reads the database, in constant memory. A statement takes one line, and those
+that may contain line breaks lie between lines that change the client's delimiter, so they are found again without
+parsing SQL. The last line counts them and has a hash of everything before, so a file that was cut anywhere is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import pymysql
+import xxhash
+from pymysql.cursors import SSCursor
+
+from ...errors import BackupFailed, DoesNotFit
+from ..base import SchemaObject
+from .connect import quote, version_of, words_of
+from .copy import charset_of, check_view, columns_of, refuse_history
+from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, tables, unqualified
+from .restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
+from .session import Connection, execute, is_refusal
+
+__all__ = ["dump", "restore"]
+
+STATEMENT_BYTES = 1 << 20
+"""An INSERT ends with the first row that goes beyond; a server takes 16 MiB, 4 MiB some."""
+
+Render = Callable[[bytes], bytes]
+
+_NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal")
+_NUMBERED = "enum by number"
+_SPATIAL = (
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multipoint",
+    "multilinestring",
+    "multipolygon",
+    "geometrycollection",
+    "geomcollection",
+)
+_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit", "vector", *_SPATIAL)
+
+
+# As text FLOAT has six digits only; as DOUBLE it is exact (seen).
+_SELECTED = {"float": "CAST({} AS DOUBLE)", _NUMBERED: "{} + 0"}
+
+
+def _bare(value: bytes) -> bytes:
+    return value
+
+
+def _hexadecimal(value: bytes) -> bytes:
+    return b"x'" + value.hex().encode() + b"'"
+
+
+def _quoted(value: bytes) -> bytes:
+    value = value.replace(b"\\", b"\\\\").replace(b"'", b"\\'").replace(b"\0", b"\\0")
+    return b"'" + value.replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b"\x1a", b"\\Z") + b"'"
+
+
+def _render(kind: str) -> Render:
+    if kind in (*_NUMBERS, _NUMBERED):
+        return _bare
+    # A float is quoted, too: as a number -0 would lose its sign.
+    return _hexadecimal if kind in _BYTES else _quoted
+
+
+class _Writer:
+    """Statements to a file, counted and hashed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._hash, self.statements = file, xxhash.xxh3_128(), 0
+
+    def line(self, text: bytes) -> None:
+        self._hash.update(text + b"\n")
+        self._file.write(text + b"\n")
+
+    def statement(self, sql: bytes) -> None:
+        """One without a line break, and with ``;`` in literals at most."""
+        self.line(sql + b";")
+        self.statements += 1
+
+    def block(self, sql: str) -> None:
+        """One of any form; a line of its own ends it."""
+        text = sql.encode()
+        end, number = b";;", 0
+        while end in text:
+            number += 1
+            end = b"$$%d" % number
+        self.line(b"DELIMITER " + end)
+        self.line(text)
+        self.line(end)
+        self.line(b"DELIMITER ;")
+        self.statements += 1
+
+    def end(self) -> None:
+        self._file.write(END % (self.statements, self._hash.hexdigest().encode()))
+
+
+def dump(connection: Connection, database: str, to: Path) -> None:
+    """Write a backup file of everything in a database, flushed to disk, for its owner alone.
+
+    Events are in it as they run; :func:`restore` makes them not run, another program would.
+
+    :param connection: inside a consistent snapshot, which nothing else is being read from. It reads nothing of
+        another instant, but DDL is not part of a snapshot: it is found out.
+    :raises BackupFailed: it cannot be written, the schema changed meanwhile, or something cannot be backed up.
+    """
+    try:
+        with _new_file(to) as file:
+            before = schema_fingerprint(connection, database)
+            _write(_Writer(file), connection, database)
+            if schema_fingerprint(connection, database) != before:
+                raise BackupFailed(f"The schema of {database} was changed while it was backed up.", hint="Run again.")
+    except OSError as error:
+        raise BackupFailed(f"The backup to {to} failed: {error.strerror or error}.") from error
+    except DoesNotFit as error:
+        raise BackupFailed(f"{database} cannot be backed up: {error.message}", hint=error.hint) from error
+    except pymysql.Error as error:
+        if not is_refusal(error):
+            raise
+        raise BackupFailed(f"{database} cannot be backed up: {words_of(error)}") from error
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file for its owner alone, on disk at the end; gone where there is an error."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with open(descriptor, "wb", buffering=STATEMENT_BYTES) as file:
+            os.fchmod(descriptor, 0o600)
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _write(writer: _Writer, connection: Connection, database: str) -> None:
+    name = database.encode("unicode_escape")
+    taken = datetime.now(UTC).isoformat(timespec="seconds")
+    writer.line(MAGIC)
+    writer.line(
+        b"-- server: %s; database: %s; taken: %s" % (str(version_of(connection)).encode(), name, taken.encode())
+    )
+    for sql in HEADER:
+        writer.statement(sql.encode())
+    writer.statement(f"ALTER DATABASE {charset_of(connection, database)}".encode())
+    found = tables(connection, database)
+    # A default may name a sequence, which has to be there.
+    for table in sorted(found, key=lambda name: found[name] != SEQUENCE):
+        refuse_history(table, found[table])
+        writer.block(unqualified(definition(connection, database, table, found[table]), database))
+        if found[table] == SEQUENCE:
+            value, rounds = position(connection, database, table)
+            writer.block(f"DO SETVAL({quote(table)}, {value}, 0, {rounds})")
+        else:
+            _write_rows(writer, connection, database, table)
+    for item in objects(connection, database):
+        if item.kind == "view":
+            check_view(connection, database, item.name)
+        if item.kind != "sequence":
+            _write_object(writer, item)
+    for sql in FOOTER:
+        writer.statement(sql.encode())
+    writer.end()
+
+
+def _write_object(writer: _Writer, item: SchemaObject) -> None:
+    """An object between its session's settings and the usual ones."""
+    session = dict(item.session) if isinstance(item, MySqlObject) else {}
+    for name, value in session.items():
+        writer.statement(f"SET SESSION {name} = {_quoted(value.encode()).decode()}".encode())
+    writer.block(item.sql)
+    for sql in HEADER[: 2 if session else 0]:
+        writer.statement(sql.encode())
+
+
+def _write_rows(writer: _Writer, connection: Connection, database: str, table: str) -> None:
+    columns = columns_of(connection, database, table)
+    own = f"{quote(database)}.{quote(table)}"
+    enums = [quote(name) for name, kind in columns if kind == "enum"]
+    odd = enums and execute(connection, f"SELECT 1 FROM {own} WHERE 0 IN ({', '.join(enums)}) LIMIT 1")
+    if odd:
+        writer.statement(LENIENT_MODE.encode())
+    start = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, _ in columns)}) VALUES ".encode()
+    if odd:
+        # By its number, as a member may be spelled like the value of no member.
+        columns = [(name, _NUMBERED if kind == "enum" else kind) for name, kind in columns]
+    for values in _batches(connection, own, columns):
+        if b"\n" in start:
+            writer.block((start + values).decode())
+        else:
+            writer.statement(start + values)
+    if odd:
+        writer.statement(HEADER[1].encode())
+
+
+def _batches(connection: Connection, own: str, columns: list[tuple[str, str]]) -> Iterator[bytes]:
+    """Rows as SQL text, about as many as a statement should have."""
+    renders = [_render(kind) for _, kind in columns]
+    selected = [_SELECTED.get(kind, "{}").format(quote(name)) for name, kind in columns]
+    rows: list[bytes] = []
+    size = 0
+    with _raw(connection), connection.cursor(SSCursor) as cursor:
+        cursor.execute(f"SELECT {', '.join(selected)} FROM {own}")
+        while (found := cursor.fetchone()) is not None:
+            values = [b"NULL" if value is None else render(value) for value, render in zip(found, renders, strict=True)]
+            rows.append(b"(" + b",".join(values) + b")")
+            size += len(rows[-1]) + 1
+            if size >= STATEMENT_BYTES:
+                yield b",".join(rows)
+                rows, size = [], 0
+    if rows:
+        yield b",".join(rows)
+
+
+@contextlib.contextmanager
+def _raw(connection: Connection) -> Iterator[None]:
+    """Let the driver convert nothing: values are the bytes that the server sends."""
+    former = connection.decoders, connection.use_unicode
+    connection.decoders, connection.use_unicode = {}, False
+    try:
+        yield
+    finally:
+        connection.decoders, connection.use_unicode = former

@@ -1,0 +1,128 @@
+"""MySQL and MariaDB: what a backup file of :mod:`.dump` may say, statement by statement.
+
+A file is data: before the first of its statements is run, each is compared with what our dumps hold, and whatever else
+stands there is refused by its line. The connection takes one statement at a time (``MULTI_STATEMENTS`` is off), none of
+them names another database, and rows are literals: so a restore changes nothing but the database it makes.
+
+The bodies of views, routines, triggers and events are the app's own, and are not run by a restore.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ...errors import BackupFailed
+from .copy import NOT_LIVE
+from .objects import event_with
+from .statements import tokens_of
+
+_NAME = rb"`(?:[^`]|``)++`"
+_TEXT = rb"'(?:[^'\\]|\\.)*+'"
+_VALUE = rb"(?:NULL|-?[0-9]++(?:\.[0-9]++)?+|x'[0-9a-f]*+'|" + _TEXT + rb")"
+_ROW = rb"\((?:" + _VALUE + rb"(?:," + _VALUE + rb")*+)?\)"
+_INSERT = re.compile(
+    rb"INSERT INTO (" + _NAME + rb") \((?:" + _NAME + rb"(?:, " + _NAME + rb")*+)?\) VALUES "
+    rb"" + _ROW + rb"(?:," + _ROW + rb")*+",
+    re.DOTALL,
+)
+_SETVAL = re.compile(rb"DO SETVAL\((" + _NAME + rb"), -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
+_SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone) = " + _TEXT, re.DOTALL)
+_DATABASE = re.compile(rb"ALTER DATABASE CHARACTER SET \w+ COLLATE \w+")
+
+_ENGINES = frozenset({"INNODB", "SEQUENCE", "MYISAM", "ARIA", "MEMORY", "ROCKSDB"})
+_NOT_IN_TABLES = frozenset({"SELECT", "DIRECTORY", "CONNECTION", "UNION", "LIKE", "TEMPORARY", "WRAPPER", "TABLESPACE"})
+_OBJECTS = (
+    re.compile(rb"CREATE (?:ALGORITHM=\w+ )?(?:SQL SECURITY \w+ )?VIEW " + _NAME + rb"[ (]", re.DOTALL),
+    re.compile(rb"CREATE (?:AGGREGATE )?(?:FUNCTION|PROCEDURE) " + _NAME + rb" ?\(", re.DOTALL),
+    re.compile(
+        rb"CREATE TRIGGER " + _NAME + rb" (?:BEFORE|AFTER) (?:INSERT|UPDATE|DELETE) ON " + _NAME + rb" FOR EACH ROW ",
+        re.DOTALL,
+    ),
+)
+_EVENT = re.compile(rb"CREATE EVENT " + _NAME + rb" ON SCHEDULE ", re.DOTALL)
+
+Token = tuple[str, str]
+
+
+class Grammar:
+    """Compares the statements of one file, in their order: tables with their rows first, then everything with a body.
+
+    A trigger before a row, or a function that a row could call, would be run by the restore. And a body may have a
+    session of its own, in which texts end elsewhere: nothing but bodies follows the first of those.
+
+    :param settings: statements that a dump holds letter by letter: those of its header and its footer.
+    """
+
+    def __init__(self, file: str, settings: Sequence[str]) -> None:
+        self._file = file
+        self._settings = frozenset(text.encode() for text in settings)
+        self._made: set[bytes] = set()
+        self._bodies = False
+
+    def check(self, sql: bytes, number: int, line: int) -> None:
+        """:raises BackupFailed: our dumps hold no such statement there; names number and line, none of its values."""
+        if not self._is_ours(sql):
+            raise BackupFailed(
+                f"{self._file}, line {line}: statement {number} is none that a backup of ours holds there: "
+                f"{_beginning(sql)!r}.",
+                hint="Nothing of it was run. Use another backup: flask db-backup --list",
+            )
+
+    def _is_ours(self, sql: bytes) -> bool:
+        if sql in self._settings:
+            return True
+        if _SESSION.fullmatch(sql) or _is_body(sql):
+            self._bodies = True
+            return True
+        if self._bodies:
+            return False
+        if match := _INSERT.fullmatch(sql) or _SETVAL.fullmatch(sql):
+            return match[1] in self._made
+        return bool(_DATABASE.fullmatch(sql)) or self._is_table(sql)
+
+    def _is_table(self, sql: bytes) -> bool:
+        named = re.match(rb"CREATE (?:TABLE|SEQUENCE) (" + _NAME + rb") ", sql, re.DOTALL)
+        if named is None:
+            return False
+        tokens = tokens_of(sql.decode("utf-8", "surrogateescape"))
+        words = {text.upper() for kind, text in tokens if kind == "word"}
+        if _NOT_IN_TABLES & words or ("other", ";") in tokens:
+            return False
+        if any(_is_qualified(tokens, at) for at in range(len(tokens))):
+            return False
+        engines = {tokens[at + 2][1].upper() for at in range(len(tokens) - 2) if _is_engine(tokens, at)}
+        if engines <= _ENGINES:
+            self._made.add(named[1])
+            return True
+        return False
+
+
+def _is_body(sql: bytes) -> bool:
+    """Whether a statement makes a view, routine, trigger or event of the database that is connected to."""
+    return any(head.match(sql) for head in _OBJECTS) or (bool(_EVENT.match(sql)) and _does_not_run(sql))
+
+
+def _does_not_run(sql: bytes) -> bool:
+    """Whether an event is disabled as it is restored; its status stands before its comment and its body."""
+    schedule, found, _ = event_with(NOT_LIVE, sql.decode("utf-8", "surrogateescape")).partition(" DISABLE")
+    # With a backslash, or a quote that is open, the server might find the status elsewhere.
+    clear = "\\" not in schedule and '"' not in schedule and schedule.count("'") % 2 == 0
+    words = {text.upper() for kind, text in tokens_of(schedule) if kind == "word"}
+    return bool(found) and clear and not words & {"ENABLE", "DO", "COMMENT"}
+
+
+def _is_engine(tokens: list[Token], at: int) -> bool:
+    return tokens[at][0] == "word" and tokens[at][1].upper() == "ENGINE" and tokens[at + 1][1] == "="
+
+
+def _is_qualified(tokens: list[Token], at: int) -> bool:
+    """Whether a dot stands between two names here; in a number it stands between digits."""
+    if tokens[at] != ("other", ".") or not 0 < at < len(tokens) - 1:
+        return False
+    return not all(kind == "word" and text[:1].isdigit() for kind, text in (tokens[at - 1], tokens[at + 1]))
+
+
+def _beginning(sql: bytes) -> str:
+    """The first words of a statement, up to where its values may begin."""
+    return re.split(r"['\"]", sql[:60].decode("utf-8", "replace"))[0][:40].rstrip()

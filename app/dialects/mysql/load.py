@@ -1,0 +1,314 @@
+"""MySQL and MariaDB: rows loaded in one transaction, by LOAD DATA where the server allows it, and refused by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pymysql
+from pymysql.charset import charset_by_name
+from pymysql.constants import CR
+from sqlalchemy import URL
+
+from ...errors import LoadError
+from ..base import LoadResult, Refusal, Table, Values
+from .connect import FILE_ASKED_FOR, STRICT, Connection, connected, explanation, number_of, quote, version_of, words_of
+from .read import RAW, asking, columns_of, stored_columns
+from .write import Encoder, Unfit
+
+BATCH_BYTES = 4 << 20
+"""Of one statement or file: enough that its start-up does not count, and little memory."""
+
+_SESSION = ("foreign_key_checks = 0", f"sql_mode = '{STRICT},ALLOW_INVALID_DATES'")
+
+_OF_THE_ROW = frozenset(
+    {
+        1022,  # can't write; duplicate key
+        1048,  # column cannot be null
+        1062,  # duplicate entry
+        1118,  # row size too large
+        1169,  # unique constraint
+        1264,  # out of range
+        1265,  # data truncated
+        1292,  # truncated incorrect value
+        1300,  # invalid character string
+        1364,  # no default value
+        1366,  # incorrect value for the column
+        1367,  # illegal value
+        1406,  # data too long
+        1411,  # incorrect value for a function
+        1416,  # no geometry object
+        1441,  # datetime overflow
+        1451,  # is referred to
+        1452,  # refers to nothing
+        1526,  # no partition for it
+        1690,  # out of range in an expression
+        1713,  # undo record too big
+        3140,  # MySQL: invalid JSON text
+        3141,
+        3157,  # MySQL: JSON nested too deep
+        3819,  # MySQL: CHECK
+        3988,  # MySQL: not in the column's character set
+        4025,  # MariaDB: CHECK
+    }
+)
+"""Errors that a row's own values are to blame for (MySQL 8.4 and MariaDB 10.11 error references)."""
+
+_OF_THE_ENGINE, _TOO_BIG = 1030, "Got error 139"
+"""InnoDB cannot hold a row of so many long columns (seen as 1118, too)."""
+
+_NOT_OF_DATA = frozenset({1287, 1592, 1681})
+"""Notes on the statement: something deprecated, or unsafe for a binary log of statements."""
+
+_LOCAL_REFUSED = (1148, 3948, 4166)
+"""LOAD DATA LOCAL is not allowed, whatever ``@@local_infile`` said."""
+
+
+class _Loading(Connection):
+    """A connection that sends one file of ours, and no other that a server may ask for.
+
+    In the protocol it is the server that names the file (MySQL manual, 8.1.6); the driver sends any.
+    """
+
+    permitted = b""
+
+    def _read_packet(self, *arguments: Any, **named: Any) -> Any:
+        # No row that is read over this connection begins with NULL, which is the same byte.
+        packet = super()._read_packet(*arguments, **named)  # type: ignore[no-untyped-call] # PyMySQL does not type it
+        data = packet.get_all_data()
+        if data[:1] == b"\xfb" and (not self.permitted or data[1:] != self.permitted):
+            self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR)
+        return packet
+
+
+@dataclass
+class _Batch:
+    rows: list[tuple[int, Values]] = field(default_factory=list)
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, number: int, row: Values, part: bytes) -> None:
+        self.rows.append((number, row))
+        self.parts.append(part)
+        self.size += len(part)
+
+
+class _Load:
+    """One table's rows on their way in: batches, and row by row where one is not taken as it is."""
+
+    def __init__(self, url: URL, connection: _Loading, encoder: Encoder, file: IO[bytes] | None, largest: int) -> None:
+        self._url, self._connection, self._encoder, self._file = url, connection, encoder, file
+        self._largest = largest - len(encoder.insert) - 64
+        self.loaded = 0
+        self.refused: list[Refusal] = []
+        self.note = ""
+        if file is not None:
+            connection.permitted = f"/dev/fd/{file.fileno()}".encode()
+
+    def rows(self, rows: Iterable[Values], batch_rows: int) -> None:
+        """Load all rows; the transaction is the caller's."""
+        batch = _Batch()
+        most = min(BATCH_BYTES, self._largest)
+        for number, row in enumerate(rows, 1):
+            part = self._encoded(number, row)
+            if part is None:
+                continue
+            if batch.rows and (len(batch.rows) >= batch_rows or batch.size + len(part) > most):
+                self._send(batch)
+                batch = _Batch()
+            batch.add(number, row, part)
+        self._send(batch)
+
+    def _encoded(self, number: int, row: Values) -> bytes | None:
+        try:
+            if self._file is not None:
+                line = self._encoder.line(row)
+                # As a statement it would be at most twice as long, besides what is written around each value.
+                if 2 * len(line) + 16 * len(row) <= self._largest:
+                    return line
+            literal = self._encoder.literal(row)
+            if len(literal) > self._largest:
+                raise Unfit(f"The row needs {len(literal)} bytes, and max_allowed_packet allows {self._largest}")
+            return literal if self._file is None else line
+        except Unfit as error:
+            self.refused.append(Refusal(number, row, str(error)))
+            return None
+
+    def _send(self, batch: _Batch) -> None:
+        if not batch.rows:
+            return
+        self.execute("SAVEPOINT batch")
+        if self._taken_whole(batch):
+            self.loaded += len(batch.rows)
+        else:
+            self.execute("ROLLBACK TO SAVEPOINT batch")
+            self._row_by_row(batch)
+
+    def _taken_whole(self, batch: _Batch) -> bool:
+        try:
+            found, warnings = self._load_data(batch) if self._file is not None else self._insert(batch)
+        except pymysql.Error as error:
+            if number_of(error) in _LOCAL_REFUSED and self._file is not None:
+                self._file, self.note = None, f"LOAD DATA LOCAL is refused ({words_of(error)}): multi-row INSERT"
+                return False
+            if not is_of_the_row(error):
+                raise
+            return False
+        return found == len(batch.rows) and not (warnings and self._warnings())
+
+    def _load_data(self, batch: _Batch) -> tuple[int, int]:
+        """LOAD DATA LOCAL ignores strict mode: what it says of data is in its warnings alone, and in the count."""
+        assert self._file is not None  # noqa: S101 # asked by the caller
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(b"".join(batch.parts))
+        self._file.flush()
+        self._file.seek(0)
+        return self.execute(self._encoder.load_data(self._connection.permitted.decode()))
+
+    def _insert(self, batch: _Batch) -> tuple[int, int]:
+        return self.execute(self._encoder.insert + b",".join(batch.parts))
+
+    def _row_by_row(self, batch: _Batch) -> None:
+        for number, row in batch.rows:
+            self.execute("SAVEPOINT one_row")
+            try:
+                _, warnings = self.execute(self._encoder.insert + self._encoder.literal(row))
+                words = self._warnings() if warnings else ""
+            except pymysql.Error as error:
+                if not is_of_the_row(error):
+                    raise
+                words = words_of(error)
+            if words:
+                self.execute("ROLLBACK TO SAVEPOINT one_row")
+                self.refused.append(Refusal(number, row, words))
+            else:
+                self.loaded += 1
+
+    def execute(self, sql: str | bytes) -> tuple[int, int]:
+        """Rows affected and warnings of a statement.
+
+        :raises pymysql.Error: an error of a row, or one that the connection's owner explains.
+        :raises LoadError: any other.
+        """
+        with self._connection.cursor() as cursor:
+            try:
+                rows = cursor.execute(sql)  # type: ignore[arg-type] # the driver takes bytes as they are
+            except pymysql.Error as error:
+                if self._is_expected(error) or explanation(self._url, error):
+                    raise
+                raise LoadError(f"The database refused rows: {words_of(error)}") from error
+            return int(rows), cursor.warning_count
+
+    def _is_expected(self, error: pymysql.Error) -> bool:
+        return is_of_the_row(error) or (self._file is not None and number_of(error) in _LOCAL_REFUSED)
+
+    def _warnings(self) -> str:
+        """What the last statement warned of about data."""
+        said = asking(self._connection)("SHOW WARNINGS")
+        return "; ".join(dict.fromkeys(text for _, number, text in said if int(number) not in _NOT_OF_DATA))
+
+
+def is_of_the_row(error: pymysql.Error) -> bool:
+    """Whether an error is about the values of a row, and another row may well go in."""
+    number = number_of(error)
+    return number in _OF_THE_ROW or (number == _OF_THE_ENGINE and _TOO_BIG in words_of(error))
+
+
+def load(
+    url: URL, tls_ca: Path | None, directory: Path, table: Table, rows: Iterable[Values], *, batch_rows: int
+) -> LoadResult:
+    """Load rows in one transaction.
+
+    :param directory: where a file without a name lies while LOAD DATA reads it; it is made.
+    :raises LoadError: the server refused for a reason that is not a row's own.
+    """
+    with connected(url, tls_ca, session=_SESSION, driver=_Loading, local_infile=True, conv=RAW) as connection:
+        assert isinstance(connection, _Loading)  # noqa: S101 # asked for
+        ask = asking(connection)
+        is_mariadb = version_of(connection).is_mariadb
+        [(allowed, largest, database)] = ask("SELECT @@local_infile, @@max_allowed_packet, DATABASE()")
+        columns = columns_of(stored_columns(ask, database, is_mariadb=is_mariadb, only=table.name), table)
+        encoder = Encoder(table.name, columns, keeps_minus_zero=not is_mariadb)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(_unnamed_file(directory)) if int(allowed) and encoder.takes_files else None
+            load = _Load(url, connection, encoder, file, int(largest))
+            if encoder.takes_files and not int(allowed):
+                load.note = "local_infile is off on the server: multi-row INSERT"
+            load.execute("START TRANSACTION")
+            load.rows(rows, batch_rows)
+            load.execute("COMMIT")
+    return LoadResult(load.loaded, sorted(load.refused, key=lambda refusal: refusal.number), load.note)
+
+
+@contextlib.contextmanager
+def _unnamed_file(directory: Path) -> Iterator[IO[bytes]]:
+    """A file that nobody can open by a name, and that is gone with this process."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory) as file:
+        os.fchmod(file.fileno(), 0o600)
+        yield file
+
+
+@dataclass(frozen=True)
+class _Trigger:
+    """A trigger with the settings of the session that it was created in, which it keeps."""
+
+    name: str
+    sql_mode: str
+    sql: str
+    charset: str
+    collation: str
+
+    @property
+    def statement(self) -> bytes:
+        """In the character set that the server is told it comes in."""
+        return self.sql.encode(charset_by_name(self.charset).encoding)
+
+
+def _triggers(connection: pymysql.Connection[Any], database: str) -> list[_Trigger]:
+    """All triggers, those of one event in the order in which they fire."""
+    ask = asking(connection)
+    names = ask(
+        "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = %s "
+        "ORDER BY event_object_table, event_manipulation, action_timing, action_order",
+        database,
+    )
+    return [_Trigger(*ask(f"SHOW CREATE TRIGGER {quote(name)}")[0][:5]) for (name,) in names]
+
+
+def clear(url: URL, tls_ca: Path | None, tables: Sequence[str]) -> None:
+    """Delete all rows of tables, whatever refers to them."""
+    with connected(url, tls_ca, session=_SESSION) as connection, connection.cursor() as cursor:
+        for name in tables:
+            cursor.execute(f"TRUNCATE TABLE {quote(name)}")
+
+
+@contextlib.contextmanager
+def loading(url: URL, tls_ca: Path | None) -> Iterator[None]:
+    """Staging without its triggers, which are created again at the end, exactly as they were.
+
+    Foreign keys are not enforced in the sessions that load. The next AUTO_INCREMENT key is above the largest that went
+    in, as InnoDB sees to it with every row (MySQL manual, 17.6.1.6).
+    """
+    with connected(url, tls_ca) as connection:
+        [(database,)] = asking(connection)("SELECT DATABASE()")
+        triggers = _triggers(connection, database)
+        for trigger in triggers:
+            asking(connection)(f"DROP TRIGGER {quote(trigger.name)}")
+    try:
+        yield
+    finally:
+        with connected(url, tls_ca) as connection, connection.cursor() as cursor:
+            for trigger in triggers:
+                cursor.execute(
+                    "SET SESSION sql_mode = %s, character_set_client = %s, collation_connection = %s",
+                    (trigger.sql_mode, trigger.charset, trigger.collation),
+                )
+                cursor.execute(trigger.statement)

@@ -1,0 +1,215 @@
+"""MySQL and MariaDB: what a database holds besides rows, as statements that do not spell its name.
+
+The owner (``DEFINER``) is left out: whoever creates an object again is its owner, with his rights, as only an
+administrator may name another one. The body of a trigger, routine or event is text that nobody rewrites: where it
+spells a database, it goes on meaning that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import DoesNotFit
+from ..base import SchemaObject
+from .connect import quote, version_of
+from .session import Connection, execute, exists, using
+
+SEQUENCE = "SEQUENCE"
+VERSIONED = "SYSTEM VERSIONED"
+VERSION_TABLE = "alembic_version"
+
+MARK = re.compile(r" ?\bferry ([0-9a-f]{8})\b")
+"""The generation mark, in the comment of Alembic's table; whatever else stands there is the user's."""
+
+_TABLES = (
+    "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = %s "
+    "AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') ORDER BY BINARY table_name"
+)
+_ROUTINES = (
+    "SELECT lower(routine_type), routine_name FROM information_schema.routines WHERE routine_schema = %s "
+    "ORDER BY routine_type, routine_name"
+)
+_VIEWS = "SELECT table_name FROM information_schema.views WHERE table_schema = %s ORDER BY table_name"
+_TRIGGERS = (
+    "SELECT trigger_name, action_timing, event_manipulation, event_object_table, action_statement, sql_mode, "
+    "collation_connection FROM information_schema.triggers WHERE trigger_schema = %s "
+    "ORDER BY event_object_table, action_timing, event_manipulation, action_order"
+)
+
+_OWNER = re.compile(
+    r"\A(CREATE\s+(?:OR\s+REPLACE\s+)?(?:ALGORITHM\s*=\s*\w+\s+)?)"
+    r"DEFINER\s*=\s*(?:`(?:[^`]|``)*`|'[^']*'|\w+)(?:\s*@\s*(?:`(?:[^`]|``)*`|'[^']*'|[\w.%]+))?\s+",
+    re.IGNORECASE,
+)
+_IDENTIFIER = re.compile(r"`((?:[^`]|``)+)`")
+_COUNTER = re.compile(r" AUTO_INCREMENT=[0-9]+")
+_STATUS = re.compile(
+    r"\b(ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE ON REPLICA)(?= COMMENT | DO )"
+)
+
+
+@dataclass(frozen=True)
+class MySqlObject(SchemaObject):
+    """An object with what its statement needs of the session that runs it.
+
+    :ivar session: names and values: sql_mode, collation_connection, time_zone.
+    :ivar position: of a sequence, its next value and its round; rows of a kind, so no part of the definition.
+    """
+
+    session: tuple[tuple[str, str], ...] = ()
+    position: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+
+
+def tables(connection: Connection, database: str) -> dict[str, str]:
+    """Everything that rows are in, sequences too: name -> type, in the order in which the server locks them."""
+    return {str(name): str(kind) for name, kind in execute(connection, _TABLES, database)}
+
+
+def definition(connection: Connection, database: str, table: str, kind: str) -> str:
+    """The statement that creates a table or sequence, as the server gives it."""
+    what = "SEQUENCE" if kind == SEQUENCE else "TABLE"
+    [row] = execute(connection, f"SHOW CREATE {what} {quote(database)}.{quote(table)}")
+    return str(row[1])
+
+
+def unqualified(sql: str, database: str) -> str:
+    """Take a database's name out of where the server puts it in: sequences in defaults and views (seen)."""
+    return re.sub(rf"\b(nextval|lastval|setval)\({re.escape(quote(database))}\.", r"\1(", sql, flags=re.IGNORECASE)
+
+
+def comparable(sql: str, table: str, database: str) -> str:
+    """A table's definition without what rows and marks change, and without the database's name."""
+    sql = unqualified(_COUNTER.sub("", sql), database)
+    return MARK.sub("", sql).replace(" COMMENT=''", "") if table == VERSION_TABLE else sql
+
+
+def schema_fingerprint(connection: Connection, database: str) -> str:
+    """A digest of all tables' definitions and all objects; an empty text where there is no such database."""
+    if not exists(connection, database):
+        return ""
+    found: list[Any] = [
+        (name, comparable(definition(connection, database, name, kind), name, database))
+        for name, kind in tables(connection, database).items()
+    ]
+    found += objects(connection, database)
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def objects(connection: Connection, database: str) -> list[SchemaObject]:
+    """Sequences, routines, views, triggers and events, in an order that creates them.
+
+    :raises DoesNotFit: one that the user may not see the body of, or of a kind that is not known here.
+    """
+    with using(connection, database):
+        return [
+            *_sequences(connection, database),
+            *_routines(connection, database),
+            *_views(connection, database),
+            *_triggers(connection, database),
+            *_events(connection, database),
+        ]
+
+
+def without_owner(sql: str) -> str:
+    """A statement without its ``DEFINER``."""
+    return _OWNER.sub(r"\1", sql, count=1)
+
+
+def event_with(status: str, sql: str) -> str:
+    """An event's statement with another status; one that was disabled for good stays so.
+
+    On a database that is not live it is ``DISABLE ON SLAVE``, which nobody uses by hand and the scheduler passes over.
+    """
+    return _STATUS.sub(rf"\1 {status}", sql, count=1)
+
+
+def _sequences(connection: Connection, database: str) -> list[SchemaObject]:
+    found: list[SchemaObject] = []
+    for name, kind in tables(connection, database).items():
+        if kind == SEQUENCE:
+            sql = definition(connection, database, name, kind)
+            found.append(MySqlObject("sequence", name, name, sql, position=position(connection, database, name)))
+    return found
+
+
+def position(connection: Connection, database: str, sequence: str) -> tuple[int, int]:
+    """The next value that a sequence gives to a session that has none in store, and its round."""
+    sql = f"SELECT next_not_cached_value, cycle_count FROM {quote(database)}.{quote(sequence)}"
+    [(value, rounds)] = execute(connection, sql)
+    return int(value), int(rounds)
+
+
+def _routines(connection: Connection, database: str) -> list[SchemaObject]:
+    found: list[SchemaObject] = []
+    for kind, name in execute(connection, _ROUTINES, database):
+        if kind not in ("function", "procedure"):
+            raise DoesNotFit(
+                f"{database} has a {kind}, {name}, which is not supported.",
+                hint="Make functions and procedures of it, or drop it first.",
+            )
+        [row] = execute(connection, f"SHOW CREATE {kind.upper()} {quote(database)}.{quote(name)}")
+        if row[2] is None:
+            raise DoesNotFit(
+                f"The database user may not see the body of the {kind} {name}.",
+                hint="Let its owner migrate, or grant what SHOW CREATE needs (MariaDB: SELECT ON mysql.proc).",
+            )
+        session = (("sql_mode", row[1]), ("collation_connection", row[4]))
+        found.append(MySqlObject(kind, name, "", without_owner(row[2]), session))
+    return found
+
+
+def _views(connection: Connection, database: str) -> list[SchemaObject]:
+    found: dict[str, SchemaObject] = {}
+    for (name,) in execute(connection, _VIEWS, database):
+        [row] = execute(connection, f"SHOW CREATE VIEW {quote(database)}.{quote(name)}")
+        sql = unqualified(without_owner(row[1]), database)
+        found[name] = MySqlObject("view", name, name, sql, (("collation_connection", row[3]),))
+    return _in_order(found)
+
+
+def _in_order(views: dict[str, SchemaObject]) -> list[SchemaObject]:
+    """Those that others may be made of first.
+
+    Whatever is spelled like a view counts as one, so names can seem to need each other: then any order must do, as
+    whoever creates them tries again.
+    """
+    needs = {
+        name: {found.replace("``", "`") for found in _IDENTIFIER.findall(item.sql)} & views.keys() - {name}
+        for name, item in views.items()
+    }
+    ordered: list[SchemaObject] = []
+    while needs:
+        ready = [name for name, others in needs.items() if not others & needs.keys()] or [next(iter(needs))]
+        for name in ready:
+            del needs[name]
+            ordered.append(views[name])
+    return ordered
+
+
+def _triggers(connection: Connection, database: str) -> list[SchemaObject]:
+    found: list[SchemaObject] = []
+    for name, timing, event, table, body, sql_mode, collation in execute(connection, _TRIGGERS, database):
+        sql = f"CREATE TRIGGER {quote(name)} {timing} {event} ON {quote(table)} FOR EACH ROW {body}"
+        session = (("sql_mode", sql_mode), ("collation_connection", collation))
+        found.append(MySqlObject("trigger", name, table, sql, session))
+    return found
+
+
+def _events(connection: Connection, database: str) -> list[SchemaObject]:
+    # SHOW EVENTS says so where the privilege is missing; information_schema would show none.
+    names = sorted(str(row[1]) for row in execute(connection, f"SHOW EVENTS FROM {quote(database)}"))
+    found: list[SchemaObject] = []
+    for name in names:
+        [row] = execute(connection, f"SHOW CREATE EVENT {quote(database)}.{quote(name)}")
+        session = (("sql_mode", row[1]), ("time_zone", row[2]), ("collation_connection", row[5]))
+        sql = event_with("ENABLE", without_owner(row[3]))
+        found.append(MySqlObject("event", name, "", sql, session))
+    return found
+
+
+def is_mariadb(connection: Connection) -> bool:
+    """Whether it is MariaDB that answers."""
+    return version_of(connection).is_mariadb

@@ -1,0 +1,299 @@
+"""MySQL and MariaDB: reflection to logical types, and one consistent read of rows as canonical values."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pymysql
+from pymysql.constants import ER
+from pymysql.converters import encoders
+from pymysql.cursors import SSCursor
+from sqlalchemy import URL
+
+from ...errors import DoesNotFit, FerryError
+from ..base import ForeignKey, SchemaObject, Table, Values
+from . import copy
+from .connect import connected, explained, number_of, quote, version_of
+from .types import BY_NAME, Stored, reader_of
+
+RAW = encoders
+"""For ``conv``: what the driver is given is written as ever, and what it reads stays text or bytes."""
+
+_BASE_TABLES = (
+    "SELECT table_name FROM information_schema.tables "
+    "WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED'){} ORDER BY table_name"
+)
+_COLUMNS = (
+    "SELECT table_name, column_name, lower(data_type), column_type, is_nullable, character_maximum_length, "
+    "numeric_scale, coalesce(datetime_precision, 0) FROM information_schema.columns "
+    "WHERE table_schema = %s AND coalesce(generation_expression, '') = ''{} ORDER BY table_name, ordinal_position"
+)
+_JSON_CHECKS = "SELECT table_name, check_clause FROM information_schema.check_constraints WHERE constraint_schema = %s"
+# A key on a part of a column, or on an expression, says nothing about the column.
+_UNIQUE = (
+    "SELECT table_name, index_name, column_name, sub_part FROM information_schema.statistics "
+    "WHERE table_schema = %s AND non_unique = 0 ORDER BY table_name, index_name, seq_in_index"
+)
+_FOREIGN_KEYS = (
+    "SELECT table_name, constraint_name, column_name, referenced_table_name, referenced_column_name "
+    "FROM information_schema.key_column_usage WHERE table_schema = %s AND referenced_table_schema = table_schema "
+    "ORDER BY table_name, constraint_name, ordinal_position"
+)
+
+
+class Asks(Protocol):
+    """Runs one statement and gives all its rows, as text."""
+
+    def __call__(self, sql: str, *values: str) -> Sequence[tuple[Any, ...]]: ...
+
+
+def asking(connection: pymysql.Connection[Any]) -> Asks:
+    """Ask over a connection that nothing else is being read from."""
+
+    def ask(sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
+        with connection.cursor(pymysql.cursors.Cursor) as cursor:
+            cursor.execute(sql, values or None)
+            return cursor.fetchall()
+
+    return ask
+
+
+def stored_columns(ask: Asks, database: str, *, is_mariadb: bool, only: str | None = None) -> dict[str, list[Stored]]:
+    """The columns of every base table, generated ones left out, in their order.
+
+    :param only: a table; the server opens no other to tell of it.
+    :raises DoesNotFit: a column of a type that no canonical form exists for.
+    """
+    asked = (database,) if only is None else (database, only)
+    of_table = "" if only is None else " AND table_name = %s"
+    tables: dict[str, list[Stored]] = {name: [] for (name,) in ask(_BASE_TABLES.format(of_table), *asked)}
+    checks = set(ask(_JSON_CHECKS + of_table, *asked)) if is_mariadb else set()
+    for table, name, kind, full, nullable, length, scale, digits in ask(_COLUMNS.format(of_table), *asked):
+        if table not in tables:
+            continue
+        if kind not in BY_NAME:
+            raise DoesNotFit(f"{table}.{name} is of the type {kind}, which has no canonical form.")
+        is_json = kind == "json" or (table, f"json_valid({quote(name)})") in checks
+        sizes = _number(length), _number(scale), int(digits)
+        tables[table].append(Stored(name, kind, full, nullable == "YES", *sizes, is_json))
+    return tables
+
+
+def columns_of(stored: dict[str, list[Stored]], table: Table) -> list[Stored]:
+    """A table's columns as they are stored, in its own order.
+
+    :raises FerryError: the database has no such table, or not these columns.
+    """
+    own = {item.name: item for item in stored.get(table.name, ())}
+    if missing := [name for name in table.column_names if name not in own]:
+        raise FerryError(f"The database has no column {', '.join(f'{table.name}.{name}' for name in missing)}.")
+    return [own[name] for name in table.column_names]
+
+
+def _number(text: Any) -> int | None:
+    return None if text is None else int(text)
+
+
+def reflect(ask: Asks, database: str, stored: dict[str, list[Stored]]) -> dict[str, Table]:
+    """All base tables in logical types.
+
+    Keys that a generated column is part of are left out, as the column is, and so are foreign keys to a table of
+    another database.
+    """
+    indexes: dict[tuple[str, str], list[str | None]] = defaultdict(list)
+    for table, index, column, part in ask(_UNIQUE, database):
+        indexes[table, index].append(column if part is None else None)
+    keys: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+    for table, name, *reference in ask(_FOREIGN_KEYS, database):
+        keys[table, name].append((reference[0], reference[1], reference[2]))
+    tables = {}
+    for table, columns in stored.items():
+        names = {item.name for item in columns}
+        own = {
+            index: tuple(name for name in parts if name)
+            for (of, index), parts in indexes.items()
+            if of == table and names.issuperset(parts)
+        }
+        primary_key = own.pop("PRIMARY", ())
+        described = tuple(item.column for item in columns)
+        tables[table] = Table(
+            table, described, primary_key, tuple(sorted(own.values())), _foreign_keys(table, keys, names)
+        )
+    return tables
+
+
+def _foreign_keys(
+    table: str, keys: dict[tuple[str, str], list[tuple[str, str, str]]], names: set[str]
+) -> tuple[ForeignKey, ...]:
+    found = []
+    for (own, _), parts in keys.items():
+        if own == table:
+            columns, parents, referred = zip(*parts, strict=True)
+            if names.issuperset(columns):
+                found.append(ForeignKey(columns, parents[0], referred))
+    return tuple(sorted(found, key=lambda key: key.columns))
+
+
+class _Stream(SSCursor):
+    """Rows of one statement as the server sends them; the connection is taken until the last one was read."""
+
+    parked: Any = None
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows, wherever they are by then."""
+        while self.parked is None:
+            # Of a stream that somebody else ended the driver says that there are no more rows.
+            if not self.is_open:
+                raise FerryError("rows were being read from a connection that was used for something else")
+            row = self.fetchone()
+            if row is None:
+                return
+            yield row
+        while (row := pickle.load(self.parked)) is not None:  # noqa: S301 # an unnamed file that we wrote
+            yield row
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._result is not None and self._result.unbuffered_active)  # type: ignore[attr-defined] # PyMySQL does not type it
+
+    def park(self) -> None:
+        """Move what was not read yet to an unnamed file, so that the connection is free."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 # closed when the stream is
+        while self.is_open:
+            pickle.dump(self.fetchone(), file, pickle.HIGHEST_PROTOCOL)
+        file.seek(0)
+        self.parked = file
+
+    def abandon(self) -> None:
+        """Read nothing more; the connection is of no use afterwards."""
+        if self.is_open:
+            self._result.unbuffered_active = False  # type: ignore[attr-defined] # PyMySQL does not type it
+        self.end()
+
+    def end(self) -> None:
+        """Free the connection, whatever is still to come."""
+        if self.parked is not None:
+            self.parked.close()
+        if self.is_open and not self.connection.open:
+            self.abandon()
+        self.close()
+
+
+class MySqlReader:
+    """A transaction that reads one instant.
+
+    Rows are streamed. A connection gives the rows of one statement at a time; whoever asks for something else
+    meanwhile sends the rest of the rows to a file of its own, and they are read from there: memory stays bounded
+    and the instant the same.
+    """
+
+    def __init__(self, url: URL, connection: pymysql.Connection[Any], database: str) -> None:
+        self._url, self._connection, self.database = url, connection, database
+        self._stream: _Stream | None = None
+        self._is_mariadb = version_of(connection).is_mariadb
+        self._columns: dict[str, list[Stored]] | None = None
+
+    @property
+    def session(self) -> pymysql.Connection[Any]:
+        """The connection inside the transaction, free to be used until this reader is asked the next time."""
+        if self._stream is not None:
+            if self._stream.is_open:
+                self._stream.park()
+            self._stream = None
+        return self._connection
+
+    def abandon(self) -> None:
+        """Before the connection is closed: a stream that is not read to its end would be read to it."""
+        if self._stream is not None:
+            self._stream.abandon()
+
+    def _ask(self, sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
+        return asking(self.session)(sql, *values)
+
+    def _stored(self) -> dict[str, list[Stored]]:
+        if self._columns is None:
+            self._columns = stored_columns(self._ask, self.database, is_mariadb=self._is_mariadb)
+        return self._columns
+
+    def tables(self) -> dict[str, Table]:
+        return reflect(self._ask, self.database, self._stored())
+
+    def objects(self) -> list[SchemaObject]:
+        return copy.objects(self.session, self.database)
+
+    def count(self, table: str) -> int:
+        with self._named(table):
+            [(count,)] = self._ask(f"SELECT count(*) FROM {quote(table)}")
+        return int(count)
+
+    def rows(self, table: Table) -> Iterator[Values]:
+        columns = columns_of(self._stored(), table)
+        order = ", ".join(map(quote, table.primary_key))
+        sql = f"SELECT {', '.join(item.selected for item in columns) or '1'} FROM {quote(table.name)}"
+        converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
+        for raw in self._streamed(table.name, f"{sql} ORDER BY {order}" if order else sql):
+            yield _converted(raw, converters) if columns else []
+
+    def values(self, table: Table, column: str) -> Iterator[Any]:
+        [stored] = (item for item in columns_of(self._stored(), table) if item.name == column)
+        convert = reader_of(stored)
+        sql = f"SELECT {stored.selected} FROM {quote(table.name)} WHERE {quote(column)} IS NOT NULL"
+        for (value,) in self._streamed(table.name, sql):
+            yield value if convert is None else convert(value)
+
+    def _streamed(self, table: str, sql: str) -> Iterator[tuple[Any, ...]]:
+        with self._named(table):
+            self._stream = stream = self.session.cursor(_Stream)
+            try:
+                stream.execute(sql)
+                yield from stream.rows()
+            finally:
+                stream.end()
+
+    @contextlib.contextmanager
+    def _named(self, table: str) -> Iterator[None]:
+        """Errors of this reader name its own server, whoever reads rows and wherever they go.
+
+        :raises FerryError: DDL of somebody else came between the instant and the first look at the table.
+        """
+        with explained(self._url):
+            try:
+                yield
+            except pymysql.Error as error:
+                if number_of(error) not in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
+                    raise
+                raise FerryError(
+                    f"The table {table} was altered, moved or dropped while the database was read.",
+                    hint="Run the command again when nobody changes the schema.",
+                ) from error
+
+
+def _converted(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], Any]]]) -> Values:
+    row = list(raw)
+    for index, convert in converters:
+        value = row[index]
+        if value is not None:
+            row[index] = convert(value)
+    return row
+
+
+@contextlib.contextmanager
+def reading(url: URL, tls_ca: Path | None) -> Iterator[MySqlReader]:
+    """One consistent read of a database; the connection is its own."""
+    with connected(url, tls_ca, conv=RAW) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            cursor.execute("SELECT DATABASE()")
+            [database] = cursor.fetchone() or [""]
+        reader = MySqlReader(url, connection, database)
+        try:
+            yield reader
+        finally:
+            reader.abandon()

@@ -1,0 +1,309 @@
+"""MySQL and MariaDB: a database closed to everybody, through which single statements of ours pass.
+
+MariaDB refuses RENAME TABLE under LOCK TABLES of the same connection, and several tables cannot be handed over from
+one connection to another at once: RENAME takes its locks one by one, and as soon as a table is let go, the writers
+that queue for it are next. So each table is closed by a connection of its own::
+
+    LOCK TABLES <nothing> WRITE, <table> WRITE, <gate> WRITE
+
+The server takes locks in the order of names, and opens tables afterwards, in the order written. So this one has the
+lock of the table and waits for the gate, which we hold, before it opens anything, and claims none of the tables that
+triggers and foreign keys lead to. Should the gate open, it fails, as there is no table of the first name.
+
+A statement of ours then queues behind it. Exclusive locks and those of LOCK TABLES ... WRITE go before readers and
+writers, whoever came first, so with two rules nobody slips in:
+
+* A table is let go only when our statement is seen to wait for that very table. ``PREPARE`` takes a lock that agrees
+  with LOCK TABLES, and not with a waiting RENAME: it is the probe.
+* Before that, the next connection has queued to close the table again, behind our statement.
+
+All of this was seen on MariaDB 10.11. Nothing of it survives this process: the gate opens when it dies, each of the
+connections gets its table, fails, and lets it go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import pymysql
+from pymysql.constants import ER
+
+from ...errors import FerryError, Protected
+from ..base import SchemaObject
+from .connect import number_of, quote
+from .copy import session_of
+from .session import PATIENT_S, SILENT_S, Connection, Factory, Keeper, Running, execute, names, until, waiting
+
+GATE = "cutover_closed"
+"""Tables of the control database, in the order of their names: in that order the server locks them."""
+NOTHING = "cutover_none"
+"""A table that there never is."""
+START = "cutover_start"
+VETO = "cutover_veto"
+
+_QUEUE_S = 30.0
+"""A statement of ours gets in line at once; where it does not in this time, the server stands still."""
+_SPARE = 8
+_POLL_S = 0.001
+
+
+class NotThrough(FerryError):
+    """Others kept a table for too long; the statement was not run."""
+
+    def __init__(self) -> None:
+        super().__init__("Other connections kept a table for too long.")
+
+
+class Closed(Protocol):
+    """A database that is closed to readers and writers."""
+
+    reader: Connection
+    """Reads what is in other databases meanwhile."""
+
+    def drain(self, tables: Sequence[str], timeout_s: float) -> None:
+        """See nobody use these tables any more, so that no statement on them has to wait.
+
+        :raises NotThrough: others kept one for ``timeout_s``.
+        """
+
+    def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:
+        """Run a statement on one of the closed tables, which stays closed.
+
+        :param sql: it uses no other table.
+        :param needs: an object whose session settings the statement needs.
+        :raises NotThrough: others kept the table; it was not run.
+        """
+
+    def rename(self, pairs: str, timeout_s: float) -> None:
+        """Run one RENAME TABLE over all closed tables; what has their names afterwards is closed, too.
+
+        :raises NotThrough: others kept a table for ``timeout_s``; nothing was changed.
+        """
+
+    def open(self) -> None:
+        """Let everybody in."""
+
+
+def connections_needed(tables: int) -> int:
+    """How many connections a cut-over takes at a time, on MariaDB."""
+    return tables + _SPARE
+
+
+def check_connections(connection: Connection, tables: int) -> None:
+    """Refuse when the server has not as many connections to give.
+
+    :raises Protected: with both numbers.
+    """
+    [(most, own)] = execute(connection, "SELECT @@max_connections, @@max_user_connections")
+    [(_, used)] = execute(connection, "SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+    free = min(int(most) - int(used), int(own) or int(most))
+    if free < connections_needed(tables):
+        raise Protected(
+            f"The cut-over of {tables} tables needs {connections_needed(tables)} connections at a time, and the "
+            f"server has {free} left (max_connections {most}, max_user_connections {own}).",
+            hint="Raise max_connections or max_user_connections, or end connections that are not needed.",
+        )
+
+
+def prepare(connection: Connection, control: str) -> None:
+    """Make the tables that a barrier needs, before it is needed: they should be older than the last checkpoint."""
+    for name in (GATE, START, VETO):
+        execute(connection, f"CREATE TABLE IF NOT EXISTS {quote(control)}.{name} (id INT PRIMARY KEY) ENGINE=InnoDB")
+
+
+class Barrier:
+    """MariaDB: tables of a database closed by a connection for each.
+
+    It closes tables that others hold as soon as they let go; whoever comes later waits.
+
+    :param tables: also those that do not exist yet.
+    """
+
+    def __init__(self, factory: Factory, database: str, control: str, tables: Sequence[str]) -> None:
+        self._factory, self._database, self._control = factory, database, control
+        self._stack = contextlib.ExitStack()
+        self._closing: dict[str, Running] = {}
+        self._started: list[Running] = []
+        try:
+            self.reader = self._connect()
+            # It must never wait itself: a table that is not to be had at once is the answer.
+            self._probe = self._connect("lock_wait_timeout = 0")
+            self._worker = self._connect()
+            self._worker.select_db(database)
+            self._spare = self._connect()
+            self._start = self._keeper()
+            self._keeper().execute(f"LOCK TABLES {self._own(GATE)} READ")
+            for name in tables:
+                self._closing[name] = self._close(self._connect(), name)
+            self._queued(list(self._closing.values()))
+        except BaseException:
+            self.open()
+            raise
+
+    def _connect(self, *session: str) -> Connection:
+        patient = (f"lock_wait_timeout = {PATIENT_S}", *session)
+        opened = self._factory(to_database=False, session=patient, read_timeout=PATIENT_S)
+        return self._stack.enter_context(opened)
+
+    def _keeper(self) -> Keeper:
+        keeper = Keeper(self._factory)
+        self._stack.callback(keeper.close)
+        return keeper
+
+    def _own(self, table: str) -> str:
+        return f"{quote(self._control)}.{table}"
+
+    def _close(self, connection: Connection, table: str) -> Running:
+        wanted = (self._own(NOTHING), names([table], self._database), self._own(GATE))
+        sql = f"LOCK TABLES {', '.join(f'{name} WRITE' for name in wanted)}"
+        self._started.append(Running(connection, sql))
+        return self._started[-1]
+
+    def _queued(self, statements: Sequence[Running]) -> None:
+        """See that statements wait in line.
+
+        :raises FerryError: one of them does not, or has ended.
+        """
+        until(lambda: waiting(self._probe, statements) or any(item.done for item in statements), _QUEUE_S)
+        if not waiting(self._probe, statements):
+            for item in statements:
+                item.result()
+            raise FerryError("A lock could not be queued for, or was lost.", hint="Nothing was changed; run again.")
+
+    def open(self) -> None:
+        with self._stack:
+            for running in self._started:
+                running.interrupt(self._probe)
+            self._started.clear()
+
+    def drain(self, tables: Sequence[str], timeout_s: float) -> None:
+        # It gets all of the tables and then fails: the name is taken, and the first table would be renamed twice.
+        pairs = [f"{names([name], self._database)} TO {self._own(START)}" for name in [*tables, tables[0]]]
+        try:
+            self._pass(f"RENAME TABLE {', '.join(pairs)}", tables, timeout_s)
+        except pymysql.Error as error:
+            if number_of(error) != ER.TABLE_EXISTS_ERROR:
+                raise
+
+    def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:
+        with session_of(self._worker, needs) if needs else contextlib.nullcontext():
+            # Its first lock is weaker than the probe can see, but there is only one that it can wait for.
+            self._pass(sql, [table], _QUEUE_S, reached=lambda running, _: waiting(self._probe, [running]))
+
+    def rename(self, pairs: str, timeout_s: float) -> None:
+        """See :class:`Closed`.
+
+        A RENAME that waits is carried out by the server even when its client has died (seen), whoever has written
+        meanwhile. So this one begins with renaming something to a name that is taken, and fails; only when it has
+        all of its tables, and waits for the last one, of ours, is that name made free.
+        """
+        execute(self.reader, f"CREATE TABLE IF NOT EXISTS {self._own(VETO)} (id INT PRIMARY KEY) ENGINE=InnoDB")
+        own = f"{self._own(START)} TO {self._own(VETO)}, {self._own(VETO)} TO {self._own(START)}"
+        self._start.execute(f"LOCK TABLES {self._own(START)} READ")
+        try:
+            self._pass(f"RENAME TABLE {own}, {pairs}", list(self._closing), timeout_s, last=self._let_start)
+        finally:
+            self._start.execute("UNLOCK TABLES")
+
+    def _let_start(self, running: Running) -> None:
+        until(lambda: running.done or self._is_wanted(self._control, START), _QUEUE_S)
+        if running.done or not self._is_wanted(self._control, START):
+            raise NotThrough()
+        self._queued(list(self._closing.values()))
+        execute(self.reader, f"DROP TABLE {self._own(VETO)}")
+        self._start.execute("UNLOCK TABLES")
+
+    def _pass(
+        self,
+        sql: str,
+        tables: Sequence[str],
+        timeout_s: float,
+        *,
+        reached: Callable[[Running, str], bool] | None = None,
+        last: Callable[[Running], None] | None = None,
+    ) -> None:
+        """Run a statement, and let it to each table once it waits for that; ``last`` before the last of its locks."""
+        reached = reached or (lambda _, name: self._is_wanted(self._database, name))
+        running = Running(self._worker, sql)
+        deadline = time.monotonic() + timeout_s
+        ahead = list(tables)
+        try:
+            while ahead and not running.done:
+                table = next((name for name in ahead if reached(running, name)), None)
+                if table is not None:
+                    ahead.remove(table)
+                    self._let_through(table)
+                elif time.monotonic() > deadline:
+                    raise NotThrough()
+                else:
+                    running.join(_POLL_S)
+            if last is not None and not running.done:
+                last(running)
+                deadline = time.monotonic() + _QUEUE_S
+            if not running.join(max(0.0, deadline - time.monotonic())):
+                raise NotThrough()
+        finally:
+            running.interrupt(self._probe)
+        running.result()
+
+    def _is_wanted(self, database: str, table: str) -> bool:
+        """Whether somebody waits for the exclusive lock of a table, which need not exist."""
+        try:
+            execute(self._probe, "PREPARE probe FROM %s", f"SELECT 1 FROM {names([table], database)}")
+        except pymysql.Error as error:
+            if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+                return True
+            if number_of(error) != ER.NO_SUCH_TABLE:
+                raise
+        return False
+
+    def _let_through(self, table: str) -> None:
+        following = self._close(self._spare, table)
+        self._queued([following])
+        now, self._closing[table] = self._closing[table], following
+        now.interrupt(self._probe)
+        self._started.remove(now)
+        self._spare = now.connection
+
+
+class WriteLocked:
+    """MySQL from 8.0.13: one connection, which may rename what it has locked, and keeps it locked.
+
+    From the manual (MySQL 8.4, 15.1.36 and 15.3.6); not run here.
+
+    :param tables: qualified names as SQL text, those of staging among them.
+    :raises NotThrough: others kept a table for ``timeout_s``.
+    """
+
+    def __init__(self, factory: Factory, database: str, tables: Sequence[str], timeout_s: float) -> None:
+        self._stack = contextlib.ExitStack()
+        session = (f"lock_wait_timeout = {max(1, math.ceil(timeout_s))}", f"wait_timeout = {SILENT_S}")
+        opened = factory(to_database=False, session=session, read_timeout=PATIENT_S)
+        self.reader = self._stack.enter_context(opened)
+        self.reader.select_db(database)
+        try:
+            if tables:
+                execute(self.reader, f"LOCK TABLES {', '.join(f'{name} WRITE' for name in tables)}")
+        except pymysql.Error as error:
+            self._stack.close()
+            if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+                raise NotThrough() from error
+            raise
+
+    def drain(self, tables: Sequence[str], timeout_s: float) -> None:
+        """Nothing: who holds LOCK TABLES ... WRITE is alone already."""
+
+    def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:
+        with session_of(self.reader, needs) if needs else contextlib.nullcontext():
+            execute(self.reader, sql)
+
+    def rename(self, pairs: str, timeout_s: float) -> None:
+        execute(self.reader, f"RENAME TABLE {pairs}")
+
+    def open(self) -> None:
+        with self._stack:
+            execute(self.reader, "UNLOCK TABLES")

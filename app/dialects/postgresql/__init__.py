@@ -1,0 +1,1 @@
+"""PostgreSQL. Tested by ``tests/dialects/postgresql``."""

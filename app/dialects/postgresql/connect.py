@@ -1,0 +1,344 @@
+"""PostgreSQL: connections of our own, sessions set to exact forms, TLS off this machine, errors that name it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import ssl
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from sqlalchemy import URL
+
+from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured
+from .names import database_of, quote
+
+CONNECT_TIMEOUT_S = 10
+SILENCE_S = 60.0
+"""How long an answer may be out before the server is asked, over a second connection, whether it is at work on it."""
+
+_LIVELINESS = {
+    "connect_timeout": str(CONNECT_TIMEOUT_S),
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "90000",
+}
+
+SETTINGS = {
+    "statement_timeout": "0",
+    "lock_timeout": "60s",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_monetary": "C",
+    "standard_conforming_strings": "on",
+    "client_min_messages": "error",
+    # Rows that a policy hides are an error, not left out.
+    "row_security": "off",
+    # A scan begins with a table's first row, not where somebody else's scan is.
+    "synchronize_seqscans": "off",
+    "check_function_bodies": "off",
+    "jit": "off",
+    "synchronous_commit": "on",
+}
+"""Of every session, whatever the role's or the database's own are."""
+
+_DENIED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects|role .* does not exist"
+    r"|is not permitted to log in|permission denied for database|does not support SSL|certificate|SSL error: "
+    r"|authentication method requirement|channel binding"
+)
+_ABSENT = re.compile(r'database ".*" does not exist', re.DOTALL)
+_LOST = ("08", "57P0", "53300", "25P03", "25P04")
+"""SQLSTATE: connection exceptions, shutdowns, no connection left, ended for being idle."""
+
+_SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+class NoSuchDatabase(FerryError):
+    """The server has no database of that name."""
+
+
+def hosts_of(url: URL) -> list[str]:
+    """The hosts that a URL leads to; an empty name or a directory is a socket."""
+    found: list[str] = []
+    for name in ("hostaddr", "host"):
+        value = url.query.get(name, ())
+        found += [part for text in ([value] if isinstance(value, str) else value) for part in text.split(",")]
+        if found:
+            return found
+    if url.host:
+        return [url.host]
+    return [part for name in ("PGHOSTADDR", "PGHOST") for part in os.environ.get(name, "").split(",") if part] or [""]
+
+
+def is_nearby(url: URL) -> bool:
+    """Whether the server is this machine: loopback, or a socket."""
+    return all(_is_loopback(host.rpartition(":")[0] or host) for host in hosts_of(url))
+
+
+def _is_loopback(host: str) -> bool:
+    if not host or host.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def place_of(url: URL) -> str:
+    """Host and port, for people."""
+    host = hosts_of(url)[0]
+    name = "localhost" if not host or host.startswith(("/", "@")) else host
+    return f"{name}:{url.port or url.query.get('port') or os.environ.get('PGPORT') or 5432}"
+
+
+def connection_arguments(url: URL, tls_ca: Path | None) -> dict[str, str]:
+    """What libpq is given for a URL, whatever driver that names.
+
+    Off this machine the connection is encrypted and the server's certificate verified.
+
+    :raises Misconfigured: the file of certificates cannot be read.
+    """
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    query = {name: value for name, value in url.query.items() if name in known}
+    plain = url.set(drivername="postgresql+psycopg", query=query)
+    arguments = {
+        name: str(value) for name, value in plain.get_dialect()().create_connect_args(plain)[1].items() if name in known
+    }
+    arguments |= _LIVELINESS | {"client_encoding": "UTF8"}
+    if not is_nearby(url):
+        arguments |= {"sslmode": "verify-full", "gssencmode": "disable"}
+        arguments["sslrootcert"] = str(tls_ca or arguments.get("sslrootcert") or _system_certificates())
+        _readable(arguments["sslrootcert"])
+    return arguments
+
+
+def _system_certificates() -> str:
+    """libpq's own word for them, ``system``, is only known since version 16, and the programs may be older."""
+    places = (ssl.get_default_verify_paths().cafile or "", *_SYSTEM_CERTIFICATES)
+    return next((place for place in places if place and Path(place).is_file()), "system")
+
+
+def _readable(certificates: str) -> None:
+    if certificates == "system":
+        return
+    try:
+        with open(certificates, "rb"):
+            pass
+    except OSError as error:
+        raise Misconfigured(f"FERRY_TLS_CA: {certificates} cannot be read: {error.strerror or error}.") from error
+
+
+class Connection(psycopg.Connection[Any]):
+    """psycopg's, but that it never waits for ever for a server, or something between, that went silent."""
+
+    arguments: Mapping[str, str]
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().wait(_impatient(gen, self), *args, **kwargs)
+
+
+def _impatient(gen: Generator[Any, Any, Any], connection: Connection) -> Generator[Any, Any, Any]:
+    """The same generator, which asks after the server whenever nothing came for a while."""
+    try:
+        waiting = next(gen)
+        patience = Patience(lambda: is_at_work(connection.arguments, "pid = %s", connection.info.backend_pid))
+        heard = time.monotonic()
+        while True:
+            ready = yield waiting
+            if ready:
+                heard = time.monotonic()
+                patience.heard()
+            elif time.monotonic() - heard > SILENCE_S:
+                patience.silence()
+                heard = time.monotonic()
+            waiting = gen.send(ready)
+    except StopIteration as end:
+        return end.value
+
+
+class Patience:
+    """Waits through silences as long as the server is at work.
+
+    One look that finds it idle is not enough: the answer may be on its way just then (seen on a busy machine).
+
+    :param at_work: see :func:`is_at_work`.
+    """
+
+    def __init__(self, at_work: Callable[[], bool]) -> None:
+        self._at_work = at_work
+        self._doubted = False
+
+    def heard(self) -> None:
+        """Something came, or went through."""
+        self._doubted = False
+
+    def silence(self) -> None:
+        """Nothing came for a while.
+
+        :raises psycopg.OperationalError: it was idle twice running: something between lost what was said.
+        """
+        at_work = self._at_work()
+        if not at_work and self._doubted:
+            raise psycopg.OperationalError("no answer came, and the server is not at work on one")
+        self._doubted = not at_work
+
+
+def is_at_work(arguments: Mapping[str, str], which: str, value: Any) -> bool:
+    """Whether the server is at work for a session and not the one that waits, seen over a new connection.
+
+    :param which: a condition on ``pg_stat_activity``, with a place for the value.
+    """
+    query = (
+        "SELECT state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' OR state = 'disabled' "
+        f"FROM pg_stat_activity WHERE {which}"
+    )
+    with psycopg.connect(**arguments, autocommit=True) as second:  # type: ignore[arg-type] # all are text
+        found = second.execute(query.encode(), (value,)).fetchall()
+    return any(row[0] for row in found)
+
+
+def connect(
+    url: URL,
+    tls_ca: Path | None,
+    *,
+    search_path: Sequence[str] = (),
+    settings: Mapping[str, str] = SETTINGS,
+    application: str = "ferry",
+    database: str | None = None,
+    kind: type[Connection] = Connection,
+) -> Connection:
+    """A connection in autocommit mode; the caller closes it and has the driver's own errors.
+
+    :param search_path: schemas; without any the search path is the URL's, the role's or the database's own.
+    :param settings: of the session.
+    :param database: another one than the URL's.
+    """
+    arguments = connection_arguments(url, tls_ca) | {"application_name": application}
+    if database is not None:
+        arguments["dbname"] = database
+    else:
+        database_of(url)
+    connection = kind.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
+    connection.arguments = arguments
+    try:
+        _set(connection, {**settings, **_path(search_path)})
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _path(search_path: Sequence[str]) -> dict[str, str]:
+    return {"search_path": ", ".join(map(quote, search_path))} if search_path else {}
+
+
+def _set(connection: Connection, settings: Mapping[str, str]) -> None:
+    if connection.info.server_version >= 170000:
+        settings = {**settings, "transaction_timeout": "0"}
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+    connection.execute(f"SELECT {calls}".encode(), [part for pair in settings.items() for part in pair])
+
+
+@contextlib.contextmanager
+def connected(url: URL, tls_ca: Path | None, **options: Any) -> Iterator[Connection]:
+    """As :func:`connect`, with errors that name the server, here and inside.
+
+    :raises NoSuchDatabase, DatabaseUnreachable, AccessDenied, DoesNotFit, FerryError: see :func:`explained`.
+    """
+    with explained(url), contextlib.closing(connect(url, tls_ca, **options)) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def explained(url: URL) -> Iterator[None]:
+    """Turn the driver's errors into ours.
+
+    :raises DatabaseUnreachable: no answer, or the connection was lost.
+    :raises AccessDenied: user, password or encryption refused, or a privilege is missing.
+    :raises NoSuchDatabase: there is none of that name.
+    :raises DoesNotFit: there is no room.
+    :raises FerryError: anything else, with the server's words.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise named(url, error) from error
+
+
+def named(url: URL, error: psycopg.Error) -> FerryError:
+    """Our error for the driver's, without the password."""
+    state, words = error.sqlstate or "", words_of(error)
+    if is_lost(error):
+        return _unconnected(url, words) if not state else _unreachable(url, words)
+    if state.startswith("28"):
+        return _denied(url, words)
+    if state == "42501":
+        return AccessDenied(
+            f"The database server at {place_of(url)} does not let user {url.username!r} do this: {words}",
+            hint="Let the owner of the database grant it, or use the owner's user in the database's URL.",
+        )
+    if state == "53100":
+        return DoesNotFit(f"The database server at {place_of(url)} has no room: {words}", hint="Make room, run again.")
+    return FerryError(f"The database server at {place_of(url)} refused: {words}")
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection never was or no longer is."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        return isinstance(error, psycopg.InterfaceError | psycopg.OperationalError)
+    return str(state).startswith(_LOST)
+
+
+def _unconnected(url: URL, words: str) -> FerryError:
+    # The protocol has an SQLSTATE for these; libpq shows only its words.
+    if _ABSENT.search(words):
+        return NoSuchDatabase(f"There is no database {url.database} at {place_of(url)}.")
+    return _denied(url, words) if _DENIED.search(words) else _unreachable(url, words)
+
+
+def _denied(url: URL, words: str) -> AccessDenied:
+    return AccessDenied(
+        f"The database server at {place_of(url)} refuses user {url.username!r}: {words}",
+        hint="Check user, password and encryption of the database (DATABASE_URL, or DB_USERNAME and DB_PASSWORD).",
+    )
+
+
+def _unreachable(url: URL, words: str) -> DatabaseUnreachable:
+    return DatabaseUnreachable(
+        f"The database server at {place_of(url)} does not answer, or the connection was lost: {words}",
+        hint="Check that it runs and can be reached from here, then run the command again.",
+    )
+
+
+def words_of(error: BaseException) -> str:
+    """The server's own words, with their detail; those of the driver where it gave none."""
+    diagnosis = getattr(error, "diag", None)
+    if diagnosis is None or not diagnosis.message_primary:
+        return " ".join(str(error).split())
+    return ": ".join(part for part in (diagnosis.message_primary, diagnosis.message_detail) if part)
+
+
+def is_out_of_space(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is the server's ``disk_full``."""
+    if error is None:
+        return False
+    if getattr(error, "sqlstate", None) == "53100":
+        return True
+    return is_out_of_space(getattr(error, "orig", None) or error.__cause__)

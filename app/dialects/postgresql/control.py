@@ -1,0 +1,125 @@
+"""PostgreSQL: which schema the control area is.
+
+A role's search path begins with the schema of its own name. A control area called ``ferry`` would so become the schema
+of an app whose role is called ``ferry``: everything unqualified would go to it (seen). So its name is one that no role
+has; where a role of that name came later, or an older version did not look, it gets another name. The live schema is
+never one that holds our control tables.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from ...errors import LockHeld, Protected
+from .connect import Connection
+from .extensions import oid_of
+from .names import HOLD, controls, parse, prefix_of, quote
+
+TABLES = frozenset({"identity", "ledger", "journal", "lease"})
+
+_ALIVE, _YOUNG = "SELECT 1 FROM", "heartbeat_at > (now() AT TIME ZONE 'UTC') - interval '60 seconds'"
+
+_TABLES = """
+SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_namespace n
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE n.nspname = ANY (%s)
+"""
+
+
+def control_of(connection: Connection, target: str, *, there: bool = True) -> str:
+    """The name of a target's control area: of the one that is there, else of the one that would be made.
+
+    :param there: the connection is to the target's own database, and not to another one of its server.
+    """
+    names = controls(target)
+    found = _tables_in(connection, names) if there else {}
+    made = [name for name in names if is_control(found.get(name, frozenset()))]
+    if made:
+        return made[0]
+    roles = _roles_among(connection, names)
+    # An empty schema may be ours, just made; one with anybody's tables is not.
+    # Where none is left, settle_name() says so.
+    return next((name for name in names if name not in roles and not found.get(name)), names[0])
+
+
+def settle_name(connection: Connection, target: str) -> str | None:
+    """Give a control area another name where a role has its; return that, or None where nothing was to be done.
+
+    :raises Protected: the app's own tables came to lie in it; they are named.
+    """
+    names = controls(target)
+    there, roles = _tables_in(connection, names), _roles_among(connection, names)
+    for name in names:
+        if not is_control(there.get(name, frozenset())):
+            continue
+        if others := sorted(there[name] - TABLES):
+            raise Protected(
+                f"Tables of the app lie in {name}, the control area of Flask-Ferry: {', '.join(others)}.",
+                hint="Move them: "
+                + "; ".join(f"ALTER TABLE {quote(name)}.{quote(one)} SET SCHEMA {quote(target)}" for one in others),
+            )
+        if name not in roles:
+            return None
+        if connection.execute(f"{_ALIVE} {quote(name)}.lease WHERE {_YOUNG}".encode()).fetchone():
+            raise LockHeld("Another run is at work on this database.", hint="Run the command again when it has ended.")
+        free = next((other for other in names if other not in roles and other not in there), None)
+        if free is None:
+            raise Protected(
+                f"Every name that the control area could have, {name} to {names[-1]}, is a role's or taken.",
+                hint=f"Rename one of these schemas or roles: ALTER SCHEMA {quote(names[-1])} RENAME TO ...",
+            )
+        connection.execute(f"ALTER SCHEMA {quote(name)} RENAME TO {quote(free)}".encode())
+        return free
+    return None
+
+
+def in_the_way(connection: Connection, target: str) -> str | None:
+    """The control area where a session of this role takes it for its schema, or None."""
+    row = connection.execute("SELECT current_schema()::text").fetchone()
+    name = row[0] if row else None
+    if name not in controls(target):
+        return None
+    return name if is_control(_tables_in(connection, [name]).get(name, frozenset())) else None
+
+
+def is_control(tables: frozenset[str]) -> bool:
+    """Whether a schema with these tables is a control area."""
+    return tables >= TABLES
+
+
+def without_controls(connection: Connection, schemas: list[str]) -> list[str]:
+    """Those of some schemas that are no control area."""
+    # By its name as well: an app may have four tables that are called as ours are.
+    there = _tables_in(connection, [name for name in schemas if parse(name) is not None])
+    return [name for name in schemas if not is_control(there.get(name, frozenset()))]
+
+
+def bring_back(connection: Connection, target: str) -> str | None:
+    """Give a live schema its name back that an older version left renamed; return what was done, or None.
+
+    That version ran a backup's statements as a script, and a COMMIT among them made the rename last. What stands under
+    the live name since is kept, as the app may have written to it.
+    """
+    hold = prefix_of(target) + HOLD
+    if oid_of(connection, hold) is None:
+        return None
+    with connection.transaction():
+        kept = ""
+        if oid_of(connection, target) is not None:
+            found = f"found_{secrets.token_hex(4)}"
+            connection.execute(f"ALTER SCHEMA {quote(target)} RENAME TO {quote(found)}".encode())
+            kept = f" What had its name is kept as the schema {found}."
+        connection.execute(f"ALTER SCHEMA {quote(hold)} RENAME TO {quote(target)}".encode())
+    return f"The live schema {target} was left renamed by a restore that was cut short; it has its name again.{kept}"
+
+
+def _tables_in(connection: Connection, schemas: list[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for schema, table in connection.execute(_TABLES.encode(), (schemas,)):
+        found.setdefault(schema, set()).update([table] if table else [])
+    return {name: frozenset(tables) for name, tables in found.items()}
+
+
+def _roles_among(connection: Connection, names: list[str]) -> frozenset[str]:
+    rows = connection.execute("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY (%s)", (names,))
+    return frozenset(name for (name,) in rows)

@@ -1,0 +1,274 @@
+"""PostgreSQL: backup files by ``pg_dump``, and schemas made of them.
+
+A dump spells the name of the schema it was taken of. It is restored under that name all the same, inside one
+transaction that renames whatever has the name now out of the way and back: nobody else ever sees that, as the catalogs
+are read as of what is committed, and no table is locked by it (tested under readers and writers). So no text of the
+dump is rewritten, and nothing is left where a restore fails.
+
+A dump is data, whoever wrote it: :mod:`.restore` runs it.
+
+Objects get this user as their owner; the swap gives them that of what they take the place of. Grants are kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL
+
+from ...errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
+from .client import Client, ProgramFailed, ProgramMissing, is_lost
+from .connect import Connection, place_of, words_of
+from .extensions import extensions_in, oid_of
+from .filter import Forbidden
+from .names import HOLD, Place, prefix_of, quote
+from .script import Script, Unreadable, printable
+from .watch import Trespass
+
+MAGIC = b"PGDMP"
+
+EXTENSIONS_HINT = (
+    "An extension that lies in the schema of the app's tables can only be moved by a superuser. Let one do so, once: "
+    "ALTER EXTENSION ... SET SCHEMA extensions"
+)
+
+MOST_CONTENTS_BYTES = 1 << 28
+READER_BYTES = 2 << 30
+"""Memory that ``pg_restore`` may use: it reads what strangers may have written."""
+
+STRANGE_HINT = (
+    "Nothing of it was kept. Look into it with pg_restore -f - FILE; restore another backup (flask db-backup --list)."
+)
+
+_ENTRY = re.compile(r"\d+; \d+ \d+ (.+)")
+# What is not the schema's own content: it has a name and grants already, and default privileges are the swap's.
+_LEFT_OUT = re.compile(
+    r"(SCHEMA|EXTENSION|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|DEFAULT ACL|DATABASE|STATISTICS DATA)\b"
+    r"|(COMMENT|ACL|SECURITY LABEL) - (SCHEMA|EXTENSION|PUBLICATION|EVENT TRIGGER|DATABASE) "
+)
+_IN_SCHEMA = re.compile(
+    r"(?:(?:CHECK |FK )?CONSTRAINT|(?:FOREIGN )?TABLE(?: DATA| ATTACH)?|(?:MATERIALIZED )?VIEW(?: DATA)?"
+    r"|SEQUENCE(?: SET| OWNED BY)?|INDEX(?: ATTACH)?|FUNCTION|PROCEDURE|AGGREGATE|OPERATOR(?: CLASS| FAMILY)?"
+    r"|(?:SHELL )?TYPE|DOMAIN|COLLATION|CONVERSION|TEXT SEARCH (?:CONFIGURATION|DICTIONARY|PARSER|TEMPLATE)|DEFAULT"
+    r"|STATISTICS|TRIGGER|RULE|POLICY|ROW SECURITY|COMMENT|ACL|SECURITY LABEL) (.+)"
+)
+"""The kinds of what lies in one schema; the schema's name comes next."""
+_ONE_SCHEMA = "Make a dump of one schema: pg_dump -Fc -n SCHEMA"
+
+
+def dump(
+    client: Client,
+    schema: str,
+    to: Path,
+    *,
+    snapshot: str | None = None,
+    tables: Sequence[str] = (),
+    wait_s: float = 60,
+) -> None:
+    """Write a schema, or some of its tables, into a file for its owner alone, flushed to disk.
+
+    :param snapshot: an exported one; without it the dump is of an instant of its own.
+    :param wait_s: for tables that others keep locked.
+    """
+    names = [part for name in tables for part in ("-t", f"{quote(schema)}.{quote(name)}")] or ["-n", quote(schema)]
+    arguments = ["-Fc", "-Z1", "-w", f"--lock-wait-timeout={int(wait_s * 1000)}", *names, "-d", client.conninfo]
+    if snapshot:
+        arguments.append(f"--snapshot={snapshot}")
+    try:
+        with open(os.open(to, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            with client.running("pg_dump", arguments, stdout=file) as running:
+                running.ended(watched=to)
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            to.unlink(missing_ok=True)
+        raise
+    _sync(to.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A dump's table of contents.
+
+    :ivar entries: the lines of what is restored.
+    :ivar schema: the one it was taken of, or None where it holds nothing.
+    """
+
+    file: Path
+    entries: list[str]
+    schema: str | None
+
+
+def archive_of(client: Client, file: Path, own: str) -> Archive:
+    """Look at a dump.
+
+    :param own: the schema that it probably was taken of.
+    :raises ProgramFailed: it is none, or was cut off within its contents.
+    :raises BackupFailed: it is of more than one schema.
+    """
+    listing = client.private / "contents"
+    with (
+        listing.open("wb") as to,
+        client.running("pg_restore", ["-l", str(file)], stdout=to, memory_bytes=READER_BYTES) as running,
+    ):
+        running.ended(watched=listing)
+    if listing.stat().st_size > MOST_CONTENTS_BYTES:
+        raise BackupFailed(f"{file} lists more objects than any schema has.")
+    lines = [line for line in listing.read_text(errors="replace").splitlines() if _ENTRY.match(line)]
+    entries = [line for line in lines if not _LEFT_OUT.match(_content(line))]
+    places = [_place(line, file) for line in entries]
+    if all(place.startswith(f"{own} ") for place in places):
+        return Archive(file, entries, own if places else None)
+    schemas = {place.split(" ", 1)[0] for place in places}
+    if len(schemas) > 1:
+        raise BackupFailed(
+            f"{file} is a dump of more than one schema: {printable(', '.join(sorted(schemas)[:10]))}.", hint=_ONE_SCHEMA
+        )
+    return Archive(file, entries, schemas.pop())
+
+
+def _content(line: str) -> str:
+    match = _ENTRY.match(line)
+    return match[1] if match else ""
+
+
+def _place(line: str, file: Path) -> str:
+    """The schema of an entry, and what follows it.
+
+    :raises BackupFailed: it is of no schema, or of a kind that is not known.
+    """
+    match = _IN_SCHEMA.match(_content(line))
+    if match is None or match[1].startswith("- "):
+        raise BackupFailed(
+            f"{file} holds what is no part of a schema: {printable(_content(line)[:80])}.", hint=_ONE_SCHEMA
+        )
+    return match[1]
+
+
+@dataclass(frozen=True)
+class Renames:
+    """What stands before and behind a dump's own statements.
+
+    :ivar made: the name that the dump spells.
+    :ivar place: the schema that is made of it.
+    :ivar hold: what the schema is called meanwhile that has this name, or None where none has it.
+    """
+
+    made: str
+    place: Place
+    hold: str | None
+    before: list[str]
+    behind: list[str]
+
+
+def renames(connection: Connection, place: Place, dumped: str, *, into: bool = False) -> Renames:
+    """How a schema of the dumped name becomes ``place``, or, to add ``into`` it, what is there is for a while."""
+    named, staging = quote(dumped), quote(place.schema)
+    hold = prefix_of(place.target) + HOLD
+    before, behind = [], [f"ALTER SCHEMA {named} RENAME TO {staging}"]
+    if dumped == place.schema:
+        behind = []
+    there = oid_of(connection, dumped) is not None and dumped != place.schema
+    if there:
+        before.append(f"ALTER SCHEMA {named} RENAME TO {quote(hold)}")
+        behind.append(f"ALTER SCHEMA {quote(hold)} RENAME TO {named}")
+    if not into:
+        before.append(f"CREATE SCHEMA {named}")
+    elif dumped != place.schema:
+        before.append(f"ALTER SCHEMA {staging} RENAME TO {named}")
+    for extension in extensions_in(connection, dumped) if there else ():
+        name = quote(extension.name)
+        before.append(f"ALTER EXTENSION {name} SET SCHEMA {named}")
+        behind.insert(0, f"ALTER EXTENSION {name} SET SCHEMA {quote(hold)}")
+    return Renames(dumped, place, hold if there else None, before, behind)
+
+
+def commented(connection: Connection, schema: str, comment: str | None) -> str:
+    """The statement that gives a schema a comment."""
+    statement = sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(schema), sql.Literal(comment))
+    return statement.as_string(connection)
+
+
+@contextlib.contextmanager
+def reading(client: Client, archive: Archive, *more: str) -> Iterator[Script]:
+    """A dump's statements and rows, as ``pg_restore`` writes them for whoever runs them.
+
+    :param more: options.
+    :raises ProgramFailed: at the end of the block: the file is damaged.
+    """
+    chosen = client.private / "chosen"
+    chosen.write_text("".join(f"{line}\n" for line in archive.entries))
+    arguments = ["--no-owner", "--exit-on-error", "-L", str(chosen), *more, "-f", "-", str(archive.file)]
+    with client.running("pg_restore", arguments, stdout=subprocess.PIPE, memory_bytes=READER_BYTES) as source:
+        yield Script(source.read)
+        # Without this, what a cut file still had would be committed.
+        source.ended()
+
+
+@contextlib.contextmanager
+def answering(url: URL, failed: type[FerryError], what: str) -> Iterator[None]:
+    """Turn what programs end with into our errors.
+
+    :param what: that failed, for people; without the full stop.
+    :raises DatabaseUnreachable, LockHeld, DoesNotFit: the server went away; a table stayed locked; there is no room.
+    :raises FerryError: of the class ``failed``: anything else.
+    """
+    try:
+        yield
+    except ProgramMissing as error:
+        raise failed(
+            f"{what}: {error}.",
+            hint="Install PostgreSQL's client programs of the server's version or newer, or make a backup without "
+            "them: --backup-to FILE.json.zst",
+        ) from error
+    except (Unreadable, Forbidden, Trespass) as error:
+        raise failed(f"{what}: {error}.", hint=STRANGE_HINT if failed is BackupFailed else None) from error
+    except (ProgramFailed, psycopg.Error) as error:
+        words = printable(_words(error))
+        state = error.state if isinstance(error, ProgramFailed) else error.sqlstate
+        if is_lost(error):
+            raise DatabaseUnreachable(f"The database server at {place_of(url)} went away: {words}") from error
+        if state == "53100":
+            raise DoesNotFit(f"The database server has no room: {words}", hint="Make room, run again.") from error
+        if state == "55P03" or "lock timeout" in words:
+            raise LockHeld(f"{what}: others keep a table locked: {words}", hint="Run it again.") from error
+        hint = EXTENSIONS_HINT if state == "42501" and "owner of" in words else None
+        raise failed(f"{what}: {words}", hint=hint) from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise failed(f"{what}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _words(error: ProgramFailed | psycopg.Error) -> str:
+    """What a program or the server said, without values of rows."""
+    state = getattr(error, "sqlstate", None) or ""
+    if not isinstance(error, psycopg.Error) or state[:2] not in ("22", "23"):
+        return words_of(error)
+    words = (error.diag.message_primary or words_of(error)).partition(': "')[0]
+    place = re.match(r"COPY (.+), line (\d+)", error.diag.context or "")
+    detail = error.diag.message_detail or ""
+    return ": ".join(
+        part
+        for part in (
+            words,
+            f"row {place[2]} of {place[1]}" if place else "",
+            detail if detail.startswith("Key (") else "",
+        )
+        if part
+    )

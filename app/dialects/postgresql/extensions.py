@@ -1,0 +1,77 @@
+"""PostgreSQL: extensions, whose types and functions staging needs while their schema is the live one.
+
+``search_path`` must never lead from staging into the live schema: a statement that names a table which staging lacks
+would find the live one. An extension that lies in the live schema is therefore lent to staging inside a transaction
+that gives it back before its end; nobody else ever sees it move (catalogs are read as of what is committed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .connect import Connection
+from .guard import Executes
+from .names import quote
+
+_EXTENSIONS = """
+SELECT e.extname::text, e.extrelocatable FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE n.nspname = %s ORDER BY e.extname COLLATE "C"
+"""
+
+# A schema that holds tables besides extensions is somebody's data.
+_SCHEMAS = """
+SELECT DISTINCT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE n.nspname NOT IN ('pg_catalog', %s) AND has_schema_privilege(n.oid, 'USAGE') AND (%s OR NOT EXISTS (
+    SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS (
+        SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')))
+ORDER BY 1
+"""
+
+
+@dataclass(frozen=True)
+class Extension:
+    name: str
+    relocatable: bool
+
+
+def oid_of(connection: Executes, schema: str) -> int | None:
+    """The OID of a schema, or None where there is none of that name."""
+    row = connection.execute("SELECT oid FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def set_path(connection: Connection, schemas: Sequence[str]) -> None:
+    """Look for names in these schemas, in this order; for the session."""
+    connection.execute("SELECT set_config('search_path', %s, false)", (", ".join(map(quote, schemas)),))
+
+
+def extensions_in(connection: Executes, schema: str) -> list[Extension]:
+    return [Extension(*row) for row in connection.execute(_EXTENSIONS.encode(), (schema,))]
+
+
+def extension_schemas(connection: Executes, schema: str, *, with_tables: bool = False) -> list[str]:
+    """Other schemas that hold extensions, for the search path behind ``schema``.
+
+    :param with_tables: also those that hold somebody's tables: only for a session that reads nothing but catalogs, so
+        that the same definitions are spelled the same way wherever they lie.
+    """
+    return [name for (name,) in connection.execute(_SCHEMAS.encode(), (schema, with_tables))]
+
+
+def move(connection: Executes, extensions: Sequence[Extension], schema: str) -> None:
+    """Let extensions lie in a schema."""
+    for extension in extensions:
+        connection.execute(f"ALTER EXTENSION {quote(extension.name)} SET SCHEMA {quote(schema)}".encode())
+
+
+@contextlib.contextmanager
+def lent(connection: Connection, target: str, staging: str) -> Iterator[None]:
+    """A transaction that finds what lies in staging, and all extensions: those of the live schema lie there, too."""
+    with connection.transaction():
+        extensions = extensions_in(connection, target) if staging != target else []
+        move(connection, extensions, staging)
+        set_path(connection, [staging, *(name for name in extension_schemas(connection, staging) if name != target)])
+        yield
+        move(connection, extensions, target)

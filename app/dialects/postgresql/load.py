@@ -1,0 +1,160 @@
+"""PostgreSQL: rows copied in, those that the server refuses named; what does not look at rows while they are."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import psycopg
+
+from ...errors import LoadError
+from ..base import LoadResult, Refusal, Table, Values
+from .connect import Connection, is_lost, is_out_of_space, words_of
+from .names import quote
+from .read import declared_columns
+from .types import Declared
+from .write import Refused, bindable, texts
+
+_ROWS_OWN = ("22", "23", "44", "54", "P0")
+"""SQLSTATE classes: bad data, constraints, WITH CHECK, too large for an index, raised by a function."""
+
+_IN_COLUMN = re.compile(r", column ([^:]+):")
+
+
+@dataclass
+class _Pending:
+    """A row on its way, with its number in the table."""
+
+    number: int
+    row: Values
+    bound: list[Any]
+
+
+class Loader:
+    """Loads one table in the connection's transaction."""
+
+    def __init__(self, connection: Connection, schema: str, table: Table) -> None:
+        self._connection = connection
+        oid = connection.execute(
+            "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')",
+            (schema, table.name),
+        ).fetchone()
+        if oid is None:
+            raise LoadError(f"There is no table {table.name} in the schema {schema}.")
+        known = {column.name: column for column in declared_columns(connection, [oid[0]])[oid[0]]}
+        if missing := [name for name in table.column_names if name not in known]:
+            raise LoadError(f"{table.name} has no column {', '.join(missing)}.")
+        self._columns = [known[name] for name in table.column_names]
+        names = f" ({', '.join(map(quote, table.column_names))})" if self._columns else ""
+        self._copy_in = f"COPY {quote(schema)}.{quote(table.name)}{names} FROM STDIN".encode()
+        self._bind = bindable(self._columns)
+
+    def load(self, rows: Iterable[Values], batch_rows: int) -> LoadResult:
+        loaded, refused, number = 0, [], 0
+        # A unique constraint that is only looked at by a COMMIT could not name the row.
+        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        source = iter(rows)
+        while batch := list(islice(source, batch_rows)):
+            failed = self._batch(batch, number)
+            refused += failed
+            loaded += len(batch) - len(failed)
+            number += len(batch)
+        return LoadResult(loaded, refused)
+
+    def _batch(self, batch: list[Values], before: int) -> list[Refusal]:
+        pending, refused = [], []
+        for number, row in enumerate(batch, start=before + 1):
+            try:
+                pending.append(_Pending(number, row, self._bind(row)))
+            except Refused as error:
+                refused.append(Refusal(number, row, str(error)))
+        changed = self._changed(pending)
+        refused += [Refusal(one.number, one.row, changed[one.number]) for one in pending if one.number in changed]
+        refused += self._put([one for one in pending if one.number not in changed])
+        return sorted(refused, key=lambda refusal: refusal.number)
+
+    def _put(self, rows: list[_Pending]) -> list[Refusal]:
+        """Copy rows; when one is refused, halve them until it is alone."""
+        if not rows:
+            return []
+        try:
+            with (
+                self._connection.transaction(),
+                self._connection.cursor() as cursor,
+                cursor.copy(self._copy_in) as copy,
+            ):
+                for one in rows:
+                    copy.write_row(one.bound)
+            return []
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            if not _is_rows_own(error):
+                raise
+            if len(rows) == 1:
+                return [Refusal(rows[0].number, rows[0].row, _words(error))]
+        middle = len(rows) // 2
+        return [*self._put(rows[:middle]), *self._put(rows[middle:])]
+
+    def _changed(self, rows: list[_Pending]) -> dict[int, str]:
+        """The numbers of rows with a tagged text that the server would not give back as it is."""
+        found: dict[int, str] = {}
+        for index, given in texts(self._columns, [one.row for one in rows]).items():
+            column = self._columns[index]
+            for place, words in self._asked(column, given):
+                found.setdefault(rows[place].number, f"column {column.name}: {words}")
+        return found
+
+    def _asked(self, column: Declared, given: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        kept = column.as_text(f"u.given::{column.spelled}")
+        query = f"SELECT u.place, {kept} FROM unnest(%s::text[]) WITH ORDINALITY u (given, place)"
+        try:
+            with self._connection.transaction():
+                rows = self._connection.execute(query.encode(), ([text for _, text in given],)).fetchall()
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            if not _is_rows_own(error):
+                raise
+            if len(given) == 1:
+                yield given[0][0], _words(error)
+                return
+            middle = len(given) // 2
+            yield from self._asked(column, given[:middle])
+            yield from self._asked(column, given[middle:])
+            return
+        for place, kept in rows:
+            number, text = given[place - 1]
+            if kept != text:
+                yield number, f"{column.spelled} would hold {text[:80]!r} as {str(kept)[:80]!r}"
+
+
+def _is_rows_own(error: Exception) -> bool:
+    if isinstance(error, UnicodeEncodeError):
+        return True
+    state = getattr(error, "sqlstate", None)
+    return isinstance(error, psycopg.DataError) if state is None else state.startswith(_ROWS_OWN)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "half of a surrogate pair is no text"
+    if isinstance(error, psycopg.Error) and error.sqlstate is None:
+        return "PostgreSQL text cannot hold NUL" if "NUL" in str(error) else str(error)
+    # The detail of some refusals is the whole row, which may hold anybody's password hash.
+    words = words_of(error).partition(": Failing row contains")[0]
+    context = getattr(error, "diag", None) and error.diag.context  # type: ignore[attr-defined] # looked for before
+    found = _IN_COLUMN.search(context or "")
+    return f"{words} (column {found[1]})" if found else words
+
+
+@contextlib.contextmanager
+def refusing(table: str) -> Iterator[None]:
+    """:raises LoadError: the server refused for a reason that is not a row's, the connection's or the disk's own."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if is_lost(error) or is_out_of_space(error) or error.sqlstate == "42501":
+            raise
+        raise LoadError(f"The database refused rows of {table}: {words_of(error)}") from error

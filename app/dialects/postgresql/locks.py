@@ -1,0 +1,219 @@
+"""PostgreSQL: all tables of a schema locked, politely; who kept them; and whether they were written."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from ...errors import FerryError, LockHeld
+from .connect import Connection
+from .extensions import extension_schemas, set_path
+from .names import quote
+from .objects import fingerprint
+
+Reconnect = Callable[[], AbstractContextManager[Connection]]
+
+PATIENCE = 0.8
+"""Of ``deadlock_timeout``: for so long others are let wait behind us at a time."""
+
+WATCH_S = 0.05
+LOOKS, LOOK_S = 5, 0.004
+"""How often, and in which steps, it is looked at what others have locked, before each attempt."""
+
+_LEAVES = """
+SELECT c.oid, c.relname::text, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.relname COLLATE "C"
+"""
+
+SHARE = "SHARE"
+EXCLUSIVE = "ACCESS EXCLUSIVE"
+_AGAINST_SHARE = (
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+)
+
+_HOLDERS = """
+SELECT DISTINCT l.pid, a.usename::text, a.application_name, a.state, to_char(coalesce(a.xact_start, a.backend_start)
+    AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.granted AND n.nspname = %s AND l.pid IS DISTINCT FROM pg_backend_pid() AND (%s OR l.mode = ANY (%s))
+ORDER BY 1
+"""
+
+# How many others have a lock that ours has to wait for, by table.
+_HELD = """
+SELECT c.relname::text, count(DISTINCT l.pid) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.granted AND n.nspname = %s AND l.pid IS DISTINCT FROM pg_backend_pid() AND (%s OR l.mode = ANY (%s))
+GROUP BY c.relname
+"""
+
+# Processes ahead of ours that wait for ours: a deadlock, which the server's own detector would end in a second, by
+# ending whichever it finds first.
+_CIRCLE = """
+WITH RECURSIVE ahead (pid) AS (
+    SELECT unnest(pg_blocking_pids(%(own)s))
+    UNION SELECT unnest(pg_blocking_pids(a.pid)) FROM ahead a WHERE a.pid NOT IN (0, %(own)s))
+SELECT a.pid, l.virtualtransaction FROM ahead a JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'virtualxid'
+WHERE a.pid NOT IN (0, %(own)s) AND %(own)s = ANY (pg_blocking_pids(a.pid))
+"""
+
+
+def token(connection: Connection, schema: str) -> bytes:
+    """A digest of a schema's definitions and of which version of which row is there.
+
+    Where a row version lies and who wrote it changes with every committed write of it; no value is looked at. The
+    schema's name is not part of it.
+    """
+    set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
+    digest = hashlib.sha256(fingerprint(connection, schema).encode())
+    tables = [name for _, name, kind in connection.execute(_LEAVES.encode(), (schema,)).fetchall() if kind == "r"]
+    for name in tables:
+        row = connection.execute(
+            "SELECT count(*), sum(hashtextextended(ctid::text || xmin::text, 0)) "
+            f"FROM ONLY {quote(schema)}.{quote(name)}".encode()
+        ).fetchone()
+        digest.update(repr((name, row)).encode())
+    return digest.hexdigest().encode()
+
+
+@dataclass
+class Locking:
+    """Locks all tables of a schema in the connection's transaction.
+
+    A lock is waited for at the head of everybody who comes, so it is given up again and again to let them through. The
+    tables that most transactions have touched come first: a new one then waits for us before it has anything that we
+    wait for. Where there is a deadlock all the same, we give way; in the second half of the time, or where that would
+    not help, as others wait for locks that we keep, the application's statement is cancelled: it gets the error that
+    it would have got of a deadlock, and its retry waits behind us.
+
+    :ivar insists: giving way does not help.
+    """
+
+    connection: Connection
+    reconnect: Reconnect
+    schema: str
+    mode: str
+    insists: bool = False
+    touched: Counter[str] = field(default_factory=Counter)
+
+    def lock(self, timeout_s: float) -> None:
+        """:raises LockHeld: others (named) kept one of the tables for ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        patience = PATIENCE * self._deadlock_timeout_s()
+        while True:
+            left = deadline - time.monotonic()
+            last = self.insists or left < timeout_s / 2
+            with self._watched(insist=last):
+                # The last time we wait for as long as there is.
+                if self._locked(max(left, 0.001) if last else min(patience, left)):
+                    return
+            if time.monotonic() >= deadline:
+                raise _held(self.connection, self.schema, self.mode, timeout_s)
+            time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 # not a secret
+
+    def _deadlock_timeout_s(self) -> float:
+        row: Any = self.connection.execute("SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout'").fetchone()
+        return float(row[0]) / 1000
+
+    @contextlib.contextmanager
+    def _watched(self, *, insist: bool) -> Iterator[None]:
+        """Look meanwhile, over another connection, for those who wait in a circle with ours."""
+        ended, own = threading.Event(), self.connection.info.backend_pid
+        cancelled: set[tuple[int, str]] = set()
+
+        def watch() -> None:
+            if ended.wait(WATCH_S):
+                return
+            # Without it there are the server's own detector, and the time that we have.
+            with contextlib.suppress(FerryError), self.reconnect() as second:
+                while not ended.wait(WATCH_S):
+                    circle = set(second.execute(_CIRCLE.encode(), {"own": own}).fetchall())
+                    # Each transaction once: a second signal could hit what the same process does next.
+                    pids = [pid for pid, _ in circle - cancelled] if insist else [own] * bool(circle)
+                    second.execute("SELECT pg_cancel_backend(pid) FROM unnest(%s::int[]) pid", (pids,))
+                    cancelled.update(circle)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _locked(self, wait_s: float) -> bool:
+        wait = f"{max(int(wait_s * 1000), 1)}ms"
+        self._look()
+        try:
+            with self.connection.transaction():
+                tables = self._tables()
+                # The one is for each table, the other for all of them.
+                self._set(lock_timeout=f"'{wait}'", statement_timeout=f"'{wait}'")
+                if tables:
+                    names = ", ".join(f"ONLY {quote(self.schema)}.{quote(name)}" for name in tables)
+                    self.connection.execute(f"LOCK TABLE {names} IN {self.mode} MODE".encode())
+                self._set(lock_timeout="'60s'", statement_timeout="0")
+                if self._tables() == tables:
+                    return True
+                raise psycopg.Rollback  # a table came or went meanwhile
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.QueryCanceled,
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.UndefinedTable,
+        ):
+            pass  # the next attempt, if there is time for one
+        return False
+
+    def _set(self, **settings: str) -> None:
+        commands = (f"SET LOCAL {name} = {value}" for name, value in settings.items())
+        self.connection.execute("; ".join(commands).encode())
+
+    def _look(self) -> None:
+        for _ in range(LOOKS):
+            for name, holders in self.connection.execute(
+                _HELD.encode(), (self.schema, self.mode == EXCLUSIVE, list(_AGAINST_SHARE))
+            ):
+                self.touched[name] += holders
+            time.sleep(LOOK_S)
+
+    def _tables(self) -> list[str]:
+        names = [name for _, name, _ in self.connection.execute(_LEAVES.encode(), (self.schema,)).fetchall()]
+        return sorted(names, key=lambda name: -self.touched[name])
+
+
+def _held(connection: Connection, schema: str, mode: str, timeout_s: float) -> LockHeld:
+    rows = connection.execute(_HOLDERS.encode(), (schema, mode == EXCLUSIVE, list(_AGAINST_SHARE))).fetchall()
+    holders = [
+        "a prepared transaction"
+        if pid is None
+        else f"process {pid} (user {user}, application {application or 'unnamed'!r}, {state or 'state unknown'}, "
+        f"since {since})"
+        for pid, user, application, state, since in rows
+    ]
+    pids = [str(row[0]) for row in rows if row[0] is not None]
+    ending = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid in pids)
+    return LockHeld(
+        f"The tables of the schema {schema} stayed locked by others for {timeout_s:g} s: "
+        f"{', '.join(holders) or 'they ended just now'}.",
+        hint=f"Wait for them, or end them ({ending}), and run the command again." if pids else "Run it again.",
+    )

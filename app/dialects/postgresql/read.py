@@ -1,0 +1,224 @@
+"""PostgreSQL: reflection to logical types and reading rows as canonical values, all at one instant."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+from ...errors import DoesNotFit, FerryError
+from ..base import ForeignKey, Reader, SchemaObject, Table, Values
+from . import objects
+from .connect import Connection, connected
+from .extensions import extension_schemas, oid_of, set_path
+from .names import quote
+from .types import Declared, converter
+
+FIRST_ROWS, MOST_ROWS = 4, 2000
+BATCH_BYTES = 4 << 20
+"""What a batch of rows should not exceed, by the look of the rows before."""
+
+# Tables that an extension made are the extension's.
+OWN_TABLES = """
+SELECT c.oid, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.relname COLLATE "C"
+"""
+
+COLUMNS = """
+WITH RECURSIVE domain (oid, base, modifier) AS (
+    SELECT oid, typbasetype, typtypmod FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.oid, t.typbasetype, t.typtypmod FROM domain d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd')
+SELECT a.attrelid, a.attname::text,
+    CASE WHEN n.nspname = 'pg_catalog' OR t.typname = 'citext' THEN t.typname::text ELSE '' END, t.typtype::text,
+    coalesce(d.modifier, a.atttypmod), format_type(a.atttypid, a.atttypmod),
+    a.attnotnull OR own.typnotnull
+FROM pg_attribute a
+JOIN pg_type own ON own.oid = a.atttypid
+LEFT JOIN (SELECT domain.* FROM domain JOIN pg_type i ON i.oid = domain.base AND i.typtype <> 'd') d ON d.oid = own.oid
+JOIN pg_type t ON t.oid = coalesce(d.base, own.oid) JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attrelid, a.attnum
+"""
+
+_KEYS = """
+SELECT i.indrelid, i.indisprimary, array_agg(a.attname::text ORDER BY k.place)
+FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+WHERE i.indrelid = ANY (%s) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    AND k.place <= i.indnkeyatts
+GROUP BY i.indexrelid, i.indrelid, i.indisprimary
+"""
+
+_FOREIGN_KEYS = """
+SELECT f.conrelid, CASE WHEN p.relnamespace = c.relnamespace THEN p.relname ELSE n.nspname || '.' || p.relname END,
+    ARRAY(SELECT a.attname::text FROM unnest(f.conkey) WITH ORDINALITY k (number, place)
+        JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.number ORDER BY k.place),
+    ARRAY(SELECT a.attname::text FROM unnest(f.confkey) WITH ORDINALITY k (number, place)
+        JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.number ORDER BY k.place)
+FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid
+JOIN pg_class p ON p.oid = f.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace
+WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (%s)
+"""
+
+
+def declared_columns(connection: Connection, tables: list[int]) -> dict[int, list[Declared]]:
+    """The columns of tables that rows travel with, by the tables' OIDs."""
+    found: dict[int, list[Declared]] = defaultdict(list)
+    for table, *rest in connection.execute(COLUMNS.encode(), (tables,)):
+        found[table].append(Declared(*rest))
+    return found
+
+
+@contextlib.contextmanager
+def reading(url: URL, tls_ca: Path | None, schema: str) -> Iterator[PostgresqlReader]:
+    """A consistent read of a schema.
+
+    :raises FerryError: there is no such schema.
+    """
+    with connected(url, tls_ca, search_path=[schema]) as connection:
+        begin(connection, schema)
+        yield PostgresqlReader(connection, schema)
+
+
+def begin(connection: Connection, schema: str) -> None:
+    """Begin a transaction that sees one instant and writes nothing."""
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    if oid_of(connection, schema) is None:
+        raise FerryError(f"There is no schema {schema} in the database {connection.info.dbname}.")
+    set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
+
+
+class PostgresqlReader:
+    """A read-only transaction, which sees one schema at one instant."""
+
+    def __init__(self, connection: Connection, schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._cursors = count(1)
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:
+        """By a table's name: whether it is partitioned, and its columns by name."""
+        found = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
+        columns = declared_columns(self._connection, [oid for oid, _, _ in found])
+        return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in found}
+
+    def tables(self) -> dict[str, Table]:
+        """A partitioned table is one table; one that inherits from another is a table beside it, with its own rows."""
+        found = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
+        oids = [oid for oid, _, _ in found]
+        keys, unique = _keys(self._connection, oids)
+        foreign: dict[int, list[ForeignKey]] = defaultdict(list)
+        for table, parent, own, theirs in self._connection.execute(_FOREIGN_KEYS.encode(), (oids,)):
+            foreign[table].append(ForeignKey(tuple(own), parent, tuple(theirs)))
+        return {
+            name: self._table(name, keys.get(oid, ()), unique[oid], sorted(foreign[oid], key=lambda key: key.columns))
+            for oid, name, _ in found
+        }
+
+    def _table(
+        self, name: str, key: tuple[str, ...], unique: list[tuple[str, ...]], foreign: list[ForeignKey]
+    ) -> Table:
+        columns = self._known[name][1]
+        # A generated column may be part of a key, but does not travel.
+        own_key = key if set(key) <= set(columns) else ()
+        return Table(
+            name,
+            tuple(column.column() for column in columns.values()),
+            own_key,
+            tuple(sorted(names for names in unique if set(names) <= set(columns))),
+            tuple(foreign),
+        )
+
+    def objects(self) -> list[SchemaObject]:
+        return objects.objects(self._connection, self._schema)
+
+    def count(self, table: str) -> int:
+        rows = self._connection.execute(f"SELECT count(*) FROM {self._from(table)}".encode()).fetchone()
+        return int(rows[0]) if rows else 0
+
+    def _from(self, table: str) -> str:
+        if table not in self._known:
+            raise FerryError(f"There is no table {table} in the schema {self._schema}.")
+        only = "" if self._known[table][0] else "ONLY "
+        return f"{only}{quote(self._schema)}.{quote(table)}"
+
+    def rows(self, table: Table) -> Iterator[Values]:
+        source, columns = self._from(table.name), self._columns(table)
+        order = ", ".join(self._known[table.name][1][name].order("own") for name in table.primary_key)
+        sql = f"SELECT {', '.join(column.read() for column in columns)} FROM {source} AS own"
+        converters = [(i, convert) for i, column in enumerate(columns) if (convert := converter(column))]
+        for raw in self._stream(f"{sql} ORDER BY {order}" if order else sql):
+            row = list(raw)
+            for index, convert in converters:
+                value = row[index]
+                if value is not None:
+                    row[index] = convert(value)
+            yield row
+
+    def _columns(self, table: Table) -> list[Declared]:
+        known = self._known[table.name][1]
+        if missing := [name for name in table.column_names if name not in known]:
+            raise DoesNotFit(f"{table.name} has no column {', '.join(missing)}.")
+        return [known[name] for name in table.column_names]
+
+    def values(self, table: Table, column: str) -> Iterator[Any]:
+        declared, name = self._known[table.name][1][column], quote(column)
+        convert = converter(declared)
+        for (value,) in self._stream(
+            f"SELECT {declared.read()} FROM {self._from(table.name)} WHERE {name} IS NOT NULL"
+        ):
+            yield convert(value) if convert else value
+
+    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query in bounded memory, in binary form.
+
+        A cursor that is not read to its end is left to the end of the transaction: closing it here could happen
+        wherever the garbage collector finds it.
+        """
+        name = quote(f"ferry_{next(self._cursors)}")
+        self._connection.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}".encode())
+        size = FIRST_ROWS
+        while batch := self._connection.execute(f"FETCH {size} FROM {name}".encode(), binary=True).fetchall():
+            yield from batch
+            if len(batch) < size:
+                break
+            size = _next_size(batch)
+        self._connection.execute(f"CLOSE {name}".encode())
+
+
+def _next_size(batch: list[tuple[Any, ...]]) -> int:
+    """How many rows to ask for next: few where the last ones are large."""
+    sample = batch[-16:]
+    size = sum(len(value) for row in sample for value in row if isinstance(value, str | bytes))
+    return max(1, min(4 * len(batch), MOST_ROWS, BATCH_BYTES * len(sample) // (size + 1)))
+
+
+class PostgresqlImage:
+    """A target at one instant: a transaction whose snapshot ``pg_dump`` shares."""
+
+    def __init__(self, reader: PostgresqlReader, token: bytes, write: Callable[[Path], None]) -> None:
+        self.reader: Reader = reader
+        self.token, self.dump = token, write
+
+
+def _keys(
+    connection: Connection, tables: list[int]
+) -> tuple[dict[int, tuple[str, ...]], dict[int, list[tuple[str, ...]]]]:
+    primary: dict[int, tuple[str, ...]] = {}
+    unique: dict[int, list[tuple[str, ...]]] = defaultdict(list)
+    for table, is_primary, names in connection.execute(_KEYS.encode(), (tables,)):
+        if is_primary:
+            primary[table] = tuple(names)
+        else:
+            unique[table].append(tuple(names))
+    return primary, unique

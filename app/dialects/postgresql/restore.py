@@ -1,0 +1,168 @@
+"""PostgreSQL: a dump run as data: each statement looked at before, and what it did looked at after.
+
+1. Before anything is run, ``pg_restore`` writes the script of the dump's definitions, and :mod:`.filter`
+   compares each statement with those that ``pg_dump`` writes. No program takes the script as a whole (``psql`` would:
+   its own commands run programs, and a COMMIT ends what the renames need): so it does not matter either whether this
+   ``pg_restore`` is older than what guards ``psql`` against such texts (CVE-2025-8714, CVE-2025-8715).
+2. One transaction renames, runs each statement that passes the filter once more, and renames back. A statement is sent
+   in the extended protocol, in which the server refuses more than one at a time, however it reads the text
+   (PostgreSQL manual, 55.2.3). COPY is sent as it was understood, and its rows through the protocol of COPY.
+3. :mod:`.guard` lets a COMMIT fail that comes before the renames back, and :mod:`.watch` looks
+   what the dump's own code did to anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from .client import Client
+from .connect import Connection
+from .dump import Archive, Renames, reading
+from .extensions import oid_of
+from .filter import Act, Filter
+from .guard import guarded
+from .names import Place
+from .script import Script, Statement
+from .watch import Trespass, Watch
+
+LOOK_S = 5.0
+"""How often the locks are looked at: what the dump's own code locked, the application waits for."""
+
+_LANGUAGES = "SELECT lanname::text FROM pg_catalog.pg_language WHERE lanpltrusted"
+_SAME_SOURCE = (
+    "SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
+    "WHERE l.lanname = %s AND coalesce(p.probin, '') = %s AND p.prosrc = %s AND p.oid >= 16384 LIMIT 1"
+)
+
+
+def replay(client: Client, connection: Connection, archive: Archive, around: Renames, *, own: bool = False) -> None:
+    """Run a dump's statements and rows between renames, all in one transaction.
+
+    :param connection: in autocommit mode; fit for nothing else afterwards.
+    :param own: the dump was made just now, of a schema of this database: its code may read the live one, as it does
+        where it lies.
+    :raises ProgramFailed, psycopg.Error: the file is damaged, or the server refused something; nothing is left.
+    :raises Unreadable, Forbidden, Trespass: the dump is none that ``pg_dump`` wrote, or its code reaches further than
+        its schema; nothing is left.
+    """
+    check(client, connection, archive, around)
+    watch = Watch(connection, around.place.target, around.hold, around.made, own)
+    with _transaction(watch), _renamed(connection, around):
+        watch.begin()
+        _run(client, connection, archive, _filter(connection, around), watch)
+        watch.check()
+
+
+@contextlib.contextmanager
+def watching(connection: Connection, place: Place) -> Iterator[None]:
+    """A transaction of other work on a schema that was restored: its code may be called again.
+
+    :raises Trespass: it reached further than its schema; nothing is left.
+    """
+    watch = Watch(connection, place.target, None, place.schema, may_read=True)
+    with _transaction(watch):
+        watch.begin()
+        yield
+        watch.check()
+
+
+@contextlib.contextmanager
+def _transaction(watch: Watch) -> Iterator[None]:
+    """A transaction that sees catalogs as of its beginning, and at whose end nothing is left to be done."""
+    watch.note_sequences()
+    watch.connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    try:
+        with watch.connection.transaction():
+            yield
+            watch.check_end()
+    except BaseException:
+        # What became of the work counts; a connection that is gone is told by whoever needs it next.
+        with contextlib.suppress(psycopg.Error):
+            watch.put_forward()
+        raise
+
+
+def check(client: Client, connection: Connection, archive: Archive, around: Renames) -> None:
+    """Look at all of a dump's definitions.
+
+    :raises Unreadable, Forbidden: one is none that ``pg_dump`` writes.
+    """
+    allowed = _filter(connection, around)
+    with reading(client, archive, "--schema-only") as script:
+        for statement in script.statements():
+            allowed.decide(statement)
+
+
+def _filter(connection: Connection, around: Renames) -> Filter:
+    languages = {name for (name,) in connection.execute(_LANGUAGES)}
+
+    def known(*function: str) -> bool:
+        return connection.execute(_SAME_SOURCE, function).fetchone() is not None
+
+    return Filter(around.made, [around.hold] if around.hold else [], languages, known)
+
+
+@contextlib.contextmanager
+def _renamed(connection: Connection, around: Renames) -> Iterator[None]:
+    """The renames, and no COMMIT in between."""
+    live = oid_of(connection, around.made) if around.hold else None
+    for statement in around.before:
+        connection.execute(statement.encode())
+    made = oid_of(connection, around.made)
+    with contextlib.ExitStack() as guards:
+        if live is not None:
+            guards.enter_context(guarded(connection, live, around.made))
+        if made is not None:
+            guards.enter_context(guarded(connection, made, around.place.schema))
+        yield
+        for statement in around.behind:
+            connection.execute(statement.encode())
+
+
+def _run(client: Client, connection: Connection, archive: Archive, allowed: Filter, watch: Watch) -> None:
+    # Of these, a dump is in the form that its own session had: the role's or the database's.
+    connection.execute("SET LOCAL lc_monetary TO DEFAULT")
+    connection.execute("SELECT pg_catalog.set_config('search_path', '', true)")
+    looked = time.monotonic()
+    with reading(client, archive) as script:
+        for statement in script.statements():
+            act = allowed.decide(statement)
+            if act is Act.RUN:
+                connection.execute(statement.text, binary=True)
+            elif act is Act.COPY:
+                _copy(connection, statement, script)
+            if connection.info.transaction_status is not TransactionStatus.INTRANS:
+                raise Trespass(f"statement {statement.number} ended the transaction")
+            if time.monotonic() - looked > LOOK_S:
+                _look(connection, watch)
+                looked = time.monotonic()
+    connection.execute("SET client_encoding TO 'UTF8'")
+
+
+def _copy(connection: Connection, statement: Statement, script: Script) -> None:
+    """:raises psycopg.Error, Unreadable: whichever came first."""
+    text = b" ".join(word.raw for word in statement.words)
+    failed: BaseException | None = None
+    try:
+        with connection.cursor() as cursor, cursor.copy(text) as copy:
+            try:
+                for piece in script.rows():
+                    copy.write(piece)
+            # The driver would log what the server says to a COPY that is given up, with a row.
+            except BaseException as error:  # noqa: BLE001 # it is raised below
+                failed = error
+    except psycopg.Error:
+        if failed is None:
+            raise
+    if failed is not None:
+        raise failed
+
+
+def _look(connection: Connection, watch: Watch) -> None:
+    watch.check_locks()
+    connection.execute("SELECT pg_catalog.set_config('search_path', '', true)")

@@ -1,0 +1,274 @@
+"""PostgreSQL: foreign keys, triggers and sequences: set aside while rows are loaded, put back, and looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from ...errors import DoesNotFit
+from .connect import Connection, words_of
+from .extensions import extension_schemas, set_path
+from .names import quote
+
+SOME_KEYS = 5
+
+_FOREIGN_KEYS = """
+SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid), c.relkind = 'p',
+    obj_description(k.oid, 'pg_constraint')
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2
+"""
+
+_TRIGGERS = """
+SELECT c.relname::text, g.tgname::text, g.tgenabled::text
+FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND NOT c.relispartition AND c.relkind IN ('r', 'p')
+ORDER BY 1, 2
+"""
+_ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
+
+# Those that a column owns (serial, identity), and those that only its default names.
+_SEQUENCES = """
+SELECT s.oid, sn.nspname::text, s.relname::text, t.relname::text, t.relkind = 'p', a.attname::text, q.seqincrement > 0,
+    q.seqmin, q.seqmax
+FROM (SELECT objid AS sequence, refobjid AS relation, refobjsubid::int AS number FROM pg_depend
+        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+            AND refobjsubid > 0
+    UNION SELECT d.refobjid, f.adrelid, f.adnum::int FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+        WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n') o
+JOIN pg_class s ON s.oid = o.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+JOIN pg_sequence q ON q.seqrelid = s.oid
+JOIN pg_class t ON t.oid = o.relation AND t.relkind IN ('r', 'p') AND NOT t.relispartition
+JOIN pg_namespace n ON n.oid = t.relnamespace AND n.oid = s.relnamespace
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = o.number
+JOIN pg_type y ON y.oid = a.atttypid AND y.typcategory = 'N'
+WHERE n.nspname = %s ORDER BY 3, 4
+"""
+
+_REFERENCES = """
+SELECT c.relname::text, c.relkind = 'p', pn.nspname::text, p.relname::text, p.relkind = 'p', k.confmatchtype = 'f',
+    ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)
+        JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place),
+    ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (number, place)
+        JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place),
+    ARRAY(SELECT a.attname::text FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[])
+        WITH ORDINALITY u (number, place) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.number
+        WHERE i.indrelid = c.oid AND i.indisprimary AND u.place <= i.indnkeyatts ORDER BY u.place)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
+WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY c.relname, k.conname
+"""
+
+_UNPROVED_CHECKS = """
+SELECT c.relname::text, c.relkind = 'p', k.conname::text, pg_get_expr(k.conbin, k.conrelid)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND k.contype = 'c' AND NOT k.convalidated ORDER BY 1, 3
+"""
+
+_INVALID_INDEXES = """
+SELECT t.relname::text, c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND NOT i.indisvalid ORDER BY 1, 2
+"""
+
+_NOT_VALID = """
+SELECT c.relname::text, k.conname::text
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND k.contype = 'f' AND NOT k.convalidated AND k.conparentid = 0 ORDER BY 1, 2
+"""
+
+_KEY = re.compile(r"Key (\(.*?\)=\(.*?\)) (is duplicated|already exists|is not present in table|is still referenced)")
+_HOLDS_NULL = re.compile(r'column "([^"]+)" of relation "([^"]+)" contains null values')
+
+
+@dataclass(frozen=True)
+class ForeignKeyRule:
+    """A foreign key as it is put back."""
+
+    table: str
+    name: str
+    definition: str
+    partitioned: bool
+    comment: str | None
+
+
+def relation(schema: str, table: str, *, partitioned: bool = False) -> str:
+    """A table as a query names it: its own rows, and a partitioned one's of all its partitions."""
+    return f"{'' if partitioned else 'ONLY '}{quote(schema)}.{quote(table)}"
+
+
+def clear(connection: Connection, schema: str, tables: Sequence[str]) -> None:
+    """Delete all rows of tables; a partitioned one's with those of its partitions."""
+    query = (
+        "SELECT c.relname, c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = ANY(%s)"
+    )
+    with connection.transaction():
+        for table, partitioned in connection.execute(query, (schema, list(tables))).fetchall():
+            connection.execute(f"DELETE FROM {relation(schema, table, partitioned=partitioned)}".encode())
+
+
+@contextlib.contextmanager
+def set_aside(connection: Connection, schema: str) -> Iterator[None]:
+    """Without foreign keys and with triggers disabled; afterwards as before, but for rows that refer to nothing.
+
+    :raises DoesNotFit: rows of a partitioned table refer to nothing: its foreign keys cannot be put back unproved.
+    """
+    set_path(connection, [schema, *extension_schemas(connection, schema)])
+    with connection.transaction():
+        keys = [ForeignKeyRule(*row) for row in connection.execute(_FOREIGN_KEYS.encode(), (schema,))]
+        triggers = connection.execute(_TRIGGERS.encode(), (schema,)).fetchall()
+        for key in keys:
+            _alter(connection, schema, key.table, f"DROP CONSTRAINT {quote(key.name)}")
+        for table, name, _ in triggers:
+            _alter(connection, schema, table, f"DISABLE TRIGGER {quote(name)}")
+    yield
+    with connection.transaction():
+        for key in keys:
+            _put_back(connection, schema, key)
+        for table, name, enabled in triggers:
+            _alter(connection, schema, table, f"{_ENABLE[enabled]} TRIGGER {quote(name)}")
+        advance_sequences(connection, schema)
+
+
+def _alter(connection: Connection, schema: str, table: str, what: str) -> None:
+    connection.execute(f"ALTER TABLE {quote(schema)}.{quote(table)} {what}".encode())
+
+
+def _put_back(connection: Connection, schema: str, key: ForeignKeyRule) -> None:
+    definition = key.definition.removesuffix(" NOT VALID")
+    try:
+        # A partitioned table's cannot be NOT VALID before version 18.
+        later = "" if key.partitioned else " NOT VALID"
+        _alter(connection, schema, key.table, f"ADD CONSTRAINT {quote(key.name)} {definition}{later}")
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise DoesNotFit(
+            f"Rows of the partitioned table {key.table} refer to rows that are not there: {words_of(error)}",
+            hint="Repair them in the source and run again.",
+        ) from error
+    if key.comment is not None:
+        connection.execute(
+            sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
+                sql.Identifier(key.name), sql.Identifier(schema, key.table), sql.Literal(key.comment)
+            )
+        )
+
+
+def advance_sequences(connection: Connection, schema: str) -> None:
+    """Let sequences that fill columns go on behind the largest value there is, and never go back."""
+    for oid, space, name, table, partitioned, column, ascends, least, most in connection.execute(
+        _SEQUENCES.encode(), (schema,)
+    ).fetchall():
+        largest, beyond = ("max", ">") if ascends else ("min", "<")
+        query = f"""
+            SELECT setval({oid}::oid::regclass, found.value) FROM
+                (SELECT least(greatest({largest}({quote(column)})::numeric, {least}), {most})::bigint AS value
+                    FROM {relation(schema, table, partitioned=partitioned)} HAVING count({quote(column)}) > 0) found,
+                {quote(space)}.{quote(name)} now
+            WHERE found.value {beyond} now.last_value OR (found.value = now.last_value AND NOT now.is_called)"""
+        connection.execute(query.encode())
+
+
+def validate(connection: Connection, schema: str) -> None:
+    """Let the server prove every foreign key that it has not, and look at the tables for its planner."""
+    for table, name in connection.execute(_NOT_VALID.encode(), (schema,)).fetchall():
+        _alter(connection, schema, table, f"VALIDATE CONSTRAINT {quote(name)}")
+    analyze(connection, schema)
+
+
+def analyze(connection: Connection, schema: str) -> None:
+    """Without statistics the first queries after a cut-over would be planned blindly."""
+    tables = connection.execute(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'm')",
+        (schema,),
+    ).fetchall()
+    for (table,) in tables:
+        connection.execute(f"ANALYZE {quote(schema)}.{quote(table)}".encode())
+
+
+def problems(connection: Connection, schema: str) -> list[str]:
+    """Rows that refer to nothing, checks that were never proved and do not hold, indexes that are not complete."""
+    found = []
+    for row in connection.execute(_REFERENCES.encode(), (schema,)).fetchall():
+        found += _dangling(connection, schema, *row)
+    for table, partitioned, name, expression in connection.execute(_UNPROVED_CHECKS.encode(), (schema,)).fetchall():
+        source = relation(schema, table, partitioned=partitioned)
+        rows = _number(connection, f"SELECT count(*) FROM {source} WHERE NOT ({expression})")
+        if rows:
+            found.append(f"{table}: {rows} rows do not pass the check {name}")
+    for table, name in connection.execute(_INVALID_INDEXES.encode(), (schema,)):
+        found.append(f"{table}: the index {name} is not valid: it was never completed")
+    return found
+
+
+def _dangling(
+    connection: Connection,
+    schema: str,
+    table: str,
+    partitioned: bool,
+    parent_schema: str,
+    parent: str,
+    parent_partitioned: bool,
+    full: bool,
+    own: list[str],
+    theirs: list[str],
+    key: list[str],
+) -> list[str]:
+    joined = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(own, theirs, strict=True))
+    # MATCH FULL wants all columns NULL or none; otherwise one NULL means that the row refers to nothing on purpose.
+    given = (" OR " if full else " AND ").join(f"c.{quote(name)} IS NOT NULL" for name in own)
+    source = f"""FROM {relation(schema, table, partitioned=partitioned)} c WHERE ({given}) AND NOT EXISTS (
+        SELECT FROM {relation(parent_schema, parent, partitioned=parent_partitioned)} p WHERE {joined})"""
+    rows = _number(connection, f"SELECT count(*) {source}")
+    if not rows:
+        return []
+    names = [f"c.{quote(name)}" for name in key] or ["c.ctid"]
+    columns = ", ".join(names)
+    sample = connection.execute(
+        f"SELECT concat_ws(', ', {columns}) {source} ORDER BY {columns} LIMIT {SOME_KEYS + 1}".encode()
+    ).fetchall()
+    shown = [f"({text})" if len(names) > 1 else str(text) for (text,) in sample]
+    keys = "; ".join(shown[:SOME_KEYS]) + ("; ..." if len(shown) > SOME_KEYS else "")
+    label = ", ".join(key) or "ctid"
+    return [f"{table}: {rows} rows refer to rows of {parent} that are not there ({label} {keys})"]
+
+
+def _number(connection: Connection, query: str) -> int:
+    row: Any = connection.execute(query.encode()).fetchone()
+    return int(row[0])
+
+
+def refused_keys(connection: Connection, schema: str, words: str) -> list[str]:
+    """Rows that break what the server's words name, by the key in its detail, or by their own."""
+    found = [f"key {match[1]} {match[2]}" for match in _KEY.finditer(words)]
+    if match := _HOLDS_NULL.search(words):
+        found += _null_keys(connection, schema, column=match[1], table=match[2])
+    return found
+
+
+def _null_keys(connection: Connection, schema: str, *, column: str, table: str) -> list[str]:
+    row = connection.execute(
+        "SELECT ARRAY(SELECT a.attname::text FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) "
+        "WITH ORDINALITY u (number, place) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.number "
+        "WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY u.place) FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute b ON b.attrelid = c.oid AND b.attname = %s "
+        "WHERE n.nspname = %s AND c.relname = %s AND NOT b.attisdropped",
+        (column, schema, table),
+    ).fetchone()
+    if row is None:
+        return []  # after the failure the names are those of an earlier revision; then the words alone must do
+    names = [quote(name) for name in row[0]] or ["ctid"]
+    rows = connection.execute(
+        f"SELECT concat_ws(', ', {', '.join(names)}) FROM {quote(schema)}.{quote(table)} "
+        f"WHERE {quote(column)} IS NULL ORDER BY {', '.join(names)} LIMIT {SOME_KEYS + 1}".encode()
+    ).fetchall()
+    shown = [str(text) for (text,) in rows]
+    keys = ", ".join(shown[:SOME_KEYS]) + (", ..." if len(shown) > SOME_KEYS else "")
+    return [f"{table}: {', '.join(row[0]) or 'ctid'} {keys}"] if shown else []

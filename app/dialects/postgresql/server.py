@@ -1,0 +1,221 @@
+"""PostgreSQL: the databases and schemas of a server: which there are, made, dropped, named, measured, locked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL
+
+from ...errors import DatabaseUnreachable, FerryError, LockHeld
+from ..base import Beside
+from .connect import Connection, NoSuchDatabase, connected
+from .control import without_controls
+from .extensions import oid_of
+from .names import GENERATION, PUBLIC, database_of, first_schema, is_droppable, parse, quote, with_schema
+from .preflight import dependents
+
+MAINTENANCE = ("postgres", "template1")
+"""Databases that every server has, to be connected to while the target is not there."""
+
+POLL_S = 0.1
+BUSY_LIMIT_S = 15.0
+
+
+@contextlib.contextmanager
+def connected_anyhow(url: URL, tls_ca: Path | None) -> Iterator[tuple[Connection, bool]]:
+    """A connection to the URL's server, and whether it is to its database, or that is not there.
+
+    :raises DatabaseUnreachable, AccessDenied: as :func:`.postgresql_connect.explained` says.
+    """
+    with contextlib.ExitStack() as stack:
+        connection, there = _first(stack, url, tls_ca)
+        yield connection, there
+
+
+def _first(stack: contextlib.ExitStack, url: URL, tls_ca: Path | None) -> tuple[Connection, bool]:
+    try:
+        return stack.enter_context(connected(url, tls_ca)), True
+    except NoSuchDatabase as error:
+        return stack.enter_context(maintenance(url, tls_ca, error)), False
+    except DatabaseUnreachable as error:
+        # The server answered, perhaps in another language than the one we know its words in.
+        if "FATAL" not in error.message:
+            raise
+        connection = stack.enter_context(maintenance(url, tls_ca, error))
+        query = "SELECT 1 FROM pg_database WHERE datname = %s"
+        if connection.execute(query, (database_of(url),)).fetchone() is not None:
+            raise
+        return connection, False
+
+
+@contextlib.contextmanager
+def maintenance(url: URL, tls_ca: Path | None, missing: FerryError) -> Iterator[Connection]:
+    """A connection to a database that every server has.
+
+    :param missing: raised when none of them can be connected to.
+    """
+    for name in MAINTENANCE:
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = stack.enter_context(connected(url, tls_ca, database=name))
+            except FerryError:
+                continue  # it may be gone, or closed to this user: the next one will do
+            yield connection
+            return
+    raise missing
+
+
+def schema_of_target(connection: Connection, there: bool, named: str | None) -> str:
+    """The schema that a host's tables lie in, or would.
+
+    :param there: the connection is to the target's own database.
+    :param named: what the URL says itself.
+    """
+    row: Any = connection.execute("SELECT current_schemas(false)::text[], current_setting('search_path')").fetchone()
+    # In a control area nobody's tables lie, whatever the app's sessions take for their schema by now.
+    if there and (found := without_controls(connection, list(row[0]))):
+        return str(found[0])
+    return named or first_schema(row[1]) or PUBLIC
+
+
+def create(url: URL, tls_ca: Path | None) -> bool:
+    """Create the URL's database; False where somebody else just did."""
+    missing = NoSuchDatabase(f"There is no database {database_of(url)}, and no other one to create it from.")
+    with maintenance(url, tls_ca, missing) as connection:
+        row: Any = connection.execute(
+            "SELECT pg_encoding_to_char(encoding) = 'UTF8' FROM pg_database WHERE datname = 'template1'"
+        ).fetchone()
+        how = "" if row and row[0] else " ENCODING 'UTF8' TEMPLATE template0"
+        deadline = time.monotonic() + BUSY_LIMIT_S
+        while True:
+            try:
+                connection.execute(f"CREATE DATABASE {quote(database_of(url))}{how}".encode())
+                return True
+            except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                return False
+            except psycopg.errors.ObjectInUse:
+                # Somebody is connected to the template, e.g. another CREATE DATABASE.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
+
+
+def create_schema(connection: Connection, schema: str) -> bool:
+    """Create a schema if absent; return whether it was."""
+    if oid_of(connection, schema) is not None:
+        return False
+    try:
+        connection.execute(f"CREATE SCHEMA {quote(schema)}".encode())
+    except (psycopg.errors.DuplicateSchema, psycopg.errors.UniqueViolation):
+        return False
+    return True
+
+
+def drop(connection: Connection, schema: str) -> None:
+    """Drop a staging schema or generation, if it is there.
+
+    :raises FerryError: it is neither, or something outside depends on it.
+    """
+    if not is_droppable(schema):
+        raise FerryError(f"{schema} is neither a staging schema nor a generation; it is not dropped.")
+    if oid_of(connection, schema) is None:
+        return
+    if found := dependents(connection, schema):
+        raise FerryError(
+            f"The schema {schema} is not dropped: objects outside depend on it.",
+            details=found,
+            hint="Drop these first, or let them refer to the live tables.",
+        )
+    connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE".encode())
+
+
+def beside(connection: Connection, url: URL, target: str) -> list[Beside]:
+    """All staging schemas and generations of a target."""
+    found = []
+    for (schema,) in connection.execute("SELECT nspname::text FROM pg_namespace ORDER BY 1"):
+        own = parse(schema)
+        if own and own[0] == target and own[1]:
+            found.append(Beside(own[2], with_schema(url, schema), own[1] == GENERATION))
+    return found
+
+
+def server_uid(connection: Connection) -> str:
+    """What tells this server's data from any other's; by its address where the user may not see that."""
+    try:
+        row: Any = connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        row = connection.execute("SELECT host(inet_server_addr()), inet_server_port()").fetchone()
+    return repr(row)
+
+
+def version_of(connection: Connection) -> str:
+    """The server's version: major and minor."""
+    number = connection.info.server_version
+    return f"{number // 10000}.{number % 10000}"
+
+
+def size_bytes(connection: Connection, schema: str) -> int:
+    row: Any = connection.execute(
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind IN ('r', 'm', 'S')",
+        (schema,),
+    ).fetchone()
+    return int(row[0])
+
+
+def free_bytes(connection: Connection) -> int | None:
+    """Free space in the server's data directory, where this process can see it on this machine."""
+    try:
+        row: Any = connection.execute("SHOW data_directory").fetchone()
+        return shutil.disk_usage(row[0]).free
+    except (psycopg.errors.InsufficientPrivilege, OSError):
+        return None
+
+
+_HOLDER = """
+SELECT a.pid, a.usename::text, a.application_name,
+    to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid, (SELECT hashtextextended(%s, 0) AS value) k
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.classid::bigint = (k.value >> 32) & 4294967295 AND l.objid::bigint = k.value & 4294967295
+"""
+
+
+def own_name(purpose: str) -> str:
+    """What others see of a connection: for what, host and process."""
+    return f"ferry {purpose} {socket.gethostname()}:{os.getpid()}"[:63]
+
+
+@contextlib.contextmanager
+def locked(connection: Connection, uid: str, timeout_s: float) -> Iterator[None]:
+    """The session lock of a target; it ends with the connection, and so with this process.
+
+    :raises LockHeld: somebody else (named) holds it.
+    """
+    key = f"ferry:{uid}"
+    deadline = time.monotonic() + timeout_s
+    while True:
+        row: Any = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
+        if row[0]:
+            break
+        if time.monotonic() >= deadline:
+            raise _held(connection, key)
+        time.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
+    yield
+
+
+def _held(connection: Connection, key: str) -> LockHeld:
+    holders = [
+        f"process {pid} of the server (user {user}, {application!r}, since {since})"
+        for pid, user, application, since in connection.execute(_HOLDER.encode(), (key,))
+    ]
+    return LockHeld(f"Another run works on this database: {', '.join(holders) or 'it ended just now'}.")

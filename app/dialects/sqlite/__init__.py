@@ -1,0 +1,1 @@
+"""SQLite. Tested by ``tests/dialects/sqlite``."""

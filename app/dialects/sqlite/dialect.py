@@ -1,0 +1,437 @@
+"""SQLite: the embedded room."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import socket
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import Connection as AppConnection
+from sqlalchemy.pool import NullPool
+
+from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
+from ..base import (
+    THIS_HOST,
+    Beside,
+    Capabilities,
+    ControlArea,
+    Fence,
+    Identity,
+    LateWrite,
+    LoadResult,
+    Refusal,
+    SchemaObject,
+    Table,
+    Values,
+)
+from ..files import make_directory
+from . import rules, swap
+from .connect import (
+    attach_nothing,
+    explained_by_file,
+    fsync,
+    fsync_directory,
+    new_file,
+    open_file,
+    open_read_only,
+    path_of,
+    private,
+    refuse_attached,
+    refuse_read_only,
+    url_of,
+)
+from .read import SqliteReader, quote
+from .write import Binder
+
+MARK_APPLICATION_ID = 0x46455252
+"""``FERR``: says that ``user_version`` is a generation mark of ours."""
+
+HEADER = b"SQLite format 3\x00"
+
+AREA_SUFFIX = ".ferry"
+STAGING_PREFIX = "staging-"
+GENERATIONS = "generations"
+
+IMAGE_TIMEOUT_S = 20.0
+
+
+class SqliteImage:
+    """The copy of a target that :meth:`SqliteDialect.image` made; nobody writes it."""
+
+    def __init__(self, dialect: SqliteDialect, copy: URL, token: bytes, reader: SqliteReader) -> None:
+        self._dialect, self._copy = dialect, copy
+        self.token, self.reader = token, reader
+
+    def dump(self, to: Path) -> None:
+        try:
+            self._dialect.copy_file(self._copy, url_of(to), timeout_s=IMAGE_TIMEOUT_S)
+        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
+            raise BackupFailed(f"The backup to {to} failed: {error}") from error
+
+
+class SqliteDialect:
+    """Files: staging and generations lie in the control area beside the live file."""
+
+    name = "SQLite"
+    backup_suffix = ".sqlite3"
+    driver_errors = (sqlite3.Error,)
+    capabilities = Capabilities(holds_foreign_types=True, enforces_foreign_keys=False, swap_moves_old=False)
+
+    def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
+        """The files of runs lie beside the database itself, and there is no server to reach."""
+
+    def check(self, url: URL) -> None:
+        path_of(url)
+        if sqlite3.sqlite_version_info < (3, 37):
+            raise Protected(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed.")
+
+    def whereabouts(self, url: URL) -> tuple[str, str] | None:
+        return None
+
+    def preflight(self, url: URL) -> None:
+        """Nothing is granted to anybody in a file; whether it can be written is seen by the control area beside it."""
+        refuse_read_only(url)
+        # A database in memory has the host's listeners on every engine, as staging will have them.
+        refuse_attached(self.engine(URL.create("sqlite")))
+
+    def exists(self, url: URL) -> bool:
+        path = path_of(url)
+        return path.exists() and path.stat().st_size > 0
+
+    def create(self, url: URL) -> bool:
+        path = path_of(url)
+        if path.exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        return True
+
+    def drop(self, url: URL) -> None:
+        path = path_of(url)
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        # A look at a database that no run has touched leaves nothing beside it.
+        if path.parent.suffix == AREA_SUFFIX:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+
+    def identity(self, url: URL) -> Identity:
+        path = path_of(url).resolve()
+        there = path.stat() if path.exists() else None
+        # The inode tells one host's file from another host's file of the same path.
+        parts = (socket.gethostname(), str(path), there.st_dev if there else 0, there.st_ino if there else 0)
+        uid = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        return Identity(f"SQLite {sqlite3.sqlite_version}", THIS_HOST, str(path), uid)
+
+    def control_area(self, url: URL) -> ControlArea:
+        path = path_of(url).resolve()
+        directory = path.with_name(path.name + AREA_SUFFIX)
+        return ControlArea(url_of(directory / "control.db"), directory)
+
+    def staging_url(self, url: URL, name: str) -> URL:
+        return url_of(self.control_area(url).directory / f"{STAGING_PREFIX}{name}.db")
+
+    def generation_url(self, url: URL, name: str) -> URL:
+        return url_of(self.control_area(url).directory / GENERATIONS / f"{name}.db")
+
+    def beside(self, url: URL) -> list[Beside]:
+        directory = self.control_area(url).directory
+        # Of a killed run the journal may be there without its database.
+        staging = {file.name.partition(".db")[0] for file in directory.glob(f"{STAGING_PREFIX}*.db*")}
+        names = sorted(name.removeprefix(STAGING_PREFIX) for name in staging)
+        kept = sorted({file.name.partition(".db")[0] for file in (directory / GENERATIONS).glob("*.db*")})
+        found = [Beside(name, self.staging_url(url, name), is_generation=False) for name in names]
+        return found + [Beside(name, self.generation_url(url, name), is_generation=True) for name in kept]
+
+    def prepare_staging(self, staging: URL, target: URL) -> None:
+        path = path_of(staging)
+        self.drop(staging)
+        with explained_by_file(path.parent):
+            path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
+        with explained_by_file(path), new_file(path) as connection:
+            for pragma in ("page_size", "encoding", "auto_vacuum"):
+                connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
+            # A table made and dropped leaves a free page: a database of one page cannot be fenced.
+            connection.execute("CREATE TABLE prepared (x)")
+            connection.execute("DROP TABLE prepared")
+
+    def fit_staging(self, staging: URL, target: URL) -> None:
+        path, size = path_of(staging), self._pragma(target, "page_size")
+        with open_file(path) as connection:
+            # The swap copies pages; where the target is in WAL mode they must be of its size.
+            connection.execute("PRAGMA journal_mode = DELETE")
+            if connection.execute("PRAGMA page_size").fetchone()[0] != size:
+                connection.execute(f"PRAGMA page_size = {size}")
+                connection.execute("VACUUM")
+            if connection.execute("PRAGMA page_count").fetchone()[0] < 2:
+                connection.execute("CREATE TABLE prepared (x)")
+                connection.execute("DROP TABLE prepared")
+
+    def _pragma(self, url: URL, pragma: str) -> Any:
+        path = path_of(url)
+        # A new database gets the library's own defaults.
+        with open_read_only(path) if self.exists(url) else open_file(Path(":memory:")) as connection:
+            return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+    def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True, **(options or {}))
+
+        # An instance's listeners run after those of the Engine class, where hosts turn foreign keys on.
+        @event.listens_for(engine, "connect")
+        def without_foreign_keys(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA foreign_keys = OFF")
+            cursor.execute("PRAGMA synchronous = OFF")
+            cursor.close()
+            connection.set_authorizer(attach_nothing)
+
+        return engine
+
+    @contextlib.contextmanager
+    def reader(self, url: URL) -> Iterator[SqliteReader]:
+        with open_read_only(path_of(url)) as connection:
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            yield SqliteReader(connection)
+
+    def mark(self, url: URL) -> str:
+        if not self.exists(url):
+            return ""
+        with explained_by_file(path_of(url)), open_read_only(path_of(url)) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
+
+    def live_mark(self, connection: AppConnection) -> str:
+        application, version = connection.exec_driver_sql(
+            "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+        ).one()
+        return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
+
+    def foreign_mark(self, url: URL) -> str:
+        if not self.exists(url):
+            return ""
+        with open_read_only(path_of(url)) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if application == MARK_APPLICATION_ID or (application, version) == (0, 0):
+            return ""
+        return f"application_id {application} and user_version {version}"
+
+    def set_mark(self, url: URL, mark: str) -> None:
+        with explained_by_file(path_of(url)), open_file(path_of(url)) as connection:
+            connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
+
+    @contextlib.contextmanager
+    def loading(self, staging: URL) -> Iterator[None]:
+        with self.reader(staging) as reader:
+            triggers = [item for item in reader.objects() if item.kind == "trigger"]
+        with open_file(path_of(staging)) as connection:
+            for trigger in triggers:
+                connection.execute(f"DROP TRIGGER {quote(trigger.name)}")
+        yield
+        self.create_objects(staging, triggers)
+
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+        names = ", ".join(map(quote, table.column_names))
+        places = ", ".join("?" * len(table.columns))
+        sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
+        loaded, refused, number = 0, [], 0
+        with explained_by_file(path_of(url)), open_file(path_of(url)) as connection:
+            for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute("BEGIN")
+            binder = Binder(connection, table)
+            source = iter(rows)
+            while batch := list(islice(source, batch_rows)):
+                failed = binder.insert(sql, batch)
+                refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
+                loaded += len(batch) - len(failed)
+                number += len(batch)
+            connection.execute("COMMIT")
+        return LoadResult(loaded, refused)
+
+    def clear(self, staging: URL, tables: Sequence[str]) -> None:
+        with explained_by_file(path_of(staging)), open_file(path_of(staging)) as connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            for name in tables:
+                connection.execute(f"DELETE FROM {quote(name)}")
+
+    def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
+        with explained_by_file(path_of(to)):
+            self.copy_file(source, to, timeout_s=timeout_s)
+
+    def copy_file(self, source: URL, to: URL, *, timeout_s: float) -> None:
+        """As :meth:`copy`, with the library's own errors."""
+        target = path_of(to)
+        self.drop(to)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        deadline = time.monotonic() + timeout_s
+
+        def guard(status: int, _remaining: int, _total: int) -> None:
+            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+                raise LockHeld(f"{source.database} stayed locked by another program for {timeout_s:g} s.")
+
+        with open_read_only(path_of(source), timeout_s=timeout_s) as original, new_file(target) as copy:
+            copy.execute("PRAGMA synchronous = OFF")
+            original.backup(copy, progress=guard, sleep=0.01)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        fsync(target)
+        fsync_directory(target.parent)
+
+    @contextlib.contextmanager
+    def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[SqliteImage]:
+        token = fence.token() if fence else b""
+        self.copy(target, old, timeout_s=IMAGE_TIMEOUT_S)
+        if fence and fence.token() != token:
+            raise LateWrite
+        with self.reader(old) as reader:
+            yield SqliteImage(self, old, token, reader)
+
+    def keep(self, staging: URL, generation: URL) -> None:
+        path = path_of(generation)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path_of(staging).replace(path)
+
+    def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
+        with explained_by_file(path_of(staging)), open_file(path_of(staging)) as connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
+            connection.execute("BEGIN")
+            for table in tables:
+                self._carry_table(connection, table)
+            connection.execute("COMMIT")
+
+    def _carry_table(self, connection: sqlite3.Connection, table: str) -> None:
+        own = "SELECT sql FROM origin.sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL AND type = ?"
+        connection.execute(f"DROP TABLE IF EXISTS main.{quote(table)}")
+        connection.execute(connection.execute(own, (table, "table")).fetchone()[0])
+        columns = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'origin') WHERE hidden = 0", (table,))
+        names = ", ".join(quote(name) for (name,) in columns)
+        connection.execute(f"INSERT INTO main.{quote(table)} ({names}) SELECT {names} FROM origin.{quote(table)}")
+        for kind in ("index", "trigger"):
+            for (sql,) in connection.execute(own, (table, kind)).fetchall():
+                connection.execute(sql)
+
+    def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
+        with open_file(path_of(staging)) as connection:
+            for item in objects:
+                try:
+                    connection.execute(item.sql)
+                    if item.kind == "view":
+                        connection.execute(f"SELECT * FROM {quote(item.name)} LIMIT 0")
+                except sqlite3.Error as error:
+                    raise DoesNotFit(
+                        f"The {item.kind} {item.name!r}, which no revision made, does not fit the new schema: {error}",
+                        hint=f"Drop or rewrite this {item.kind} in the live database, or let a revision do it.",
+                    ) from error
+
+    def problems(self, url: URL) -> list[str]:
+        return rules.problems(path_of(url))
+
+    def settle(self, staging: URL) -> None:
+        """Nothing is left to vouch for: SQLite keeps no rule that it was told not to look at."""
+
+    def is_out_of_space(self, error: BaseException) -> bool:
+        full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in full
+
+    def refused_keys(self, url: URL, words: str) -> list[str]:
+        return rules.refused_keys(path_of(url), words)
+
+    def schema_fingerprint(self, url: URL) -> str:
+        if not self.exists(url):
+            return ""
+        with open_read_only(path_of(url)) as connection:
+            found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+            return hashlib.sha256(repr(found.fetchall()).encode()).hexdigest()
+
+    @contextlib.contextmanager
+    def fence(self, url: URL) -> Iterator[Fence]:
+        fence = swap.SqliteFence(path_of(url))
+        try:
+            yield fence
+        finally:
+            fence.close()
+
+    def swap(
+        self,
+        staging: URL,
+        target: URL,
+        old: URL,
+        fence: Fence,
+        token: bytes,
+        *,
+        timeout_s: float,
+    ) -> None:
+        assert isinstance(fence, swap.SqliteFence)  # noqa: S101 # each room makes and gets its own
+        swap.swap(path_of(staging), path_of(target), fence, token, timeout_s=timeout_s)
+
+    def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
+        """SQLite itself undoes a transaction that was killed, when the file is next opened to be written."""
+        return []
+
+    def size_bytes(self, url: URL) -> int:
+        path = path_of(url)
+        wal = path.with_name(path.name + "-wal")
+        return sum(p.stat().st_size for p in (path, wal) if p.exists())
+
+    def free_bytes(self, url: URL) -> int | None:
+        directory = path_of(url).resolve().parent
+        while not directory.exists():
+            directory = directory.parent
+        return shutil.disk_usage(directory).free
+
+    def settle_control(self, url: URL) -> list[str]:
+        """Nothing is to be done: no session is led to it by its name."""
+        return []
+
+    def open_control(self, area: ControlArea) -> None:
+        make_directory(area.directory)
+        private(path_of(area.url))
+
+    def control_engine(self, area: ControlArea) -> Engine:
+        return create_engine(area.url, poolclass=NullPool, hide_parameters=True)
+
+    @contextlib.contextmanager
+    def lock(self, url: URL, timeout_s: float) -> Iterator[None]:
+        # The file is never removed: unlinking it while it is held would give two holders (facts, Q4).
+        lock = FileLock(self.control_area(url).directory / "lock", mode=0o600)
+        try:
+            lock.acquire(timeout=timeout_s)
+        except Timeout as error:
+            raise LockHeld("Another run works on this database.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def client_dump(self, url: URL, to: Path) -> None:
+        raise BackupFailed(
+            f"For {url.database} there is no other way than SQLite's own backup.",
+            hint=f"Leave --client out (for {to}).",
+        )
+
+    def is_script(self, backup: Path) -> bool:
+        del backup
+        return False
+
+    def restore(self, backup: Path, url: URL) -> None:
+        try:
+            with backup.open("rb") as file:
+                if file.read(len(HEADER)) != HEADER:
+                    raise BackupFailed(f"{backup} is not a SQLite database.")
+            self.copy_file(url_of(backup), url, timeout_s=60)
+        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
+            raise BackupFailed(f"{backup} cannot be read: {error}") from error

@@ -1,0 +1,253 @@
+"""SQLite: reflection to logical types and reading rows as canonical values."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from ...errors import DoesNotFit
+from ..base import Column, ForeignKey, LogicalType, SchemaObject, Table, Values
+from ..values import is_json, tag, to_base64, to_date, to_decimal, to_time, to_timestamp
+
+_DECLARED = re.compile(r"^\s*([A-Za-z_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*$")
+
+_EXACT_NAMES = {
+    "BOOLEAN": LogicalType.BOOL,
+    "BOOL": LogicalType.BOOL,
+    "DATETIME": LogicalType.TIMESTAMP,
+    "TIMESTAMP": LogicalType.TIMESTAMP,
+    "DATE": LogicalType.DATE,
+    "TIME": LogicalType.TIME,
+    "JSON": LogicalType.JSON,
+    "NUMERIC": LogicalType.DECIMAL,
+    "DECIMAL": LogicalType.DECIMAL,
+}
+# In the order of SQLite's own rules for a type's affinity (sqlite.org/datatype3.html, section 3.1).
+_PARTS = (
+    ("INT", LogicalType.INT),
+    ("CHAR", LogicalType.TEXT),
+    ("CLOB", LogicalType.TEXT),
+    ("TEXT", LogicalType.TEXT),
+    ("BLOB", LogicalType.BYTES),
+    ("BINARY", LogicalType.BYTES),
+    ("REAL", LogicalType.FLOAT),
+    ("FLOA", LogicalType.FLOAT),
+    ("DOUB", LogicalType.FLOAT),
+)
+
+
+def quote(name: str) -> str:
+    """An identifier as SQL text."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def logical_type(declared: str) -> tuple[LogicalType, int | None, int | None]:
+    """Logical type, length and scale of a declared column type."""
+    match = _DECLARED.match(declared)
+    if match is None:
+        return LogicalType.ANY, None, None
+    name, first, second = match.group(1).upper(), match.group(2), match.group(3)
+    found = _EXACT_NAMES.get(name) or next((kind for part, kind in _PARTS if part in name), LogicalType.ANY)
+    length = int(first) if first and found is LogicalType.TEXT else None
+    return found, length, int(second) if second and found is LogicalType.DECIMAL else None
+
+
+def user_tables(connection: sqlite3.Connection) -> list[str]:
+    """Ordinary tables; SQLite's own, virtual tables and their shadows left out."""
+    found = connection.execute(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' "
+        "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
+    return sorted(name for (name,) in found)
+
+
+def reflect(connection: sqlite3.Connection, name: str) -> Table:
+    """One table in logical types, in the order of its columns."""
+    columns, key = [], []
+    info = connection.execute(f"PRAGMA table_xinfo({quote(name)})")
+    for _, column, declared, not_null, _, in_key, hidden in info:
+        if in_key:
+            key.append((in_key, column))
+        if hidden == 0:
+            kind, length, scale = logical_type(declared)
+            columns.append(Column(column, kind, not not_null, length, scale, loose=True))
+    return Table(
+        name,
+        tuple(columns),
+        tuple(column for _, column in sorted(key)),
+        _unique(connection, name),
+        _foreign_keys(connection, name),
+    )
+
+
+def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
+    found = []
+    for _, index, unique, _, partial in connection.execute(f"PRAGMA index_list({quote(table)})").fetchall():
+        names = [row[2] for row in connection.execute(f"PRAGMA index_info({quote(index)})")]
+        if unique and not partial and None not in names:
+            found.append(tuple(names))
+    return tuple(sorted(found))
+
+
+def _foreign_keys(connection: sqlite3.Connection, table: str) -> tuple[ForeignKey, ...]:
+    keys: dict[int, tuple[str, list[str], list[str | None]]] = {}
+    for number, _, parent, column, referred, *_ in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
+        _, own, theirs = keys.setdefault(number, (parent, [], []))
+        own.append(column)
+        theirs.append(referred)
+    found = []
+    for parent, own, theirs in keys.values():
+        # A foreign key may leave its columns out and mean the parent's primary key.
+        referred = tuple(name for name in theirs if name) or _primary_key(connection, parent)
+        found.append(ForeignKey(tuple(own), parent, referred))
+    return tuple(sorted(found, key=lambda key: key.columns))
+
+
+def _primary_key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    found = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,))
+    return tuple(name for (name,) in found)
+
+
+def _bool(value: Any) -> Any:
+    return bool(value) if type(value) is int and value in (0, 1) else tag(value)
+
+
+def _int(value: Any) -> Any:
+    return value if type(value) is int else tag(value)
+
+
+def _float(value: Any) -> Any:
+    return value if type(value) is float and math.isfinite(value) else tag(value)
+
+
+def _text(value: Any) -> Any:
+    return value if type(value) is str else tag(value)
+
+
+def _bytes(value: Any) -> Any:
+    return to_base64(value) if type(value) is bytes else tag(value)
+
+
+def _parsed(parse: Callable[[str], str | None]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        form = parse(value) if type(value) is str else None
+        return tag(value) if form is None else form
+
+    return convert
+
+
+def _decimal(scale: int | None) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        if type(value) is int or (type(value) is float and math.isfinite(value)):
+            return to_decimal(Decimal(repr(value)), scale)
+        return tag(value)
+
+    return convert
+
+
+def _json(value: Any) -> Any:
+    # A JSON column has NUMERIC affinity: SQLite keeps a JSON number as an integer or a float.
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return repr(value)
+    return value if type(value) is str and is_json(value) else tag(value)
+
+
+_CONVERTERS: dict[LogicalType, Callable[[Any], Any]] = {
+    LogicalType.BOOL: _bool,
+    LogicalType.INT: _int,
+    LogicalType.FLOAT: _float,
+    LogicalType.TEXT: _text,
+    LogicalType.BYTES: _bytes,
+    LogicalType.JSON: _json,
+    LogicalType.DATE: _parsed(to_date),
+    LogicalType.TIME: _parsed(to_time),
+    LogicalType.TIMESTAMP: _parsed(to_timestamp),
+    LogicalType.ANY: tag,
+}
+
+
+def converter(column: Column) -> Callable[[Any], Any]:
+    """Driver value (never None) to canonical value."""
+    return _decimal(column.scale) if column.type is LogicalType.DECIMAL else _CONVERTERS[column.type]
+
+
+class SqliteReader:
+    """A read transaction on one database file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def tables(self) -> dict[str, Table]:
+        return {name: reflect(self._connection, name) for name in user_tables(self._connection)}
+
+    def objects(self) -> list[SchemaObject]:
+        rows = self._connection.execute(
+            "SELECT m.type, m.name, m.tbl_name, m.sql, coalesce(l.type, '') FROM sqlite_schema m "
+            "LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = m.name "
+            "WHERE m.sql IS NOT NULL AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.rowid"
+        )
+        found = []
+        for kind, name, table, sql, detail in rows:
+            if kind != "table":
+                found.append(SchemaObject(kind, name, table, sql))
+            elif detail == "virtual":
+                found.append(SchemaObject("virtual table", name, table, sql))
+        return found
+
+    def count(self, table: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM {quote(table)}").fetchone()[0])
+
+    def rows(self, table: Table) -> Iterator[Values]:
+        converters = list(enumerate(converter(column) for column in table.columns))
+        names = ", ".join(map(quote, table.column_names))
+        order = ", ".join(map(quote, table.primary_key)) or "rowid"
+        sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {order}"
+        try:
+            for raw in self._connection.execute(sql):
+                row = list(raw)
+                for index, convert in converters:
+                    value = row[index]
+                    if value is not None:
+                        row[index] = convert(value)
+                yield row
+        except sqlite3.OperationalError as error:
+            if "decode" in str(error):
+                raise self._undecodable(table) from error
+            raise
+
+    def values(self, table: Table, column: str) -> Iterator[Any]:
+        convert = converter(next(c for c in table.columns if c.name == column))
+        name = quote(column)
+        for (value,) in self._connection.execute(f"SELECT {name} FROM {quote(table.name)} WHERE {name} IS NOT NULL"):
+            yield convert(value)
+
+    def _undecodable(self, table: Table) -> DoesNotFit:
+        """Name the first text that is not UTF-8: a second, slower look, at one column after the other."""
+        key = ", ".join(map(quote, table.primary_key)) or "rowid"
+        self._connection.text_factory = bytes
+        try:
+            for column in table.columns:
+                name = quote(column.name)
+                texts = f"SELECT {name}, {key} FROM {quote(table.name)} WHERE typeof({name}) = 'text' ORDER BY {key}"
+                for value, *parts in self._connection.execute(texts):
+                    if not _is_utf8(value):
+                        shown = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in parts]
+                        return DoesNotFit(
+                            f"{table.name}.{column.name} holds text that is not UTF-8 (key {shown}).",
+                            hint="Repair this value in the source and run again.",
+                        )
+        finally:
+            self._connection.text_factory = str
+        return DoesNotFit(f"{table.name} holds text that is not UTF-8.")
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""SQLite: rules that do not hold, and the rows that break them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+
+from .connect import damage_named, open_file, open_read_only
+from .read import quote
+
+_REFUSED = re.compile(r"(UNIQUE|NOT NULL) constraint failed: ([^)]+)")
+
+
+def problems(path: Path) -> list[str]:
+    """Every rule that does not hold, and every damage found."""
+    # Over a read-only connection PRAGMA integrity_check does not look at CHECK constraints (3.40, seen).
+    with damage_named(path), open_file(path) as connection:
+        found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+        try:
+            dangling = connection.execute(
+                "SELECT \"table\", parent, count(*), group_concat(CASE WHEN n <= 6 THEN rowid END, ', ') FROM "
+                '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
+                'GROUP BY "table", parent'
+            ).fetchall()
+        except sqlite3.OperationalError as error:
+            # "foreign key mismatch": the referred columns are not unique.
+            return [*found, str(error)]
+    for table, parent, rows, keys in dangling:
+        found.append(f"{table}: {rows} rows refer to rows of {parent} that are not there (rowid {_first(keys)})")
+    return found
+
+
+def refused_keys(path: Path, words: str) -> list[str]:
+    """The rows that break the constraint which the server's words name, by some of their keys."""
+    match = _REFUSED.search(words)
+    if match is None:
+        return []
+    # Alembic's batch mode fills a table of another name; the rows are still in the table itself.
+    parts = [part.strip().removeprefix("_alembic_tmp_").partition(".") for part in match.group(2).split(",")]
+    table, columns = parts[0][0], ", ".join(quote(column) for _, _, column in parts)
+    query = (
+        f"SELECT group_concat(rowid, ', ') FROM {quote(table)} WHERE ({columns}) IS NULL"
+        if match.group(1) == "NOT NULL"
+        else f"SELECT group_concat(rowid, ', ') FROM {quote(table)} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"
+    )
+    # After the failure the columns may have the names of an earlier revision; then the words alone must do.
+    with contextlib.suppress(sqlite3.Error), open_read_only(path) as connection:
+        return [f"{table}: rowid {_first(keys)}" for (keys,) in connection.execute(query) if keys]
+    return []
+
+
+def _first(keys: str | None, most: int = 5) -> str:
+    if keys is None:
+        return "without rowid"
+    found = keys.split(", ")
+    return ", ".join(found[:most]) + (", ..." if len(found) > most else "")

@@ -1,0 +1,1 @@
+"""An app's profile at work, and the source that it wraps. Tested by ``tests/transfer/anonymise``."""

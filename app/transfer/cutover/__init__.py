@@ -1,0 +1,1 @@
+"""Backups, and how staging becomes the live database. Tested by ``tests/transfer/cutover``."""

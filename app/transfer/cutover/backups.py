@@ -1,0 +1,242 @@
+"""Backups: written, read back, listed, checked, pruned. A backup without its manifest is none."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import secrets
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+from ...dialects.base import Dialect, Image, TableChecksum
+from ...dialects.files import make_directory
+from ...errors import BackupFailed, FerryError
+from ..proof.verify import fingerprint
+from ..rows.snapshot import check as check_snapshot
+from ..run.source import file_sha256
+from ..schema.alembic import revision_of
+from .manifest import SUFFIX, Backup, load_manifest, manifest_of, write_manifest
+
+
+def state_of(dialect: Dialect, url: URL) -> dict[str, TableChecksum]:
+    """The checksums of a database."""
+    with dialect.reader(url) as reader:
+        return fingerprint(reader)
+
+
+def to_lists(sums: dict[str, TableChecksum]) -> dict[str, list[Any]]:
+    return {name: [found.rows, str(found)] for name, found in sums.items()}
+
+
+def _now() -> str:
+    """The present instant, ISO 8601 in UTC; to the millisecond, as the newest of several is found by it."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create the directory of backups, for its owner alone.
+
+    :raises BackupFailed: it cannot be created or written.
+    """
+    try:
+        make_directory(directory)
+        probe = directory / f".probe-{secrets.token_hex(4)}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise BackupFailed(
+            f"Backups cannot be written to {directory}: {error.strerror}.",
+            hint="Set FERRY_BACKUPS to a directory that can be written, or give --backup-to PATH.",
+        ) from error
+
+
+def file_for(directory: Path, database: Path, command: str, suffix: str) -> Path:
+    """A new name: database, time in UTC, command, and a few random digits against clocks that go back."""
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return directory / f"{database.stem}-{stamp}-{command}-{secrets.token_hex(2)}{suffix}"
+
+
+def make(
+    dialect: Dialect,
+    image: Image,
+    to: Path,
+    *,
+    scratch: URL,
+    command: str,
+    run: str,
+    database: str,
+    key: bytes | None,
+) -> Backup:
+    """Dump a database as it was at one instant, read the dump back, and write its manifest last.
+
+    :param key: what the manifest is sealed with; without one it has no seal.
+    :param scratch: a database to restore into for the proof; it is dropped.
+    :raises BackupFailed: nothing is left behind then.
+    """
+    expected, revision = fingerprint(image.reader), revision_of(image.reader)
+    beside = to.with_name(unfinished_name(to, run))
+    try:
+        image.dump(beside)
+        _prove(dialect, beside, scratch, expected)
+        if to.exists():
+            raise BackupFailed(f"{to} exists already.", hint="Give another path with --backup-to.")
+        digest, size = file_sha256(beside), beside.stat().st_size
+        beside.replace(to)
+        return write_manifest(
+            Backup(
+                id=to.name.removesuffix(dialect.backup_suffix),
+                file=str(to),
+                command=command,
+                run=run,
+                database=database,
+                made_at=_now(),
+                size_bytes=size,
+                sha256=digest,
+                revision=revision,
+                tables=to_lists(expected),
+            ),
+            key,
+        )
+    except OSError as error:
+        raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def register_portable(file: Path, *, command: str, run: str, database: str, key: bytes | None) -> Backup:
+    """Give a portable snapshot that was just written and checked its manifest."""
+    header, footer = check_snapshot(file)
+    return write_manifest(
+        Backup(
+            id=file.name,
+            file=str(file),
+            command=command,
+            run=run,
+            database=database,
+            made_at=_now(),
+            size_bytes=file.stat().st_size,
+            sha256=file_sha256(file),
+            revision=header.revision,
+            tables=to_lists(footer.checksums),
+            portable=True,
+        ),
+        key,
+    )
+
+
+def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, TableChecksum]) -> None:
+    try:
+        dialect.restore(dump, scratch)
+        problems = [text for text in dialect.problems(scratch) if "refer to rows" not in text]
+        if problems:
+            raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
+        found = state_of(dialect, scratch)
+    finally:
+        dialect.drop(scratch)
+    if found != expected:
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise BackupFailed(f"The backup {dump} does not read back as what was backed up: {', '.join(wrong)}.")
+
+
+def listed(directory: Path, database: str | None = None) -> list[Backup]:
+    """Backups in a directory, oldest first; of one database, or of all. A file with a broken manifest is no backup."""
+    found = []
+    for path in directory.glob(f"*{SUFFIX}") if directory.is_dir() else ():
+        backup = None
+        with contextlib.suppress(BackupFailed):
+            backup = load_manifest(path.with_name(path.name.removesuffix(SUFFIX)))
+        if backup and backup.path.exists() and database in (None, backup.database):
+            found.append(backup)
+    return sorted(found, key=lambda backup: (backup.made_at, backup.id))
+
+
+def unsealed(file: Path) -> str:
+    """What there is to say about a file that has not the seal of this database's key."""
+    return (
+        f"{file} does not have this database's seal: it was changed, or was made elsewhere, by an older version, "
+        "or with another FERRY_BACKUP_KEY."
+    )
+
+
+def broken(directory: Path) -> list[str]:
+    """What is wrong with each manifest in a directory that cannot be read."""
+    found = []
+    for path in sorted(directory.glob(f"*{SUFFIX}")) if directory.is_dir() else ():
+        try:
+            load_manifest(path.with_name(path.name.removesuffix(SUFFIX)))
+        except BackupFailed as error:
+            found.append(error.message)
+    return found
+
+
+def unfinished_name(file: Path, run: str) -> str:
+    """What a backup file is called until it is proved."""
+    return f".{file.name}.{run}.tmp"
+
+
+def unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
+    """Backup files that some runs did not finish, with what a database leaves beside its file."""
+    found = []
+    for path in sorted(directory.glob(".*.tmp*")) if directory.is_dir() else ():
+        name, _, end = path.name.rpartition(".tmp")
+        if end in ("", "-journal", "-wal", "-shm") and name.rpartition(".")[2] in runs:
+            found.append(path)
+    return found
+
+
+def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> None:
+    """Prove that a backup still is what it was: seal, digest, content, every row.
+
+    :param key: of the seals of this database.
+    :raises BackupFailed: with what is wrong.
+    """
+    if not backup.path.is_file():
+        raise BackupFailed(f"The backup file {backup.file} is not there.")
+    if not backup.has_seal_of(key):
+        raise BackupFailed(unsealed(backup.path))
+    if file_sha256(backup.path) != backup.sha256:
+        raise BackupFailed(
+            f"The backup {backup.file} was changed since it was made (another SHA-256).",
+            hint="Use another one: flask db-backup --list",
+        )
+    if backup.portable:
+        try:
+            check_snapshot(backup.path)
+        except FerryError as error:
+            raise BackupFailed(error.message) from error
+        return
+    expected = {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in backup.tables.items()}
+    _prove(dialect, backup.path, scratch, expected)
+
+
+def prune(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
+    """Remove the oldest backups beyond ``keep`` per command; returns those removed. Parameters as of :func:`beyond`."""
+    removed = beyond(backups, keep, needed, command)
+    remove(removed)
+    return removed
+
+
+def remove(backups: list[Backup]) -> None:
+    """Remove backups and their manifests."""
+    for backup in backups:
+        # The file first: a manifest without a file is not listed, a file without one could never be pruned.
+        backup.path.unlink()
+        manifest_of(backup.path).unlink()
+
+
+def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
+    """The oldest backups beyond ``keep`` per command.
+
+    :param backups: of one database, oldest first.
+    :param needed: paths that must stay: the newest verified one and those of unfinished runs.
+    :param command: only this command's.
+    """
+    found: list[Backup] = []
+    for name in {backup.command for backup in backups if command in (None, backup.command)}:
+        own = [backup for backup in backups if backup.command == name]
+        found += [backup for backup in own[:-keep] if backup.file not in needed and backup is not backups[-1]]
+    return found

@@ -1,0 +1,191 @@
+"""What ``flask db-backup`` does: make, list, check and prune backups."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...dialects.base import Image
+from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
+from ..cutover import backups
+from ..cutover.cutover import recover, write_backup
+from ..cutover.manifest import Backup
+from ..cutover.seal import existing_key
+from ..run.report import Report
+from ..run.run import Run
+
+PORTABLE_SUFFIXES = (".json", ".json.gz", ".json.zst")
+
+
+def make_backup(
+    run: Run,
+    *,
+    to: Path | None,
+    portable: bool,
+    lock_timeout_s: float,
+    client: bool = False,
+    dry_run: bool = False,
+) -> Report:
+    """Back the live database up, read back.
+
+    :param to: a file, or None for a new name in ``FERRY_BACKUPS``.
+    :param portable: write the JSON snapshot.
+    :param client: let the server's own program write it.
+    :raises BackupFailed: nothing is left behind then.
+    """
+    run.refuse_prohibited()
+    _check_place(to, portable=portable)
+    if not run.dialect.exists(run.target):
+        raise Misconfigured(
+            "There is no database to back up.", hint="Make one with: flask db upgrade, or flask db-init"
+        )
+    try:
+        run.check_space(run.look())
+        if dry_run:
+            run.report.outcome, run.report.exit_status = "dry run", 0
+            run.report.summary = f"Would back {_database(run)} up to {to or run.settings.backups}."
+            return run.report
+        with run.locked(lock_timeout_s):
+            recover(run)
+            run.drop_leftovers()
+            made = _made(run, to, portable=portable, client=client)
+    except DatabaseDamaged as error:
+        raise BackupFailed(error.message, hint=error.hint) from error
+    run.report.outcome, run.report.exit_status, run.report.backup = "done", 0, made.file
+    run.report.summary = f"Backup {made.id}: {made.rows} rows, {made.size_bytes} bytes, read back: {made.file}"
+    return run.report
+
+
+def _check_place(to: Path | None, *, portable: bool) -> None:
+    if portable and to and not to.name.endswith(PORTABLE_SUFFIXES):
+        raise Misconfigured(
+            f"{to} does not look like a portable snapshot.", hint=f"End its name in {', '.join(PORTABLE_SUFFIXES)}."
+        )
+    if to and to.exists():
+        raise BackupFailed(f"{to} exists already.", hint="Give another path.")
+
+
+class ClientImage:
+    """An image that the server's own program dumps; it must read back as the image."""
+
+    def __init__(self, run: Run, image: Image) -> None:
+        self._run = run
+        self.token, self.reader = image.token, image.reader
+
+    def dump(self, to: Path) -> None:
+        self._run.dialect.client_dump(self._run.target, to)
+
+
+def _made(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
+    if to is None and portable:
+        backups.prepare_directory(run.settings.backups)
+        to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
+    try:
+        with run.step("backup"), run.dialect.image(run.target, run.old_generation, None) as image:
+            return write_backup(run, ClientImage(run, image) if client else image, to)
+    except BackupFailed as error:
+        if client and error.hint is None:
+            error.hint = (
+                "The server's own program loses digits of some types, and dumps another instant where somebody "
+                "writes. Leave --client out for an exact backup."
+            )
+        raise
+    finally:
+        run.cleaned_up()
+
+
+def _database(run: Run) -> Path:
+    return Path(run.dialect.identity(run.target).full_name)
+
+
+def list_backups(run: Run) -> list[Backup]:
+    """The backups of this database, oldest first."""
+    return backups.listed(run.settings.backups, str(_database(run)))
+
+
+def list_report(run: Run) -> Report:
+    """The backups of this database, for people and programs."""
+    run.refuse_prohibited()
+    found = list_backups(run)
+    run.report.outcome, run.report.exit_status = "listed", 0
+    run.report.notes = [
+        f"{b.id}  {b.made_at}  {b.rows} rows  {b.size_bytes} bytes  revision {b.revision}  by {b.command}"
+        f"{'  portable' if b.portable else ''}"
+        for b in found
+    ]
+    for message in backups.broken(run.settings.backups):
+        run.warn(message)
+    run.report.summary = f"{len(found)} backups of {_database(run)} in {run.settings.backups}."
+    return run.report
+
+
+def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) -> Report:
+    """Prove one backup, or all of this database, again.
+
+    :raises BackupFailed: one is damaged, or there is none such.
+    """
+    run.refuse_prohibited()
+    found = list_backups(run)
+    if wanted:
+        found = [backup for backup in backups.listed(run.settings.backups) if backup.id == wanted]
+    if not found:
+        raise BackupFailed(
+            f"There is no backup {wanted or ''} in {run.settings.backups}.", hint="See: flask db-backup --list"
+        )
+    wrong = []
+    for backup in found:
+        try:
+            with run.locked(lock_timeout_s), left_alone(run):
+                backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
+        except BackupFailed as error:
+            wrong.append(error.message)
+        else:
+            run.note(f"{backup.id}: {backup.rows} rows, as they were when it was made")
+    if wrong:
+        raise BackupFailed(f"{len(wrong)} of {len(found)} backups are not good.", details=wrong)
+    run.report.outcome, run.report.exit_status = "checked", 0
+    run.report.summary = f"{len(found)} backups are good."
+    return run.report
+
+
+@contextlib.contextmanager
+def left_alone(run: Run) -> Iterator[None]:
+    """Prove that the live database is what it was before a backup was looked at.
+
+    A restore into a scratch database cannot reach it (see the rooms); this looks all the same. Rows that the
+    application wrote meanwhile cannot be told from others, so they are said.
+
+    :raises BackupFailed: its schema is another one.
+    """
+    if not run.dialect.exists(run.target):
+        yield
+        return
+    with run.dialect.fence(run.target) as fence:
+        schema, token = run.dialect.schema_fingerprint(run.target), fence.token()
+        yield
+        if run.dialect.schema_fingerprint(run.target) != schema:
+            raise BackupFailed(
+                "The schema of the live database was changed while a backup was checked.",
+                hint="Look at it before anything else: flask db-verify",
+            )
+        if fence.token() != token:
+            run.warn("The live database was written while the backup was checked: by the application, if it runs.")
+
+
+def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
+    """Keep the newest ``FERRY_KEEP`` per command, the newest verified one, and what an unfinished run needs."""
+    run.refuse_prohibited()
+    unfinished, control = run.look().unfinished, run.peek()
+    needed = {control.entry_begun(unfinished).backup or ""} if unfinished and control else set()
+    found = list_backups(run)
+    removed = backups.beyond(found, run.settings.keep, needed)
+    if not dry_run:
+        backups.remove(removed)
+    run.report.outcome, run.report.exit_status = "dry run" if dry_run else "pruned", 0
+    run.report.notes = [f"{'would remove' if dry_run else 'removed'} {b.id} of {b.made_at}" for b in removed]
+    run.report.summary = (
+        f"{'Would remove' if dry_run else 'Removed'} {len(removed)} backups and {'keep' if dry_run else 'kept'} "
+        f"{len(found) - len(removed)} (FERRY_KEEP {run.settings.keep} a command)."
+    )
+    return run.report

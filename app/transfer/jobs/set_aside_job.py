@@ -1,0 +1,407 @@
+"""Rows that a run set aside, mended: brought to head beside, and added to the live database like any run's result."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+from ...dialects.base import Fence, Table, TableChecksum
+from ...errors import DoesNotFit, Protected, SnapshotUnusable, VerificationFailed
+from ..cutover.cutover import Secured, entry_for, recover
+from ..proof.verify import fingerprint, moved, verify_upgrade
+from ..rows.snapshot import check, now
+from ..run.control import Entry
+from ..run.evidence import keep_differences
+from ..run.plan import Action, question_for
+from ..run.report import Report, TableReceipt
+from ..run.run import SWAP_TIMEOUT_S, Run
+from ..run.source import SELF, file_sha256
+from ..schema.host import VERSION_TABLE
+from ..set_aside.added_rows import Effect, load_added, plus, write_added
+from ..set_aside.file import (
+    LOADED,
+    LOADS,
+    MOST_PROBLEMS,
+    NAME,
+    AsideFile,
+    RowStore,
+    digest_of,
+    loading_command,
+    write_aside,
+)
+from ..set_aside.plan import AsidePlan, nothing_left, planned
+from ..staging.load import REFERS, RowsFile, TableLoad, aside_to_json, load_mended, set_aside_referring, shown_key
+from ..staging.stage import MigrateOptions, before_upgrade, build_empty, load_into, named_aside, stage, verify_staging
+from .self_job import SelfJob
+
+ADDED = "added.json"
+"""In the run's directory: the rows that were added, a snapshot at head."""
+
+
+def load_aside(run: Run, path: Path, options: MigrateOptions) -> Report:
+    """Run db-migrate-data --set-aside-from.
+
+    :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
+    """
+    run.refuse_prohibited()
+    file = AsideFile(path)
+    tables: Mapping[str, Table] | None = None
+    if run.look().unfinished is None:
+        with planned(run, file) as found:
+            if found.plan.action is Action.NOTHING:
+                return _nothing(run, found)
+            run.preflight(found.plan.target, found.snapshot.stat().st_size)
+            if options.dry_run:
+                return _previewed(run, found, options)
+            tables = found.tables
+    elif options.dry_run:
+        run.report.outcome, run.report.exit_status = "dry run", 0
+        run.report.summary = "An unfinished cut-over would be finished or undone first."
+        return run.report
+    with run.locked(options.lock_timeout_s):
+        recover(run)
+        with planned(run, file, tables) as found:
+            return _load(run, found, options)
+
+
+def _load(run: Run, found: AsidePlan, options: MigrateOptions) -> Report:
+    if found.plan.action is Action.NOTHING:
+        return _nothing(run, found)
+    run.drop_leftovers()
+    run.preflight(found.plan.target, found.snapshot.stat().st_size)
+    run.hooks.ask(question_for(run.host, found.plan, found.loads, options.backup_place(run)))
+    with AsideJob(run, found, options).opened() as job:
+        return job.carry_out()
+
+
+def _nothing(run: Run, found: AsidePlan) -> Report:
+    run.report.outcome, run.report.exit_status = "nothing to do", 0
+    run.report.summary = nothing_left(found)
+    return run.report
+
+
+def _previewed(run: Run, found: AsidePlan, options: MigrateOptions) -> Report:
+    question = question_for(run.host, found.plan, found.loads, options.backup_place(run))
+    report = run.report
+    report.outcome, report.exit_status = "dry run", 0
+    report.target = found.plan.target.to_json()
+    report.source = {"label": str(found.file.path), "loads": question.loads}
+    report.notes += [f"Steps: {', '.join(found.plan.steps)}", f"Backup to: {question.backup_place}"]
+    report.summary = f"Would load {question.loads}. Whether the schema takes them is seen when it is done."
+    run.hooks.permit(question)
+    return report
+
+
+class AsideJob(SelfJob):
+    """The live database itself, with the mended rows added."""
+
+    def __init__(self, run: Run, found: AsidePlan, options: MigrateOptions) -> None:
+        super().__init__(run, found.plan, options)
+        self._found = found
+        self._effect = Effect()
+        self._receipts: list[TableReceipt] = []
+        self._ledger: dict[str, Any] = {}
+        self._lived = 0
+        self._accounts: dict[str, TableLoad] = {}
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[AsideJob]:
+        """Its scratch files go at the end."""
+        try:
+            yield self
+        finally:
+            self._effect.close()
+
+    def _steps(self, fence: Fence) -> Entry:
+        with self._beside("without") as less, self._beside("with") as more:
+            rows = self._without(less)
+            self._bring_in(rows, less, more)
+            self._compute(rows, less, more)
+            self._keep(rows)
+        return super()._steps(fence)
+
+    @contextlib.contextmanager
+    def _beside(self, name: str) -> Iterator[URL]:
+        url = self.run.dialect.staging_url(self.run.target, f"{self.run.id}-{name}")
+        try:
+            yield url
+        finally:
+            with contextlib.suppress(*self.run.database_errors):
+                self.run.dialect.drop(url)
+
+    # Beside: the snapshot without the rows, and with them
+
+    def _without(self, to: URL) -> RowsFile:
+        """The snapshot as its run loaded it, and what was loaded since, at its revision."""
+        run, found = self.run, self._found
+        header, _ = check(found.snapshot)
+        staged = stage(run, found.snapshot, header.kind, found.origin.revision, found.stage_options(), staging=to)
+        rows, accounts = staged.rows, staged.accounts
+        if digest_of(rows.aside.rows()) != found.base.options["aside"]["digest"]:
+            raise SnapshotUnusable(
+                f"{found.snapshot} gives other rows to set aside than it gave run {found.base.run_id}: adapters, "
+                "revisions or the server are others now.",
+                hint="Migrate again with the mended source: flask db-migrate-data --rerun --set-aside",
+            )
+        self._refuse_others(rows)
+        if found.earlier.counts():
+            rows.bring_in(found.earlier)
+            build_empty(run, to, found.origin.revision)
+            accounts, refused = load_into(run, to, rows)
+            if refused:
+                raise DoesNotFit("Rows that an earlier run loaded are refused now.", details=refused)
+        with run.step("verify"):
+            verify_staging(run, rows, accounts, staging=to)
+        self._accounts = accounts
+        return rows
+
+    def _refuse_others(self, rows: RowsFile) -> None:
+        """Each row of the file comes in the place of one that was set aside, and of no other."""
+        wrong = [
+            f"row {number} of {table}"
+            for table, number, _, _ in self._found.fresh.items()
+            if not rows.aside.has(table, number)
+        ]
+        if wrong:
+            raise DoesNotFit(
+                f"{len(wrong)} rows of {self._found.file.path} are none that run {self._found.base.run_id} set aside.",
+                details=_first(wrong),
+                hint=f"Keep table and number of each row as the run wrote them: {self._ledger_file()}",
+            )
+
+    def _ledger_file(self) -> str:
+        return str(self._found.base.options["aside"]["file"])
+
+    def _bring_in(self, rows: RowsFile, less: URL, more: URL) -> None:
+        """The same with the mended rows, which come last: what is refused is one of them."""
+        run, fresh = self.run, self._found.fresh
+        rows.bring_in(fresh)
+        with run.step("load"):
+            accounts, refused = self._filled(rows, less, more)
+            if set_aside_referring(rows, fresh.has) or refused:
+                self._refuse_still(rows)
+                accounts, refused = self._filled(rows, less, more)
+                if refused or set_aside_referring(rows, fresh.has):
+                    raise DoesNotFit("Rows are refused even without those set aside.", details=refused)
+        with run.step("verify"):
+            verify_staging(run, rows, accounts, staging=more)
+        self._accounts = accounts
+
+    def _filled(self, rows: RowsFile, less: URL, more: URL) -> tuple[dict[str, TableLoad], list[str]]:
+        """A copy of the one database with the mended rows besides."""
+        run, refused = self.run, list[str]()
+        run.dialect.copy(less, more, timeout_s=SWAP_TIMEOUT_S)
+        accounts = dict(self._accounts)
+        with run.dialect.loading(more):
+            for name in accounts.keys() & self._found.fresh.counts().keys():
+                table = accounts[name].table
+                loaded, lines = load_mended(run.dialect, more, rows, table, self._found.fresh)
+                accounts[name] = TableLoad(table, loaded=plus(accounts[name].loaded, loaded))
+                refused += lines
+        return accounts, refused
+
+    def _refuse_still(self, rows: RowsFile) -> None:
+        """:raises DoesNotFit: rows of the file are refused, and they were not to be set aside again."""
+        if self.options.set_aside:
+            return
+        still = self._still(rows)
+        file = self._found.file.path
+        raise DoesNotFit(
+            f"The schema at revision {self._found.origin.revision} still refuses {len(still)} rows of {file}.",
+            details=_first(still),
+            hint=f"Mend them, or let them go to a new file: {loading_command(file)} --set-aside",
+        )
+
+    def _compute(self, rows: RowsFile, less: URL, more: URL) -> None:
+        """What they come to at head."""
+        run, revision, head = self.run, self._found.origin.revision, self.plan.head
+        with run.step("upgrade", revision=revision, head=head):
+            for url in (less, more):
+                run.schema.build(url, head)
+        said = run.schema.declarations(revision)
+        with run.step("compare"), run.dialect.reader(less) as without, run.dialect.reader(more) as with_them:
+            verify_upgrade(before_upgrade(rows, self._accounts), with_them, said)
+            former = {place for name in rows.tables for place in moved(name, said)}
+            found = self._effect.compute(without, with_them, former, run.directory / "differences.keys")
+            if kept := keep_differences(run, found):
+                raise DoesNotFit(
+                    f"With these rows the revisions would make other rows of {kept.count} that are live already.",
+                    details=kept.lines(),
+                    hint="Mend the rows so that they leave those alone (another key, another value), or take them "
+                    f"out of the file and insert them in the application; then: {self._again()}",
+                )
+
+    def _keep(self, rows: RowsFile) -> None:
+        """The receipt per table of the file; what is loaded and what remains, each in a file of the run."""
+        run, found = self.run, self._found
+        given, fresh = found.given.counts(), found.fresh.counts()
+        loaded = RowStore()
+        try:
+            for table, number, reason, row in found.fresh.items():
+                if not rows.aside.has(table, number):
+                    loaded.add(table, number, reason, row)
+            for name, count in loaded.counts().items() | {(name, 0) for name in given if not loaded.counts()[name]}:
+                self._receipts.append(
+                    TableReceipt(
+                        name,
+                        given[name],
+                        count,
+                        given[name] - fresh[name],
+                        fresh[name] - count,
+                        note="waived: loaded before" if given[name] > fresh[name] else "",
+                    )
+                )
+            self._receipts.sort(key=lambda receipt: receipt.table)
+            path = run.directory / LOADED
+            items = ({"table": t, "number": n, "reason": why, "row": row} for t, n, why, row in loaded.items())
+            write_aside(path, found.origin, items)
+            self._ledger = {
+                "run": found.base.run_id,
+                "file": str(found.file.path),
+                "rows": loaded.counts().total(),
+                "loaded": str(path),
+                "sha256": file_sha256(path),
+            }
+            if not self._ledger["rows"]:
+                self._refuse_all(rows)
+        finally:
+            loaded.close()
+        self._keep_rest(rows)
+
+    def _refuse_all(self, rows: RowsFile) -> None:
+        still = self._still(rows)
+        raise DoesNotFit(
+            f"All {len(still)} rows of {self._found.file.path} are still refused.",
+            details=_first(still),
+            hint=f"Mend them, then: {self._again()}",
+        )
+
+    def _still(self, rows: RowsFile) -> list[str]:
+        """Those of the file that are refused, with key and reason; what only goes with others comes last."""
+        found = [
+            (reason.startswith(REFERS), f"{table}: row {number}: {reason}; key {shown_key(rows.tables[table], row)}")
+            for table, number, reason, row in rows.aside.rows()
+            if self._found.fresh.has(table, number)
+        ]
+        return [line for _, line in sorted(found, key=lambda item: item[0])]
+
+    def _keep_rest(self, rows: RowsFile) -> None:
+        run, count = self.run, rows.aside.count()
+        if not count:
+            return
+        path = run.directory / NAME
+        write_aside(path, self._found.origin, aside_to_json(rows))
+        run.report.set_aside = named_aside(rows)
+        run.report.aside = {"file": str(path), "rows": count, "command": loading_command(path)}
+        run.warn(f"{count} rows stay set aside, in {path}. To load them when they are mended: {loading_command(path)}")
+
+    # On a copy of the live database
+
+    def _pass(self, fence: Fence, *, backed_up: bool) -> Secured:
+        secured = super()._pass(fence, backed_up=backed_up)
+        if secured.absent:
+            raise Protected("The live database is gone.", hint="See: flask db-status")
+        self.report.tables[:] = self._receipts
+        with self.run.step("add"):
+            self._add()
+        return secured
+
+    def _add(self) -> None:
+        run, path = self.run, self.run.directory / ADDED
+        with run.dialect.reader(run.staging) as staged:
+            if kept := keep_differences(run, self._effect.compare(staged)):
+                raise DoesNotFit(
+                    f"The live database has {kept.count} rows with the same keys and other values.",
+                    details=kept.lines(),
+                    hint=f"Give the mended rows other keys, or change the live ones in the application; then: "
+                    f"{loading_command(self._found.file.path)}",
+                )
+            before = fingerprint(staged)
+            write_added(path, self._effect, staged, str(self._found.file.path), self.plan.head)
+        already = set(run.dialect.problems(run.staging))
+        sums = self._loaded(path)
+        self._prove(before, sums)
+        self._refuse_problems(already)
+        run.dialect.settle(run.staging)
+        self._report_added(sums)
+
+    def _loaded(self, path: Path) -> dict[str, TableChecksum]:
+        try:
+            return load_added(self.run.dialect, self.run.staging, path)
+        except DoesNotFit as error:
+            error.hint = f"Mend them, or the live rows in the application; then: {self._again()}"
+            raise
+
+    def _again(self) -> str:
+        return loading_command(self._found.file.path)
+
+    def _prove(self, before: Mapping[str, TableChecksum], sums: Mapping[str, TableChecksum]) -> None:
+        """The copy holds every row that was live, and those added, and nothing else."""
+        with self.run.dialect.reader(self.run.staging) as staged:
+            after = fingerprint(staged)
+        expected = {name: plus(found, sums[name]) if name in sums else found for name, found in before.items()}
+        if after != expected:
+            wrong = sorted(name for name in after.keys() | expected.keys() if after.get(name) != expected.get(name))
+            raise VerificationFailed(
+                f"The copy of the live database is not what was live and what was added: {', '.join(wrong)}.",
+                details=[f"{n}: {expected[n].rows} rows expected, {after[n].rows} found" for n in wrong if n in after],
+                hint="The live database is unchanged. Nothing of the rows was wrong; please report this.",
+            )
+        self._lived = sum(found.rows for name, found in before.items() if name != VERSION_TABLE)
+
+    def _refuse_problems(self, already: set[str]) -> None:
+        found = self.run.dialect.problems(self.run.staging)
+        if new := [text for text in found if text not in already]:
+            raise DoesNotFit(
+                f"With the rows added {len(new)} rules do not hold.",
+                details=new,
+                hint=f"What they refer to may be deleted by now. Mend them, or take them out; then: {self._again()}",
+            )
+        for text in found:
+            self.run.warn(f"Of the live database itself: {text}")
+
+    def _report_added(self, sums: Mapping[str, TableChecksum]) -> None:
+        self.report.added = []
+        for name, effect in self._effect.tables.items():
+            if effect.rows:
+                rows = sums[name].rows if name in sums else 0
+                sum_ = str(sums[name]) if name in sums else ""
+                self.report.added.append(
+                    {"table": name, "rows": rows, "there_already": effect.rows - rows, "checksum": sum_}
+                )
+
+    # The end
+
+    def _entry(self, secured: Secured) -> Entry:
+        path = self.run.directory / ADDED
+        aside = self._found.base.options["aside"]
+        rest = self.report.aside or {"file": None, "rows": 0, "command": None}
+        return entry_for(
+            self.run,
+            self.plan.target,
+            secured,
+            source_identity=SELF,
+            source=f"rows that run {self._found.base.run_id} set aside ({self._found.file.path})",
+            revision=self.plan.head,
+            finished_at=now(),
+            snapshot=str(path),
+            snapshot_sha256=file_sha256(path),
+            options={
+                "previous_absent": secured.absent,
+                LOADS: self._ledger,
+                "aside": {**rest, "revision": aside["revision"], "digest": aside["digest"]},
+            },
+        )
+
+    def _more(self) -> str:
+        self.report.source = {"label": str(self._found.file.path), "run": self._found.base.run_id}
+        self.run.note(f"Every one of the {self._lived} rows that were live is there, by checksum, and these besides.")
+        return f" {self._ledger['rows']} rows of {self._found.file.path} are loaded."
+
+
+def _first(lines: list[str]) -> list[str]:
+    return [*lines[:MOST_PROBLEMS], *([f"and {len(lines) - MOST_PROBLEMS} more"] if len(lines) > MOST_PROBLEMS else [])]

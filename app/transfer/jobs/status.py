@@ -1,0 +1,216 @@
+"""What this database is: everything ``flask db-status`` shows, looked up without a write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...dialects.redact import redact, redact_text
+from ...errors import AccessDenied, DoesNotFit, ExitStatus, FerryError, LockHeld, Misconfigured, Protected
+from ..cutover.cutover import finishing_command
+from ..rows.snapshot import is_anonymised, is_snapshot
+from ..run.control import Control, Holder
+from ..run.plan import Target, lineage
+from ..run.run import Run
+from ..run.settings import DEFAULTS, SECRET
+from ..schema.alembic import data_tables
+from ..schema.host_checks import unsupported
+from .backup import list_backups
+
+
+@dataclass
+class Status:
+    """The answers, and the exit status of ``--check``."""
+
+    database: dict[str, Any]
+    revision: str | None
+    head: str | None
+    drift: list[str]
+    rows: Mapping[str, int]
+    last_run: dict[str, Any] | None
+    holder: str | None
+    holder_alive: bool
+    unfinished: str | None
+    backups: list[dict[str, Any]]
+    snapshot: str
+    settings: list[dict[str, str]]
+    leftovers: list[str] = field(default_factory=list)
+    """What killed runs left, which the next run that takes the lock removes."""
+    aside: dict[str, Any] | None = None
+    """Rows of what is live that are still set aside: file, rows, command."""
+    check: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status(run: Run) -> Status:
+    """Look at everything; nothing is changed but for a scratch database that is dropped again."""
+    run.refuse_prohibited(only_looks=True)
+    target = run.look()
+    control = run.peek()
+    holder = control.holder() if control else None
+    head, drift = _drift(run, target)
+    found = Status(
+        database={
+            "server": target.identity.server,
+            "host": target.identity.host,
+            "database": target.identity.database,
+            "exists": target.exists,
+            "is_file": target.identity.is_file,
+            "size_bytes": target.size_bytes,
+            "environment": target.environment,
+            "environment_from": target.environment_origin,
+            "mark": target.mark,
+        },
+        revision=target.revision,
+        head=head,
+        drift=drift,
+        rows=target.rows,
+        last_run=_last(target),
+        holder=str(holder) if holder else None,
+        holder_alive=bool(holder and holder.alive),
+        unfinished=_unfinished(run, target, control),
+        backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in list_backups(run)],
+        snapshot=_snapshot(run),
+        settings=_settings(run),
+        leftovers=_leftovers(run, control) if control and not (holder and holder.alive) else [],
+        aside=_aside(target),
+    )
+    _check(found, target, holder)
+    return found
+
+
+def _last(target: Target) -> dict[str, Any] | None:
+    if not target.entries:
+        return None
+    entry = target.entries[-1]
+    return {
+        "run": entry.run_id,
+        "command": entry.command,
+        "source": entry.source,
+        "finished_at": entry.finished_at,
+        "from_snapshot_of": entry.from_snapshot_of,
+        "profile": entry.profile.name if entry.profile else None,
+        "in_force": target.in_force is entry,
+        "backup": entry.backup,
+    }
+
+
+def _leftovers(run: Run, control: Control) -> list[str]:
+    databases, files = run.leftovers(control)
+    kinds = {True: "generation", False: "staging database"}
+    return [*(f"{kinds[item.is_generation]} {item.name}" for item in databases), *(str(file) for file in files)]
+
+
+def _aside(target: Target) -> dict[str, Any] | None:
+    """What the newest run that set rows aside, or loaded some, left aside."""
+    found = next((entry.options["aside"] for entry in lineage(target) if "aside" in entry.options), None)
+    return found if found and found["rows"] else None
+
+
+def _unfinished(run: Run, target: Target, control: Control | None) -> str | None:
+    """Which database is live, and what finishes or undoes the cut-over."""
+    if target.unfinished is None or control is None:
+        return None
+    entry = control.entry_begun(target.unfinished)
+    new = entry.mark == run.dialect.mark(run.target)
+    return (
+        f"run {target.unfinished.run_id} ended in its cut-over; the {'new' if new else 'old'} database is live; "
+        f"the next run {'finishes' if new else 'undoes'} it: "
+        f"{finishing_command(entry.command)}"
+    )
+
+
+def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
+    """Head, and what differs: the history from itself, the models from head, the live tables from head."""
+    try:
+        head = run.schema.head()
+    except FerryError as error:
+        return None, [error.message]
+    if refused := [f"not looked for: {refusal.message}" for refusal in unsupported(run.host)]:
+        return head, refused
+    drift = list(target.entries[-1].drift) if target.in_force and target.entries else []
+    try:
+        run.dialect.prepare_staging(run.scratch, run.target)
+    except FerryError as error:
+        return head, [*drift, f"not looked for: {error.message}"]
+    try:
+        run.schema.build(run.scratch, head)
+        drift += run.schema.differences_to_models(run.scratch)
+        if target.exists and target.revision == head:
+            drift += _live_drift(run)
+    except (AccessDenied, DoesNotFit, LockHeld, Misconfigured, Protected) as error:
+        return head, [*drift, f"not looked for: {error.message}"]
+    finally:
+        run.dialect.drop(run.scratch)
+    return head, list(dict.fromkeys(drift))
+
+
+def _live_drift(run: Run) -> list[str]:
+    with run.dialect.reader(run.scratch) as at_head, run.dialect.reader(run.target) as live:
+        should, have = data_tables(at_head.tables()), data_tables(live.tables())
+    drift = [f"table {name} of head is not in the database" for name in sorted(set(should) - set(have))]
+    drift += [f"table {name} of the database is made by no revision" for name in sorted(set(have) - set(should))]
+    for name in sorted(set(should) & set(have)):
+        own, other = set(should[name].column_names), set(have[name].column_names)
+        drift += [f"column {name}.{column} differs from head" for column in sorted(own ^ other)]
+    return drift
+
+
+def _snapshot(run: Run) -> str:
+    path = run.settings.snapshot
+    if not path.is_file():
+        return f"{path} (not there)"
+    kind = "a snapshot, anonymised" if is_anonymised(path) else "a snapshot" if is_snapshot(path) else "another file"
+    return f"{path} ({kind})"
+
+
+def _settings(run: Run) -> list[dict[str, str]]:
+    """Each key with its value, secrets masked, and where the value came from."""
+    settings = run.settings
+    values: dict[str, object] = {
+        "FERRY_SOURCE": settings.source and redact_text(settings.source),
+        "FERRY_SOURCE_UID": settings.source_uid,
+        "FERRY_SOURCE_PASSWORD": settings.source_password,
+        "FERRY_SOURCE_PASSWORD_FILE": settings.password_file,
+        "FERRY_SNAPSHOT": settings.snapshot,
+        "FERRY_BACKUPS": settings.backups,
+        "FERRY_BACKUP_KEY": settings.backup_key,
+        "FERRY_KEEP": settings.keep,
+        "FERRY_FALLBACK": settings.fallback.text,
+        "FERRY_ENVIRONMENT": settings.environment,
+        "FERRY_PROHIBIT": ",".join(sorted(settings.prohibited)),
+        "FERRY_SEED": settings.seed,
+        "FERRY_ADAPTERS": settings.adapters,
+        "FERRY_PROFILE": settings.profile,
+        "FERRY_PROFILES": settings.profiles,
+        "FERRY_PROFILE_KEY": settings.profile_key,
+        "FERRY_TLS_CA": settings.tls_ca,
+        "FERRY_TIMEOUT": settings.timeout_s,
+    }
+    rows = [{"key": "SQLALCHEMY_DATABASE_URI", "value": redact(run.target), "from": "the app's engine"}]
+    for key in DEFAULTS:
+        value = values[key]
+        shown = "" if value is None else "***" if key in SECRET else str(value)
+        rows.append({"key": key, "value": shown, "from": settings.origins[key]})
+    return rows
+
+
+def _check(found: Status, target: Target, holder: Holder | None) -> None:
+    if found.drift:
+        found.problems.append("the schema drifted")
+    if not target.exists:
+        found.problems.append("there is no database yet")
+    elif found.revision != found.head:
+        found.problems.append(f"the database is at {found.revision}, head is {found.head}")
+    if not target.empty and not found.backups:
+        found.problems.append("there is no verified backup")
+    if found.problems:
+        found.check = int(ExitStatus.FAILED)
+    if holder and holder.alive:
+        found.check = int(ExitStatus.LOCKED)
+    if found.unfinished:
+        found.check = int(ExitStatus.CUT_OVER_UNFINISHED)

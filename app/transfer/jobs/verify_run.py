@@ -1,0 +1,228 @@
+"""Proving a run again: bring what it came from to the live database's revision beside it, and compare row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ...dialects.base import Reader, Table
+from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected, SnapshotUnusable
+from ..anonymise.engine import as_profiled, chosen_profile
+from ..anonymise.source import opened
+from ..cutover.manifest import load_manifest
+from ..proof.verify import Difference, compare_databases
+from ..rows.snapshot import check, is_snapshot
+from ..run.control import Entry
+from ..run.evidence import keep_differences
+from ..run.plan import MIGRATE
+from ..run.report import Report
+from ..run.run import SWAP_TIMEOUT_S, Run
+from ..run.source import SELF, SourceKind, file_sha256, parse_source
+from ..schema.alembic import data_tables, revision_of
+from ..set_aside.added_rows import load_added
+from ..set_aside.file import LOADS
+from ..sources.base import SourceOptions
+from ..sources.open import open_source
+from ..staging.stage import MigrateOptions, build_empty, stage
+from .restore import Chosen, accepted, stage_backup
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """The options of db-verify; the source to compare with is in the settings when ``against``."""
+
+    run_id: str | None = None
+    against: bool = False
+    source: SourceOptions = field(default_factory=SourceOptions)
+    lock_timeout_s: float = 0.0
+
+
+def verify(run: Run, options: VerifyOptions) -> Report:
+    """Run db-verify; the report's status is 23 when there are differences.
+
+    :raises SnapshotUnusable, BackupFailed: what the run came from is not there any more.
+    """
+    run.refuse_prohibited()
+    if not run.dialect.exists(run.target):
+        raise Misconfigured("There is no database to verify.", hint="flask db-migrate-data")
+    if not options.against:
+        _entry(run, options.run_id)
+    with run.locked(options.lock_timeout_s):
+        try:
+            label, revision, skipped = _stage(run, options)
+            return _compare(run, label, revision, skipped)
+        finally:
+            run.cleaned_up()
+
+
+def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]:
+    """Stage what the live database should be; returns what that is, its revision, and tables left out."""
+    if options.against:
+        return _stage_source(run, options.source)
+    entry = _entry(run, options.run_id)
+    label = f"run {entry.run_id} ({entry.command} from {entry.source})"
+    excluded = set(entry.options.get("exclude", ()))
+    chosen = MigrateOptions(
+        SourceOptions(tuple(sorted(excluded)), accept_missing=True), set_aside=bool(entry.options.get("set_aside"))
+    )
+    revision: str | None
+    if LOADS in entry.options:
+        revision = _stage_with_added(run, entry)
+    elif entry.command == MIGRATE and entry.source_identity != SELF:
+        revision = _stage_snapshot(run, find_snapshot(entry), chosen)
+    elif entry.command == MIGRATE or entry.command == "db-restore":
+        revision = _stage_backup(run, entry)
+    else:
+        revision = _stage_generation(run, entry)
+    return label, revision, excluded
+
+
+def _entry(run: Run, run_id: str | None) -> Entry:
+    control = run.peek()
+    entries = control.ledger() if control else []
+    found = [entry for entry in entries if run_id in (None, entry.run_id)]
+    if not found:
+        known = ", ".join(entry.run_id for entry in entries[-5:]) or "none"
+        raise Misconfigured(
+            f"The ledger has no run {run_id or 'at all'}.",
+            hint=f"Runs: {known}. Or compare with a source: flask db-verify --against SOURCE",
+        )
+    return found[-1]
+
+
+def find_snapshot(entry: Entry) -> Path:
+    """The snapshot a run loaded, under its name or kept as ``.bak``.
+
+    :raises SnapshotUnusable: none of them has the digest that the ledger says.
+    """
+    path = Path(entry.snapshot or "")
+    candidates = [path, *sorted(path.parent.glob(f"{path.name}.*.bak"), reverse=True)]
+    # A classic file is known by its own digest; what was made of it and loaded has another.
+    digest = entry.options.get("loaded_sha256", entry.snapshot_sha256)
+    for candidate in candidates:
+        if candidate.is_file() and file_sha256(candidate) == digest:
+            return candidate
+    raise SnapshotUnusable(
+        f"The snapshot of run {entry.run_id} is not there any more: neither {path} nor a kept one has its digest.",
+        hint="Compare with the source itself: flask db-verify --against SOURCE",
+    )
+
+
+def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
+    if not is_snapshot(path):
+        return _stage_classic(run, path, options)
+    header, _ = check(path)
+    if header.revision is None:
+        raise DoesNotFit(f"{path} does not say at which revision its rows are.")
+    run.schema.require(header.revision, str(path))
+    stage(run, path, header.kind, header.revision, options)
+    return header.revision
+
+
+def _stage_classic(run: Run, path: Path, options: MigrateOptions) -> str:
+    spec = parse_source(replace(run.settings, source=str(path)))
+    taken = open_source(run, spec, options.source).take(run)
+    return _stage_snapshot(run, taken.path, options)
+
+
+def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, set[str]]:
+    spec = parse_source(run.settings, insecure_http=options.insecure_http)
+    if spec.kind is SourceKind.SELF:
+        raise Misconfigured("--against self compares the database with itself.")
+    _refuse_plain(run)
+    spec = as_profiled(spec, chosen_profile(run))
+    # The proof must not take the place of the last good snapshot.
+    run.settings = replace(run.settings, snapshot=run.directory / "against.json")
+    source = opened(run, spec, options)
+    try:
+        taken = source.take(run)
+    finally:
+        source.close()
+    chosen = MigrateOptions(replace(options, accept_missing=True))
+    return spec.label, _stage_snapshot(run, taken.path, chosen), set(options.exclude)
+
+
+def _refuse_plain(run: Run) -> None:
+    """:raises Protected: rows as they are would be brought to where they are anonymised."""
+    entry = run.look().origin
+    if run.settings.profile is None and entry and entry.profile:
+        raise Protected(
+            f"What is live was anonymised with the profile {entry.profile.name!r}; comparing it with its source as it "
+            "is would bring personal data here.",
+            hint=f"Compare with: --profile {entry.profile.name}",
+        )
+
+
+def _stage_backup(run: Run, entry: Entry) -> str | None:
+    file = entry.options.get("restored") or entry.backup
+    if not file or not Path(file).is_file():
+        raise BackupFailed(f"The backup of run {entry.run_id} is not there any more ({file or 'none was made'}).")
+    path = Path(file)
+    # A file that was trusted when it was put back is the same file still, by the ledger.
+    trusted = file_sha256(path) == entry.options.get("restored_sha256")
+    stage_backup(run, accepted(run, Chosen(path, load_manifest(path), is_snapshot(path)), trusted=trusted))
+    return _staged_revision(run)
+
+
+def _stage_with_added(run: Run, entry: Entry) -> str | None:
+    """What was live before, and the rows that were added to it."""
+    added, revision = find_snapshot(entry), str(entry.revision)
+    if entry.backup is None:
+        build_empty(run, run.staging, revision)
+    elif _stage_backup(run, entry) != revision:
+        run.schema.build(run.staging, revision)
+    load_added(run.dialect, run.staging, added)
+    return revision
+
+
+def _stage_generation(run: Run, entry: Entry) -> str | None:
+    generation = run.dialect.generation_url(run.target, f"{entry.mark}-new")
+    if not run.dialect.exists(generation):
+        raise BackupFailed(f"What run {entry.run_id} left is not kept any more; only the last run's is.")
+    run.dialect.copy(generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
+    return _staged_revision(run)
+
+
+def _staged_revision(run: Run) -> str | None:
+    with run.dialect.reader(run.staging) as reader:
+        return revision_of(reader)
+
+
+def _compare(run: Run, label: str, revision: str | None, excluded: set[str]) -> Report:
+    live = run.look()
+    if revision is not None and live.revision is not None and revision != live.revision:
+        with run.step("upgrade", revision=revision, head=live.revision):
+            run.schema.build(run.staging, live.revision)
+    with run.step("compare"), run.dialect.reader(run.staging) as should, run.dialect.reader(run.target) as is_live:
+        others = sorted(set(data_tables(is_live.tables())) - set(data_tables(should.tables())))
+        kept = keep_differences(run, _differences(run, should, is_live, set(others) | excluded))
+    report = run.report
+    if others:
+        run.note(f"Not compared, as no revision made them: {', '.join(others)}")
+    report.revisions = {"live": live.revision}
+    if kept:
+        report.outcome, report.exit_status = "different", 23
+        which = "the first of them" if kept.more else "all of them"
+        report.summary = f"{kept.count} differences between this database and {label}; {which}: {kept.file}"
+    else:
+        report.outcome, report.exit_status = "equal", 0
+        report.summary = f"This database holds exactly what came from {label}: {sum(live.rows.values())} rows."
+    run.save_report()
+    return report
+
+
+def _differences(run: Run, should: Reader, is_live: Reader, skipped: set[str]) -> Iterator[Difference]:
+    return compare_databases(_Without(should, skipped), _Without(is_live, skipped), run.directory / "keys")
+
+
+class _Without:
+    """A reader that does not show some tables."""
+
+    def __init__(self, reader: Reader, skipped: set[str]) -> None:
+        self._reader, self._skipped = reader, skipped
+        self.objects, self.count = reader.objects, reader.count
+        self.rows, self.values = reader.rows, reader.values
+
+    def tables(self) -> dict[str, Table]:
+        return {name: table for name, table in self._reader.tables().items() if name not in self._skipped}

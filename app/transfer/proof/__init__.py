@@ -1,0 +1,1 @@
+"""Checksums, and databases compared by them. Tested by ``tests/transfer/proof``."""

@@ -1,0 +1,1 @@
+"""Rows outside a database: their encoding, their files. Tested by ``tests/transfer/rows``."""

@@ -1,0 +1,289 @@
+"""One encoding of a row, which checksums, snapshots and differences are made of.
+
+A canonical row is a JSON array of canonical values (:mod:`..dialects.values`) in the order of the table's columns.
+Its line is written by one C call; its hash is XXH3-128 of that line, with JSON columns in a normalised form, because
+servers differ in key order and number spelling. A table's checksum is the sum of its rows' hashes, so it does not
+depend on the order of rows and is the same for every server, snapshot and export.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import xxhash
+
+from ...dialects.base import Column, LogicalType, Table, TableChecksum, Values
+from ...dialects.values import is_json, tag, to_base64, to_decimal, to_interval
+from ...errors import DoesNotFit
+from ..adapters import JSON_NULL
+
+MODULUS = 1 << 128
+
+
+def encode_row(row: Values) -> bytes:
+    """A canonical row as one line of JSON, without the line's end."""
+    return orjson.dumps(row)
+
+
+def decode_row(line: bytes) -> Values:
+    """The canonical row of a line that :func:`encode_row` made.
+
+    :raises ValueError: not a JSON array.
+    """
+    row = orjson.loads(line)
+    if not isinstance(row, list):
+        raise ValueError("not a row")  # noqa: TRY004 # callers handle one kind of error: bad text
+    return row
+
+
+def hash_line(line: bytes) -> int:
+    """The 128-bit hash of a line."""
+    return xxhash.xxh3_128_intdigest(line)
+
+
+def row_hasher(table: Table) -> Callable[[Values, bytes], int]:
+    """A function (row, its line) -> hash for the rows of a table."""
+    places = [i for i, column in enumerate(table.columns) if column.type is LogicalType.JSON]
+    if not places:
+        return lambda _row, line: hash_line(line)
+
+    def hash_row(row: Values, _line: bytes) -> int:
+        normal = list(row)
+        for place in places:
+            if type(row[place]) is str:
+                normal[place] = normalise_json(row[place])
+        return hash_line(orjson.dumps(normal))
+
+    return hash_row
+
+
+def checksum(table: Table, rows: Iterable[Values]) -> TableChecksum:
+    """Count and sum of a table's rows."""
+    hash_row = row_hasher(table)
+    count = total = 0
+    for row in rows:
+        count += 1
+        total += hash_row(row, encode_row(row))
+    return TableChecksum(count, total % MODULUS)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with its repeated keys kept."""
+
+
+class _Spelled(str):
+    """A number that stays as it is spelled, because nothing can hold its exponent: ``1e-99999999999999999999``."""
+
+
+def _exact(text: str) -> Decimal | _Spelled:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return _Spelled(text)
+
+
+CACHED_LENGTH = 200
+"""Only short texts are remembered: the same ones come often, and thousands of long ones would fill the memory."""
+
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[-+.0-9eE]+|true|false|null')
+
+
+def normalise_json(text: str) -> str:
+    """A JSON text with its keys sorted, no blanks, and numbers by value: ``1.0``, ``1`` and ``1e0`` are one.
+
+    :param text: valid JSON (:func:`..dialects.values.is_json`).
+    """
+    return _normalise_short(text) if len(text) <= CACHED_LENGTH else _normalise(text)
+
+
+def _normalise(text: str) -> str:
+    try:
+        value = json.loads(text, parse_float=_exact, parse_int=Decimal, object_pairs_hook=_Pairs)
+        return "".join(_normal(value))
+    except RecursionError:
+        return _normalise_deep(text)
+
+
+_normalise_short = lru_cache(maxsize=4096)(_normalise)
+
+
+def _normalise_deep(text: str) -> str:
+    """The same without recursion, for nesting that Python's own stack is too small for."""
+    open_: list[tuple[str, list[str]]] = [("", [])]
+    for piece in _PIECE.findall(text):
+        if piece in "[{":
+            open_.append((piece, []))
+            continue
+        if piece in "]}":
+            kind, items = open_.pop()
+            piece = f"[{','.join(items)}]" if kind == "[" else _deep_object(items)
+        elif piece[0] == '"':
+            piece = json.dumps(json.loads(piece))
+        elif piece[0] not in "tfn":
+            piece = _normal_number(_exact(piece))
+        open_[-1][1].append(piece)
+    return open_[0][1][0]
+
+
+def _deep_object(items: list[str]) -> str:
+    pairs = sorted(zip(items[::2], items[1::2], strict=True), key=lambda pair: str(json.loads(pair[0])))
+    return "{" + ",".join(f"{key}:{value}" for key, value in pairs) + "}"
+
+
+def _normal(value: Any) -> Iterator[str]:
+    match value:
+        case _Pairs():
+            yield "{"
+            for index, (key, item) in enumerate(sorted(value, key=lambda pair: pair[0])):
+                yield ("," if index else "") + json.dumps(key) + ":"
+                yield from _normal(item)
+            yield "}"
+        case list():
+            yield "["
+            for index, item in enumerate(value):
+                yield "," if index else ""
+                yield from _normal(item)
+            yield "]"
+        case Decimal() | _Spelled():
+            yield _normal_number(value)
+        case _:
+            yield json.dumps(value)
+
+
+def _normal_number(value: Decimal | _Spelled) -> str:
+    if isinstance(value, _Spelled):
+        return value
+    if not value:
+        return "0"
+    sign, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits))
+    kept = text.rstrip("0")
+    return f"{'-' if sign else ''}{kept}e{int(exponent) + len(text) - len(kept)}"
+
+
+def json_text(value: Any) -> str:
+    """A Python value as JSON text, numbers spelled as they were read (``Decimal`` keeps its digits).
+
+    :raises TypeError: a value that JSON cannot say, NaN and infinities among them.
+    """
+    text = orjson.dumps(value, default=_number).decode()
+    # orjson writes a float that JSON cannot say as null.
+    if "null" in text and _has_no_number(value):
+        raise TypeError("NaN or an infinity is not a JSON value")
+    return text
+
+
+def _has_no_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(map(_has_no_number, items))
+
+
+def _number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
+def _timestamp(value: Any) -> str | None:
+    if not isinstance(value, dt.datetime) or value.tzinfo is not None:
+        return None
+    return value.isoformat(sep=" ", timespec="microseconds")
+
+
+def _timestamptz(value: Any) -> str | None:
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        return None
+    return value.astimezone(dt.UTC).isoformat(sep=" ", timespec="microseconds")
+
+
+def _time(value: Any) -> str | None:
+    if not isinstance(value, dt.time) or value.tzinfo is not None:
+        return None
+    return value.isoformat(timespec="microseconds")
+
+
+MOST_DIGITS = 1000
+"""Before or behind the point: no server has a longer DECIMAL, and ``1e999999999`` would be written out."""
+
+
+def _decimal(value: Any, scale: int | None) -> str | None:
+    if not isinstance(value, int | Decimal) or isinstance(value, bool):
+        return None
+    number = Decimal(value)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or number.adjusted() > MOST_DIGITS or -exponent > MOST_DIGITS:
+        return None
+    return to_decimal(number, scale)
+
+
+def _float(value: Any) -> Any:
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    if math.isfinite(number):
+        return number
+    # A number that is too large for a float is refused; an infinity that was given as one is kept.
+    return tag(value) if isinstance(value, float) else None
+
+
+def _json(value: Any) -> str | None:
+    try:
+        return "null" if value is JSON_NULL else json_text(value)
+    except TypeError:
+        return None
+
+
+def _any(value: Any) -> Any:
+    return tag(value) if isinstance(value, int | float | str | bytes) else None
+
+
+_FROM_PYTHON: dict[LogicalType, Callable[[Any], Any]] = {
+    LogicalType.BOOL: lambda v: v if isinstance(v, bool) else None,
+    LogicalType.INT: lambda v: v if type(v) is int and -(2**63) <= v < 2**64 else None,
+    LogicalType.FLOAT: _float,
+    LogicalType.TEXT: lambda v: v if isinstance(v, str) else None,
+    LogicalType.BYTES: lambda v: to_base64(v) if isinstance(v, bytes) else None,
+    LogicalType.DATE: lambda v: v.isoformat() if type(v) is dt.date else None,
+    LogicalType.TIME: _time,
+    LogicalType.TIMESTAMP: _timestamp,
+    LogicalType.TIMESTAMPTZ: _timestamptz,
+    LogicalType.UUID: lambda v: str(v) if isinstance(v, uuid.UUID) else None,
+    LogicalType.INTERVAL: lambda v: to_interval(v) if isinstance(v, dt.timedelta) else None,
+    LogicalType.JSON: _json,
+    LogicalType.ANY: _any,
+}
+
+
+def from_python(column: Column, value: Any) -> Any:
+    """The canonical form of what an adapter gives for a column; ``None`` is the SQL NULL.
+
+    :raises DoesNotFit: the value is not of the column's type.
+    """
+    if value is None:
+        return None
+    if column.type is LogicalType.DECIMAL:
+        form: Any = _decimal(value, column.scale)
+    else:
+        form = _FROM_PYTHON[column.type](value)
+    if form is None:
+        raise DoesNotFit(f"{column.name} is of type {column.type}, not {type(value).__name__}: {str(value)[:80]!r}")
+    return form
+
+
+def to_json(value: Any) -> Any:
+    """A canonical value of a JSON column as a Python value; any other value as it is."""
+    return json.loads(value) if isinstance(value, str) and is_json(value) else value

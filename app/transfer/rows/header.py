@@ -1,0 +1,245 @@
+"""What a snapshot says of itself before and behind its data: as objects, as JSON, and read back, every type checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from ...dialects.base import Column, ForeignKey, LogicalType, Table, TableChecksum
+from .expect import (
+    Unexpected,
+    a_count,
+    a_count_or_null,
+    a_digest,
+    a_flag,
+    a_list,
+    a_text,
+    a_text_or_null,
+    a_whole_number,
+    an_instant,
+    an_object,
+    distinct,
+    one_of,
+    texts,
+)
+
+FORMAT = "ferry-snapshot"
+VERSION = 1
+Kind = Literal["rows", "records"]
+LARGEST_SCALE = 16383
+"""PostgreSQL's, the largest of all servers (manual, 8.1.2)."""
+
+
+@dataclass(frozen=True)
+class AppliedProfile:
+    """The profile that a snapshot's rows were anonymised with: its name, and a digest of all that it declares."""
+
+    name: str
+    digest: str
+
+    def identity_of(self, identity: str) -> str:
+        """A source's identity with this profile: another one than without, or with another declaration."""
+        return f"{identity} anonymised: {self.name} {self.digest}"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a snapshot says of itself before its data.
+
+    :ivar source: the source for people, without a secret.
+    :ivar identity: the source for comparison (see :mod:`.sources`).
+    :ivar tables: of kind ``rows``: the tables in the order of their sections; of kind ``records``: empty.
+    :ivar types: of kind ``records``: the record types.
+    :ivar read_from: when reading began, ISO 8601 in UTC.
+    :ivar notes: remarks about the extraction, e.g. waivers of whole tables.
+    :ivar profile: what the rows were anonymised with; None for rows as the source had them.
+    """
+
+    kind: Kind
+    source: str
+    identity: str
+    read_from: str
+    revision: str | None = None
+    tables: tuple[Table, ...] = ()
+    types: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    profile: AppliedProfile | None = None
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        return tuple(table.name for table in self.tables) if self.kind == "rows" else self.types
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a snapshot says of itself behind its data."""
+
+    checksums: dict[str, TableChecksum]
+    read_until: str
+
+
+def header_to_json(header: Header) -> dict[str, Any]:
+    """A header as the first line has it."""
+    common = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": header.kind,
+        "source": header.source,
+        "identity": header.identity,
+        "revision": header.revision,
+        "read_from": header.read_from,
+        "missing": header.missing,
+        "notes": list(header.notes),
+    }
+    if header.profile is not None:
+        common["profile"] = {"name": header.profile.name, "digest": header.profile.digest}
+    if header.kind == "records":
+        return {**common, "types": list(header.types)}
+    return {**common, "tables": [table_to_json(table) for table in header.tables]}
+
+
+def table_to_json(table: Table) -> dict[str, Any]:
+    """A table's description as the header has it."""
+    return {
+        "name": table.name,
+        "columns": [_column_json(column) for column in table.columns],
+        "primary_key": list(table.primary_key),
+        "unique": [list(names) for names in table.unique],
+        "foreign_keys": [[list(key.columns), key.table, list(key.referred)] for key in table.foreign_keys],
+    }
+
+
+def _column_json(column: Column) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": column.name, "type": str(column.type), "nullable": column.nullable}
+    optional = {"length": column.length, "scale": column.scale, "loose": column.loose or None}
+    return found | {key: value for key, value in optional.items() if value is not None}
+
+
+def table_from_json(data: Any, place: str = "table") -> Table:
+    """The table of :func:`table_to_json`.
+
+    :raises Unexpected: not such a description, or its keys are of columns that it does not have.
+    """
+    found = an_object(data, place)
+    name = a_text(found.get("name"), f"{place}: name")
+    place = f"table {name[:100]!r}"
+    columns = tuple(
+        _column_from_json(column, f"{place}: columns[{index}]")
+        for index, column in enumerate(a_list(found.get("columns"), f"{place}: columns"))
+    )
+    names = distinct(tuple(column.name for column in columns), f"{place}: columns")
+    return Table(
+        name,
+        columns,
+        _known(found.get("primary_key"), names, f"{place}: primary_key"),
+        tuple(
+            _known(item, names, f"{place}: unique[{index}]")
+            for index, item in enumerate(a_list(found.get("unique"), f"{place}: unique"))
+        ),
+        tuple(
+            _foreign_key(item, names, f"{place}: foreign_keys[{index}]")
+            for index, item in enumerate(a_list(found.get("foreign_keys"), f"{place}: foreign_keys"))
+        ),
+    )
+
+
+def _column_from_json(data: Any, place: str) -> Column:
+    found = an_object(data, place)
+    scale = found.get("scale")
+    return Column(
+        a_text(found.get("name"), f"{place}: name"),
+        LogicalType(one_of(found.get("type"), f"{place}: type", tuple(LogicalType))),
+        a_flag(found.get("nullable"), f"{place}: nullable"),
+        a_count_or_null(found.get("length"), f"{place}: length"),
+        None if scale is None else a_whole_number(scale, f"{place}: scale", -LARGEST_SCALE, LARGEST_SCALE),
+        a_flag(found.get("loose", False), f"{place}: loose"),
+    )
+
+
+def _known(value: Any, columns: tuple[str, ...], place: str) -> tuple[str, ...]:
+    names = distinct(texts(value, place), place)
+    if set(names) - set(columns):
+        raise Unexpected(place, "a list of columns of this table")
+    return names
+
+
+def _foreign_key(data: Any, columns: tuple[str, ...], place: str) -> ForeignKey:
+    parts = a_list(data, place)
+    if len(parts) != 3:
+        raise Unexpected(place, "three things: columns, table, the columns they refer to")
+    own, referred = _known(parts[0], columns, place), texts(parts[2], place)
+    if len(own) != len(referred):
+        raise Unexpected(place, "as many columns as it refers to")
+    return ForeignKey(own, a_text(parts[1], place), referred)
+
+
+def header_from_json(data: Any) -> Header:
+    """The header of :func:`header_to_json`; its format and version are the caller's to check.
+
+    :raises Unexpected: something in it is of another kind.
+    """
+    found = an_object(data, "the header")
+    kind = cast(Kind, one_of(found.get("kind"), "kind", ("rows", "records")))
+    tables = tuple(
+        table_from_json(item, f"tables[{index}]")
+        for index, item in enumerate(a_list(found.get("tables", []), "tables"))
+    )
+    distinct(tuple(table.name for table in tables), "tables")
+    missing = an_object(found.get("missing"), "missing")
+    return Header(
+        kind=kind,
+        source=a_text(found.get("source"), "source"),
+        identity=a_text(found.get("identity"), "identity"),
+        read_from=an_instant(found.get("read_from"), "read_from"),
+        revision=a_text_or_null(found.get("revision"), "revision"),
+        tables=tables,
+        types=distinct(texts(found.get("types", []), "types"), "types"),
+        missing={name: a_text(reason, f"missing: {name}") for name, reason in missing.items()},
+        notes=texts(found.get("notes"), "notes"),
+        profile=_profile(found["profile"]) if "profile" in found else None,
+    )
+
+
+def _profile(data: Any) -> AppliedProfile:
+    found = an_object(data, "profile")
+    return AppliedProfile(a_text(found.get("name"), "profile: name"), a_text(found.get("digest"), "profile: digest"))
+
+
+@dataclass(frozen=True)
+class StatedFooter:
+    """A footer as a file has it, not compared with anything yet."""
+
+    footer: Footer
+    complete: bool
+    sha256: str
+    blocks: tuple[str, ...]
+
+
+def footer_from_json(data: Any) -> StatedFooter:
+    """The footer of a snapshot.
+
+    :raises Unexpected: something in it is of another kind.
+    """
+    found = an_object(data, "the footer")
+    sections = an_object(found.get("sections"), "sections")
+    blocks = a_list(found.get("blocks"), "blocks")
+    return StatedFooter(
+        Footer(
+            {name: stated_checksum(item, f"sections: {name[:100]}") for name, item in sections.items()},
+            an_instant(found.get("read_until"), "read_until"),
+        ),
+        a_flag(found.get("complete"), "complete"),
+        a_digest(found.get("sha256"), "sha256", 64),
+        tuple(a_digest(item, f"blocks[{index}]", 16) for index, item in enumerate(blocks)),
+    )
+
+
+def stated_checksum(data: Any, place: str) -> TableChecksum:
+    """The rows and the checksum that a footer or a manifest states of a table.
+
+    :raises Unexpected: they are none.
+    """
+    found = an_object(data, place)
+    digits = a_digest(found.get("checksum"), f"{place}: checksum", 32)
+    return TableChecksum(a_count(found.get("rows"), f"{place}: rows"), int(digits, 16))

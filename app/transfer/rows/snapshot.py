@@ -1,0 +1,355 @@
+"""The snapshot file: the rows of a database, or the records of an API, at one instant.
+
+Valid JSON, one row or record per line::
+
+    {"header": {"format": "ferry-snapshot", "version": 1, "kind": "rows", "revision": ..., "sections": {...}},
+    "data": {
+    "users": [
+    [1,"..."],
+    [2,"..."]
+    ],
+    "posts": [
+    ]
+    },
+    "footer": {"sections": {"users": {"rows": 2, "checksum": "..."}, ...}, ..., "complete": true, "seal": "..."}}
+
+``sha256`` is of every byte before the footer's line; ``blocks`` has a short hash per 100 lines of data, so that an
+edited file is refused with the place; ``seal`` is of the footer itself. Compressed (``.gz``, ``.zst``) by the file's
+suffix, recognised by its content.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import orjson
+import xxhash
+
+from ...dialects.base import Table, TableChecksum, Values
+from ...errors import SnapshotUnusable
+from .canonical import MODULUS, decode_row, encode_row, hash_line, row_hasher
+from .expect import Unexpected, a_count, an_object
+from .files import DAMAGED, opened
+from .header import (
+    FORMAT,
+    VERSION,
+    AppliedProfile,
+    Footer,
+    Header,
+    StatedFooter,
+    footer_from_json,
+    header_from_json,
+    header_to_json,
+    table_from_json,
+    table_to_json,
+)
+from .row_check import NotARow, row_check
+
+__all__ = ["FORMAT", "VERSION", "AppliedProfile", "Footer", "Header", "table_from_json", "table_to_json"]
+
+BLOCK_LINES = 100
+MOST_LINE_BYTES = 256 << 20
+"""Of a row. Servers take packets of 64 MiB (MySQL 8.4) or 16 MiB (MariaDB) unless told otherwise; in base64 a third
+more. A file may be compressed, and one endless line of it would fill the memory."""
+MOST_HEADER_BYTES = 16 << 20
+"""For some ten thousand tables."""
+
+HashedLine = tuple[bytes, int]
+"""A line of data without its end, and its hash as the checksum takes it."""
+
+
+def now() -> str:
+    """The present instant, ISO 8601 in UTC to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hashed_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:
+    """Rows of a table as lines."""
+    hash_row = row_hasher(table)
+    for row in rows:
+        line = encode_row(row)
+        yield line, hash_row(row, line)
+
+
+def hashed_records(texts: Iterable[str]) -> Iterator[HashedLine]:
+    """Records, each JSON text on one line, as lines."""
+    for text in texts:
+        line = text.encode()
+        yield line, hash_line(line)
+
+
+def encode(header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]]) -> Iterator[bytes]:
+    """A whole snapshot in pieces of some lines each; memory is bounded by the largest line.
+
+    :param sections: in the order of the header, each to be read once.
+    """
+    digest = hashlib.sha256()
+    checksums: dict[str, TableChecksum] = {}
+    blocks = _Blocks()
+
+    def piece(data: bytes) -> bytes:
+        digest.update(data)
+        return data
+
+    yield piece(b'{"header": ' + orjson.dumps(header_to_json(header)) + b',\n"data": {\n')
+    separator = b""
+    for name, lines in sections:
+        yield piece(separator + orjson.dumps(name) + b": [")
+        count = total = 0
+        for line, value in lines:
+            yield piece((b",\n" if count else b"\n") + line)
+            blocks.add(line)
+            count += 1
+            total += value
+        yield piece(b"\n]")
+        separator = b",\n"
+        checksums[name] = TableChecksum(count, total % MODULUS)
+    yield piece(b"\n},\n")
+    footer = {
+        "sections": {name: {"rows": found.rows, "checksum": str(found)} for name, found in checksums.items()},
+        "read_until": now(),
+        "blocks": blocks.finish(),
+        "sha256": digest.hexdigest(),
+        "complete": True,
+    }
+    body = orjson.dumps(footer).removesuffix(b"}")
+    yield b'"footer": ' + body + b',"seal":"' + _seal(body) + b'"}}\n'
+
+
+_FOOTER = re.compile(rb'"footer": (\{.*),"seal":"([0-9a-f]{16})"\}\}\n', re.DOTALL)
+
+
+def _seal(body: bytes) -> bytes:
+    return xxhash.xxh3_64_hexdigest(body).encode()
+
+
+class _Blocks:
+    """A short hash per block of data lines."""
+
+    def __init__(self) -> None:
+        self._hash = xxhash.xxh3_64()
+        self._lines = 0
+        self._found: list[str] = []
+
+    def add(self, line: bytes) -> None:
+        self._hash.update(line)
+        self._lines += 1
+        if self._lines == BLOCK_LINES:
+            self._close()
+
+    def _close(self) -> None:
+        self._found.append(self._hash.hexdigest())
+        self._hash.reset()
+        self._lines = 0
+
+    def finish(self) -> list[str]:
+        if self._lines:
+            self._close()
+        return self._found
+
+
+# Reading
+
+
+def is_snapshot(path: Path) -> bool:
+    """Whether a file begins as a snapshot does."""
+    with opened(path) as file:
+        try:
+            return file.read(64).startswith(b'{"header": {"format":"' + FORMAT.encode() + b'"')
+        except DAMAGED:
+            return False
+
+
+def is_anonymised(path: Path) -> bool:
+    """Whether a file says of itself that its rows are; one that cannot say so is not."""
+    if not is_snapshot(path):
+        return False
+    try:
+        with SnapshotReader(path) as reader:
+            return reader.header.profile is not None
+    except SnapshotUnusable:
+        return False
+
+
+class SnapshotReader:
+    """Reads one snapshot from its beginning to its end; each section once, in order.
+
+    :raises SnapshotUnusable: truncated, edited, or not a snapshot, with the line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.line_number = 0
+        self._file = opened(path)
+        self._digest = hashlib.sha256()
+        self._blocks = _Blocks()
+        self._block_starts: list[int] = []
+        self._data_lines = 0
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+        self.footer: Footer | None = None
+
+    def __enter__(self) -> SnapshotReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
+        line = self._read(lambda: self._file.readline(most_bytes + 1))
+        self.line_number += 1
+        if len(line) > most_bytes:
+            raise self._refuse(f"the line is longer than {most_bytes:,} bytes, and no longer one is read")
+        if not line.endswith(b"\n"):
+            raise self._refuse("the file ends too early")
+        return line
+
+    def _read(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            return read()
+        except DAMAGED as error:
+            raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
+
+    def _hashed_line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
+        line = self._line(most_bytes)
+        self._digest.update(line)
+        return line[:-1]
+
+    def _refuse(self, why: str, line: int | None = None) -> SnapshotUnusable:
+        return SnapshotUnusable(
+            f"{self.path}, line {line or self.line_number}: {why}.",
+            hint="Use an intact copy: former snapshots are kept beside it as *.bak.",
+        )
+
+    def _read_header(self) -> Header:
+        line = self._hashed_line(MOST_HEADER_BYTES)
+        try:
+            data = an_object(orjson.loads(line.removeprefix(b'{"header": ').removesuffix(b",")), "the header")
+            if data.get("format") != FORMAT:
+                raise self._refuse("not the header of a snapshot (another format)")
+            if (version := a_count(data.get("version"), "version")) != VERSION:
+                raise self._refuse(f"format version {version}; this program reads {VERSION}")
+            header = header_from_json(data)
+        except (orjson.JSONDecodeError, Unexpected) as error:
+            raise self._refuse(f"not the header of a snapshot ({error})") from error
+        if self._hashed_line() != b'"data": {':
+            raise self._refuse("the data does not begin here")
+        return header
+
+    def sections(self) -> Iterator[tuple[str, Iterator[HashedLine]]]:
+        """Each section's name and lines; the lines left unread are read over, so that the checks are complete."""
+        names = self.header.sections
+        found: dict[str, TableChecksum] = {}
+        for index, name in enumerate(names):
+            if self._hashed_line() != orjson.dumps(name) + b": [":
+                raise self._refuse(f"the section {name!r} does not begin here")
+            totals = [0, 0]
+            lines = self._section(name, last=index == len(names) - 1, totals=totals)
+            yield name, lines
+            for _ in lines:
+                pass
+            found[name] = TableChecksum(totals[0], totals[1] % MODULUS)
+        if not names:
+            self._hashed_line()
+        if self._hashed_line() != b"},":
+            raise self._refuse("the data does not end here")
+        self._read_footer(found)
+
+    def _section(self, name: str, *, last: bool, totals: list[int]) -> Iterator[HashedLine]:
+        end = b"]" if last else b"],"
+        hash_line_of = self._hasher(name)
+        comma = True
+        while (line := self._hashed_line()) != end:
+            if not comma:
+                raise self._refuse("a comma is missing at the end of the line before", self.line_number - 1)
+            comma = line.endswith(b",")
+            line = line[:-1] if comma else line
+            if self._data_lines % BLOCK_LINES == 0:
+                self._block_starts.append(self.line_number)
+            self._data_lines += 1
+            self._blocks.add(line)
+            value = hash_line_of(line)
+            totals[0] += 1
+            totals[1] += value
+            yield line, value
+        if comma and totals[0]:
+            raise self._refuse("a row is missing behind the last comma")
+
+    def _hasher(self, name: str) -> Callable[[bytes], int]:
+        if self.header.kind == "records":
+            return hash_line
+        table = next(table for table in self.header.tables if table.name == name)
+        hash_row, check_row = row_hasher(table), row_check(table)
+
+        def hash_one(line: bytes) -> int:
+            try:
+                row = check_row(line)
+                return hash_row(row, line)
+            except NotARow as error:
+                raise self._refuse(str(error)) from error
+
+        return hash_one
+
+    def _read_footer(self, found: dict[str, TableChecksum]) -> None:
+        expected = self._digest.hexdigest()
+        stated = self._stated_footer(found)
+        if self._read(lambda: self._file.read(1)):
+            raise self._refuse("there is text behind the footer", self.line_number + 1)
+        if stated.sha256 != expected:
+            raise self._edited(stated.blocks)
+        checksums = stated.footer.checksums
+        for name, checksum in found.items():
+            if checksums.get(name) != checksum:
+                raise self._refuse(f"the checksum of {name} is another one than that of its rows")
+        if not stated.complete or set(checksums) != set(found):
+            raise self._refuse("the snapshot is marked incomplete")
+        self.footer = stated.footer
+
+    def _stated_footer(self, found: dict[str, TableChecksum]) -> StatedFooter:
+        # It has a hash for each block and a checksum for each section, and nothing else that grows.
+        blocks = self._data_lines // BLOCK_LINES + 1
+        names = sum(len(orjson.dumps(name)) + 200 for name in found)
+        match = _FOOTER.fullmatch(self._line(MOST_HEADER_BYTES + 32 * blocks + names))
+        if match is None:
+            raise self._refuse("not the footer of a snapshot")
+        if _seal(match.group(1)) != match.group(2):
+            raise self._refuse("the footer was edited")
+        try:
+            return footer_from_json(orjson.loads(match.group(1) + b"}"))
+        except (orjson.JSONDecodeError, Unexpected) as error:
+            raise self._refuse(f"not the footer of a snapshot ({error})") from error
+
+    def _edited(self, stated: tuple[str, ...]) -> SnapshotUnusable:
+        """Name the first block of lines that is not what the footer says."""
+        own = self._blocks.finish()
+        for index, start in enumerate(self._block_starts):
+            if index >= len(stated) or own[index] != stated[index]:
+                last = min(start + BLOCK_LINES, self.line_number) - 1
+                return self._refuse(f"the file was edited between here and line {last}", start)
+        if len(own) != len(stated):
+            return self._refuse("lines are missing before the end")
+        return self._refuse("the header was edited", 1)
+
+
+def check(path: Path) -> tuple[Header, Footer]:
+    """Read a snapshot through, and refuse it unless it is whole and unchanged."""
+    with SnapshotReader(path) as reader:
+        for _ in reader.sections():
+            pass
+        if reader.footer is None:
+            raise SnapshotUnusable(f"{path} has no footer.")
+        return reader.header, reader.footer
+
+
+def rows_of(reader: SnapshotReader) -> Iterator[tuple[Table, Iterator[tuple[Values, bytes, int]]]]:
+    """The tables of a ``rows`` snapshot with their rows: (values, line, hash)."""
+    tables = {table.name: table for table in reader.header.tables}
+    for name, lines in reader.sections():
+        yield tables[name], ((decode_row(line), line, value) for line, value in lines)

@@ -1,0 +1,64 @@
+"""Differences as evidence: the first ones for people, all of them in a file of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from ...dialects.base import Reader
+from ..proof.verify import SHOWN, Difference, compare_databases
+from ..rows.files import to_plain_json, write
+from .run import Run
+
+KEPT_DIFFERENCES = 10_000
+"""So many are in the file: a database that is another one altogether is not written into it."""
+REPORTED = 100
+NAME = "differences.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Differences that were found, of which the first are in ``file``.
+
+    :ivar more: there were more than the file has.
+    """
+
+    found: list[Difference]
+    more: bool
+    file: Path
+
+    @property
+    def count(self) -> str:
+        """How many, for people."""
+        return f"more than {len(self.found)}" if self.more else str(len(self.found))
+
+    def lines(self) -> list[str]:
+        """The first ones, and where all of them are."""
+        shown = [str(item) for item in self.found[:SHOWN]]
+        left = f"and {len(self.found) - SHOWN} more; " if len(self.found) > SHOWN else ""
+        return [*shown, f"{left}{'the first' if self.more else 'all'} {len(self.found)}: {self.file}"]
+
+
+def keep_differences(run: Run, found: Iterable[Difference]) -> Kept | None:
+    """Write differences to a file of the run, and name them in its report; None when there are none."""
+    items = list(islice(found, KEPT_DIFFERENCES + 1))
+    if not items:
+        return None
+    kept = Kept(items[:KEPT_DIFFERENCES], len(items) > KEPT_DIFFERENCES, run.directory / NAME)
+    write(kept.file, [to_plain_json([item.to_json() for item in kept.found])], keep_former=False)
+    run.report.differences = [item.to_json() for item in kept.found[:REPORTED]]
+    run.report.differences_file = str(kept.file)
+    return kept
+
+
+def kept_lines(run: Run, found: Iterable[Difference]) -> list[str]:
+    """Keep differences; the first ones and the file as lines, or none."""
+    kept = keep_differences(run, found)
+    return kept.lines() if kept else []
+
+
+def databases_differ(run: Run, left: Reader, right: Reader) -> list[str]:
+    """The same of two whole databases; ``left`` is as it should be."""
+    return kept_lines(run, compare_databases(left, right, run.directory / "differences.keys"))

@@ -1,0 +1,73 @@
+"""Where rows lie that nobody is to keep: removed when the run ends, and by the next command when it was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ...errors import FerryError, SourceIncomplete
+from .run import Run
+
+NAME = "private"
+LOCK = "private.lock"
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
+
+@contextlib.contextmanager
+def private_directory(run: Run) -> Iterator[Path]:
+    """A directory of mode 0700 in the run's own; what the source gave goes there, other programs' files too.
+
+    A lock beside it is held for as long as this process lives: whoever gets it knows that nobody needs the files.
+    """
+    path = run.directory / NAME
+    with FileLock(run.directory / LOCK, timeout=0, mode=0o600):
+        path.mkdir(mode=0o700)
+        run.private, former = path, tempfile.tempdir
+        tempfile.tempdir = str(path)
+        try:
+            yield path
+        finally:
+            run.private, tempfile.tempdir = None, former
+            _remove(path)
+    (run.directory / LOCK).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def withheld(run: Run) -> Iterator[None]:
+    """What cannot be read is often told by what was read: while there is a private directory, without the values."""
+    try:
+        yield
+    except SourceIncomplete as error:
+        if run.private is not None:
+            error.message = _QUOTED.sub("'...'", error.message)
+            error.details = ["what came is not shown, as it may be personal; a run without a profile shows it"]
+        raise
+
+
+def remove_abandoned(area: Path) -> None:
+    """Remove what killed runs left, whatever command this is; a run that lives keeps its own.
+
+    :param area: the directory of a control area.
+    :raises FerryError: a directory cannot be removed.
+    """
+    for path in area.glob(f"runs/*/{NAME}"):
+        with contextlib.suppress(Timeout), FileLock(path.with_name(LOCK), timeout=0, mode=0o600):
+            _remove(path)
+            path.with_name(LOCK).unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise FerryError(
+            f"{path} holds rows of a source as they were, and cannot be removed: {error.strerror}.",
+            hint="Remove the directory by hand, then run the command again.",
+        ) from error

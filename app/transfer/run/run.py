@@ -1,0 +1,385 @@
+"""A run: a visible list of steps with a journal entry before and after each, under one lock.
+
+What every command that changes a database shares is here; the steps of each are in a module of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
+
+from ...dialects.base import Beside, Dialect
+from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LockHeld, Protected
+from ..cutover.backups import unfinished_files
+from ..rows.files import to_plain_json, write
+from ..schema.alembic import Schema
+from ..schema.host import Host
+from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
+from ..set_aside.file import LOADED, NAME
+from .control import Control
+from .plan import Question, Target, look_at_target
+from .report import Report
+from .settings import ENVIRONMENTS, Settings
+
+SWAP_TIMEOUT_S = 20.0
+LOCK_POLL_S = 0.5
+LEFTOVER_S = 86_400
+STAMP = "%Y%m%dT%H%M%S"
+KEEPSAKES = (NAME, LOADED)
+"""Files that keep a run's directory."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a person or a program that watches a run is told."""
+
+    kind: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the engine asks its caller for.
+
+    :ivar emit: takes events.
+    :ivar ask: returns when the question is answered with yes, else raises NotConfirmed or Protected.
+    :ivar permit: asks nobody; raises Protected where no answer would help, for a dry run.
+    :ivar hold_signals: while it is open, signals wait.
+    """
+
+    emit: Callable[[Event], None] = lambda _event: None
+    ask: Callable[[Question], None] = lambda _question: None
+    permit: Callable[[Question], None] = lambda _question: None
+    hold_signals: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def new_run_id() -> str:
+    """The time of its beginning in UTC, and a few random digits."""
+    return f"{dt.datetime.now(dt.UTC).strftime(STAMP)}-{secrets.token_hex(3)}"
+
+
+class Run:
+    """One execution of a command on one target."""
+
+    def __init__(self, host: Host, settings: Settings, command: str, hooks: Hooks, *, verbose: bool = False) -> None:
+        self.host = host
+        self.settings = settings
+        self.command = command
+        self.hooks = hooks
+        self.id = new_run_id()
+        self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
+        self.report = Report(run=self.id, command=command)
+        self.schema = Schema(host, verbose=verbose)
+        self._control: Control | None = None
+        self._journalled = False
+        self.private: Path | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.host.dialect
+
+    @property
+    def database_errors(self) -> tuple[type[Exception], ...]:
+        """What a database may answer instead of doing what it is told."""
+        return (FerryError, DBAPIError, *self.dialect.driver_errors)
+
+    @property
+    def write_errors(self) -> tuple[type[Exception], ...]:
+        """The same, and what a file system may answer."""
+        return (OSError, *self.database_errors)
+
+    @property
+    def target(self) -> URL:
+        return self.host.url
+
+    @property
+    def control(self) -> Control:
+        """The control area, created when this is first asked: from then on the run writes."""
+        if self._control is None:
+            self._settle()
+            self._control = Control.open(self.dialect, self.dialect.control_area(self.target))
+        return self._control
+
+    @property
+    def directory(self) -> Path:
+        """The run's own directory, which stays as evidence."""
+        path = self.control.directory / "runs" / self.id
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    @property
+    def received(self) -> Path:
+        """Where what the source gave is written: the run's own directory, or one that is removed when it ends."""
+        return self.private or self.directory
+
+    @property
+    def staging(self) -> URL:
+        return self.dialect.staging_url(self.target, self.id)
+
+    @property
+    def scratch(self) -> URL:
+        """A second database beside staging, for schemas that are built to be looked at."""
+        return self.dialect.staging_url(self.target, f"{self.id}-scratch")
+
+    @property
+    def old_generation(self) -> URL:
+        return self.dialect.generation_url(self.target, f"{self.mark}-old")
+
+    @property
+    def new_generation(self) -> URL:
+        return self.dialect.generation_url(self.target, f"{self.mark}-new")
+
+    @property
+    def before(self) -> URL:
+        """Where the live database is read as it was secured: a copy of it, or, where a swap moves it away, itself.
+
+        What is read of the latter may be newer; then the swap finds a late write.
+        """
+        return self.target if self.dialect.capabilities.swap_moves_old else self.old_generation
+
+    def look(self) -> Target:
+        return look_at_target(self.host, self.settings, self.peek())
+
+    def peek(self) -> Control | None:
+        """The control area, to look at it; None when there is none."""
+        return Control.peek(self.dialect, self.dialect.control_area(self.target))
+
+    def emit(self, kind: str, text: str, **data: Any) -> None:
+        self.hooks.emit(Event(kind, text, data))
+
+    def warn(self, text: str) -> None:
+        self.report.warnings.append(text)
+        self.emit("warning", text)
+
+    def note(self, text: str) -> None:
+        self.report.notes.append(text)
+        self.emit("note", text)
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        self.emit("progress", what, done=done, total=total)
+
+    def refuse_prohibited(self, *, only_looks: bool = False) -> None:
+        """Refuse a command that is prohibited here, or a host that cannot be carried.
+
+        :param only_looks: the command runs nothing of the host's, so that any host will do.
+        :raises Protected: ``FERRY_PROHIBIT``, or what of the host is not supported.
+        """
+        if self.command in self.settings.prohibited:
+            raise Protected(
+                f"flask {self.command} is prohibited here (FERRY_PROHIBIT, "
+                f"{self.settings.origins['FERRY_PROHIBIT']}); no option runs it."
+            )
+        if not only_looks:
+            refuse_unsupported(self.host)
+
+    @contextlib.contextmanager
+    def step(self, name: str, **detail: Any) -> Iterator[dict[str, Any]]:
+        """A step: journalled before and after, timed; what is put into the yielded mapping is journalled too."""
+        self.emit("step", name)
+        if not self._journalled:
+            self._keep_environment()
+        self.control.write(self.id, name, "begun", {"command": self.command, **detail})
+        self._journalled = True
+        began = time.monotonic()
+        outcome: dict[str, Any] = {}
+        yield outcome
+        self.report.seconds[name] = round(self.report.seconds.get(name, 0) + time.monotonic() - began, 3)
+        self.control.write(self.id, name, "done", outcome)
+
+    @contextlib.contextmanager
+    def locked(self, timeout_s: float) -> Iterator[None]:
+        """Hold the lock and the lease, with their heartbeat.
+
+        :raises LockHeld: another run had them for longer than ``timeout_s``.
+        """
+        deadline = time.monotonic() + timeout_s
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    left = max(0.0, deadline - time.monotonic())
+                    stack.enter_context(self._session_lock(min(left, LOCK_POLL_S)))
+                    dead = self.control.take_lease(self.id, self.command)
+                    break
+                except LockHeld:
+                    stack.close()
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(LOCK_POLL_S / 5)
+            if dead:
+                self.note(f"Took over the lock of {dead}, which ended without releasing it.")
+            stack.callback(self._release_lease)
+            stack.enter_context(self.control.heartbeat(self.id))
+            try:
+                yield
+            except CutOverUnfinished:
+                raise
+            except self.write_errors as error:
+                lost = self._lost_lease()
+                if lost and not isinstance(error, LeaseLost):
+                    # That another run took over is why things are not where they were.
+                    raise lost from error
+                raise
+
+    def _lost_lease(self) -> LeaseLost | None:
+        with contextlib.suppress(*self.database_errors):
+            return self.control.lost_lease(self.id)
+        return None
+
+    def _keep_environment(self) -> None:
+        """Remember what this database was declared to be; what is weaker than what it was before does not count.
+
+        Every command that writes does so in a step, so none of them can forget it; one that was refused keeps nothing.
+        """
+        declared, kept = self.settings.environment, self.control.environment()
+        if declared and (kept is None or ENVIRONMENTS.index(declared) > ENVIRONMENTS.index(kept)):
+            self.control.keep("environment", declared)
+
+    def _release_lease(self) -> None:
+        """Of a server that is gone the lease is found dead later; why it is gone is the error to be told."""
+        with contextlib.suppress(*self.database_errors):
+            self.control.release_lease(self.id)
+
+    @contextlib.contextmanager
+    def _session_lock(self, timeout_s: float) -> Iterator[None]:
+        control = self.control
+        try:
+            lock = self.dialect.lock(self.target, timeout_s)
+            lock.__enter__()
+        except LockHeld as error:
+            holder = control.holder()
+            raise LockHeld(
+                f"The lock is held: {holder or 'by a run that has just begun'}.",
+                hint="Wait for it (--lock-timeout SECONDS), or look with: flask db-status",
+            ) from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(*self.database_errors):
+                lock.__exit__(None, None, None)
+
+    def drop_leftovers(self) -> None:
+        """Remove what killed runs left behind; only ever called under the lock, after recovery.
+
+        A run that plans has no lock yet and may build a schema beside ours: what no run journalled stays for a day.
+        """
+        databases, files = self.leftovers(self.control)
+        for item in databases:
+            self.dialect.drop(item.url)
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    def leftovers(self, control: Control) -> tuple[list[Beside], list[Path]]:
+        """What killed runs left: databases beside the live one, and half-written files among the backups.
+
+        Of a run that is still at work this names what that one needs: only under the lock is it nobody's.
+        """
+        ended = {entry.run_id for entry in control.journal()} - {self.id}
+        marks = {entry.mark for entry in control.ledger()}
+        databases = []
+        for item in self.dialect.beside(self.target):
+            run_id = "-".join(item.name.split("-")[:2])
+            stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
+            if stale or (run_id in ended and not item.is_generation):
+                databases.append(item)
+        return databases, unfinished_files(self.settings.backups, ended)
+
+    def preflight(self, target: Target, source_bytes: int = 0) -> None:
+        """Refuse before the question what could not be cut over: no privilege for it, no transactions, no space.
+
+        :raises Protected, DoesNotFit: names what is missing.
+        """
+        refuse_elsewhere(self.host)
+        self.dialect.preflight(self.target)
+        self.check_space(target, source_bytes)
+
+    def _settle(self) -> None:
+        for sentence in self.dialect.settle_control(self.target):
+            self.note(sentence)
+
+    def check_space(self, target: Target, source_bytes: int = 0) -> None:
+        """Refuse before anything is written when the disk cannot hold what the run needs.
+
+        The old generation, the backup and its check, staging and its upgrade: four times the database.
+
+        :raises DoesNotFit: with the bytes needed and free.
+        """
+        free = self.dialect.free_bytes(self.target)
+        needed = 4 * max(target.size_bytes, source_bytes) + 2**20
+        if free is not None and free < needed:
+            raise DoesNotFit(
+                f"Not enough space beside the database: {needed:,} bytes are needed and {free:,} are free.",
+                hint="Make room, then run the command again.",
+            )
+
+    def cleaned_up(self) -> None:
+        """Drop what only this run needed.
+
+        Whether its cut-over took effect is seen by the mark in the live database, never by how the run ended: then
+        the old generation is the way back, and staging is what a later run finishes it with. Where that cannot be
+        seen everything stays; the next run looks again. So it does while the journal says that a cut-over is open.
+        """
+        with contextlib.suppress(*self.database_errors):
+            self.dialect.drop(self.scratch)
+            unfinished = self._control.unfinished_cut_over() if self._control else None
+            if unfinished is None and self.dialect.mark(self.target) != self.mark:
+                for leftover in (self.staging, self.old_generation, self.new_generation):
+                    self.dialect.drop(leftover)
+
+    def failed(self, error: BaseException) -> None:
+        """Put the end of a run that failed into its journal and report."""
+        if isinstance(error, FerryError):
+            self.report.exit_status = int(error.exit_status)
+            self.report.error = {"message": error.message, "details": error.details, "hint": error.hint}
+        else:
+            # Without the statement's parameters, which may be anybody's password hash.
+            self.report.error = {"message": f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"}
+        if self._journalled:
+            # What stopped the run, a full disk say, may stop this as well; the first error is the one to be told.
+            with contextlib.suppress(*self.write_errors):
+                self.control.write(self.id, "run", "failed", self.report.error)
+                self.save_report()
+
+    def save_report(self) -> Path:
+        """Write the report into the run's directory."""
+        path = self.directory / "report.json"
+        write(path, [to_plain_json(self.report.to_json())], keep_former=False)
+        return path
+
+    def prune_runs(self) -> None:
+        """Keep the directories of the last runs: ten times as many as generations, as they are small.
+
+        Those with rows that were set aside stay: such rows may be nowhere else.
+        """
+        runs = sorted(self.directory.parent.iterdir())
+        for path in runs[: -10 * self.settings.keep]:
+            if not any((path / name).exists() for name in KEEPSAKES):
+                shutil.rmtree(path)
+
+
+def _is_old(run_id: str) -> bool:
+    """Whether a run's name says that it began more than a day ago; what has no such name is nobody's."""
+    try:
+        began = dt.datetime.strptime(run_id.partition("-")[0], STAMP).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return True
+    return (dt.datetime.now(dt.UTC) - began).total_seconds() > LEFTOVER_S
+
+
+def writable(directory: Path) -> bool:
+    """Whether files can be created in a directory, or in the nearest one above it that exists."""
+    while not directory.exists():
+        directory = directory.parent
+    return os.access(directory, os.W_OK | os.X_OK)

@@ -1,0 +1,288 @@
+"""Frozen settings of a run, each with where its value came from.
+
+A key ``FERRY_X`` is read as text from ``FLASK_FERRY_X`` in the environment, then from ``app.config``, then its default
+counts; a command's options come before all of them. The text is never parsed as JSON: a password may look like a
+number.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import Misconfigured
+
+ENVIRONMENTS = ("development", "staging", "production")
+
+DEFAULTS: dict[str, str | None] = {
+    "FERRY_SOURCE": None,
+    "FERRY_SOURCE_UID": None,
+    "FERRY_SOURCE_PASSWORD": None,
+    "FERRY_SOURCE_PASSWORD_FILE": None,
+    "FERRY_SNAPSHOT": "data.json",
+    "FERRY_BACKUPS": "backups",
+    "FERRY_BACKUP_KEY": None,
+    "FERRY_KEEP": "5",
+    "FERRY_FALLBACK": "7d",
+    "FERRY_ENVIRONMENT": None,
+    "FERRY_PROHIBIT": "",
+    "FERRY_SEED": None,
+    "FERRY_ADAPTERS": None,
+    "FERRY_PROFILE": None,
+    "FERRY_PROFILES": None,
+    "FERRY_PROFILE_KEY": None,
+    "FERRY_TLS_CA": None,
+    "FERRY_TIMEOUT": "30",
+}
+SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY", "FERRY_BACKUP_KEY"})
+
+MOST_KEPT = 1_000_000
+LONGEST_TIMEOUT_S = 86400.0
+"""A day; a socket's own limit is some 292 years, behind which Python raises OverflowError."""
+SHORTEST_KEY = 16
+
+_AGE = re.compile(r"([0-9]{1,9})([smhdw])")
+_UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
+"""What is no text: NUL, which ends a C string, and bytes of the environment that are not UTF-8."""
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+"""Bytes of a file's name and of a path on Linux (limits.h); longer ones are an error of each call."""
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """When a snapshot may stand in for the source: ``never``, ``only``, or up to an age in seconds."""
+
+    text: str
+    age_s: int | None
+
+    @property
+    def allowed(self) -> bool:
+        return self.text != "never"
+
+    @property
+    def only(self) -> bool:
+        return self.text == "only"
+
+
+def parse_fallback(text: str, origin: str = "option") -> Fallback:
+    """``never``, ``only``, or an age such as ``90m``, ``12h``, ``7d``.
+
+    :param origin: where the text came from.
+    :raises Misconfigured: anything else.
+    """
+    if text in ("never", "only"):
+        return Fallback(text, None)
+    match = _AGE.fullmatch(text)
+    if match is None:
+        where = "--fallback" if origin == "option" else origin
+        raise Misconfigured(
+            f"FERRY_FALLBACK ({where}) is {text[:40]!r}.",
+            hint="Use never, only, or an age such as 12h or 7d, of nine digits at most.",
+        )
+    return Fallback(text, int(match.group(1)) * _UNIT_S[match.group(2)])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know, resolved and checked.
+
+    :ivar source: URL, path, ``self`` or None.
+    :ivar source_base: the directory a relative path in ``source`` counts from.
+    :ivar keep: generations and backups kept, per command.
+    :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
+    :ivar origins: per key, where its value came from: ``option``, ``environment``, ``app.config``, ``default``.
+    """
+
+    source: str | None
+    source_base: Path
+    source_uid: str | None
+    source_password: str | None = field(repr=False)
+    password_file: Path | None
+    snapshot: Path
+    backups: Path
+    backup_key: str | None = field(repr=False)
+    keep: int
+    fallback: Fallback
+    environment: str | None
+    prohibited: frozenset[str]
+    seed: str | None
+    adapters: str | None
+    profile: str | None
+    profiles: str | None
+    profile_key: str | None = field(repr=False)
+    tls_ca: Path | None
+    timeout_s: float
+    origins: Mapping[str, str] = field(repr=False)
+
+
+class _Keys:
+    """Looks keys up and remembers where each was found."""
+
+    def __init__(
+        self, config: Mapping[str, Any], environ: Mapping[str, str], options: Mapping[str, str | None]
+    ) -> None:
+        self._config, self._environ, self._options = config, environ, options
+        self.origins: dict[str, str] = {}
+
+    def text(self, key: str) -> str | None:
+        for origin, value in (
+            ("option", self._options.get(key)),
+            ("environment", self._environ.get(f"FLASK_{key}")),
+            ("app.config", self._config.get(key)),
+        ):
+            if value is not None:
+                self.origins[key] = origin
+                return _text(f"{key} ({origin})", value)
+        self.origins[key] = "default"
+        return DEFAULTS[key]
+
+    def number(self, key: str, least: float, most: float, *, whole: bool = False) -> float:
+        text = self.text(key) or ""
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        # Not "value < least": nothing is less than a NaN.
+        if not least <= value <= most or (whole and value != int(value)):
+            kind = "whole number" if whole else "number"
+            raise Misconfigured(
+                f"{key} ({self.origins[key]}) is {text[:40]!r}; a {kind} of at least {least:g} is needed"
+                f" (and of at most {most:,.0f})."
+            )
+        return value
+
+
+def _text(place: str, value: Any) -> str:
+    """:raises Misconfigured: the value is no text; it is not shown, as it may be a password."""
+    if not isinstance(value, str | int | float | os.PathLike):
+        raise Misconfigured(f"{place} is a {type(value).__name__}; write it as one text.")
+    try:
+        text = str(value)
+    except ValueError:
+        raise Misconfigured(f"{place} is a number of thousands of digits.") from None
+    if _UNSPEAKABLE.search(text):
+        raise Misconfigured(f"{place} holds a NUL, or bytes that are not UTF-8.", hint="Write it as a text in UTF-8.")
+    return text
+
+
+def expanded(text: str, place: str) -> Path:
+    """A path with ``~`` and ``~user`` replaced.
+
+    :raises Misconfigured: there is no such user, or no path can be so long.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise Misconfigured(f"{place} names the home directory of a user who is not there: {text[:80]!r}.") from error
+    return possible(path, place)
+
+
+def possible(path: Path, place: str) -> Path:
+    """The path, if a file can have it.
+
+    :raises Misconfigured: no path can be so long.
+    """
+    if len(os.fsencode(path)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise Misconfigured(f"{place} is longer than a path can be: {str(path)[:80]!r}...")
+    return path
+
+
+def build_settings(
+    config: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    instance: Path,
+    directory: Path,
+    options: Mapping[str, str | None],
+) -> Settings:
+    """Resolve every key.
+
+    :param instance: where relative paths in keys count from.
+    :param directory: where relative paths in options count from.
+    :param options: key -> what a command's option gave, or None.
+    :raises Misconfigured: a value that no meaning exists for, or two that contradict each other.
+    """
+    keys = _Keys(config, environ, options)
+
+    def path(key: str) -> Path | None:
+        text = keys.text(key)
+        if not text:
+            return None
+        base = directory if keys.origins[key] == "option" else instance
+        return base / expanded(text, f"{key} ({keys.origins[key]})")
+
+    environment = keys.text("FERRY_ENVIRONMENT")
+    if environment is not None and environment not in ENVIRONMENTS:
+        raise Misconfigured(
+            f"FERRY_ENVIRONMENT ({keys.origins['FERRY_ENVIRONMENT']}) is {environment!r}.",
+            hint=f"Use one of {', '.join(ENVIRONMENTS)}.",
+        )
+    source = keys.text("FERRY_SOURCE") or None
+    password_file = path("FERRY_SOURCE_PASSWORD_FILE")
+    return Settings(
+        source=source,
+        source_base=directory if keys.origins["FERRY_SOURCE"] == "option" else instance,
+        source_uid=keys.text("FERRY_SOURCE_UID"),
+        source_password=_password(keys, password_file),
+        password_file=password_file,
+        snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
+        backups=path("FERRY_BACKUPS") or instance / "backups",
+        backup_key=_backup_key(keys),
+        keep=int(keys.number("FERRY_KEEP", 1, MOST_KEPT, whole=True)),
+        fallback=parse_fallback(keys.text("FERRY_FALLBACK") or "", keys.origins["FERRY_FALLBACK"]),
+        environment=environment,
+        prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
+        seed=keys.text("FERRY_SEED") or None,
+        adapters=keys.text("FERRY_ADAPTERS") or None,
+        profile=keys.text("FERRY_PROFILE") or None,
+        profiles=keys.text("FERRY_PROFILES") or None,
+        profile_key=keys.text("FERRY_PROFILE_KEY") or None,
+        tls_ca=path("FERRY_TLS_CA"),
+        timeout_s=keys.number("FERRY_TIMEOUT", 0.1, LONGEST_TIMEOUT_S),
+        origins=keys.origins,
+    )
+
+
+LONGEST_PASSWORD = 64 << 10
+
+
+def _start_of(file: Path) -> bytes:
+    """What a file holds, of which no more is read than a password can be: it may be a device.
+
+    :raises Misconfigured: there is more.
+    """
+    with file.open("rb") as opened:
+        found = opened.read(LONGEST_PASSWORD + 1)
+    if len(found) > LONGEST_PASSWORD:
+        raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE: {file} is longer than any password.")
+    return found
+
+
+def _backup_key(keys: _Keys) -> str | None:
+    key = keys.text("FERRY_BACKUP_KEY") or None
+    if key is not None and len(key) < SHORTEST_KEY:
+        raise Misconfigured(
+            f"FERRY_BACKUP_KEY ({keys.origins['FERRY_BACKUP_KEY']}) is shorter than {SHORTEST_KEY} characters.",
+            hint="Make one with: python -c 'import secrets; print(secrets.token_hex(32))'",
+        )
+    return key
+
+
+def _password(keys: _Keys, file: Path | None) -> str | None:
+    password = keys.text("FERRY_SOURCE_PASSWORD")
+    if file is None:
+        return password
+    if password is not None:
+        raise Misconfigured("FERRY_SOURCE_PASSWORD and FERRY_SOURCE_PASSWORD_FILE are both set.", hint="Unset one.")
+    try:
+        return _text(f"FERRY_SOURCE_PASSWORD_FILE: {file}", _start_of(file).decode("utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        origin, why = keys.origins["FERRY_SOURCE_PASSWORD_FILE"], getattr(error, "strerror", "it is not UTF-8")
+        # Not the error itself: that of a decoder holds the bytes.
+        raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE ({origin}): {file} cannot be read: {why}.") from None

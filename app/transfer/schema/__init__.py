@@ -1,0 +1,1 @@
+"""The host app's schema, by Alembic. Tested by ``tests/transfer/schema``."""

@@ -1,0 +1,36 @@
+"""What the engine is given of the host app, and nothing else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import URL
+
+from ...dialects.base import Dialect
+
+VERSION_TABLE = "alembic_version"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A Flask app that uses Flask-SQLAlchemy and Flask-Migrate.
+
+    :ivar migrate: what Flask-Migrate keeps in ``app.extensions["migrate"]``.
+    :ivar migrations: the absolute directory of the Alembic scripts.
+    :ivar app_context: enters a fresh app context.
+    :ivar url: the target, of the host's own engine.
+    :ivar engine_options: what the host gives ``create_engine()`` besides the URL.
+    """
+
+    db: SQLAlchemy
+    migrate: Any
+    migrations: Path
+    app_context: Callable[[], AbstractContextManager[object]]
+    url: URL
+    dialect: Dialect
+    engine_options: Mapping[str, Any] = field(default_factory=dict)

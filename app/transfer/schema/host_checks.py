@@ -1,0 +1,222 @@
+"""What of a host app cannot be carried: found by name, before any question, and before a revision runs.
+
+Staging stands in for one database only. Whatever would reach past it, to a further database or to another schema, would
+work on live rows.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, MetaData
+
+from ...errors import Misconfigured, Protected
+from .host import VERSION_TABLE, Host
+
+_ELSEWHERE = (
+    "database", "db", "dbname", "dsn", "host", "hostaddr", "passwd", "password", "port", "read_default_file",
+    "read_default_group", "service", "unix_socket", "uri", "user",
+)  # fmt: skip
+"""Arguments of drivers that say which database is opened, and as whom, in place of the URL."""
+
+_OTHER_SCHEMA = ("schema", "source_schema", "referent_schema", "schema_name")
+_OWN_ENGINE = ("create_engine", "engine_from_config")
+_NO_SCHEMA = "Only the default schema is carried: leave schema= out, e.g. by a search path in the database's URL."
+
+
+def refuse_unsupported(host: Host) -> None:
+    """Refuse a host whose models or engine reach past its one database.
+
+    :raises Protected: the first thing found, by name.
+    """
+    for refusal in unsupported(host):
+        raise refusal
+
+
+def unsupported(host: Host) -> Iterator[Protected]:
+    """Everything that :func:`refuse_unsupported` would refuse."""
+    with host.app_context():
+        yield from _binds(host)
+    yield from _engine_options(host.engine_options)
+    yield from _other_schemas(metadatas_of(host))
+
+
+def metadatas_of(host: Host) -> list[MetaData]:
+    """The default metadata of Flask-SQLAlchemy, and those that models brought with them."""
+    registry = getattr(host.db.Model, "registry", None)
+    tables = [table for mapper in (registry.mappers if registry else ()) for table in mapper.tables]
+    found = [host.db.metadatas[None], *(getattr(table, "metadata", None) for table in tables)]
+    return list({id(item): item for item in found if item is not None}.values())
+
+
+def _binds(host: Host) -> Iterator[Protected]:
+    others = sorted(str(key) for key in host.db.engines if key is not None)
+    if others:
+        yield Protected(
+            f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}); only one is carried by this version.",
+            hint="An app that has these tables in its one database can be carried; look with: flask db-status",
+        )
+    unbound = sorted(
+        str(key) for key, found in host.db.metadatas.items() if key not in (None, *others) and found.tables
+    )
+    if unbound:
+        yield Protected(
+            f"Models have a __bind_key__ ({', '.join(unbound)}): their tables are not in the app's default database.",
+            hint="Leave __bind_key__ out, or look with: flask db-status",
+        )
+
+
+def _engine_options(options: Mapping[str, Any]) -> Iterator[Protected]:
+    where = "SQLALCHEMY_ENGINE_OPTIONS"
+    for name in ("creator", "module"):
+        if options.get(name) is not None:
+            yield Protected(
+                f"{where} has {name}: which database the app opens is not seen in its URL.",
+                hint="Say it in SQLALCHEMY_DATABASE_URI alone.",
+            )
+    if (options.get("execution_options") or {}).get("schema_translate_map"):
+        yield Protected(f"{where} has a schema_translate_map: tables lie in another schema.", hint=_NO_SCHEMA)
+    arguments = options.get("connect_args") or {}
+    # Values may be secrets: only names are shown.
+    named = [name for name in sorted(arguments) if name in _ELSEWHERE or "search_path" in str(arguments[name])]
+    if named:
+        yield Protected(
+            f"{where} has connect_args that say where or as whom to connect: {', '.join(named)}.",
+            hint="Say it in SQLALCHEMY_DATABASE_URI: Ferry makes its own connections by that.",
+        )
+
+
+def _other_schemas(metadatas: Iterable[MetaData]) -> Iterator[Protected]:
+    tables = [table for metadata in metadatas for table in metadata.tables.values()]
+    found = {table.fullname for table in tables if table.schema is not None}
+    found |= {
+        f"the type of {table.name}.{column.name}"
+        for table in tables
+        for column in table.columns
+        if getattr(column.type, "schema", None) is not None
+    }
+    if found:
+        yield Protected(f"Models name a schema: {', '.join(sorted(found))}.", hint=_NO_SCHEMA)
+
+
+def refuse_elsewhere(host: Host) -> None:
+    """Refuse an app whose sessions a listener, or its driver's own files, put elsewhere than its URL says.
+
+    :raises Protected: names both places.
+    """
+    asked = host.dialect.whereabouts(host.url) if host.dialect.exists(host.url) else None
+    with host.app_context():
+        engine = host.db.engine
+        if asked is None or engine.dialect.is_async:
+            return
+        try:
+            with engine.connect() as connection:
+                found = connection.exec_driver_sql(asked[0]).scalar()
+        finally:
+            # Of a cut-over an idle session of ours would be in the way.
+            engine.dispose()
+    if str(found).casefold() != asked[1].casefold():
+        raise Protected(
+            f"The app's own sessions work in {found}, and not in {asked[1]}, which its database URL means.",
+            hint="Say it in the URL, where a listener or the driver's options say it now.",
+        )
+
+
+def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
+    """Refuse an Alembic history that keeps its version elsewhere, or whose revisions reach past the one database.
+
+    :param scripts: the files of the revisions.
+    :raises Protected: names the option, or the file and the line.
+    """
+    env = host.migrations / "env.py"
+    refuse_configuration(host.migrate.configure_args, "Migrate(...)")
+    refuse_configuration({name: value for name, value, _ in _keywords(env)}, str(env))
+    for path in scripts:
+        for name, value, line in _keywords(path):
+            if name in _OTHER_SCHEMA and value is not None:
+                raise Protected(f"{path.name}, line {line}, has {name}={value!r}.", hint=_NO_SCHEMA)
+            if name in _OWN_ENGINE:
+                raise Protected(
+                    f"{path.name}, line {line}, opens an engine of its own with {name}().",
+                    hint="A revision must work on the connection that Alembic gives it: op.get_bind().",
+                )
+
+
+def refuse_configuration(given: Mapping[str, Any], where: str) -> None:
+    """Refuse what ``context.configure()`` is given where it hides the version, or looks at live databases.
+
+    :raises Protected: names the argument.
+    """
+    expected = {
+        "version_table": (None, VERSION_TABLE),
+        "version_table_schema": (None,),
+        "include_schemas": (None, False),
+    }
+    for name, allowed in expected.items():
+        if given.get(name) not in allowed:
+            raise Protected(
+                f"{where} sets {name}={given[name]!r}: revisions are only found in the table {VERSION_TABLE} of the "
+                "default schema, and tables only there.",
+                hint=f"Leave {name} out.",
+            )
+
+
+def refuse_env(config: Config, script: ScriptDirectory, engine: Engine) -> None:
+    """Let ``env.py`` run once with nothing to do, to see which database it works on.
+
+    :param engine: staging's, which is the host's own at the moment.
+    :raises Misconfigured: it works on another: it opened an engine of its own.
+    :raises Protected: it keeps the version elsewhere.
+    """
+    met: list[MigrationContext] = []
+
+    def look(_revision: object, context: MigrationContext) -> list[Any]:
+        met.append(context)
+        return []
+
+    env = Path(script.dir) / "env.py"
+    with EnvironmentContext(config, script, fn=look, dont_mutate=True):
+        script.run_env()
+    for context in met:
+        refuse_configuration({**context.opts, "version_table": context.version_table}, str(env))
+        if context.connection is None or context.connection.engine.pool is not engine.pool:
+            raise Misconfigured(
+                f"{env} opens an engine of its own: revisions would change the live database, or another one, instead "
+                "of staging.",
+                hint="env.py must take its engine from Flask-SQLAlchemy, as Flask-Migrate's own does.",
+            )
+
+
+def _keywords(path: Path) -> Iterator[tuple[str, Any, int]]:
+    """Keyword arguments of all calls in a file, with their value and line; calls that open an engine by their name.
+
+    A value that is neither a literal nor a name of the file for one is its source text.
+    """
+    tree = ast.parse(path.read_bytes(), str(path))
+    known = {
+        target.id: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if called in _OWN_ENGINE:
+            yield called, None, call.lineno
+        for keyword in call.keywords:
+            if keyword.arg:
+                yield keyword.arg, _value(keyword.value, known), keyword.value.lineno
+
+
+def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    return known.get(node.id, node.id) if isinstance(node, ast.Name) else ast.unparse(node)

@@ -1,0 +1,202 @@
+"""What loading a file of rows set aside would do: which run they are of, what was loaded before, what is left."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...dialects.base import Table
+from ...errors import DoesNotFit, Misconfigured, Protected, SnapshotUnusable
+from ..jobs.verify_run import find_snapshot
+from ..run.control import Entry
+from ..run.plan import Action, Plan, Target, lineage
+from ..run.run import Run
+from ..run.source import SELF, SourceKind, SourceSpec, file_sha256
+from ..schema.alembic import data_tables
+from ..sources.base import SourceOptions
+from ..staging.stage import MigrateOptions, build_empty
+from .file import LOADS, AsideFile, Origin, RowStore, loading_command, read_rows
+
+STEPS = ("staging", "load", "verify", "upgrade", "compare", "backup", "staging", "add", "cut-over")
+
+
+@dataclass(frozen=True)
+class AsidePlan:
+    """What would be done.
+
+    :ivar base: the migration that set the rows aside.
+    :ivar origin: what the ledger says that they are of.
+    :ivar snapshot: the file it loaded, found again.
+    :ivar excluded: tables that it left out. :ivar tables: those of its revision.
+    :ivar given: all rows of the file. :ivar earlier: what later runs loaded already. :ivar fresh: what is left to load.
+    """
+
+    plan: Plan
+    file: AsideFile
+    base: Entry
+    origin: Origin
+    snapshot: Path
+    excluded: tuple[str, ...]
+    tables: Mapping[str, Table]
+    given: RowStore
+    earlier: RowStore
+    fresh: RowStore
+    loaded_by: str
+
+    @property
+    def loads(self) -> str:
+        """What is added, for people."""
+        tables = ", ".join(f"{count} {name}" for name, count in self.fresh.counts().items())
+        return f"its own rows, and {self.fresh.counts().total()} rows of {self.file.path} ({tables})"
+
+    def stage_options(self) -> MigrateOptions:
+        """How the run itself loaded its snapshot."""
+        return MigrateOptions(SourceOptions(self.excluded, accept_missing=True), set_aside=True)
+
+
+@contextlib.contextmanager
+def planned(run: Run, file: AsideFile, known: Mapping[str, Table] | None = None) -> Iterator[AsidePlan]:
+    """Look at the ledger and the file; nothing is changed but for a scratch database that is dropped again.
+
+    :param known: the tables of the file's revision, where they were looked at before.
+    :raises Misconfigured, Protected: the ledger has no such run, or what is live does not come from it.
+    :raises DoesNotFit: the file is not what that run wrote, or its rows are none of the revision.
+    :raises SnapshotUnusable: what the run loaded, or what was loaded since, is gone.
+    """
+    target, head = run.look(), run.schema.head()
+    base, later = _base(target, file)
+    origin = _origin(file, base)
+    run.schema.require(origin.revision, str(file.path))
+    if target.revision is not None:
+        run.schema.require(target.revision, "The live database")
+    snapshot = _snapshot(base)
+    with _stores() as (given, earlier, fresh):
+        tables = known or _tables_at(run, origin.revision)
+        read_rows(file, tables, given)
+        for entry in later:
+            _read_loaded(entry, tables, earlier)
+        by = _divide(file, given, earlier, fresh, later)
+        left = fresh.counts().total()
+        reason = f"{left} of the rows that run {base.run_id} set aside are loaded" if left else "all are loaded"
+        spec = SourceSpec(SourceKind.SELF, SELF, SELF)
+        action = Action.ADD if left else Action.NOTHING
+        plan = Plan(run.command, target, action, reason, spec, head, STEPS, base=base)
+        excluded = tuple(sorted(base.options.get("exclude", ())))
+        yield AsidePlan(plan, file, base, origin, snapshot, excluded, tables, given, earlier, fresh, by)
+
+
+@contextlib.contextmanager
+def _stores() -> Iterator[tuple[RowStore, RowStore, RowStore]]:
+    with contextlib.ExitStack() as stack:
+        made = (RowStore(), RowStore(), RowStore())
+        for store in made:
+            stack.callback(store.close)
+        yield made
+
+
+def _base(target: Target, file: AsideFile) -> tuple[Entry, list[Entry]]:
+    """The migration that the rows are of, and the runs since that loaded some of them, oldest first."""
+    wanted = file.origin.run
+    chain = lineage(target)
+    base = chain[-1] if chain and chain[-1].run_id == wanted else None
+    if base is None:
+        known = [entry for entry in target.entries if entry.run_id == wanted]
+        if not known:
+            raise Misconfigured(
+                f"The ledger has no run {wanted}, which {file.path} is of.",
+                hint="Load it into the database that the run was of; see the runs with: flask db-status",
+            )
+        left_by = f"run {chain[0].run_id} ({chain[0].command})" if chain else "no run of the ledger"
+        raise Protected(
+            f"What is live does not come from run {wanted}, which {file.path} is of, but from {left_by}.",
+            hint="Go back to what came from it (flask db-rollback), or migrate again: "
+            "flask db-migrate-data --rerun --set-aside",
+        )
+    return base, [entry for entry in reversed(chain[:-1]) if entry.options.get(LOADS, {}).get("run") == wanted]
+
+
+def _origin(file: AsideFile, base: Entry) -> Origin:
+    """What the ledger says of the rows; the file must say the same."""
+    aside = base.options.get("aside")
+    if not aside:
+        raise Misconfigured(f"Run {base.run_id} set no rows aside.", hint="See: flask db-status")
+    known = replace(
+        file.origin,
+        revision=aside["revision"],
+        source=base.source,
+        identity=base.source_identity,
+        snapshot=str(base.snapshot),
+        sha256=str(base.options.get("loaded_sha256", base.snapshot_sha256)),
+    )
+    wrong = [
+        f"{name} is {getattr(file.origin, name)!r}, and run {base.run_id} had {getattr(known, name)!r}"
+        for name in ("revision", "source", "identity", "sha256")
+        if getattr(file.origin, name) != getattr(known, name)
+    ]
+    if wrong:
+        raise DoesNotFit(
+            f"{file.path} is not of what run {base.run_id} loaded.",
+            details=wrong,
+            hint=f"Leave the first lines as the run wrote them: {aside['file']}",
+        )
+    return known
+
+
+def _snapshot(base: Entry) -> Path:
+    try:
+        return find_snapshot(base)
+    except SnapshotUnusable as error:
+        error.hint = (
+            f"Put it back as {base.snapshot}: the rows are brought to head beside all others of their source. Without "
+            "it, mend the source and migrate again: flask db-migrate-data --rerun --set-aside"
+        )
+        raise
+
+
+def _tables_at(run: Run, revision: str) -> dict[str, Table]:
+    """The tables of a revision, built in a scratch database."""
+    try:
+        build_empty(run, run.scratch, revision)
+        with run.dialect.reader(run.scratch) as reader:
+            return data_tables(reader.tables())
+    finally:
+        run.dialect.drop(run.scratch)
+
+
+def _read_loaded(entry: Entry, tables: Mapping[str, Table], into: RowStore) -> None:
+    said = entry.options[LOADS]
+    path = Path(said["loaded"])
+    if not path.is_file() or file_sha256(path) != said["sha256"]:
+        raise SnapshotUnusable(
+            f"{path} is not there any more, or was changed: the rows that run {entry.run_id} loaded, which others may "
+            "refer to.",
+            hint="Put it back where it was, on the host that ran the command. Without it, insert the rest in the "
+            "application itself.",
+        )
+    read_rows(AsideFile(path), tables, into)
+
+
+def _divide(file: AsideFile, given: RowStore, earlier: RowStore, fresh: RowStore, later: list[Entry]) -> str:
+    """Tell what is left to load from what was loaded before; returns which runs did that."""
+    other = []
+    for table, number, reason, row in given.items():
+        was = earlier.get(table, number)
+        if was is None:
+            fresh.add(table, number, reason, row)
+        elif was != row:
+            other.append(f"row {number} of {table} was loaded with other values")
+    if other:
+        raise DoesNotFit(
+            f"{len(other)} rows of {file.path} were loaded before and are others now.",
+            details=other[:20],
+            hint=f"Change them in the application, and take them out of the file; then: {loading_command(file.path)}",
+        )
+    return ", ".join(entry.run_id for entry in later)
+
+
+def nothing_left(plan: AsidePlan) -> str:
+    """The one line of a file that was loaded before."""
+    count = plan.given.counts().total()
+    return f"Nothing to do: all {count} rows of {plan.file.path} were loaded before ({plan.loaded_by or 'none'})."

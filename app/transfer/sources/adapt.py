@@ -1,0 +1,212 @@
+"""Records become rows: runs an app's adapters over a ``records`` snapshot and writes a ``rows`` snapshot.
+
+The ledger of conservation is kept here: every record gives rows or is named, every key is used or waived, every natural
+key finds its row, equal rows are counted as repeats and unequal ones with one key stop the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...dialects.base import Table
+from ...errors import DoesNotFit, FerryError
+from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
+from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
+from ..rows.files import write
+from ..rows.snapshot import HashedLine, Header, SnapshotReader, check, encode
+from ..rows.strictjson import loads
+from .database import parents_first
+from .parts import Keys, PartWriter, scratch_keys
+
+MOST_PROBLEMS = 20
+WITHHELD = "it is not said what is wrong, as that may be personal; a run without a profile says it"
+
+
+@dataclass
+class Adapted:
+    """What adapters made of the records."""
+
+    accounts: Accounts = field(default_factory=Accounts)
+    records: Counter[str] = field(default_factory=Counter)
+    row_repeats: Counter[str] = field(default_factory=Counter)
+
+
+class _Finder:
+    """Answers an adapter's questions from the scratch database."""
+
+    def __init__(self, keys: Keys, types: tuple[str, ...]) -> None:
+        self._keys, self._types = keys, types
+        self.asking = ""
+
+    def id(self, table: str, natural_key: str) -> int:
+        found = self._keys.named(table, natural_key)
+        if found is None:
+            raise DoesNotFit(f"{self.asking} refers to {natural_key!r} in {table}, which no record made.")
+        return found
+
+    def has_type(self, record_type: str) -> bool:
+        return record_type in self._types
+
+    def expect(self, table: str, primary_key: Any) -> None:
+        self._keys.expect(table, primary_key, self.asking)
+
+
+class _Run:
+    def __init__(
+        self,
+        adapters: AdapterSet,
+        tables: dict[str, Table],
+        parts: dict[str, PartWriter],
+        keys: Keys,
+        *,
+        withhold: bool,
+    ) -> None:
+        self.result = Adapted()
+        self._withhold = withhold
+        self._adapters = adapters
+        self._tables = tables
+        self._hashers = {name: row_hasher(table) for name, table in tables.items()}
+        self._parts = parts
+        self._keys = keys
+        self.problems: list[str] = []
+
+    def adapt(self, adapter: Adapter, line: bytes, number: int, finder: _Finder) -> None:
+        name = f"{adapter.record_type} record {number}"
+        finder.asking = name
+        try:
+            record = Record(adapter.record_type, _object(loads(line.decode()), name), self.result.accounts, name)
+            made = 0
+            for table, row in adapter.function(record, finder):
+                self._add(adapter, table, row, name)
+                made += 1
+        except DoesNotFit as error:
+            self._problem(f"{name}: {WITHHELD}" if self._withhold else error.message)
+        except Exception as error:
+            words = WITHHELD if self._withhold else str(error)
+            raise FerryError(
+                f"The adapter of {adapter.record_type!r} failed on {name}: {type(error).__name__}: {words}",
+                hint="Mend it (docs/adapters.md), then run again: flask db-migrate-data",
+            ) from error
+        else:
+            self._account(record, made)
+        self.result.records[adapter.record_type] += 1
+
+    def _account(self, record: Record, made: int) -> None:
+        if unaccounted := record.unaccounted():
+            self._problem(f"{record.name}: no adapter reads or waives {', '.join(unaccounted)}")
+        if not made and not record.may_be_rowless:
+            self._problem(f"{record.name} gives no row, and its adapter does not say why")
+
+    def _problem(self, words: str) -> None:
+        self.problems.append(words)
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise refusal(self.problems)
+
+    def _add(self, adapter: Adapter, name: str, row: Row, where: str) -> None:
+        table = self._tables.get(name)
+        if table is None or name not in adapter.makes:
+            raise DoesNotFit(f"{where}: its adapter makes a row of {name!r}, which it does not declare or nobody has.")
+        if unknown := sorted(set(row) - set(table.column_names)):
+            raise DoesNotFit(f"{where}: {name} has no column {', '.join(unknown)}.")
+        values = []
+        for column in table.columns:
+            try:
+                values.append(from_python(column, row.get(column.name)))
+            except DoesNotFit as error:
+                raise DoesNotFit(f"{where}: {name}.{error.message}") from error
+            except TypeError as error:
+                raise DoesNotFit(f"{where}: {name}.{column.name}: {error}") from error
+        line = encode_row(values)
+        key = table.key_of(values)
+        match self._keys.add(name, key, self._hashers[name](values, line)):
+            case "new":
+                self._parts[name].add(line)
+                self._remember(name, row)
+            case "repeat":
+                self.result.row_repeats[name] += 1
+            case _:
+                raise DoesNotFit(f"{where}: another row of {name} with the key {key} holds other values.")
+
+    def _remember(self, table: str, row: Row) -> None:
+        column = self._adapters.natural_keys.get(table)
+        if column is not None and row.get(column) is not None:
+            self._keys.name(table, str(row[column]), row["id"])
+
+
+def refusal(problems: list[str]) -> DoesNotFit:
+    return DoesNotFit(
+        f"{len(problems)} problems with records"
+        + (", then stopped counting." if len(problems) >= MOST_PROBLEMS else "."),
+        details=problems,
+        hint="Mend the adapters (docs/adapters.md) or the source, then run again: flask db-migrate-data",
+    )
+
+
+def adapt(
+    source: Path, to: Path, adapters: AdapterSet, tables: dict[str, Table], scratch: Path, *, withhold: bool = False
+) -> Adapted:
+    """Adapt a whole snapshot.
+
+    :param tables: the tables of the adapters' revision.
+    :param scratch: a directory for files that are deleted again.
+    :param withhold: say of a problem where it is, but nothing that may be a value of the record.
+    :raises DoesNotFit: records that adapters cannot account for; up to 20 problems at once.
+    """
+    with SnapshotReader(source) as reader:
+        header = reader.header
+    with contextlib.ExitStack() as stack:
+        keys = stack.enter_context(scratch_keys(scratch / "rows.keys"))
+        parts = {
+            name: stack.enter_context(PartWriter(name, scratch / f"table-{index}.ndjson"))
+            for index, name in enumerate(tables)
+        }
+        run = _Run(adapters, tables, parts, keys, withhold=withhold)
+        finder = _Finder(keys, header.types)
+        for record_type, lines in _in_order(source, adapters.in_order(list(header.types))):
+            adapter = adapters.adapters[record_type]
+            for number, (line, _) in enumerate(lines, 1):
+                run.adapt(adapter, line, number, finder)
+        for table, key, by in keys.disappointed():
+            run._problem(f"{by} repeats {'a row' if withhold else f'the row {key}'} of {table}, which no record gave")
+        if run.problems:
+            raise refusal(run.problems)
+        _compose(to, header, adapters.revision, tables, parts)
+        for part in parts.values():
+            part.file.unlink()
+    return run.result
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise DoesNotFit(f"{name} is not an object.")
+    return value
+
+
+def _in_order(source: Path, types: list[str]) -> Iterator[tuple[str, Iterator[HashedLine]]]:
+    """The sections in an order of ours; the file is opened again where its own order is another."""
+    waiting = list(types)
+    while waiting:
+        with SnapshotReader(source) as reader:
+            for name, lines in reader.sections():
+                if waiting and name == waiting[0]:
+                    yield waiting.pop(0), lines
+
+
+def _compose(to: Path, header: Header, revision: str, tables: dict[str, Table], parts: dict[str, PartWriter]) -> None:
+    ordered = tuple(parents_first(tables))
+    rows = Header(
+        "rows", header.source, header.identity, header.read_from, revision, ordered, (), header.missing, header.notes
+    )
+    sections = ((table.name, _rehashed(table, parts[table.name])) for table in ordered)
+    write(to, encode(rows, sections), check=check, keep_former=False)
+
+
+def _rehashed(table: Table, part: PartWriter) -> Iterator[HashedLine]:
+    hash_row = row_hasher(table)
+    for line, _ in part.finished().read():
+        yield line, hash_row(decode_row(line), line)

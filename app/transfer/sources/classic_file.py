@@ -1,0 +1,66 @@
+"""The two shapes of a classic ``data.json``: a list of users, and an object by type."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...errors import SnapshotUnusable
+from ..rows.files import read_text
+from ..rows.strictjson import StrictJSONError, elements, members, opens_list, value_at, whole_list
+
+RECORD_TYPE_OF_A_LIST = "user"
+METADATA = "_metadata"
+
+
+class ClassicFile:
+    """One file, whose text is held while it is read: these files were written by a program that did the same."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._text = read_text(path)
+        self._places = self._find()
+
+    def _find(self) -> dict[str, int]:
+        try:
+            if opens_list(self._text):
+                for _ in whole_list(self._text):
+                    pass
+                return {RECORD_TYPE_OF_A_LIST: 0}
+            places = dict(members(self._text))
+            metadata = value_at(self._text, places.pop(METADATA)) if METADATA in places else {}
+        except StrictJSONError as error:
+            raise self._refuse(error) from error
+        failed = metadata.get("failed_endpoints") if isinstance(metadata, dict) else None
+        if failed:
+            raise SnapshotUnusable(
+                f"{self._path} is incomplete: the program that wrote it could not read {_names(failed)}.",
+                hint="Read the old deployment itself: flask db-migrate-data URL",
+            )
+        if not places:
+            raise SnapshotUnusable(f"{self._path} holds no records.")
+        return places
+
+    def _refuse(self, error: StrictJSONError) -> SnapshotUnusable:
+        return SnapshotUnusable(f"{self._path}: {error}.", hint="Use an intact copy of the file.")
+
+    @property
+    def types(self) -> list[str]:
+        return list(self._places)
+
+    def records(self, record_type: str) -> Iterator[str]:
+        """The records of a type, each as it was spelled, on one line."""
+        try:
+            for raw, _, _ in elements(self._text, self._places[record_type]):
+                yield raw
+        except StrictJSONError as error:
+            raise self._refuse(error) from error
+
+
+def _names(failed: Any) -> str:
+    """The end points that a file says failed: texts, or lists that begin with one; anything else as it is."""
+    items = failed if isinstance(failed, list) else [failed]
+    firsts = [item[0] if isinstance(item, list) and item else item for item in items]
+    return ", ".join(item[:200] if isinstance(item, str) else reprlib.repr(item) for item in firsts)

@@ -1,0 +1,68 @@
+"""The last good snapshot in place of a source that fails."""
+
+from __future__ import annotations
+
+from ...errors import FerryError, SnapshotUnusable, SourceIncomplete, Unauthorized
+from ..rows.snapshot import check, is_snapshot
+from ..run.run import Run
+from ..run.source import SourceKind, SourceSpec
+from .base import Closing, OpenSource, SourceOptions, Taken, load_adapters
+from .extract_file import ClassicShape, SnapshotFile, modified
+from .resume import age_s
+
+
+def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryError | None) -> OpenSource:
+    """The last good snapshot in place of the source.
+
+    :param because: why the source itself is not used; None when only the snapshot was asked for.
+    :raises FerryError: the same, with why no snapshot can stand in.
+    """
+    try:
+        return FallbackFile(run, spec, options)
+    except FerryError as error:
+        if because is None:
+            raise
+        because.details.append(f"no usable snapshot: {error.message}")
+        raise because from error
+
+
+class FallbackFile(Closing):
+    """The configured snapshot, when it may stand in for this source."""
+
+    def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
+        super().__init__()
+        policy, path = run.settings.fallback, run.settings.snapshot
+        if not policy.allowed:
+            raise SnapshotUnusable("a snapshot is never used (--fallback never)")
+        if not path.is_file():
+            raise SnapshotUnusable(f"there is no file {path}")
+        inner_spec = SourceSpec(SourceKind.SNAPSHOT, str(path), spec.identity, file=path)
+        self._inner: SnapshotFile | ClassicShape
+        if is_snapshot(path):
+            header, _ = check(path)
+            if header.identity != spec.identity:
+                raise SnapshotUnusable(f"{path} was taken from {header.source}, not from {spec.label}{_how(run)}")
+            self.taken_at = header.read_from
+            self._inner = SnapshotFile(inner_spec, options)
+        elif run.settings.profile is not None:
+            raise SnapshotUnusable(f"{path} is not anonymised")
+        else:
+            self.taken_at = modified(path)
+            self._inner = ClassicShape(inner_spec, load_adapters(run), options)
+        if policy.age_s is not None and age_s(self.taken_at) > policy.age_s:
+            raise SnapshotUnusable(f"{path} is of {self.taken_at}, older than {policy.text} (--fallback)")
+        self.describe = f"the snapshot {path} of {self.taken_at}, not what {spec.label} has now"
+
+    def take(self, run: Run) -> Taken:
+        taken = self._inner.take(run)
+        taken.fallback_of = self.taken_at
+        return taken
+
+
+def _how(run: Run) -> str:
+    return f" with the profile {run.settings.profile!r} as it is now" if run.settings.profile else ""
+
+
+def can_fall_back(error: FerryError) -> bool:
+    """Whether a snapshot may stand in after this failure: unreachable, refused, or not read completely."""
+    return isinstance(error, SourceIncomplete | Unauthorized)

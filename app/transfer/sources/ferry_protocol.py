@@ -1,0 +1,169 @@
+"""Another Ferry deployment: its manifest and its one streamed export, which is a snapshot as it is.
+
+``GET <base>/ferry/manifest``  format, identity of the database, revision, tables with rows and checksums
+``GET <base>/ferry/export``    the snapshot of kind ``rows``, Zstandard, with its footer as the end mark
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import zstandard
+from requests.auth import _basic_auth_str
+
+from ...dialects.base import TableChecksum
+from ...errors import SourceIncomplete, Unauthorized
+from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
+from ..rows.files import write
+from ..rows.header import FORMAT, VERSION, stated_checksum
+from ..rows.snapshot import MOST_LINE_BYTES, check
+from ..rows.strictjson import StrictJSONError, loads
+from .classic_api import ClassicSource
+from .http import AGAIN, MOST_SMALL_BYTES, Answer, HttpClient, Refused, Transient
+from .wire import TooLong, expand
+
+MANIFEST = "/ferry/manifest"
+EXPORT = "/ferry/export"
+PROBE = "/ferry/"
+ATTEMPTS = 3
+MORE_LINES = 1_000_000
+"""An export may have twice the rows that were announced, and so many besides: rows are written meanwhile."""
+MOST_MANIFEST_BYTES = 16 << 20
+"""As long as the header of a snapshot may be: it describes the same tables."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a deployment says of its database before it is read: ``tables`` with their rows and checksums."""
+
+    database_uid: str
+    revision: str | None
+    tables: dict[str, TableChecksum]
+
+
+def speaks_ferry(client: HttpClient) -> bool:
+    """Whether the deployment answers the export protocol; asked without credentials.
+
+    :raises SourceIncomplete: no answer at all.
+    """
+    try:
+        said = client.get(PROBE, lambda answer: answer, MOST_SMALL_BYTES)
+    except Refused:
+        return False
+    if "json" not in said.content_type:
+        return False
+    try:
+        body = loads(said.text())
+    except StrictJSONError:
+        # Whatever this is: not Ferry's protocol.
+        return False
+    return isinstance(body, dict) and body.get("format") == FORMAT
+
+
+class FerrySource:
+    """One Ferry deployment; logs in as the classic API does, or by HTTP Basic where there is no such log-in."""
+
+    def __init__(self, client: HttpClient, uid: str, password: str) -> None:
+        self._client = client
+        self._uid = uid
+        self._password = password
+        self._announced = 0
+
+    def manifest(self) -> Manifest:
+        """Log in and read the manifest.
+
+        :raises Unauthorized: the source refuses the credentials, or the user is no admin there.
+        :raises SourceIncomplete: another format version, or no complete answer.
+        """
+        self._log_in()
+        try:
+            manifest = self._client.get(MANIFEST, self._parse_manifest, MOST_MANIFEST_BYTES)
+        except Refused as error:
+            raise self._refused(error) from error
+        self._announced = sum(table.rows for table in manifest.tables.values())
+        return manifest
+
+    def _parse_manifest(self, answer: Answer) -> Manifest:
+        try:
+            said = an_object(loads(answer.json_text()), "the answer")
+            if (version := a_count(said.get("version"), "version")) != VERSION:
+                raise SourceIncomplete(f"{self._client.base} speaks version {version}; this program reads {VERSION}.")
+            tables = an_object(said.get("tables"), "tables")
+            return Manifest(
+                a_text(said.get("database"), "database"),
+                a_text_or_null(said.get("revision"), "revision"),
+                {name: stated_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()},
+            )
+        except Unexpected as error:
+            raise SourceIncomplete(
+                f"{self._client.base}: what it answers at {MANIFEST} is not a manifest: {error}.", hint=AGAIN
+            ) from error
+
+    def _log_in(self) -> None:
+        try:
+            ClassicSource(self._client, self._uid, self._password).log_in()
+        except SourceIncomplete:
+            self._client.headers = {"Authorization": _basic_auth_str(self._uid.encode(), self._password.encode())}
+
+    def _refused(self, error: Refused) -> Unauthorized | SourceIncomplete:
+        if error.status in (401, 403):
+            return Unauthorized(
+                f"{self._client.base}: {self._uid!r} may not read the export (status {error.status}).",
+                hint="Set FERRY_SOURCE_UID and FERRY_SOURCE_PASSWORD to an admin of the old deployment.",
+            )
+        return SourceIncomplete(f"{error}.")
+
+    def write_snapshot(
+        self, path: Path, identity: str, progress: Callable[[str, int, int | None], None]
+    ) -> Path | None:
+        """Stream the export into a file, read it through, and only then let it take its name.
+
+        :param identity: what the snapshot is to name as its source: a deployment does not know its own URL.
+        :return: where the former file is kept.
+        :raises SourceIncomplete: it broke off three times, or what came is not whole.
+        """
+        words: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._client.stream(EXPORT, identity=identity) as pieces:
+                    return write(path, self._bounded(expand(_counted(pieces, progress))), check=check)
+            except Refused as error:
+                raise self._refused(error) from error
+            except TooLong as error:
+                raise SourceIncomplete(
+                    f"{self._client.base}: the export is refused: {error}.",
+                    hint="Give the old deployment's database, or a snapshot of it: flask db-migrate-data SOURCE",
+                ) from error
+            except (Transient, SourceIncomplete, EOFError, zstandard.ZstdError) as error:
+                words = error
+                time.sleep(self._client.timeout_s / 60 * 2**attempt)
+        raise SourceIncomplete(
+            f"{self._client.base}: the export failed {ATTEMPTS} times; the last time: {words}.", hint=AGAIN
+        ) from words
+
+    def _bounded(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The pieces of an export that ends, and whose lines do.
+
+        :raises TooLong: it has far more lines than the manifest announced, or one that nobody could read back.
+        """
+        most, lines, length = 2 * self._announced + MORE_LINES, 0, 0
+        for piece in pieces:
+            ends = piece.count(b"\n")
+            lines += ends
+            length = len(piece) - piece.rfind(b"\n") - 1 if ends else length + len(piece)
+            if lines > most:
+                raise TooLong(f"it has more than {most:,} lines, and {self._announced:,} rows were announced")
+            if length > MOST_LINE_BYTES:
+                raise TooLong(f"line {lines + 1:,} is longer than {MOST_LINE_BYTES:,} bytes")
+            yield piece
+
+
+def _counted(pieces: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:
+    received = 0
+    for piece in pieces:
+        received += len(piece)
+        progress("bytes", received, None)
+        yield piece

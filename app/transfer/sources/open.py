@@ -1,0 +1,50 @@
+"""From a source to a snapshot that can be loaded: open it, and know before the question that it answers."""
+
+from __future__ import annotations
+
+from ...errors import Misconfigured
+from ..run.run import Run
+from ..run.source import SourceKind, SourceSpec
+from .base import OpenSource, SourceOptions, load_adapters
+from .classic_api import ClassicSource
+from .extract_database import DatabaseSource
+from .extract_file import ClassicShape, SnapshotFile
+from .extract_http import ClassicDeployment, FerryDeployment
+from .ferry_protocol import FerrySource, speaks_ferry
+from .http import HttpClient
+
+
+def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+    """Open a source: log in, or find its tables and revision.
+
+    :raises Unauthorized, SourceIncomplete, DoesNotFit, Misconfigured: as the kinds of source say.
+    """
+    match spec.kind:
+        case SourceKind.HTTP:
+            return _open_http(run, spec, options)
+        case SourceKind.DATABASE:
+            return DatabaseSource(run, spec, options)
+        case SourceKind.SNAPSHOT:
+            return SnapshotFile(spec, options)
+    return ClassicShape(spec, load_adapters(run), options)
+
+
+def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+    settings = run.settings
+    if settings.source_uid is None or settings.source_password is None:
+        missing = "FERRY_SOURCE_UID" if settings.source_uid is None else "FERRY_SOURCE_PASSWORD"
+        raise Misconfigured(
+            f"{missing} is not set, and {spec.label} needs a log-in.",
+            hint=f"Set FLASK_{missing} in the environment (or .env); a password also by FERRY_SOURCE_PASSWORD_FILE.",
+        )
+    client = HttpClient(str(spec.http_url), timeout_s=settings.timeout_s, tls_ca=settings.tls_ca)
+    try:
+        if speaks_ferry(client):
+            ferry = FerrySource(client, settings.source_uid, settings.source_password)
+            return FerryDeployment(run, spec, ferry, client, options)
+        source = ClassicSource(client, settings.source_uid, settings.source_password)
+        source.log_in()
+        return ClassicDeployment(spec, source, client, load_adapters(run), options)
+    except BaseException:
+        client.close()
+        raise

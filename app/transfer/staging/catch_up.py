@@ -1,0 +1,122 @@
+"""A source that is written while it is read: it is read again, and what changed is carried into staging.
+
+Staging is at the source's own revision then; behind the upgrade nothing can be applied any more, only told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from ...errors import FerryError
+from ..proof.verify import SHOWN, differences
+from ..run.run import Run
+from ..sources.base import OpenSource, Taken
+from ..sources.fallback import can_fall_back
+from .stage import MigrateOptions, Staged, restage
+
+DATABASE_PASSES = 3
+"""How often a database is read again at most when ``--catch-up`` does not say; a deployment over HTTP is not."""
+
+
+class CatchUp:
+    """The further passes of one run over its source.
+
+    :param passes: at most so many.
+    """
+
+    def __init__(self, run: Run, source: OpenSource, options: MigrateOptions, passes: int) -> None:
+        self._run, self._source, self._options = run, source, options
+        self._left = passes
+        self._asked = passes > 0
+
+    def carry_out(self, taken: Taken, staged: Staged) -> tuple[Taken, Staged]:
+        """Read again until nothing has changed or the passes are used up.
+
+        :raises DoesNotFit: the schema refuses rows that were written meanwhile.
+        :raises SourceIncomplete, Unauthorized: it cannot be read again, and no snapshot may stand in.
+        """
+        number = 0
+        while self._left:
+            self._left -= 1
+            number += 1
+            later = self._again(taken)
+            if later is taken:
+                break
+            staged = self._carried(number, taken, later, staged)
+            taken = later
+        return taken, staged
+
+    def _again(self, taken: Taken) -> Taken:
+        """What the source holds now; the very same where nothing changed, or where it cannot be read any more."""
+        try:
+            return taken if self._changed(taken) == [] else self._source.again(self._run, taken)
+        except FerryError as error:
+            self._tolerate(error, taken)
+            return taken
+
+    def _changed(self, taken: Taken) -> list[str] | None:
+        """As the source says, without the tables that are left out anyway."""
+        found = self._source.changed(taken)
+        return found and [name for name in found if name not in self._options.source.exclude]
+
+    def _tolerate(self, error: FerryError, taken: Taken) -> None:
+        """What was taken is whole: it stands in as any good snapshot may, if snapshots may at all."""
+        if not can_fall_back(error) or not self._run.settings.fallback.allowed:
+            raise error
+        self._asked = False
+        self._left = 0
+        taken.fallback_of = taken.header.read_from
+        self._run.warn(f"{error.message} What was written there after {taken.footer.read_until} is not carried.")
+
+    def _carried(self, number: int, taken: Taken, later: Taken, staged: Staged) -> Staged:
+        run = self._run
+        with run.step("catch-up", number=number, file=str(later.path), sha256=later.sha256):
+            if taken.header.kind == "rows" and later.former:
+                staged.rows.moved(later.former)
+            found = restage(run, staged, later.path, later.header.kind, number, self._options)
+            changes = list(self._changes(staged, found))
+        run.report.catch_up += [{"pass": number, **change} for change in changes]
+        said = "; ".join(f"{c['table']} +{c['added']} ~{c['changed']} -{c['removed']}" for c in changes)
+        run.note(
+            f"The source was written while it was read; pass {number} carried: {said or 'nothing that is loaded'}."
+        )
+        return found
+
+    def _changes(self, before: Staged, after: Staged) -> Iterator[dict[str, Any]]:
+        """Per table that changed: rows added, changed and removed, with some keys."""
+        for name, table in after.rows.tables.items():
+            former = before.accounts.get(name)
+            if former is not None and former.loaded == after.accounts[name].loaded:
+                continue
+            counts: Counter[str] = Counter()
+            keys: list[Any] = []
+            scratch = self._run.directory / "catch-up.keys"
+            for difference in differences(table, before.rows.rows(name), after.rows.rows(name), scratch):
+                counts[difference.kind] += 1
+                if len(keys) < SHOWN:
+                    keys.append(difference.key)
+            yield {
+                "table": name,
+                "added": counts["added"],
+                "changed": counts["changed"],
+                "removed": counts["missing"],
+                "keys": keys,
+            }
+
+    def last_look(self, taken: Taken) -> None:
+        """Behind the upgrade: say which tables the source has changed by now; that is not carried."""
+        if not self._asked:
+            return
+        try:
+            changed = self._changed(taken)
+        except FerryError as error:
+            self._tolerate(error, taken)
+            return
+        if changed:
+            self._run.report.not_caught_up = changed
+            self._run.warn(
+                f"The source was written after {taken.footer.read_until}, which is not carried: {', '.join(changed)}. "
+                f"Stop its writers, then run again: flask {self._run.command} --rerun"
+            )

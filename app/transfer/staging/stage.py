@@ -1,0 +1,254 @@
+"""Staging filled: built by Alembic at the rows' own revision, loaded, and proved to hold exactly what was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+from ...dialects.base import Table
+from ...errors import DoesNotFit
+from ..proof.verify import Before, verify_loaded
+from ..rows.scratch import Aside
+from ..run.evidence import kept_lines
+from ..run.run import Run
+from ..schema.alembic import data_tables
+from ..set_aside.file import NAME, Origin, digest_of, loading_command, write_aside
+from ..sources.adapt import Adapted, adapt
+from ..sources.base import SourceOptions, load_adapters
+from .load import RowsFile, TableLoad, aside_to_json, check_exclusions, load, set_aside_referring
+
+SET_ASIDE_SHOWN = 1000
+"""So many are named in a report; the file has all of them."""
+
+
+@dataclass(frozen=True)
+class MigrateOptions:
+    """The options of db-migrate-data, without those of the source."""
+
+    source: SourceOptions = field(default_factory=SourceOptions)
+    counts_only: bool = False
+    set_aside: bool = False
+    catch_up: int | None = None
+    rerun: bool = False
+    dry_run: bool = False
+    backup_to: Path | None = None
+    lock_timeout_s: float = 0.0
+
+    def backup_place(self, run: Run) -> str:
+        """Where the backup of a run goes, for people."""
+        return str(self.backup_to or run.settings.backups)
+
+    def without(self, tables: Collection[str]) -> MigrateOptions:
+        """The same, with some tables no longer named as excluded: a snapshot does not have them at all."""
+        kept = tuple(name for name in self.source.exclude if name not in tables)
+        return replace(self, source=replace(self.source, exclude=kept))
+
+    def for_ledger(self) -> dict[str, Any]:
+        """What a later proof of this run needs to know."""
+        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What staging holds, at the rows' own revision.
+
+    :ivar rows: the rows that were loaded.
+    :ivar accounts: what became of each table's.
+    :ivar adapted: what the adapters accounted for, where records became these rows.
+    """
+
+    rows: RowsFile
+    accounts: dict[str, TableLoad]
+    adapted: Adapted | None
+
+
+def stage(
+    run: Run, snapshot: Path, kind: str, revision: str, options: MigrateOptions, *, staging: URL | None = None
+) -> Staged:
+    """Build staging at the source's revision and load the snapshot into it.
+
+    :param staging: another database in place of the run's staging.
+    :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
+    """
+    to = staging or run.staging
+    with run.step("staging", revision=revision):
+        build_empty(run, to, revision)
+        with run.dialect.reader(to) as reader:
+            tables = data_tables(reader.tables())
+    rows, result = _rows(run, snapshot, kind, options, tables)
+    return _filled(run, rows, result, options, to)
+
+
+def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, options: MigrateOptions) -> Staged:
+    """Bring staging from what it was loaded from to a later snapshot of the same source.
+
+    Tables that changed are loaded anew; where rows are or were set aside, all are: what refers to them must be found
+    again.
+
+    :param number: of the pass, from 1.
+    :raises DoesNotFit: as :func:`stage`.
+    """
+    rows, result = _rows(run, snapshot, kind, options, before.rows.schema, number)
+    if before.rows.aside.count():
+        build_empty(run, run.staging, str(rows.header.revision))
+        return _filled(run, rows, result, options, run.staging)
+    former, later = before.rows.footer().checksums, rows.footer().checksums
+    changed = [name for name in rows.tables if later[name] != former.get(name)]
+    with run.step("load"):
+        check_exclusions(rows)
+        with run.dialect.loading(run.staging):
+            run.dialect.clear(run.staging, changed)
+            accounts, refused = load(run.dialect, run.staging, rows, changed)
+        if refused:
+            accounts = _set_aside(run, rows, refused, options, run.staging)
+    return Staged(rows, {**before.accounts, **accounts}, result)
+
+
+def _filled(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptions, staging: URL) -> Staged:
+    with run.step("load"):
+        check_exclusions(rows)
+        accounts, refused = load_into(run, staging, rows)
+        if refused:
+            accounts = _set_aside(run, rows, refused, options, staging)
+    return Staged(rows, accounts, result)
+
+
+def build_empty(run: Run, staging: URL, revision: str) -> None:
+    """The tables of a revision, without a row, in the place of what was there."""
+    run.dialect.prepare_staging(staging, run.target)
+    run.schema.build(staging, revision)
+
+
+def _rows(
+    run: Run, snapshot: Path, kind: str, options: MigrateOptions, schema: Mapping[str, Table], number: int = 0
+) -> tuple[RowsFile, Adapted | None]:
+    result = None
+    suffix = f"-{number}" if number else ""
+    if kind == "records":
+        with run.step("adapt"):
+            snapshot, result = adapted(run, snapshot, schema, f"rows{suffix}.json")
+    return RowsFile(snapshot, schema, options.source.exclude, Aside(run.directory / f"set-aside{suffix}.db")), result
+
+
+def adapted(run: Run, snapshot: Path, schema: Mapping[str, Table], name: str = "rows.json") -> tuple[Path, Adapted]:
+    """Make rows of a snapshot's records.
+
+    :param name: of the file they go to.
+    """
+    to = run.received / name
+    result = adapt(snapshot, to, load_adapters(run), dict(schema), run.received, withhold=run.private is not None)
+    return to, result
+
+
+def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None:
+    """Put what the adapters waived and noted into the receipt.
+
+    :param withhold: their own words may repeat a value, and nobody is to keep one.
+    """
+    if result is None:
+        return
+    report = run.report
+    report.not_carried = dict(load_adapters(run).not_carried)
+    for (record_type, key, reason), count in sorted(result.accounts.waived.items()):
+        report.waived.append({"what": f"{record_type}.{key}", "records": count, "reason": reason})
+    notes = result.accounts.notes.items()
+    if withhold:
+        found = sorted({record_type for (record_type, _), _ in notes})
+        report.notes += [
+            f"Adapters had remarks on records of {name}; a run without a profile says them" for name in found
+        ]
+        return
+    for (record_type, text), count in sorted(notes):
+        samples = ", ".join(result.accounts.samples[record_type, text])
+        report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
+
+
+def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
+    """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
+    with run.dialect.loading(staging):
+        accounts, refused = load(run.dialect, staging, rows)
+    for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
+        run.note(note)
+    return accounts, refused
+
+
+def _set_aside(
+    run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, staging: URL
+) -> dict[str, TableLoad]:
+    """Load again without the refused rows and all that refer to them."""
+    revision = str(rows.header.revision)
+    if not options.set_aside:
+        raise DoesNotFit(
+            f"The schema at revision {revision} refuses {rows.aside.count()} rows.",
+            details=refused,
+            hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
+        )
+    set_aside_referring(rows)
+    build_empty(run, staging, revision)
+    accounts, still = load_into(run, staging, rows)
+    if still:
+        raise DoesNotFit("Rows are refused even without those set aside.", details=still)
+    return accounts
+
+
+def keep_aside(run: Run, rows: RowsFile, origin: Origin) -> None:
+    """Write the file of the rows that are set aside, if any are, and say what loads it.
+
+    :param origin: what they are of.
+    """
+    if not rows.aside.count():
+        return
+    report, path, command = run.report, run.directory / NAME, loading_command(run.directory / NAME)
+    write_aside(path, origin, aside_to_json(rows))
+    report.set_aside = named_aside(rows)
+    report.aside = {
+        "file": str(path),
+        "rows": rows.aside.count(),
+        "command": command,
+        "revision": origin.revision,
+        "digest": digest_of(rows.aside.rows()),
+    }
+    run.warn(f"{rows.aside.count()} rows are set aside in {path}. To load them when they are mended: {command}")
+
+
+def named_aside(rows: RowsFile) -> list[dict[str, Any]]:
+    """The first rows set aside, for a report: which and why, without their values."""
+    return [
+        {"table": table, "number": number, "reason": reason}
+        for table, number, reason, _ in islice(rows.aside.rows(), SET_ASIDE_SHOWN)
+    ]
+
+
+def verify_staging(
+    run: Run,
+    rows: RowsFile,
+    accounts: Mapping[str, TableLoad],
+    *,
+    counts_only: bool = False,
+    staging: URL | None = None,
+) -> None:
+    """Prove that staging holds exactly what was loaded."""
+    with run.dialect.reader(staging or run.staging) as staged:
+        verify_loaded(
+            staged,
+            rows.tables,
+            {name: account.loaded for name, account in accounts.items()},
+            rows.rows,
+            run.directory / "differences.keys",
+            counts_only=counts_only,
+            keep=lambda found: kept_lines(run, found),
+        )
+
+
+def before_upgrade(rows: RowsFile, accounts: Mapping[str, TableLoad]) -> Before:
+    """What was loaded, as the upgrade's proof needs it: read from the snapshot again, not from staging."""
+    return Before(
+        rows.tables,
+        {name: account.loaded.rows for name, account in accounts.items()},
+        lambda table: rows.rows(table.name),
+    )

@@ -1,0 +1,66 @@
+"""What the live database has that no revision made: tables, views and triggers are carried as they are, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import URL
+
+from ...dialects.base import SchemaObject
+from ...errors import DoesNotFit
+from ..run.run import Run
+
+
+def bring_unmanaged(run: Run, revision: str, carried: Collection[str] = ()) -> list[str]:
+    """Bring tables, views and triggers of the live database that no revision made into staging.
+
+    :param revision: what the live database is at.
+    :param carried: tables that were brought before the live database was written again; they are brought anew.
+    :return: the tables that were brought.
+    :raises DoesNotFit: one of them cannot be carried.
+    """
+    live = run.before
+    if not run.dialect.exists(live):
+        return []
+    with run.dialect.reader(live) as reader, run.dialect.reader(run.staging) as staged:
+        here, there = reader.tables(), staged.tables()
+        have = {item.name for item in staged.objects()}
+        objects = [item for item in reader.objects() if item.name not in have]
+    tables = sorted((set(here) - set(there)) | (set(here) & set(carried)))
+    if not tables and not objects:
+        return []
+    made_tables, made_objects = _made_by_revisions(run, revision)
+    tables = [name for name in tables if name not in made_tables]
+    wanted = [item for item in objects if item.name not in made_objects and item.table not in tables]
+    _bring(run, live, tables, wanted)
+    return tables
+
+
+def _bring(run: Run, live: URL, tables: list[str], wanted: list[SchemaObject]) -> None:
+    if tables:
+        run.dialect.carry(live, run.staging, tables)
+        said = [f"table {name}: no revision made it; carried as it is" for name in tables]
+        run.report.carried += [text for text in said if text not in run.report.carried]
+    movable = [item for item in wanted if item.kind not in ("index", "virtual table")]
+    run.dialect.create_objects(run.staging, movable)
+    run.report.carried += [f"{item.kind} {item.name}: no revision made it; created again" for item in movable]
+    for item in wanted:
+        if item.kind == "virtual table":
+            raise DoesNotFit(
+                f"The live database has a virtual table, {item.name}, which no revision makes.",
+                hint="Make it in a revision, or drop it first; a backup keeps it.",
+            )
+        if item.kind == "index":
+            run.warn(f"The index {item.name} on {item.table} was made by hand and is not carried.")
+
+
+def _made_by_revisions(run: Run, revision: str) -> tuple[set[str], set[str]]:
+    if revision not in run.schema.lineage():
+        return set(), set()
+    run.dialect.prepare_staging(run.scratch, run.target)
+    try:
+        run.schema.build(run.scratch, revision)
+        with run.dialect.reader(run.scratch) as reader:
+            return set(reader.tables()), {item.name for item in reader.objects()}
+    finally:
+        run.dialect.drop(run.scratch)
