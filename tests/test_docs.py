@@ -16,13 +16,14 @@ import pytest
 from flask import Flask
 
 from app.commands import bp
-from app.dialects.base import Column, LogicalType, Table
-from app.dialects.sqlite.connect import url_of
+from app.dialects.model import Column, LogicalType, Table
 from app.dialects.sqlite.dialect import SqliteDialect
+from app.dialects.sqlite.names import url_of
 from app.errors import ExitStatus, VerificationFailed
 from app.export import export_blueprint
 from app.transfer.proof.verify import Before, verify_upgrade
-from app.transfer.rows.snapshot import AppliedProfile, Header, encode
+from app.transfer.rows.header import AppliedProfile, Header
+from app.transfer.rows.snapshot import encode
 from app.transfer.run.settings import DEFAULTS
 from app.transfer.schema.alembic import Declarations
 from tests.site import ROOT

@@ -24,6 +24,7 @@ from ..transfer.cutover import backups
 from ..transfer.cutover.seal import existing_key, make_key
 from ..transfer.rows.canonical import json_text
 from ..transfer.rows.files import write
+from ..transfer.rows.scratch import scratch_keys
 from ..transfer.rows.snapshot import SnapshotReader, is_snapshot
 from ..transfer.rows.strictjson import StrictJSONError, loads
 from ..transfer.run.control import Control
@@ -33,7 +34,6 @@ from ..transfer.run.source import SourceKind, parse_source
 from ..transfer.sources.classic_api import ClassicSource, Endpoint
 from ..transfer.sources.classic_file import ClassicFile
 from ..transfer.sources.http import HttpClient
-from ..transfer.sources.parts import scratch_keys
 from .session import current_dialect, current_settings
 
 Records = Mapping[str, Iterable[Any]]

@@ -10,7 +10,7 @@ import click
 from ..transfer.jobs.migrate import migrate
 from ..transfer.jobs.set_aside_job import load_aside
 from ..transfer.sources.base import SourceOptions
-from ..transfer.staging.stage import MigrateOptions
+from ..transfer.staging.options import MigrateOptions
 from . import options
 from .blueprint import bp
 from .execute import execute, lock_timeout_s

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ..errors import FerryError
-from ..transfer.proof.verify import SHOWN
+from ..transfer.proof.compare import SHOWN
 from ..transfer.run.report import Report
 from ..transfer.run.run import Event
 

@@ -1,10 +1,11 @@
-"""Directories for their owner alone."""
+"""Files and directories for their owner alone, durable on disk."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from pathlib import Path
+from typing import IO
 
 
 def make_directory(directory: Path) -> None:
@@ -26,3 +27,34 @@ def make_directory(directory: Path) -> None:
             file = os.open(directory / ".gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with open(file, "w", encoding="ascii") as ignored:
                 ignored.write("*\n")
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make a rename in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync(path: Path) -> None:
+    """Make a file's content durable."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def create_private(path: Path) -> None:
+    """Create a file that only its owner can read, before anything is in it."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """Open a file to write it anew, which only its owner can read even where it was there with another mode."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "wb")

@@ -22,11 +22,11 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from ..dialects import dialect_for
 from ..dialects.base import Dialect, Reader
 from ..errors import DoesNotFit, FerryError, Misconfigured
-from ..transfer.proof.verify import checksums
-from ..transfer.rows.snapshot import FORMAT, VERSION, encode, hashed_rows, table_to_json
+from ..transfer.proof.checksums import checksums
+from ..transfer.rows.header import FORMAT, VERSION, header_of, table_to_json
+from ..transfer.rows.snapshot import encode, hashed_rows
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
-from ..transfer.sources.database import header_of
 
 PREFIX = "/ferry"
 LONGEST_IDENTITY = 500

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app.transfer.rows.files import file_sha256
 from app.transfer.rows.snapshot import check
-from app.transfer.run.source import file_sha256
 from tests.site import Site, content
 
 from .local import HEAD, PRODUCTION, Local, history_without_the_newest, refused, tree, write

@@ -24,6 +24,7 @@ from typing import Any
 import pymysql
 
 from app.dialects.mysql import copy, swap
+from app.dialects.mysql import mark as mark_of
 from app.dialects.mysql.connect import connected
 from app.dialects.mysql.session import Factory
 from app.errors import FerryError
@@ -96,7 +97,7 @@ class Shop:
         ]
         self._run(statements, staging)
         with self.factory(to_database=False) as connection:
-            swap.set_mark(connection, staging, f"{generation:08x}")
+            mark_of.set_mark(connection, staging, f"{generation:08x}")
 
     def swap(self, staging: str, old: str, *, held: Callable[[], None] | None = None, timeout_s: float = 30) -> None:
         """Cut over; what ``held`` does is done while writers wait."""
@@ -127,7 +128,7 @@ class Shop:
         assert len(found) == 1, f"a mixture: {found}"
         [live] = found
         with self.factory(to_database=False) as connection:
-            mark = swap.mark(connection, LIVE)
+            mark = mark_of.mark(connection, LIVE)
             objects = {item.name: item.sql for item in copy.objects(connection, LIVE)}
         assert mark == (f"{live:08x}" if live else ""), (mark, live)
         wanted = {"noted", "noted_again", "guarded", "doubled", "balances", "tidy"}

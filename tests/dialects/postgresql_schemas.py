@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.base import Table, Values
+from app.dialects.model import Table, Values
 from tests.servers.postgresql import PostgreSQL
 
 from .rooms import Room

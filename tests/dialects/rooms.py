@@ -17,7 +17,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.pool import NullPool
 
 from app.dialects import dialect_for
-from app.dialects.base import Dialect, Image, Values
+from app.dialects.base import Dialect, Image
+from app.dialects.model import Values
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL
 
-from app.dialects.base import ForeignKey, LateWrite, LogicalType, SchemaObject, Values
+from app.dialects.model import ForeignKey, LateWrite, LogicalType, SchemaObject, Values
 from app.errors import BackupFailed, DoesNotFit, LockHeld
 from tests.site import ROOT
 

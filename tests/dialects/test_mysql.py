@@ -14,7 +14,7 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from app.dialects.base import Values
+from app.dialects.model import Values
 from app.dialects.mysql import connect
 from app.dialects.mysql.load import _Loading
 from app.errors import DatabaseUnreachable, FerryError

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.base import Values
+from app.dialects.model import Values
 from app.dialects.mysql.connect import Version, connection_arguments
 from app.dialects.mysql.dialect import MySqlDialect
 from app.errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected

@@ -16,8 +16,9 @@ from typing import Any
 import pymysql
 import pytest
 
-from app.dialects.base import LateWrite
+from app.dialects.model import LateWrite
 from app.dialects.mysql import copy, swap, swap_barrier, swap_plan
+from app.dialects.mysql import mark as mark_of
 from app.dialects.mysql.connect import connected
 from app.dialects.mysql.fence import MySqlFence, content
 from app.dialects.mysql.session import Factory
@@ -41,7 +42,7 @@ def state(shop: Shop, database: str = LIVE) -> Any:
     with shop.factory(to_database=False) as connection:
         rows = content(connection, database, LIVE)
         objects = copy.objects(connection, database)
-        mark = swap.mark(connection, database)
+        mark = mark_of.mark(connection, database)
         return rows, objects, mark, shop.server.execute(events, database)
 
 
@@ -62,20 +63,20 @@ def test_the_mark_leaves_a_comment_alone(mariadb: MariaDB, shop: Shop) -> None:
     mariadb.execute("ALTER TABLE alembic_version COMMENT 'of the shop'", database=LIVE)
     with shop.factory(to_database=False) as connection:
         for mark in ("0badcafe", "01234567", ""):
-            swap.set_mark(connection, LIVE, mark)
-            assert swap.mark(connection, LIVE) == mark
+            mark_of.set_mark(connection, LIVE, mark)
+            assert mark_of.mark(connection, LIVE) == mark
             sql = "SELECT table_comment FROM information_schema.tables WHERE table_name = %s AND table_schema = %s"
             assert mariadb.execute(sql, "alembic_version", LIVE) == [
                 (f"of the shop ferry {mark}" if mark else "of the shop",)
             ]
-        assert swap.mark(connection, "not there") == ""
+        assert mark_of.mark(connection, "not there") == ""
 
 
 def test_an_empty_database_can_have_a_mark(mariadb: MariaDB, shop: Shop) -> None:
     mariadb.execute(f"CREATE DATABASE {LIVE}__stg_empty")
     with shop.factory(to_database=False) as connection:
-        swap.set_mark(connection, f"{LIVE}__stg_empty", "0badcafe")
-        assert swap.mark(connection, f"{LIVE}__stg_empty") == "0badcafe"
+        mark_of.set_mark(connection, f"{LIVE}__stg_empty", "0badcafe")
+        assert mark_of.mark(connection, f"{LIVE}__stg_empty") == "0badcafe"
     assert mariadb.execute("DESCRIBE alembic_version", database=f"{LIVE}__stg_empty") == [
         ("version_num", "varchar(32)", "NO", "PRI", None, "")
     ]
@@ -107,7 +108,7 @@ def test_a_database_can_become_empty_and_be_filled_again(mariadb: MariaDB, shop:
     empty, old = shop.names()
     mariadb.execute(f"CREATE DATABASE {empty}")
     with shop.factory(to_database=False) as connection:
-        swap.set_mark(connection, empty, "0badcafe")
+        mark_of.set_mark(connection, empty, "0badcafe")
     shop.swap(empty, old)
     assert list(state(shop)[0]) == ["alembic_version"]
     assert state(shop)[1:] == ([], "0badcafe", [])

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.base import LogicalType, Values
+from app.dialects.model import LogicalType, Values
 from app.dialects.postgresql.names import first_schema, parse, schema_named, with_schema
 from app.dialects.postgresql.read import BATCH_BYTES, MOST_ROWS, _next_size
 from app.errors import FerryError, Protected

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.dialects import dialect_for
-from app.dialects.base import SchemaObject, Values
+from app.dialects.model import SchemaObject, Values
 from app.errors import DoesNotFit, FerryError, Protected
 from tests.servers.postgresql import PostgreSQL
 

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.base import Dialect, LateWrite
+from app.dialects.base import Dialect
+from app.dialects.model import LateWrite
 from app.dialects.postgresql import client, connect
 from app.dialects.postgresql.locks import Locking
 from app.errors import AccessDenied, DatabaseUnreachable, FerryError, LockHeld, Misconfigured

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, make_url
 
 from app.dialects import dialect_for
-from app.dialects.base import LateWrite, LogicalType, Table, Values
-from app.dialects.sqlite.connect import url_of
+from app.dialects.model import LateWrite, LogicalType, Table, Values
 from app.dialects.sqlite.dialect import SqliteDialect
-from app.dialects.sqlite.read import logical_type
+from app.dialects.sqlite.names import url_of
+from app.dialects.sqlite.types import logical_type
 from app.errors import DoesNotFit, FerryError, LockHeld, Protected
 from app.transfer.rows.canonical import decode_row, encode_row
 
@@ -705,7 +705,7 @@ def test_listeners_of_the_host_do_not_turn_foreign_keys_on(path: Path) -> None:
     script(path, "CREATE TABLE p (id INTEGER PRIMARY KEY)", "CREATE TABLE c (p INTEGER REFERENCES p (id))")
     program = (
         "import sys; from pathlib import Path; from sqlalchemy import event, Engine\n"
-        "from app.dialects.sqlite.dialect import SqliteDialect; from app.dialects.sqlite.connect import url_of\n"
+        "from app.dialects.sqlite.dialect import SqliteDialect; from app.dialects.sqlite.names import url_of\n"
         "@event.listens_for(Engine, 'connect')\n"
         "def on(connection, record): connection.execute('PRAGMA foreign_keys = ON')\n"
         "with SqliteDialect().engine(url_of(Path(sys.argv[1]))).begin() as c:\n"

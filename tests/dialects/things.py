@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import URL
 
-from app.dialects.base import Table, Values
+from app.dialects.model import Table, Values
 
 from .rooms import Room
 

@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 
 from app.errors import Misconfigured, SnapshotUnusable
 from app.export import export_blueprint
-from app.transfer.rows.snapshot import FORMAT, VERSION, SnapshotReader, check
+from app.transfer.rows.header import FORMAT, VERSION
+from app.transfer.rows.snapshot import SnapshotReader, check
 
 HEAD = "0007_unique_sids"
 ADMINS_ONLY = ["/ferry/manifest", "/ferry/export"]

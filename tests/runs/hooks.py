@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.dialects.sqlite import dialect, swap
-from app.transfer.cutover import cutover
+from app.transfer.cutover import cutover, prune
 from app.transfer.jobs import self_job
 from app.transfer.run.control import Control
 from app.transfer.run.run import Run
@@ -130,8 +130,8 @@ def wait_in(where: str, here: str, after: bool = False) -> None:
     owner, name = {
         "swap": (swap, "swap"),
         "record": (Control, "record"),
-        "finish_report": (cutover, "finish_report"),
-        "prune": (cutover, "prune"),
+        "finish_report": (prune, "finish_report"),
+        "prune": (prune, "prune"),
         "cleaned_up": (Run, "cleaned_up"),
         "lock": (dialect.SqliteDialect, "lock"),
     }[where]
@@ -203,7 +203,7 @@ def fail_in_prune() -> None:
     def prune(*_args: Any, **_kwargs: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    cutover.prune = prune
+    prune.prune = prune
 
 
 def write_in_copies(database: str, sql: str) -> None:

@@ -23,9 +23,9 @@ from typing import Any, Self
 import orjson
 import zstandard
 
-from app.dialects.base import Column, LogicalType, Table
-from app.transfer.rows.header import table_to_json
-from app.transfer.rows.snapshot import Header, encode, hashed_rows
+from app.dialects.model import Column, LogicalType, Table
+from app.transfer.rows.header import Header, table_to_json
+from app.transfer.rows.snapshot import encode, hashed_rows
 
 from ..site import ROOT
 

@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app.errors import SourceIncomplete, Unauthorized
+from app.transfer.rows.scratch import scratch_keys
 from app.transfer.sources.classic_api import PER_PAGE, ClassicSource, Endpoint
 from app.transfer.sources.ferry_protocol import speaks_ferry
 from app.transfer.sources.http import HttpClient
-from app.transfer.sources.parts import Part, scratch_keys
+from app.transfer.sources.parts import Part
 from tests.deployment.runner import Deployment
 
 from .loopback import Asked, Loopback, answer, serving

@@ -17,11 +17,11 @@ from sqlalchemy import make_url
 
 from app.dialects import dialect_for
 from app.errors import DatabaseUnreachable, FerryError, SourceIncomplete
+from app.transfer.rows.scratch import scratch_keys
 from app.transfer.sources import classic_api
 from app.transfer.sources.classic_api import ClassicSource, Endpoint
 from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
 from app.transfer.sources.http import HttpClient
-from app.transfer.sources.parts import scratch_keys
 
 from .loopback import Asked, Loopback, answer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from app.dialects.base import Column, LogicalType, Table, Values
+from app.dialects.model import Column, LogicalType, Table, Values
 from app.dialects.values import tag, to_base64, to_decimal, to_interval
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
+from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import DoesNotFit, Misconfigured
 from app.transfer.adapters import Accounts, AdapterSet, Find, Record, Rows, adapter
 from app.transfer.rows.canonical import json_text
 from app.transfer.rows.files import write
-from app.transfer.rows.snapshot import Header, SnapshotReader, encode, hashed_records, rows_of
+from app.transfer.rows.header import Header
+from app.transfer.rows.snapshot import SnapshotReader, encode, hashed_records, rows_of
 from app.transfer.sources.adapt import Adapted, adapt
 
 USERS = Table(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.dialects.base import Column, LogicalType, Table
-from app.dialects.sqlite.connect import url_of
+from app.dialects.model import Column, LogicalType, Table
 from app.dialects.sqlite.dialect import SqliteDialect, SqliteImage
+from app.dialects.sqlite.names import url_of
 from app.errors import BackupFailed
 from app.transfer.cutover.backups import (
     broken,
@@ -24,12 +24,12 @@ from app.transfer.cutover.backups import (
     prepare_directory,
     prune,
     register_portable,
-    unfinished_files,
-    unfinished_name,
 )
 from app.transfer.cutover.manifest import Backup, load_manifest, manifest_of
 from app.transfer.rows.files import write
-from app.transfer.rows.snapshot import Header, encode, hashed_rows
+from app.transfer.rows.header import Header
+from app.transfer.rows.snapshot import encode, hashed_rows
+from app.transfer.run.evidence_files import unfinished_files, unfinished_name
 
 DIALECT = SqliteDialect()
 KEY = b"of this database"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects.base import Column, LogicalType, Table, TableChecksum, Values
+from app.dialects.model import Column, LogicalType, Table, TableChecksum, Values
 from app.errors import DoesNotFit
 from app.transfer.adapters import JSON_NULL
 from app.transfer.rows.canonical import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.dialects.base import Column, LogicalType
+from app.dialects.model import Column, LogicalType
 from app.transfer.rows.coerce import coercion, is_out_of_place
 
 T = LogicalType

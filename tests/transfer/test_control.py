@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from app.dialects.base import ControlArea, TableChecksum
-from app.dialects.sqlite.connect import url_of
+from app.dialects.model import ControlArea, TableChecksum
 from app.dialects.sqlite.dialect import SqliteDialect
+from app.dialects.sqlite.names import url_of
 from app.errors import FerryError, LeaseLost, LockHeld, Protected
 from app.transfer.run import control as module
-from app.transfer.run.control import LEASE_DEAD_S, Control, Entry
+from app.transfer.run import ledger
+from app.transfer.run.control import Control
+from app.transfer.run.ledger import LEASE_DEAD_S, Entry
 from tests.site import ROOT
 
 DIALECT = SqliteDialect()
@@ -205,7 +207,7 @@ def test_a_process_that_ended_unasked_is_dead(area: ControlArea, control: Contro
     child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     try:
         control.take_lease("run1", "db-init")
-        sql(area, "UPDATE lease SET pid = ?, process = ?", child.pid, module._process(child.pid))
+        sql(area, "UPDATE lease SET pid = ?, process = ?", child.pid, ledger.process(child.pid))
         assert control.holder().alive  # type: ignore[union-attr] # it was just taken
         assert child.stdin
         child.stdin.close()
@@ -325,7 +327,7 @@ def test_the_heart_beats(area: ControlArea, control: Control, monkeypatch: pytes
 def test_of_two_that_take_it_at_once_one_gets_it(area: ControlArea, control: Control) -> None:
     program = (
         "import sys; from pathlib import Path; from app.dialects.sqlite.dialect import *\n"
-        "from app.dialects.sqlite.connect import *; from app.transfer.run.control import *\n"
+        "from app.dialects.sqlite.names import *; from app.transfer.run.control import *\n"
         "from app.errors import LockHeld\n"
         "d = SqliteDialect(); c = Control.open(d, d.control_area(url_of(Path(sys.argv[1]))))\n"
         "print('ready', flush=True); sys.stdin.readline()\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.dialects.base import Column, LogicalType, Table
+from app.dialects.model import Column, LogicalType, Table
 from app.transfer.rows.handwritten import canonical_row
 from app.transfer.rows.strictjson import loads
 

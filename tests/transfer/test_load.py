@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
-from app.dialects.sqlite.connect import url_of
+from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
 from app.dialects.sqlite.dialect import SqliteDialect
+from app.dialects.sqlite.names import url_of
 from app.errors import DoesNotFit
 from app.transfer.rows.canonical import checksum
 from app.transfer.rows.files import write
+from app.transfer.rows.header import Header
 from app.transfer.rows.scratch import Aside
-from app.transfer.rows.snapshot import Header, encode, hashed_rows
-from app.transfer.staging.load import RowsFile, aside_to_json, check_exclusions, load, set_aside_referring, shown_key
+from app.transfer.rows.snapshot import encode, hashed_rows
+from app.transfer.staging.load import aside_to_json, load, shown_key
+from app.transfer.staging.referring import set_aside_referring
+from app.transfer.staging.rows_file import RowsFile, check_exclusions
 
 DIALECT = SqliteDialect()
 SCHEMA = """

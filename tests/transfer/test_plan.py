@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.dialects.base import Identity
+from app.dialects.model import Identity
 from app.errors import Protected
-from app.transfer.run.control import Entry
-from app.transfer.run.plan import MIGRATE, Action, Target, decide, environment_of
+from app.transfer.run.ledger import Entry
+from app.transfer.run.plan import Action, decide
 from app.transfer.run.settings import build_settings
 from app.transfer.run.source import SELF, SourceKind, SourceSpec
+from app.transfer.run.target import MIGRATE, Target, environment_of
 
 HEAD = "0007"
 OLD = SourceSpec(SourceKind.HTTP, "https://old", "https://old", http_url="https://old")

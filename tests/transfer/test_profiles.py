@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
+from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import DoesNotFit, Misconfigured
 from app.transfer import profiles
 from app.transfer.anonymise import engine

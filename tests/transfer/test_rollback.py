@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.transfer.run.control import Entry
+from app.transfer.run.ledger import Entry
 from app.transfer.run.plan import undo_stack
 
 

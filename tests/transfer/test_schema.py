@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
-from app.dialects.sqlite.connect import url_of
+from app.dialects.sqlite.names import url_of
 from app.errors import DoesNotFit, FerryError, Misconfigured, Protected
 from app.transfer.schema.alembic import Schema, data_tables, revision_of
 from app.transfer.schema.host import Host

@@ -22,14 +22,13 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.dialects.base import Column, ForeignKey, LogicalType, Table, Values
+from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import SnapshotUnusable
 from app.transfer.rows.canonical import checksum
 from app.transfer.rows.files import opened, write
+from app.transfer.rows.header import AppliedProfile, Header, table_from_json, table_to_json
 from app.transfer.rows.snapshot import (
     BLOCK_LINES,
-    AppliedProfile,
-    Header,
     SnapshotReader,
     check,
     encode,
@@ -38,8 +37,6 @@ from app.transfer.rows.snapshot import (
     is_anonymised,
     is_snapshot,
     rows_of,
-    table_from_json,
-    table_to_json,
 )
 from tests.site import ROOT
 
@@ -387,7 +384,7 @@ def test_killed_at_any_moment_the_name_has_a_whole_file(tmp_path: Path) -> None:
     path = store(tmp_path / "data.json", header(USERS), [[1, "a"]])
     program = (
         "import sys; from pathlib import Path; from app.transfer.rows.snapshot import *\n"
-        "from app.transfer.rows.files import *; from app.dialects.base import *\n"
+        "from app.transfer.rows.header import *; from app.transfer.rows.files import *; from app.dialects.model import *\n"
         "table = Table('users', (Column('id', LogicalType.INT), Column('name', LogicalType.TEXT)), ('id',))\n"
         "head = Header('rows', 's', 'i', '2024-01-01T00:00:00Z', '0001', (table,))\n"
         "print('ready', flush=True)\n"

@@ -11,20 +11,14 @@ from typing import Any
 
 import pytest
 
-from app.dialects.base import Column, LogicalType, Reader, Table, TableChecksum, Values
-from app.dialects.sqlite.connect import url_of
+from app.dialects.base import Reader
+from app.dialects.model import Column, LogicalType, Table, TableChecksum, Values
 from app.dialects.sqlite.dialect import SqliteDialect
+from app.dialects.sqlite.names import url_of
 from app.errors import VerificationFailed
-from app.transfer.proof.verify import (
-    Before,
-    Difference,
-    Upgraded,
-    compare_databases,
-    differences,
-    fingerprint,
-    verify_loaded,
-    verify_upgrade,
-)
+from app.transfer.proof.checksums import fingerprint
+from app.transfer.proof.compare import Difference, compare_databases, differences
+from app.transfer.proof.verify import Before, Upgraded, verify_loaded, verify_upgrade
 from app.transfer.rows.canonical import checksum
 from app.transfer.rows.masking import is_secret, words_without_secrets
 from app.transfer.schema.alembic import Declarations

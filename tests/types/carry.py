@@ -10,11 +10,14 @@ from typing import Any
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.base import Dialect, Table
+from app.dialects.base import Dialect
+from app.dialects.model import Table
+from app.transfer.rows.header import header_of
 from app.transfer.rows.scratch import Aside
 from app.transfer.rows.snapshot import SnapshotReader
-from app.transfer.sources.database import header_of, write_snapshot
-from app.transfer.staging.load import RowsFile, load
+from app.transfer.sources.database import write_snapshot
+from app.transfer.staging.load import load
+from app.transfer.staging.rows_file import RowsFile
 
 Sections = dict[str, list[bytes]]
 """By table the lines of a snapshot's section."""

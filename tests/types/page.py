@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app.dialects.base import LogicalType
+from app.dialects.model import LogicalType
 from tests.site import ROOT
 
 from .kinds import (

@@ -20,7 +20,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import URL
 
-from app.dialects.base import Column, LogicalType
+from app.dialects.model import Column, LogicalType
 
 from .carry import Place, header_tables, load_snapshot, sections, snapshot, without
 from .kinds import KINDS, Kind, Sql

@@ -13,8 +13,8 @@ from pathlib import Path
 import orjson
 import sqlalchemy as sa
 
+from app.transfer.rows.header import header_of
 from app.transfer.rows.snapshot import encode, hashed_rows
-from app.transfer.sources.database import header_of
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import ipaddress
 import re
 import ssl
 import struct
@@ -18,6 +17,7 @@ from pymysql.constants import CLIENT, CR, ER
 from sqlalchemy import URL
 
 from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
+from ..network import is_loopback
 
 STRICT = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 """Without NO_ZERO_DATE: a zero date that is there has to survive an ALTER TABLE (MySQL manual, 7.1.11)."""
@@ -110,13 +110,7 @@ def quote(name: str) -> str:
 
 def is_nearby(url: URL) -> bool:
     """Whether the server is this machine: loopback, or a socket."""
-    host = url.host or "localhost"
-    if url.query.get("unix_socket"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return bool(url.query.get("unix_socket")) or is_loopback(url.host or "localhost")
 
 
 def place_of(url: URL) -> str:

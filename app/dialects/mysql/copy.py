@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pymysql
 
 from ...errors import DoesNotFit
-from ..base import SchemaObject
+from ..model import SchemaObject
 from .connect import number_of, quote, words_of
 from .objects import (
     SEQUENCE,

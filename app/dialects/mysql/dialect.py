@@ -17,33 +17,11 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
-from ..base import (
-    Beside,
-    Capabilities,
-    ControlArea,
-    Fence,
-    Identity,
-    Image,
-    LoadResult,
-    Reader,
-    SchemaObject,
-    Table,
-    Values,
-)
+from ..base import Fence, Image, Reader
 from ..files import make_directory
-from . import (
-    client,
-    connect,
-    copy,
-    dump,
-    load,
-    lock,
-    names,
-    preflight,
-    restore,
-    rules,
-    swap,
-)
+from ..model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, swap
+from . import mark as mark_of
 from .connect import connected, number_of, quote
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .read import Asks, MySqlReader, asking, reading
@@ -234,10 +212,10 @@ class MySqlDialect:
         if not self.exists(url):
             return ""
         with self._connected(url) as connection:
-            return swap.mark(connection, _current(asking(connection)))
+            return mark_of.mark(connection, _current(asking(connection)))
 
     def live_mark(self, connection: AppConnection) -> str:
-        return swap.mark_in(connection.exec_driver_sql(swap.LIVE_COMMENT).scalar())
+        return mark_of.mark_in(connection.exec_driver_sql(mark_of.LIVE_COMMENT).scalar())
 
     def foreign_mark(self, url: URL) -> str:
         """Nobody but Alembic and we have to do with the comment of ``alembic_version``."""
@@ -245,7 +223,7 @@ class MySqlDialect:
 
     def set_mark(self, url: URL, mark: str) -> None:
         with self._connected(url) as connection:
-            swap.set_mark(connection, _current(asking(connection)), mark)
+            mark_of.set_mark(connection, _current(asking(connection)), mark)
 
     def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
         return load.loading(staging, self._tls_ca)

@@ -20,7 +20,8 @@ import xxhash
 from pymysql.cursors import SSCursor
 
 from ...errors import BackupFailed, DoesNotFit
-from ..base import SchemaObject
+from ..files import open_private
+from ..model import SchemaObject
 from .connect import quote, version_of, words_of
 from .copy import charset_of, check_view, columns_of, refuse_history
 from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, tables, unqualified
@@ -134,13 +135,11 @@ def dump(connection: Connection, database: str, to: Path) -> None:
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file for its owner alone, on disk at the end; gone where there is an error."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with open(descriptor, "wb", buffering=STATEMENT_BYTES) as file:
-            os.fchmod(descriptor, 0o600)
+        with open_private(path) as file:
             yield file
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -16,7 +16,7 @@ from pymysql.constants import CR
 from sqlalchemy import URL
 
 from ...errors import LoadError
-from ..base import LoadResult, Refusal, Table, Values
+from ..model import LoadResult, Refusal, Table, Values
 from .connect import FILE_ASKED_FOR, STRICT, Connection, connected, explanation, number_of, quote, version_of, words_of
 from .read import RAW, asking, columns_of, stored_columns
 from .write import Encoder, Unfit

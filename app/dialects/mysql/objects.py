@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import DoesNotFit
-from ..base import SchemaObject
+from ..model import SchemaObject
 from .connect import quote, version_of
 from .session import Connection, execute, exists, using
 

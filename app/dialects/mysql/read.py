@@ -17,7 +17,7 @@ from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
-from ..base import ForeignKey, SchemaObject, Table, Values
+from ..model import ForeignKey, SchemaObject, Table, Values
 from . import copy
 from .connect import connected, explained, number_of, quote, version_of
 from .types import BY_NAME, Stored, reader_of

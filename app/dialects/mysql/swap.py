@@ -12,12 +12,12 @@ import contextlib
 import pymysql
 
 from ...errors import CutOverUnfinished, FerryError, Protected
-from ..base import LateWrite
+from ..model import LateWrite
 from . import swap_barrier
 from .connect import number_of, quote, version_of, words_of
 from .copy import check_view
 from .fence import MySqlFence, content, token
-from .objects import MARK, VERSION_TABLE, MySqlObject, is_mariadb, objects, tables
+from .objects import MySqlObject, is_mariadb, objects, tables
 from .session import Connection, Factory, blockers, execute, exists, held, id_of, until
 from .swap_barrier import Barrier, Closed, NotThrough, WriteLocked
 from .swap_plan import (
@@ -41,48 +41,14 @@ from .swap_plan import (
     written_late,
 )
 
-__all__ = ["LIVE_COMMENT", "MySqlFence", "mark", "mark_in", "recover", "set_mark", "swap", "token"]
+__all__ = ["MySqlFence", "recover", "swap", "token"]
 
 CLOSED_S = 10.0
 """Readers wait while a statement of ours waits for one that does not end; so it does not wait for longer than this."""
 
-_COMMENT = "SELECT table_comment FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
-LIVE_COMMENT = (
-    "SELECT table_comment FROM information_schema.tables "
-    f"WHERE table_schema = DATABASE() AND table_name = '{VERSION_TABLE}'"
-)
-"""The comment that holds the mark, for a session that works in its database."""
-
 _DENIED_OR_UNKNOWN = (1227, 1193)
 _RENAMES_UNDER_LOCK = (8, 0, 13)
 _END_S = 60.0
-
-
-def mark(connection: Connection, database: str) -> str:
-    """The generation mark, in the comment of Alembic's table; an empty text where there is none."""
-    rows = execute(connection, _COMMENT, database, VERSION_TABLE)
-    return mark_in(rows[0][0]) if rows else ""
-
-
-def mark_in(comment: str | None) -> str:
-    """The generation mark in a table's comment, or an empty text."""
-    found = MARK.search(comment or "")
-    return found[1] if found else ""
-
-
-def set_mark(connection: Connection, database: str, mark: str) -> None:
-    """Write the generation mark; a comment that somebody else wrote stays.
-
-    Where there is no table of Alembic's, as in an empty database, it is made as Alembic makes it.
-
-    :param mark: 8 hex digits, or an empty text for none.
-    """
-    table = f"{quote(database)}.{VERSION_TABLE}"
-    found = execute(connection, _COMMENT, database, VERSION_TABLE)
-    if not found:
-        execute(connection, f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num))")
-    own = MARK.sub("", found[0][0]) if found else ""
-    execute(connection, f"ALTER TABLE {table} COMMENT = %s", f"{own} ferry {mark}".strip() if mark else own)
 
 
 def swap(

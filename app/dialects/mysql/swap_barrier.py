@@ -33,7 +33,7 @@ import pymysql
 from pymysql.constants import ER
 
 from ...errors import FerryError, Protected
-from ..base import SchemaObject
+from ..model import SchemaObject
 from .connect import number_of, quote
 from .copy import session_of
 from .session import PATIENT_S, SILENT_S, Connection, Factory, Keeper, Running, execute, names, until, waiting

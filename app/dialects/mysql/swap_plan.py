@@ -14,7 +14,7 @@ from typing import Any
 import pymysql
 
 from ...errors import CutOverUnfinished
-from ..base import SchemaObject
+from ..model import SchemaObject
 from .connect import quote
 from .copy import NOT_LIVE, charset_of, refused, session_of
 from .fence import Content, content

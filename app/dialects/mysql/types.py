@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..base import Column, LogicalType
+from ..model import Column, LogicalType
 from ..values import is_json, tag, to_base64, to_date, to_decimal, to_time, to_timestamp
 from .connect import quote
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..base import LogicalType, Values
+from ..model import LogicalType, Values
 from ..values import is_json, to_date, to_time, to_timestamp
 from .connect import quote
 from .types import Stored

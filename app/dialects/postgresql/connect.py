@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
 import ssl
@@ -17,6 +16,7 @@ from psycopg import pq
 from sqlalchemy import URL
 
 from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured
+from ..network import is_loopback
 from .names import database_of, quote
 
 CONNECT_TIMEOUT_S = 10
@@ -88,16 +88,10 @@ def hosts_of(url: URL) -> list[str]:
 
 def is_nearby(url: URL) -> bool:
     """Whether the server is this machine: loopback, or a socket."""
-    return all(_is_loopback(host.rpartition(":")[0] or host) for host in hosts_of(url))
-
-
-def _is_loopback(host: str) -> bool:
-    if not host or host.startswith(("/", "@")):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return all(
+        not host or host.startswith(("/", "@")) or is_loopback(host.rpartition(":")[0] or host)
+        for host in hosts_of(url)
+    )
 
 
 def place_of(url: URL) -> str:

@@ -15,42 +15,15 @@ from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
 from ...errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
-from ..base import (
-    Beside,
-    Capabilities,
-    ControlArea,
-    Fence,
-    Identity,
-    Image,
-    LoadResult,
-    Reader,
-    SchemaObject,
-    Table,
-    Values,
-)
+from ..base import Fence, Image, Reader
 from ..files import make_directory
-from . import (
-    control,
-    copy,
-    dump,
-    engine,
-    keep,
-    load,
-    locks,
-    names,
-    objects,
-    preflight,
-    restore,
-    rules,
-    server,
-    swap,
-)
-from . import (
-    mark as mark_of,
-)
+from ..model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from . import control, copy, dump, engine, load, lock, locks, names, objects, preflight, restore, rules, server, swap
+from . import mark as mark_of
 from .client import Client, client
 from .connect import Connection, NoSuchDatabase, connected, connection_arguments, is_nearby, is_out_of_space, place_of
 from .extensions import lent, oid_of
+from .fence import PostgresqlFence
 from .grants import adopt_defaults
 from .names import GENERATION, STAGING, Place, own_place, with_schema
 from .names import schema_named as _named
@@ -72,7 +45,7 @@ class PostgresqlDialect:
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca
         self._targets: dict[URL, str] = {}
-        self._fences: list[swap.PostgresqlFence] = []
+        self._fences: list[PostgresqlFence] = []
 
     # Where things lie
 
@@ -355,7 +328,7 @@ class PostgresqlDialect:
         place, to = self._place(staging), self._own(generation)
         with self._connected(staging, place) as connection, connection.transaction():
             server.drop(connection, to.schema)
-            keep.keep(connection, place.schema, to.schema)
+            copy.keep(connection, place.schema, to.schema)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
         origin, place = self._place(source), self._own(staging)
@@ -384,7 +357,7 @@ class PostgresqlDialect:
         def reconnect() -> AbstractContextManager[Connection]:
             return self._connected(url, place, application=name)
 
-        fence = swap.PostgresqlFence(url, reconnect, place.schema)
+        fence = PostgresqlFence(url, reconnect, place.schema)
         self._fences.append(fence)
         try:
             yield fence
@@ -395,7 +368,7 @@ class PostgresqlDialect:
         return f"ferry fence {self.identity(url).uid}"
 
     def swap(self, staging: URL, target: URL, old: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
-        assert isinstance(fence, swap.PostgresqlFence)  # noqa: S101 # each room makes and gets its own
+        assert isinstance(fence, PostgresqlFence)  # noqa: S101 # each room makes and gets its own
         exchange = swap.Swap(self._own(staging).schema, self._place(target).schema, self._own(old).schema)
         fence.swap(exchange, token, timeout_s)
 
@@ -426,7 +399,7 @@ class PostgresqlDialect:
         self.create(url)  # the server's locks are each database's own
         uid = self.identity(url).uid
         with (
-            self._connected(url, application=server.own_name("lock")) as connection,
-            server.locked(connection, uid, timeout_s),
+            self._connected(url, application=lock.own_name("lock")) as connection,
+            lock.locked(connection, uid, timeout_s),
         ):
             yield

@@ -25,6 +25,7 @@ from psycopg import sql
 from sqlalchemy import URL
 
 from ...errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
+from ..files import fsync_directory, open_private
 from .client import Client, ProgramFailed, ProgramMissing, is_lost
 from .connect import Connection, place_of, words_of
 from .extensions import extensions_in, oid_of
@@ -83,8 +84,7 @@ def dump(
     if snapshot:
         arguments.append(f"--snapshot={snapshot}")
     try:
-        with open(os.open(to, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
+        with open_private(to) as file:
             with client.running("pg_dump", arguments, stdout=file) as running:
                 running.ended(watched=to)
             os.fsync(file.fileno())
@@ -92,15 +92,7 @@ def dump(
         with contextlib.suppress(OSError):
             to.unlink(missing_ok=True)
         raise
-    _sync(to.parent)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_directory(to.parent)
 
 
 @dataclass(frozen=True)

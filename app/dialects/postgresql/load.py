@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from ...errors import LoadError
-from ..base import LoadResult, Refusal, Table, Values
+from ..model import LoadResult, Refusal, Table, Values
 from .connect import Connection, is_lost, is_out_of_space, words_of
 from .names import quote
 from .read import declared_columns

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..base import SchemaObject
+from ..model import SchemaObject
 from .connect import Connection
 from .names import quote
 

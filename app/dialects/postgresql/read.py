@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
-from ..base import ForeignKey, Reader, SchemaObject, Table, Values
+from ..base import Reader
+from ..model import ForeignKey, SchemaObject, Table, Values
 from . import objects
 from .connect import Connection, connected
 from .extensions import extension_schemas, oid_of, set_path

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..base import Column, LogicalType
+from ..model import Column, LogicalType
 from ..values import is_json, tag, to_base64, to_interval
 from .names import quote
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ..base import LogicalType, Values
+from ..model import LogicalType, Values
 from ..values import from_interval, is_json, to_date, to_time, to_timestamp, to_timestamptz, to_uuid
 from .types import Declared, interval
 

@@ -3,96 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
-from sqlalchemy import URL, Engine
-
-from ...errors import DatabaseDamaged, FerryError, Protected
+from ...errors import DatabaseDamaged, FerryError
+from ..files import create_private
 from . import swap
-
-
-def path_of(url: URL) -> Path:
-    """The file of a SQLite URL.
-
-    :raises Protected: an in-memory database, which has none; a file that only a VFS of its own can read.
-    """
-    name = url.database or ""
-    if is_uri(url):
-        name = unquote(name.removeprefix("file:").partition("?")[0])
-        # file:///path and file://localhost/path are SQLite's other ways to write an absolute one.
-        name = re.sub(r"^//(localhost)?/", "/", name)
-        if "vfs" in url.query:
-            raise Protected("A SQLite file of a VFS of its own cannot be read.", hint="Leave vfs= out of the URL.")
-    if not name or name == ":memory:" or url.query.get("mode") == "memory":
-        raise Protected(
-            "An in-memory SQLite database is gone with its process: there is nothing to carry over or to keep.",
-            hint="Set SQLALCHEMY_DATABASE_URI to a file, e.g. sqlite:///app.db",
-        )
-    return Path(name)
-
-
-def is_uri(url: URL) -> bool:
-    """Whether the database is written as SQLite's ``file:`` URI; without ``uri=true`` that is a file's plain name."""
-    said = str(url.query.get("uri", "")).lower()
-    return (url.database or "").startswith("file:") and said in ("true", "yes", "on", "y", "t", "1")
-
-
-def refuse_read_only(url: URL) -> None:
-    """:raises Protected: the app opens its file for reading alone, so that it is not the app's to replace."""
-    if is_uri(url) and (url.query.get("mode") == "ro" or "immutable" in url.query):
-        raise Protected(
-            "The app opens its SQLite file for reading only (mode=ro or immutable in SQLALCHEMY_DATABASE_URI).",
-            hint="Run the command with the URL of an app that may write it.",
-        )
-
-
-def attach_nothing(action: int, file: str | None, *_more: object) -> int:
-    """An authorizer: what a revision would attach is no staging database.
-
-    ``VACUUM`` attaches a file whose name is empty. One that is computed, or bound, comes as None.
-    """
-    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and file != "" else sqlite3.SQLITE_OK
-
-
-def refuse_attached(engine: Engine) -> None:
-    """:raises Protected: whoever connects by such an engine has further databases in sight."""
-    with engine.connect() as connection:
-        found = [name for _, name, _ in connection.exec_driver_sql("PRAGMA database_list")]
-    if others := [name for name in found if name not in ("main", "temp")]:
-        raise Protected(
-            f"A listener of the app attaches further databases to every connection: {', '.join(others)}.",
-            hint="Attach them to the app's own engine alone: @event.listens_for(db.engine, 'connect').",
-        )
-
-
-def url_of(path: Path) -> URL:
-    return URL.create("sqlite", database=str(path))
-
-
-def fsync_directory(directory: Path) -> None:
-    """Make a rename in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def fsync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def private(path: Path) -> None:
-    """Create a file that only its owner can read, before anything is in it."""
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 @contextlib.contextmanager
@@ -120,7 +39,7 @@ def open_file(path: Path, *, timeout_s: float = 30) -> Iterator[sqlite3.Connecti
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a database that only its owner can read from its first byte on."""
-    private(path)
+    create_private(path)
     with open_file(path) as connection:
         yield connection
 

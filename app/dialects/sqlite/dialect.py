@@ -19,12 +19,13 @@ from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
 from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
-from ..base import (
+from ..base import Fence
+from ..files import create_private, fsync, fsync_directory, make_directory
+from ..model import (
     THIS_HOST,
     Beside,
     Capabilities,
     ControlArea,
-    Fence,
     Identity,
     LateWrite,
     LoadResult,
@@ -33,24 +34,13 @@ from ..base import (
     Table,
     Values,
 )
-from ..files import make_directory
 from . import rules, swap
-from .connect import (
-    attach_nothing,
-    explained_by_file,
-    fsync,
-    fsync_directory,
-    new_file,
-    open_file,
-    open_read_only,
-    path_of,
-    private,
-    refuse_attached,
-    refuse_read_only,
-    url_of,
-)
+from .connect import explained_by_file, new_file, open_file, open_read_only
+from .fence import SqliteFence
+from .load import Binder
+from .names import path_of, url_of
+from .preflight import attach_nothing, refuse_attached, refuse_read_only
 from .read import SqliteReader, quote
-from .write import Binder
 
 MARK_APPLICATION_ID = 0x46455252
 """``FERR``: says that ``user_version`` is a generation mark of ours."""
@@ -359,7 +349,7 @@ class SqliteDialect:
 
     @contextlib.contextmanager
     def fence(self, url: URL) -> Iterator[Fence]:
-        fence = swap.SqliteFence(path_of(url))
+        fence = SqliteFence(path_of(url))
         try:
             yield fence
         finally:
@@ -375,7 +365,7 @@ class SqliteDialect:
         *,
         timeout_s: float,
     ) -> None:
-        assert isinstance(fence, swap.SqliteFence)  # noqa: S101 # each room makes and gets its own
+        assert isinstance(fence, SqliteFence)  # noqa: S101 # each room makes and gets its own
         swap.swap(path_of(staging), path_of(target), fence, token, timeout_s=timeout_s)
 
     def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
@@ -399,7 +389,7 @@ class SqliteDialect:
 
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
-        private(path_of(area.url))
+        create_private(path_of(area.url))
 
     def control_engine(self, area: ControlArea) -> Engine:
         return create_engine(area.url, poolclass=NullPool, hide_parameters=True)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import base64
 import math
-import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from ...errors import LoadError
-from ..base import Column, LogicalType, Table, Values
-from ..values import untag
-from .read import quote
+from ..model import Column, LogicalType
 
 
 class Unfit(ValueError):
     """A value that its column would not hold as it is."""
 
 
-def _writer(column: Column) -> Callable[[Any], Any] | None:
+def writer(column: Column) -> Callable[[Any], Any] | None:
     """Canonical value (never None) to what is bound, or None where they are the same but for tags."""
     match column.type:
         case LogicalType.FLOAT:
@@ -74,94 +70,3 @@ def _exactly(value: Decimal) -> int | float:
     if not math.isfinite(near) or Decimal(repr(near)) != value:
         raise Unfit("SQLite would round it")
     return near
-
-
-class _Probe:
-    """Columns of the same types in a table of this connection's own, to see what SQLite makes of a tagged value."""
-
-    def __init__(self, connection: sqlite3.Connection, table: Table) -> None:
-        self._connection = connection
-        info = connection.execute("SELECT name, type FROM pragma_table_xinfo(?)", (table.name,)).fetchall()
-        declared = dict(info)
-        types = [quote(declared[name]) if declared.get(name) else "" for name in table.column_names]
-        columns = ", ".join(f"c{index} {kind}" for index, kind in enumerate(types))
-        found = connection.execute("SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'", (table.name,))
-        (strict,) = found.fetchone()
-        connection.execute(f"CREATE TEMP TABLE ferry_probe ({columns}){' STRICT' if strict else ''}")
-
-    def check(self, index: int, value: Any) -> None:
-        """:raises Unfit: SQLite would hold something else."""
-        self._connection.execute(f"INSERT INTO temp.ferry_probe (c{index}) VALUES (?)", (value,))
-        (kept,) = self._connection.execute(f"SELECT c{index} FROM temp.ferry_probe").fetchone()
-        self._connection.execute("DELETE FROM temp.ferry_probe")
-        if repr(kept) != repr(value):
-            raise Unfit(f"SQLite would hold a {_NAMES[type(value)]} as {_NAMES[type(kept)]}, or another one")
-
-
-_NAMES: dict[type, str] = {int: "integer", float: "real", str: "text", bytes: "blob", type(None): "NULL"}
-
-
-class Binder:
-    """Canonical rows of a table as what the driver binds; those refused that SQLite would change."""
-
-    def __init__(self, connection: sqlite3.Connection, table: Table) -> None:
-        self._connection, self._table = connection, table
-        self._writers = [_writer(column) for column in table.columns]
-        self._probe: _Probe | None = None
-
-    def bind(self, row: Values) -> list[Any]:
-        """:raises Unfit: a value that its column would not hold as it is, with the column's name."""
-        bound = list(row)
-        for index, value in enumerate(row):
-            if value is None:
-                continue
-            try:
-                if type(value) is dict:
-                    bound[index] = self._untagged(index, value)
-                elif (write := self._writers[index]) is not None:
-                    bound[index] = write(value)
-            except _REFUSED_VALUE as error:
-                raise Unfit(f"column {self._table.columns[index].name}: {error}") from error
-        return bound
-
-    def _untagged(self, index: int, tagged: dict[str, str]) -> Any:
-        value = untag(tagged)
-        self._probe = self._probe or _Probe(self._connection, self._table)
-        self._probe.check(index, value)
-        return value
-
-    def insert(self, sql: str, rows: list[Values]) -> list[tuple[int, str]]:
-        """Insert rows; (index, words) of those that are refused."""
-        fit, refused = [], []
-        for index, row in enumerate(rows):
-            try:
-                fit.append((index, self.bind(row)))
-            except Unfit as error:
-                refused.append((index, str(error)))
-        failed = insert_batch(self._connection, sql, [bound for _, bound in fit])
-        return sorted(refused + [(fit[place][0], words) for place, words in failed])
-
-
-_REFUSED_VALUE = (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError, Unfit)
-"""A constraint; an integer beyond 64 bits; half of a surrogate pair; what SQLite would change."""
-
-
-def insert_batch(connection: sqlite3.Connection, sql: str, rows: list[list[Any]]) -> list[tuple[int, str]]:
-    """Insert rows; when the server refuses one, insert them one by one and return (index, words) of those."""
-    connection.execute("SAVEPOINT batch")
-    try:
-        connection.executemany(sql, rows)
-    except _REFUSED_VALUE:
-        connection.execute("ROLLBACK TO batch")
-        refused = []
-        for index, row in enumerate(rows):
-            try:
-                connection.execute(sql, row)
-            except _REFUSED_VALUE as error:
-                refused.append((index, str(error)))
-        return refused
-    except sqlite3.Error as error:
-        raise LoadError(f"The database refused rows: {error} ({sql})") from error
-    finally:
-        connection.execute("RELEASE batch")
-    return []

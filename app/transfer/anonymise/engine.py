@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from ...dialects.base import Column, LogicalType, Table, Values
+from ...dialects.model import Column, LogicalType, Table, Values
 from ...dialects.values import tag, to_base64, untag
 from ...errors import DoesNotFit, FerryError, Misconfigured
 from ..profiles import Constant, Document, Emptied, Keep, Keyed, Profile, Replacement, Tables
 from ..rows.canonical import from_python, json_text
-from ..rows.snapshot import AppliedProfile, Header
+from ..rows.header import AppliedProfile, Header
 from ..run.run import Run
 from ..run.source import SourceSpec
 

@@ -7,19 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ...dialects.base import Table
+from ...dialects.model import Table
 from ...errors import FerryError, Misconfigured
 from ..rows.snapshot import SnapshotReader, hashed_rows, rows_of
 from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import data_tables
-from ..sources.base import Closing, OpenSource, SourceOptions, Taken, load_adapters, written
-from ..sources.extract_database import DatabaseSource
-from ..sources.extract_file import ClassicShape, SnapshotFile
-from ..sources.extract_http import ClassicDeployment, FerryDeployment
+from ..sources.adapt import account, adapted, load_adapters
+from ..sources.base import Closing, OpenSource, SourceOptions, Taken
+from ..sources.classic_deployment import ClassicDeployment
+from ..sources.classic_file import ClassicShape
+from ..sources.database import DatabaseSource
+from ..sources.ferry_deployment import FerryDeployment
 from ..sources.open import open_source
-from ..staging.stage import account, adapted
+from ..sources.snapshot_file import SnapshotFile
+from ..sources.snapshot_writing import written
 from .engine import Bound, Chosen, as_plain, bind, check_profile, chosen_profile
 
 

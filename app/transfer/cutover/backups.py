@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from ...dialects.base import Dialect, Image, TableChecksum
+from ...dialects.base import Dialect, Image
 from ...dialects.files import make_directory
+from ...dialects.model import TableChecksum
 from ...errors import BackupFailed, FerryError
-from ..proof.verify import fingerprint
+from ..proof.checksums import fingerprint
+from ..rows.files import file_sha256
 from ..rows.snapshot import check as check_snapshot
-from ..run.source import file_sha256
+from ..run.evidence_files import unfinished_name
 from ..schema.alembic import revision_of
 from .manifest import SUFFIX, Backup, load_manifest, manifest_of, write_manifest
 
@@ -170,21 +172,6 @@ def broken(directory: Path) -> list[str]:
             load_manifest(path.with_name(path.name.removesuffix(SUFFIX)))
         except BackupFailed as error:
             found.append(error.message)
-    return found
-
-
-def unfinished_name(file: Path, run: str) -> str:
-    """What a backup file is called until it is proved."""
-    return f".{file.name}.{run}.tmp"
-
-
-def unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
-    """Backup files that some runs did not finish, with what a database leaves beside its file."""
-    found = []
-    for path in sorted(directory.glob(".*.tmp*")) if directory.is_dir() else ():
-        name, _, end = path.name.rpartition(".tmp")
-        if end in ("", "-journal", "-wal", "-shm") and name.rpartition(".")[2] in runs:
-            found.append(path)
     return found
 
 

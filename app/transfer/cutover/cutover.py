@@ -7,154 +7,21 @@ begun and not ended looks at the mark in the live database and at nothing else.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-from ...dialects.base import Fence, Image, LateWrite, Reader, TableChecksum
-from ...errors import BackupFailed, CutOverUnfinished, FerryError, LeaseLost, Protected, VerificationFailed
-from ..proof.verify import fingerprint
-from ..rows.files import write
-from ..rows.snapshot import check, encode, hashed_rows, now
-from ..run.control import Control, Entry
-from ..run.plan import MIGRATE, Target
-from ..run.run import LEFTOVER_S, SWAP_TIMEOUT_S, Run
-from ..schema.alembic import data_tables, revision_of
-from ..schema.host import VERSION_TABLE
-from ..sources.database import header_of
+from ...dialects.base import Fence
+from ...dialects.model import LateWrite
+from ...errors import CutOverUnfinished, FerryError, LeaseLost, VerificationFailed
+from ..proof.checksums import fingerprint
+from ..rows.header import now
+from ..run.control import Control
+from ..run.ledger import Entry
+from ..run.run import SWAP_TIMEOUT_S, Run
+from ..run.target import MIGRATE, Target
 from . import backups
-from .manifest import Backup
-from .seal import make_key
-
-PASSES = 3
-"""How often a backup is made anew, or the live database copied anew, because somebody wrote meanwhile."""
-
-
-@dataclass
-class Secured:
-    """The live database as it was at ``token``: backed up, and its checksums."""
-
-    token: bytes
-    backup: Backup | None
-    absent: bool = False
-    checksums: Mapping[str, TableChecksum] = field(default_factory=dict)
-
-
-@contextlib.contextmanager
-def fenced(run: Run) -> Iterator[Fence]:
-    """Watch the target from here on; an absent one is created empty first, which changes nothing that is there."""
-    run.dialect.create(run.target)
-    with run.dialect.fence(run.target) as fence:
-        yield fence
-
-
-def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
-    """Back the live database up as it is at one instant, read back.
-
-    :raises BackupFailed: no backup, no run.
-    :raises LockHeld: a writer could not be made to wait.
-    """
-    refuse_foreign_mark(run)
-    token = fence.token()
-    if not run.dialect.exists(run.target):
-        run.note("Nothing to back up: there is no database yet.")
-        return Secured(token, None, absent=True)
-    with imaged(run, fence) as image:
-        sums = fingerprint(image.reader)
-        return Secured(image.token, _back_up(run, image, sums, backup_to), checksums=sums)
-
-
-@contextlib.contextmanager
-def imaged(run: Run, fence: Fence) -> Iterator[Image]:
-    """The live database at one instant; when it was written during each of three copies, writers wait for one more.
-
-    :raises LockHeld: a writer could not be made to wait.
-    """
-    for attempt in range(PASSES + 1):
-        with contextlib.ExitStack() as stack:
-            with fence.hold(SWAP_TIMEOUT_S) if attempt == PASSES else contextlib.nullcontext():
-                try:
-                    image = stack.enter_context(run.dialect.image(run.target, run.old_generation, fence))
-                except LateWrite:
-                    continue
-            yield image
-            return
-    raise VerificationFailed(
-        "The live database was written while writers were made to wait.",
-        hint="Run again when nobody writes.",
-    )
-
-
-def refuse_foreign_mark(run: Run) -> None:
-    """Refuse a database that keeps something of its own where the generation mark goes: it would be overwritten.
-
-    :raises Protected: names what is there.
-    """
-    if own := run.dialect.foreign_mark(run.target):
-        raise Protected(
-            f"This database keeps {own} of its own, where Flask-Ferry keeps its generation mark.",
-            hint="See docs/guarantees.md.",
-        )
-
-
-def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path | None) -> Backup | None:
-    if not any(found.rows for name, found in sums.items() if name != VERSION_TABLE):
-        run.note("Nothing to back up: the database is empty.")
-        return None
-    run.report.backup = None
-    made = write_backup(run, image, to)
-    run.report.backup = made.file
-    run.emit("note", f"Backup: {made.file} ({made.rows} rows, {made.size_bytes} bytes, read back)")
-    return made
-
-
-def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
-    """Back an image of the live database up: a dump, or a portable snapshot when the path says so."""
-    database = run.dialect.identity(run.target).full_name
-    portable = to is not None and to.name.endswith((".json", ".json.gz", ".json.zst"))
-    if to is None:
-        backups.prepare_directory(run.settings.backups)
-        to = backups.file_for(run.settings.backups, Path(database), run.command, run.dialect.backup_suffix)
-    if to.exists():
-        raise BackupFailed(f"{to} exists already.", hint="Give another path.")
-    if not to.parent.is_dir():
-        raise BackupFailed(f"There is no directory {to.parent}.", hint="Create it, or give another path.")
-    if portable:
-        write_portable(database, image.reader, to)
-        return backups.register_portable(
-            to, command=run.command, run=run.id, database=database, key=make_key(run.settings, run.control)
-        )
-    return backups.make(
-        run.dialect,
-        image,
-        to,
-        scratch=run.scratch,
-        command=run.command,
-        run=run.id,
-        database=database,
-        key=make_key(run.settings, run.control),
-    )
-
-
-def write_portable(database: str, reader: Reader, to: Path) -> None:
-    """Write a database as a snapshot of kind ``rows``.
-
-    :raises BackupFailed: it is at no revision, or holds objects that a snapshot cannot.
-    """
-    revision = revision_of(reader)
-    if revision is None:
-        raise BackupFailed(
-            "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
-            hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
-        )
-    header = header_of(database, "backup", revision, data_tables(reader.tables()))
-    rows = ((table.name, hashed_rows(table, reader.rows(table))) for table in header.tables)
-    try:
-        write(to, encode(header, rows), check=check)
-    except OSError as error:
-        raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
+from .secure import PASSES, Secured
 
 
 def entry_for(run: Run, target: Target, secured: Secured, **more: Any) -> Entry:
@@ -307,37 +174,3 @@ def recover(run: Run) -> str | None:
         said = f"Run {entry.run_id} ended in its cut-over before it took effect: the old database is live, unchanged."
     run.note(said)
     return said
-
-
-def prune(run: Run) -> None:
-    """After a success: keep as many generations and backups of this command as configured."""
-    keep = run.settings.keep
-    entries = run.control.ledger()
-    own = [entry for entry in entries if entry.command == run.command]
-    for entry in own[:-keep]:
-        run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
-    database = run.dialect.identity(run.target).full_name
-    found = backups.listed(run.settings.backups, database)
-    backups.prune(found, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
-    run.prune_runs()
-    _drop_stale(run.settings.backups, f".{Path(database).stem}-")
-    _drop_stale(run.settings.snapshot.parent, f".{run.settings.snapshot.name}.")
-
-
-def _drop_stale(directory: Path, start: str) -> None:
-    """Remove the temporary files of killed runs; another host may be writing one, but not for so long."""
-    for file in directory.iterdir() if directory.is_dir() else ():
-        name, found, rest = file.name.partition(".tmp")
-        if name.startswith(start) and found and rest in ("", "-journal"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > LEFTOVER_S:
-                    file.unlink()
-
-
-def finish_report(run: Run) -> None:
-    """After the cut-over nothing may fail any more: what cannot be written or pruned is a warning."""
-    try:
-        prune(run)
-        run.save_report()
-    except run.write_errors as error:
-        run.warn(f"The run succeeded, but its report or the pruning of old generations failed: {error}")

@@ -9,9 +9,10 @@ from pathlib import Path
 from ...dialects.base import Image
 from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
 from ..cutover import backups
-from ..cutover.cutover import recover, write_backup
+from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
 from ..cutover.seal import existing_key
+from ..cutover.secure import write_backup
 from ..run.report import Report
 from ..run.run import Run
 

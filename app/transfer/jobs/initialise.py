@@ -8,12 +8,15 @@ from pathlib import Path
 
 from ...dialects.base import Fence
 from ...errors import DoesNotFit, FerryError
-from ..cutover.cutover import Secured, cut_over, entry_for, fenced, finish_report, imaged, recover, secure
-from ..proof.verify import fingerprint
-from ..run.control import Entry
-from ..run.plan import Question, Target
+from ..cutover.cutover import cut_over, entry_for, recover
+from ..cutover.prune import finish_report
+from ..cutover.secure import Secured, fenced, imaged, secure
+from ..proof.checksums import fingerprint
+from ..run.ledger import Entry
+from ..run.plan import Question
 from ..run.report import Report, TableReceipt
 from ..run.run import Run
+from ..run.target import Target
 from ..schema.alembic import data_tables, revision_of
 
 STEPS = ("backup", "staging", "seed", "check", "cut-over")

@@ -9,15 +9,16 @@ from ...errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigur
 from ..anonymise.engine import as_profiled, chosen_profile
 from ..anonymise.source import opened
 from ..cutover.cutover import recover
-from ..run.plan import Action, Plan, Target, decide, question_for
+from ..run.plan import Action, Plan, decide, question_for
 from ..run.report import Report
 from ..run.run import Run
 from ..run.source import SELF, SourceKind, SourceSpec, parse_source
+from ..run.target import Target
 from ..sources.base import OpenSource
 from ..sources.fallback import can_fall_back, fallback
-from ..staging.stage import MigrateOptions
-from .job import SourceJob
+from ..staging.options import MigrateOptions
 from .self_job import SelfJob
+from .source_job import SourceJob
 
 STEPS = (
     "backup",

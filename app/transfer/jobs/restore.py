@@ -6,21 +6,26 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...dialects.base import Fence, TableChecksum
+from ...dialects.base import Fence
+from ...dialects.model import TableChecksum
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
-from ..cutover.cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
+from ..cutover.cutover import cut_over, entry_for, recover
 from ..cutover.manifest import Backup, load_manifest
+from ..cutover.prune import finish_report
 from ..cutover.seal import existing_key
-from ..proof.verify import fingerprint
+from ..cutover.secure import Secured, fenced, secure
+from ..proof.checksums import fingerprint
+from ..rows.files import file_sha256
 from ..rows.snapshot import check, is_snapshot
-from ..run.control import Entry
-from ..run.plan import MIGRATE, Question, Target
+from ..run.ledger import Entry
+from ..run.plan import Question
 from ..run.report import Report, TableReceipt
 from ..run.run import Run
-from ..run.source import file_sha256
+from ..run.target import MIGRATE, Target
 from ..schema.alembic import revision_of
-from ..staging.stage import MigrateOptions, stage, verify_staging
+from ..staging.options import MigrateOptions
+from ..staging.stage import stage, verify_staging
 
 MADE_BY = ("db-backup", "db-init", MIGRATE)
 

@@ -6,17 +6,20 @@ import shlex
 
 import sqlalchemy as sa
 
-from ...dialects.base import TableChecksum
+from ...dialects.model import TableChecksum
 from ...errors import Protected, VerificationFailed
 from ..cutover import backups
-from ..cutover.cutover import Secured, cut_over, entry_for, fenced, finish_report, recover, secure
-from ..proof.verify import compare_databases
+from ..cutover.cutover import cut_over, entry_for, recover
+from ..cutover.prune import finish_report
+from ..cutover.secure import Secured, fenced, secure
+from ..proof.compare import compare_databases
 from ..rows.files import to_plain_json, write
-from ..run.control import Entry
 from ..run.evidence import databases_differ
-from ..run.plan import Question, Target, undo_stack
+from ..run.ledger import Entry
+from ..run.plan import Question, undo_stack
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
+from ..run.target import Target
 from ..schema.alembic import revision_of
 
 

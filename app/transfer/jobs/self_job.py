@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-from ...dialects.base import Fence, LateWrite, Table, Values
+from ...dialects.base import Fence
+from ...dialects.model import LateWrite, Table, Values
 from ...errors import DoesNotFit, VerificationFailed
-from ..cutover.cutover import PASSES, Secured, entry_for, imaged, secure, still_written, swap
-from ..proof.verify import Before, fingerprint
-from ..rows.snapshot import now
-from ..run.control import Entry
+from ..cutover.cutover import entry_for, still_written, swap
+from ..cutover.secure import PASSES, Secured, imaged, secure
+from ..proof.checksums import fingerprint
+from ..proof.verify import Before
+from ..rows.header import now
 from ..run.evidence import databases_differ
+from ..run.ledger import Entry
 from ..run.report import TableReceipt
 from ..run.run import SWAP_TIMEOUT_S
 from ..run.source import SELF

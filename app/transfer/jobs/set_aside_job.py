@@ -9,33 +9,34 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from ...dialects.base import Fence, Table, TableChecksum
+from ...dialects.base import Fence
+from ...dialects.model import Table, TableChecksum
 from ...errors import DoesNotFit, Protected, SnapshotUnusable, VerificationFailed
-from ..cutover.cutover import Secured, entry_for, recover
-from ..proof.verify import fingerprint, moved, verify_upgrade
-from ..rows.snapshot import check, now
-from ..run.control import Entry
+from ..cutover.cutover import entry_for, recover
+from ..cutover.secure import Secured
+from ..proof.checksums import fingerprint
+from ..proof.verify import moved, verify_upgrade
+from ..rows.files import file_sha256
+from ..rows.header import now
+from ..rows.scratch import RowStore
+from ..rows.snapshot import check
 from ..run.evidence import keep_differences
+from ..run.evidence_files import LOADED, LOADS, NAME
+from ..run.ledger import Entry
 from ..run.plan import Action, question_for
 from ..run.report import Report, TableReceipt
 from ..run.run import SWAP_TIMEOUT_S, Run
-from ..run.source import SELF, file_sha256
+from ..run.source import SELF
 from ..schema.host import VERSION_TABLE
 from ..set_aside.added_rows import Effect, load_added, plus, write_added
-from ..set_aside.file import (
-    LOADED,
-    LOADS,
-    MOST_PROBLEMS,
-    NAME,
-    AsideFile,
-    RowStore,
-    digest_of,
-    loading_command,
-    write_aside,
-)
+from ..set_aside.file import MOST_PROBLEMS, AsideFile, digest_of, loading_command, write_aside
 from ..set_aside.plan import AsidePlan, nothing_left, planned
-from ..staging.load import REFERS, RowsFile, TableLoad, aside_to_json, load_mended, set_aside_referring, shown_key
-from ..staging.stage import MigrateOptions, before_upgrade, build_empty, load_into, named_aside, stage, verify_staging
+from ..set_aside.report import named_aside
+from ..staging.load import TableLoad, aside_to_json, load_mended, shown_key
+from ..staging.options import MigrateOptions
+from ..staging.referring import REFERS, set_aside_referring
+from ..staging.rows_file import RowsFile
+from ..staging.stage import before_upgrade, build_empty, load_into, stage, verify_staging
 from .self_job import SelfJob
 
 ADDED = "added.json"

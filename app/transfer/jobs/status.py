@@ -10,10 +10,12 @@ from ...dialects.redact import redact, redact_text
 from ...errors import AccessDenied, DoesNotFit, ExitStatus, FerryError, LockHeld, Misconfigured, Protected
 from ..cutover.cutover import finishing_command
 from ..rows.snapshot import is_anonymised, is_snapshot
-from ..run.control import Control, Holder
-from ..run.plan import Target, lineage
+from ..run.control import Control
+from ..run.ledger import Holder
+from ..run.plan import lineage
 from ..run.run import Run
 from ..run.settings import DEFAULTS, SECRET
+from ..run.target import Target
 from ..schema.alembic import data_tables
 from ..schema.host_checks import unsupported
 from .backup import list_backups

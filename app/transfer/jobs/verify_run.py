@@ -6,25 +6,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...dialects.base import Reader, Table
-from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected, SnapshotUnusable
+from ...dialects.base import Reader
+from ...dialects.model import Table
+from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected
 from ..anonymise.engine import as_profiled, chosen_profile
 from ..anonymise.source import opened
 from ..cutover.manifest import load_manifest
-from ..proof.verify import Difference, compare_databases
+from ..proof.compare import Difference, compare_databases
+from ..rows.files import file_sha256
 from ..rows.snapshot import check, is_snapshot
-from ..run.control import Entry
 from ..run.evidence import keep_differences
-from ..run.plan import MIGRATE
+from ..run.evidence_files import LOADS, find_snapshot
+from ..run.ledger import Entry
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
-from ..run.source import SELF, SourceKind, file_sha256, parse_source
+from ..run.source import SELF, SourceKind, parse_source
+from ..run.target import MIGRATE
 from ..schema.alembic import data_tables, revision_of
 from ..set_aside.added_rows import load_added
-from ..set_aside.file import LOADS
 from ..sources.base import SourceOptions
 from ..sources.open import open_source
-from ..staging.stage import MigrateOptions, build_empty, stage
+from ..staging.options import MigrateOptions
+from ..staging.stage import build_empty, stage
 from .restore import Chosen, accepted, stage_backup
 
 
@@ -89,24 +92,6 @@ def _entry(run: Run, run_id: str | None) -> Entry:
             hint=f"Runs: {known}. Or compare with a source: flask db-verify --against SOURCE",
         )
     return found[-1]
-
-
-def find_snapshot(entry: Entry) -> Path:
-    """The snapshot a run loaded, under its name or kept as ``.bak``.
-
-    :raises SnapshotUnusable: none of them has the digest that the ledger says.
-    """
-    path = Path(entry.snapshot or "")
-    candidates = [path, *sorted(path.parent.glob(f"{path.name}.*.bak"), reverse=True)]
-    # A classic file is known by its own digest; what was made of it and loaded has another.
-    digest = entry.options.get("loaded_sha256", entry.snapshot_sha256)
-    for candidate in candidates:
-        if candidate.is_file() and file_sha256(candidate) == digest:
-            return candidate
-    raise SnapshotUnusable(
-        f"The snapshot of run {entry.run_id} is not there any more: neither {path} nor a kept one has its digest.",
-        hint="Compare with the source itself: flask db-verify --against SOURCE",
-    )
 
 
 def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:

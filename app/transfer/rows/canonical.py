@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import xxhash
 
-from ...dialects.base import Column, LogicalType, Table, TableChecksum, Values
+from ...dialects.model import Column, LogicalType, Table, TableChecksum, Values
 from ...dialects.values import is_json, tag, to_base64, to_decimal, to_interval
 from ...errors import DoesNotFit
 from ..adapters import JSON_NULL

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ...dialects.base import Column, LogicalType
+from ...dialects.model import Column, LogicalType
 from ...dialects.values import (
     from_interval,
     is_json,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -16,7 +17,7 @@ from typing import IO, Any, cast
 
 import zstandard
 
-from ...dialects.files import make_directory
+from ...dialects.files import fsync_directory, make_directory
 from ...errors import SnapshotUnusable
 
 WINDOW_BYTES = 128 << 20
@@ -49,7 +50,7 @@ def write(
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    fsync_directory(path.parent)
     return former
 
 
@@ -64,14 +65,6 @@ def _keep(path: Path) -> Path | None:
             kept.hardlink_to(path)
             return kept
     raise FileExistsError(f"{path.name}.{stamp}.bak and 999 more exist in {path.parent}")
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -140,3 +133,9 @@ DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 def to_plain_json(value: Any) -> bytes:
     """Any value as JSON for people: sorted, indented."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str).encode() + b"\n"
+
+
+def file_sha256(path: Path) -> str:
+    """The digest of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

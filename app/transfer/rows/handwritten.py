@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ...dialects.base import Column, LogicalType, Table
+from ...dialects.model import Column, LogicalType, Table
 from ...dialects.values import (
     from_interval,
     is_json,

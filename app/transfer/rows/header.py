@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from ...dialects.base import Column, ForeignKey, LogicalType, Table, TableChecksum
+from ...dialects.model import Column, ForeignKey, LogicalType, Table, TableChecksum
 from .expect import (
     Unexpected,
     a_count,
@@ -243,3 +244,38 @@ def stated_checksum(data: Any, place: str) -> TableChecksum:
     found = an_object(data, place)
     digits = a_digest(found.get("checksum"), f"{place}: checksum", 32)
     return TableChecksum(a_count(found.get("rows"), f"{place}: rows"), int(digits, 16))
+
+
+def header_of(label: str, identity: str, revision: str | None, tables: dict[str, Table]) -> Header:
+    """The header of a rows snapshot, parents before children."""
+    return Header(
+        kind="rows",
+        source=label,
+        identity=identity,
+        read_from=now(),
+        revision=revision,
+        tables=tuple(parents_first(tables)),
+    )
+
+
+def parents_first(tables: dict[str, Table]) -> list[Table]:
+    """Tables in an order where each comes after those it refers to; a cycle is cut where it is met."""
+    ordered: dict[str, Table] = {}
+    open_: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in ordered or name in open_ or name not in tables:
+            return
+        open_.add(name)
+        for key in tables[name].foreign_keys:
+            visit(key.table)
+        ordered[name] = tables[name]
+
+    for name in sorted(tables):
+        visit(name)
+    return list(ordered.values())
+
+
+def now() -> str:
+    """The present instant, ISO 8601 in UTC to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

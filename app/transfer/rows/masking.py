@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ...dialects.base import Column, LogicalType, Table, Values
+from ...dialects.model import Column, LogicalType, Table, Values
 from .canonical import encode_row
 
 SECRET_PARTS = (

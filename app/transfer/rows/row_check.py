@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ...dialects.base import Column, LogicalType, Table, Values
+from ...dialects.model import Column, LogicalType, Table, Values
 from ...dialects.values import is_json, untag
 
 LONG_BYTES = 1 << 20

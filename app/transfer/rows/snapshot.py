@@ -20,7 +20,6 @@ suffix, recognised by its content.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +28,7 @@ from pathlib import Path
 import orjson
 import xxhash
 
-from ...dialects.base import Table, TableChecksum, Values
+from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
 from .canonical import MODULUS, decode_row, encode_row, hash_line, row_hasher
 from .expect import Unexpected, a_count, an_object
@@ -37,19 +36,15 @@ from .files import DAMAGED, opened
 from .header import (
     FORMAT,
     VERSION,
-    AppliedProfile,
     Footer,
     Header,
     StatedFooter,
     footer_from_json,
     header_from_json,
     header_to_json,
-    table_from_json,
-    table_to_json,
+    now,
 )
 from .row_check import NotARow, row_check
-
-__all__ = ["FORMAT", "VERSION", "AppliedProfile", "Footer", "Header", "table_from_json", "table_to_json"]
 
 BLOCK_LINES = 100
 MOST_LINE_BYTES = 256 << 20
@@ -60,11 +55,6 @@ MOST_HEADER_BYTES = 16 << 20
 
 HashedLine = tuple[bytes, int]
 """A line of data without its end, and its hash as the checksum takes it."""
-
-
-def now() -> str:
-    """The present instant, ISO 8601 in UTC to the second."""
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def hashed_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:

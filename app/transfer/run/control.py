@@ -6,175 +6,26 @@ The journal is the only authority on what a run was doing when it ended; the led
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import getpass
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
-from ...dialects.base import ControlArea, Dialect, TableChecksum
+from ...dialects.base import Dialect
+from ...dialects.model import ControlArea
 from ...dialects.redact import redact
 from ...errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
-from ..rows.expect import Unexpected, a_text, a_text_or_null, an_object, rows_and_digest, texts
-from ..rows.snapshot import AppliedProfile
+from ..rows.expect import Unexpected, an_object
+from .ledger import Entry, Holder, JournalEntry, identity, journal, lease, ledger, metadata, process
 
-LEASE_DEAD_S = 60
 HEARTBEAT_S = 10
 CREATE_ATTEMPTS = 3
-
-metadata = sa.MetaData()
-
-_identity = sa.Table(
-    "identity", metadata, sa.Column("name", sa.String(128), primary_key=True), sa.Column("value", sa.JSON)
-)
-_ledger = sa.Table(
-    "ledger",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("run_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("entry", sa.JSON, nullable=False),
-)
-_journal = sa.Table(
-    "journal",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("run_id", sa.String(64), nullable=False, index=True),
-    sa.Column("step", sa.String(200), nullable=False),
-    sa.Column("phase", sa.String(16), nullable=False),
-    sa.Column("written_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
-    sa.Column("detail", sa.JSON, nullable=False),
-)
-_lease = sa.Table(
-    "lease",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("run_id", sa.String(64), nullable=False),
-    sa.Column("command", sa.String(64), nullable=False),
-    sa.Column("host", sa.String(255), nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("process", sa.String(64), nullable=False),
-    sa.Column("user", sa.String(255), nullable=False),
-    sa.Column("started_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
-    sa.Column("heartbeat_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
-)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One cut-over in the ledger.
-
-    :ivar source_identity: what the rows came from (see :mod:`.sources`); ``self`` for a run on the live database.
-    :ivar mark: the generation mark that the cut-over left in the live database.
-    :ivar previous_mark: the mark of what was live before, or an empty text.
-    :ivar undoes: for a rollback, the run it undid.
-    :ivar checksums: the live database's tables as the cut-over left them: name -> [rows, checksum].
-    """
-
-    run_id: str
-    command: str
-    source_identity: str
-    source: str
-    revision: str | None
-    mark: str
-    previous_mark: str
-    finished_at: str
-    snapshot: str | None = None
-    snapshot_sha256: str | None = None
-    from_snapshot_of: str | None = None
-    backup: str | None = None
-    undoes: str | None = None
-    emptied: bool = False
-    drift: list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
-    checksums: dict[str, list[Any]] = field(default_factory=dict)
-
-    @classmethod
-    def from_json(cls, value: Any) -> Entry:
-        """An entry as it was kept.
-
-        :raises Unexpected: it is none, or has a key that this version does not know.
-        """
-        found = an_object(value, "the entry")
-        if unknown := sorted(found.keys() - {item.name for item in fields(cls)}):
-            raise Unexpected("the entry", f"of this version: it says {', '.join(unknown)[:200]}")
-        for name in ("run_id", "command", "source_identity", "source", "mark", "previous_mark", "finished_at"):
-            a_text(found.get(name), name)
-        for name in ("revision", "snapshot", "snapshot_sha256", "from_snapshot_of", "backup", "undoes"):
-            a_text_or_null(found.get(name), name)
-        texts(found.get("drift", []), "drift")
-        an_object(found.get("options", {}), "options")
-        for name, pair in an_object(found.get("checksums", {}), "checksums").items():
-            rows_and_digest(pair, f"checksums.{name}")
-        return cls(**{"revision": None, **found})
-
-    @property
-    def profile(self) -> AppliedProfile | None:
-        """What the rows were anonymised with."""
-        said = self.options.get("profile")
-        return AppliedProfile(**said) if said else None
-
-    @property
-    def table_checksums(self) -> dict[str, TableChecksum]:
-        return {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in self.checksums.items()}
-
-
-@dataclass(frozen=True)
-class JournalEntry:
-    """One line of the journal; ``phase`` is begun, done, undone or failed."""
-
-    run_id: str
-    step: str
-    phase: str
-    written_at: dt.datetime
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who holds the lease; ``age_s`` is since the last heartbeat, by the server's clock."""
-
-    run_id: str
-    command: str
-    host: str
-    pid: int
-    process: str
-    user: str
-    started_at: dt.datetime
-    age_s: float
-
-    @property
-    def alive(self) -> bool:
-        """Its process is there, or on another host its heartbeat is young enough."""
-        if self.host == socket.gethostname():
-            return _process(self.pid) == self.process
-        # By one clock no beat is of the future: what says so is damaged.
-        return -LEASE_DEAD_S <= self.age_s <= LEASE_DEAD_S
-
-    def __str__(self) -> str:
-        since = f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}"
-        return f"run {self.run_id} ({self.command}) by {self.user}@{self.host}, process {self.pid}, since {since}"
-
-
-def _process(pid: int) -> str:
-    """Tells a process from a later one with the same number; empty when there is none."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    with contextlib.suppress(OSError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # A zombie has ended; in a container nobody may ever ask for its status.
-        return "" if fields[0] in ("Z", "X") else fields[19]
-    return "running"
 
 
 class Control:
@@ -231,15 +82,15 @@ class Control:
     def kept(self, name: str) -> str | None:
         """A value kept under a name, or None."""
         with self._engine.connect() as connection:
-            found = connection.execute(sa.select(_identity.c.value).where(_identity.c.name == name)).scalar()
+            found = connection.execute(sa.select(identity.c.value).where(identity.c.name == name)).scalar()
         return None if found is None else str(found)
 
     def keep(self, name: str, value: str, *, in_place_of: str | None = None) -> None:
         """Keep a value under a name, in place of what was there (under every name that begins so)."""
-        former = _identity.c.name.startswith(in_place_of) if in_place_of else _identity.c.name == name
+        former = identity.c.name.startswith(in_place_of) if in_place_of else identity.c.name == name
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(_identity).where(former))
-            connection.execute(sa.insert(_identity).values(name=name, value=value))
+            connection.execute(sa.delete(identity).where(former))
+            connection.execute(sa.insert(identity).values(name=name, value=value))
 
     def environment(self) -> str | None:
         """What this database was once declared to be."""
@@ -250,18 +101,16 @@ class Control:
     def ledger(self) -> list[Entry]:
         """All entries, oldest first."""
         with self._engine.connect() as connection, self._understood("ledger"):
-            found = connection.execute(sa.select(_ledger.c.entry).order_by(_ledger.c.number)).scalars()
+            found = connection.execute(sa.select(ledger.c.entry).order_by(ledger.c.number)).scalars()
             return [Entry.from_json(entry) for entry in found]
 
     def record(self, entry: Entry) -> None:
         """Write the ledger entry of a cut-over and close it in the journal, in one transaction."""
         with self._engine.begin() as connection:
-            there = connection.execute(sa.select(_ledger.c.number).where(_ledger.c.run_id == entry.run_id)).first()
+            there = connection.execute(sa.select(ledger.c.number).where(ledger.c.run_id == entry.run_id)).first()
             if there is None:
-                connection.execute(sa.insert(_ledger).values(run_id=entry.run_id, entry=asdict(entry)))
-            connection.execute(
-                sa.insert(_journal).values(run_id=entry.run_id, step="cut-over", phase="done", detail={})
-            )
+                connection.execute(sa.insert(ledger).values(run_id=entry.run_id, entry=asdict(entry)))
+            connection.execute(sa.insert(journal).values(run_id=entry.run_id, step="cut-over", phase="done", detail={}))
 
     # Journal
 
@@ -279,15 +128,15 @@ class Control:
             with self._engine.begin() as connection:
                 if with_lease:
                     self._lock_lease(connection, run_id)
-                connection.execute(sa.insert(_journal).values(values))
+                connection.execute(sa.insert(journal).values(values))
         except sa.exc.DBAPIError as error:
             raise unwritable(self._place, error.orig) from error
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""
-        query = sa.select(_journal).order_by(_journal.c.number)
+        query = sa.select(journal).order_by(journal.c.number)
         if run_id is not None:
-            query = query.where(_journal.c.run_id == run_id)
+            query = query.where(journal.c.run_id == run_id)
         with self._engine.connect() as connection, self._understood("journal"):
             return [
                 JournalEntry(row.run_id, row.step, row.phase, row.written_at, an_object(row.detail, "the detail"))
@@ -329,7 +178,7 @@ class Control:
     @staticmethod
     def _holder_seen_by(connection: sa.Connection) -> Holder | None:
         row = connection.execute(
-            sa.select(_lease, sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now"))
+            sa.select(lease, sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now"))
         ).first()
         if row is None:
             return None
@@ -352,14 +201,14 @@ class Control:
             "command": command,
             "host": socket.gethostname(),
             "pid": pid,
-            "process": _process(pid),
+            "process": process(pid),
             "user": _user(),
         }
         try:
             with self._engine.begin() as connection:
                 if dead:
-                    connection.execute(sa.delete(_lease).where(_lease.c.run_id == dead.run_id))
-                connection.execute(sa.insert(_lease).values(**values))
+                    connection.execute(sa.delete(lease).where(lease.c.run_id == dead.run_id))
+                connection.execute(sa.insert(lease).values(**values))
         except (sa.exc.IntegrityError, sa.exc.OperationalError) as error:
             raise LockHeld("Another run took the lock in this instant.", hint="Run the command again.") from error
         return dead
@@ -391,13 +240,13 @@ class Control:
 
     def _lock_lease(self, connection: sa.Connection, run_id: str) -> None:
         # An update locks the row on every server; SQLite has nothing else that does.
-        beat = sa.update(_lease).where(_lease.c.run_id == run_id).values(heartbeat_at=sa.func.current_timestamp())
+        beat = sa.update(lease).where(lease.c.run_id == run_id).values(heartbeat_at=sa.func.current_timestamp())
         if connection.execute(beat).rowcount != 1:
             raise _lost(run_id, self._holder_seen_by(connection))
 
     def release_lease(self, run_id: str) -> None:
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(_lease).where(_lease.c.run_id == run_id))
+            connection.execute(sa.delete(lease).where(lease.c.run_id == run_id))
 
     def unlock(self, run_id: str) -> Holder:
         """Remove a dead lease that the next run could not take over by itself.
@@ -422,8 +271,8 @@ class Control:
                 # A beat that finds the control area busy is made up for by the next one.
                 with contextlib.suppress(sa.exc.DBAPIError), self._engine.begin() as connection:
                     connection.execute(
-                        sa.update(_lease)
-                        .where(_lease.c.run_id == run_id)
+                        sa.update(lease)
+                        .where(lease.c.run_id == run_id)
                         .values(heartbeat_at=sa.func.current_timestamp())
                     )
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...dialects.base import Reader
-from ..proof.verify import SHOWN, Difference, compare_databases
+from ..proof.compare import SHOWN, Difference, compare_databases
 from ..rows.files import to_plain_json, write
 from .run import Run
 

@@ -20,18 +20,19 @@ from typing import Any
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
-from ...dialects.base import Beside, Dialect
+from ...dialects.base import Dialect
+from ...dialects.model import Beside
 from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LockHeld, Protected
-from ..cutover.backups import unfinished_files
 from ..rows.files import to_plain_json, write
 from ..schema.alembic import Schema
 from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
-from ..set_aside.file import LOADED, NAME
 from .control import Control
-from .plan import Question, Target, look_at_target
+from .evidence_files import LOADED, NAME, unfinished_files
+from .plan import Question
 from .report import Report
 from .settings import ENVIRONMENTS, Settings
+from .target import Target, look_at_target
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5

@@ -6,8 +6,6 @@ a database its URL without the password (a file: its path), for a snapshot or cl
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -19,9 +17,10 @@ import requests
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ...dialects.network import is_loopback
 from ...dialects.redact import identify, redact, redact_text, secret_keys
 from ...errors import Misconfigured, SnapshotUnusable
-from ..rows.files import DAMAGED, opened
+from ..rows.files import DAMAGED, file_sha256, opened
 from ..rows.snapshot import is_snapshot
 from .settings import Settings, expanded, possible
 
@@ -92,14 +91,6 @@ def _exists(path: Path) -> bool:
             f"{path} cannot be read: {error.strerror}.",
             hint="Mend the permissions, or set FERRY_SOURCE to another path.",
         ) from error
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _http(text: str, *, insecure: bool) -> SourceSpec:
@@ -195,9 +186,3 @@ def _file(path: Path) -> SourceSpec:
     if kind is SourceKind.CLASSIC_FILE and start.lstrip()[:1] not in (b"[", b"{"):
         raise SnapshotUnusable(f"{path} is neither a snapshot, nor JSON, nor a SQLite database.")
     return SourceSpec(kind, str(path), f"file:{file_sha256(path)}", file=path)
-
-
-def file_sha256(path: Path) -> str:
-    """The digest of a file's content, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

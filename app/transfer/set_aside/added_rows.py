@@ -14,15 +14,17 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from ...dialects.base import Dialect, LogicalType, Reader, Table, TableChecksum, Values
+from ...dialects.base import Dialect, Reader
+from ...dialects.model import LogicalType, Table, TableChecksum, Values
 from ...errors import DoesNotFit
-from ..proof.verify import SHOWN, Difference, RowKey, difference, numbered, ordered, same_rows, unequal
+from ..proof.checksums import ordered
+from ..proof.compare import SHOWN, Difference, RowKey, difference, numbered, same_rows, unequal
 from ..rows.canonical import MODULUS, decode_row, encode_row, row_hasher
 from ..rows.files import write
+from ..rows.header import Header, now, parents_first
 from ..rows.masking import words_without_secrets
-from ..rows.snapshot import Header, SnapshotReader, check, encode, hashed_rows, now, rows_of
+from ..rows.snapshot import SnapshotReader, check, encode, hashed_rows, rows_of
 from ..schema.alembic import data_tables
-from ..sources.database import parents_first
 from ..staging.load import BATCH_ROWS, shown_key
 
 

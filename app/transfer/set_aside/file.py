@@ -7,33 +7,23 @@ and in canonical form, each with its number in the table; the number says in who
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...dialects.base import Table
+from ...dialects.model import Table
 from ...errors import DoesNotFit, SnapshotUnusable
 from ..rows.canonical import MODULUS, hash_line
 from ..rows.files import read_text, write
 from ..rows.handwritten import canonical_row
-from ..rows.snapshot import now
+from ..rows.header import now
+from ..rows.scratch import Item, RowStore
 from ..rows.strictjson import StrictJSONError, elements, members, value_at
 
 FORMAT = "ferry-set-aside"
 VERSION = 1
-NAME = "set-aside.json"
-"""The file's name in a run's directory."""
-LOADED = "loaded.json"
-"""The same, of the rows that a run loaded from such a file."""
-LOADS = "set_aside_from"
-"""Under this name a ledger entry says which rows its run loaded."""
 MOST_PROBLEMS = 20
-
-Item = Mapping[str, Any]
-"""A row set aside: table, number, reason, row (column -> canonical value)."""
 
 
 @dataclass(frozen=True)
@@ -140,51 +130,6 @@ def _item(where: str, value: Any) -> tuple[str, str, int, str, dict[str, Any]]:
     if not isinstance(table, str) or type(number) is not int or number < 1 or not isinstance(row, dict):
         raise DoesNotFit(f"{where} needs table (a text), number (from 1) and row (an object).")
     return where, table, number, str(value.get("reason", "")), row
-
-
-class RowStore:
-    """Rows by table and number, in a temporary file that goes with its process."""
-
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None)
-        self._connection.execute(
-            "CREATE TABLE rows (tab TEXT, number INTEGER, reason TEXT, line TEXT, PRIMARY KEY (tab, number))"
-        )
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def add(self, table: str, number: int, reason: str, row: Item) -> bool:
-        """Keep a row; returns whether there was none of this number yet."""
-        found = self._connection.execute(
-            "INSERT INTO rows VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
-            (table, number, reason, json.dumps(row)),
-        ).fetchone()
-        return found is not None
-
-    def get(self, table: str, number: int) -> dict[str, Any] | None:
-        query = "SELECT line FROM rows WHERE tab = ? AND number = ?"
-        found = self._connection.execute(query, (table, number)).fetchone()
-        return json.loads(found[0]) if found else None
-
-    def has(self, table: str, number: int) -> bool:
-        query = "SELECT 1 FROM rows WHERE tab = ? AND number = ?"
-        return self._connection.execute(query, (table, number)).fetchone() is not None
-
-    def counts(self) -> Counter[str]:
-        """Rows per table."""
-        return Counter(dict(self._connection.execute("SELECT tab, count(*) FROM rows GROUP BY tab ORDER BY tab")))
-
-    def items(self) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
-        """All rows: table, number, reason, row."""
-        for table, number, reason, line in self._connection.execute("SELECT * FROM rows ORDER BY tab, number"):
-            yield table, number, reason, json.loads(line)
-
-    def of(self, table: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The rows of one table with their numbers."""
-        query = "SELECT number, line FROM rows WHERE tab = ? ORDER BY number"
-        for number, line in self._connection.execute(query, (table,)):
-            yield number, json.loads(line)
 
 
 def read_rows(file: AsideFile, tables: Mapping[str, Table], into: RowStore) -> None:

@@ -7,17 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...dialects.base import Table
+from ...dialects.model import Table
 from ...errors import DoesNotFit, Misconfigured, Protected, SnapshotUnusable
-from ..jobs.verify_run import find_snapshot
-from ..run.control import Entry
-from ..run.plan import Action, Plan, Target, lineage
+from ..rows.files import file_sha256
+from ..rows.scratch import RowStore
+from ..run.evidence_files import LOADS, find_snapshot
+from ..run.ledger import Entry
+from ..run.plan import Action, Plan, lineage
 from ..run.run import Run
-from ..run.source import SELF, SourceKind, SourceSpec, file_sha256
+from ..run.source import SELF, SourceKind, SourceSpec
+from ..run.target import Target
 from ..schema.alembic import data_tables
 from ..sources.base import SourceOptions
-from ..staging.stage import MigrateOptions, build_empty
-from .file import LOADS, AsideFile, Origin, RowStore, loading_command, read_rows
+from ..staging.options import MigrateOptions
+from ..staging.stage import build_empty
+from .file import AsideFile, Origin, loading_command, read_rows
 
 STEPS = ("staging", "load", "verify", "upgrade", "compare", "backup", "staging", "add", "cut-over")
 

@@ -7,21 +7,24 @@ key finds its row, equal rows are counted as repeats and unequal ones with one k
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...dialects.base import Table
-from ...errors import DoesNotFit, FerryError
+from ...dialects.model import Table
+from ...errors import DoesNotFit, FerryError, Misconfigured
 from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
 from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
 from ..rows.files import write
-from ..rows.snapshot import HashedLine, Header, SnapshotReader, check, encode
+from ..rows.header import Header, parents_first
+from ..rows.scratch import Keys, scratch_keys
+from ..rows.snapshot import HashedLine, SnapshotReader, check, encode
 from ..rows.strictjson import loads
-from .database import parents_first
-from .parts import Keys, PartWriter, scratch_keys
+from ..run.run import Run
+from .parts import PartWriter
 
 MOST_PROBLEMS = 20
 WITHHELD = "it is not said what is wrong, as that may be personal; a run without a profile says it"
@@ -210,3 +213,68 @@ def _rehashed(table: Table, part: PartWriter) -> Iterator[HashedLine]:
     hash_row = row_hasher(table)
     for line, _ in part.finished().read():
         yield line, hash_row(decode_row(line), line)
+
+
+def adapted(run: Run, snapshot: Path, schema: Mapping[str, Table], name: str = "rows.json") -> tuple[Path, Adapted]:
+    """Make rows of a snapshot's records.
+
+    :param name: of the file they go to.
+    """
+    to = run.received / name
+    result = adapt(snapshot, to, load_adapters(run), dict(schema), run.received, withhold=run.private is not None)
+    return to, result
+
+
+def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None:
+    """Put what the adapters waived and noted into the receipt.
+
+    :param withhold: their own words may repeat a value, and nobody is to keep one.
+    """
+    if result is None:
+        return
+    report = run.report
+    report.not_carried = dict(load_adapters(run).not_carried)
+    for (record_type, key, reason), count in sorted(result.accounts.waived.items()):
+        report.waived.append({"what": f"{record_type}.{key}", "records": count, "reason": reason})
+    notes = result.accounts.notes.items()
+    if withhold:
+        found = sorted({record_type for (record_type, _), _ in notes})
+        report.notes += [
+            f"Adapters had remarks on records of {name}; a run without a profile says them" for name in found
+        ]
+        return
+    for (record_type, text), count in sorted(notes):
+        samples = ", ".join(result.accounts.samples[record_type, text])
+        report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
+
+
+def load_adapters(run: Run) -> AdapterSet:
+    """The host's adapters.
+
+    :raises Misconfigured: the key is missing, or the module cannot be imported.
+    """
+    name = run.settings.adapters
+    if name is None:
+        raise Misconfigured(
+            "Records of an API need adapters that say what they mean as rows, and FERRY_ADAPTERS is not set.",
+            hint='Set FERRY_ADAPTERS = "module" (docs/adapters.md).',
+        )
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise Misconfigured(f"FERRY_ADAPTERS: module {name} cannot be imported: {error}.") from error
+    adapters = AdapterSet.of(module)
+    run.schema.require(adapters.revision, f"FERRY_ADAPTERS ({name})")
+    return adapters
+
+
+def missing_tables(adapters: AdapterSet, types: Collection[str], why: dict[str, str]) -> dict[str, str]:
+    """The tables that no record type of this source gives rows of, with the reason."""
+    made = {table for name in types for table in adapters.adapters[name].makes if name in adapters.adapters}
+    lacking: dict[str, str] = {}
+    for name, adapter in adapters.adapters.items():
+        if name not in types:
+            lacking.update({table: why.get(name, f"the source gives no {name}") for table in adapter.makes})
+    # A type that is named as unavailable makes its tables missing, whatever another type may add to them.
+    named = {t for name in why for t in adapters.adapters[name].makes[:1] if name in adapters.adapters}
+    return {table: reason for table, reason in sorted(lacking.items()) if table not in made or table in named}

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import FerryError, Misconfigured, SourceIncomplete
-from ..adapters import AdapterSet
-from ..rows.files import write
-from ..rows.snapshot import Footer, HashedLine, Header, check, encode, is_anonymised
+from ...dialects.model import Table, Values
+from ...errors import SourceIncomplete
+from ..rows.header import Footer, Header
 from ..run.run import Run
-from ..run.source import file_sha256
 from .http import HttpClient
 
 
@@ -60,6 +56,16 @@ class Taken:
         ]
 
 
+class RowChange(Protocol):
+    """What is done to a source's rows before anything that stays is written, such as a profile."""
+
+    def header(self, header: Header, identity: str) -> Header:
+        """The header of the changed rows' snapshot."""
+
+    def rows(self, table: Table, rows: Iterable[Values]) -> Iterable[Values]:
+        """A table's rows, changed."""
+
+
 class OpenSource(Protocol):
     """A source that answered."""
 
@@ -79,26 +85,6 @@ class OpenSource(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
-
-
-def load_adapters(run: Run) -> AdapterSet:
-    """The host's adapters.
-
-    :raises Misconfigured: the key is missing, or the module cannot be imported.
-    """
-    name = run.settings.adapters
-    if name is None:
-        raise Misconfigured(
-            "Records of an API need adapters that say what they mean as rows, and FERRY_ADAPTERS is not set.",
-            hint='Set FERRY_ADAPTERS = "module" (docs/adapters.md).',
-        )
-    try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        raise Misconfigured(f"FERRY_ADAPTERS: module {name} cannot be imported: {error}.") from error
-    adapters = AdapterSet.of(module)
-    run.schema.require(adapters.revision, f"FERRY_ADAPTERS ({name})")
-    return adapters
 
 
 class Closing:
@@ -122,18 +108,6 @@ class Closing:
             self._client.close()
 
 
-def missing_tables(adapters: AdapterSet, types: Collection[str], why: dict[str, str]) -> dict[str, str]:
-    """The tables that no record type of this source gives rows of, with the reason."""
-    made = {table for name in types for table in adapters.adapters[name].makes if name in adapters.adapters}
-    lacking: dict[str, str] = {}
-    for name, adapter in adapters.adapters.items():
-        if name not in types:
-            lacking.update({table: why.get(name, f"the source gives no {name}") for table in adapter.makes})
-    # A type that is named as unavailable makes its tables missing, whatever another type may add to them.
-    named = {t for name in why for t in adapters.adapters[name].makes[:1] if name in adapters.adapters}
-    return {table: reason for table, reason in sorted(lacking.items()) if table not in made or table in named}
-
-
 def accept_missing(missing: dict[str, str], options: SourceOptions, command: str) -> None:
     """:raises SourceIncomplete: tables are missing and that was not accepted."""
     if missing and not options.accept_missing:
@@ -142,54 +116,3 @@ def accept_missing(missing: dict[str, str], options: SourceOptions, command: str
             details=[f"{table}: {reason}" for table, reason in missing.items()],
             hint=f"To let them arrive empty: {command} --accept-missing",
         )
-
-
-def written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
-    """Write the snapshot of a source; the former one is kept."""
-    path = run.settings.snapshot
-    with writable(path):
-        former = write(path, encode(header, sections), check=check)
-    return taken_from(run, path, former)
-
-
-@contextlib.contextmanager
-def writable(path: Path) -> Iterator[None]:
-    """:raises FerryError: the snapshot cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise FerryError(
-            f"The snapshot {path} cannot be written: {error.strerror}.",
-            hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
-        ) from error
-
-
-def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
-    """A snapshot that was just written."""
-    header, footer = check(path)
-    if former:
-        run.note(f"The former snapshot is kept as {former}.")
-        if header.profile is not None and not is_anonymised(former):
-            run.warn(f"{former} is not anonymised: remove it if nobody is to keep what it holds.")
-    return Taken(path, header, footer, file_sha256(path), former=former)
-
-
-def unlike(taken: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
-    return sorted(name for name in taken if taken[name] != found.get(name))
-
-
-def left_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
-    """Count the rows of excluded tables that the revision does not have: nothing behind this would name them."""
-    revision = taken.header.revision
-    asked = set(options.exclude) & set(taken.footer.checksums)
-    if taken.header.kind == "rows" and asked and revision is not None:
-        run.schema.require(revision, taken.header.source)
-        run.dialect.prepare_staging(run.scratch, run.target)
-        try:
-            run.schema.build(run.scratch, revision)
-            with run.dialect.reader(run.scratch) as reader:
-                extra = asked - set(reader.tables())
-        finally:
-            run.dialect.drop(run.scratch)
-        taken.extra = {name: taken.footer.checksums[name].rows for name in sorted(extra)}
-    return taken

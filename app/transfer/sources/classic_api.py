@@ -12,9 +12,10 @@ from urllib.parse import quote
 from ...errors import SourceIncomplete, Unauthorized
 from ..rows.canonical import hash_line
 from ..rows.expect import Unexpected, a_count
+from ..rows.scratch import Keys
 from ..rows.strictjson import StrictJSONError, check_amount, envelope, loads, opens_list, sorted_text, whole_list
 from .http import AGAIN, Answer, HttpClient, Refused, TooLarge, Transient
-from .parts import Keys, Part, PartWriter
+from .parts import Part, PartWriter
 
 PER_PAGE = 200
 PASSES = 3

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...errors import SnapshotUnusable
-from ..rows.files import read_text
+from ..adapters import AdapterSet
+from ..rows.files import file_sha256, read_text, write
+from ..rows.header import Header
+from ..rows.snapshot import check, encode, hashed_records
 from ..rows.strictjson import StrictJSONError, elements, members, opens_list, value_at, whole_list
+from ..run.run import Run
+from ..run.source import SourceSpec
+from ..run.target import MIGRATE
+from .adapt import missing_tables
+from .base import Closing, SourceOptions, Taken, accept_missing
 
 RECORD_TYPE_OF_A_LIST = "user"
 METADATA = "_metadata"
@@ -64,3 +73,38 @@ def _names(failed: Any) -> str:
     items = failed if isinstance(failed, list) else [failed]
     firsts = [item[0] if isinstance(item, list) and item else item for item in items]
     return ", ".join(item[:200] if isinstance(item, str) else reprlib.repr(item) for item in firsts)
+
+
+class ClassicShape(Closing):
+    """A classic ``data.json`` given as the source; it becomes a snapshot in the run's directory."""
+
+    def __init__(self, spec: SourceSpec, adapters: AdapterSet, options: SourceOptions) -> None:
+        super().__init__()
+        self._path = spec.file or Path()
+        self._spec, self._adapters = spec, adapters
+        self._file = ClassicFile(self._path)
+        self._order = adapters.in_order(self._file.types)
+        self._missing = missing_tables(adapters, self._file.types, {})
+        accept_missing(self._missing, options, f"flask {MIGRATE} {self._path}")
+        self._modified = modified(self._path)
+        self.describe = f"the file {self._path}, last modified {self._modified}"
+
+    def take(self, run: Run) -> Taken:
+        header = Header(
+            kind="records",
+            source=self._spec.label,
+            identity=self._spec.identity,
+            read_from=self._modified,
+            revision=self._adapters.revision,
+            types=tuple(self._order),
+            missing=self._missing,
+        )
+        path = run.received / "records.json"
+        sections = ((name, hashed_records(self._file.records(name))) for name in self._order)
+        write(path, encode(header, sections), check=check, keep_former=False)
+        return Taken(path, *check(path), sha256=file_sha256(self._path))
+
+
+def modified(path: Path) -> str:
+    """A file's modification time, ISO 8601 in UTC."""
+    return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

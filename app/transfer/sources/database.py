@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 
-from ...dialects.base import Dialect, Reader, SchemaObject, Table, Values
-from ...errors import DoesNotFit, SourceIncomplete
+from ...dialects import dialect_for
+from ...dialects.base import Dialect, Reader
+from ...dialects.model import SchemaObject, Table, Values
+from ...errors import (
+    AccessDenied,
+    DatabaseDamaged,
+    DatabaseUnreachable,
+    DoesNotFit,
+    FerryError,
+    SourceIncomplete,
+    Unauthorized,
+)
+from ..proof.checksums import checksums
 from ..rows.files import write
-from ..rows.snapshot import HashedLine, Header, check, encode, hashed_rows, now
+from ..rows.header import Header, header_of
+from ..rows.snapshot import HashedLine, check, encode, hashed_rows
+from ..run.run import Run
+from ..run.source import SourceSpec
 from ..schema.alembic import Recognition, Schema, data_tables, revision_of
+from .base import Closing, RowChange, SourceOptions, Taken
+from .http import AGAIN
+from .snapshot_writing import left_out, taken_from, unlike, writable
 
-Change = Callable[[Table, Iterable[Values]], Iterable[Values]]
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
 
 
@@ -71,7 +89,7 @@ def write_snapshot(
     path: Path,
     header: Header,
     progress: Callable[[str, int, int | None], None],
-    change: Change | None = None,
+    change: RowChange | None = None,
 ) -> Path | None:
     """Read all rows in one transaction into a snapshot; returns where the former file is kept.
 
@@ -83,10 +101,10 @@ def write_snapshot(
 
 
 def _lines(
-    reader: Reader, table: Table, progress: Callable[[str, int, int | None], None], change: Change | None
+    reader: Reader, table: Table, progress: Callable[[str, int, int | None], None], change: RowChange | None
 ) -> Iterator[HashedLine]:
     rows: Iterable[Values] = _counted(reader, table, progress)
-    return hashed_rows(table, change(table, rows) if change else rows)
+    return hashed_rows(table, change.rows(table, rows) if change else rows)
 
 
 def _counted(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
@@ -98,31 +116,86 @@ def _counted(reader: Reader, table: Table, progress: Callable[[str, int, int | N
     progress(table.name, total, total)
 
 
-def header_of(label: str, identity: str, revision: str | None, tables: dict[str, Table]) -> Header:
-    """The header of a rows snapshot, parents before children."""
-    return Header(
-        kind="rows",
-        source=label,
-        identity=identity,
-        read_from=now(),
-        revision=revision,
-        tables=tuple(parents_first(tables)),
-    )
+class DatabaseSource(Closing):
+    """A database as the source, the classic one included."""
+
+    def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
+        super().__init__()
+        url = spec.database
+        if url is None:
+            raise FerryError("no database")
+        self._url, self._spec, self._options = url, spec, options
+        self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca)
+        with _readable(self._dialect, spec):
+            found = look(self._dialect, url, spec.label)
+        # On the target's server: what fails there is not the source's fault.
+        self._state = recognised(found, run.schema, run.scratch, spec.label)
+        self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
+        if self._state.recognition:
+            self.describe += " (recognised by its tables)"
+        self._refuse_virtual()
+
+    def _refuse_virtual(self) -> None:
+        self._virtual = sorted(item.name for item in self._state.objects if item.kind == "virtual table")
+        if left := [name for name in self._virtual if name not in self._options.exclude]:
+            raise DoesNotFit(
+                f"{self._spec.label} has virtual tables, which no revision makes: {', '.join(left)}.",
+                hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
+            )
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Its tables as they are."""
+        return self._state.tables
+
+    @property
+    def revision(self) -> str | None:
+        return self._state.revision
+
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+        """Read everything into a snapshot.
+
+        :param change: what is done to the rows, and to the header, before they are written.
+        """
+        state, path = self._state, run.settings.snapshot
+        header = header_of(self._spec.label, self._spec.identity, state.revision, state.tables)
+        header = change.header(header, self._spec.identity) if change else header
+        with writable(path), _readable(self._dialect, self._spec):
+            former = write_snapshot(self._dialect, self._url, path, header, run.progress, change)
+        taken = left_out(run, taken_from(run, path, former), self._options)
+        taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
+        return taken
+
+    def changed(self, taken: Taken) -> list[str]:
+        own = {table.name: table for table in taken.header.tables}
+        with _readable(self._dialect, self._spec):
+            if not self._dialect.exists(self._url):
+                raise SourceIncomplete(f"{self._spec.label} is not there any more.", hint=AGAIN)
+        with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
+            if data_tables(reader.tables()) != own:
+                raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
+            found = checksums(reader, own)
+        return unlike(taken.footer.checksums, found)
+
+    def again(self, run: Run, taken: Taken) -> Taken:
+        del taken
+        return self.take(run)
 
 
-def parents_first(tables: dict[str, Table]) -> list[Table]:
-    """Tables in an order where each comes after those it refers to; a cycle is cut where it is met."""
-    ordered: dict[str, Table] = {}
-    open_: set[str] = set()
+@contextlib.contextmanager
+def _readable(dialect: Dialect, spec: SourceSpec) -> Iterator[None]:
+    """Name the source in what goes wrong with its database.
 
-    def visit(name: str) -> None:
-        if name in ordered or name in open_ or name not in tables:
-            return
-        open_.add(name)
-        for key in tables[name].foreign_keys:
-            visit(key.table)
-        ordered[name] = tables[name]
-
-    for name in sorted(tables):
-        visit(name)
-    return list(ordered.values())
+    :raises SourceIncomplete: it does not answer, is damaged, or somebody keeps it locked.
+    :raises Unauthorized: its server refuses the user.
+    """
+    unreadable: tuple[type[Exception], ...] = (SQLAlchemyError, DatabaseDamaged, DatabaseUnreachable)
+    try:
+        yield
+    except AccessDenied as error:
+        raise Unauthorized(error.message, hint="Check user and password in SOURCE.") from error
+    except unreadable + dialect.driver_errors as error:
+        raise SourceIncomplete(
+            f"{spec.label} cannot be read: {getattr(error, 'orig', None) or error}.",
+            hint="Give an intact copy of it, or stop the program that holds it: flask db-migrate-data SOURCE",
+        ) from error

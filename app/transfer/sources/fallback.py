@@ -6,9 +6,11 @@ from ...errors import FerryError, SnapshotUnusable, SourceIncomplete, Unauthoriz
 from ..rows.snapshot import check, is_snapshot
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
-from .base import Closing, OpenSource, SourceOptions, Taken, load_adapters
-from .extract_file import ClassicShape, SnapshotFile, modified
+from .adapt import load_adapters
+from .base import Closing, OpenSource, SourceOptions, Taken
+from .classic_file import ClassicShape, modified
 from .resume import age_s
+from .snapshot_file import SnapshotFile
 
 
 def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryError | None) -> OpenSource:

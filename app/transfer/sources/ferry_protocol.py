@@ -14,7 +14,7 @@ from pathlib import Path
 import zstandard
 from requests.auth import _basic_auth_str
 
-from ...dialects.base import TableChecksum
+from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete, Unauthorized
 from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
 from ..rows.files import write

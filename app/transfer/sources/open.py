@@ -5,13 +5,16 @@ from __future__ import annotations
 from ...errors import Misconfigured
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
-from .base import OpenSource, SourceOptions, load_adapters
+from .adapt import load_adapters
+from .base import OpenSource, SourceOptions
 from .classic_api import ClassicSource
-from .extract_database import DatabaseSource
-from .extract_file import ClassicShape, SnapshotFile
-from .extract_http import ClassicDeployment, FerryDeployment
+from .classic_deployment import ClassicDeployment
+from .classic_file import ClassicShape
+from .database import DatabaseSource
+from .ferry_deployment import FerryDeployment
 from .ferry_protocol import FerrySource, speaks_ferry
 from .http import HttpClient
+from .snapshot_file import SnapshotFile
 
 
 def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:

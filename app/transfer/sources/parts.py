@@ -5,9 +5,6 @@ Nothing holds a section, or its keys, in memory.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,75 +66,3 @@ class PartWriter:
     def finished(self) -> Part:
         self._handle.flush()
         return Part(self.name, self.file, self.lines, self._total % MODULUS, self.repeats)
-
-
-class Keys:
-    """Keys seen so far, with the hash of what had them; in a file of its own, deleted at the end."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        file.unlink(missing_ok=True)
-        self._connection = sqlite3.connect(file, isolation_level=None)
-        self._connection.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -4000;"
-            "CREATE TABLE seen (section TEXT, key TEXT, hash TEXT, PRIMARY KEY (section, key)) WITHOUT ROWID;"
-            "CREATE TABLE natural (section TEXT, value TEXT, id, PRIMARY KEY (section, value)) WITHOUT ROWID;"
-            "CREATE TABLE expected (section TEXT, key TEXT, by TEXT, PRIMARY KEY (section, key)) WITHOUT ROWID;"
-            "BEGIN"
-        )
-
-    def close(self) -> None:
-        self._connection.close()
-        self._file.unlink(missing_ok=True)
-
-    def add(self, section: str, key: object, value: int) -> str:
-        """Remember a key: ``new``, ``repeat`` (the same content had it) or ``conflict`` (other content had it)."""
-        text, digest = key_text(key), f"{value:032x}"
-        found = self._connection.execute(
-            "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1", (section, text, digest)
-        ).fetchone()
-        if found:
-            return "new"
-        (former,) = self._connection.execute(
-            "SELECT hash FROM seen WHERE section = ? AND key = ?", (section, text)
-        ).fetchone()
-        return "repeat" if former == digest else "conflict"
-
-    def count(self, section: str) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM seen WHERE section = ?", (section,)).fetchone()[0])
-
-    def forget(self, section: str) -> None:
-        self._connection.execute("DELETE FROM seen WHERE section = ?", (section,))
-
-    def name(self, section: str, natural_key: str, identifier: object) -> None:
-        """Remember a natural key; the last one given counts."""
-        self._connection.execute("INSERT OR REPLACE INTO natural VALUES (?, ?, ?)", (section, natural_key, identifier))
-
-    def named(self, section: str, natural_key: str) -> int | None:
-        found = self._connection.execute(
-            "SELECT id FROM natural WHERE section = ? AND value = ?", (section, natural_key)
-        ).fetchone()
-        return found[0] if found else None
-
-    def expect(self, section: str, key: object, by: str) -> None:
-        self._connection.execute("INSERT OR IGNORE INTO expected VALUES (?, ?, ?)", (section, key_text(key), by))
-
-    def disappointed(self) -> Iterator[tuple[str, str, str]]:
-        """Expected keys that nothing had: (section, key, who expects it)."""
-        yield from self._connection.execute(
-            "SELECT e.section, e.key, e.by FROM expected e LEFT JOIN seen s USING (section, key) WHERE s.key IS NULL"
-        )
-
-
-def key_text(key: object) -> str:
-    return json.dumps(key if isinstance(key, list) else [key], ensure_ascii=False)
-
-
-@contextlib.contextmanager
-def scratch_keys(file: Path) -> Iterator[Keys]:
-    """Keys for the duration."""
-    keys = Keys(file)
-    try:
-        yield keys
-    finally:
-        keys.close()

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import FerryError
-from ..proof.verify import SHOWN, differences
+from ..proof.compare import SHOWN, differences
 from ..run.run import Run
 from ..sources.base import OpenSource, Taken
 from ..sources.fallback import can_fall_back
-from .stage import MigrateOptions, Staged, restage
+from .options import MigrateOptions
+from .stage import Staged, restage
 
 DATABASE_PASSES = 3
 """How often a database is read again at most when ``--catch-up`` does not say; a deployment over HTTP is not."""

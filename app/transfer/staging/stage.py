@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL
 
-from ...dialects.base import Table
+from ...dialects.model import Table
 from ...errors import DoesNotFit
 from ..proof.verify import Before, verify_loaded
 from ..rows.scratch import Aside
 from ..run.evidence import kept_lines
 from ..run.run import Run
 from ..schema.alembic import data_tables
-from ..set_aside.file import NAME, Origin, digest_of, loading_command, write_aside
-from ..sources.adapt import Adapted, adapt
-from ..sources.base import SourceOptions, load_adapters
-from .load import RowsFile, TableLoad, aside_to_json, check_exclusions, load, set_aside_referring
-
-SET_ASIDE_SHOWN = 1000
-"""So many are named in a report; the file has all of them."""
-
-
-@dataclass(frozen=True)
-class MigrateOptions:
-    """The options of db-migrate-data, without those of the source."""
-
-    source: SourceOptions = field(default_factory=SourceOptions)
-    counts_only: bool = False
-    set_aside: bool = False
-    catch_up: int | None = None
-    rerun: bool = False
-    dry_run: bool = False
-    backup_to: Path | None = None
-    lock_timeout_s: float = 0.0
-
-    def backup_place(self, run: Run) -> str:
-        """Where the backup of a run goes, for people."""
-        return str(self.backup_to or run.settings.backups)
-
-    def without(self, tables: Collection[str]) -> MigrateOptions:
-        """The same, with some tables no longer named as excluded: a snapshot does not have them at all."""
-        kept = tuple(name for name in self.source.exclude if name not in tables)
-        return replace(self, source=replace(self.source, exclude=kept))
-
-    def for_ledger(self) -> dict[str, Any]:
-        """What a later proof of this run needs to know."""
-        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside}
+from ..sources.adapt import Adapted, adapted
+from .load import TableLoad, load
+from .options import MigrateOptions
+from .referring import set_aside_referring
+from .rows_file import RowsFile, check_exclusions
 
 
 @dataclass(frozen=True)
@@ -135,39 +104,6 @@ def _rows(
     return RowsFile(snapshot, schema, options.source.exclude, Aside(run.directory / f"set-aside{suffix}.db")), result
 
 
-def adapted(run: Run, snapshot: Path, schema: Mapping[str, Table], name: str = "rows.json") -> tuple[Path, Adapted]:
-    """Make rows of a snapshot's records.
-
-    :param name: of the file they go to.
-    """
-    to = run.received / name
-    result = adapt(snapshot, to, load_adapters(run), dict(schema), run.received, withhold=run.private is not None)
-    return to, result
-
-
-def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None:
-    """Put what the adapters waived and noted into the receipt.
-
-    :param withhold: their own words may repeat a value, and nobody is to keep one.
-    """
-    if result is None:
-        return
-    report = run.report
-    report.not_carried = dict(load_adapters(run).not_carried)
-    for (record_type, key, reason), count in sorted(result.accounts.waived.items()):
-        report.waived.append({"what": f"{record_type}.{key}", "records": count, "reason": reason})
-    notes = result.accounts.notes.items()
-    if withhold:
-        found = sorted({record_type for (record_type, _), _ in notes})
-        report.notes += [
-            f"Adapters had remarks on records of {name}; a run without a profile says them" for name in found
-        ]
-        return
-    for (record_type, text), count in sorted(notes):
-        samples = ", ".join(result.accounts.samples[record_type, text])
-        report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
-
-
 def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
     """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
     with run.dialect.loading(staging):
@@ -194,34 +130,6 @@ def _set_aside(
     if still:
         raise DoesNotFit("Rows are refused even without those set aside.", details=still)
     return accounts
-
-
-def keep_aside(run: Run, rows: RowsFile, origin: Origin) -> None:
-    """Write the file of the rows that are set aside, if any are, and say what loads it.
-
-    :param origin: what they are of.
-    """
-    if not rows.aside.count():
-        return
-    report, path, command = run.report, run.directory / NAME, loading_command(run.directory / NAME)
-    write_aside(path, origin, aside_to_json(rows))
-    report.set_aside = named_aside(rows)
-    report.aside = {
-        "file": str(path),
-        "rows": rows.aside.count(),
-        "command": command,
-        "revision": origin.revision,
-        "digest": digest_of(rows.aside.rows()),
-    }
-    run.warn(f"{rows.aside.count()} rows are set aside in {path}. To load them when they are mended: {command}")
-
-
-def named_aside(rows: RowsFile) -> list[dict[str, Any]]:
-    """The first rows set aside, for a report: which and why, without their values."""
-    return [
-        {"table": table, "number": number, "reason": reason}
-        for table, number, reason, _ in islice(rows.aside.rows(), SET_ASIDE_SHOWN)
-    ]
 
 
 def verify_staging(

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import URL
 
-from ...dialects.base import SchemaObject
+from ...dialects.model import SchemaObject
 from ...errors import DoesNotFit
 from ..run.run import Run
 

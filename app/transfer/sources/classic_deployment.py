@@ -1,34 +1,25 @@
-"""Deployments as sources: the classic API, and Ferry's own export."""
+"""A deployment with the classic API, as a source."""
 
 from __future__ import annotations
 
 import shutil
 
-from ...dialects.base import TableChecksum
-from ...errors import Protected, SourceIncomplete
+from ...dialects.model import TableChecksum
+from ...errors import SourceIncomplete
 from ..adapters import AdapterSet
-from ..rows.snapshot import Header, now
-from ..run.plan import MIGRATE
+from ..rows.header import Header, now
+from ..rows.scratch import scratch_keys
 from ..run.private import withheld
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import (
-    Closing,
-    SourceOptions,
-    Taken,
-    accept_missing,
-    left_out,
-    missing_tables,
-    taken_from,
-    unlike,
-    writable,
-    written,
-)
+from ..run.target import MIGRATE
+from .adapt import missing_tables
+from .base import Closing, SourceOptions, Taken, accept_missing
 from .classic_api import ClassicSource, Endpoint
-from .ferry_protocol import FerrySource, Manifest
 from .http import AGAIN, HttpClient
-from .parts import Part, scratch_keys
+from .parts import Part
 from .resume import adopt, journal_part, resumable
+from .snapshot_writing import writable, written
 
 
 class ClassicDeployment(Closing):
@@ -100,44 +91,3 @@ class ClassicDeployment(Closing):
                 if run.private is None:
                     journal_part(run, self._spec, part, since or began)
         return parts, since
-
-
-class FerryDeployment(Closing):
-    """Another Ferry deployment."""
-
-    def __init__(
-        self, run: Run, spec: SourceSpec, source: FerrySource, client: HttpClient, options: SourceOptions
-    ) -> None:
-        super().__init__(client)
-        self._source, self._options = source, options
-        self.manifest: Manifest = source.manifest()
-        if self.manifest.database_uid == run.dialect.identity(run.target).uid:
-            raise Protected(
-                f"{spec.label} serves this very database: it would be replaced by its own copy.",
-                hint="To bring it to head in place: flask db-migrate-data self",
-            )
-        if self.manifest.revision is None:
-            raise SourceIncomplete(f"{spec.label} is at no revision.")
-        run.schema.require(self.manifest.revision, spec.label)
-        rows = sum(table.rows for table in self.manifest.tables.values())
-        self.describe = f"{rows} rows of {len(self.manifest.tables)} tables that {spec.label} exports now"
-        self._spec = spec
-
-    def take(self, run: Run) -> Taken:
-        path = run.settings.snapshot
-        with writable(path):
-            former = self._source.write_snapshot(path, self._spec.identity, run.progress)
-        return left_out(run, taken_from(run, path, former), self._options)
-
-    def changed(self, taken: Taken) -> list[str]:
-        said = self._source.manifest()
-        self._refuse_other(said)
-        return unlike(taken.footer.checksums, said.tables)
-
-    def _refuse_other(self, said: Manifest) -> None:
-        if (said.revision, said.tables.keys()) != (self.manifest.revision, self.manifest.tables.keys()):
-            raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
-
-    def again(self, run: Run, taken: Taken) -> Taken:
-        del taken
-        return self.take(run)

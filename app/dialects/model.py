@@ -1,0 +1,189 @@
+"""The nouns that the engine and the dialects share: tables, columns, identities, refused rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+Values = list[Any]
+"""One row as canonical values (see :mod:`.values`), in the order of its table's columns."""
+
+
+class LogicalType(StrEnum):
+    """The small set of types that every server's columns are described in."""
+
+    BOOL = "bool"
+    INT = "int"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    TEXT = "text"
+    BYTES = "bytes"
+    DATE = "date"
+    TIME = "time"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    JSON = "json"
+    UUID = "uuid"
+    INTERVAL = "interval"
+    ANY = "any"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; ``length`` in characters, ``scale`` in digits after the point.
+
+    :ivar loose: it may hold values of another type than its own.
+    """
+
+    name: str
+    type: LogicalType
+    nullable: bool = True
+    length: int | None = None
+    scale: int | None = None
+    loose: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """``columns`` of one table refer to ``referred`` columns of ``table``."""
+
+    columns: tuple[str, ...]
+    table: str
+    referred: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as rows travel: generated columns are not among its columns."""
+
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def key_of(self, row: Sequence[Any]) -> list[Any]:
+        """The row's primary key, or the whole row where the table has none."""
+        names = self.column_names
+        return [row[names.index(name)] for name in self.primary_key] or list(row)
+
+
+@dataclass(frozen=True)
+class TableChecksum:
+    """Rows and the sum of their 128-bit hashes modulo 2^128: free of the order of rows."""
+
+    rows: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.total:032x}"
+
+
+@dataclass(frozen=True)
+class SchemaObject:
+    """What is not part of a table's own definition: a view, trigger, index, virtual table, routine, event, ...
+
+    :ivar sql: the statement that creates it, which does not spell the database (or schema) it lies in.
+    """
+
+    kind: str
+    name: str
+    table: str
+    sql: str
+
+
+THIS_HOST = "this host"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A database as its server names it.
+
+    :ivar server: the server's name and version.
+    :ivar host: ``this host`` for a file, else host and port of the URL.
+    :ivar database: the database's own name; for a file its path.
+    :ivar uid: equal for two URLs of the same database.
+    :ivar nearby: a file, or a server on this machine (loopback or a socket).
+    """
+
+    server: str
+    host: str
+    database: str
+    uid: str
+    nearby: bool = True
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the database is a file of this host; else it is a server's."""
+        return self.host == THIS_HOST
+
+    @property
+    def full_name(self) -> str:
+        """The name that backups are listed under: a server's databases with their host."""
+        return self.database if self.is_file else f"{self.host}/{self.database}"
+
+
+@dataclass(frozen=True)
+class ControlArea:
+    """Where the control tables lie, beside the database, and the files of runs, on this host."""
+
+    url: URL
+    directory: Path
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that the server refused; ``number`` counts the table's rows from 1."""
+
+    number: int
+    row: Values
+    message: str
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """Rows that went into a table, and those that did not.
+
+    :ivar note: why a slower way than the fastest was taken, or an empty text.
+    """
+
+    loaded: int
+    refused: list[Refusal] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A staging database or a generation that lies beside a target.
+
+    :ivar name: what :meth:`Dialect.staging_url` or :meth:`Dialect.generation_url` was given.
+    """
+
+    name: str
+    url: URL
+    is_generation: bool
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What this server does; every difference the engine asks about."""
+
+    holds_foreign_types: bool
+    """A column may hold a value of another type than its own."""
+    enforces_foreign_keys: bool
+    """An engine for Alembic refuses rows that refer to nothing."""
+    swap_moves_old: bool
+    """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
+
+
+class LateWrite(Exception):  # an event, caught by the engine and answered with another pass
+    """The target was written after the token was taken; nothing was changed."""

@@ -1,0 +1,41 @@
+"""MySQL and MariaDB: the generation mark, in the comment of the table of revisions."""
+
+from __future__ import annotations
+
+from .connect import quote
+from .objects import MARK, VERSION_TABLE
+from .session import Connection, execute
+
+_COMMENT = "SELECT table_comment FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
+LIVE_COMMENT = (
+    "SELECT table_comment FROM information_schema.tables "
+    f"WHERE table_schema = DATABASE() AND table_name = '{VERSION_TABLE}'"
+)
+"""The comment that holds the mark, for a session that works in its database."""
+
+
+def mark(connection: Connection, database: str) -> str:
+    """The generation mark, in the comment of Alembic's table; an empty text where there is none."""
+    rows = execute(connection, _COMMENT, database, VERSION_TABLE)
+    return mark_in(rows[0][0]) if rows else ""
+
+
+def mark_in(comment: str | None) -> str:
+    """The generation mark in a table's comment, or an empty text."""
+    found = MARK.search(comment or "")
+    return found[1] if found else ""
+
+
+def set_mark(connection: Connection, database: str, mark: str) -> None:
+    """Write the generation mark; a comment that somebody else wrote stays.
+
+    Where there is no table of Alembic's, as in an empty database, it is made as Alembic makes it.
+
+    :param mark: 8 hex digits, or an empty text for none.
+    """
+    table = f"{quote(database)}.{VERSION_TABLE}"
+    found = execute(connection, _COMMENT, database, VERSION_TABLE)
+    if not found:
+        execute(connection, f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num))")
+    own = MARK.sub("", found[0][0]) if found else ""
+    execute(connection, f"ALTER TABLE {table} COMMENT = %s", f"{own} ferry {mark}".strip() if mark else own)

@@ -1,0 +1,83 @@
+"""PostgreSQL: whether a schema was written, and locks on all of its tables that make writers wait."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from sqlalchemy import URL
+
+from .connect import Connection, explained
+from .locks import EXCLUSIVE, SHARE, Locking, Reconnect, token
+from .swap import Swap, commit
+
+_PUBLISHING = "SELECT pubname::text FROM pg_publication WHERE puballtables ORDER BY 1"
+
+
+class PostgresqlFence:
+    """Tells by :func:`.postgresql_locks.token` whether a schema was written; holds writers off in a transaction.
+
+    :ivar held: the connection of that transaction, for as long as it lasts.
+    :ivar notes: what there is to say about the cut-over, in sentences.
+    """
+
+    def __init__(self, url: URL, reconnect: Reconnect, schema: str) -> None:
+        self._url = url
+        self._reconnect = reconnect
+        self._schema = schema
+        self.held: Connection | None = None
+        self.notes: list[str] = []
+
+    def token(self) -> bytes:
+        """Of this instant; nothing is held open between two of them."""
+        if self.held is not None:
+            with explained(self._url):
+                return token(self.held, self._schema)
+        with self._reconnect() as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return token(connection, self._schema)
+
+    @contextlib.contextmanager
+    def hold(self, timeout_s: float) -> Iterator[None]:
+        with self._reconnect() as connection:
+            connection.execute("BEGIN")
+            Locking(connection, self._reconnect, self._schema, SHARE).lock(timeout_s)
+            self.held = connection
+            try:
+                yield
+            finally:
+                self.held = None
+
+    def swap(self, swap: Swap, expected: bytes, timeout_s: float) -> None:
+        """Cut over in the transaction of a hold, which ends with it, or in one of its own.
+
+        :raises LateWrite, LockHeld, DoesNotFit: nothing was changed.
+        :raises DatabaseUnreachable: see :func:`commit`.
+        """
+        held = self.held is not None
+        with self._transaction() as connection:
+            locking = Locking(connection, self._reconnect, self._schema, EXCLUSIVE, insists=held)
+            new = swap.run(locking, expected, timeout_s)
+            publishing = [name for (name,) in connection.execute(_PUBLISHING)]
+            commit(connection, self._reconnect, self._schema, new)
+        if publishing:
+            self.notes.append(
+                f"The publication {', '.join(publishing)} is FOR ALL TABLES: it published the rows of staging, and now "
+                "goes on with the new tables; its subscribers need them, too."
+            )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Rolled back, by closing the connection, unless it is committed inside."""
+        with contextlib.ExitStack() as stack:
+            connection = self.held
+            if connection is None:
+                connection = stack.enter_context(self._reconnect())
+                connection.execute("BEGIN")
+            else:
+                stack.enter_context(explained(self._url))
+            try:
+                yield connection
+            finally:
+                self.held = None
+                connection.close()

@@ -1,0 +1,71 @@
+"""SQLite: whether a database file was written, and the lock that makes writers wait."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...errors import LockHeld
+
+_CHANGE_COUNTER = slice(24, 28)
+"""Bytes of the file header that every commit changes in rollback mode (sqlite.org/fileformat.html, 1.3.7)."""
+
+
+class SqliteFence:
+    """Watches a live file: ``PRAGMA data_version`` in WAL mode, the change counter in rollback mode.
+
+    Closing any descriptor of a file drops the locks that SQLite holds on it in this process (POSIX), so the
+    descriptor stays open for as long as the fence.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self.notes: list[str] = []
+
+    def close(self) -> None:
+        self._connection.close()
+        os.close(self._descriptor)
+
+    def token(self) -> bytes:
+        """The header's counter and, in WAL mode, the connection's data version."""
+        header = os.pread(self._descriptor, 100, 0)
+        wal = header[18:19] == b"\x02"
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0] if wal else 0
+        return bytes(header[_CHANGE_COUNTER]) + b"/" + str(version).encode()
+
+    @contextlib.contextmanager
+    def hold(self, timeout_s: float) -> Iterator[None]:
+        self._connection.execute(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise held(timeout_s) from error
+        finally:
+            self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let writers go on, if they are held; a swap does so last of all, as the lock cannot be handed over."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def held(timeout_s: float) -> LockHeld:
+    return LockHeld(
+        f"The database stayed locked by another program for {timeout_s:g} s.",
+        hint="Find it with: fuser -v <database file>; end its transaction and run the command again.",
+    )
+
+
+def locked(path: Path) -> LockHeld:
+    return LockHeld(
+        f"{path} stayed locked by another program.",
+        hint=f"Find it with: fuser -v {path}; end its transaction and run the command again.",
+    )

@@ -1,0 +1,44 @@
+"""What a run no longer needs: old backups and generations, its own report ended."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+from ..run.run import LEFTOVER_S, Run
+from . import backups
+
+
+def prune(run: Run) -> None:
+    """After a success: keep as many generations and backups of this command as configured."""
+    keep = run.settings.keep
+    entries = run.control.ledger()
+    own = [entry for entry in entries if entry.command == run.command]
+    for entry in own[:-keep]:
+        run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
+    database = run.dialect.identity(run.target).full_name
+    found = backups.listed(run.settings.backups, database)
+    backups.prune(found, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
+    run.prune_runs()
+    _drop_stale(run.settings.backups, f".{Path(database).stem}-")
+    _drop_stale(run.settings.snapshot.parent, f".{run.settings.snapshot.name}.")
+
+
+def _drop_stale(directory: Path, start: str) -> None:
+    """Remove the temporary files of killed runs; another host may be writing one, but not for so long."""
+    for file in directory.iterdir() if directory.is_dir() else ():
+        name, found, rest = file.name.partition(".tmp")
+        if name.startswith(start) and found and rest in ("", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > LEFTOVER_S:
+                    file.unlink()
+
+
+def finish_report(run: Run) -> None:
+    """After the cut-over nothing may fail any more: what cannot be written or pruned is a warning."""
+    try:
+        prune(run)
+        run.save_report()
+    except run.write_errors as error:
+        run.warn(f"The run succeeded, but its report or the pruning of old generations failed: {error}")

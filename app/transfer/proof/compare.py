@@ -1,0 +1,176 @@
+"""Databases compared row by row: differences by table, key and column."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...dialects.base import Reader
+from ...dialects.model import LogicalType, Table, Values
+from ..rows.canonical import checksum, decode_row, encode_row, normalise_json, row_hasher
+from ..rows.masking import masked
+from ..schema.alembic import data_tables
+from .checksums import ordered
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row that is not the same on both sides; values of columns that look like secrets are masked."""
+
+    table: str
+    key: list[Any]
+    kind: str
+    columns: Mapping[str, tuple[Any, Any]]
+
+    def __str__(self) -> str:
+        changes = "; ".join(f"{name}: {_short(old)} -> {_short(new)}" for name, (old, new) in self.columns.items())
+        return f"{self.table} {self.key}: {self.kind}{': ' + changes if changes else ''}"
+
+    def to_json(self) -> dict[str, Any]:
+        columns = {name: list(pair) for name, pair in self.columns.items()}
+        return {"table": self.table, "key": self.key, "kind": self.kind, "columns": columns}
+
+
+def _short(value: Any) -> str:
+    text = encode_row([value]).decode()[1:-1]
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+RowKey = tuple[bytes, int]
+"""A row's key, encoded, and which of several with this key it is, from 0."""
+
+
+def differences(table: Table, left: Iterable[Values], right: Iterable[Values], scratch: Path) -> Iterator[Difference]:
+    """Rows by key that are on one side only, or differ; memory is bounded by one row.
+
+    Rows of a table without a primary key are their own key, and are compared by how often they occur.
+
+    :param left: canonical rows as they should be, in the order of the table's columns.
+    :param scratch: a file for keys; it is removed.
+    """
+    for _, former, row in unequal(table, left, right, scratch):
+        yield difference(table, former, row)
+
+
+def difference(table: Table, former: Values | None, row: Values | None) -> Difference:
+    """What two rows of one key differ in; None where there is no such row."""
+    if former is None or row is None:
+        kind = "added" if former is None else "missing"
+        return Difference(table.name, shown_values(table, former or row or []), kind, {})
+    return Difference(table.name, shown_values(table, row), "changed", _changed(table, former, row))
+
+
+def unequal(
+    table: Table, left: Iterable[Values], right: Iterable[Values], scratch: Path
+) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
+    """The same rows themselves, nothing masked: key, the row on the left, the row on the right."""
+    scratch.unlink(missing_ok=True)
+    connection = sqlite3.connect(scratch, isolation_level=None)
+    try:
+        connection.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+            "CREATE TABLE l (key BLOB, n INTEGER, line BLOB, PRIMARY KEY (key, n)) WITHOUT ROWID;"
+            "CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID; BEGIN"
+        )
+        for key, row in numbered(connection, table, left):
+            connection.execute("INSERT INTO l VALUES (?, ?, ?)", (*key, encode_row(row)))
+        connection.execute("DELETE FROM seen")
+        yield from _against(connection, table, right)
+        for found, number, line in connection.execute("SELECT key, n, line FROM l ORDER BY key, n"):
+            yield (found, number), decode_row(line), None
+    finally:
+        connection.close()
+        scratch.unlink(missing_ok=True)
+
+
+def numbered(connection: sqlite3.Connection, table: Table, rows: Iterable[Values]) -> Iterator[tuple[RowKey, Values]]:
+    """Rows with their keys.
+
+    :param connection: has an empty table ``seen (key BLOB PRIMARY KEY, n INTEGER)``.
+    """
+    hash_row = row_hasher(table)
+    for row in rows:
+        key = table.key_of(row)
+        # A row without a key is its own, in the form that checksums are of; SQLite allows NULL in a key, many times.
+        encoded = encode_row(key) if table.primary_key else b"%032x" % hash_row(row, encode_row(row))
+        number = 0
+        if not table.primary_key or None in key:
+            (number,) = connection.execute(
+                "INSERT INTO seen VALUES (?, 0) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (encoded,)
+            ).fetchone()
+        yield (encoded, number), row
+
+
+def _against(
+    connection: sqlite3.Connection, table: Table, right: Iterable[Values]
+) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
+    same = same_rows(table)
+    for key, row in numbered(connection, table, right):
+        found = connection.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()
+        if found is None:
+            yield key, None, row
+        elif not same(found[0], row):
+            yield key, decode_row(found[0]), row
+
+
+def same_rows(table: Table) -> Callable[[bytes, Values], bool]:
+    """A function (a row's line, a row) -> whether they are equal, as checksums see it."""
+    hash_row = row_hasher(table)
+
+    def same(line: bytes, row: Values) -> bool:
+        own = encode_row(row)
+        return line == own or hash_row(decode_row(line), line) == hash_row(row, own)
+
+    return same
+
+
+def shown_values(table: Table, row: Values) -> list[Any]:
+    """A row's key, or the whole row where its table has none; secrets masked."""
+    by_name = {column.name: column for column in table.columns}
+    names = table.primary_key or table.column_names
+    return [masked(by_name[name], value) for name, value in zip(names, table.key_of(row), strict=True)]
+
+
+def _changed(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
+    found: dict[str, tuple[Any, Any]] = {}
+    for column, old, new in zip(table.columns, former, row, strict=True):
+        if old != new and not (column.type is LogicalType.JSON and _same_json(old, new)):
+            found[column.name] = (masked(column, old), masked(column, new))
+    return found
+
+
+def _same_json(old: Any, new: Any) -> bool:
+    return isinstance(old, str) and isinstance(new, str) and normalise_json(old) == normalise_json(new)
+
+
+def compare_databases(left: Reader, right: Reader, scratch: Path) -> Iterator[Difference]:
+    """Every difference between two databases, tables and columns first.
+
+    :param left: as it should be.
+    """
+    ours, theirs = data_tables(left.tables()), data_tables(right.tables())
+    for name in sorted(set(ours) | set(theirs)):
+        if name not in ours or name not in theirs:
+            yield Difference(name, [], "table missing" if name in ours else "table added", {})
+            continue
+        own, other = set(ours[name].column_names), set(theirs[name].column_names)
+        for column in sorted(own ^ other):
+            kind = "column missing" if column in own else "column added"
+            yield Difference(f"{name}.{column}", [], kind, {})
+        table = ordered(_only(ours[name], own & other))
+        if checksum(table, left.rows(table)) != checksum(table, right.rows(table)):
+            yield from differences(table, left.rows(table), right.rows(table), scratch)
+
+
+def _only(table: Table, names: set[str]) -> Table:
+    columns = tuple(column for column in table.columns if column.name in names)
+    key = table.primary_key if names.issuperset(table.primary_key) else ()
+    return Table(table.name, columns, key)
+
+
+Keep = Callable[[Iterable[Difference]], list[str]]

@@ -1,0 +1,50 @@
+"""The files that a run leaves in its directory, by name, and the snapshot that it loaded, found again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ...errors import SnapshotUnusable
+from ..rows.files import file_sha256
+from .ledger import Entry
+
+NAME = "set-aside.json"
+"""The file's name in a run's directory."""
+LOADED = "loaded.json"
+"""The same, of the rows that a run loaded from such a file."""
+LOADS = "set_aside_from"
+"""Under this name a ledger entry says which rows its run loaded."""
+
+
+def find_snapshot(entry: Entry) -> Path:
+    """The snapshot a run loaded, under its name or kept as ``.bak``.
+
+    :raises SnapshotUnusable: none of them has the digest that the ledger says.
+    """
+    path = Path(entry.snapshot or "")
+    candidates = [path, *sorted(path.parent.glob(f"{path.name}.*.bak"), reverse=True)]
+    # A classic file is known by its own digest; what was made of it and loaded has another.
+    digest = entry.options.get("loaded_sha256", entry.snapshot_sha256)
+    for candidate in candidates:
+        if candidate.is_file() and file_sha256(candidate) == digest:
+            return candidate
+    raise SnapshotUnusable(
+        f"The snapshot of run {entry.run_id} is not there any more: neither {path} nor a kept one has its digest.",
+        hint="Compare with the source itself: flask db-verify --against SOURCE",
+    )
+
+
+def unfinished_name(file: Path, run: str) -> str:
+    """What a backup file is called until it is proved."""
+    return f".{file.name}.{run}.tmp"
+
+
+def unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
+    """Backup files that some runs did not finish, with what a database leaves beside its file."""
+    found = []
+    for path in sorted(directory.glob(".*.tmp*")) if directory.is_dir() else ():
+        name, _, end = path.name.rpartition(".tmp")
+        if end in ("", "-journal", "-wal", "-shm") and name.rpartition(".")[2] in runs:
+            found.append(path)
+    return found

@@ -1,0 +1,167 @@
+"""The records of the control area: its tables, and their rows as objects."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import socket
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ...dialects.model import TableChecksum
+from ..rows.expect import Unexpected, a_text, a_text_or_null, an_object, rows_and_digest, texts
+from ..rows.header import AppliedProfile
+
+metadata = sa.MetaData()
+
+identity = sa.Table(
+    "identity", metadata, sa.Column("name", sa.String(128), primary_key=True), sa.Column("value", sa.JSON)
+)
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("entry", sa.JSON, nullable=False),
+)
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False, index=True),
+    sa.Column("step", sa.String(200), nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("written_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("detail", sa.JSON, nullable=False),
+)
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("command", sa.String(64), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("process", sa.String(64), nullable=False),
+    sa.Column("user", sa.String(255), nullable=False),
+    sa.Column("started_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
+    sa.Column("heartbeat_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cut-over in the ledger.
+
+    :ivar source_identity: what the rows came from (see :mod:`.sources`); ``self`` for a run on the live database.
+    :ivar mark: the generation mark that the cut-over left in the live database.
+    :ivar previous_mark: the mark of what was live before, or an empty text.
+    :ivar undoes: for a rollback, the run it undid.
+    :ivar checksums: the live database's tables as the cut-over left them: name -> [rows, checksum].
+    """
+
+    run_id: str
+    command: str
+    source_identity: str
+    source: str
+    revision: str | None
+    mark: str
+    previous_mark: str
+    finished_at: str
+    snapshot: str | None = None
+    snapshot_sha256: str | None = None
+    from_snapshot_of: str | None = None
+    backup: str | None = None
+    undoes: str | None = None
+    emptied: bool = False
+    drift: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    checksums: dict[str, list[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Entry:
+        """An entry as it was kept.
+
+        :raises Unexpected: it is none, or has a key that this version does not know.
+        """
+        found = an_object(value, "the entry")
+        if unknown := sorted(found.keys() - {item.name for item in fields(cls)}):
+            raise Unexpected("the entry", f"of this version: it says {', '.join(unknown)[:200]}")
+        for name in ("run_id", "command", "source_identity", "source", "mark", "previous_mark", "finished_at"):
+            a_text(found.get(name), name)
+        for name in ("revision", "snapshot", "snapshot_sha256", "from_snapshot_of", "backup", "undoes"):
+            a_text_or_null(found.get(name), name)
+        texts(found.get("drift", []), "drift")
+        an_object(found.get("options", {}), "options")
+        for name, pair in an_object(found.get("checksums", {}), "checksums").items():
+            rows_and_digest(pair, f"checksums.{name}")
+        return cls(**{"revision": None, **found})
+
+    @property
+    def profile(self) -> AppliedProfile | None:
+        """What the rows were anonymised with."""
+        said = self.options.get("profile")
+        return AppliedProfile(**said) if said else None
+
+    @property
+    def table_checksums(self) -> dict[str, TableChecksum]:
+        return {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in self.checksums.items()}
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One line of the journal; ``phase`` is begun, done, undone or failed."""
+
+    run_id: str
+    step: str
+    phase: str
+    written_at: dt.datetime
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lease; ``age_s`` is since the last heartbeat, by the server's clock."""
+
+    run_id: str
+    command: str
+    host: str
+    pid: int
+    process: str
+    user: str
+    started_at: dt.datetime
+    age_s: float
+
+    @property
+    def alive(self) -> bool:
+        """Its process is there, or on another host its heartbeat is young enough."""
+        if self.host == socket.gethostname():
+            return process(self.pid) == self.process
+        # By one clock no beat is of the future: what says so is damaged.
+        return -LEASE_DEAD_S <= self.age_s <= LEASE_DEAD_S
+
+    def __str__(self) -> str:
+        since = f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"run {self.run_id} ({self.command}) by {self.user}@{self.host}, process {self.pid}, since {since}"
+
+
+def process(pid: int) -> str:
+    """Tells a process from a later one with the same number; empty when there is none."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    with contextlib.suppress(OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # A zombie has ended; in a container nobody may ever ask for its status.
+        return "" if fields[0] in ("Z", "X") else fields[19]
+    return "running"
+
+
+LEASE_DEAD_S = 60

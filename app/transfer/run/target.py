@@ -1,0 +1,111 @@
+"""The target of a run, looked at without a write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...dialects.model import Identity
+from ..schema.alembic import data_tables, revision_of
+from ..schema.host import Host
+from .control import Control
+from .ledger import Entry, JournalEntry
+from .settings import ENVIRONMENTS, Settings
+from .source import SELF
+
+MIGRATE = "db-migrate-data"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The live database as it is.
+
+    :ivar rows: rows per table, without Alembic's own.
+    :ivar mark: the generation mark in it, or an empty text.
+    """
+
+    identity: Identity
+    exists: bool
+    rows: Mapping[str, int]
+    revision: str | None
+    mark: str
+    environment: str
+    environment_origin: str
+    size_bytes: int
+    entries: tuple[Entry, ...] = ()
+    unfinished: JournalEntry | None = None
+
+    @property
+    def empty(self) -> bool:
+        """No row in any table."""
+        return not any(self.rows.values())
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+    def to_json(self) -> dict[str, Any]:
+        """What a report says of it."""
+        return {
+            "server": self.identity.server,
+            "host": self.identity.host,
+            "database": self.identity.database,
+            "environment": f"{self.environment} ({self.environment_origin})",
+            "rows": dict(self.rows),
+        }
+
+    @property
+    def in_force(self) -> Entry | None:
+        """The ledger's last cut-over, if its mark says that it is what is live."""
+        last = self.entries[-1] if self.entries else None
+        return last if last and last.mark == self.mark else None
+
+    @property
+    def origin(self) -> Entry | None:
+        """The cut-over in force, or where it only brought its own rows to head, the one that those came from."""
+        entry = self.in_force
+        by_mark = {item.mark: item for item in self.entries}
+        while entry is not None and entry.command == MIGRATE and entry.source_identity == SELF:
+            entry = by_mark.get(entry.previous_mark)
+        return entry
+
+
+def look_at_target(host: Host, settings: Settings, control: Control | None) -> Target:
+    """Look at the live database, its control area and its environment."""
+    dialect, url = host.dialect, host.url
+    exists = dialect.exists(url)
+    rows: dict[str, int] = {}
+    revision, mark = None, ""
+    if exists:
+        mark = dialect.mark(url)
+        with dialect.reader(url) as reader:
+            rows = {name: reader.count(name) for name in data_tables(reader.tables())}
+            revision = revision_of(reader)
+    identity = dialect.identity(url)
+    environment, origin = environment_of(settings, control, nearby=identity.nearby)
+    return Target(
+        identity=identity,
+        exists=exists,
+        rows=rows,
+        revision=revision,
+        mark=mark,
+        environment=environment,
+        environment_origin=origin,
+        size_bytes=dialect.size_bytes(url) if exists else 0,
+        entries=tuple(control.ledger()) if control else (),
+        unfinished=control.unfinished_cut_over() if control else None,
+    )
+
+
+def environment_of(settings: Settings, control: Control | None, *, nearby: bool) -> tuple[str, str]:
+    """The stricter of what is configured and what the control area keeps, with where it came from.
+
+    :param nearby: the database is a file, or on this machine: without a setting it is for development.
+    """
+    kept = control.environment() if control else None
+    configured = settings.environment or ("development" if nearby else "production")
+    origin = settings.origins["FERRY_ENVIRONMENT"]
+    if kept and ENVIRONMENTS.index(kept) > ENVIRONMENTS.index(configured):
+        return kept, "control area"
+    return configured, origin

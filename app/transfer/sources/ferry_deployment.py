@@ -1,0 +1,52 @@
+"""A deployment that serves Ferry's export, as a source."""
+
+from __future__ import annotations
+
+from ...errors import Protected, SourceIncomplete
+from ..run.run import Run
+from ..run.source import SourceSpec
+from .base import Closing, SourceOptions, Taken
+from .ferry_protocol import FerrySource, Manifest
+from .http import AGAIN, HttpClient
+from .snapshot_writing import left_out, taken_from, unlike, writable
+
+
+class FerryDeployment(Closing):
+    """Another Ferry deployment."""
+
+    def __init__(
+        self, run: Run, spec: SourceSpec, source: FerrySource, client: HttpClient, options: SourceOptions
+    ) -> None:
+        super().__init__(client)
+        self._source, self._options = source, options
+        self.manifest: Manifest = source.manifest()
+        if self.manifest.database_uid == run.dialect.identity(run.target).uid:
+            raise Protected(
+                f"{spec.label} serves this very database: it would be replaced by its own copy.",
+                hint="To bring it to head in place: flask db-migrate-data self",
+            )
+        if self.manifest.revision is None:
+            raise SourceIncomplete(f"{spec.label} is at no revision.")
+        run.schema.require(self.manifest.revision, spec.label)
+        rows = sum(table.rows for table in self.manifest.tables.values())
+        self.describe = f"{rows} rows of {len(self.manifest.tables)} tables that {spec.label} exports now"
+        self._spec = spec
+
+    def take(self, run: Run) -> Taken:
+        path = run.settings.snapshot
+        with writable(path):
+            former = self._source.write_snapshot(path, self._spec.identity, run.progress)
+        return left_out(run, taken_from(run, path, former), self._options)
+
+    def changed(self, taken: Taken) -> list[str]:
+        said = self._source.manifest()
+        self._refuse_other(said)
+        return unlike(taken.footer.checksums, said.tables)
+
+    def _refuse_other(self, said: Manifest) -> None:
+        if (said.revision, said.tables.keys()) != (self.manifest.revision, self.manifest.tables.keys()):
+            raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
+
+    def again(self, run: Run, taken: Taken) -> Taken:
+        del taken
+        return self.take(run)

@@ -1,0 +1,65 @@
+"""A source's snapshot: where it is written, and what its header says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ...errors import FerryError
+from ..rows.files import file_sha256, write
+from ..rows.header import Header
+from ..rows.snapshot import HashedLine, check, encode, is_anonymised
+from ..run.run import Run
+from .base import SourceOptions, Taken
+
+
+def written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
+    """Write the snapshot of a source; the former one is kept."""
+    path = run.settings.snapshot
+    with writable(path):
+        former = write(path, encode(header, sections), check=check)
+    return taken_from(run, path, former)
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """:raises FerryError: the snapshot cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise FerryError(
+            f"The snapshot {path} cannot be written: {error.strerror}.",
+            hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
+        ) from error
+
+
+def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
+    """A snapshot that was just written."""
+    header, footer = check(path)
+    if former:
+        run.note(f"The former snapshot is kept as {former}.")
+        if header.profile is not None and not is_anonymised(former):
+            run.warn(f"{former} is not anonymised: remove it if nobody is to keep what it holds.")
+    return Taken(path, header, footer, file_sha256(path), former=former)
+
+
+def unlike(taken: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
+    return sorted(name for name in taken if taken[name] != found.get(name))
+
+
+def left_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
+    """Count the rows of excluded tables that the revision does not have: nothing behind this would name them."""
+    revision = taken.header.revision
+    asked = set(options.exclude) & set(taken.footer.checksums)
+    if taken.header.kind == "rows" and asked and revision is not None:
+        run.schema.require(revision, taken.header.source)
+        run.dialect.prepare_staging(run.scratch, run.target)
+        try:
+            run.schema.build(run.scratch, revision)
+            with run.dialect.reader(run.scratch) as reader:
+                extra = asked - set(reader.tables())
+        finally:
+            run.dialect.drop(run.scratch)
+        taken.extra = {name: taken.footer.checksums[name].rows for name in sorted(extra)}
+    return taken

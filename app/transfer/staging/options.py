@@ -1,0 +1,38 @@
+"""What a person asked of a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..run.run import Run
+from ..sources.base import SourceOptions
+
+
+@dataclass(frozen=True)
+class MigrateOptions:
+    """The options of db-migrate-data, without those of the source."""
+
+    source: SourceOptions = field(default_factory=SourceOptions)
+    counts_only: bool = False
+    set_aside: bool = False
+    catch_up: int | None = None
+    rerun: bool = False
+    dry_run: bool = False
+    backup_to: Path | None = None
+    lock_timeout_s: float = 0.0
+
+    def backup_place(self, run: Run) -> str:
+        """Where the backup of a run goes, for people."""
+        return str(self.backup_to or run.settings.backups)
+
+    def without(self, tables: Collection[str]) -> MigrateOptions:
+        """The same, with some tables no longer named as excluded: a snapshot does not have them at all."""
+        kept = tuple(name for name in self.source.exclude if name not in tables)
+        return replace(self, source=replace(self.source, exclude=kept))
+
+    def for_ledger(self) -> dict[str, Any]:
+        """What a later proof of this run needs to know."""
+        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside}
