@@ -384,7 +384,8 @@ def test_killed_at_any_moment_the_name_has_a_whole_file(tmp_path: Path) -> None:
     path = store(tmp_path / "data.json", header(USERS), [[1, "a"]])
     program = (
         "import sys; from pathlib import Path; from app.transfer.rows.snapshot import *\n"
-        "from app.transfer.rows.header import *; from app.transfer.rows.files import *; from app.dialects.model import *\n"
+        "from app.transfer.rows.header import *; from app.transfer.rows.files import *\n"
+        "from app.dialects.model import *\n"
         "table = Table('users', (Column('id', LogicalType.INT), Column('name', LogicalType.TEXT)), ('id',))\n"
         "head = Header('rows', 's', 'i', '2024-01-01T00:00:00Z', '0001', (table,))\n"
         "print('ready', flush=True)\n"

@@ -26,7 +26,7 @@ from ..sources.snapshot_writing import written
 from .engine import Bound, Chosen, as_plain, bind, check_profile, chosen_profile
 
 
-def opened(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
     """Open a source; with a profile, one that gives its rows anonymised.
 
     :param spec: with the identity that it has with the profile.

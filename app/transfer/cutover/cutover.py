@@ -7,12 +7,10 @@ begun and not ended looks at the mark in the live database and at nothing else.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ...dialects.base import Fence
-from ...dialects.model import LateWrite
 from ...errors import CutOverUnfinished, FerryError, LeaseLost, VerificationFailed
 from ..proof.checksums import fingerprint
 from ..rows.header import now
@@ -21,7 +19,10 @@ from ..run.ledger import Entry
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import MIGRATE, Target
 from . import backups
-from .secure import PASSES, Secured
+from .secure import Secured
+
+CUT_OVER = "cut-over"
+"""The step that no job has among its own: it ends each of them."""
 
 
 def entry_for(run: Run, target: Target, secured: Secured, **more: Any) -> Entry:
@@ -47,27 +48,6 @@ def entry_for(run: Run, target: Target, secured: Secured, **more: Any) -> Entry:
     )
 
 
-def cut_over(
-    run: Run,
-    fence: Fence,
-    secured: Secured,
-    make_entry: Callable[[Secured], Entry],
-    secure_again: Callable[[], Secured],
-) -> Entry:
-    """Swap; when the live database was written since it was secured, secure it anew, at most three times.
-
-    :raises VerificationFailed: it was written each time.
-    """
-    for attempt in range(PASSES + 1):
-        try:
-            return swap(run, fence, secured.token, make_entry(secured))
-        except LateWrite:
-            if attempt < PASSES:
-                run.note("The live database was written since its backup; backing it up again.")
-                secured = secure_again()
-    raise still_written(PASSES)
-
-
 def still_written(passes: int) -> VerificationFailed:
     return VerificationFailed(
         f"The application kept writing to the live database; {passes} further passes did not catch up.",
@@ -84,9 +64,9 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
     run.control.check_lease(run.id)  # so that nothing is kept for a cut-over that will not be
     if run.dialect.capabilities.swap_moves_old:
         run.dialect.keep(run.staging, run.new_generation)
-    run.emit("step", "cut-over")
+    run.emit("step", CUT_OVER)
     with run.hooks.hold_signals():
-        run.control.write(run.id, "cut-over", "begun", {"entry": asdict(entry)}, with_lease=True)
+        run.control.write(run.id, CUT_OVER, "begun", {"entry": asdict(entry)}, with_lease=True)
         try:
             with run.control.lease_held(run.id):
                 run.dialect.swap(run.staging, run.target, run.old_generation, fence, token, timeout_s=SWAP_TIMEOUT_S)
@@ -117,7 +97,7 @@ def _took_effect(run: Run, entry: Entry, error: Exception) -> bool:
         ) from error
     # Where even this cannot be written, the next run finds the same out by the mark.
     with contextlib.suppress(FerryError):
-        run.control.write(run.id, "cut-over", "undone", {"why": str(error) or "written meanwhile"})
+        run.control.write(run.id, CUT_OVER, "undone", {"why": str(error) or "written meanwhile"})
     return False
 
 
@@ -157,20 +137,21 @@ def keep_generation(run: Run, entry: Entry) -> None:
             run.dialect.drop(run.dialect.generation_url(run.target, f"{former.mark}-new"))
 
 
-def recover(run: Run) -> str | None:
-    """Finish or undo the cut-over that a run left begun; returns what was done, or None.
+def recover(run: Run) -> tuple[Entry | None, str]:
+    """Finish or undo the cut-over that a run left begun; returns its entry where it was finished, and what was done.
 
     Only ever called under the lock.
     """
     begun = run.control.unfinished_cut_over()
     if begun is None:
-        return None
+        return None, ""
     entry = run.control.entry_begun(begun)
-    if _mark_when_recovered(run, entry) == entry.mark:
+    finished = _mark_when_recovered(run, entry) == entry.mark
+    if finished:
         _finish(run, run.control, entry)
-        said = f"Run {entry.run_id} ended in its cut-over: the new database is live; its ledger entry was written now."
+        text = f"Run {entry.run_id} ended in its cut-over: the new database is live; its ledger entry was written now."
     else:
-        run.control.write(entry.run_id, "cut-over", "undone", {"by": run.id})
-        said = f"Run {entry.run_id} ended in its cut-over before it took effect: the old database is live, unchanged."
-    run.note(said)
-    return said
+        run.control.write(entry.run_id, CUT_OVER, "undone", {"by": run.id})
+        text = f"Run {entry.run_id} ended in its cut-over before it took effect: the old database is live, unchanged."
+    run.note(text)
+    return (entry if finished else None), text

@@ -15,6 +15,7 @@ from ..cutover.seal import existing_key
 from ..cutover.secure import write_backup
 from ..run.report import Report
 from ..run.run import Run
+from .job import Step, carry_out_steps
 
 PORTABLE_SUFFIXES = (".json", ".json.gz", ".json.zst")
 
@@ -44,18 +45,16 @@ def make_backup(
     try:
         run.check_space(run.look())
         if dry_run:
-            run.report.outcome, run.report.exit_status = "dry run", 0
-            run.report.summary = f"Would back {_database(run)} up to {to or run.settings.backups}."
-            return run.report
+            return run.report.ended("dry run", f"Would back {_database(run)} up to {to or run.settings.backups}.")
         with run.locked(lock_timeout_s):
             recover(run)
             run.drop_leftovers()
             made = _made(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
-    run.report.outcome, run.report.exit_status, run.report.backup = "done", 0, made.file
-    run.report.summary = f"Backup {made.id}: {made.rows} rows, {made.size_bytes} bytes, read back: {made.file}"
-    return run.report
+    run.report.backup = made.file
+    text = f"Backup {made.id}: {made.rows} rows, {made.size_bytes} bytes, read back: {made.file}"
+    return run.report.ended("done", text)
 
 
 def _check_place(to: Path | None, *, portable: bool) -> None:
@@ -82,9 +81,15 @@ def _made(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
     if to is None and portable:
         backups.prepare_directory(run.settings.backups)
         to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
+    made: list[Backup] = []
+
+    def write() -> None:
+        with run.dialect.image(run.target, run.old_generation, None) as image:
+            made.append(write_backup(run, ClientImage(run, image) if client else image, to))
+
     try:
-        with run.step("backup"), run.dialect.image(run.target, run.old_generation, None) as image:
-            return write_backup(run, ClientImage(run, image) if client else image, to)
+        carry_out_steps(run, [Step("backup", write)])
+        return made[0]
     except BackupFailed as error:
         if client and error.hint is None:
             error.hint = (
@@ -109,7 +114,6 @@ def list_report(run: Run) -> Report:
     """The backups of this database, for people and programs."""
     run.refuse_prohibited()
     found = list_backups(run)
-    run.report.outcome, run.report.exit_status = "listed", 0
     run.report.notes = [
         f"{b.id}  {b.made_at}  {b.rows} rows  {b.size_bytes} bytes  revision {b.revision}  by {b.command}"
         f"{'  portable' if b.portable else ''}"
@@ -117,8 +121,7 @@ def list_report(run: Run) -> Report:
     ]
     for message in backups.broken(run.settings.backups):
         run.warn(message)
-    run.report.summary = f"{len(found)} backups of {_database(run)} in {run.settings.backups}."
-    return run.report
+    return run.report.ended("listed", f"{len(found)} backups of {_database(run)} in {run.settings.backups}.")
 
 
 def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) -> Report:
@@ -145,9 +148,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
             run.note(f"{backup.id}: {backup.rows} rows, as they were when it was made")
     if wrong:
         raise BackupFailed(f"{len(wrong)} of {len(found)} backups are not good.", details=wrong)
-    run.report.outcome, run.report.exit_status = "checked", 0
-    run.report.summary = f"{len(found)} backups are good."
-    return run.report
+    return run.report.ended("checked", f"{len(found)} backups are good.")
 
 
 @contextlib.contextmanager
@@ -183,10 +184,9 @@ def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
     removed = backups.beyond(found, run.settings.keep, needed)
     if not dry_run:
         backups.remove(removed)
-    run.report.outcome, run.report.exit_status = "dry run" if dry_run else "pruned", 0
     run.report.notes = [f"{'would remove' if dry_run else 'removed'} {b.id} of {b.made_at}" for b in removed]
-    run.report.summary = (
+    text = (
         f"{'Would remove' if dry_run else 'Removed'} {len(removed)} backups and {'keep' if dry_run else 'kept'} "
         f"{len(found) - len(removed)} (FERRY_KEEP {run.settings.keep} a command)."
     )
-    return run.report
+    return run.report.ended("dry run" if dry_run else "pruned", text)

@@ -6,11 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...dialects.base import Fence
 from ...errors import DoesNotFit, FerryError
-from ..cutover.cutover import cut_over, entry_for, recover
-from ..cutover.prune import finish_report
-from ..cutover.secure import Secured, fenced, imaged, secure
+from ..cutover.cutover import entry_for
+from ..cutover.secure import Secured, imaged
 from ..proof.checksums import fingerprint
 from ..run.ledger import Entry
 from ..run.plan import Question
@@ -18,8 +16,7 @@ from ..run.report import Report, TableReceipt
 from ..run.run import Run
 from ..run.target import Target
 from ..schema.alembic import data_tables, revision_of
-
-STEPS = ("backup", "staging", "seed", "check", "cut-over")
+from .job import Job, Planning, Step, carry_out
 
 
 @dataclass(frozen=True)
@@ -38,40 +35,116 @@ def initialise(run: Run, options: InitOptions) -> Report:
 
     :raises FerryError: with its exit status; the live database is unchanged then.
     """
-    run.refuse_prohibited()
-    run.schema.head()
-    if options.schema == "models":
-        run.schema.require_models()
-    target = run.look()
-    run.preflight(target)
-    question = _question(run, target, options)
-    if options.dry_run:
-        return _previewed(run, target, question)
-    with run.locked(options.lock_timeout_s):
-        recover(run)
-        target = run.look()
-        run.drop_leftovers()
-        run.hooks.ask(_question(run, target, options))
-        return _carry_out(run, target, options)
+
+    def plan(_: Planning) -> Job:
+        run.schema.head()
+        if options.schema == "models":
+            run.schema.require_models()
+        return Initialise(run, run.look(), options)
+
+    return carry_out(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
 
 
-def _question(run: Run, target: Target, options: InitOptions) -> Question:
-    unchanged = target.empty or _is_as_seeded(run, target)
-    return Question(
-        target=target,
-        replaced={} if unchanged else target.rows,
-        loads=_loads(run, target, options),
-        backup=str(options.backup_to or run.settings.backups),
-        typed_name=target.identity.database if target.production else None,
-        needs_permission="db-init replaces a production database" if target.production else None,
-        never_asked=True,
-    )
+class Initialise(Job):
+    """Puts a fresh database with test data in the place of what is live."""
 
+    def __init__(self, run: Run, target: Target, options: InitOptions) -> None:
+        super().__init__(run, target, backup_to=options.backup_to)
+        self._options = options
+        self._revision: str | None = None
+        self._drift: list[str] = []
 
-def _loads(run: Run, target: Target, options: InitOptions) -> str:
-    if target.production or options.no_seed or run.settings.seed is None:
-        return f"an empty schema from the {options.schema}"
-    return f"the schema from the {options.schema} and the test data of {run.settings.seed}"
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (
+            Step("backup", self.back_up, of_live=True),
+            Step("staging", self._build),
+            Step("seed", self._seed),
+            Step("check", self._check),
+        )
+
+    def question(self) -> Question:
+        target = self.target
+        unchanged = target.empty or _is_as_seeded(self.run, target)
+        return Question(
+            target=target,
+            replaced={} if unchanged else target.rows,
+            loads=self._loads(),
+            backup=self.backup_place,
+            typed_name=target.identity.database if target.production else None,
+            needs_permission="db-init replaces a production database" if target.production else None,
+            never_asked=True,
+        )
+
+    def preview(self, question: Question) -> str:
+        return f"Would replace {sum(self.target.rows.values())} rows and load {question.loads}."
+
+    def entry(self) -> Entry:
+        source = f"{self._options.schema} and {self.run.settings.seed or 'no seed'}"
+        return entry_for(
+            self.run,
+            self.target,
+            self.secured,
+            source_identity="init",
+            source=source,
+            revision=self._revision,
+            drift=self._drift,
+        )
+
+    def summary(self, entry: Entry, rows: int) -> str:
+        return f"Done: a fresh database at {entry.revision or 'no revision'} with {rows} rows (run {self.run.id})."
+
+    def back_up(self) -> None:
+        """What the last seed left is not backed up, lest it push out a backup of somebody's rows."""
+        run, last = self.run, self.target.in_force
+        if not self.backup_to and last and last.command == run.command and not self.target.empty:
+            with imaged(run, self.fence) as image:
+                if (sums := fingerprint(image.reader)) == last.table_checksums:
+                    run.note("Nothing to back up: the database holds what the last db-init left.")
+                    self.secured = Secured(image.token, None, checksums=sums)
+                    return
+        super().back_up()
+
+    def _loads(self) -> str:
+        schema, seed = self._options.schema, self.run.settings.seed
+        if self.target.production or self._options.no_seed or seed is None:
+            return f"an empty schema from the {schema}"
+        return f"the schema from the {schema} and the test data of {seed}"
+
+    def _build(self) -> None:
+        """Build the schema; where the models differ from head, nothing is stamped."""
+        run, head = self.run, self.run.schema.head()
+        run.dialect.prepare_staging(run.staging, run.target)
+        if self._options.schema == "migrations":
+            run.schema.build(run.staging, head)
+            return
+        run.schema.create_models(run.staging)
+        self._drift = drift_of_models(run)
+        if not self._drift:
+            run.schema.stamp(run.staging, head)
+            return
+        run.warn(f"The models differ from the Alembic head {head}, so the database is stamped with no revision:")
+        for line in self._drift:
+            run.warn(f"  {line}")
+        run.warn("To version this: flask db-init --schema migrations --no-seed, then flask db migrate -m ...")
+
+    def _seed(self) -> None:
+        run = self.run
+        if self._options.no_seed:
+            return
+        if self.target.production:
+            run.note("This is production: nothing is seeded.")
+        elif run.settings.seed is None:
+            run.note("FERRY_SEED is not set: no test data is loaded.")
+        else:
+            _call_seed(run, run.settings.seed)
+
+    def _check(self) -> None:
+        run = self.run
+        if problems := run.dialect.problems(run.staging):
+            raise DoesNotFit("The test data breaks rules of the schema.", details=problems, hint="Fix FERRY_SEED.")
+        run.dialect.settle(run.staging)
+        self._revision = _describe(run)
 
 
 def _is_as_seeded(run: Run, target: Target) -> bool:
@@ -81,83 +154,6 @@ def _is_as_seeded(run: Run, target: Target) -> bool:
         return False
     with run.dialect.reader(run.target) as reader:
         return fingerprint(reader) == last.table_checksums
-
-
-def _previewed(run: Run, target: Target, question: Question) -> Report:
-    run.report.outcome, run.report.exit_status = "dry run", 0
-    run.report.target = target.to_json()
-    run.report.notes.append(f"Steps: {', '.join(STEPS)}")
-    run.report.summary = f"Would replace {sum(target.rows.values())} rows and load {question.loads}."
-    run.hooks.permit(question)
-    return run.report
-
-
-def _carry_out(run: Run, target: Target, options: InitOptions) -> Report:
-    run.report.target = target.to_json()
-    try:
-        with fenced(run) as fence:
-            entry = _steps(run, target, options, fence)
-        rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
-        run.report.outcome, run.report.exit_status = "done", 0
-        run.report.rollback = "flask db-rollback"
-        run.report.revisions = {"before": target.revision, "live": entry.revision}
-        run.report.summary = (
-            f"Done: a fresh database at {entry.revision or 'no revision'} with {rows} rows (run {run.id})."
-        )
-        finish_report(run)
-        return run.report
-    finally:
-        run.cleaned_up()
-
-
-def _steps(run: Run, target: Target, options: InitOptions, fence: Fence) -> Entry:
-    with run.step("backup"):
-        secured = _secured(run, target, options.backup_to, fence)
-    with run.step("staging", schema=options.schema):
-        run.dialect.prepare_staging(run.staging, run.target)
-        drift = _build(run, options.schema)
-    with run.step("seed"):
-        _seed(run, target, options)
-    with run.step("check"):
-        if problems := run.dialect.problems(run.staging):
-            raise DoesNotFit("The test data breaks rules of the schema.", details=problems, hint="Mend FERRY_SEED.")
-        run.dialect.settle(run.staging)
-        revision = _describe(run, target)
-
-    def make_entry(found: Secured) -> Entry:
-        source = f"{options.schema} and {run.settings.seed or 'no seed'}"
-        return entry_for(run, target, found, source_identity="init", source=source, revision=revision, drift=drift)
-
-    return cut_over(run, fence, secured, make_entry, lambda: secure(run, fence))
-
-
-def _secured(run: Run, target: Target, backup_to: Path | None, fence: Fence) -> Secured:
-    """Secure what is live; what the last seed left is not backed up, lest it push out a backup of somebody's rows."""
-    last = target.in_force
-    if backup_to is None and last is not None and last.command == run.command and not target.empty:
-        with imaged(run, fence) as image:
-            if (sums := fingerprint(image.reader)) == last.table_checksums:
-                run.note("Nothing to back up: the database holds what the last db-init left.")
-                return Secured(image.token, None, checksums=sums)
-    return secure(run, fence, backup_to)
-
-
-def _build(run: Run, schema: str) -> list[str]:
-    """Build the schema; returns how the models differ from head, in which case nothing is stamped."""
-    head = run.schema.head()
-    if schema == "migrations":
-        run.schema.build(run.staging, head)
-        return []
-    run.schema.create_models(run.staging)
-    drift = drift_of_models(run)
-    if drift:
-        run.warn(f"The models differ from the Alembic head {head}, so the database is stamped with no revision:")
-        for line in drift:
-            run.warn(f"  {line}")
-        run.warn("To version this: flask db-init --schema migrations --no-seed, then flask db migrate -m ...")
-    else:
-        run.schema.stamp(run.staging, head)
-    return drift
 
 
 def drift_of_models(run: Run) -> list[str]:
@@ -187,28 +183,21 @@ def _digest(run: Run) -> str:
     return digest.hexdigest()
 
 
-def _seed(run: Run, target: Target, options: InitOptions) -> None:
-    if options.no_seed:
-        return
-    if target.production:
-        run.note("This is production: nothing is seeded.")
-    elif run.settings.seed is None:
-        run.note("FERRY_SEED is not set: no test data is loaded.")
-    else:
-        try:
-            run.schema.call(run.staging, run.settings.seed, "FERRY_SEED")
-        except FerryError:
-            raise
-        except Exception as error:
-            # The driver's words only: SQLAlchemy's own add the values, hashes of passwords among them.
-            words = getattr(error, "orig", None) or error
-            raise FerryError(
-                f"FERRY_SEED {run.settings.seed} failed: {type(error).__name__}: {words}",
-                hint="The live database is unchanged. Mend the seed, or leave it out with: flask db-init --no-seed",
-            ) from error
+def _call_seed(run: Run, seed: str) -> None:
+    try:
+        run.schema.call(run.staging, seed, "FERRY_SEED")
+    except FerryError:
+        raise
+    except Exception as error:
+        # The driver's words only: SQLAlchemy's own add the values, hashes of passwords among them.
+        words = getattr(error, "orig", None) or error
+        raise FerryError(
+            f"FERRY_SEED {seed} failed: {type(error).__name__}: {words}",
+            hint="The live database is unchanged. Fix the seed, or leave it out with: flask db-init --no-seed",
+        ) from error
 
 
-def _describe(run: Run, target: Target) -> str | None:
+def _describe(run: Run) -> str | None:
     """Fill the receipt; name what the live database had that no model knows."""
     with run.dialect.reader(run.staging) as staged:
         tables = data_tables(staged.tables())
@@ -223,5 +212,4 @@ def _describe(run: Run, target: Target) -> str | None:
             views = sorted(item.name for item in old.objects() if item.kind == "view" and item.name not in made)
         if unknown or views:
             run.note(f"No model knows {', '.join(unknown + views)}: they stay in the backup only.")
-    del target
     return revision

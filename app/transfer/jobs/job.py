@@ -1,81 +1,243 @@
-"""A migration's steps, whatever its source is, and those of a migration from another source."""
+"""The order of every command that replaces the live database, written once.
+
+A job is data: what it was planned for, its question, its steps, its ledger entry. :func:`carry_out` is the only way to
+run one, so a protection that one job has, all have.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from ...dialects.base import Fence
+from ...dialects.model import LateWrite
 from ...errors import VerificationFailed
+from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
-from ..cutover.secure import fenced
-from ..proof.verify import Before, verify_upgrade
+from ..cutover.secure import PASSES, Secured, fenced, secure
 from ..run.ledger import Entry
-from ..run.plan import Plan
+from ..run.plan import Question
 from ..run.report import Report
-from ..run.run import Run
-from ..schema.alembic import Declarations
-from ..staging.options import MigrateOptions
-from ..staging.unmanaged import bring_unmanaged
+from ..run.run import SWAP_TIMEOUT_S, Run
+from ..run.target import Target
+
+UNFINISHED = "An unfinished cut-over would be finished or undone first."
+
+
+@dataclass(frozen=True)
+class Step:
+    """A unit of a job's work, journalled before and after.
+
+    :ivar of_live: it reads the live database, so it is done again when that was written meanwhile.
+    """
+
+    name: str
+    work: Callable[[], object]
+    of_live: bool = False
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """What is planned where there is nothing to do."""
+
+    summary: str
+    revisions: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What planning a job is given.
+
+    :ivar resources: closed when the command ends.
+    :ivar finished: the run whose cut-over was finished just now, because it had been left begun.
+    :ivar finished_as: how that is said.
+    """
+
+    resources: contextlib.ExitStack
+    finished: Entry | None = None
+    finished_as: str = ""
 
 
 class Job(ABC):
-    """What every migration does: secured, staged, upgraded, cut over, with its receipt."""
+    """What one command does, planned: carried out by :func:`carry_out` and by nothing else.
 
-    def __init__(self, run: Run, plan: Plan, options: MigrateOptions) -> None:
-        self.run, self.plan, self.options = run, plan, options
+    :ivar fence: watches the live database, from before the first step.
+    :ivar secured: the live database as it was backed up; the cut-over refuses another one.
+    """
+
+    writers_wait: ClassVar[bool] = False
+    """Whether writers wait while a pass is repeated, and until its cut-over is done."""
+
+    fence: Fence
+    secured: Secured
+
+    def __init__(self, run: Run, target: Target, *, backup_to: Path | None = None) -> None:
+        self.run, self.target, self.backup_to = run, target, backup_to
         self.report = run.report
-        self.report.target = plan.target.to_json()
-        self._unmanaged: list[str] = []
 
-    def carry_out(self) -> Report:
-        """All steps; whatever ends them early, staging is dropped and live is as it was."""
-        try:
-            with fenced(self.run) as fence:
-                entry = self._steps(fence)
-            self._receipt(entry)
-            return self.report
-        finally:
-            self.run.cleaned_up()
+    @property
+    @abstractmethod
+    def steps(self) -> tuple[Step, ...]:
+        """All of its work before the cut-over, in order."""
 
     @abstractmethod
-    def _steps(self, fence: Fence) -> Entry:
-        """From the backup to the cut-over; returns the ledger entry."""
+    def question(self) -> Question:
+        """What is asked before anything is replaced."""
 
-    def _upgrade(self, before: Before, revision: str) -> None:
-        run = self.run
-        with run.step("upgrade", revision=revision, head=self.plan.head):
-            run.schema.build(run.staging, self.plan.head)
-        with run.step("check"):
-            self._check_upgrade(before, run.schema.declarations(revision))
-            self._unmanaged = bring_unmanaged(run, self.plan.target.revision or revision)
-            if problems := run.dialect.problems(run.staging):
-                raise VerificationFailed(
-                    f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
-                    details=problems,
-                    hint="Repair these rows in a revision (docs/guide.md), then run again.",
-                )
-            run.dialect.settle(run.staging)
+    @abstractmethod
+    def preview(self, question: Question) -> str:
+        """What the job would do, in a sentence for ``--dry-run``."""
 
-    def _check_upgrade(self, before: Before, said: Declarations) -> None:
-        with self.run.dialect.reader(self.run.staging) as after:
-            upgraded = verify_upgrade(before, after, said)
-        for receipt in self.report.tables:
-            receipt.rows_at_head = upgraded.rows.get(receipt.table)
-        self.report.moves, self.report.losses = upgraded.moves, upgraded.losses
+    @abstractmethod
+    def entry(self) -> Entry:
+        """The ledger's entry of the cut-over; made from staging, which gets its mark."""
 
-    def _more(self) -> str:
-        """What the last line says besides."""
-        return ""
+    @abstractmethod
+    def summary(self, entry: Entry, rows: int) -> str:
+        """What was done, in a sentence."""
 
-    def _receipt(self, entry: Entry) -> None:
-        run, report = self.run, self.report
-        report.outcome, report.exit_status = "done", 0
-        report.rollback = "flask db-rollback"
-        report.revisions = {**report.revisions, "before": self.plan.target.revision, "live": entry.revision}
-        rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
-        report.summary = f"Done: {rows} rows are live at revision {entry.revision} (run {run.id}).{self._more()}"
-        if entry.from_snapshot_of:
-            report.summary += f" They are from the snapshot of {entry.from_snapshot_of}, not from the source."
-        if profile := entry.profile:
-            report.summary += f" They are anonymised with the profile {profile.name!r}."
-        finish_report(run)
+    @property
+    def source_bytes(self) -> int:
+        """How much the source is, for the look at free space."""
+        return 0
+
+    @property
+    def backup_place(self) -> str:
+        """Where the backup goes, for people."""
+        return str(self.backup_to or self.run.settings.backups)
+
+    def way_back(self, entry: Entry) -> str | None:
+        """The command that undoes the cut-over."""
+        del entry
+        return "flask db-rollback"
+
+    def back_up(self) -> None:
+        """Secure what is live; a backup that was asked for at a place of its own is made there once."""
+        first = not hasattr(self, "secured")
+        self.secured = secure(self.run, self.fence, self.backup_to if first else None)
+
+    def announce_pass(self, number: int) -> str:
+        """What is said when the live database was written meanwhile."""
+        del number
+        return "The live database was written since its backup; backing it up again."
+
+    def was_written_meanwhile(self) -> bool:
+        """Whether a proof that failed only says that the live database was written since it was secured."""
+        return False
+
+
+def carry_out(
+    run: Run, plan: Callable[[Planning], Job | Nothing], *, dry_run: bool = False, lock_timeout_s: float = 0.0
+) -> Report:
+    """Run a command that replaces the live database, in the one order there is.
+
+    :param plan: looks and decides, and changes nothing; called again under the lock.
+    :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
+    """
+    run.refuse_prohibited()
+    with contextlib.ExitStack() as resources:
+        whole = _is_whole(run)
+        if whole:
+            job = plan(Planning(resources))
+            if isinstance(job, Nothing):
+                return _nothing(run, job)
+            run.preflight(job.target, job.source_bytes)
+            if dry_run:
+                return _preview(run, job)
+        elif dry_run:
+            return run.report.ended("dry run", UNFINISHED)
+        resources.enter_context(run.locked(lock_timeout_s))
+        finished, finished_as = recover(run)
+        run.drop_leftovers()
+        job = plan(Planning(resources, finished, finished_as))
+        if isinstance(job, Nothing):
+            return _nothing(run, job)
+        if not whole:
+            run.preflight(job.target, job.source_bytes)
+        run.hooks.ask(job.question())
+        return _replace(run, job)
+
+
+def carry_out_steps(run: Run, steps: Iterable[Step]) -> None:
+    """Carry out steps in order; nothing else opens one."""
+    for step in steps:
+        with run.step(step.name):
+            step.work()
+
+
+def _is_whole(run: Run) -> bool:
+    """No cut-over was left begun; where one was, what is live cannot be planned with before it is finished."""
+    control = run.peek()
+    return control is None or control.unfinished_cut_over() is None
+
+
+def _nothing(run: Run, nothing: Nothing) -> Report:
+    run.report.revisions = nothing.revisions
+    return run.report.ended("nothing to do", nothing.summary)
+
+
+def _preview(run: Run, job: Job) -> Report:
+    """Show the very steps that would run."""
+    report, question = run.report, job.question()
+    report.target = job.target.to_json()
+    report.source = {**report.source, "loads": question.loads}
+    report.revisions = {**report.revisions, "live": job.target.revision}
+    names = [*(step.name for step in job.steps), CUT_OVER]
+    report.notes += [f"Steps: {', '.join(names)}", f"Backup to: {question.backup_place}"]
+    report.ended("dry run", job.preview(question))
+    run.hooks.permit(question)
+    return report
+
+
+def _replace(run: Run, job: Job) -> Report:
+    """The steps and the cut-over; whatever ends them early, staging is dropped and live is as it was."""
+    run.report.target = job.target.to_json()
+    try:
+        with fenced(run) as fence:
+            job.fence = fence
+            entry = _cut_over(run, job)
+        _receipt(run, job, entry)
+        return run.report
+    finally:
+        run.cleaned_up()
+
+
+def _cut_over(run: Run, job: Job) -> Entry:
+    """Carry out the steps and swap; what reads the live database is repeated while that is written.
+
+    :raises VerificationFailed: it was written in each pass.
+    """
+    for number in range(PASSES + 1):
+        if number:
+            run.note(job.announce_pass(number + 1))
+        waiting = bool(number) and job.writers_wait
+        began = time.monotonic()
+        try:
+            # The swap ends the hold last of all: no writer gets in between.
+            with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
+                carry_out_steps(run, (step for step in job.steps if step.of_live or not number))
+                entry = job.entry()
+                began = began if waiting else time.monotonic()
+                swap(run, job.fence, job.secured.token, entry)
+                run.report.seconds["writers waited"] = round(time.monotonic() - began, 3)
+                return entry
+        except LateWrite:
+            continue
+        except VerificationFailed:
+            if not job.was_written_meanwhile():
+                raise
+    raise still_written(PASSES)
+
+
+def _receipt(run: Run, job: Job, entry: Entry) -> None:
+    report = run.report
+    report.rollback = job.way_back(entry)
+    report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
+    rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
+    report.ended("done", job.summary(entry, rows))
+    finish_report(run)

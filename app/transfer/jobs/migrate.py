@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 
 from ...dialects import dialect_for
 from ...errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigured, Protected
 from ..anonymise.engine import as_profiled, chosen_profile
-from ..anonymise.source import opened
-from ..cutover.cutover import recover
-from ..run.plan import Action, Plan, decide, question_for
+from ..anonymise.source import open_anonymised
+from ..run.plan import Action, Plan, decide
 from ..run.report import Report
 from ..run.run import Run
 from ..run.source import SELF, SourceKind, SourceSpec, parse_source
@@ -17,22 +16,9 @@ from ..run.target import Target
 from ..sources.base import OpenSource
 from ..sources.fallback import can_fall_back, fallback
 from ..staging.options import MigrateOptions
+from .job import Job, Nothing, Planning, carry_out
 from .self_job import SelfJob
 from .source_job import SourceJob
-
-STEPS = (
-    "backup",
-    "extract",
-    "snapshot",
-    "staging",
-    "adapt",
-    "load",
-    "verify",
-    "upgrade",
-    "check",
-    "cut-over",
-)
-SELF_STEPS = ("backup", "staging", "upgrade", "check", "cut-over")
 
 
 def migrate(run: Run, options: MigrateOptions) -> Report:
@@ -40,35 +26,27 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
 
     :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
     """
-    run.refuse_prohibited()
-    spec = parse_source(run.settings, insecure_http=options.source.insecure_http)
-    _refuse_catch_up(run, spec, options)
-    if spec.kind is not SourceKind.SELF:
-        spec = as_profiled(spec, chosen_profile(run))
-    plan = make_plan(run, spec, options)
-    if plan.action is Action.NOTHING and plan.target.unfinished is None:
-        return _nothing(run, plan)
-    with contextlib.ExitStack() as stack:
-        source = None
-        if plan.action is Action.MIGRATE:
-            source = _opened(run, plan.source, options)
-            stack.callback(source.close)
-        run.preflight(plan.target, _file_bytes(plan.source))
-        if options.dry_run:
-            return _previewed(run, plan, source, options)
-        stack.enter_context(run.locked(options.lock_timeout_s))
-        recover(run)
-        plan = make_plan(run, spec, options)
-        if plan.action is Action.NOTHING:
-            return _nothing(run, plan)
-        run.drop_leftovers()
-        if plan.action is Action.MIGRATE and source is None:
-            source = _opened(run, plan.source, options)
-            stack.callback(source.close)
-        run.hooks.ask(question_for(run.host, plan, source.describe if source else None, options.backup_place(run)))
-        if plan.action is Action.SELF or source is None:
-            return SelfJob(run, plan, options).carry_out()
-        return SourceJob(run, plan, source, options).carry_out()
+    sources: dict[str, OpenSource] = {}
+
+    @functools.cache
+    def find_spec() -> SourceSpec:
+        spec = parse_source(run.settings, insecure_http=options.source.insecure_http)
+        _refuse_catch_up(run, spec, options)
+        return spec if spec.kind is SourceKind.SELF else as_profiled(spec, chosen_profile(run))
+
+    def plan(planning: Planning) -> Job | Nothing:
+        decided = make_plan(run, find_spec(), options)
+        if decided.action is Action.NOTHING:
+            return _nothing(decided)
+        if decided.action is Action.SELF:
+            return SelfJob(run, decided, options)
+        label = decided.source.label
+        if label not in sources:
+            sources[label] = _open_source(run, decided.source, options)
+            planning.resources.callback(sources[label].close)
+        return SourceJob(run, decided, sources[label], options)
+
+    return carry_out(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
 
 
 def _refuse_catch_up(run: Run, spec: SourceSpec, options: MigrateOptions) -> None:
@@ -96,8 +74,7 @@ def make_plan(run: Run, spec: SourceSpec, options: MigrateOptions) -> Plan:
     if action is Action.SELF and options.source.exclude:
         raise Misconfigured("--exclude is for another source: a run on the database itself carries every table.")
     _refuse_profile(run, target, spec)
-    steps = STEPS if action is Action.MIGRATE else SELF_STEPS if action is Action.SELF else ()
-    return Plan(run.command, target, action, reason, spec, head, steps, base=base)
+    return Plan(run.command, target, action, reason, spec, head, base=base)
 
 
 def _refuse_profile(run: Run, target: Target, spec: SourceSpec) -> None:
@@ -118,10 +95,6 @@ def _refuse_profile(run: Run, target: Target, spec: SourceSpec) -> None:
         )
 
 
-def _file_bytes(source: SourceSpec) -> int:
-    return source.file.stat().st_size if source.file and source.file.exists() else 0
-
-
 def _is_target(run: Run, spec: SourceSpec) -> bool:
     if spec.database is None:
         return False
@@ -133,13 +106,13 @@ def _is_target(run: Run, spec: SourceSpec) -> bool:
         return False
 
 
-def _opened(run: Run, spec: SourceSpec, options: MigrateOptions) -> OpenSource:
+def _open_source(run: Run, spec: SourceSpec, options: MigrateOptions) -> OpenSource:
     """The source, or the snapshot that stands in for it."""
     remote = spec.kind in (SourceKind.HTTP, SourceKind.DATABASE)
     if run.settings.fallback.only and remote:
         return fallback(run, spec, options.source, None)
     try:
-        return opened(run, spec, options.source)
+        return open_anonymised(run, spec, options.source)
     except FerryError as error:
         if not remote or not can_fall_back(error):
             raise
@@ -148,28 +121,9 @@ def _opened(run: Run, spec: SourceSpec, options: MigrateOptions) -> OpenSource:
         return source
 
 
-def _nothing(run: Run, plan: Plan) -> Report:
-    report = run.report
-    report.outcome, report.exit_status = "nothing to do", 0
-    report.revisions = {"live": plan.target.revision, "head": plan.head}
+def _nothing(plan: Plan) -> Nothing:
     suffix = ""
     if plan.base and plan.base.from_snapshot_of:
         suffix = f" (from the snapshot of {plan.base.from_snapshot_of}, not from the source)"
-    report.summary = f"Nothing to do: already migrated; {plan.reason}{suffix}."
-    return report
-
-
-def _previewed(run: Run, plan: Plan, source: OpenSource | None, options: MigrateOptions) -> Report:
-    question = question_for(run.host, plan, source.describe if source else None, options.backup_place(run))
-    report = run.report
-    report.outcome, report.exit_status = "dry run", 0
-    report.target = plan.target.to_json()
-    report.source = {"label": plan.source.label, "loads": question.loads}
-    report.revisions = {"live": plan.target.revision, "head": plan.head}
-    if plan.target.unfinished:
-        report.notes.append("An unfinished cut-over would be finished or undone first.")
-    report.notes.append(f"Steps: {', '.join(plan.steps)}")
-    report.notes.append(f"Backup to: {question.backup_place}")
-    report.summary = f"Would {plan.action}: {plan.reason}. It would load {question.loads}."
-    run.hooks.permit(question)
-    return report
+    revisions = {"live": plan.target.revision, "head": plan.head}
+    return Nothing(f"Nothing to do: already migrated; {plan.reason}{suffix}.", revisions)

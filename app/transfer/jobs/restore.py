@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...dialects.base import Fence
 from ...dialects.model import TableChecksum
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
-from ..cutover.cutover import cut_over, entry_for, recover
+from ..cutover.cutover import entry_for
 from ..cutover.manifest import Backup, load_manifest
-from ..cutover.prune import finish_report
 from ..cutover.seal import existing_key
-from ..cutover.secure import Secured, fenced, secure
 from ..proof.checksums import fingerprint
 from ..rows.files import file_sha256
 from ..rows.snapshot import check, is_snapshot
@@ -26,6 +25,7 @@ from ..run.target import MIGRATE, Target
 from ..schema.alembic import revision_of
 from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
+from .job import Job, Planning, Step, carry_out
 
 MADE_BY = ("db-backup", "db-init", MIGRATE)
 
@@ -94,41 +94,84 @@ def restore(
     :param trust_file: a file without the seal of this database's key may be put back.
     :raises FerryError: with its exit status; the live database is unchanged then.
     """
-    run.refuse_prohibited()
-    chosen = choose(run, wanted, directory)
-    _check(run, chosen)
-    chosen = accepted(run, chosen, trusted=trust_file)
-    target = run.look()
-    run.preflight(target, chosen.path.stat().st_size)
-    if dry_run:
-        return _previewed(run, target, chosen, backup_to)
-    with run.locked(lock_timeout_s):
-        recover(run)
-        target = run.look()
-        run.drop_leftovers()
-        run.hooks.ask(_question(run, target, chosen, backup_to))
-        return _carry_out(run, target, chosen, backup_to)
+
+    @functools.cache
+    def decide() -> Chosen:
+        chosen = choose(run, wanted, directory)
+        _check(run, chosen)
+        return accepted(run, chosen, trusted=trust_file)
+
+    def plan(_: Planning) -> Job:
+        chosen = decide()
+        return Restore(run, run.look(), chosen, backup_to)
+
+    return carry_out(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
 
 
-def _question(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Question:
-    guarded = target.production and not target.empty
-    return Question(
-        target=target,
-        replaced=target.rows if not target.empty else {},
-        loads=chosen.label,
-        backup=str(backup_to or run.settings.backups),
-        typed_name=target.identity.database if guarded else None,
-        needs_permission="rows of a production database are replaced" if guarded else None,
-    )
+class Restore(Job):
+    """Puts a backup in the place of what is live."""
 
+    def __init__(self, run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> None:
+        super().__init__(run, target, backup_to=backup_to)
+        self._chosen = chosen
+        self.report.source = {"label": chosen.label}
 
-def _previewed(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
-    run.report.outcome, run.report.exit_status = "dry run", 0
-    run.report.target = target.to_json()
-    run.report.summary = f"Would put {chosen.label} in place of {sum(target.rows.values())} rows."
-    question = _question(run, target, chosen, backup_to)
-    run.hooks.permit(question)
-    return run.report
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (
+            Step("backup", self.back_up, of_live=True),
+            Step("staging", self._stage),
+            Step("verify", self._verify),
+        )
+
+    @property
+    def source_bytes(self) -> int:
+        return self._chosen.path.stat().st_size
+
+    def question(self) -> Question:
+        target = self.target
+        guarded = target.production and not target.empty
+        return Question(
+            target=target,
+            replaced=target.rows if not target.empty else {},
+            loads=self._chosen.label,
+            backup=self.backup_place,
+            typed_name=target.identity.database if guarded else None,
+            needs_permission="rows of a production database are replaced" if guarded else None,
+        )
+
+    def preview(self, question: Question) -> str:
+        del question
+        return f"Would put {self._chosen.label} in place of {sum(self.target.rows.values())} rows."
+
+    def entry(self) -> Entry:
+        path = str(self._chosen.path)
+        return entry_for(
+            self.run,
+            self.target,
+            self.secured,
+            source_identity=f"backup:{path}",
+            source=self._chosen.label,
+            revision=self._revision,
+            options={
+                "previous_absent": self.secured.absent,
+                "restored": path,
+                "restored_sha256": self._chosen.sha256,
+            },
+        )
+
+    def summary(self, entry: Entry, rows: int) -> str:
+        return f"Restored {self._chosen.label}: {rows} rows are live at revision {entry.revision} (run {self.run.id})."
+
+    def _stage(self) -> None:
+        self._verify_staging = stage_backup(self.run, self._chosen)
+
+    def _verify(self) -> None:
+        self._verify_staging()
+        with self.run.dialect.reader(self.run.staging) as reader:
+            self._revision = revision_of(reader)
+            for name, sums in fingerprint(reader).items():
+                self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
 
 
 def accepted(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
@@ -175,66 +218,29 @@ def _check(run: Run, chosen: Chosen) -> None:
         run.schema.require(header.revision, str(chosen.path))
 
 
-def _carry_out(run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> Report:
-    run.report.target = target.to_json()
-    try:
-        with fenced(run) as fence:
-            entry = _steps(run, target, chosen, fence, backup_to)
-        rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
-        run.report.outcome, run.report.exit_status = "done", 0
-        run.report.rollback = "flask db-rollback"
-        run.report.revisions = {"before": target.revision, "live": entry.revision}
-        run.report.source = {"label": chosen.label}
-        run.report.summary = (
-            f"Restored {chosen.label}: {rows} rows are live at revision {entry.revision} (run {run.id})."
-        )
-        finish_report(run)
-        return run.report
-    finally:
-        run.cleaned_up()
+def stage_backup(run: Run, chosen: Chosen) -> Callable[[], None]:
+    """Bring a backup into staging; returns what proves that it is what was backed up.
 
-
-def _steps(run: Run, target: Target, chosen: Chosen, fence: Fence, backup_to: Path | None) -> Entry:
-    with run.step("backup"):
-        secured = secure(run, fence, backup_to)
-    stage_backup(run, chosen)
-    with run.dialect.reader(run.staging) as reader:
-        revision = revision_of(reader)
-        for name, found in fingerprint(reader).items():
-            run.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
-
-    def make_entry(found: Secured) -> Entry:
-        return entry_for(
-            run,
-            target,
-            found,
-            source_identity=f"backup:{chosen.path}",
-            source=chosen.label,
-            revision=revision,
-            options={"previous_absent": found.absent, "restored": str(chosen.path), "restored_sha256": chosen.sha256},
-        )
-
-    return cut_over(run, fence, secured, make_entry, lambda: secure(run, fence))
-
-
-def stage_backup(run: Run, chosen: Chosen) -> None:
-    """Bring a backup into staging and prove that it is what was backed up.
-
-    :raises VerificationFailed: its rows are not those of its manifest.
+    That raises VerificationFailed where the rows are not those of its manifest, and BackupFailed where they are damaged
+    or the file was changed meanwhile.
     """
     if chosen.portable:
         header, _ = check(chosen.path)
         staged = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions())
-        with run.step("verify"):
+
+        def verify() -> None:
             verify_staging(run, staged.rows, staged.accounts)
             _refuse_changed(chosen)
-        return
-    with run.step("staging"):
-        run.dialect.restore(chosen.path, run.staging)
-        run.dialect.fit_staging(run.staging, run.target)
-    with run.step("verify"):
+
+        return verify
+    run.dialect.restore(chosen.path, run.staging)
+    run.dialect.fit_staging(run.staging, run.target)
+
+    def verify_dump() -> None:
         _verify(run, chosen)
         _refuse_changed(chosen)
+
+    return verify_dump
 
 
 def _refuse_changed(chosen: Chosen) -> None:

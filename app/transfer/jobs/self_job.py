@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-from ...dialects.base import Fence
 from ...dialects.model import LateWrite, Table, Values
 from ...errors import DoesNotFit, VerificationFailed
-from ..cutover.cutover import entry_for, still_written, swap
-from ..cutover.secure import PASSES, Secured, imaged, secure
+from ..cutover.cutover import entry_for
+from ..cutover.secure import Secured, imaged
 from ..proof.checksums import fingerprint
 from ..proof.verify import Before
 from ..rows.header import now
@@ -20,71 +18,74 @@ from ..run.report import TableReceipt
 from ..run.run import SWAP_TIMEOUT_S
 from ..run.source import SELF
 from ..schema.alembic import data_tables
-from .job import Job
+from .job import Step
+from .migration import Migration
 
 
-class SelfJob(Job):
+class SelfJob(Migration):
     """The live database itself, brought to head beside itself."""
 
-    def _steps(self, fence: Fence) -> Entry:
-        run = self.run
-        run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
-        for attempt in range(PASSES + 1):
-            try:
-                if attempt == 0:
-                    return self._swapped(fence, self._pass(fence, backed_up=True))
-                run.note(f"The live database was written meanwhile; pass {attempt + 1}, with writers waiting.")
-                began = time.monotonic()
-                with fence.hold(SWAP_TIMEOUT_S):
-                    # The swap ends the hold last of all: no writer gets in between.
-                    return self._swapped(fence, self._pass(fence, backed_up=False), began)
-            except LateWrite:
-                continue
-        raise still_written(PASSES)
+    writers_wait = True
 
-    def _swapped(self, fence: Fence, secured: Secured, began: float | None = None) -> Entry:
-        """Swap, and say how long writers had to wait."""
-        made = self._entry(secured)
-        began = began or time.monotonic()
-        entry = swap(self.run, fence, secured.token, made)
-        self.report.seconds["writers waited"] = round(time.monotonic() - began, 3)
-        return entry
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (
+            Step("backup", self.back_up, of_live=True),
+            Step("staging", self._stage, of_live=True),
+            Step("upgrade", self.upgrade, of_live=True),
+            Step("check", self._check, of_live=True),
+            Step("objects", self._bring_objects, of_live=True),
+        )
 
-    def _pass(self, fence: Fence, *, backed_up: bool) -> Secured:
+    def entry(self) -> Entry:
+        return entry_for(
+            self.run,
+            self.target,
+            self.secured,
+            source_identity=SELF,
+            source=SELF,
+            revision=self.plan.head,
+            finished_at=now(),
+        )
+
+    def announce_pass(self, number: int) -> str:
+        return f"The live database was written meanwhile; pass {number}, with writers waiting."
+
+    def was_written_meanwhile(self) -> bool:
+        """What was read of the live database itself may be newer than what was secured."""
+        return self.run.before == self.run.target and self.fence.token() != self.secured.token
+
+    def back_up(self) -> None:
+        """The backup of the first pass stays; a later one takes the live database anew, with every write until now."""
         run = self.run
         self.report.tables.clear()
         self.report.carried.clear()
-        with run.step("backup", identity=SELF):
-            secured = self._secured(fence, backed_up=backed_up)
-        if secured.absent:
-            return self._fresh(secured)
-        try:
-            with run.step("staging"):
-                revision = self._copy()
-            before = self._before(secured, fence)
-            if revision != self.plan.head:
-                self._upgrade(before, revision)
-        except VerificationFailed:
-            # What was read of the live database itself may be newer than what was secured.
-            if run.before == run.target and fence.token() != secured.token:
-                raise LateWrite from None
-            raise
-        return secured
+        self._unmanaged = []
+        if not hasattr(self, "secured"):
+            run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
+            super().back_up()
+            return
+        with imaged(run, self.fence) as image:
+            self.secured = Secured(image.token, self.secured.backup, checksums=fingerprint(image.reader))
 
-    def _secured(self, fence: Fence, *, backed_up: bool) -> Secured:
-        if backed_up:
-            self._backup = secure(self.run, fence, self.options.backup_to)
-            return self._backup
-        # The backup of the first pass stays; this is the live database anew, with every write until now.
-        with imaged(self.run, fence) as image:
-            return Secured(image.token, self._backup.backup, checksums=fingerprint(image.reader))
+    def _stage(self) -> None:
+        run = self.run
+        if self.secured.absent:
+            # No database yet: head, with nothing in it.
+            run.dialect.prepare_staging(run.staging, run.target)
+            run.schema.build(run.staging, self.plan.head)
+            self._revision = self.plan.head
+            return
+        self._revision = self._copy()
+        self._before = self._prove_copy()
 
-    def _fresh(self, secured: Secured) -> Secured:
-        """No database yet: head, with nothing in it."""
-        with self.run.step("staging"):
-            self.run.dialect.prepare_staging(self.run.staging, self.run.target)
-            self.run.schema.build(self.run.staging, self.plan.head)
-        return secured
+    def _check(self) -> None:
+        if self._revision != self.plan.head:
+            self.check_upgrade(self._before, self._revision)
+
+    def _bring_objects(self) -> None:
+        if self._revision != self.plan.head:
+            self.bring_objects(self._revision)
 
     def _copy(self) -> str:
         """Copy the live database into staging; returns the revision it is at, recognised where it says none."""
@@ -110,17 +111,18 @@ class SelfJob(Job):
         run.schema.stamp(run.staging, found.revision)
         return found.revision
 
-    def _before(self, secured: Secured, fence: Fence) -> Before:
-        run, sums = self.run, secured.checksums
+    def _prove_copy(self) -> Before:
+        """:raises VerificationFailed: staging does not hold what was secured."""
+        run, sums = self.run, self.secured.checksums
         with run.dialect.reader(run.before) as old:
             tables = data_tables(old.tables())
         with run.dialect.reader(run.staging) as staged:
             copied = fingerprint(staged)
         if tables.keys() - sums.keys() or any(copied.get(name) != sums[name] for name in tables):
-            self._refuse_copy(secured, fence)
-        for name in tables:
-            found = sums[name]
-            self.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
+            self._refuse_copy()
+        self.report.tables += [
+            TableReceipt(name, sums[name].rows, sums[name].rows, checksum=str(sums[name])) for name in tables
+        ]
 
         def rows_of(table: Table) -> Iterator[Values]:
             with run.dialect.reader(run.before) as reader:
@@ -128,10 +130,10 @@ class SelfJob(Job):
 
         return Before(tables, {name: sums[name].rows for name in tables}, rows_of)
 
-    def _refuse_copy(self, secured: Secured, fence: Fence) -> NoReturn:
+    def _refuse_copy(self) -> NoReturn:
         """:raises LateWrite: the live database was written since, so it is no wonder."""
         run = self.run
-        if run.before == run.target and fence.token() != secured.token:
+        if self.was_written_meanwhile():
             raise LateWrite
         with run.dialect.reader(run.before) as live, run.dialect.reader(run.staging) as copy:
             details = databases_differ(run, live, copy)
@@ -139,15 +141,4 @@ class SelfJob(Job):
             "The copy of the live database is not what it is a copy of.",
             details=details,
             hint="The live database is unchanged; please report this. Try again with: flask db-migrate-data self",
-        )
-
-    def _entry(self, secured: Secured) -> Entry:
-        return entry_for(
-            self.run,
-            self.plan.target,
-            secured,
-            source_identity=SELF,
-            source=SELF,
-            revision=self.plan.head,
-            finished_at=now(),
         )

@@ -1,19 +1,15 @@
-"""Rows that a run set aside, mended: brought to head beside, and added to the live database like any run's result."""
+"""Rows that a run set aside and somebody fixed: brought to head beside, and added to the live database."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
-
-from ...dialects.base import Fence
 from ...dialects.model import Table, TableChecksum
 from ...errors import DoesNotFit, Protected, SnapshotUnusable, VerificationFailed
-from ..cutover.cutover import entry_for, recover
-from ..cutover.secure import Secured
+from ..cutover.cutover import entry_for
 from ..proof.checksums import fingerprint
 from ..proof.verify import moved, verify_upgrade
 from ..rows.files import file_sha256
@@ -23,7 +19,7 @@ from ..rows.snapshot import check
 from ..run.evidence import keep_differences
 from ..run.evidence_files import LOADED, LOADS, NAME
 from ..run.ledger import Entry
-from ..run.plan import Action, question_for
+from ..run.plan import Action, Question
 from ..run.report import Report, TableReceipt
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.source import SELF
@@ -37,6 +33,7 @@ from ..staging.options import MigrateOptions
 from ..staging.referring import REFERS, set_aside_referring
 from ..staging.rows_file import RowsFile
 from ..staging.stage import before_upgrade, build_empty, load_into, stage, verify_staging
+from .job import Job, Nothing, Planning, Step, carry_out
 from .self_job import SelfJob
 
 ADDED = "added.json"
@@ -48,97 +45,69 @@ def load_aside(run: Run, path: Path, options: MigrateOptions) -> Report:
 
     :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
     """
-    run.refuse_prohibited()
-    file = AsideFile(path)
-    tables: Mapping[str, Table] | None = None
-    if run.look().unfinished is None:
-        with planned(run, file) as found:
-            if found.plan.action is Action.NOTHING:
-                return _nothing(run, found)
-            run.preflight(found.plan.target, found.snapshot.stat().st_size)
-            if options.dry_run:
-                return _previewed(run, found, options)
-            tables = found.tables
-    elif options.dry_run:
-        run.report.outcome, run.report.exit_status = "dry run", 0
-        run.report.summary = "An unfinished cut-over would be finished or undone first."
-        return run.report
-    with run.locked(options.lock_timeout_s):
-        recover(run)
-        with planned(run, file, tables) as found:
-            return _load(run, found, options)
+    tables: dict[str, Table] = {}
+
+    def plan(planning: Planning) -> Job | Nothing:
+        found = planning.resources.enter_context(planned(run, AsideFile(path), tables or None))
+        tables.update(found.tables)
+        if found.plan.action is Action.NOTHING:
+            return Nothing(nothing_left(found), {"live": found.plan.target.revision})
+        job = SetAsideJob(run, found, options)
+        planning.resources.callback(job.close)
+        return job
+
+    return carry_out(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
 
 
-def _load(run: Run, found: AsidePlan, options: MigrateOptions) -> Report:
-    if found.plan.action is Action.NOTHING:
-        return _nothing(run, found)
-    run.drop_leftovers()
-    run.preflight(found.plan.target, found.snapshot.stat().st_size)
-    run.hooks.ask(question_for(run.host, found.plan, found.loads, options.backup_place(run)))
-    with AsideJob(run, found, options).opened() as job:
-        return job.carry_out()
-
-
-def _nothing(run: Run, found: AsidePlan) -> Report:
-    run.report.outcome, run.report.exit_status = "nothing to do", 0
-    run.report.summary = nothing_left(found)
-    return run.report
-
-
-def _previewed(run: Run, found: AsidePlan, options: MigrateOptions) -> Report:
-    question = question_for(run.host, found.plan, found.loads, options.backup_place(run))
-    report = run.report
-    report.outcome, report.exit_status = "dry run", 0
-    report.target = found.plan.target.to_json()
-    report.source = {"label": str(found.file.path), "loads": question.loads}
-    report.notes += [f"Steps: {', '.join(found.plan.steps)}", f"Backup to: {question.backup_place}"]
-    report.summary = f"Would load {question.loads}. Whether the schema takes them is seen when it is done."
-    run.hooks.permit(question)
-    return report
-
-
-class AsideJob(SelfJob):
-    """The live database itself, with the mended rows added."""
+class SetAsideJob(SelfJob):
+    """The live database itself, with the fixed rows added."""
 
     def __init__(self, run: Run, found: AsidePlan, options: MigrateOptions) -> None:
         super().__init__(run, found.plan, options)
+        self.report.source = {"label": str(found.file.path)}
         self._found = found
         self._effect = Effect()
         self._receipts: list[TableReceipt] = []
         self._ledger: dict[str, Any] = {}
         self._lived = 0
         self._accounts: dict[str, TableLoad] = {}
+        self._less, self._more = (run.dialect.staging_url(run.target, f"{run.id}-{end}") for end in ("without", "with"))
 
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[AsideJob]:
-        """Its scratch files go at the end."""
-        try:
-            yield self
-        finally:
-            self._effect.close()
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (
+            Step("staging", self._stage_without),
+            Step("load", self._load_with),
+            Step("verify", self._verify_with),
+            Step("upgrade", self._upgrade_both),
+            Step("compare", self._compare),
+            *super().steps,
+            Step("add", self._add, of_live=True),
+        )
 
-    def _steps(self, fence: Fence) -> Entry:
-        with self._beside("without") as less, self._beside("with") as more:
-            rows = self._without(less)
-            self._bring_in(rows, less, more)
-            self._compute(rows, less, more)
-            self._keep(rows)
-        return super()._steps(fence)
+    @property
+    def source_bytes(self) -> int:
+        return self._found.snapshot.stat().st_size
 
-    @contextlib.contextmanager
-    def _beside(self, name: str) -> Iterator[URL]:
-        url = self.run.dialect.staging_url(self.run.target, f"{self.run.id}-{name}")
-        try:
-            yield url
-        finally:
+    @property
+    def loads(self) -> str | None:
+        return self._found.loads
+
+    def preview(self, question: Question) -> str:
+        return f"Would load {question.loads}. Whether the schema takes them is seen when it is done."
+
+    def close(self) -> None:
+        """Drop what was built beside, and the scratch files."""
+        self._effect.close()
+        for url in (self._less, self._more):
             with contextlib.suppress(*self.run.database_errors):
                 self.run.dialect.drop(url)
 
     # Beside: the snapshot without the rows, and with them
 
-    def _without(self, to: URL) -> RowsFile:
+    def _stage_without(self) -> None:
         """The snapshot as its run loaded it, and what was loaded since, at its revision."""
-        run, found = self.run, self._found
+        run, found, to = self.run, self._found, self._less
         header, _ = check(found.snapshot)
         staged = stage(run, found.snapshot, header.kind, found.origin.revision, found.stage_options(), staging=to)
         rows, accounts = staged.rows, staged.accounts
@@ -146,7 +115,7 @@ class AsideJob(SelfJob):
             raise SnapshotUnusable(
                 f"{found.snapshot} gives other rows to set aside than it gave run {found.base.run_id}: adapters, "
                 "revisions or the server are others now.",
-                hint="Migrate again with the mended source: flask db-migrate-data --rerun --set-aside",
+                hint="Migrate again with the fixed source: flask db-migrate-data --rerun --set-aside",
             )
         self._refuse_others(rows)
         if found.earlier.counts():
@@ -155,10 +124,8 @@ class AsideJob(SelfJob):
             accounts, refused = load_into(run, to, rows)
             if refused:
                 raise DoesNotFit("Rows that an earlier run loaded are refused now.", details=refused)
-        with run.step("verify"):
-            verify_staging(run, rows, accounts, staging=to)
-        self._accounts = accounts
-        return rows
+        verify_staging(run, rows, accounts, staging=to)
+        self._rows, self._accounts = rows, accounts
 
     def _refuse_others(self, rows: RowsFile) -> None:
         """Each row of the file comes in the place of one that was set aside, and of no other."""
@@ -177,25 +144,25 @@ class AsideJob(SelfJob):
     def _ledger_file(self) -> str:
         return str(self._found.base.options["aside"]["file"])
 
-    def _bring_in(self, rows: RowsFile, less: URL, more: URL) -> None:
-        """The same with the mended rows, which come last: what is refused is one of them."""
-        run, fresh = self.run, self._found.fresh
+    def _load_with(self) -> None:
+        """A copy of that with the fixed rows, which come last: what is refused is one of them."""
+        rows, fresh = self._rows, self._found.fresh
         rows.bring_in(fresh)
-        with run.step("load"):
-            accounts, refused = self._filled(rows, less, more)
-            if set_aside_referring(rows, fresh.has) or refused:
-                self._refuse_still(rows)
-                accounts, refused = self._filled(rows, less, more)
-                if refused or set_aside_referring(rows, fresh.has):
-                    raise DoesNotFit("Rows are refused even without those set aside.", details=refused)
-        with run.step("verify"):
-            verify_staging(run, rows, accounts, staging=more)
+        accounts, refused = self._fill_with()
+        if set_aside_referring(rows, fresh.has) or refused:
+            self._refuse_still(rows)
+            accounts, refused = self._fill_with()
+            if refused or set_aside_referring(rows, fresh.has):
+                raise DoesNotFit("Rows are refused even without those set aside.", details=refused)
         self._accounts = accounts
 
-    def _filled(self, rows: RowsFile, less: URL, more: URL) -> tuple[dict[str, TableLoad], list[str]]:
-        """A copy of the one database with the mended rows besides."""
-        run, refused = self.run, list[str]()
-        run.dialect.copy(less, more, timeout_s=SWAP_TIMEOUT_S)
+    def _verify_with(self) -> None:
+        verify_staging(self.run, self._rows, self._accounts, staging=self._more)
+
+    def _fill_with(self) -> tuple[dict[str, TableLoad], list[str]]:
+        """Copy the database without the fixed rows, and load them into the copy."""
+        run, rows, more, refused = self.run, self._rows, self._more, list[str]()
+        run.dialect.copy(self._less, more, timeout_s=SWAP_TIMEOUT_S)
         accounts = dict(self._accounts)
         with run.dialect.loading(more):
             for name in accounts.keys() & self._found.fresh.counts().keys():
@@ -217,24 +184,29 @@ class AsideJob(SelfJob):
             hint=f"Mend them, or let them go to a new file: {loading_command(file)} --set-aside",
         )
 
-    def _compute(self, rows: RowsFile, less: URL, more: URL) -> None:
-        """What they come to at head."""
-        run, revision, head = self.run, self._found.origin.revision, self.plan.head
-        with run.step("upgrade", revision=revision, head=head):
-            for url in (less, more):
-                run.schema.build(url, head)
-        said = run.schema.declarations(revision)
-        with run.step("compare"), run.dialect.reader(less) as without, run.dialect.reader(more) as with_them:
-            verify_upgrade(before_upgrade(rows, self._accounts), with_them, said)
-            former = {place for name in rows.tables for place in moved(name, said)}
-            found = self._effect.compute(without, with_them, former, run.directory / "differences.keys")
-            if kept := keep_differences(run, found):
+    def _upgrade_both(self) -> None:
+        for url in (self._less, self._more):
+            self.run.schema.build(url, self.plan.head)
+
+    def _compare(self) -> None:
+        """What the fixed rows come to at head: the difference of the two databases."""
+        run, rows = self.run, self._rows
+        declared = run.schema.declarations(self._found.origin.revision)
+        with run.dialect.reader(self._less) as without, run.dialect.reader(self._more) as with_them:
+            verify_upgrade(before_upgrade(rows, self._accounts), with_them, declared)
+            former = {place for name in rows.tables for place in moved(name, declared)}
+            others = self._effect.compute(without, with_them, former, run.directory / "differences.keys")
+            if kept := keep_differences(run, others):
                 raise DoesNotFit(
                     f"With these rows the revisions would make other rows of {kept.count} that are live already.",
                     details=kept.lines(),
-                    hint="Mend the rows so that they leave those alone (another key, another value), or take them "
+                    hint="Fix the rows so that they leave those alone (another key, another value), or take them "
                     f"out of the file and insert them in the application; then: {self._again()}",
                 )
+        self._keep(rows)
+        # The live database's own copy needs the room.
+        for url in (self._less, self._more):
+            run.dialect.drop(url)
 
     def _keep(self, rows: RowsFile) -> None:
         """The receipt per table of the file; what is loaded and what remains, each in a file of the run."""
@@ -302,23 +274,18 @@ class AsideJob(SelfJob):
 
     # On a copy of the live database
 
-    def _pass(self, fence: Fence, *, backed_up: bool) -> Secured:
-        secured = super()._pass(fence, backed_up=backed_up)
-        if secured.absent:
+    def _add(self) -> None:
+        """Add the rows to the copy of the live database, and prove that it holds those and every row of its own."""
+        if self.secured.absent:
             raise Protected("The live database is gone.", hint="See: flask db-status")
         self.report.tables[:] = self._receipts
-        with self.run.step("add"):
-            self._add()
-        return secured
-
-    def _add(self) -> None:
         run, path = self.run, self.run.directory / ADDED
         with run.dialect.reader(run.staging) as staged:
             if kept := keep_differences(run, self._effect.compare(staged)):
                 raise DoesNotFit(
                     f"The live database has {kept.count} rows with the same keys and other values.",
                     details=kept.lines(),
-                    hint=f"Give the mended rows other keys, or change the live ones in the application; then: "
+                    hint=f"Give the fixed rows other keys, or change the live ones in the application; then: "
                     f"{loading_command(self._found.file.path)}",
                 )
             before = fingerprint(staged)
@@ -377,14 +344,14 @@ class AsideJob(SelfJob):
 
     # The end
 
-    def _entry(self, secured: Secured) -> Entry:
+    def entry(self) -> Entry:
         path = self.run.directory / ADDED
         aside = self._found.base.options["aside"]
         rest = self.report.aside or {"file": None, "rows": 0, "command": None}
         return entry_for(
             self.run,
-            self.plan.target,
-            secured,
+            self.target,
+            self.secured,
             source_identity=SELF,
             source=f"rows that run {self._found.base.run_id} set aside ({self._found.file.path})",
             revision=self.plan.head,
@@ -392,13 +359,13 @@ class AsideJob(SelfJob):
             snapshot=str(path),
             snapshot_sha256=file_sha256(path),
             options={
-                "previous_absent": secured.absent,
+                "previous_absent": self.secured.absent,
                 LOADS: self._ledger,
                 "aside": {**rest, "revision": aside["revision"], "digest": aside["digest"]},
             },
         )
 
-    def _more(self) -> str:
+    def more(self) -> str:
         self.report.source = {"label": str(self._found.file.path), "run": self._found.base.run_id}
         self.run.note(f"Every one of the {self._lived} rows that were live is there, by checksum, and these besides.")
         return f" {self._ledger['rows']} rows of {self._found.file.path} are loaded."

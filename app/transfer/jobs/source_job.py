@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ...dialects.base import Fence
 from ...errors import DoesNotFit, FerryError, VerificationFailed
-from ..cutover.cutover import cut_over, entry_for
-from ..cutover.secure import Secured, secure
+from ..cutover.cutover import entry_for
 from ..rows.files import file_sha256
 from ..run.ledger import Entry
-from ..run.plan import Plan, question_for
+from ..run.plan import Plan
 from ..run.report import TableReceipt
 from ..run.run import Run
 from ..run.source import SourceKind
@@ -20,79 +18,116 @@ from ..sources.adapt import account
 from ..sources.base import OpenSource, Taken, accept_missing
 from ..sources.fallback import can_fall_back, fallback
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
+from ..staging.load import TableLoad
 from ..staging.options import MigrateOptions
-from ..staging.stage import Staged, before_upgrade, stage, verify_staging
-from ..staging.unmanaged import bring_unmanaged
-from .job import Job
+from ..staging.stage import before_upgrade, build_tables, fill, open_rows, verify_staging
+from .job import Step
+from .migration import Migration
 
 
-class SourceJob(Job):
+class SourceJob(Migration):
     """A migration from a source that is not the target."""
 
     def __init__(self, run: Run, plan: Plan, source: OpenSource, options: MigrateOptions) -> None:
         super().__init__(run, plan, options)
         self._source = source
 
-    def _steps(self, fence: Fence) -> Entry:
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (
+            Step("backup", self.back_up, of_live=True),
+            Step("extract", self._extract),
+            Step("snapshot", self._look_at_snapshot),
+            Step("staging", self._build),
+            Step("adapt", self._adapt),
+            Step("load", self._load),
+            Step("catch-up", self._catch_up),
+            Step("verify", self._verify),
+            Step("upgrade", self.upgrade),
+            Step("check", self._check),
+            Step("objects", lambda: self.bring_objects(self._revision), of_live=True),
+        )
+
+    @property
+    def source_bytes(self) -> int:
+        file = self.plan.source.file
+        return file.stat().st_size if file and file.exists() else 0
+
+    @property
+    def loads(self) -> str | None:
+        return self._source.describe
+
+    def entry(self) -> Entry:
+        taken = self._taken
+        return entry_for(
+            self.run,
+            self.target,
+            self.secured,
+            source_identity=self.plan.source.identity,
+            source=self.plan.source.label,
+            revision=self.plan.head,
+            snapshot=str(taken.path),
+            snapshot_sha256=taken.sha256,
+            from_snapshot_of=taken.fallback_of,
+            options={
+                "previous_absent": self.secured.absent,
+                "loaded_sha256": self._origin.sha256,
+                **self.options.for_ledger(),
+                **({"aside": self.report.aside} if self.report.aside else {}),
+                **_profile_of(taken),
+            },
+        )
+
+    def _extract(self) -> None:
         run = self.run
         run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
-        with run.step("backup", identity=self.plan.source.identity):
-            secured = secure(run, fence, self.options.backup_to)
-        with run.step("extract"):
-            taken = self._taken()
-            self.options = self.options.without([name for name, rows in taken.extra.items() if rows is None])
-        with run.step("snapshot", file=str(taken.path), sha256=taken.sha256):
-            revision = self._revision(taken)
-        staged = stage(run, taken.path, taken.header.kind, revision, self.options)
-        catch_up = CatchUp(run, self._source, self.options, self._passes(taken))
-        read_from = taken.header.read_from
-        taken, staged = catch_up.carry_out(taken, staged)
-        origin = self._origin(taken, revision)
-        keep_aside(run, staged.rows, origin)
-        self._describe_source(taken, read_from)
-        self._tables_receipt(staged, taken)
+        self._taken = self._take()
+        self._read_from = self._taken.header.read_from
+        uncounted = [name for name, rows in self._taken.extra.items() if rows is None]
+        self.options = self.options.without(uncounted)
+
+    def _look_at_snapshot(self) -> None:
+        taken, revision = self._taken, self._taken.header.revision
+        if revision is None:
+            raise DoesNotFit(f"{taken.path} does not say at which revision its rows are.")
+        self.run.schema.require(revision, str(taken.path))
+        self._revision = revision
+
+    def _build(self) -> None:
+        self._tables = build_tables(self.run, self.run.staging, self._revision)
+
+    def _adapt(self) -> None:
+        taken = self._taken
+        self._rows = open_rows(self.run, taken.path, taken.header.kind, self.options, self._tables)
+
+    def _load(self) -> None:
+        self._staged = fill(self.run, *self._rows, self.options, self.run.staging)
+
+    def _catch_up(self) -> None:
+        self._passes = CatchUp(self.run, self._source, self.options, self._count_passes())
+        self._taken, self._staged = self._passes.carry_out(self._taken, self._staged)
+
+    def _verify(self) -> None:
+        run, staged = self.run, self._staged
+        self._origin = self._find_origin()
+        keep_aside(run, staged.rows, self._origin)
+        self._describe_source()
+        self._describe_tables()
         account(run, staged.adapted)
-        with run.step("verify", counts_only=self.options.counts_only):
-            verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only)
-        self._upgrade(before_upgrade(staged.rows, staged.accounts), revision)
-        catch_up.last_look(taken)
+        verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only)
 
-        def make_entry(found: Secured) -> Entry:
-            return entry_for(
-                run,
-                self.plan.target,
-                found,
-                source_identity=self.plan.source.identity,
-                source=self.plan.source.label,
-                revision=self.plan.head,
-                snapshot=str(taken.path),
-                snapshot_sha256=taken.sha256,
-                from_snapshot_of=taken.fallback_of,
-                options={
-                    "previous_absent": found.absent,
-                    "loaded_sha256": origin.sha256,
-                    **self.options.for_ledger(),
-                    **({"aside": self.report.aside} if self.report.aside else {}),
-                    **_profile_of(taken),
-                },
-            )
+    def _check(self) -> None:
+        self.check_upgrade(before_upgrade(self._staged.rows, self._staged.accounts), self._revision)
+        self._passes.last_look(self._taken)
 
-        return cut_over(run, fence, secured, make_entry, lambda: self._secured_again(fence, revision))
-
-    def _origin(self, taken: Taken, revision: str) -> Origin:
+    def _find_origin(self) -> Origin:
         """What rows set aside would be of. A classic file is known by its own digest and loaded as another one."""
-        source = self.plan.source
+        source, taken = self.plan.source, self._taken
         made_here = taken.path.parent == self.run.directory
         loaded = file_sha256(taken.path) if made_here or taken.sha256 is None else taken.sha256
-        return Origin(self.run.id, revision, source.label, source.identity, str(taken.path), loaded)
+        return Origin(self.run.id, self._revision, source.label, source.identity, str(taken.path), loaded)
 
-    def _secured_again(self, fence: Fence, revision: str) -> Secured:
-        """Back up anew, and bring anew what staging has of the live database's own."""
-        secured = secure(self.run, fence)
-        self._unmanaged = bring_unmanaged(self.run, self.plan.target.revision or revision, self._unmanaged)
-        return secured
-
-    def _taken(self) -> Taken:
+    def _take(self) -> Taken:
         """Read the source; when that breaks off, the last good snapshot may stand in."""
         run, spec = self.run, self.plan.source
         try:
@@ -100,29 +135,22 @@ class SourceJob(Job):
         except FerryError as error:
             if not can_fall_back(error) or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
                 raise
-            source = fallback(run, spec, self.options.source, error)
-            run.warn(f"{error.message} Falling back to {source.describe}.")
-            self._source = source
-            run.hooks.ask(question_for(run.host, self.plan, source.describe, self.options.backup_place(run)))
-            taken = source.take(run)
+            self._source = fallback(run, spec, self.options.source, error)
+            run.warn(f"{error.message} Falling back to {self._source.describe}.")
+            run.hooks.ask(self.question())
+            taken = self._source.take(run)
         accept_missing(taken.header.missing, self.options.source, f"flask {run.command} {spec.label}")
         return taken
 
-    def _passes(self, taken: Taken) -> int:
+    def _count_passes(self) -> int:
         """How often the source is read again: a file never, and no snapshot in its place."""
         spec, asked = self.plan.source, self.options.catch_up
-        if taken.fallback_of or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
+        if self._taken.fallback_of or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
             return 0
         return asked if asked is not None else DATABASE_PASSES if spec.kind is SourceKind.DATABASE else 0
 
-    def _revision(self, taken: Taken) -> str:
-        revision = taken.header.revision
-        if revision is None:
-            raise DoesNotFit(f"{taken.path} does not say at which revision its rows are.")
-        self.run.schema.require(revision, str(taken.path))
-        return revision
-
-    def _describe_source(self, taken: Taken, read_from: str) -> None:
+    def _describe_source(self) -> None:
+        taken, read_from = self._taken, self._read_from
         self.report.snapshot = str(taken.path)
         self.report.source = {
             "label": self.plan.source.label,
@@ -145,26 +173,31 @@ class SourceJob(Job):
         ]
         self.report.waived += waived + missing
 
-    def _tables_receipt(self, staged: Staged, taken: Taken) -> None:
-        self.report.revisions["source"] = staged.rows.header.revision
-        for name, load in staged.accounts.items():
-            receipt = TableReceipt(
-                table=name,
-                rows=load.rows,
-                loaded=load.loaded.rows,
-                waived=load.excluded,
-                set_aside=load.set_aside,
-                checksum=str(load.loaded),
-                note=taken.header.missing.get(name, ""),
-            )
-            if receipt.rows != receipt.loaded + receipt.waived + receipt.set_aside:
-                raise VerificationFailed(
-                    f"{name}: {receipt.rows} rows are not {receipt.loaded} loaded + {receipt.waived} waived "
-                    f"+ {receipt.set_aside} set aside."
-                )
+    def _describe_tables(self) -> None:
+        self.report.revisions["source"] = self._staged.rows.header.revision
+        for name, load in self._staged.accounts.items():
             if load.excluded:
                 self.report.waived.append({"what": f"table {name}", "rows": load.excluded, "reason": "--exclude"})
-            self.report.tables.append(receipt)
+            self.report.tables.append(_receipt_of(name, load, self._taken.header.missing.get(name, "")))
+
+
+def _receipt_of(table: str, load: TableLoad, note: str) -> TableReceipt:
+    """:raises VerificationFailed: not every row is accounted for."""
+    receipt = TableReceipt(
+        table=table,
+        rows=load.rows,
+        loaded=load.loaded.rows,
+        waived=load.excluded,
+        set_aside=load.set_aside,
+        checksum=str(load.loaded),
+        note=note,
+    )
+    if receipt.rows != receipt.loaded + receipt.waived + receipt.set_aside:
+        raise VerificationFailed(
+            f"{table}: {receipt.rows} rows are not {receipt.loaded} loaded + {receipt.waived} waived "
+            f"+ {receipt.set_aside} set aside."
+        )
+    return receipt
 
 
 def _profile_of(taken: Taken) -> dict[str, dict[str, str]]:

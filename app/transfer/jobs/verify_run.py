@@ -10,7 +10,7 @@ from ...dialects.base import Reader
 from ...dialects.model import Table
 from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected
 from ..anonymise.engine import as_profiled, chosen_profile
-from ..anonymise.source import opened
+from ..anonymise.source import open_anonymised
 from ..cutover.manifest import load_manifest
 from ..proof.compare import Difference, compare_databases
 from ..rows.files import file_sha256
@@ -28,6 +28,7 @@ from ..sources.base import SourceOptions
 from ..sources.open import open_source
 from ..staging.options import MigrateOptions
 from ..staging.stage import build_empty, stage
+from .job import Step, carry_out_steps
 from .restore import Chosen, accepted, stage_backup
 
 
@@ -53,10 +54,54 @@ def verify(run: Run, options: VerifyOptions) -> Report:
         _entry(run, options.run_id)
     with run.locked(options.lock_timeout_s):
         try:
-            label, revision, skipped = _stage(run, options)
-            return _compare(run, label, revision, skipped)
+            proof = Proof(run, options)
+            carry_out_steps(run, proof.steps)
+            return proof.receipt()
         finally:
             run.cleaned_up()
+
+
+class Proof:
+    """What the live database should be, staged and compared with what it is."""
+
+    def __init__(self, run: Run, options: VerifyOptions) -> None:
+        self.run, self._options = run, options
+        self.steps = (
+            Step("staging", self._stage),
+            Step("upgrade", self._upgrade),
+            Step("compare", self._compare),
+        )
+
+    def _stage(self) -> None:
+        self._label, self._revision, self._excluded = _stage(self.run, self._options)
+        self._live = self.run.look()
+
+    def _upgrade(self) -> None:
+        wanted = self._live.revision
+        if self._revision is not None and wanted is not None and self._revision != wanted:
+            self.run.schema.build(self.run.staging, wanted)
+
+    def _compare(self) -> None:
+        run = self.run
+        with run.dialect.reader(run.staging) as should, run.dialect.reader(run.target) as is_live:
+            others = sorted(set(data_tables(is_live.tables())) - set(data_tables(should.tables())))
+            self._kept = keep_differences(run, _differences(run, should, is_live, set(others) | self._excluded))
+        if others:
+            run.note(f"Not compared, as no revision made them: {', '.join(others)}")
+
+    def receipt(self) -> Report:
+        """The outcome; its status is 23 where there are differences."""
+        run, kept = self.run, self._kept
+        run.report.revisions = {"live": self._live.revision}
+        if kept:
+            which = "the first of them" if kept.more else "all of them"
+            text = f"{kept.count} differences between this database and {self._label}; {which}: {kept.file}"
+            run.report.ended("different", text, 23)
+        else:
+            rows = sum(self._live.rows.values())
+            run.report.ended("equal", f"This database holds exactly what came from {self._label}: {rows} rows.")
+        run.save_report()
+        return run.report
 
 
 def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]:
@@ -119,7 +164,7 @@ def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, se
     spec = as_profiled(spec, chosen_profile(run))
     # The proof must not take the place of the last good snapshot.
     run.settings = replace(run.settings, snapshot=run.directory / "against.json")
-    source = opened(run, spec, options)
+    source = open_anonymised(run, spec, options)
     try:
         taken = source.take(run)
     finally:
@@ -146,7 +191,10 @@ def _stage_backup(run: Run, entry: Entry) -> str | None:
     path = Path(file)
     # A file that was trusted when it was put back is the same file still, by the ledger.
     trusted = file_sha256(path) == entry.options.get("restored_sha256")
-    stage_backup(run, accepted(run, Chosen(path, load_manifest(path), is_snapshot(path)), trusted=trusted))
+    verify_staged = stage_backup(
+        run, accepted(run, Chosen(path, load_manifest(path), is_snapshot(path)), trusted=trusted)
+    )
+    verify_staged()
     return _staged_revision(run)
 
 
@@ -172,29 +220,6 @@ def _stage_generation(run: Run, entry: Entry) -> str | None:
 def _staged_revision(run: Run) -> str | None:
     with run.dialect.reader(run.staging) as reader:
         return revision_of(reader)
-
-
-def _compare(run: Run, label: str, revision: str | None, excluded: set[str]) -> Report:
-    live = run.look()
-    if revision is not None and live.revision is not None and revision != live.revision:
-        with run.step("upgrade", revision=revision, head=live.revision):
-            run.schema.build(run.staging, live.revision)
-    with run.step("compare"), run.dialect.reader(run.staging) as should, run.dialect.reader(run.target) as is_live:
-        others = sorted(set(data_tables(is_live.tables())) - set(data_tables(should.tables())))
-        kept = keep_differences(run, _differences(run, should, is_live, set(others) | excluded))
-    report = run.report
-    if others:
-        run.note(f"Not compared, as no revision made them: {', '.join(others)}")
-    report.revisions = {"live": live.revision}
-    if kept:
-        report.outcome, report.exit_status = "different", 23
-        which = "the first of them" if kept.more else "all of them"
-        report.summary = f"{kept.count} differences between this database and {label}; {which}: {kept.file}"
-    else:
-        report.outcome, report.exit_status = "equal", 0
-        report.summary = f"This database holds exactly what came from {label}: {sum(live.rows.values())} rows."
-    run.save_report()
-    return report
 
 
 def _differences(run: Run, should: Reader, is_live: Reader, skipped: set[str]) -> Iterator[Difference]:

@@ -58,7 +58,6 @@ class Plan:
     reason: str
     source: SourceSpec
     head: str
-    steps: tuple[str, ...] = ()
     base: Entry | None = None
 
 

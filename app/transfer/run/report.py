@@ -66,6 +66,11 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     error: dict[str, Any] | None = None
 
+    def ended(self, outcome: str, summary: str, status: int = 0) -> Report:
+        """Say how the run ended; returns the report."""
+        self.outcome, self.summary, self.exit_status = outcome, summary, status
+        return self
+
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON values."""
         return {"format": FORMAT, **asdict(self)}

@@ -23,8 +23,6 @@ from ..staging.options import MigrateOptions
 from ..staging.stage import build_empty
 from .file import AsideFile, Origin, loading_command, read_rows
 
-STEPS = ("staging", "load", "verify", "upgrade", "compare", "backup", "staging", "add", "cut-over")
-
 
 @dataclass(frozen=True)
 class AsidePlan:
@@ -86,7 +84,7 @@ def planned(run: Run, file: AsideFile, known: Mapping[str, Table] | None = None)
         reason = f"{left} of the rows that run {base.run_id} set aside are loaded" if left else "all are loaded"
         spec = SourceSpec(SourceKind.SELF, SELF, SELF)
         action = Action.ADD if left else Action.NOTHING
-        plan = Plan(run.command, target, action, reason, spec, head, STEPS, base=base)
+        plan = Plan(run.command, target, action, reason, spec, head, base=base)
         excluded = tuple(sorted(base.options.get("exclude", ())))
         yield AsidePlan(plan, file, base, origin, snapshot, excluded, tables, given, earlier, fresh, by)
 

@@ -73,11 +73,10 @@ class CatchUp:
 
     def _carried(self, number: int, taken: Taken, later: Taken, staged: Staged) -> Staged:
         run = self._run
-        with run.step("catch-up", number=number, file=str(later.path), sha256=later.sha256):
-            if taken.header.kind == "rows" and later.former:
-                staged.rows.moved(later.former)
-            found = restage(run, staged, later.path, later.header.kind, number, self._options)
-            changes = list(self._changes(staged, found))
+        if taken.header.kind == "rows" and later.former:
+            staged.rows.moved(later.former)
+        found = restage(run, staged, later.path, later.header.kind, number, self._options)
+        changes = list(self._changes(staged, found))
         run.report.catch_up += [{"pass": number, **change} for change in changes]
         said = "; ".join(f"{c['table']} +{c['added']} ~{c['changed']} -{c['removed']}" for c in changes)
         run.note(

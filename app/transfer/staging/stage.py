@@ -45,12 +45,9 @@ def stage(
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     to = staging or run.staging
-    with run.step("staging", revision=revision):
-        build_empty(run, to, revision)
-        with run.dialect.reader(to) as reader:
-            tables = data_tables(reader.tables())
-    rows, result = _rows(run, snapshot, kind, options, tables)
-    return _filled(run, rows, result, options, to)
+    tables = build_tables(run, to, revision)
+    rows, result = open_rows(run, snapshot, kind, options, tables)
+    return fill(run, rows, result, options, to)
 
 
 def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, options: MigrateOptions) -> Staged:
@@ -62,28 +59,30 @@ def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, op
     :param number: of the pass, from 1.
     :raises DoesNotFit: as :func:`stage`.
     """
-    rows, result = _rows(run, snapshot, kind, options, before.rows.schema, number)
+    rows, result = open_rows(run, snapshot, kind, options, before.rows.schema, number)
     if before.rows.aside.count():
         build_empty(run, run.staging, str(rows.header.revision))
-        return _filled(run, rows, result, options, run.staging)
+        return fill(run, rows, result, options, run.staging)
     former, later = before.rows.footer().checksums, rows.footer().checksums
     changed = [name for name in rows.tables if later[name] != former.get(name)]
-    with run.step("load"):
-        check_exclusions(rows)
-        with run.dialect.loading(run.staging):
-            run.dialect.clear(run.staging, changed)
-            accounts, refused = load(run.dialect, run.staging, rows, changed)
-        if refused:
-            accounts = _set_aside(run, rows, refused, options, run.staging)
+    check_exclusions(rows)
+    with run.dialect.loading(run.staging):
+        run.dialect.clear(run.staging, changed)
+        accounts, refused = load(run.dialect, run.staging, rows, changed)
+    if refused:
+        accounts = _set_aside(run, rows, refused, options, run.staging)
     return Staged(rows, {**before.accounts, **accounts}, result)
 
 
-def _filled(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptions, staging: URL) -> Staged:
-    with run.step("load"):
-        check_exclusions(rows)
-        accounts, refused = load_into(run, staging, rows)
-        if refused:
-            accounts = _set_aside(run, rows, refused, options, staging)
+def fill(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptions, staging: URL) -> Staged:
+    """Load rows into an empty staging.
+
+    :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
+    """
+    check_exclusions(rows)
+    accounts, refused = load_into(run, staging, rows)
+    if refused:
+        accounts = _set_aside(run, rows, refused, options, staging)
     return Staged(rows, accounts, result)
 
 
@@ -93,14 +92,21 @@ def build_empty(run: Run, staging: URL, revision: str) -> None:
     run.schema.build(staging, revision)
 
 
-def _rows(
+def build_tables(run: Run, staging: URL, revision: str) -> dict[str, Table]:
+    """Build the tables of a revision, and describe them."""
+    build_empty(run, staging, revision)
+    with run.dialect.reader(staging) as reader:
+        return data_tables(reader.tables())
+
+
+def open_rows(
     run: Run, snapshot: Path, kind: str, options: MigrateOptions, schema: Mapping[str, Table], number: int = 0
 ) -> tuple[RowsFile, Adapted | None]:
+    """The rows of a snapshot; those of records are made by the adapters first."""
     result = None
     suffix = f"-{number}" if number else ""
     if kind == "records":
-        with run.step("adapt"):
-            snapshot, result = adapted(run, snapshot, schema, f"rows{suffix}.json")
+        snapshot, result = adapted(run, snapshot, schema, f"rows{suffix}.json")
     return RowsFile(snapshot, schema, options.source.exclude, Aside(run.directory / f"set-aside{suffix}.db")), result
 
 

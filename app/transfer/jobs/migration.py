@@ -1,0 +1,77 @@
+"""What both kinds of migration share: the upgrade of staging to head, its check, the receipt."""
+
+from __future__ import annotations
+
+from ...errors import VerificationFailed
+from ..proof.verify import Before, verify_upgrade
+from ..run.ledger import Entry
+from ..run.plan import Plan, Question, question_for
+from ..run.run import Run
+from ..staging.options import MigrateOptions
+from ..staging.unmanaged import bring_unmanaged
+from .job import Job
+
+
+class Migration(Job):
+    """A run of db-migrate-data: rows at a revision, brought to head in staging."""
+
+    def __init__(self, run: Run, plan: Plan, options: MigrateOptions) -> None:
+        super().__init__(run, plan.target, backup_to=options.backup_to)
+        self.plan, self.options = plan, options
+        self.report.source = {"label": plan.source.label}
+        self.report.revisions["head"] = plan.head
+        self._unmanaged: list[str] = []
+
+    @property
+    def loads(self) -> str | None:
+        """What is loaded, for people; None for the database's own rows."""
+        return None
+
+    def question(self) -> Question:
+        return question_for(self.run.host, self.plan, self.loads, self.backup_place)
+
+    def preview(self, question: Question) -> str:
+        return f"Would {self.plan.action}: {self.plan.reason}. It would load {question.loads}."
+
+    def upgrade(self) -> None:
+        """Bring staging to head."""
+        self.run.schema.build(self.run.staging, self.plan.head)
+
+    def check_upgrade(self, before: Before, revision: str) -> None:
+        """Prove that the upgrade lost nothing but what its revisions declare.
+
+        :raises VerificationFailed: it did.
+        """
+        run = self.run
+        with run.dialect.reader(run.staging) as after:
+            upgraded = verify_upgrade(before, after, run.schema.declarations(revision))
+        for receipt in self.report.tables:
+            receipt.rows_at_head = upgraded.rows.get(receipt.table)
+        self.report.moves, self.report.losses = upgraded.moves, upgraded.losses
+
+    def bring_objects(self, revision: str) -> None:
+        """Bring what the live database has that no revision made, and look whether every rule holds.
+
+        :raises VerificationFailed: one does not.
+        """
+        run = self.run
+        self._unmanaged = bring_unmanaged(run, self.target.revision or revision, self._unmanaged)
+        if problems := run.dialect.problems(run.staging):
+            raise VerificationFailed(
+                f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
+                details=problems,
+                hint="Repair these rows in a revision (docs/guide.md), then run again.",
+            )
+        run.dialect.settle(run.staging)
+
+    def summary(self, entry: Entry, rows: int) -> str:
+        text = f"Done: {rows} rows are live at revision {entry.revision} (run {self.run.id}).{self.more()}"
+        if entry.from_snapshot_of:
+            text += f" They are from the snapshot of {entry.from_snapshot_of}, not from the source."
+        if profile := entry.profile:
+            text += f" They are anonymised with the profile {profile.name!r}."
+        return text
+
+    def more(self) -> str:
+        """What the last line says besides."""
+        return ""
