@@ -57,7 +57,7 @@ def configure(app: Flask, config: Mapping[str, Any]) -> None:
         FERRY_PROFILES="app.profiles",
     )
     app.config.from_mapping(config)
-    named = named_environment(app.config)
+    named = get_environment(app.config)
     if not app.config.get("SQLALCHEMY_DATABASE_URI"):
         url = database_url(os.environ)
         if url is None and named == "production":
@@ -149,7 +149,7 @@ def _count_of(key: str) -> int:
     return int(text)
 
 
-def named_environment(config: Mapping[str, Any]) -> str | None:
+def get_environment(config: Mapping[str, Any]) -> str | None:
     """Return ``FERRY_ENVIRONMENT``: from ``FLASK_FERRY_ENVIRONMENT``, else from the app's configuration."""
     name = os.environ.get("FLASK_FERRY_ENVIRONMENT") or config.get("FERRY_ENVIRONMENT")
     if name and name not in ENVIRONMENTS:
@@ -159,7 +159,7 @@ def named_environment(config: Mapping[str, Any]) -> str | None:
 
 def environment(config: Mapping[str, Any]) -> str:
     """Return the environment's name; unset, SQLite and servers on loopback are ``development``."""
-    if name := named_environment(config):
+    if name := get_environment(config):
         return name
     return "development" if _is_nearby(make_url(config["SQLALCHEMY_DATABASE_URI"])) else "production"
 
@@ -173,11 +173,11 @@ def secret_key(app: Flask) -> str | None:
         return str(key)
     if environment(app.config) != "development":
         return None
-    app.config["SECRET_KEY"] = _kept_key(Path(app.instance_path) / "secret_key")
+    app.config["SECRET_KEY"] = _keep_key(Path(app.instance_path) / "secret_key")
     return str(app.config["SECRET_KEY"])
 
 
-def _kept_key(path: Path) -> str:
+def _keep_key(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:

@@ -24,8 +24,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Self
 
 
 class ExitStatus(IntEnum):
@@ -76,6 +78,20 @@ class FerryError(Exception):
         self.message = message
         self.hint = hint
         self.details = list(details)
+
+    def with_hint(self, hint: str) -> Self:
+        """A new error that says the same and another way on."""
+        return self._changed(hint=hint)
+
+    def with_details(self, message: str, details: Sequence[str]) -> Self:
+        """A new error of this kind with another text."""
+        return self._changed(message=message, args=(message,), details=list(details))
+
+    def _changed(self, **values: object) -> Self:
+        changed = copy.copy(self)
+        for name, value in values.items():
+            setattr(changed, name, value)
+        return changed
 
 
 class DatabaseDamaged(FerryError):

@@ -83,7 +83,7 @@ RENAMED_COLUMNS = {"_class": "classes", "_grade_received": "grade"}
 
 
 def _plain(tables: Tables) -> Tables:
-    """The same under the names that 0002 gives."""
+    """Rules under the names that revision 0002 gives."""
     return {
         RENAMED_TABLES.get(table, table): {
             RENAMED_COLUMNS.get(column, column.removeprefix("_")): rule for column, rule in columns.items()
@@ -93,7 +93,7 @@ def _plain(tables: Tables) -> Tables:
 
 
 def _with(tables: Tables, table: str, *gone: str, **columns: Replacement) -> Tables:
-    """The same with columns of one table that a revision takes and gives."""
+    """Rules with the columns of one table that a revision takes and gives."""
     kept = {column: rule for column, rule in tables.get(table, {}).items() if column not in gone}
     return {**tables, table: kept | columns}
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..transfer.adapters import Find, Record, Row, Rows, adapter
-from .profiles import NESTED_PERSONA, nested_personas
+from .profiles import NESTED_PERSONA, read_personas
 from .values import nested
 
 # No password hashes to this: the account is there, with all its rows, and nobody can log in until an
@@ -60,7 +60,7 @@ def users(record: Record, find: Find) -> Rows:
             section.waive("name", "abbreviation", reason="repeats GET /api/user, which has the year too")
     else:
         yield from _enrolments(record, find)
-    yield from nested_personas(record, find)
+    yield from read_personas(record, find)
 
 
 @adapter("user", makes=("users", *ENROLMENT_TABLES), after=("users", "sections"))
@@ -71,7 +71,7 @@ def user(record: Record, find: Find) -> Rows:
         _repeats_export(record, find)
     else:
         yield "users", _account(record)
-        yield from nested_personas(record, find)
+        yield from read_personas(record, find)
     yield from _enrolments(record, find)
 
 

@@ -55,7 +55,7 @@ def posts(record: Record, find: Find) -> Rows:
     """A post, or a reply to one; a parent may come after its replies."""
     record.waive("userUid", "studentName", reason=AUTHOR)
     record.waive("replyCount", reason=COUNTED)
-    _repeated_replies(record, find)
+    _find_repeated_replies(record, find)
     row = {
         "id": record["id"],
         "_user_id": record["userId"],
@@ -70,9 +70,9 @@ def posts(record: Record, find: Find) -> Rows:
     yield "posts", row
 
 
-def _repeated_replies(record: Record, find: Find) -> None:
+def _find_repeated_replies(record: Record, find: Find) -> None:
     """Every nested reply must have come as a record of its own, which says more than the nested one."""
     for reply in record.each("replies"):
         find.expect("posts", reply["id"])
         reply.waive("userId", "studentName", "content", "timestamp", reason="repeats the reply's own record")
-        _repeated_replies(reply, find)
+        _find_repeated_replies(reply, find)

@@ -39,7 +39,7 @@ def user_personas(record: Record, find: Find) -> Rows:
     yield "user_personas", row
 
 
-def nested_personas(record: Record, find: Find) -> Rows:
+def read_personas(record: Record, find: Find) -> Rows:
     """Yield the personas inside a user as rows, where nothing else makes them."""
     reason = _makes_no_rows(find)
     if "personas" not in record and not find.has_type("user_personas"):

@@ -66,7 +66,7 @@ class Attempt:
     """
 
     def __init__(self, account: Account) -> None:
-        self._device = _known_device(account)
+        self._device = _has_device(account)
         counters = _counters(account, self._device) if limiter.enabled else []
         self._counted = [(limit, key) for limits, key in counters for limit in limits]
         _count(self._counted)
@@ -133,7 +133,7 @@ def _take_back(counters: Sequence[tuple[RateLimitItem, str]]) -> None:
         limiter.limiter.hit(limit, "log-in", key, cost=-1)
 
 
-def _known_device(account: Account) -> str | None:
+def _has_device(account: Account) -> str | None:
     try:
         nonce = _signer(account).unsign(request.cookies.get(DEVICE, ""), int(DEVICE_LIFETIME.total_seconds()))
     except BadData:

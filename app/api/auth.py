@@ -55,7 +55,7 @@ def set_cookie(answer: Response, name: str, value: str, lifetime: timedelta, *, 
 def issue_token(user: User) -> str:
     """Return a token for the user as he is now, valid for LIFETIME."""
     now = datetime.now(UTC)
-    claims = {"sub": str(user.id), "bound": _bound_to(user), "iat": now, "exp": now + LIFETIME}
+    claims = {"sub": str(user.id), "bound": _digest_bound_to(user), "iat": now, "exp": now + LIFETIME}
     return jwt.encode(claims, signing_key(), ALGORITHM)
 
 
@@ -95,11 +95,13 @@ def _caller() -> User | None:
     if user is None or user.is_locked:
         return None
     return (
-        user if hmac.compare_digest(str(claims["bound"]).encode(errors="replace"), _bound_to(user).encode()) else None
+        user
+        if hmac.compare_digest(str(claims["bound"]).encode(errors="replace"), _digest_bound_to(user).encode())
+        else None
     )
 
 
-def _bound_to(user: User) -> str:
+def _digest_bound_to(user: User) -> str:
     """What a token is bound to, under the signing key: neither the hash nor the mark can be read from it.
 
     The mark is asked for after the user was read: when a cut-over comes between, the token is not valid.

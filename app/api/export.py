@@ -43,7 +43,7 @@ class Kind:
 
 KINDS = {
     "sections": Kind(Section, records.section_records),
-    "users": Kind(User, records.exported_user_records, paged=True, with_rows=records.WITH_USERS),
+    "users": Kind(User, records.export_user_records, paged=True, with_rows=records.WITH_USERS),
     "topics": Kind(Topic, records.topic_records, paged=True),
     "microblogs": Kind(
         Microblog,

@@ -39,7 +39,7 @@ def user_records(users: Iterable[User]) -> list[Record]:
     return [_user(user) for user in users]
 
 
-def exported_user_records(users: Sequence[User]) -> list[Record]:
+def export_user_records(users: Sequence[User]) -> list[Record]:
     """Show users with their hashes."""
     return [_user(user) | {"password": user.password} for user in users]
 
@@ -60,7 +60,7 @@ def _user(user: User) -> Record:
         "school": user.school,
         "game_profile": user.game_profile,
         "sections": section_records(enrolment.section for enrolment in user.enrolments),
-        "personas": [_chosen(user, choice) for choice in user.personas],
+        "personas": [_choose(user, choice) for choice in user.personas],
     }
 
 
@@ -68,7 +68,7 @@ def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-def _chosen(user: User, choice: UserPersona) -> Record:
+def _choose(user: User, choice: UserPersona) -> Record:
     return {
         "user_id": user.id,
         "uid": user.uid,

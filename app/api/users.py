@@ -24,12 +24,12 @@ def list_users() -> Response:
     caller = require_user()
     statement = sa.select(User).options(*WITH_USERS).order_by(User.id)
     if request.args.get("page", 0, int) < 1:
-        return jsonify(_listed(db.session.scalars(statement).all(), caller))
+        return jsonify(_list(db.session.scalars(statement).all(), caller))
     page = page_of(statement, most=MOST_PER_PAGE)
-    return jsonify(users=_listed(page.items, caller), pagination=page.described)
+    return jsonify(users=_list(page.items, caller), pagination=page.described)
 
 
-def _listed(users: Sequence[User], caller: User) -> list[Record]:
+def _list(users: Sequence[User], caller: User) -> list[Record]:
     records = user_records(users)
     for user, record in zip(users, records, strict=True):
         for section, enrolment in zip(record["sections"], user.enrolments, strict=True):

@@ -26,7 +26,7 @@ def refuse_same_names(state: BlueprintSetupState) -> None:
 
 
 def refuse_replaced(app: Flask) -> None:
-    """The same, for a command that the host added later: then ours is the one that was replaced.
+    """Refuse to run where the host added a command of the same name later: then ours was replaced.
 
     :raises Misconfigured: names the commands.
     """

@@ -55,11 +55,11 @@ def execute(
             hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)
             run = Run(current_host(), current_settings(settings), command, hooks, verbose=shown.verbose)
             try:
-                report = _worked(run, work)
+                report = _do_work(run, work)
                 renderer.result(report)
                 status = report.exit_status
             finally:
-                # Of a run that failed as well: what it found is what somebody needs to mend.
+                # Of a run that failed as well: what it found is what somebody needs to fix.
                 _write_report(run.report, output["report"], renderer)
         except FerryError as error:
             renderer.error(error)
@@ -72,7 +72,7 @@ def execute(
     sys.exit(status)
 
 
-def _worked(run: Run, work: Callable[[Run], Report]) -> Report:
+def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:
     try:
         remove_abandoned(run.dialect.control_area(run.target).directory)
         return work(run)
@@ -83,7 +83,7 @@ def _worked(run: Run, work: Callable[[Run], Report]) -> Report:
         run.failed(error)
         # The driver's words only: SQLAlchemy's own add the values of the statement.
         words = getattr(error, "orig", None) or error
-        raise FerryError(f"The database refused: {words}", hint="Mend this, then run the command again.") from error
+        raise FerryError(f"The database refused: {words}", hint="Fix this, then run the command again.") from error
     except OSError as error:
         run.failed(error)
         place = f"{error.filename}: " if error.filename else ""

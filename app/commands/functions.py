@@ -24,7 +24,7 @@ from ..transfer.cutover import backups
 from ..transfer.cutover.seal import existing_key, make_key
 from ..transfer.rows.canonical import json_text
 from ..transfer.rows.files import write
-from ..transfer.rows.scratch import scratch_keys
+from ..transfer.rows.scratch import open_keys
 from ..transfer.rows.snapshot import SnapshotReader, is_snapshot
 from ..transfer.rows.strictjson import StrictJSONError, loads
 from ..transfer.run.control import Control
@@ -139,7 +139,7 @@ def extract_data(cookies: Mapping[str, str]) -> dict[str, Iterator[Any]]:
 def _records(endpoint: Endpoint, users: list[Endpoint], cookies: dict[str, str]) -> Iterator[Any]:
     """One type, read completely into a file of the instance folder before its first record is given."""
     wanted = [*users, endpoint] if endpoint.type == "skill_passport" else [endpoint]
-    with _client() as client, _scratch() as directory, scratch_keys(directory / "keys") as keys:
+    with _client() as client, _scratch() as directory, open_keys(directory / "keys") as keys:
         client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         source = ClassicSource(client, "", "")
         *_, part = source.extract(directory, keys, wanted, lambda *_progress: None)
@@ -178,7 +178,7 @@ def write_data_to_json(data: Records | list[Any], json_file: str | Path) -> Path
     :raises TypeError: a value that JSON cannot say.
     """
     path = Path(json_file).absolute()
-    write(path, _listed(data) if isinstance(data, list) else _by_type(data))
+    write(path, _list_rows(data) if isinstance(data, list) else _by_type(data))
     return path
 
 
@@ -189,11 +189,11 @@ def _by_type(data: Records) -> Iterator[bytes]:
         if isinstance(records, str | int | float | Mapping) or records is None:
             yield json_text(_sayable(records)).encode()
         else:
-            yield from _listed(records)
+            yield from _list_rows(records)
     yield b"\n}\n"
 
 
-def _listed(records: Iterable[Any]) -> Iterator[bytes]:
+def _list_rows(records: Iterable[Any]) -> Iterator[bytes]:
     yield b"["
     for index, record in enumerate(records):
         yield (b",\n" if index else b"\n") + json_text(_sayable(record)).encode()
@@ -224,13 +224,13 @@ def read_data_from_json(json_file: str | Path) -> dict[str, Iterator[Any]]:
     path = Path(json_file).absolute()
     if not is_snapshot(path):
         file = ClassicFile(path)
-        return {name: _parsed(file, name) for name in file.types}
+        return {name: _parse(file, name) for name in file.types}
     with SnapshotReader(path) as reader:
         header = reader.header
     return {name: _section(path, name) for name in header.sections}
 
 
-def _parsed(file: ClassicFile, name: str) -> Iterator[Any]:
+def _parse(file: ClassicFile, name: str) -> Iterator[Any]:
     for text in file.records(name):
         try:
             yield loads(text)

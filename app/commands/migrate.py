@@ -37,7 +37,7 @@ from .execute import execute, lock_timeout_s
     "--set-aside-from",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Load rows that were set aside and are mended now.",
+    help="Load rows that were set aside and are fixed now.",
 )
 @click.option("--insecure-http", is_flag=True, help="Allow http:// off this machine.")
 @options.output

@@ -112,6 +112,6 @@ def cut_over(function: F) -> F:
     return function
 
 
-def typed_command() -> str:
+def get_typed_command() -> str:
     """The command as it was typed, for hints that say what to type next."""
     return str(click.get_current_context().meta[_TYPED])

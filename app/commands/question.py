@@ -10,7 +10,7 @@ import click
 
 from ..errors import NotConfirmed, Protected
 from ..transfer.run.plan import Question
-from .options import typed_command
+from .options import get_typed_command
 
 SHOWN = 20
 
@@ -29,7 +29,7 @@ class Answers:
     @classmethod
     def given(cls, *, yes: bool, allow_production: bool) -> Answers:
         forced = os.environ.get("FORCE_YES", "").lower() in ("1", "true", "yes")
-        return cls(yes or forced, allow_production, typed_command())
+        return cls(yes or forced, allow_production, get_typed_command())
 
     def ask(self, question: Question) -> None:
         """Return when the answer is yes.

@@ -105,21 +105,21 @@ def receipt(report: Report) -> Iterable[str]:
     """The lines of a receipt."""
     yield from _tables(report)
     yield from _records(report)
-    yield from _anonymised(report)
-    yield from _listed("Waived", _waivers(report.waived))
-    yield from _listed(
+    yield from _describe_anonymised(report)
+    yield from _list_tables("Waived", _waivers(report.waived))
+    yield from _list_tables(
         "Not in the source's answers, so not carried", [f"{name}: {why}" for name, why in report.not_carried.items()]
     )
     if report.moves:
         yield f"Moved by revisions: {len(report.moves)} tables and columns, named in the report"
-    yield from _listed("Dropped as declared", report.losses)
-    yield from _listed("Carried besides", report.carried)
-    yield from _listed("Notes", report.notes)
-    yield from _listed("Added at head", [_added(item) for item in report.added])
-    yield from _listed("Differences", _differences(report))
+    yield from _list_tables("Dropped as declared", report.losses)
+    yield from _list_tables("Carried besides", report.carried)
+    yield from _list_tables("Notes", report.notes)
+    yield from _list_tables("Added at head", [_describe_added(item) for item in report.added])
+    yield from _list_tables("Differences", _differences(report))
     if report.aside:
         yield f"Set aside: {report.aside['rows']} rows in {report.aside['file']}"
-        yield f"To load them when they are mended: {report.aside['command']}"
+        yield f"To load them when they are fixed: {report.aside['command']}"
     places = {"Backup": report.backup, "Snapshot": report.snapshot, "To go back": report.rollback}
     for title, place in places.items():
         if place:
@@ -141,7 +141,7 @@ def _tables(report: Report) -> Iterable[str]:
 
 def _records(report: Report) -> Iterable[str]:
     repeats = [item for item in report.records if item["identical_repeats"]]
-    yield from _listed(
+    yield from _list_tables(
         "Records that came more than once",
         [
             f"{r['type']}: {r['received']} = {r['distinct']} + {r['identical_repeats']} identical repeats"
@@ -150,14 +150,14 @@ def _records(report: Report) -> Iterable[str]:
     )
 
 
-def _anonymised(report: Report) -> Iterable[str]:
+def _describe_anonymised(report: Report) -> Iterable[str]:
     """The columns whose values were replaced, a table a line."""
     columns: dict[str, list[str]] = {}
     for item in report.anonymised.get("replaced", ()):
         table, _, column = item["column"].partition(".")
         columns.setdefault(table, []).append(f"{column} ({item['values']}, {item['by']})")
     title = f"Replaced as the profile {report.anonymised.get('profile')!r} says: column (values, by what)"
-    yield from _listed(title, [f"{table}: {', '.join(found)}" for table, found in columns.items()])
+    yield from _list_tables(title, [f"{table}: {', '.join(found)}" for table, found in columns.items()])
 
 
 def _waivers(waived: list[dict[str, Any]]) -> list[str]:
@@ -175,7 +175,7 @@ def _rows(count: int | None) -> str:
     return "" if count is None else f" ({count} rows)"
 
 
-def _added(item: dict[str, Any]) -> str:
+def _describe_added(item: dict[str, Any]) -> str:
     there = f" ({item['there_already']} were there already)" if item["there_already"] else ""
     return f"{item['table']}: {item['rows']} rows{there}"
 
@@ -191,7 +191,7 @@ def _difference(item: dict[str, Any]) -> str:
     return f"{item['table']} {item['key']}: {item['kind']}{': ' + columns if columns else ''}"
 
 
-def _listed(title: str, items: Iterable[str]) -> Iterable[str]:
+def _list_tables(title: str, items: Iterable[str]) -> Iterable[str]:
     found = list(items)
     if found:
         yield f"{title}:"

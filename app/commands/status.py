@@ -25,7 +25,7 @@ def db_status(check: bool, unlock: str | None, **output: Any) -> None:
 
     def work(run: Run) -> Report:
         if unlock:
-            return _unlocked(run, unlock)
+            return _describe_unlocked(run, unlock)
         found = status(run)
         run.report.outcome = "looked"
         run.report.exit_status = found.check if check else 0
@@ -41,7 +41,7 @@ def db_status(check: bool, unlock: str | None, **output: Any) -> None:
     execute("db-status", work, output=output)
 
 
-def _unlocked(run: Run, run_id: str) -> Report:
+def _describe_unlocked(run: Run, run_id: str) -> Report:
     control = run.peek()
     if control is None:
         raise Misconfigured("This database has no control area, so nothing is locked.")
@@ -70,7 +70,7 @@ def lines(found: Status) -> Iterator[str]:
         yield "Last run:    none"
     if found.aside:
         yield f"Set aside:   {found.aside['rows']} rows in {found.aside['file']}"
-        yield f"             to load them when they are mended: {found.aside['command']}"
+        yield f"             to load them when they are fixed: {found.aside['command']}"
     yield f"Lock:        {found.holder or 'free'}{'' if found.holder_alive or not found.holder else ' (dead)'}"
     yield f"Cut-over:    {found.unfinished or 'none unfinished'}"
     for left in found.leftovers:

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
 from .model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from .samples import Problem
 
 
 class OutsideStaging(Exception):  # an event: the engine names the revision
@@ -228,12 +229,8 @@ class Dialect(Protocol):
         :raises DoesNotFit: one of them does not fit the schema, with the server's words.
         """
 
-    def problems(self, url: URL) -> list[str]:
-        """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found.
-
-        A foreign key that does not hold is told as ``<table>: <n> rows refer to rows of <parent> that are not there``
-        with some keys.
-        """
+    def problems(self, url: URL) -> list[Problem]:
+        """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found, with some keys."""
 
     def settle(self, staging: URL) -> None:
         """After :meth:`problems` found none: let the server itself vouch for rules it was told not to look at.
@@ -244,7 +241,7 @@ class Dialect(Protocol):
     def is_out_of_space(self, error: BaseException) -> bool:
         """Whether the server says that there is no room."""
 
-    def refused_keys(self, url: URL, words: str) -> list[str]:
+    def find_refused_keys(self, url: URL, words: str) -> list[str]:
         """For a constraint that the server's words name: which rows break it, by some of their keys."""
 
     def schema_fingerprint(self, url: URL) -> str:

@@ -63,7 +63,7 @@ def secret_keys(url: URL) -> list[str]:
 
 def redact(url: URL) -> str:
     """A database URL as text, its password and every value of its query that may be one replaced by ``***``."""
-    return url.set(query=_redacted(url.query)).render_as_string(hide_password=True)
+    return url.set(query=_redact_parts(url.query)).render_as_string(hide_password=True)
 
 
 def identify(url: URL) -> str:
@@ -72,7 +72,7 @@ def identify(url: URL) -> str:
     return url.set(query=kept).render_as_string(hide_password=True)
 
 
-def _redacted(query: Mapping[str, str | Sequence[str]]) -> dict[str, str | tuple[str, ...]]:
+def _redact_parts(query: Mapping[str, str | Sequence[str]]) -> dict[str, str | tuple[str, ...]]:
     return {
         name: (value if isinstance(value, str) else tuple(value)) if name.lower() in _SHOWN else HIDDEN
         for name, value in query.items()

@@ -24,7 +24,7 @@ from ..dialects.base import Dialect, Reader
 from ..errors import DoesNotFit, FerryError, Misconfigured
 from ..transfer.proof.checksums import checksums
 from ..transfer.rows.header import FORMAT, VERSION, header_of, table_to_json
-from ..transfer.rows.snapshot import encode, hashed_rows
+from ..transfer.rows.snapshot import encode, hash_rows
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
 
@@ -116,14 +116,14 @@ def _export(identity: str) -> Response:
     except BaseException:
         opened.__exit__(None, None, None)
         raise
-    sections = ((table.name, hashed_rows(table, reader.rows(table))) for table in header.tables)
-    response = Response(_compressed(encode(header, sections)), mimetype="application/zstd")
+    sections = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)
+    response = Response(_compress(encode(header, sections)), mimetype="application/zstd")
     # The read ends with the answer, however that ends.
     response.call_on_close(lambda: opened.__exit__(None, None, None))
     return response
 
 
-def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _compress(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Zstandard with a checksum, level 1: a slow compressor would be the bottleneck."""
     compressor = zstandard.ZstdCompressor(level=1, write_checksum=True).compressobj()
     waiting: list[bytes] = []

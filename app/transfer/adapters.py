@@ -140,10 +140,10 @@ class Record(Mapping[str, Any]):
         if len(samples) < 10:
             samples.append(self.name)
 
-    def unaccounted(self) -> list[str]:
+    def find_unaccounted(self) -> list[str]:
         """Keys neither read nor waived, of nested records too (``sections.colour``)."""
         own = [f"{self.type}.{key}" for key in self._values if key in self._open]
-        return own + [key for child in self._children for key in child.unaccounted()]
+        return own + [key for child in self._children for key in child.find_unaccounted()]
 
 
 Function = Callable[[Record, Find], Rows]

@@ -304,7 +304,7 @@ def no_login() -> Replacement:
 
 
 def constant(value: Any) -> Replacement:
-    """The same value for every row, as Python has it; NULL stays NULL."""
+    """One value for every row, as Python has it; NULL stays NULL."""
     return Constant(value)
 
 

@@ -108,8 +108,8 @@ class Run:
             for table, row in declared.function(record, self):
                 assert table in declared.makes
                 self._keep(table, row)
-            if record.unaccounted():
-                raise DoesNotFit(f"unaccounted: {', '.join(record.unaccounted())}")
+            if record.find_unaccounted():
+                raise DoesNotFit(f"unaccounted: {', '.join(record.find_unaccounted())}")
 
     def _keep(self, table: str, row: Mapping[str, Any]) -> None:
         primary, others = TABLES[table]

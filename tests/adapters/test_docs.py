@@ -51,7 +51,7 @@ def example() -> AdapterSet:
 def adapted(example: AdapterSet, kind: str, values: dict[str, Any], find: Found) -> list[tuple[str, Any]]:
     record = Record(kind, values, Accounts(), f"{kind} record 1")
     rows = list(example.adapters[kind].function(record, find))
-    assert record.unaccounted() == []
+    assert record.find_unaccounted() == []
     return rows
 
 

@@ -85,7 +85,7 @@ def encoded(value: Any) -> str:
 def odd_claims() -> Iterator[dict[str, Any]]:
     """Claims that only somebody with the key can sign: former versions of the app had it, too."""
     good = {"sub": "1", "bound": "x", "exp": SOON}
-    yield from ({name: value for name, value in good.items() if name != left_out} for left_out in good)
+    yield from ({name: value for name, value in good.items() if name != leave_out} for leave_out in good)
     subs = (
         "x",
         "",

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from app.dialects.model import Values
 from app.dialects.mysql import connect
 from app.dialects.mysql.load import _Loading
+from app.dialects.samples import dangling
 from app.errors import DatabaseUnreachable, FerryError
 from tests.servers.mariadb import MariaDB
 
@@ -429,7 +430,8 @@ def test_dangling_keys_of_several_columns_are_counted_and_null_refers_to_nothing
     room.execute("INSERT INTO pairs VALUES (1, 'a')")
     assert load(room, to, wanted) == []
     expected = "lines_: 7 rows refer to rows of pairs that are not there (id 10, 11, 12, 13, 14, ...)"
-    assert room.dialect.problems(room.target) == [expected]
+    assert room.dialect.problems(room.target) == [dangling("lines_", 7, "pairs", "id 10, 11, 12, 13, 14, ...")]
+    assert str(room.dialect.problems(room.target)[0]) == expected
 
 
 def test_rows_that_break_a_rule_of_a_revision_are_named(room: Room) -> None:
@@ -444,7 +446,7 @@ def test_rows_that_break_a_rule_of_a_revision_are_named(room: Room) -> None:
             connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
             with pytest.raises(sa.exc.DBAPIError) as caught:
                 connection.exec_driver_sql(sql)
-        return room.dialect.refused_keys(room.target, str(caught.value.orig))
+        return room.dialect.find_refused_keys(room.target, str(caught.value.orig))
 
     assert named("ALTER TABLE users ADD CONSTRAINT uq_users_email UNIQUE (email)") == ["users: id 1, 3"]
     assert named("ALTER TABLE users ADD UNIQUE (email)") == ["users: id 1, 3"]
@@ -452,6 +454,8 @@ def test_rows_that_break_a_rule_of_a_revision_are_named(room: Room) -> None:
     assert named("ALTER TABLE notes ADD FOREIGN KEY (user_id) REFERENCES users (id)") == []
     assert named("UPDATE users SET id = 1") == []
     assert named("ALTER TABLE users ADD CHECK (x > 1)") == []
-    assert room.dialect.refused_keys(room.target, "Duplicate entry 'a' for key 'users.email'") == ["users: id 1, 3"]
-    assert room.dialect.refused_keys(room.target, "Column 'x' cannot be null") == ["users: id 2"]
-    assert room.dialect.refused_keys(room.target, "anything") == []
+    assert room.dialect.find_refused_keys(room.target, "Duplicate entry 'a' for key 'users.email'") == [
+        "users: id 1, 3"
+    ]
+    assert room.dialect.find_refused_keys(room.target, "Column 'x' cannot be null") == ["users: id 2"]
+    assert room.dialect.find_refused_keys(room.target, "anything") == []

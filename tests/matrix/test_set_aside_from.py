@@ -1,4 +1,4 @@
-"""Rows set aside on a server are mended and loaded while the application writes."""
+"""Rows set aside on a server are fixed and loaded while the application writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.site import Site
 from tests.sources.sites import assert_refused, flask, report
-from tests.sources.test_set_aside_from import broken, mend  # noqa: F401 # the fixture
+from tests.sources.test_set_aside_from import broken, fix  # noqa: F401 # the fixture
 
 from .places import ServerSite
 from .writers import Writers
@@ -40,7 +40,7 @@ def test_mended_rows_are_added_under_writers(deployed: Deploy, name: str, at_res
     assert "pbkdf2" not in refused.stderr + done.stderr + done.stdout
     assert "scrypt" not in refused.stderr + done.stderr + done.stdout
 
-    mend(said["rows"])
+    fix(said["rows"])
     _give_another_key(said["rows"])
     file.write_text(json.dumps(said), encoding="utf-8")
     live = site.rows()
@@ -53,7 +53,7 @@ def test_mended_rows_are_added_under_writers(deployed: Deploy, name: str, at_res
         assert [row for row in rows if row not in now[table]] == [], table
     names = {row["name"] for row in now["sections"]}
     assert set(writers.acknowledged) <= names
-    assert "Mended" in names
+    assert "Fixed" in names
     assert [row["uid"] for row in now["users"] if row["uid"] == "toby-too"] == ["toby-too"]
     assert sum(item["loaded"] for item in report(site)["tables"]) == aside["rows"]
     added = {item["table"]: item["rows"] for item in report(site)["added"]}

@@ -132,7 +132,7 @@ def wait_in(where: str, here: str, after: bool = False) -> None:
         "record": (Control, "record"),
         "finish_report": (prune, "finish_report"),
         "prune": (prune, "prune"),
-        "cleaned_up": (Run, "cleaned_up"),
+        "clean_up": (Run, "clean_up"),
         "lock": (dialect.SqliteDialect, "lock"),
     }[where]
     seen: list[str] = []

@@ -315,7 +315,7 @@ def test_foreign_keys_that_dangle_at_head(at: At, next_release: Path) -> None:
     place.release(next_release)
     place.write("UPDATE posts SET user_id = 987654 WHERE id = (SELECT min(id) FROM posts)")
     live = place.content()
-    refused(place, live, place.migrate("self"), 23, "rules do not hold", "posts: 1 rows refer to rows of users")
+    refused(place, live, place.migrate("self"), 23, "rules do not hold", "posts: 1 row refers to a row of users")
 
 
 # Revisions that lose something

@@ -1,4 +1,4 @@
-"""Mended rows are added while the application writes, under ``kill -9``, and behind a revision newer than they are."""
+"""Fixed rows are added while the application writes, under ``kill -9``, and behind a revision newer than they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MENDED = "SELECT id, uid FROM users WHERE uid = 'toby-too'"
 
 @pytest.fixture(scope="session")
 def set_aside(tmp_path_factory: pytest.TempPathFactory, server: ForkServer, old: Path) -> Place:
-    """A migrated app with rows set aside, and the file of them mended."""
+    """A migrated app with rows set aside, and the file of them fixed."""
     directory = tmp_path_factory.mktemp("set-aside")
     relaxed(old, directory / "old.db")
     with closing(sqlite3.connect(directory / "old.db")) as connection, connection:
@@ -36,7 +36,7 @@ def set_aside(tmp_path_factory: pytest.TempPathFactory, server: ForkServer, old:
     for item in said["rows"]:
         if item["table"] == "users":
             item["row"]["_uid"] = "toby-too"
-    (place.directory / "mended.json").write_text(json.dumps(said))
+    (place.directory / "fixed.json").write_text(json.dumps(said))
     return place
 
 
@@ -47,7 +47,7 @@ Loading = tuple[Place, tuple[str, ...]]
 def loading(place: Place, set_aside: Place) -> Loading:
     """A place of its own in that state, and what loads the file."""
     shutil.copytree(set_aside.directory, place.directory, dirs_exist_ok=True)
-    return place, ("db-migrate-data", "--set-aside-from", str(place.directory / "mended.json"), "--yes")
+    return place, ("db-migrate-data", "--set-aside-from", str(place.directory / "fixed.json"), "--yes")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_write_at_any_time_is_there_afterwards(loading: Loading, step: str, ph
 
 def test_a_write_that_takes_the_key_meanwhile_is_not_lost(loading: Loading) -> None:
     place, arguments = loading
-    said = json.loads((place.directory / "mended.json").read_text())
+    said = json.loads((place.directory / "fixed.json").read_text())
     key = next(item["row"]["id"] for item in said["rows"] if item["table"] == "users")
     columns = "id, name, uid, email, password, role, pfp"
     sql = f"INSERT INTO users ({columns}) VALUES ({key}, 'N', 'late', '', 'x', 'User', '')"
@@ -103,7 +103,7 @@ def test_killed_at_a_write_to_the_control_area(
 def _copy(set_aside: Place, server: ForkServer, tmp_path: Path) -> Loading:
     place = Place(tmp_path / "killed", server=server)
     shutil.copytree(set_aside.directory, place.directory)
-    return place, ("db-migrate-data", "--set-aside-from", str(place.directory / "mended.json"), "--yes")
+    return place, ("db-migrate-data", "--set-aside-from", str(place.directory / "fixed.json"), "--yes")
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ def test_other_commands_are_interrupted(at: At, next_release: Path, tmp_path: Pa
         ("record", False, signal.SIGHUP),
         ("record", True, signal.SIGINT),
         ("prune", False, signal.SIGTERM),
-        ("cleaned_up", False, signal.SIGHUP),
+        ("clean_up", False, signal.SIGHUP),
     ],
 )
 def test_during_the_cut_over_and_behind_it_a_signal_ends_nothing(
@@ -130,7 +130,7 @@ def test_further_signals_do_not_disturb_the_tidying_up(at: At, old: Path, tmp_pa
     here, tidying = tmp_path / "here", tmp_path / "tidying"
     hooks = [
         (f"{HOOKS}:wait_at", {"here": str(here), "step": "load"}),
-        (f"{HOOKS}:wait_in", {"here": str(tidying), "where": "cleaned_up"}),
+        (f"{HOOKS}:wait_in", {"here": str(tidying), "where": "clean_up"}),
     ]
     started = place.launch("db-migrate-data", str(old), "--yes", hooks=hooks)
     until(here.exists)

@@ -34,11 +34,11 @@ def at_work(place: Place, here: Path, source: Path, step: str = "load") -> Start
 def test_who_waits_finds_it_migrated(place: Place, old: Path, tmp_path: Path) -> None:
     here = tmp_path / "here"
     first = at_work(place, here, old)
-    planned = tmp_path / "planned"
-    hook = (f"{HOOKS}:wait_in", {"here": str(planned), "where": "lock"})
+    plan_set_aside = tmp_path / "plan_set_aside"
+    hook = (f"{HOOKS}:wait_in", {"here": str(plan_set_aside), "where": "lock"})
     second = place.launch("db-migrate-data", str(old), "--yes", "--lock-timeout", "30", hooks=[hook])
-    until(planned.exists)
-    planned.unlink()
+    until(plan_set_aside.exists)
+    plan_set_aside.unlink()
     here.unlink()
     assert first.wait().last_line.startswith("Done: ")
     result = second.wait()

@@ -25,7 +25,7 @@ import zstandard
 
 from app.dialects.model import Column, LogicalType, Table
 from app.transfer.rows.header import Header, table_to_json
-from app.transfer.rows.snapshot import encode, hashed_rows
+from app.transfer.rows.snapshot import encode, hash_rows
 
 from ..site import ROOT
 
@@ -153,7 +153,7 @@ THINGS = Table("things", (Column("id", LogicalType.INT, nullable=False),), ("id"
 
 def _snapshot(rows: Iterator[list[Any]]) -> Iterator[bytes]:
     header = Header("rows", "s", "i", "2026-01-01T00:00:00Z", "0001_classic", (THINGS,))
-    return encode(header, iter([("things", hashed_rows(THINGS, rows))]))
+    return encode(header, iter([("things", hash_rows(THINGS, rows))]))
 
 
 def _export(send: Send, pieces: Iterator[bytes]) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app.errors import SourceIncomplete, Unauthorized
-from app.transfer.rows.scratch import scratch_keys
+from app.transfer.rows.scratch import open_keys
 from app.transfer.sources.classic_api import PER_PAGE, ClassicSource, Endpoint
 from app.transfer.sources.ferry_protocol import speaks_ferry
 from app.transfer.sources.http import HttpClient
@@ -56,7 +56,7 @@ def params(asked: Asked) -> dict[str, int]:
 
 
 def read(source: ClassicSource, directory: Path, *endpoints: Endpoint) -> dict[str, Part]:
-    with scratch_keys(directory / "keys") as keys:
+    with open_keys(directory / "keys") as keys:
         found = source.extract(directory, keys, endpoints, lambda *_: None)
         return {part.name: part for part in found}
 
@@ -339,7 +339,7 @@ def test_passports_of_users_that_an_earlier_run_read(stack: ExitStack, tmp_path:
 
     _, source = scripted(stack, handler)
     done = read(source, tmp_path, USER)
-    with scratch_keys(tmp_path / "keys") as keys:
+    with open_keys(tmp_path / "keys") as keys:
         [part] = source.extract(tmp_path, keys, [USER, PASSPORT], lambda *_: None, done)
     assert part.name == "skill_passport"
     assert part.lines == 1

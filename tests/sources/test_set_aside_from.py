@@ -1,4 +1,4 @@
-"""Rows that were set aside are mended by hand and loaded: the result is what the mended source would have given."""
+"""Rows that were set aside are fixed by hand and loaded: the result is what the fixed source would have given."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "old.db"
 
 
-def mended(tables: Tables) -> Tables:
+def fixed(tables: Tables) -> Tables:
     """The broken rows as the edits below leave them."""
     found = {name: [dict(row) for row in rows] for name, rows in tables.items()}
     seen: set[str] = set()
@@ -50,22 +50,22 @@ def mended(tables: Tables) -> Tables:
         if row["_uid"] in seen:
             row["_uid"] = "toby-too"
         seen.add(row["_uid"])
-    for table, column, value in (("sections", "_name", "Mended"), ("microblogs", "_content", "mended")):
+    for table, column, value in (("sections", "_name", "Fixed"), ("microblogs", "_content", "fixed")):
         for row in found[table]:
             row[column] = value if row[column] is None else row[column]
     return found
 
 
-def mend(rows: list[dict[str, Any]]) -> None:
+def fix(rows: list[dict[str, Any]]) -> None:
     """Edit the file's rows so."""
     for item in rows:
         row = item["row"]
         if item["table"] == "users" and not item["reason"].startswith("refers to"):
             row["_uid"] = "toby-too"
         if item["table"] == "sections" and row["_name"] is None:
-            row["_name"] = "Mended"
+            row["_name"] = "Fixed"
         if item["table"] == "microblogs" and row["_content"] is None:
-            row["_content"] = "mended"
+            row["_content"] = "fixed"
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +84,7 @@ def migrated(site: Site, _set_aside: Site) -> Iterator[Site]:
     assert [path.name for path in site.area.glob("staging*")] == []
 
 
-def edited(site: Site, edit: Edit, to: str = "mended.json") -> Path:
+def edited(site: Site, edit: Edit, to: str = "fixed.json") -> Path:
     """The file of rows set aside, edited, elsewhere."""
     file = site.area / "runs" / ledger(site)[0]["run_id"] / "set-aside.json"
     said = json.loads(file.read_text(encoding="utf-8"))
@@ -133,11 +133,11 @@ def test_the_file_says_what_it_is_and_the_run_how_to_load_it(migrated: Site, bro
 
 
 def test_mended_rows_come_out_as_a_mended_source_would_have(migrated: Site, broken: Path) -> None:
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     rows = len(json.loads(file.read_text())["rows"])
     before = migrated.content()
     done = ok(load(migrated, file))
-    assert_same(migrated.database, at_head(mended(rows_of(broken))), texts=True)
+    assert_same(migrated.database, at_head(fixed(rows_of(broken))), texts=True)
     assert migrated.query("PRAGMA foreign_key_check") == []
     assert done.last_line.endswith(f"{rows} rows of {file} are loaded.")
     receipt = report(migrated)
@@ -165,7 +165,7 @@ def test_mended_rows_come_out_as_a_mended_source_would_have(migrated: Site, brok
     assert "Set aside:" in ok(flask(migrated, "db-status")).stdout
     # What was rolled back is loaded anew, and the deploy hook still knows where all of it came from.
     ok(load(migrated, file))
-    assert_same(migrated.database, at_head(mended(rows_of(broken))), texts=True)
+    assert_same(migrated.database, at_head(fixed(rows_of(broken))), texts=True)
     assert "already migrated" in ok(flask(migrated, "db-migrate-data", str(broken), "--yes")).last_line
 
 
@@ -173,18 +173,18 @@ def test_mended_rows_come_out_as_a_mended_source_would_have(migrated: Site, brok
 
 
 def only(*tables: str) -> Edit:
-    """Leave only rows of these tables, mended."""
+    """Leave only rows of these tables, fixed."""
 
     def edit(rows: list[dict[str, Any]]) -> None:
         rows[:] = [item for item in rows if item["table"] in tables]
-        mend(rows)
+        fix(rows)
 
     return edit
 
 
 def test_rows_that_are_not_mended_are_refused_by_table_key_and_reason(migrated: Site) -> None:
     def leave_the_section(rows: list[dict[str, Any]]) -> None:
-        mend(rows)
+        fix(rows)
         next(item for item in rows if item["table"] == "sections")["row"]["_name"] = None
 
     file, before = edited(migrated, leave_the_section), Before.of(migrated)
@@ -198,7 +198,7 @@ def test_rows_that_are_not_mended_are_refused_by_table_key_and_reason(migrated: 
 
 def test_what_is_still_refused_goes_to_a_new_file_that_is_loaded_later(migrated: Site, broken: Path) -> None:
     def leave_the_user(rows: list[dict[str, Any]]) -> None:
-        mend(rows)
+        fix(rows)
         next(item for item in rows if item["table"] == "users")["row"]["_uid"] = "toby"
 
     file = edited(migrated, leave_the_user)
@@ -217,19 +217,19 @@ def test_what_is_still_refused_goes_to_a_new_file_that_is_loaded_later(migrated:
     assert rest.stat().st_mode & 0o777 == 0o600
     said = json.loads(rest.read_text())
     assert {item["table"] for item in said["rows"]} >= {"users", "classrooms"}
-    mend(said["rows"])
+    fix(said["rows"])
     rest.write_text(json.dumps(said))
     ok(load(migrated, rest))
-    assert_same(migrated.database, at_head(mended(rows_of(broken))), texts=True)
+    assert_same(migrated.database, at_head(fixed(rows_of(broken))), texts=True)
 
 
 def test_parents_first_and_what_refers_to_them_in_another_file(migrated: Site, broken: Path) -> None:
     """A child is brought to head beside its parent, though that came in another run: else it would lose it."""
-    children = edited(migrated, lambda rows: mend(rows), "all.json")
+    children = edited(migrated, lambda rows: fix(rows), "all.json")
     ok(load(migrated, edited(migrated, only("users", "sections"), "parents.json")))
     left = report(migrated)["aside"]["rows"]
     ok(load(migrated, children))
-    assert_same(migrated.database, at_head(mended(rows_of(broken))), texts=True)
+    assert_same(migrated.database, at_head(fixed(rows_of(broken))), texts=True)
     receipts = report(migrated)["tables"]
     assert {item["table"]: item["waived"] for item in receipts if item["waived"]} == {"users": 1, "sections": 1}
     assert sum(item["loaded"] for item in receipts) == left
@@ -249,7 +249,7 @@ def test_a_row_that_was_loaded_is_no_other_one_now(migrated: Site) -> None:
     ok(load(migrated, edited(migrated, only("sections"), "first.json")))
     before = Before.of(migrated)
     said = json.loads((migrated.directory / "first.json").read_text())
-    said["rows"][0]["row"]["_name"] = "Mended otherwise"
+    said["rows"][0]["row"]["_name"] = "Fixed otherwise"
     (migrated.directory / "second.json").write_text(json.dumps(said))
     ended = load(migrated, migrated.directory / "second.json")
     assert_refused(ended, 22, "of sections was loaded with other values")
@@ -274,7 +274,7 @@ def test_writes_since_the_run_stay_and_generated_keys_give_way(migrated: Site) -
     _write(migrated, "UPDATE users SET name = 'Changed since' WHERE id = ?", user)
     _write(migrated, "DELETE FROM microblog_reactions WHERE id = (SELECT min(id) FROM microblog_reactions)")
     live = rows_of(migrated.database)
-    ok(load(migrated, edited(migrated, mend)))
+    ok(load(migrated, edited(migrated, fix)))
     now = rows_of(migrated.database)
     for table, rows in live.items():
         assert [row for row in rows if row not in now[table]] == [], table
@@ -289,7 +289,7 @@ def _write(site: Site, sql: str, *values: Any) -> None:
 
 
 def test_a_key_that_the_application_gave_to_other_values(migrated: Site) -> None:
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     [user] = [item["row"] for item in json.loads(file.read_text())["rows"] if item["table"] == "users"]
     _write(
         migrated,
@@ -321,7 +321,7 @@ def test_equal_rows_that_are_there_already_are_counted(migrated: Site) -> None:
     assert [(item["rows"], item["there_already"]) for item in report(migrated)["added"]] == [(0, 1)]
     assert migrated.content() == live
     # What refers to it is loaded beside it, as it was loaded by a run.
-    ok(load(migrated, edited(migrated, mend, "all.json")))
+    ok(load(migrated, edited(migrated, fix, "all.json")))
     assert "holds exactly" in ok(flask(migrated, "db-verify")).last_line
 
 
@@ -331,12 +331,12 @@ def test_a_value_that_the_application_has_taken(migrated: Site) -> None:
         "INSERT INTO users (name, uid, email, password, role, pfp) VALUES ('N', 'toby-too', '', 'x', 'User', '')",
     )
     before = Before.of(migrated)
-    assert_refused(load(migrated, edited(migrated, mend)), 22, "users: UNIQUE constraint failed: users.uid; key")
+    assert_refused(load(migrated, edited(migrated, fix)), 22, "users: UNIQUE constraint failed: users.uid; key")
     before.assert_unchanged()
 
 
 def test_what_they_refer_to_is_deleted_by_now(migrated: Site) -> None:
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     pairs = [i["row"] for i in json.loads(file.read_text())["rows"] if i["table"] == "user_sections"]
     keep = {i["row"]["id"] for i in json.loads(file.read_text())["rows"] if i["table"] == "users"}
     user = next(row["user_id"] for row in pairs if row["user_id"] not in keep)
@@ -349,7 +349,7 @@ def test_what_they_refer_to_is_deleted_by_now(migrated: Site) -> None:
         connection.execute("DELETE FROM users WHERE id = ?", (user,))
     before = Before.of(migrated)
     ended = load(migrated, file)
-    assert_refused(ended, 22, "user_sections: ", "refer to rows of users that are not there", str(user))
+    assert_refused(ended, 22, "user_sections: ", "of users that", "not there", str(user))
     before.assert_unchanged()
 
 
@@ -357,7 +357,7 @@ def test_rows_that_would_change_live_ones_are_refused(migrated: Site, broken: Pa
     """With her student id again, another user would lose it: she has the smaller id."""
 
     def same_sid(rows: list[dict[str, Any]]) -> None:
-        mend(rows)
+        fix(rows)
         user = next(item["row"] for item in rows if item["table"] == "users")
         found = migrated.query("SELECT sid FROM users WHERE id > ? AND sid IS NOT NULL ORDER BY id", user["id"])
         user["_sid"] = found[0][0]
@@ -372,7 +372,7 @@ def test_what_no_revision_made_stays(migrated: Site) -> None:
     _write(migrated, "CREATE TABLE bookmarks (id INTEGER PRIMARY KEY, what TEXT)")
     _write(migrated, "INSERT INTO bookmarks VALUES (1, 'mine')")
     _write(migrated, "CREATE VIEW names AS SELECT name FROM users")
-    ok(load(migrated, edited(migrated, mend)))
+    ok(load(migrated, edited(migrated, fix)))
     assert migrated.query("SELECT * FROM bookmarks") == [(1, "mine")]
     assert migrated.query("SELECT count(*) FROM names") == [(60,)]
 
@@ -416,7 +416,7 @@ NONSENSE: dict[str, tuple[Change, int, list[str]]] = {
 @pytest.mark.parametrize("name", NONSENSE)
 def test_nonsense(migrated: Site, name: str) -> None:
     change, status, words = NONSENSE[name]
-    said = json.loads(edited(migrated, mend).read_text())
+    said = json.loads(edited(migrated, fix).read_text())
     change(said)
     file = migrated.directory / "nonsense.json"
     file.write_text(json.dumps(said))
@@ -440,7 +440,7 @@ def test_nonsense(migrated: Site, name: str) -> None:
     ],
 )
 def test_bad_json_is_named_by_line(migrated: Site, old: str, new: str, words: str) -> None:
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     file.write_text(file.read_text().replace(" ]\n}", "]\n}").replace(old, new, 1))
     ended = load(migrated, file)
     assert_refused(ended, 3, str(file), words)
@@ -456,7 +456,7 @@ def test_no_such_file(migrated: Site) -> None:
 
 def test_a_snapshot_that_was_kept_under_another_name(site: Site, broken: Path, tmp_path: Path) -> None:
     ok(flask(site, "db-migrate-data", str(broken), "--set-aside", "--yes"))
-    file = edited(site, mend)
+    file = edited(site, fix)
     kept = site.snapshot.with_name("data.json.20200101T000000.bak")
     site.snapshot.rename(kept)
     site.snapshot.write_text("{}")
@@ -468,7 +468,7 @@ def test_a_snapshot_that_was_kept_under_another_name(site: Site, broken: Path, t
 
 
 def test_what_is_live_comes_from_elsewhere(migrated: Site) -> None:
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     run = report(migrated)["run"]
     ok(flask(migrated, "db-backup"))
     ok(flask(migrated, "db-restore", "--yes"))
@@ -483,13 +483,13 @@ def test_what_is_live_comes_from_elsewhere(migrated: Site) -> None:
     "options", [["self"], ["--exclude", "posts"], ["--rerun"], ["--fallback", "only"], ["--verify", "counts"]]
 )
 def test_what_is_about_a_source_does_not_go_with_it(migrated: Site, options: list[str]) -> None:
-    ended = load(migrated, edited(migrated, mend), *options)
+    ended = load(migrated, edited(migrated, fix), *options)
     assert ended.status == 2
     assert "--set-aside-from reads no source" in ended.stderr
 
 
 def test_a_dry_run_writes_nothing(migrated: Site) -> None:
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     before, runs = Before.of(migrated), sorted(path.name for path in migrated.area.glob("runs/*"))
     done = ok(load(migrated, file, "--dry-run"))
     assert "Would load its own rows, and" in done.last_line
@@ -500,7 +500,7 @@ def test_a_dry_run_writes_nothing(migrated: Site) -> None:
 
 def test_the_question_says_what_is_added(migrated: Site) -> None:
     before = Before.of(migrated)
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     ended = flask(migrated, "db-migrate-data", "--set-aside-from", str(file))
     assert_refused(ended, 130, f"rows of {file}", "1 users", "--yes")
     before.assert_unchanged()
@@ -508,7 +508,7 @@ def test_the_question_says_what_is_added(migrated: Site) -> None:
 
 def test_production_and_prohibition(migrated: Site) -> None:
     """No row is replaced, so production asks for no further permission, as for self."""
-    file = edited(migrated, mend)
+    file = edited(migrated, fix)
     ended = flask(migrated, *_arguments(file), FLASK_FERRY_PROHIBIT="db-migrate-data")
     assert_refused(ended, 20, "FERRY_PROHIBIT")
     done = ok(flask(migrated, *_arguments(file), "--json", FLASK_FERRY_ENVIRONMENT="production"))
@@ -520,7 +520,7 @@ def _arguments(file: Path) -> tuple[str, ...]:
 
 
 def test_the_directories_of_rows_set_aside_are_never_pruned(migrated: Site) -> None:
-    file, runs = edited(migrated, mend), migrated.area / "runs"
+    file, runs = edited(migrated, fix), migrated.area / "runs"
     for number in range(12):
         (runs / f"20200101T0000{number:02}-abcdef").mkdir()
     (runs / "20200101T000000-abcdef" / "set-aside.json").touch()

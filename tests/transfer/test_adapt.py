@@ -16,7 +16,7 @@ from app.transfer.adapters import Accounts, AdapterSet, Find, Record, Rows, adap
 from app.transfer.rows.canonical import json_text
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
-from app.transfer.rows.snapshot import SnapshotReader, encode, hashed_records, rows_of
+from app.transfer.rows.snapshot import SnapshotReader, encode, hash_records, rows_of
 from app.transfer.sources.adapt import Adapted, adapt
 
 USERS = Table(
@@ -108,7 +108,7 @@ def run(tmp_path: Path) -> Run:
         source, to = tmp_path / "records.json", tmp_path / "rows.json"
         head = Header("records", "s", "i", "2024-01-01T00:00:00Z", "0001", types=tuple(records), notes=("n",))
         texts = [[item if isinstance(item, str) else json_text(item) for item in group] for group in records.values()]
-        write(source, encode(head, zip(records, map(hashed_records, texts), strict=True)))
+        write(source, encode(head, zip(records, map(hash_records, texts), strict=True)))
         result = adapt(source, to, ADAPTERS, TABLES, tmp_path)
         assert sorted(file.name for file in tmp_path.iterdir() if file.suffix != ".bak") == [
             "records.json",
@@ -288,9 +288,9 @@ def test_what_counts_as_read() -> None:
     record = Record("t", {"a": 1, "b": 2, "c": 3, "d": 4}, Accounts(), "t record 1")
     assert "a" in record
     assert list(record) == ["a", "b", "c", "d"]
-    assert record.unaccounted() == ["t.a", "t.b", "t.c", "t.d"]
+    assert record.find_unaccounted() == ["t.a", "t.b", "t.c", "t.d"]
     assert (record["a"], record.get("b"), record.get("z", 9)) == (1, 2, 9)
     record.waive("c", reason="r")
-    assert record.unaccounted() == ["t.d"]
+    assert record.find_unaccounted() == ["t.d"]
     assert record.rest() == {"d": 4}
-    assert record.unaccounted() == []
+    assert record.find_unaccounted() == []

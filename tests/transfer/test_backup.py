@@ -28,8 +28,8 @@ from app.transfer.cutover.backups import (
 from app.transfer.cutover.manifest import Backup, load_manifest, manifest_of
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
-from app.transfer.rows.snapshot import encode, hashed_rows
-from app.transfer.run.evidence_files import unfinished_files, unfinished_name
+from app.transfer.rows.snapshot import encode, hash_rows
+from app.transfer.run.evidence_files import find_unfinished_files, name_unfinished
 
 DIALECT = SqliteDialect()
 KEY = b"of this database"
@@ -141,7 +141,7 @@ def test_a_portable_backup(source: Path, directory: Path) -> None:
     table = Table("t", (Column("id", LogicalType.INT),), ("id",))
     head = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", (table,))
     file = directory / "b.json.zst"
-    write(file, encode(head, [("t", hashed_rows(table, [[1], [2]]))]))
+    write(file, encode(head, [("t", hash_rows(table, [[1], [2]]))]))
     backup = register_portable(file, command="db-backup", run="run", database="/live.db", key=KEY)
     assert (backup.portable, backup.rows, backup.revision) == (True, 2, "0001")
     check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
@@ -276,12 +276,12 @@ def test_a_forged_file_with_a_fitting_manifest_is_not_even_opened(source: Path, 
 
 
 def test_unfinished_files_are_found_by_their_run(directory: Path) -> None:
-    names = [unfinished_name(directory / "b.sql", run) for run in ("20260101T000000-abcdef", "20260101T000000-123456")]
+    names = [name_unfinished(directory / "b.sql", run) for run in ("20260101T000000-abcdef", "20260101T000000-123456")]
     for name in (*names, f"{names[0]}-journal", ".b.sql.tmp", "b.sql.20260101T000000-abcdef.tmp", f"{names[0]}.sql"):
         (directory / name).touch()
-    found = unfinished_files(directory, {"20260101T000000-abcdef"})
+    found = find_unfinished_files(directory, {"20260101T000000-abcdef"})
     assert [path.name for path in found] == [names[0], f"{names[0]}-journal"]
-    assert unfinished_files(directory / "nothing", {"x"}) == []
+    assert find_unfinished_files(directory / "nothing", {"x"}) == []
 
 
 # Pruning

@@ -138,19 +138,19 @@ def test_the_journal_keeps_order_and_detail(control: Control) -> None:
 
 
 def test_a_cut_over_is_unfinished_until_it_is_done_or_undone(control: Control) -> None:
-    assert control.unfinished_cut_over() is None
+    assert control.find_unfinished_cut_over() is None
     control.write("run1", "backup", "begun")
-    assert control.unfinished_cut_over() is None
+    assert control.find_unfinished_cut_over() is None
     control.write("run1", "cut-over", "begun", {"entry": {}})
     control.write("run1", "run", "failed")
-    found = control.unfinished_cut_over()
+    found = control.find_unfinished_cut_over()
     assert found
     assert found.run_id == "run1"
     control.write("run1", "cut-over", "undone")
-    assert control.unfinished_cut_over() is None
+    assert control.find_unfinished_cut_over() is None
     control.write("run1", "cut-over", "begun")
     control.record(ENTRY)
-    assert control.unfinished_cut_over() is None
+    assert control.find_unfinished_cut_over() is None
 
 
 # The lease
@@ -255,7 +255,7 @@ def test_a_damaged_journal_is_named(control: Control, area: ControlArea, detail:
     sql(area, "UPDATE journal SET detail = ?", detail)
 
     def look() -> object:
-        begun = control.unfinished_cut_over()
+        begun = control.find_unfinished_cut_over()
         return begun and control.entry_begun(begun)
 
     with pytest.raises(FerryError, match="The journal in the control area"):

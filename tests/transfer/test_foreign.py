@@ -26,7 +26,7 @@ from app.transfer.rows import files
 from app.transfer.rows.canonical import normalise_json
 from app.transfer.rows.files import WINDOW_BYTES, read_text
 from app.transfer.rows.header import Header
-from app.transfer.rows.snapshot import SnapshotReader, check, encode, hashed_rows, is_snapshot
+from app.transfer.rows.snapshot import SnapshotReader, check, encode, hash_rows, is_snapshot
 from app.transfer.run.settings import DEFAULTS, build_settings
 from app.transfer.run.source import parse_source
 from app.transfer.sources.classic_file import ClassicFile
@@ -60,7 +60,7 @@ USERS = Table(
 def parts(header: Header | None = None, rows: Any = ([1, "a"], [2, None])) -> tuple[Any, list[bytes], Any]:
     """A good snapshot in its parts: the header as JSON, the lines of data, the footer as JSON."""
     header = header or Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", (USERS,))
-    whole = b"".join(encode(header, [("users", hashed_rows(USERS, rows))]))
+    whole = b"".join(encode(header, [("users", hash_rows(USERS, rows))]))
     first, *data, last = whole.splitlines(keepends=True)
     footer = re.sub(rb',"seal":"[0-9a-f]+"\}\}\n$', b"}", last).removeprefix(b'"footer": ')
     return orjson.loads(first.removeprefix(b'{"header": ').removesuffix(b",\n")), data, orjson.loads(footer)

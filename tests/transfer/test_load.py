@@ -17,8 +17,8 @@ from app.transfer.rows.canonical import checksum
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
 from app.transfer.rows.scratch import Aside
-from app.transfer.rows.snapshot import encode, hashed_rows
-from app.transfer.staging.load import aside_to_json, load, shown_key
+from app.transfer.rows.snapshot import encode, hash_rows
+from app.transfer.staging.load import aside_to_json, describe_key, load
 from app.transfer.staging.referring import set_aside_referring
 from app.transfer.staging.rows_file import RowsFile, check_exclusions
 
@@ -58,7 +58,7 @@ def make(tmp_path: Path, schema: dict[str, Table]) -> Make:
     def made(rows: Rows, *, exclude: Sequence[str] = (), tables: Sequence[Table] | None = None) -> RowsFile:
         given = tuple(tables or schema.values())
         head = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", given)
-        sections = ((table.name, hashed_rows(table, rows.get(table.name, ()))) for table in given)
+        sections = ((table.name, hash_rows(table, rows.get(table.name, ()))) for table in given)
         write(tmp_path / "rows.json", encode(head, sections), keep_former=False)
         return RowsFile(tmp_path / "rows.json", schema, exclude, Aside(tmp_path / "aside.db"))
 
@@ -258,6 +258,6 @@ def test_the_file_of_rows_set_aside_is_its_owners_alone(make: Make) -> None:
 
 def test_keys_that_look_like_secrets_are_masked() -> None:
     table = Table("t", (Column("reset_token", LogicalType.TEXT), Column("x", LogicalType.INT)))
-    assert shown_key(table, ["s3cret", 5]) == "['***', 5]"
+    assert describe_key(table, ["s3cret", 5]) == "['***', 5]"
     keyed = Table("t", table.columns, ("x",), (), (ForeignKey(("x",), "t", ("x",)),))
-    assert shown_key(keyed, ["s3cret", 5]) == "5"
+    assert describe_key(keyed, ["s3cret", 5]) == "5"

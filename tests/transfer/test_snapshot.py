@@ -32,8 +32,8 @@ from app.transfer.rows.snapshot import (
     SnapshotReader,
     check,
     encode,
-    hashed_records,
-    hashed_rows,
+    hash_records,
+    hash_rows,
     is_anonymised,
     is_snapshot,
     rows_of,
@@ -59,9 +59,9 @@ def header(*tables: Table, **more: Any) -> Header:
 def store(path: Path, head: Header, *sections: list[Any]) -> Path:
     """Write rows or records to a file."""
     if head.kind == "rows":
-        lines = [hashed_rows(table, rows) for table, rows in zip(head.tables, sections, strict=True)]
+        lines = [hash_rows(table, rows) for table, rows in zip(head.tables, sections, strict=True)]
     else:
-        lines = [hashed_records(texts) for texts in sections]
+        lines = [hash_records(texts) for texts in sections]
     write(path, encode(head, zip(head.sections, lines, strict=True)))
     return path
 
@@ -302,7 +302,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None
     def peak(count: int) -> int:
         path = tmp_path / f"{count}{suffix}"
         tracemalloc.start()
-        write(path, encode(header(USERS), [("users", hashed_rows(USERS, rows(count)))]), check=check)
+        write(path, encode(header(USERS), [("users", hash_rows(USERS, rows(count)))]), check=check)
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found
@@ -391,7 +391,7 @@ def test_killed_at_any_moment_the_name_has_a_whole_file(tmp_path: Path) -> None:
         "print('ready', flush=True)\n"
         "while True:\n"
         "    rows = ([n, 'x' * 50] for n in range(2000))\n"
-        "    write(Path(sys.argv[1]), encode(head, [('users', hashed_rows(table, rows))]), check=check)\n"
+        "    write(Path(sys.argv[1]), encode(head, [('users', hash_rows(table, rows))]), check=check)\n"
     )
     for number in range(6):
         writer = subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=ROOT, stdout=subprocess.PIPE)

@@ -14,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from app.transfer.rows.header import header_of
-from app.transfer.rows.snapshot import encode, hashed_rows
+from app.transfer.rows.snapshot import encode, hash_rows
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
@@ -65,7 +65,7 @@ def _first(at: Place, url: sa.URL, tables: list[MadeTable]) -> Path:
     """A snapshot with the made-up rows, as one of this server would be."""
     header = header_of("made up", "made up", "0001", at.tables(url))
     lines = {table.name: table.lines(at.name) for table in tables}
-    found = ((table.name, hashed_rows(table, map(orjson.loads, lines[table.name]))) for table in header.tables)
+    found = ((table.name, hash_rows(table, map(orjson.loads, lines[table.name]))) for table in header.tables)
     path = at.directory / "made-up.json"
     path.write_bytes(b"".join(encode(header, found)))
     return path

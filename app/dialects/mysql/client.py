@@ -143,7 +143,7 @@ def _options(url: URL, tls_ca: Path | None) -> Iterator[int]:
     }
     if not is_nearby(url):
         options |= {"ssl-verify-server-cert": "1", "ssl-ca": str(tls_ca) if tls_ca else None}
-    lines = [f"{name}={_quoted(str(value))}" for name, value in options.items() if value not in (None, "")]
+    lines = [f"{name}={_quote_option(str(value))}" for name, value in options.items() if value not in (None, "")]
     reading, writing = os.pipe()
     try:
         # A pipe holds more than this (64 KiB), so nobody has to read it yet.
@@ -154,7 +154,7 @@ def _options(url: URL, tls_ca: Path | None) -> Iterator[int]:
         os.close(reading)
 
 
-def _quoted(value: str) -> str:
+def _quote_option(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -136,11 +136,11 @@ def connection_arguments(url: URL, tls_ca: Path | None) -> dict[str, Any]:
         "write_timeout": READ_TIMEOUT_S,
     }
     if not is_nearby(url):
-        arguments["ssl"] = verified(tls_ca or _first(query.get("ssl_ca")))
+        arguments["ssl"] = verify_tls(tls_ca or _first(query.get("ssl_ca")))
     return arguments
 
 
-def verified(ca: Path | None) -> ssl.SSLContext:
+def verify_tls(ca: Path | None) -> ssl.SSLContext:
     """A TLS context that verifies the server's name and certificate.
 
     :raises Misconfigured: the file of certificates cannot be read.
@@ -190,11 +190,11 @@ class Connection(pymysql.Connection):
 
     def _create_ssl_ctx(self, sslp: Any) -> Any:
         # Where nothing is verified the driver would read all certificates of the system all the same (47 ms, measured).
-        return _unverified() if sslp == {} else super()._create_ssl_ctx(sslp)  # type: ignore[misc] # untyped
+        return _skip_verification() if sslp == {} else super()._create_ssl_ctx(sslp)  # type: ignore[misc] # untyped
 
 
 @functools.cache
-def _unverified() -> ssl.SSLContext:
+def _skip_verification() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -80,7 +80,7 @@ def _create(connection: Connection, item: SchemaObject) -> None:
     except pymysql.Error as error:
         if not is_refusal(error):
             raise
-        raise refused(item, error) from error
+        raise explain_refusal(item, error) from error
 
 
 def _check_view(connection: Connection, name: str) -> None:
@@ -103,7 +103,7 @@ def check_view(connection: Connection, database: str, view: str) -> None:
             raise
         raise DoesNotFit(
             f"The view {view!r} in {database} is broken, and could not be created again: {words_of(error)}",
-            hint=f"Mend or drop it: DROP VIEW {quote(database)}.{quote(view)}",
+            hint=f"Fix or drop it: DROP VIEW {quote(database)}.{quote(view)}",
         ) from error
 
 
@@ -111,7 +111,7 @@ def _set_position(connection: Connection, sequence: str, at: tuple[int, int]) ->
     execute(connection, f"DO SETVAL({quote(sequence)}, {at[0]}, 0, {at[1]})")
 
 
-def refused(item: SchemaObject, error: pymysql.Error) -> DoesNotFit:
+def explain_refusal(item: SchemaObject, error: pymysql.Error) -> DoesNotFit:
     """The error for an object that the server did not create."""
     if number_of(error) == _FUNCTION_CREATORS:
         return DoesNotFit(

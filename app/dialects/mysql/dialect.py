@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 from ..base import Fence, Image, Reader
 from ..files import make_directory
 from ..model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from ..samples import Problem
 from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, swap
 from . import mark as mark_of
 from .connect import connected, number_of, quote
@@ -61,7 +62,7 @@ class MySqlDialect:
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca
 
-    def _connected(self, url: URL, **options: Any) -> contextlib.AbstractContextManager[pymysql.Connection[Any]]:
+    def _connect(self, url: URL, **options: Any) -> contextlib.AbstractContextManager[pymysql.Connection[Any]]:
         return connected(url, self._tls_ca, **options)
 
     def _factory(self, url: URL) -> Callable[..., contextlib.AbstractContextManager[pymysql.Connection[Any]]]:
@@ -69,14 +70,14 @@ class MySqlDialect:
         return functools.partial(connected, url, self._tls_ca)
 
     @contextlib.contextmanager
-    def _asked(self, url: URL, *, to_database: bool = True) -> Iterator[Asks]:
-        with self._connected(url, to_database=to_database) as connection:
+    def _ask_within(self, url: URL, *, to_database: bool = True) -> Iterator[Asks]:
+        with self._connect(url, to_database=to_database) as connection:
             yield asking(connection)
 
-    def _spelled(self, url: URL) -> str:
+    def _spell(self, url: URL) -> str:
         """The name of a URL's database as the server spells it, or as the URL does where it is not there."""
-        with self._asked(url, to_database=False) as ask:
-            return _spelled(ask, database_of(url)) or database_of(url)
+        with self._ask_within(url, to_database=False) as ask:
+            return _spell(ask, database_of(url)) or database_of(url)
 
     def _control(self, url: URL) -> str:
         return database_of(self.control_area(url).url)
@@ -85,20 +86,20 @@ class MySqlDialect:
         names.check(url)
 
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
-        with self._asked(url, to_database=False) as ask:
-            return "SELECT DATABASE()", _spelled(ask, database_of(url)) or database_of(url)
+        with self._ask_within(url, to_database=False) as ask:
+            return "SELECT DATABASE()", _spell(ask, database_of(url)) or database_of(url)
 
     def preflight(self, url: URL) -> None:
-        with self._connected(url, to_database=False, session=("lock_wait_timeout = 10",)) as connection:
-            database = _spelled(asking(connection), database_of(url)) or database_of(url)
+        with self._connect(url, to_database=False, session=("lock_wait_timeout = 10",)) as connection:
+            database = _spell(asking(connection), database_of(url)) or database_of(url)
             preflight.preflight(connection, url, database)
 
     def exists(self, url: URL) -> bool:
-        with self._asked(url, to_database=False) as ask:
-            return _spelled(ask, database_of(url)) is not None
+        with self._ask_within(url, to_database=False) as ask:
+            return _spell(ask, database_of(url)) is not None
 
     def create(self, url: URL) -> bool:
-        with self._asked(url, to_database=False) as ask:
+        with self._ask_within(url, to_database=False) as ask:
             try:
                 ask(f"CREATE DATABASE {quote(database_of(url))} {_CHARSET}")
             except pymysql.ProgrammingError as error:
@@ -110,14 +111,14 @@ class MySqlDialect:
     def drop(self, url: URL) -> None:
         name = database_of(url)
         names.refuse_live(name)
-        with self._asked(url, to_database=False) as ask:
+        with self._ask_within(url, to_database=False) as ask:
             ask(f"DROP DATABASE IF EXISTS {quote(name)}")
 
     def identity(self, url: URL) -> Identity:
-        with self._connected(url, to_database=False) as connection:
+        with self._connect(url, to_database=False) as connection:
             ask = asking(connection)
             version, folds = connect.version_of(connection), _folds(ask)
-            name = _spelled(ask, database_of(url)) or database_of(url)
+            name = _spell(ask, database_of(url)) or database_of(url)
             parts = (*_server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
         return Identity(
             str(version),
@@ -137,7 +138,7 @@ class MySqlDialect:
 
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
-        with self._asked(area.url, to_database=False) as ask:
+        with self._ask_within(area.url, to_database=False) as ask:
             name = quote(database_of(area.url))
             ask(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
@@ -145,7 +146,7 @@ class MySqlDialect:
         return self._engine(area.url)
 
     def beside(self, url: URL) -> list[Beside]:
-        with self._asked(url, to_database=False) as ask:
+        with self._ask_within(url, to_database=False) as ask:
             schemas = sorted(name for (name,) in ask("SELECT schema_name FROM information_schema.schemata"))
             folds = _folds(ask)
         found = []
@@ -162,17 +163,17 @@ class MySqlDialect:
 
     def prepare_staging(self, staging: URL, target: URL) -> None:
         self.drop(staging)
-        with self._asked(target, to_database=False) as ask:
+        with self._ask_within(target, to_database=False) as ask:
             found = ask(
                 "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
                 "WHERE schema_name = %s",
-                _spelled(ask, database_of(target)) or "",
+                _spell(ask, database_of(target)) or "",
             )
             charset = f"CHARACTER SET {found[0][0]} COLLATE {found[0][1]}" if found else _CHARSET
             ask(f"CREATE DATABASE {quote(database_of(staging))} {charset}")
 
     def fit_staging(self, staging: URL, target: URL) -> None:
-        with self._asked(staging) as ask:
+        with self._ask_within(staging) as ask:
             preflight.check_engines(ask, _current(ask))
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
@@ -180,8 +181,8 @@ class MySqlDialect:
         target = names.target_of(own)
         if target is None:
             return self._engine(url, "foreign_key_checks = 0", options=options)
-        with self._asked(url, to_database=False) as ask:
-            folds, live = _folds(ask), _spelled(ask, target) or target
+        with self._ask_within(url, to_database=False) as ask:
+            folds, live = _folds(ask), _spell(ask, target) or target
             schemas = [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
         beside = [name for name in schemas if names.target_of(name) == target and name != own]
         guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {own}), folds)
@@ -211,7 +212,7 @@ class MySqlDialect:
     def mark(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with self._connected(url) as connection:
+        with self._connect(url) as connection:
             return mark_of.mark(connection, _current(asking(connection)))
 
     def live_mark(self, connection: AppConnection) -> str:
@@ -222,7 +223,7 @@ class MySqlDialect:
         return ""
 
     def set_mark(self, url: URL, mark: str) -> None:
-        with self._connected(url) as connection:
+        with self._connect(url) as connection:
             mark_of.set_mark(connection, _current(asking(connection)), mark)
 
     def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
@@ -237,7 +238,7 @@ class MySqlDialect:
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         names.refuse_live(database_of(to))
-        copy.copy_database(self._factory(source), self._spelled(source), database_of(to), timeout_s)
+        copy.copy_database(self._factory(source), self._spell(source), database_of(to), timeout_s)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
@@ -250,14 +251,14 @@ class MySqlDialect:
         self.copy(staging, generation, timeout_s=COPY_TIMEOUT_S)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        copy.carry(self._factory(staging), self._spelled(source), database_of(staging), tables)
+        copy.carry(self._factory(staging), self._spell(source), database_of(staging), tables)
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
-        with self._connected(staging) as connection:
+        with self._connect(staging) as connection:
             copy.create_objects(connection, objects)
 
-    def problems(self, url: URL) -> list[str]:
-        with self._asked(url) as ask:
+    def problems(self, url: URL) -> list[Problem]:
+        with self._ask_within(url) as ask:
             return rules.problems(ask, _current(ask))
 
     def settle(self, staging: URL) -> None:
@@ -266,19 +267,19 @@ class MySqlDialect:
     def is_out_of_space(self, error: BaseException) -> bool:
         return connect.is_out_of_space(error)
 
-    def refused_keys(self, url: URL, words: str) -> list[str]:
+    def find_refused_keys(self, url: URL, words: str) -> list[str]:
         # After the failure the columns may have the names of an earlier revision; then the words alone must do.
-        with self._asked(url) as ask, contextlib.suppress(pymysql.ProgrammingError):
-            return rules.refused_keys(ask, _current(ask), words)
+        with self._ask_within(url) as ask, contextlib.suppress(pymysql.ProgrammingError):
+            return rules.find_refused_keys(ask, _current(ask), words)
         return []
 
     def schema_fingerprint(self, url: URL) -> str:
-        with self._connected(url, to_database=False) as connection:
-            return copy.schema_fingerprint(connection, self._spelled(url))
+        with self._connect(url, to_database=False) as connection:
+            return copy.schema_fingerprint(connection, self._spell(url))
 
     @contextlib.contextmanager
     def fence(self, url: URL) -> Iterator[Fence]:
-        fence = swap.MySqlFence(self._factory(url), self._spelled(url))
+        fence = swap.MySqlFence(self._factory(url), self._spell(url))
         try:
             yield fence
         finally:
@@ -286,26 +287,26 @@ class MySqlDialect:
 
     def swap(self, staging: URL, target: URL, old: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
         assert isinstance(fence, swap.MySqlFence)  # noqa: S101 # each room makes and gets its own
-        databases = (database_of(staging), self._spelled(target), database_of(old), self._control(target))
+        databases = (database_of(staging), self._spell(target), database_of(old), self._control(target))
         swap.swap(self._factory(target), *databases, fence, token, timeout_s)
 
     def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
-        databases = (database_of(staging), self._spelled(target), database_of(old), self._control(target))
+        databases = (database_of(staging), self._spell(target), database_of(old), self._control(target))
         return swap.recover(self._factory(target), *databases)
 
     def size_bytes(self, url: URL) -> int:
-        with self._asked(url, to_database=False) as ask:
+        with self._ask_within(url, to_database=False) as ask:
             [(size,)] = ask(
                 "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables "
                 "WHERE table_schema = %s",
-                _spelled(ask, database_of(url)) or "",
+                _spell(ask, database_of(url)) or "",
             )
         return int(size)
 
     def free_bytes(self, url: URL) -> int | None:
         if not connect.is_nearby(url):
             return None
-        with self._asked(url, to_database=False) as ask:
+        with self._ask_within(url, to_database=False) as ask:
             [(directory,)] = ask("SELECT @@datadir")
         try:
             return shutil.disk_usage(directory).free
@@ -343,7 +344,7 @@ def _folds(ask: Asks) -> bool:
     return int(value) != 0
 
 
-def _spelled(ask: Asks, database: str) -> str | None:
+def _spell(ask: Asks, database: str) -> str | None:
     """A database's name as the server spells it, or None where there is none (or none that the user may see)."""
     folds = _folds(ask)
     for (name,) in ask("SELECT schema_name FROM information_schema.schemata"):

@@ -24,7 +24,7 @@ from ..files import open_private
 from ..model import SchemaObject
 from .connect import quote, version_of, words_of
 from .copy import charset_of, check_view, columns_of, refuse_history
-from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, tables, unqualified
+from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, strip_database, tables
 from .restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
 from .session import Connection, execute, is_refusal
 
@@ -63,7 +63,7 @@ def _hexadecimal(value: bytes) -> bytes:
     return b"x'" + value.hex().encode() + b"'"
 
 
-def _quoted(value: bytes) -> bytes:
+def _quote_text(value: bytes) -> bytes:
     value = value.replace(b"\\", b"\\\\").replace(b"'", b"\\'").replace(b"\0", b"\\0")
     return b"'" + value.replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b"\x1a", b"\\Z") + b"'"
 
@@ -72,7 +72,7 @@ def _render(kind: str) -> Render:
     if kind in (*_NUMBERS, _NUMBERED):
         return _bare
     # A float is quoted, too: as a number -0 would lose its sign.
-    return _hexadecimal if kind in _BYTES else _quoted
+    return _hexadecimal if kind in _BYTES else _quote_text
 
 
 class _Writer:
@@ -159,7 +159,7 @@ def _write(writer: _Writer, connection: Connection, database: str) -> None:
     # A default may name a sequence, which has to be there.
     for table in sorted(found, key=lambda name: found[name] != SEQUENCE):
         refuse_history(table, found[table])
-        writer.block(unqualified(definition(connection, database, table, found[table]), database))
+        writer.block(strip_database(definition(connection, database, table, found[table]), database))
         if found[table] == SEQUENCE:
             value, rounds = position(connection, database, table)
             writer.block(f"DO SETVAL({quote(table)}, {value}, 0, {rounds})")
@@ -179,7 +179,7 @@ def _write_object(writer: _Writer, item: SchemaObject) -> None:
     """An object between its session's settings and the usual ones."""
     session = dict(item.session) if isinstance(item, MySqlObject) else {}
     for name, value in session.items():
-        writer.statement(f"SET SESSION {name} = {_quoted(value.encode()).decode()}".encode())
+        writer.statement(f"SET SESSION {name} = {_quote_text(value.encode()).decode()}".encode())
     writer.block(item.sql)
     for sql in HEADER[: 2 if session else 0]:
         writer.statement(sql.encode())

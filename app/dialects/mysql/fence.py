@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from .connect import number_of, quote
 from .objects import SEQUENCE, comparable, definition, schema_fingerprint, tables
-from .session import Connection, Factory, Keeper, Running, blockers, execute, held, id_of
+from .session import Connection, Factory, Keeper, Running, blockers, execute, id_of, list_held
 
 _DEADLOCK = 1213
 
@@ -132,13 +132,13 @@ class MySqlFence:
         sql = ", ".join(f"{quote(self.database)}.{quote(name)} READ" for name in names)
         while sql:
             if time.monotonic() > deadline:
-                raise held(blockers(other, self.database, ours), self.database, timeout_s)
+                raise list_held(blockers(other, self.database, ours), self.database, timeout_s)
             with keeper.busy:
                 running = Running(keeper.connection, f"LOCK TABLES {sql}")
                 if not running.join(deadline - time.monotonic()):
                     found = blockers(other, self.database, ours)
                     running.interrupt(other)
-                    raise held(found, self.database, timeout_s)
+                    raise list_held(found, self.database, timeout_s)
             if running.error is None or number_of(running.error) != _DEADLOCK:
                 running.result()
                 return

@@ -18,7 +18,7 @@ from sqlalchemy import URL
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from .connect import FILE_ASKED_FOR, STRICT, Connection, connected, explanation, number_of, quote, version_of, words_of
-from .read import RAW, asking, columns_of, stored_columns
+from .read import RAW, asking, columns_of, read_stored_columns
 from .write import Encoder, Unfit
 
 BATCH_BYTES = 4 << 20
@@ -116,7 +116,7 @@ class _Load:
         batch = _Batch()
         most = min(BATCH_BYTES, self._largest)
         for number, row in enumerate(rows, 1):
-            part = self._encoded(number, row)
+            part = self._encode(number, row)
             if part is None:
                 continue
             if batch.rows and (len(batch.rows) >= batch_rows or batch.size + len(part) > most):
@@ -125,7 +125,7 @@ class _Load:
             batch.add(number, row, part)
         self._send(batch)
 
-    def _encoded(self, number: int, row: Values) -> bytes | None:
+    def _encode(self, number: int, row: Values) -> bytes | None:
         try:
             if self._file is not None:
                 line = self._encoder.line(row)
@@ -144,13 +144,13 @@ class _Load:
         if not batch.rows:
             return
         self.execute("SAVEPOINT batch")
-        if self._taken_whole(batch):
+        if self._take_whole(batch):
             self.loaded += len(batch.rows)
         else:
             self.execute("ROLLBACK TO SAVEPOINT batch")
             self._row_by_row(batch)
 
-    def _taken_whole(self, batch: _Batch) -> bool:
+    def _take_whole(self, batch: _Batch) -> bool:
         try:
             found, warnings = self._load_data(batch) if self._file is not None else self._insert(batch)
         except pymysql.Error as error:
@@ -234,10 +234,10 @@ def load(
         ask = asking(connection)
         is_mariadb = version_of(connection).is_mariadb
         [(allowed, largest, database)] = ask("SELECT @@local_infile, @@max_allowed_packet, DATABASE()")
-        columns = columns_of(stored_columns(ask, database, is_mariadb=is_mariadb, only=table.name), table)
+        columns = columns_of(read_stored_columns(ask, database, is_mariadb=is_mariadb, only=table.name), table)
         encoder = Encoder(table.name, columns, keeps_minus_zero=not is_mariadb)
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(_unnamed_file(directory)) if int(allowed) and encoder.takes_files else None
+            file = stack.enter_context(_open_unnamed_file(directory)) if int(allowed) and encoder.takes_files else None
             load = _Load(url, connection, encoder, file, int(largest))
             if encoder.takes_files and not int(allowed):
                 load.note = "local_infile is off on the server: multi-row INSERT"
@@ -248,7 +248,7 @@ def load(
 
 
 @contextlib.contextmanager
-def _unnamed_file(directory: Path) -> Iterator[IO[bytes]]:
+def _open_unnamed_file(directory: Path) -> Iterator[IO[bytes]]:
     """A file that nobody can open by a name, and that is gone with this process."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=directory) as file:

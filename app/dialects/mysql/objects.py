@@ -75,14 +75,14 @@ def definition(connection: Connection, database: str, table: str, kind: str) -> 
     return str(row[1])
 
 
-def unqualified(sql: str, database: str) -> str:
+def strip_database(sql: str, database: str) -> str:
     """Take a database's name out of where the server puts it in: sequences in defaults and views (seen)."""
     return re.sub(rf"\b(nextval|lastval|setval)\({re.escape(quote(database))}\.", r"\1(", sql, flags=re.IGNORECASE)
 
 
 def comparable(sql: str, table: str, database: str) -> str:
     """A table's definition without what rows and marks change, and without the database's name."""
-    sql = unqualified(_COUNTER.sub("", sql), database)
+    sql = strip_database(_COUNTER.sub("", sql), database)
     return MARK.sub("", sql).replace(" COMMENT=''", "") if table == VERSION_TABLE else sql
 
 
@@ -165,7 +165,7 @@ def _views(connection: Connection, database: str) -> list[SchemaObject]:
     found: dict[str, SchemaObject] = {}
     for (name,) in execute(connection, _VIEWS, database):
         [row] = execute(connection, f"SHOW CREATE VIEW {quote(database)}.{quote(name)}")
-        sql = unqualified(without_owner(row[1]), database)
+        sql = strip_database(without_owner(row[1]), database)
         found[name] = MySqlObject("view", name, name, sql, (("collation_connection", row[3]),))
     return _in_order(found)
 

@@ -95,8 +95,8 @@ def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> N
     _check_version(connection)
     check_engines(ask, database)
     _check_references(ask, url, database)
-    missing = _denied_live(ask, url, database)
-    beside = _denied_beside(ask, url, with_trigger=bool(_first(ask, _TRIGGERS, database)))
+    missing = _find_denied_live(ask, url, database)
+    beside = _find_denied_beside(ask, url, with_trigger=bool(_first(ask, _TRIGGERS, database)))
     _refuse_missing(ask, database, missing, beside=beside)
     _check_routines(ask, database)
     tables = objects.tables(connection, database)
@@ -146,7 +146,7 @@ def _first(ask: Asks, query: str, database: str) -> str:
     return str(found[0][0]) if found else ""
 
 
-def _denied_live(ask: Asks, url: URL, database: str) -> list[str]:
+def _find_denied_live(ask: Asks, url: URL, database: str) -> list[str]:
     """The privileges on the target that are missing, and those that go with them.
 
     What is there only for views or routines is asked for where there are such, or where they cannot be seen.
@@ -155,14 +155,14 @@ def _denied_live(ask: Asks, url: URL, database: str) -> list[str]:
     stem = f"ferry_{secrets.token_hex(8)}"
     quoted = {"db": quote(database), "a": f"{stem}_a", "b": f"{stem}_b", "view": quote(view)}
 
-    def denied(privilege: str, sql: str) -> bool:
+    def is_denied(privilege: str, sql: str) -> bool:
         return not _is_granted(ask, url, database, privilege, sql.format(**quoted))
 
-    missing = [privilege for privilege, sql in _LIVE.items() if denied(privilege, sql)]
-    if "SELECT" in missing or (view and denied("SHOW VIEW", _SHOW_VIEW)):
+    missing = [privilege for privilege, sql in _LIVE.items() if is_denied(privilege, sql)]
+    if "SELECT" in missing or (view and is_denied("SHOW VIEW", _SHOW_VIEW)):
         missing.append("SHOW VIEW")
     if "EXECUTE" in missing or _first(ask, _ROUTINES, database):
-        if denied("ALTER ROUTINE", _ALTER_ROUTINE):
+        if is_denied("ALTER ROUTINE", _ALTER_ROUTINE):
             missing.append("ALTER ROUTINE")
         # Nothing can be tried that would not create one.
         if not _stands_in_grants(ask, database, "CREATE ROUTINE"):
@@ -181,7 +181,7 @@ def _is_granted(ask: Asks, url: URL, database: str, privilege: str, sql: str) ->
             # With a binary log the server says this before it looks at the privilege.
             return _stands_in_grants(ask, database, privilege)
         if number not in _NO_SUCH:
-            raise _refused(url, error) from error
+            raise _is_refused(url, error) from error
     return True
 
 
@@ -197,7 +197,7 @@ def _account(ask: Asks) -> str:
     return "@".join("'" + part.replace("\\", "\\\\").replace("'", "''") + "'" for part in user.rsplit("@", 1))
 
 
-def _refused(url: URL, error: pymysql.Error) -> FerryError:
+def _is_refused(url: URL, error: pymysql.Error) -> FerryError:
     """What a trial failed of where no privilege is missing."""
     number, words = number_of(error), words_of(error)
     if number == _NEEDS_SUPER:
@@ -210,7 +210,7 @@ def _refused(url: URL, error: pymysql.Error) -> FerryError:
     return explanation(url, error) or DoesNotFit(f"The server refuses what a migration needs to do: {words}")
 
 
-def _denied_beside(ask: Asks, url: URL, *, with_trigger: bool) -> bool:
+def _find_denied_beside(ask: Asks, url: URL, *, with_trigger: bool) -> bool:
     """Whether something that staging needs is denied, tried on two databases that are dropped again."""
     # Named as a run's are, so that what a killed one leaves is known by its age.
     stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -224,7 +224,7 @@ def _denied_beside(ask: Asks, url: URL, *, with_trigger: bool) -> bool:
             ask(sql.format(**quoted))
     except pymysql.Error as error:
         if number_of(error) not in NOT_GRANTED:
-            raise _refused(url, error) from error
+            raise _is_refused(url, error) from error
         return True
     finally:
         with _not_granted_passes():

@@ -64,7 +64,9 @@ def asking(connection: pymysql.Connection[Any]) -> Asks:
     return ask
 
 
-def stored_columns(ask: Asks, database: str, *, is_mariadb: bool, only: str | None = None) -> dict[str, list[Stored]]:
+def read_stored_columns(
+    ask: Asks, database: str, *, is_mariadb: bool, only: str | None = None
+) -> dict[str, list[Stored]]:
     """The columns of every base table, generated ones left out, in their order.
 
     :param only: a table; the server opens no other to tell of it.
@@ -195,61 +197,61 @@ class MySqlReader:
 
     def __init__(self, url: URL, connection: pymysql.Connection[Any], database: str) -> None:
         self._url, self._connection, self.database = url, connection, database
-        self._stream: _Stream | None = None
+        self._open_stream: _Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
         self._columns: dict[str, list[Stored]] | None = None
 
     @property
     def session(self) -> pymysql.Connection[Any]:
         """The connection inside the transaction, free to be used until this reader is asked the next time."""
-        if self._stream is not None:
-            if self._stream.is_open:
-                self._stream.park()
-            self._stream = None
+        if self._open_stream is not None:
+            if self._open_stream.is_open:
+                self._open_stream.park()
+            self._open_stream = None
         return self._connection
 
     def abandon(self) -> None:
         """Before the connection is closed: a stream that is not read to its end would be read to it."""
-        if self._stream is not None:
-            self._stream.abandon()
+        if self._open_stream is not None:
+            self._open_stream.abandon()
 
     def _ask(self, sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
         return asking(self.session)(sql, *values)
 
-    def _stored(self) -> dict[str, list[Stored]]:
+    def _describe_stored(self) -> dict[str, list[Stored]]:
         if self._columns is None:
-            self._columns = stored_columns(self._ask, self.database, is_mariadb=self._is_mariadb)
+            self._columns = read_stored_columns(self._ask, self.database, is_mariadb=self._is_mariadb)
         return self._columns
 
     def tables(self) -> dict[str, Table]:
-        return reflect(self._ask, self.database, self._stored())
+        return reflect(self._ask, self.database, self._describe_stored())
 
     def objects(self) -> list[SchemaObject]:
         return copy.objects(self.session, self.database)
 
     def count(self, table: str) -> int:
-        with self._named(table):
+        with self._name_errors(table):
             [(count,)] = self._ask(f"SELECT count(*) FROM {quote(table)}")
         return int(count)
 
     def rows(self, table: Table) -> Iterator[Values]:
-        columns = columns_of(self._stored(), table)
+        columns = columns_of(self._describe_stored(), table)
         order = ", ".join(map(quote, table.primary_key))
         sql = f"SELECT {', '.join(item.selected for item in columns) or '1'} FROM {quote(table.name)}"
         converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
-        for raw in self._streamed(table.name, f"{sql} ORDER BY {order}" if order else sql):
-            yield _converted(raw, converters) if columns else []
+        for raw in self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql):
+            yield _convert(raw, converters) if columns else []
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
-        [stored] = (item for item in columns_of(self._stored(), table) if item.name == column)
+        [stored] = (item for item in columns_of(self._describe_stored(), table) if item.name == column)
         convert = reader_of(stored)
         sql = f"SELECT {stored.selected} FROM {quote(table.name)} WHERE {quote(column)} IS NOT NULL"
-        for (value,) in self._streamed(table.name, sql):
+        for (value,) in self._stream(table.name, sql):
             yield value if convert is None else convert(value)
 
-    def _streamed(self, table: str, sql: str) -> Iterator[tuple[Any, ...]]:
-        with self._named(table):
-            self._stream = stream = self.session.cursor(_Stream)
+    def _stream(self, table: str, sql: str) -> Iterator[tuple[Any, ...]]:
+        with self._name_errors(table):
+            self._open_stream = stream = self.session.cursor(_Stream)
             try:
                 stream.execute(sql)
                 yield from stream.rows()
@@ -257,7 +259,7 @@ class MySqlReader:
                 stream.end()
 
     @contextlib.contextmanager
-    def _named(self, table: str) -> Iterator[None]:
+    def _name_errors(self, table: str) -> Iterator[None]:
         """Errors of this reader name its own server, whoever reads rows and wherever they go.
 
         :raises FerryError: DDL of somebody else came between the instant and the first look at the table.
@@ -274,7 +276,7 @@ class MySqlReader:
                 ) from error
 
 
-def _converted(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], Any]]]) -> Values:
+def _convert(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], Any]]]) -> Values:
     row = list(raw)
     for index, convert in converters:
         value = row[index]

@@ -52,7 +52,7 @@ def restore(factory: Factory, dump: Path, database: str) -> None:
     """
     try:
         with dump.open("rb") as file:
-            expected = _verified(file, dump)
+            expected = _verify(file, dump)
             _check(file, dump)
             with factory(to_database=False, read_timeout=PATIENT_S) as connection:
                 execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
@@ -65,7 +65,7 @@ def restore(factory: Factory, dump: Path, database: str) -> None:
         raise BackupFailed(f"{dump} has {expected} statements, of which {done} were found.")
 
 
-def _verified(file: IO[bytes], dump: Path) -> int:
+def _verify(file: IO[bytes], dump: Path) -> int:
     """The number of statements that the file says it has.
 
     :raises BackupFailed: it is not complete.
@@ -132,7 +132,7 @@ def _run(connection: Connection, file: IO[bytes], dump: Path) -> int:
         except pymysql.Error as error:
             if not is_refusal(error):
                 raise
-            raise _refused(dump, done + 1, error) from error
+            raise _refuse(dump, done + 1, error) from error
         done += 1
     return done
 
@@ -141,7 +141,7 @@ def _not_running(sql: bytes) -> bytes:
     return event_with(NOT_LIVE, sql.decode()).encode() if sql.startswith(b"CREATE EVENT") else sql
 
 
-def _refused(dump: Path, number: int, error: pymysql.Error) -> BackupFailed:
+def _refuse(dump: Path, number: int, error: pymysql.Error) -> BackupFailed:
     hint = None
     if is_out_of_space(error):
         hint = "Make room on the database server, then run the command again."

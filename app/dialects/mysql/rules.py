@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..samples import SHOWN, Problem, dangling, name_some
 from .connect import quote
 from .read import Asks
-
-SHOWN = 5
-"""Keys of offending rows that are told."""
 
 _FOREIGN_KEYS = (
     "SELECT constraint_name, table_name, column_name, referenced_table_schema, referenced_table_name, "
@@ -58,7 +56,7 @@ class _Reference:
         return f"FROM {quote(self.child)} c WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE {equal})"
 
 
-def problems(ask: Asks, database: str) -> list[str]:
+def problems(ask: Asks, database: str) -> list[Problem]:
     """Every foreign key that does not hold, with the number of rows and some keys.
 
     The other rules need no look: in sessions of ours the server never lets a row pass that breaks one of them.
@@ -70,10 +68,7 @@ def problems(ask: Asks, database: str) -> list[str]:
         if int(count):
             names = keys.get(reference.child) or reference.own
             rows = _rows(ask, names, reference.dangling, "c.")
-            found.append(
-                f"{reference.child}: {count} rows refer to rows of {reference.parent} that are not there "
-                f"({_shown(names, rows, int(count))})"
-            )
+            found.append(dangling(reference.child, int(count), reference.parent, _name_some(names, rows, int(count))))
     return found
 
 
@@ -100,16 +95,16 @@ def _rows(ask: Asks, names: Sequence[str], rest: str, prefix: str = "") -> Seque
     return ask(f"SELECT {columns} {rest} ORDER BY {columns} LIMIT {SHOWN}")
 
 
-def _shown(names: Sequence[str], rows: Sequence[tuple[Any, ...]], count: int) -> str:
+def _name_some(names: Sequence[str], rows: Sequence[tuple[Any, ...]], count: int) -> str:
     values = ["-".join(_text(value) for value in row) for row in rows]
-    return f"{', '.join(names)} {', '.join(values)}{', ...' if count > len(rows) else ''}"
+    return f"{', '.join(names)} {name_some(values, more=count > len(rows))}"
 
 
 def _text(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def refused_keys(ask: Asks, database: str, words: str) -> list[str]:
+def find_refused_keys(ask: Asks, database: str, words: str) -> list[str]:
     """Which rows break the rule that the server's words name, by some of their keys; empty where that cannot be seen.
 
     MariaDB names the key and not its table; of one that could not be made there is only the name. So every table is
@@ -139,7 +134,7 @@ def refused_keys(ask: Asks, database: str, words: str) -> list[str]:
         names = [name for name, in_key in columns[table].items() if in_key] or list(columns[table])[:1]
         [(count,)] = ask(f"SELECT count(*) {rest}")
         if int(count):
-            found.append(f"{table}: {_shown(names, _rows(ask, names, rest), int(count))}")
+            found.append(f"{table}: {_name_some(names, _rows(ask, names, rest), int(count))}")
     return found if len(found) == 1 else []
 
 

@@ -202,7 +202,7 @@ _CONNECTIONS = (
 )
 
 
-def held(found: Sequence[str], database: str, timeout_s: float) -> LockHeld:
+def list_held(found: Sequence[str], database: str, timeout_s: float) -> LockHeld:
     """The error for a database that others kept locked."""
     return LockHeld(
         f"Other connections kept tables of {database} locked for {timeout_s:g} s. Nothing was changed.",

@@ -83,11 +83,11 @@ def reached(sql: str, names: frozenset[str], *, folds: bool) -> str | None:
     near = frozenset(name for name in names if name.lower() in lowered)
     if not near:
         return None
-    return _reached(sql, near, folds) if len(sql) < 1 << 16 else _reached.__wrapped__(sql, near, folds)
+    return _find_reached(sql, near, folds) if len(sql) < 1 << 16 else _find_reached.__wrapped__(sql, near, folds)
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def _reached(sql: str, names: frozenset[str], folds: bool) -> str | None:
+def _find_reached(sql: str, names: frozenset[str], folds: bool) -> str | None:
     tokens = tokens_of(sql)
     words = [text.upper() if kind == "word" else "" for kind, text in tokens]
     statement = next((word for word in words if word), "")
@@ -112,7 +112,7 @@ def _in_text(text: str, words: list[str], statement: str, names: frozenset[str],
     if _fold(text, folds) in names and "INFORMATION_SCHEMA" in words:
         return f"{text} (ask for DATABASE() instead)"
     if statement in _RUNS_TEXTS and "." in text and any(name.lower() in text.lower() for name in names):
-        return _reached(text, names, folds)
+        return _find_reached(text, names, folds)
     return None
 
 

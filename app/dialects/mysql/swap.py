@@ -18,7 +18,7 @@ from .connect import number_of, quote, version_of, words_of
 from .copy import check_view
 from .fence import MySqlFence, content, token
 from .objects import MySqlObject, is_mariadb, objects, tables
-from .session import Connection, Factory, blockers, execute, exists, held, id_of, until
+from .session import Connection, Factory, blockers, execute, exists, id_of, list_held, until
 from .swap_barrier import Barrier, Closed, NotThrough, WriteLocked
 from .swap_plan import (
     Live,
@@ -26,6 +26,7 @@ from .swap_plan import (
     bring_routines,
     delete_plan,
     drop_triggers,
+    find_late_writes,
     finish,
     install,
     look,
@@ -38,7 +39,6 @@ from .swap_plan import (
     rename_back,
     try_trigger,
     write_plan,
-    written_late,
 )
 
 __all__ = ["MySqlFence", "recover", "swap", "token"]
@@ -85,7 +85,7 @@ def swap(
         try:
             if not fence.is_held:
                 fence.lock(timeout_s, [id_of(connection)])
-            plan = _planned(connection, staging, target, old, token)
+            plan = _make_plan(connection, staging, target, old, token)
             write_plan(connection, control, plan)
             _carry_out(factory, connection, plan, control, fence, timeout_s)
         finally:
@@ -158,7 +158,7 @@ def _status(connection: Connection, name: str) -> int:
     return int(value)
 
 
-def _planned(connection: Connection, staging: str, target: str, old: str, expected: bytes) -> Plan:
+def _make_plan(connection: Connection, staging: str, target: str, old: str, expected: bytes) -> Plan:
     """The plan, made while writers wait.
 
     :raises LateWrite: the target is not what it was.
@@ -176,7 +176,7 @@ def _carry_out(
     try:
         prepare_old(connection, plan)
         drop_triggers(connection, plan.staging, plan.triggers(plan.new))
-        closed = _closed(factory, connection, plan, control, fence, timeout_s)
+        closed = _close(factory, connection, plan, control, fence, timeout_s)
         try:
             _rename(connection, closed, plan, min(timeout_s, CLOSED_S))
             _complete(connection, closed, plan)
@@ -194,7 +194,7 @@ def _carry_out(
         ) from error
 
 
-def _closed(
+def _close(
     factory: Factory, connection: Connection, plan: Plan, control: str, fence: MySqlFence, timeout_s: float
 ) -> Closed:
     """The target closed to everybody, without a write in between.
@@ -214,7 +214,7 @@ def _closed(
     try:
         locked = WriteLocked(factory, plan.target, wanted, timeout_s)
     except NotThrough as error:
-        raise held(blockers(connection, plan.target), plan.target, timeout_s) from error
+        raise list_held(blockers(connection, plan.target), plan.target, timeout_s) from error
     if content(locked.reader, plan.target) != plan.content:
         locked.open()
         raise LateWrite
@@ -242,9 +242,9 @@ def _rename(connection: Connection, closed: Closed, plan: Plan, timeout_s: float
             found = blockers(connection, plan.target) if isinstance(error, NotThrough) else []
             _triggers_back(connection, closed, plan)
             if isinstance(error, NotThrough):
-                raise held(found, plan.target, timeout_s) from error
+                raise list_held(found, plan.target, timeout_s) from error
             raise
-    if written_late(closed.reader, plan):
+    if find_late_writes(closed.reader, plan):
         closed.rename(plan.back, timeout_s)
         _triggers_back(connection, closed, plan)
         raise LateWrite
@@ -318,15 +318,15 @@ def _end_queued(connection: Connection, plan: Plan, control: str) -> None:
 
     :raises FerryError: it does not end.
     """
-    found = _queued(connection, plan, control)
+    found = _list_queued(connection, plan, control)
     for number in found:
         with contextlib.suppress(pymysql.Error):
             execute(connection, f"KILL {number}")
-    if not until(lambda: not _queued(connection, plan, control), _END_S):
+    if not until(lambda: not _list_queued(connection, plan, control), _END_S):
         raise FerryError("A statement that an interrupted cut-over left behind does not end.", hint="Run again.")
 
 
-def _queued(connection: Connection, plan: Plan, control: str) -> list[int]:
+def _list_queued(connection: Connection, plan: Plan, control: str) -> list[int]:
     sql = "SELECT id, info FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND info IS NOT NULL"
     own, live = f"{quote(control)}.", f"{quote(plan.target)}."
     ours = (f"RENAME TABLE {own}", f"RENAME TABLE {live}", f"LOCK TABLES {own}")

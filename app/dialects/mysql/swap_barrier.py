@@ -139,7 +139,7 @@ class Barrier:
             self._keeper().execute(f"LOCK TABLES {self._own(GATE)} READ")
             for name in tables:
                 self._closing[name] = self._close(self._connect(), name)
-            self._queued(list(self._closing.values()))
+            self._list_queued(list(self._closing.values()))
         except BaseException:
             self.open()
             raise
@@ -163,7 +163,7 @@ class Barrier:
         self._started.append(Running(connection, sql))
         return self._started[-1]
 
-    def _queued(self, statements: Sequence[Running]) -> None:
+    def _list_queued(self, statements: Sequence[Running]) -> None:
         """See that statements wait in line.
 
         :raises FerryError: one of them does not, or has ended.
@@ -213,7 +213,7 @@ class Barrier:
         until(lambda: running.done or self._is_wanted(self._control, START), _QUEUE_S)
         if running.done or not self._is_wanted(self._control, START):
             raise NotThrough()
-        self._queued(list(self._closing.values()))
+        self._list_queued(list(self._closing.values()))
         execute(self.reader, f"DROP TABLE {self._own(VETO)}")
         self._start.execute("UNLOCK TABLES")
 
@@ -263,7 +263,7 @@ class Barrier:
 
     def _let_through(self, table: str) -> None:
         following = self._close(self._spare, table)
-        self._queued([following])
+        self._list_queued([following])
         now, self._closing[table] = self._closing[table], following
         now.interrupt(self._probe)
         self._started.remove(now)

@@ -16,9 +16,9 @@ import pymysql
 from ...errors import CutOverUnfinished
 from ..model import SchemaObject
 from .connect import quote
-from .copy import NOT_LIVE, charset_of, refused, session_of
+from .copy import NOT_LIVE, charset_of, explain_refusal, session_of
 from .fence import Content, content
-from .objects import MySqlObject, event_with, objects, tables, unqualified
+from .objects import MySqlObject, event_with, objects, strip_database, tables
 from .session import Connection, execute, exists, is_refusal
 
 PLAN = "cutover_plan"
@@ -102,7 +102,7 @@ def make_plan(connection: Connection, staging: str, target: str, old: str, found
         list(tables(connection, staging)),
         _of(connection, target),
         _of(connection, staging),
-        [(table, column, unqualified(default, staging)) for table, column, default in defaults],
+        [(table, column, strip_database(default, staging)) for table, column, default in defaults],
         found,
     )
 
@@ -165,7 +165,7 @@ def rename_back(connection: Connection, plan: Plan) -> None:
     execute(connection, f"RENAME TABLE {', '.join(moves)}")
 
 
-def written_late(connection: Connection, plan: Plan) -> list[str]:
+def find_late_writes(connection: Connection, plan: Plan) -> list[str]:
     """The tables in ``old`` that do not hold what they held when the target was last looked at."""
     now = content(connection, plan.old, spelled=plan.target)
     return sorted(name for name in {*now, *plan.content} if now.get(name) != plan.content.get(name))
@@ -179,7 +179,7 @@ def refuse_late(connection: Connection, plan: Plan, control: str) -> None:
 
     :raises CutOverUnfinished: with the tables, and where they are.
     """
-    if late := written_late(connection, plan):
+    if late := find_late_writes(connection, plan):
         raise CutOverUnfinished(
             f"{plan.target} is the new database, and rows that were written to the old one during the cut-over are "
             f"only in {plan.old}: see the tables {', '.join(late)}.",
@@ -311,4 +311,4 @@ def try_trigger(connection: Connection, control: str, table: str, wanted: Sequen
         except pymysql.Error as error:
             if not is_refusal(error):
                 raise
-            raise refused(item, error) from error
+            raise explain_refusal(item, error) from error

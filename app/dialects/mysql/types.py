@@ -98,7 +98,7 @@ class Stored:
     @property
     def members(self) -> tuple[str, ...]:
         """The values of an ENUM or SET in their order; the server writes them escaped (seen)."""
-        return tuple(_ESCAPED.sub(_unescaped, text) for text in _MEMBER.findall(self.full_type))
+        return tuple(_ESCAPED.sub(_unescape, text) for text in _MEMBER.findall(self.full_type))
 
     @property
     def selected(self) -> str:
@@ -113,7 +113,7 @@ class Stored:
         return f"({name} + 0)" if self.type == "bit" else name
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     return _CONTROLS.get(match[1], match[1]) if match[1] else "'"
 
 

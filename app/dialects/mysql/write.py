@@ -41,12 +41,12 @@ class Form:
     field: Callable[[bytes], bytes] | None
 
 
-def _quoted(value: bytes) -> bytes:
+def _quote(value: bytes) -> bytes:
     return b"'" + value.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'"
 
 
 def _binary(value: bytes) -> bytes:
-    return b"_binary" + _quoted(value)
+    return b"_binary" + _quote(value)
 
 
 def _field(value: bytes) -> bytes:
@@ -57,11 +57,11 @@ def _address(kind: str) -> Callable[[bytes], bytes]:
     """An address; one that the server would spell otherwise is made one that it refuses."""
     cast = f"BINARY CAST(CAST({{0}} AS {kind.upper()}) AS CHAR)"
     template = f"IF({cast} <=> BINARY {{0}}, {{0}}, CONCAT({{0}}, ', which is spelled otherwise'))".encode()
-    return lambda value: template.replace(b"{0}", _quoted(value))
+    return lambda value: template.replace(b"{0}", _quote(value))
 
 
 _NUMBER = Form(bytes, bytes)
-_TEXT = Form(_quoted, _field)
+_TEXT = Form(_quote, _field)
 _BITS = Form(bytes, None)
 _BYTES = Form(_binary, None)
 
@@ -273,7 +273,7 @@ def _encoder(stored: Stored, *, keeps_minus_zero: bool) -> Bytes:
     return (_BY_TYPE.get(stored.type) or _BY_LOGICAL_TYPE[stored.logical_type])(stored)
 
 
-def _composed(encode: Bytes, write: Callable[[bytes], bytes]) -> Bytes:
+def _compose(encode: Bytes, write: Callable[[bytes], bytes]) -> Bytes:
     return encode if write is bytes else lambda value: write(encode(value))
 
 
@@ -287,8 +287,8 @@ class Encoder:
         self._table, self._columns = table, list(columns)
         self._encoders = [_encoder(item, keeps_minus_zero=keeps_minus_zero) for item in columns]
         pairs = list(zip(self._encoders, map(_form, columns), strict=True))
-        self._literals = [_composed(encode, form.literal) for encode, form in pairs]
-        self._fields = [_composed(encode, form.field) for encode, form in pairs if form.field]
+        self._literals = [_compose(encode, form.literal) for encode, form in pairs]
+        self._fields = [_compose(encode, form.field) for encode, form in pairs if form.field]
         self._required = [index for index, item in enumerate(columns) if not item.nullable]
         names = ", ".join(quote(item.name) for item in columns)
         self.insert = f"INSERT INTO {quote(table)} ({names}) VALUES ".encode()
@@ -303,16 +303,16 @@ class Encoder:
 
         :raises Unfit: a value that the server would change, with the column's name.
         """
-        return b"(" + b",".join(self._written(row, self._literals, b"NULL")) + b")"
+        return b"(" + b",".join(self._write(row, self._literals, b"NULL")) + b")"
 
     def line(self, row: Values) -> bytes:
         """A row of a file for :meth:`load_data`.
 
         :raises Unfit: as :meth:`literal`.
         """
-        return b"\t".join(self._written(row, self._fields, b"\\N")) + b"\n"
+        return b"\t".join(self._write(row, self._fields, b"\\N")) + b"\n"
 
-    def _written(self, row: Values, writers: Sequence[Bytes], null: bytes) -> list[bytes]:
+    def _write(self, row: Values, writers: Sequence[Bytes], null: bytes) -> list[bytes]:
         for index in self._required:
             if row[index] is None:
                 raise Unfit(f"Column '{self._columns[index].name}' cannot be null")

@@ -148,7 +148,7 @@ class Connection(psycopg.Connection[Any]):
 
 
 def _impatient(gen: Generator[Any, Any, Any], connection: Connection) -> Generator[Any, Any, Any]:
-    """The same generator, which asks after the server whenever nothing came for a while."""
+    """A generator that asks after the server whenever nothing came for a while."""
     try:
         waiting = next(gen)
         patience = Patience(lambda: is_at_work(connection.arguments, "pid = %s", connection.info.backend_pid))
@@ -272,16 +272,16 @@ def explained(url: URL) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise named(url, error) from error
+        raise name_error(url, error) from error
 
 
-def named(url: URL, error: psycopg.Error) -> FerryError:
+def name_error(url: URL, error: psycopg.Error) -> FerryError:
     """Our error for the driver's, without the password."""
     state, words = error.sqlstate or "", words_of(error)
     if is_lost(error):
-        return _unconnected(url, words) if not state else _unreachable(url, words)
+        return _explain_unconnected(url, words) if not state else _unreachable(url, words)
     if state.startswith("28"):
-        return _denied(url, words)
+        return _explain_denied(url, words)
     if state == "42501":
         return AccessDenied(
             f"The database server at {place_of(url)} does not let user {url.username!r} do this: {words}",
@@ -300,14 +300,14 @@ def is_lost(error: BaseException) -> bool:
     return str(state).startswith(_LOST)
 
 
-def _unconnected(url: URL, words: str) -> FerryError:
+def _explain_unconnected(url: URL, words: str) -> FerryError:
     # The protocol has an SQLSTATE for these; libpq shows only its words.
     if _ABSENT.search(words):
         return NoSuchDatabase(f"There is no database {url.database} at {place_of(url)}.")
-    return _denied(url, words) if _DENIED.search(words) else _unreachable(url, words)
+    return _explain_denied(url, words) if _DENIED.search(words) else _unreachable(url, words)
 
 
-def _denied(url: URL, words: str) -> AccessDenied:
+def _explain_denied(url: URL, words: str) -> AccessDenied:
     return AccessDenied(
         f"The database server at {place_of(url)} refuses user {url.username!r}: {words}",
         hint="Check user, password and encryption of the database (DATABASE_URL, or DB_USERNAME and DB_PASSWORD).",

@@ -13,7 +13,7 @@ from ..model import SchemaObject
 from .connect import Connection, words_of
 from .extensions import extension_schemas, lent, set_path
 from .names import Place, quote
-from .objects import Node, dependencies, found_objects, objects
+from .objects import Node, dependencies, find_objects, objects
 from .read import OWN_TABLES
 from .rules import relation
 
@@ -65,7 +65,7 @@ def _create(connection: Connection, item: SchemaObject) -> None:
         ) from error
 
 
-def needed_by(connection: Connection, schema: str, tables: Iterable[str]) -> list[SchemaObject]:
+def find_needed(connection: Connection, schema: str, tables: Iterable[str]) -> list[SchemaObject]:
     """What tables and their triggers need besides themselves: types, functions, sequences; in an order that creates."""
     rows = connection.execute(
         "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -73,7 +73,7 @@ def needed_by(connection: Connection, schema: str, tables: Iterable[str]) -> lis
         (schema, list(tables)),
     )
     start: set[Node] = {("pg_class", oid) for (oid,) in rows}
-    found, needs = found_objects(connection, schema), dependencies(connection)
+    found, needs = find_objects(connection, schema), dependencies(connection)
     start |= {one.node for one in found if one.item.kind in ("trigger", "policy", "rule") and one.item.table in tables}
     reached: set[Node] = set()
     ahead = set(start)

@@ -18,6 +18,7 @@ from ...errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
 from ..base import Fence, Image, Reader
 from ..files import make_directory
 from ..model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from ..samples import Problem
 from . import control, copy, dump, engine, load, lock, locks, names, objects, preflight, restore, rules, server, swap
 from . import mark as mark_of
 from .client import Client, client
@@ -55,7 +56,7 @@ class PostgresqlDialect:
         if own is not None:
             return own
         if url not in self._targets:
-            with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+            with server.connect_anyhow(url, self._tls_ca) as (connection, there):
                 schema = server.schema_of_target(connection, there, _named(url))
                 names.check_target(schema)
                 if not there or oid_of(connection, schema) is None:
@@ -63,7 +64,7 @@ class PostgresqlDialect:
             self._targets[url] = schema
         return Place(self._targets[url], self._targets[url])
 
-    def _connected(self, url: URL, place: Place | None = None, **options: Any) -> AbstractContextManager[Connection]:
+    def _connect(self, url: URL, place: Place | None = None, **options: Any) -> AbstractContextManager[Connection]:
         path = [(place or self._place(url)).schema]
         return connected(url, self._tls_ca, search_path=path, **options)
 
@@ -75,13 +76,13 @@ class PostgresqlDialect:
 
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
         place = self._place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             # Until a command that writes moves it, the control area may be in the way of all sessions of this role.
             own = control.in_the_way(connection, place.target) if there else None
         return "SELECT current_schema()", own or place.schema
 
     def preflight(self, url: URL) -> None:
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             schema = server.schema_of_target(connection, there, _named(url))
             names.check_target(schema)
             if there:
@@ -92,12 +93,12 @@ class PostgresqlDialect:
 
     def exists(self, url: URL) -> bool:
         place = self._place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             return there and oid_of(connection, place.schema) is not None
 
     def create(self, url: URL) -> bool:
         own = own_place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             if there:
                 schema = own.schema if own else server.schema_of_target(connection, there, _named(url))
                 return server.create_schema(connection, schema)
@@ -108,12 +109,12 @@ class PostgresqlDialect:
 
     def drop(self, url: URL) -> None:
         place = self._place(url)
-        with contextlib.suppress(NoSuchDatabase), self._connected(url, place) as connection:
+        with contextlib.suppress(NoSuchDatabase), self._connect(url, place) as connection:
             server.drop(connection, place.schema)
 
     def identity(self, url: URL) -> Identity:
         place = self._place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, _):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, _):
             server_uid, version = server.server_uid(connection), server.version_of(connection)
         database = names.database_of(url)
         # By name, and not by OID: so it stays the same when the database is created.
@@ -124,14 +125,14 @@ class PostgresqlDialect:
     def control_area(self, url: URL) -> ControlArea:
         place, database = self._place(url), names.database_of(url)
         name = database if place.schema == names.PUBLIC else f"{database}.{place.schema}"
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             control_schema = control.control_of(connection, place.target, there=there)
         area = with_schema(url, control_schema)
         return ControlArea(area, self._directory / f"{escaped(name, safe='')}.ferry")
 
     def settle_control(self, url: URL) -> list[str]:
         place = self._place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             if not there:
                 return []
             said = control.bring_back(connection, place.target)
@@ -150,7 +151,7 @@ class PostgresqlDialect:
 
     def beside(self, url: URL) -> list[Beside]:
         place = self._place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             return server.beside(connection, url, place.target) if there else []
 
     def staging_url(self, url: URL, name: str) -> URL:
@@ -162,14 +163,14 @@ class PostgresqlDialect:
     def prepare_staging(self, staging: URL, target: URL) -> None:
         self.create(target)
         place = self._own(staging)
-        with self._connected(staging, place) as connection, connection.transaction():
+        with self._connect(staging, place) as connection, connection.transaction():
             server.drop(connection, place.schema)
             server.create_schema(connection, place.schema)
             adopt_defaults(connection, place.target, place.schema)
 
     def fit_staging(self, staging: URL, target: URL) -> None:
         place = self._own(staging)
-        with self._connected(staging, place) as connection:
+        with self._connect(staging, place) as connection:
             if oid_of(connection, place.schema) is None:
                 raise FerryError(f"There is no schema {place.schema}.")
             what = f"What was restored to {place.schema} cannot be analyzed"
@@ -193,7 +194,7 @@ class PostgresqlDialect:
 
     def mark(self, url: URL) -> str:
         place = self._place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             return mark_of.mark_in(mark_of.comment_on(connection, place.schema)) if there else ""
 
     def live_mark(self, connection: AppConnection) -> str:
@@ -204,20 +205,20 @@ class PostgresqlDialect:
 
     def set_mark(self, url: URL, mark: str) -> None:
         place = self._place(url)
-        with self._connected(url, place) as connection:
+        with self._connect(url, place) as connection:
             comment = mark_of.comment_on(connection, place.schema)
             mark_of.set_comment(connection, place.schema, mark_of.with_mark(comment, mark))
 
     @contextlib.contextmanager
     def loading(self, staging: URL) -> Iterator[None]:
         place = self._place(staging)
-        with self._connected(staging, place) as connection, rules.set_aside(connection, place.schema):
+        with self._connect(staging, place) as connection, rules.set_aside(connection, place.schema):
             yield
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
         place = self._place(url)
         with (
-            self._connected(url, place) as connection,
+            self._connect(url, place) as connection,
             load.refusing(table.name),
             # Checks may call functions of extensions.
             lent(connection, place.target, place.schema),
@@ -226,37 +227,37 @@ class PostgresqlDialect:
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         place = self._own(staging)
-        with self._connected(staging, place) as connection:
+        with self._connect(staging, place) as connection:
             rules.clear(connection, place.schema, tables)
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
         place = self._place(staging)
-        with self._connected(staging, place) as connection:
+        with self._connect(staging, place) as connection:
             copy.create_objects(connection, place, objects)
 
-    def problems(self, url: URL) -> list[str]:
+    def problems(self, url: URL) -> list[Problem]:
         place = self._place(url)
-        with self._connected(url, place) as connection:
+        with self._connect(url, place) as connection:
             begin(connection, place.schema)
             return rules.problems(connection, place.schema)
 
     def settle(self, staging: URL) -> None:
         place = self._place(staging)
-        with self._connected(staging, place) as connection, lent(connection, place.target, place.schema):
+        with self._connect(staging, place) as connection, lent(connection, place.target, place.schema):
             rules.advance_sequences(connection, place.schema)
             rules.validate(connection, place.schema)
 
     def is_out_of_space(self, error: BaseException) -> bool:
         return is_out_of_space(error)
 
-    def refused_keys(self, url: URL, words: str) -> list[str]:
+    def find_refused_keys(self, url: URL, words: str) -> list[str]:
         place = self._place(url)
-        with self._connected(url, place) as connection:
-            return rules.refused_keys(connection, place.schema, words)
+        with self._connect(url, place) as connection:
+            return rules.find_refused_keys(connection, place.schema, words)
 
     def schema_fingerprint(self, url: URL) -> str:
         place = self._place(url)
-        with server.connected_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             if not there or oid_of(connection, place.schema) is None:
                 return ""
             begin(connection, place.schema)
@@ -286,13 +287,13 @@ class PostgresqlDialect:
             archive = dump.archive_of(programs, file, origin.schema)
             around = dump.renames(connection, place, archive.schema or origin.schema)
             comment = mark_of.comment_on(connection, origin.schema)
-            around.behind.append(dump.commented(connection, place.schema, comment))
+            around.behind.append(dump.make_comment(connection, place.schema, comment))
             restore.replay(programs, connection, archive, around, own=True)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
         place = self._place(target)
-        with self._connected(target, place) as connection:
+        with self._connect(target, place) as connection:
             begin(connection, place.schema)
             token = locks.token(connection, place.schema) if fence is not None else b""
 
@@ -326,16 +327,16 @@ class PostgresqlDialect:
 
     def keep(self, staging: URL, generation: URL) -> None:
         place, to = self._place(staging), self._own(generation)
-        with self._connected(staging, place) as connection, connection.transaction():
+        with self._connect(staging, place) as connection, connection.transaction():
             server.drop(connection, to.schema)
             copy.keep(connection, place.schema, to.schema)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
         origin, place = self._place(source), self._own(staging)
-        with self._connected(source, origin) as connection:
+        with self._connect(source, origin) as connection:
             begin(connection, origin.schema)
-            needed = copy.needed_by(connection, origin.schema, tables)
-        with self._connected(staging, place) as connection:
+            needed = copy.find_needed(connection, origin.schema, tables)
+        with self._connect(staging, place) as connection:
             dropped = copy.drop_tables(connection, place, tables)
         self.create_objects(staging, needed)
         what = f"The tables {', '.join(tables)}, which no revision made, cannot be carried"
@@ -355,7 +356,7 @@ class PostgresqlDialect:
         name = self._fence_name(url)
 
         def reconnect() -> AbstractContextManager[Connection]:
-            return self._connected(url, place, application=name)
+            return self._connect(url, place, application=name)
 
         fence = PostgresqlFence(url, reconnect, place.schema)
         self._fences.append(fence)
@@ -376,7 +377,7 @@ class PostgresqlDialect:
         """A swap is one transaction: it was done, or never was. A dead client's may still be open, and is ended."""
         own = [fence.held.info.backend_pid for fence in self._fences if fence.held and not fence.held.closed]
         name = self._fence_name(target)
-        with server.connected_anyhow(target, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(target, self._tls_ca) as (connection, there):
             if there:
                 swap.end_backends(connection, "application_name = %s", name, but=own)
         return []
@@ -385,13 +386,13 @@ class PostgresqlDialect:
 
     def size_bytes(self, url: URL) -> int:
         place = self._place(url)
-        with self._connected(url, place) as connection:
+        with self._connect(url, place) as connection:
             return server.size_bytes(connection, place.schema)
 
     def free_bytes(self, url: URL) -> int | None:
         if not is_nearby(url):
             return None
-        with server.connected_anyhow(url, self._tls_ca) as (connection, _):
+        with server.connect_anyhow(url, self._tls_ca) as (connection, _):
             return server.free_bytes(connection)
 
     @contextlib.contextmanager
@@ -399,7 +400,7 @@ class PostgresqlDialect:
         self.create(url)  # the server's locks are each database's own
         uid = self.identity(url).uid
         with (
-            self._connected(url, application=lock.own_name("lock")) as connection,
+            self._connect(url, application=lock.own_name("lock")) as connection,
             lock.locked(connection, uid, timeout_s),
         ):
             yield

@@ -192,7 +192,7 @@ def renames(connection: Connection, place: Place, dumped: str, *, into: bool = F
     return Renames(dumped, place, hold if there else None, before, behind)
 
 
-def commented(connection: Connection, schema: str, comment: str | None) -> str:
+def make_comment(connection: Connection, schema: str, comment: str | None) -> str:
     """The statement that gives a schema a comment."""
     statement = sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(schema), sql.Literal(comment))
     return statement.as_string(connection)

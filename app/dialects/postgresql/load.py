@@ -15,7 +15,7 @@ from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from .connect import Connection, is_lost, is_out_of_space, words_of
 from .names import quote
-from .read import declared_columns
+from .read import read_declared_columns
 from .types import Declared
 from .write import Refused, bindable, texts
 
@@ -46,7 +46,7 @@ class Loader:
         ).fetchone()
         if oid is None:
             raise LoadError(f"There is no table {table.name} in the schema {schema}.")
-        known = {column.name: column for column in declared_columns(connection, [oid[0]])[oid[0]]}
+        known = {column.name: column for column in read_declared_columns(connection, [oid[0]])[oid[0]]}
         if missing := [name for name in table.column_names if name not in known]:
             raise LoadError(f"{table.name} has no column {', '.join(missing)}.")
         self._columns = [known[name] for name in table.column_names]
@@ -73,7 +73,7 @@ class Loader:
                 pending.append(_Pending(number, row, self._bind(row)))
             except Refused as error:
                 refused.append(Refusal(number, row, str(error)))
-        changed = self._changed(pending)
+        changed = self._is_changed(pending)
         refused += [Refusal(one.number, one.row, changed[one.number]) for one in pending if one.number in changed]
         refused += self._put([one for one in pending if one.number not in changed])
         return sorted(refused, key=lambda refusal: refusal.number)
@@ -99,16 +99,16 @@ class Loader:
         middle = len(rows) // 2
         return [*self._put(rows[:middle]), *self._put(rows[middle:])]
 
-    def _changed(self, rows: list[_Pending]) -> dict[int, str]:
+    def _is_changed(self, rows: list[_Pending]) -> dict[int, str]:
         """The numbers of rows with a tagged text that the server would not give back as it is."""
         found: dict[int, str] = {}
         for index, given in texts(self._columns, [one.row for one in rows]).items():
             column = self._columns[index]
-            for place, words in self._asked(column, given):
+            for place, words in self._ask(column, given):
                 found.setdefault(rows[place].number, f"column {column.name}: {words}")
         return found
 
-    def _asked(self, column: Declared, given: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    def _ask(self, column: Declared, given: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         kept = column.as_text(f"u.given::{column.spelled}")
         query = f"SELECT u.place, {kept} FROM unnest(%s::text[]) WITH ORDINALITY u (given, place)"
         try:
@@ -121,8 +121,8 @@ class Loader:
                 yield given[0][0], _words(error)
                 return
             middle = len(given) // 2
-            yield from self._asked(column, given[:middle])
-            yield from self._asked(column, given[middle:])
+            yield from self._ask(column, given[:middle])
+            yield from self._ask(column, given[middle:])
             return
         for place, kept in rows:
             number, text = given[place - 1]

@@ -43,12 +43,12 @@ def locked(connection: Connection, uid: str, timeout_s: float) -> Iterator[None]
         if row[0]:
             break
         if time.monotonic() >= deadline:
-            raise _held(connection, key)
+            raise _is_held(connection, key)
         time.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
     yield
 
 
-def _held(connection: Connection, key: str) -> LockHeld:
+def _is_held(connection: Connection, key: str) -> LockHeld:
     holders = [
         f"process {pid} of the server (user {user}, {application!r}, since {since})"
         for pid, user, application, since in connection.execute(_HOLDER.encode(), (key,))

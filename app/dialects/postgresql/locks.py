@@ -122,12 +122,12 @@ class Locking:
         while True:
             left = deadline - time.monotonic()
             last = self.insists or left < timeout_s / 2
-            with self._watched(insist=last):
+            with self._watch(insist=last):
                 # The last time we wait for as long as there is.
-                if self._locked(max(left, 0.001) if last else min(patience, left)):
+                if self._lock(max(left, 0.001) if last else min(patience, left)):
                     return
             if time.monotonic() >= deadline:
-                raise _held(self.connection, self.schema, self.mode, timeout_s)
+                raise _list_held(self.connection, self.schema, self.mode, timeout_s)
             time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 # not a secret
 
     def _deadlock_timeout_s(self) -> float:
@@ -135,7 +135,7 @@ class Locking:
         return float(row[0]) / 1000
 
     @contextlib.contextmanager
-    def _watched(self, *, insist: bool) -> Iterator[None]:
+    def _watch(self, *, insist: bool) -> Iterator[None]:
         """Look meanwhile, over another connection, for those who wait in a circle with ours."""
         ended, own = threading.Event(), self.connection.info.backend_pid
         cancelled: set[tuple[int, str]] = set()
@@ -160,7 +160,7 @@ class Locking:
             ended.set()
             watcher.join()
 
-    def _locked(self, wait_s: float) -> bool:
+    def _lock(self, wait_s: float) -> bool:
         wait = f"{max(int(wait_s * 1000), 1)}ms"
         self._look()
         try:
@@ -201,7 +201,7 @@ class Locking:
         return sorted(names, key=lambda name: -self.touched[name])
 
 
-def _held(connection: Connection, schema: str, mode: str, timeout_s: float) -> LockHeld:
+def _list_held(connection: Connection, schema: str, mode: str, timeout_s: float) -> LockHeld:
     rows = connection.execute(_HOLDERS.encode(), (schema, mode == EXCLUSIVE, list(_AGAINST_SHARE))).fetchall()
     holders = [
         "a prepared transaction"

@@ -142,7 +142,7 @@ def options_of(url: URL) -> str:
 
 
 def with_schema(url: URL, schema: str) -> URL:
-    """The same URL, meaning a schema of its database; whatever else its options say stays."""
+    """A URL that means a schema of the database of another URL; whatever else its options say stays."""
     former = options_of(url)
     value = re.sub(r"([\\\s])", r"\\\1", quote(schema))
     return url.update_query_dict({"options": f"{former} -csearch_path={value}".strip()})

@@ -218,14 +218,14 @@ class Found:
     item: SchemaObject
 
 
-def found_objects(connection: Connection, schema: str) -> list[Found]:
+def find_objects(connection: Connection, schema: str) -> list[Found]:
     """All objects, in an order that creates them; sequences without where they are."""
     known: dict[Node, SchemaObject] = {}
     for query in _QUERIES:
         rows = connection.execute(query.encode(), (schema,)).fetchall()
         shortened = [(catalog, oid, kind, _short(name, schema), *rest) for catalog, oid, kind, name, *rest in rows]
         for catalog, oid, kind, short, table, sql in sorted(shortened, key=lambda row: row[3]):
-            known[catalog, oid] = SchemaObject(kind, short, table, _unspelled(sql, schema))
+            known[catalog, oid] = SchemaObject(kind, short, table, _strip_schema(sql, schema))
     needs = dependencies(connection)
     return [Found(node, known[node]) for node in _in_order(known, needs)]
 
@@ -259,7 +259,7 @@ def _short(name: str, schema: str) -> str:
     return name.removeprefix(f"{schema}.").removeprefix(f"{quote(schema)}.")
 
 
-def _unspelled(sql: str, schema: str) -> str:
+def _strip_schema(sql: str, schema: str) -> str:
     for beginning in _SPELLED:
         for name in (schema, quote(schema)):
             if sql.startswith(spelled := beginning.format(name)):
@@ -270,7 +270,7 @@ def _unspelled(sql: str, schema: str) -> str:
 def objects(connection: Connection, schema: str) -> list[SchemaObject]:
     """All objects, in an order that creates them; sequences go on where they are."""
     found = []
-    for item in (one.item for one in found_objects(connection, schema)):
+    for item in (one.item for one in find_objects(connection, schema)):
         if item.kind == "sequence":
             item = SchemaObject(
                 item.kind, item.name, item.table, f"{item.sql}; {_position(connection, schema, item.name)}"
@@ -340,7 +340,7 @@ def definitions(connection: Connection, schema: str) -> list[Any]:
     found: list[Any] = []
     for query in (_TABLES, _COLUMNS, _CONSTRAINTS, _INVALID, _OWNED):
         found += connection.execute(query.encode(), (schema,)).fetchall()
-    return found + [one.item for one in found_objects(connection, schema)]
+    return found + [one.item for one in find_objects(connection, schema)]
 
 
 def fingerprint(connection: Connection, schema: str) -> str:

@@ -132,7 +132,7 @@ def _check_entanglement(connection: Connection, schema: str) -> None:
             f"{', '.join(functions)}.",
             hint="Rewrite them (CREATE OR REPLACE FUNCTION) without it.",
         )
-    if published := _published(connection, schema):
+    if published := _list_published(connection, schema):
         raise Protected(
             f"Tables of the schema {schema} are published one by one ({', '.join(published)}): the publications would "
             "stay with the old tables after a cut-over.",
@@ -140,7 +140,7 @@ def _check_entanglement(connection: Connection, schema: str) -> None:
         )
 
 
-def _published(connection: Connection, schema: str) -> list[str]:
+def _list_published(connection: Connection, schema: str) -> list[str]:
     query = (
         "SELECT DISTINCT p.pubname::text FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid "
         "JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -180,7 +180,7 @@ def _check_owners(connection: Connection, schema: str) -> None:
 
 def _check_creation(connection: Connection) -> None:
     with (
-        _rolled_back(connection),
+        _roll_back_after(connection),
         _granting(f"GRANT CREATE ON DATABASE {_database(connection)} TO {_user(connection)};"),
     ):
         connection.execute("CREATE SCHEMA ferry_trial")
@@ -191,7 +191,7 @@ def _try(connection: Connection, schema: str, extensions: list[Extension]) -> No
     # Not the name that a live schema may have been left with: see control.bring_back().
     hold, user = f"{prefix_of(schema)}ferry_trial", _user(connection)
     _check_creation(connection)
-    with _rolled_back(connection):
+    with _roll_back_after(connection):
         with _granting(f"ALTER SCHEMA {quote(schema)} OWNER TO {user};"):
             connection.execute(f"ALTER SCHEMA {quote(schema)} RENAME TO {quote(hold)}".encode())
         connection.execute(f"CREATE SCHEMA {quote(schema)}".encode())
@@ -224,7 +224,7 @@ def _database(connection: Connection) -> str:
 
 
 @contextlib.contextmanager
-def _rolled_back(connection: Connection) -> Iterator[None]:
+def _roll_back_after(connection: Connection) -> Iterator[None]:
     with connection.transaction(force_rollback=True):
         connection.execute(f"SET LOCAL lock_timeout = '{TRIAL_WAIT}'".encode())
         yield

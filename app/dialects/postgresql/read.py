@@ -71,7 +71,7 @@ WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (%s)
 """
 
 
-def declared_columns(connection: Connection, tables: list[int]) -> dict[int, list[Declared]]:
+def read_declared_columns(connection: Connection, tables: list[int]) -> dict[int, list[Declared]]:
     """The columns of tables that rows travel with, by the tables' OIDs."""
     found: dict[int, list[Declared]] = defaultdict(list)
     for table, *rest in connection.execute(COLUMNS.encode(), (tables,)):
@@ -107,10 +107,10 @@ class PostgresqlReader:
         self._cursors = count(1)
 
     @cached_property
-    def _known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:
+    def _get_known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:
         """By a table's name: whether it is partitioned, and its columns by name."""
         found = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
-        columns = declared_columns(self._connection, [oid for oid, _, _ in found])
+        columns = read_declared_columns(self._connection, [oid for oid, _, _ in found])
         return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in found}
 
     def tables(self) -> dict[str, Table]:
@@ -129,7 +129,7 @@ class PostgresqlReader:
     def _table(
         self, name: str, key: tuple[str, ...], unique: list[tuple[str, ...]], foreign: list[ForeignKey]
     ) -> Table:
-        columns = self._known[name][1]
+        columns = self._get_known[name][1]
         # A generated column may be part of a key, but does not travel.
         own_key = key if set(key) <= set(columns) else ()
         return Table(
@@ -148,14 +148,14 @@ class PostgresqlReader:
         return int(rows[0]) if rows else 0
 
     def _from(self, table: str) -> str:
-        if table not in self._known:
+        if table not in self._get_known:
             raise FerryError(f"There is no table {table} in the schema {self._schema}.")
-        only = "" if self._known[table][0] else "ONLY "
+        only = "" if self._get_known[table][0] else "ONLY "
         return f"{only}{quote(self._schema)}.{quote(table)}"
 
     def rows(self, table: Table) -> Iterator[Values]:
         source, columns = self._from(table.name), self._columns(table)
-        order = ", ".join(self._known[table.name][1][name].order("own") for name in table.primary_key)
+        order = ", ".join(self._get_known[table.name][1][name].order("own") for name in table.primary_key)
         sql = f"SELECT {', '.join(column.read() for column in columns)} FROM {source} AS own"
         converters = [(i, convert) for i, column in enumerate(columns) if (convert := converter(column))]
         for raw in self._stream(f"{sql} ORDER BY {order}" if order else sql):
@@ -167,13 +167,13 @@ class PostgresqlReader:
             yield row
 
     def _columns(self, table: Table) -> list[Declared]:
-        known = self._known[table.name][1]
+        known = self._get_known[table.name][1]
         if missing := [name for name in table.column_names if name not in known]:
             raise DoesNotFit(f"{table.name} has no column {', '.join(missing)}.")
         return [known[name] for name in table.column_names]
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
-        declared, name = self._known[table.name][1][column], quote(column)
+        declared, name = self._get_known[table.name][1][column], quote(column)
         convert = converter(declared)
         for (value,) in self._stream(
             f"SELECT {declared.read()} FROM {self._from(table.name)} WHERE {name} IS NOT NULL"

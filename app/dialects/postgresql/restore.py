@@ -52,7 +52,7 @@ def replay(client: Client, connection: Connection, archive: Archive, around: Ren
     """
     check(client, connection, archive, around)
     watch = Watch(connection, around.place.target, around.hold, around.made, own)
-    with _transaction(watch), _renamed(connection, around):
+    with _transaction(watch), _rename_within(connection, around):
         watch.begin()
         _run(client, connection, archive, _filter(connection, around), watch)
         watch.check()
@@ -108,7 +108,7 @@ def _filter(connection: Connection, around: Renames) -> Filter:
 
 
 @contextlib.contextmanager
-def _renamed(connection: Connection, around: Renames) -> Iterator[None]:
+def _rename_within(connection: Connection, around: Renames) -> Iterator[None]:
     """The renames, and no COMMIT in between."""
     live = oid_of(connection, around.made) if around.hold else None
     for statement in around.before:

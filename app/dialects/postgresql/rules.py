@@ -12,11 +12,10 @@ import psycopg
 from psycopg import sql
 
 from ...errors import DoesNotFit
+from ..samples import SHOWN, Problem, ProblemKind, count_rows, dangling, name_some
 from .connect import Connection, words_of
 from .extensions import extension_schemas, set_path
 from .names import quote
-
-SOME_KEYS = 5
 
 _FOREIGN_KEYS = """
 SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid), c.relkind = 'p',
@@ -193,18 +192,21 @@ def analyze(connection: Connection, schema: str) -> None:
         connection.execute(f"ANALYZE {quote(schema)}.{quote(table)}".encode())
 
 
-def problems(connection: Connection, schema: str) -> list[str]:
+def problems(connection: Connection, schema: str) -> list[Problem]:
     """Rows that refer to nothing, checks that were never proved and do not hold, indexes that are not complete."""
-    found = []
+    found: list[Problem] = []
     for row in connection.execute(_REFERENCES.encode(), (schema,)).fetchall():
         found += _dangling(connection, schema, *row)
     for table, partitioned, name, expression in connection.execute(_UNPROVED_CHECKS.encode(), (schema,)).fetchall():
         source = relation(schema, table, partitioned=partitioned)
         rows = _number(connection, f"SELECT count(*) FROM {source} WHERE NOT ({expression})")
         if rows:
-            found.append(f"{table}: {rows} rows do not pass the check {name}")
+            do = "does" if rows == 1 else "do"
+            text = f"{table}: {count_rows(rows)} {do} not pass the check {name}"
+            found.append(Problem(ProblemKind.RULE, table, text))
     for table, name in connection.execute(_INVALID_INDEXES.encode(), (schema,)):
-        found.append(f"{table}: the index {name} is not valid: it was never completed")
+        text = f"{table}: the index {name} is not valid: it was never completed"
+        found.append(Problem(ProblemKind.RULE, table, text))
     return found
 
 
@@ -220,7 +222,7 @@ def _dangling(
     own: list[str],
     theirs: list[str],
     key: list[str],
-) -> list[str]:
+) -> list[Problem]:
     joined = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(own, theirs, strict=True))
     # MATCH FULL wants all columns NULL or none; otherwise one NULL means that the row refers to nothing on purpose.
     given = (" OR " if full else " AND ").join(f"c.{quote(name)} IS NOT NULL" for name in own)
@@ -232,12 +234,11 @@ def _dangling(
     names = [f"c.{quote(name)}" for name in key] or ["c.ctid"]
     columns = ", ".join(names)
     sample = connection.execute(
-        f"SELECT concat_ws(', ', {columns}) {source} ORDER BY {columns} LIMIT {SOME_KEYS + 1}".encode()
+        f"SELECT concat_ws(', ', {columns}) {source} ORDER BY {columns} LIMIT {SHOWN + 1}".encode()
     ).fetchall()
     shown = [f"({text})" if len(names) > 1 else str(text) for (text,) in sample]
-    keys = "; ".join(shown[:SOME_KEYS]) + ("; ..." if len(shown) > SOME_KEYS else "")
-    label = ", ".join(key) or "ctid"
-    return [f"{table}: {rows} rows refer to rows of {parent} that are not there ({label} {keys})"]
+    keys = name_some(shown[:SHOWN], more=len(shown) > SHOWN)
+    return [dangling(table, rows, parent, f"{', '.join(key) or 'ctid'} {keys}")]
 
 
 def _number(connection: Connection, query: str) -> int:
@@ -245,7 +246,7 @@ def _number(connection: Connection, query: str) -> int:
     return int(row[0])
 
 
-def refused_keys(connection: Connection, schema: str, words: str) -> list[str]:
+def find_refused_keys(connection: Connection, schema: str, words: str) -> list[str]:
     """Rows that break what the server's words name, by the key in its detail, or by their own."""
     found = [f"key {match[1]} {match[2]}" for match in _KEY.finditer(words)]
     if match := _HOLDS_NULL.search(words):
@@ -267,8 +268,8 @@ def _null_keys(connection: Connection, schema: str, *, column: str, table: str) 
     names = [quote(name) for name in row[0]] or ["ctid"]
     rows = connection.execute(
         f"SELECT concat_ws(', ', {', '.join(names)}) FROM {quote(schema)}.{quote(table)} "
-        f"WHERE {quote(column)} IS NULL ORDER BY {', '.join(names)} LIMIT {SOME_KEYS + 1}".encode()
+        f"WHERE {quote(column)} IS NULL ORDER BY {', '.join(names)} LIMIT {SHOWN + 1}".encode()
     ).fetchall()
     shown = [str(text) for (text,) in rows]
-    keys = ", ".join(shown[:SOME_KEYS]) + (", ..." if len(shown) > SOME_KEYS else "")
+    keys = name_some(shown[:SHOWN], more=len(shown) > SHOWN)
     return [f"{table}: {', '.join(row[0]) or 'ctid'} {keys}"] if shown else []

@@ -27,7 +27,7 @@ BUSY_LIMIT_S = 15.0
 
 
 @contextlib.contextmanager
-def connected_anyhow(url: URL, tls_ca: Path | None) -> Iterator[tuple[Connection, bool]]:
+def connect_anyhow(url: URL, tls_ca: Path | None) -> Iterator[tuple[Connection, bool]]:
     """A connection to the URL's server, and whether it is to its database, or that is not there.
 
     :raises DatabaseUnreachable, AccessDenied: as :func:`.postgresql_connect.explained` says.

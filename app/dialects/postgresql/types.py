@@ -127,7 +127,7 @@ class Declared:
 def converter(declared: Declared) -> Callable[[Any], Any] | None:
     """What is read (never None) to canonical value; None where they are the same."""
     if declared.type is LogicalType.DECIMAL:
-        return _decimal if declared.scale is None else _scaled
+        return _decimal if declared.scale is None else _scale
     return _CONVERTERS.get(declared.type)
 
 
@@ -136,7 +136,7 @@ def _float(value: float) -> Any:
     return value if value - value == 0 else tag(value)
 
 
-def _scaled(text: str) -> Any:
+def _scale(text: str) -> Any:
     return text if text[-1].isdigit() else tag(text)
 
 
@@ -156,15 +156,15 @@ def _date(text: str) -> Any:
 
 
 def _time(text: str) -> Any:
-    return tag(text) if text[:2] == "24" else _filled(text, 8)
+    return tag(text) if text[:2] == "24" else _fill(text, 8)
 
 
 def _timestamp(text: str) -> Any:
-    return _filled(text, 19) if _has_four_digits(text) else tag(text)
+    return _fill(text, 19) if _has_four_digits(text) else tag(text)
 
 
 def _timestamptz(text: str) -> Any:
-    return f"{_filled(text[:-3], 19)}+00:00" if _has_four_digits(text) else tag(text)
+    return f"{_fill(text[:-3], 19)}+00:00" if _has_four_digits(text) else tag(text)
 
 
 _NORMAL = re.compile(r"(?:(-?[0-9]+) days?)? ?(?:\+?([01][0-9]|2[0-3]):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?)?")
@@ -193,7 +193,7 @@ def _has_four_digits(text: str) -> bool:
     return text[4] == "-" and text[-1] != "C"
 
 
-def _filled(text: str, whole: int) -> str:
+def _fill(text: str, whole: int) -> str:
     return f"{text}.000000" if len(text) == whole else text.ljust(whole + 7, "0")
 
 

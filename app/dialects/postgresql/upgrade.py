@@ -95,10 +95,10 @@ class UpgradeCursor(psycopg.Cursor[Any]):
     """Keeps each statement behind the renames."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        return self._within(query, lambda text: super(UpgradeCursor, self).execute(text, params, **options))
+        return self._open_within(query, lambda text: super(UpgradeCursor, self).execute(text, params, **options))
 
     def executemany(self, query: Any, params_seq: Iterable[Any], **options: Any) -> None:
-        self._within(query, lambda text: super(UpgradeCursor, self).executemany(text, params_seq, **options))
+        self._open_within(query, lambda text: super(UpgradeCursor, self).executemany(text, params_seq, **options))
 
     def stream(self, query: Any, *arguments: Any, **options: Any) -> Any:
         self._own.prepare(query)
@@ -113,7 +113,7 @@ class UpgradeCursor(psycopg.Cursor[Any]):
         assert isinstance(self.connection, UpgradeConnection)  # noqa: S101 # only that makes cursors of this class
         return self.connection
 
-    def _within(self, query: Any, run: Any) -> Any:
+    def _open_within(self, query: Any, run: Any) -> Any:
         connection = self._own
         prepared = connection.prepare(query)
         try:
@@ -177,7 +177,7 @@ class UpgradeConnection(Connection):
             query = query.as_string(self)
         text = query.decode() if isinstance(query, bytes) else query
         if isinstance(text, str):
-            query = self._rewritten(text)
+            query = self._rewrite(text)
         if self.info.transaction_status != TransactionStatus.INERROR and not self.is_inside():
             self._enter(self.upgrade)
         if isinstance(text, str) and _ALL_IMMEDIATE.match(text):
@@ -195,7 +195,7 @@ class UpgradeConnection(Connection):
         if self.upgrade is not None and self._each and not self.closed:
             self.rollback()
 
-    def _rewritten(self, text: str) -> str:
+    def _rewrite(self, text: str) -> str:
         if ends := _END.match(text):
             if ends["commit"]:
                 self.commit()

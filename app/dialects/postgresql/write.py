@@ -40,7 +40,7 @@ def bindable(columns: list[Declared]) -> Callable[[Values], list[Any]]:
             if value is None:
                 continue
             if type(value) is dict:
-                bound[index] = _tagged(columns[index], value)
+                bound[index] = _tag(columns[index], value)
             elif (write := writers[index]) is not None:
                 bound[index] = write(value)
         return bound
@@ -60,7 +60,7 @@ def texts(columns: list[Declared], rows: list[Values]) -> dict[int, list[tuple[i
     return found
 
 
-def _tagged(column: Declared, value: dict[str, str]) -> str:
+def _tag(column: Declared, value: dict[str, str]) -> str:
     match value:
         case {"$float": text} if column.type is LogicalType.FLOAT and not math.isfinite(float(text)):
             return text
@@ -223,7 +223,7 @@ def _interval_writer(column: Declared) -> Callable[[str], str]:
     return write
 
 
-def _untagged(column: Declared) -> Callable[[Any], Any]:
+def _untag(column: Declared) -> Callable[[Any], Any]:
     def write(value: Any) -> Any:
         raise Refused(f"column {column.name} of type {column.spelled} cannot hold {str(value)[:80]!r} as it is")
 
@@ -233,5 +233,5 @@ def _untagged(column: Declared) -> Callable[[Any], Any]:
 _WRITERS: dict[LogicalType, Callable[[Declared], Callable[[Any], Any]]] = {
     LogicalType.UUID: _uuid_writer,
     LogicalType.INTERVAL: _interval_writer,
-    LogicalType.ANY: _untagged,
+    LogicalType.ANY: _untag,
 }

@@ -15,7 +15,7 @@ from . import swap
 
 
 @contextlib.contextmanager
-def explained_by_file(path: Path) -> Iterator[None]:
+def explain_file_errors(path: Path) -> Iterator[None]:
     """Turn the library's errors, a full disk before all, into one that names the file.
 
     :raises DoesNotFit: there is no room.

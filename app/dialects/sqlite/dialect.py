@@ -34,8 +34,9 @@ from ..model import (
     Table,
     Values,
 )
+from ..samples import Problem
 from . import rules, swap
-from .connect import explained_by_file, new_file, open_file, open_read_only
+from .connect import explain_file_errors, new_file, open_file, open_read_only
 from .fence import SqliteFence
 from .load import Binder
 from .names import path_of, url_of
@@ -145,9 +146,9 @@ class SqliteDialect:
     def prepare_staging(self, staging: URL, target: URL) -> None:
         path = path_of(staging)
         self.drop(staging)
-        with explained_by_file(path.parent):
+        with explain_file_errors(path.parent):
             path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
-        with explained_by_file(path), new_file(path) as connection:
+        with explain_file_errors(path), new_file(path) as connection:
             for pragma in ("page_size", "encoding", "auto_vacuum"):
                 connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
             # A table made and dropped leaves a free page: a database of one page cannot be fenced.
@@ -196,7 +197,7 @@ class SqliteDialect:
     def mark(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with explained_by_file(path_of(url)), open_read_only(path_of(url)) as connection:
+        with explain_file_errors(path_of(url)), open_read_only(path_of(url)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
@@ -218,7 +219,7 @@ class SqliteDialect:
         return f"application_id {application} and user_version {version}"
 
     def set_mark(self, url: URL, mark: str) -> None:
-        with explained_by_file(path_of(url)), open_file(path_of(url)) as connection:
+        with explain_file_errors(path_of(url)), open_file(path_of(url)) as connection:
             connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
 
@@ -237,7 +238,7 @@ class SqliteDialect:
         places = ", ".join("?" * len(table.columns))
         sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
         loaded, refused, number = 0, [], 0
-        with explained_by_file(path_of(url)), open_file(path_of(url)) as connection:
+        with explain_file_errors(path_of(url)), open_file(path_of(url)) as connection:
             for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -253,13 +254,13 @@ class SqliteDialect:
         return LoadResult(loaded, refused)
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
-        with explained_by_file(path_of(staging)), open_file(path_of(staging)) as connection:
+        with explain_file_errors(path_of(staging)), open_file(path_of(staging)) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             for name in tables:
                 connection.execute(f"DELETE FROM {quote(name)}")
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
-        with explained_by_file(path_of(to)):
+        with explain_file_errors(path_of(to)):
             self.copy_file(source, to, timeout_s=timeout_s)
 
     def copy_file(self, source: URL, to: URL, *, timeout_s: float) -> None:
@@ -295,7 +296,7 @@ class SqliteDialect:
         path_of(staging).replace(path)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        with explained_by_file(path_of(staging)), open_file(path_of(staging)) as connection:
+        with explain_file_errors(path_of(staging)), open_file(path_of(staging)) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
             connection.execute("BEGIN")
@@ -327,7 +328,7 @@ class SqliteDialect:
                         hint=f"Drop or rewrite this {item.kind} in the live database, or let a revision do it.",
                     ) from error
 
-    def problems(self, url: URL) -> list[str]:
+    def problems(self, url: URL) -> list[Problem]:
         return rules.problems(path_of(url))
 
     def settle(self, staging: URL) -> None:
@@ -337,8 +338,8 @@ class SqliteDialect:
         full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in full
 
-    def refused_keys(self, url: URL, words: str) -> list[str]:
-        return rules.refused_keys(path_of(url), words)
+    def find_refused_keys(self, url: URL, words: str) -> list[str]:
+        return rules.find_refused_keys(path_of(url), words)
 
     def schema_fingerprint(self, url: URL) -> str:
         if not self.exists(url):

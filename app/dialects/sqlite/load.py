@@ -53,14 +53,14 @@ class Binder:
                 continue
             try:
                 if type(value) is dict:
-                    bound[index] = self._untagged(index, value)
+                    bound[index] = self._untag(index, value)
                 elif (write := self._writers[index]) is not None:
                     bound[index] = write(value)
             except _REFUSED_VALUE as error:
                 raise Unfit(f"column {self._table.columns[index].name}: {error}") from error
         return bound
 
-    def _untagged(self, index: int, tagged: dict[str, str]) -> Any:
+    def _untag(self, index: int, tagged: dict[str, str]) -> Any:
         value = untag(tagged)
         self._probe = self._probe or _Probe(self._connection, self._table)
         self._probe.check(index, value)

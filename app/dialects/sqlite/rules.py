@@ -7,32 +7,37 @@ import re
 import sqlite3
 from pathlib import Path
 
+from ..samples import SHOWN, Problem, ProblemKind, dangling, name_some
 from .connect import damage_named, open_file, open_read_only
 from .read import quote
 
 _REFUSED = re.compile(r"(UNIQUE|NOT NULL) constraint failed: ([^)]+)")
 
 
-def problems(path: Path) -> list[str]:
+def problems(path: Path) -> list[Problem]:
     """Every rule that does not hold, and every damage found."""
     # Over a read-only connection PRAGMA integrity_check does not look at CHECK constraints (3.40, seen).
     with damage_named(path), open_file(path) as connection:
-        found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+        found = [
+            Problem(ProblemKind.DAMAGE, "", text)
+            for (text,) in connection.execute("PRAGMA integrity_check")
+            if text != "ok"
+        ]
         try:
-            dangling = connection.execute(
+            lost = connection.execute(
                 "SELECT \"table\", parent, count(*), group_concat(CASE WHEN n <= 6 THEN rowid END, ', ') FROM "
                 '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
                 'GROUP BY "table", parent'
             ).fetchall()
         except sqlite3.OperationalError as error:
             # "foreign key mismatch": the referred columns are not unique.
-            return [*found, str(error)]
-    for table, parent, rows, keys in dangling:
-        found.append(f"{table}: {rows} rows refer to rows of {parent} that are not there (rowid {_first(keys)})")
+            return [*found, Problem(ProblemKind.RULE, "", str(error))]
+    for table, parent, rows, keys in lost:
+        found.append(dangling(table, rows, parent, f"rowid {_first(keys)}"))
     return found
 
 
-def refused_keys(path: Path, words: str) -> list[str]:
+def find_refused_keys(path: Path, words: str) -> list[str]:
     """The rows that break the constraint which the server's words name, by some of their keys."""
     match = _REFUSED.search(words)
     if match is None:
@@ -51,8 +56,8 @@ def refused_keys(path: Path, words: str) -> list[str]:
     return []
 
 
-def _first(keys: str | None, most: int = 5) -> str:
+def _first(keys: str | None) -> str:
     if keys is None:
         return "without rowid"
-    found = keys.split(", ")
-    return ", ".join(found[:most]) + (", ..." if len(found) > most else "")
+    some = keys.split(", ")
+    return name_some(some[:SHOWN], more=len(some) > SHOWN)

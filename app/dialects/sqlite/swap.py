@@ -32,7 +32,7 @@ def explained(path: Path, error: sqlite3.Error | OSError) -> FerryError:
             f"There is no room to write {path}: {getattr(error, 'strerror', None) or error}.",
             hint="Make room, then run the command again.",
         )
-    return FerryError(f"{path} cannot be read or written: {error}.", hint="Nothing was changed; mend this, run again.")
+    return FerryError(f"{path} cannot be read or written: {error}.", hint="Nothing was changed; fix this, run again.")
 
 
 def pages_per_step(connection: sqlite3.Connection) -> int:

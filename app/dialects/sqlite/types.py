@@ -69,7 +69,7 @@ def _bytes(value: Any) -> Any:
     return to_base64(value) if type(value) is bytes else tag(value)
 
 
-def _parsed(parse: Callable[[str], str | None]) -> Callable[[Any], Any]:
+def _parse(parse: Callable[[str], str | None]) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         form = parse(value) if type(value) is str else None
         return tag(value) if form is None else form
@@ -100,9 +100,9 @@ _CONVERTERS: dict[LogicalType, Callable[[Any], Any]] = {
     LogicalType.TEXT: _text,
     LogicalType.BYTES: _bytes,
     LogicalType.JSON: _json,
-    LogicalType.DATE: _parsed(to_date),
-    LogicalType.TIME: _parsed(to_time),
-    LogicalType.TIMESTAMP: _parsed(to_timestamp),
+    LogicalType.DATE: _parse(to_date),
+    LogicalType.TIME: _parse(to_time),
+    LogicalType.TIMESTAMP: _parse(to_timestamp),
     LogicalType.ANY: tag,
 }
 

@@ -46,7 +46,7 @@ class Chosen:
         return AppliedProfile(self.name, self.profile.digest())
 
 
-def chosen_profile(run: Run) -> Chosen | None:
+def choose_profile(run: Run) -> Chosen | None:
     """The profile of ``--profile`` or ``FERRY_PROFILE``.
 
     :raises Misconfigured: there is no such profile, or no module of profiles.

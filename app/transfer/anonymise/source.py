@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...dialects.model import Table
 from ...errors import FerryError, Misconfigured
-from ..rows.snapshot import SnapshotReader, hashed_rows, rows_of
+from ..rows.snapshot import SnapshotReader, hash_rows, rows_of
 from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -23,7 +23,7 @@ from ..sources.ferry_deployment import FerryDeployment
 from ..sources.open import open_source
 from ..sources.snapshot_file import SnapshotFile
 from ..sources.snapshot_writing import written
-from .engine import Bound, Chosen, as_plain, bind, check_profile, chosen_profile
+from .engine import Bound, Chosen, as_plain, bind, check_profile, choose_profile
 
 
 def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
@@ -32,7 +32,7 @@ def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenS
     :param spec: with the identity that it has with the profile.
     :raises FerryError: as :func:`.extract.open_source`; the profile does not fit the source.
     """
-    chosen = chosen_profile(run)
+    chosen = choose_profile(run)
     if chosen is None:
         return open_source(run, spec, options)
     plain = as_plain(spec, chosen)
@@ -81,7 +81,7 @@ class AnonymisedSource(Closing):
         """
         with private_directory(run), _wordless(run):
             if isinstance(self._inner, DatabaseSource):
-                bound = self._bound(run, self._inner.tables, self._inner.revision)
+                bound = self._bind(run, self._inner.tables, self._inner.revision)
                 taken = self._inner.take(run, bound)
             else:
                 taken, bound = self._through_files(run)
@@ -94,13 +94,13 @@ class AnonymisedSource(Closing):
         run.report.anonymised = bound.receipt(taken.header.tables)
         return replace(taken, extra=extra)
 
-    def _bound(self, run: Run, tables: Mapping[str, Table], revision: str | None) -> Bound:
+    def _bind(self, run: Run, tables: Mapping[str, Table], revision: str | None) -> Bound:
         return bind(run, self._chosen, tables, revision, self._options.exclude)
 
     def _through_files(self, run: Run) -> tuple[Taken, Bound]:
         """What the source gave lies in the private directory, and is gone with it."""
         tables = self._check_first(run)
-        with _kept_in(run, run.received / "received.json"):
+        with _keep_in(run, run.received / "received.json"):
             taken = self._inner.take(run)
         path = taken.path
         if taken.header.kind == "records":
@@ -109,9 +109,9 @@ class AnonymisedSource(Closing):
             account(run, result, withhold=True)
         with SnapshotReader(path) as reader:
             header = reader.header
-            bound = self._bound(run, {table.name: table for table in header.tables}, header.revision)
+            bound = self._bind(run, {table.name: table for table in header.tables}, header.revision)
             sections = (
-                (table.name, hashed_rows(table, bound.rows(table, (values for values, _, _ in rows))))
+                (table.name, hash_rows(table, bound.rows(table, (values for values, _, _ in rows))))
                 for table, rows in rows_of(reader)
             )
             made = written(run, bound.header(header, self._spec.identity), sections)
@@ -149,7 +149,7 @@ def tables_at(run: Run, revision: str) -> dict[str, Table]:
 
 
 @contextlib.contextmanager
-def _kept_in(run: Run, path: Path) -> Iterator[None]:
+def _keep_in(run: Run, path: Path) -> Iterator[None]:
     """A snapshot that is written meanwhile goes to a file of the run, not in the place of the last good one."""
     settings = run.settings
     run.settings = replace(settings, snapshot=path)

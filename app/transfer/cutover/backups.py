@@ -14,11 +14,12 @@ from sqlalchemy import URL
 from ...dialects.base import Dialect, Image
 from ...dialects.files import make_directory
 from ...dialects.model import TableChecksum
+from ...dialects.samples import ProblemKind
 from ...errors import BackupFailed, FerryError
 from ..proof.checksums import fingerprint
 from ..rows.files import file_sha256
 from ..rows.snapshot import check as check_snapshot
-from ..run.evidence_files import unfinished_name
+from ..run.evidence_files import name_unfinished
 from ..schema.alembic import revision_of
 from .manifest import SUFFIX, Backup, load_manifest, manifest_of, write_manifest
 
@@ -79,7 +80,7 @@ def make(
     :raises BackupFailed: nothing is left behind then.
     """
     expected, revision = fingerprint(image.reader), revision_of(image.reader)
-    beside = to.with_name(unfinished_name(to, run))
+    beside = to.with_name(name_unfinished(to, run))
     try:
         image.dump(beside)
         _prove(dialect, beside, scratch, expected)
@@ -133,7 +134,7 @@ def register_portable(file: Path, *, command: str, run: str, database: str, key:
 def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, TableChecksum]) -> None:
     try:
         dialect.restore(dump, scratch)
-        problems = [text for text in dialect.problems(scratch) if "refer to rows" not in text]
+        problems = [item for item in dialect.problems(scratch) if item.kind is not ProblemKind.DANGLING]
         if problems:
             raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
         found = state_of(dialect, scratch)
@@ -156,7 +157,7 @@ def listed(directory: Path, database: str | None = None) -> list[Backup]:
     return sorted(found, key=lambda backup: (backup.made_at, backup.id))
 
 
-def unsealed(file: Path) -> str:
+def explain_unsealed(file: Path) -> str:
     """What there is to say about a file that has not the seal of this database's key."""
     return (
         f"{file} does not have this database's seal: it was changed, or was made elsewhere, by an older version, "
@@ -184,7 +185,7 @@ def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> 
     if not backup.path.is_file():
         raise BackupFailed(f"The backup file {backup.file} is not there.")
     if not backup.has_seal_of(key):
-        raise BackupFailed(unsealed(backup.path))
+        raise BackupFailed(explain_unsealed(backup.path))
     if file_sha256(backup.path) != backup.sha256:
         raise BackupFailed(
             f"The backup {backup.file} was changed since it was made (another SHA-256).",

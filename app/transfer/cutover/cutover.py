@@ -117,7 +117,7 @@ def _finish(run: Run, control: Control, entry: Entry) -> Entry:
     except run.write_errors as error:
         raise CutOverUnfinished(
             f"The new database is live (run {entry.run_id}), but the ledger could not be written: {error}",
-            hint=f"Make room or mend the permissions, then finish it with: {finishing_command(entry.command)}",
+            hint=f"Make room or fix the permissions, then finish it with: {finishing_command(entry.command)}",
         ) from error
     return entry
 
@@ -142,7 +142,7 @@ def recover(run: Run) -> tuple[Entry | None, str]:
 
     Only ever called under the lock.
     """
-    begun = run.control.unfinished_cut_over()
+    begun = run.control.find_unfinished_cut_over()
     if begun is None:
         return None, ""
     entry = run.control.entry_begun(begun)

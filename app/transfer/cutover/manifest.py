@@ -88,14 +88,14 @@ def load_manifest(file: Path) -> Backup | None:
         if path.stat().st_size > LARGEST_BYTES:
             raise Unexpected("it", f"a manifest: it is larger than {LARGEST_BYTES} bytes")
         # A directory of backups may be moved; its files are found beside their manifests.
-        return replace(_checked(an_object(loads(path.read_text(encoding="utf-8")), "it")), file=str(file))
+        return replace(_check(an_object(loads(path.read_text(encoding="utf-8")), "it")), file=str(file))
     except (Unexpected, StrictJSONError, UnicodeDecodeError) as error:
         raise BackupFailed(f"{path} is not the manifest of a backup: {error}") from error
     except OSError as error:
         raise BackupFailed(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _checked(manifest: Mapping[str, Any]) -> Backup:
+def _check(manifest: Mapping[str, Any]) -> Backup:
     """:raises Unexpected: a key is missing, unknown, or of another kind."""
     known = {item.name for item in fields(Backup)}
     if unknown := sorted(manifest.keys() - known):

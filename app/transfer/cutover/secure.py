@@ -13,7 +13,7 @@ from ...errors import BackupFailed, Protected, VerificationFailed
 from ..proof.checksums import fingerprint
 from ..rows.files import write
 from ..rows.header import header_of
-from ..rows.snapshot import check, encode, hashed_rows
+from ..rows.snapshot import check, encode, hash_rows
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..schema.alembic import data_tables, revision_of
 from ..schema.host import VERSION_TABLE
@@ -36,7 +36,7 @@ class Secured:
 
 
 @contextlib.contextmanager
-def fenced(run: Run) -> Iterator[Fence]:
+def watch_target(run: Run) -> Iterator[Fence]:
     """Watch the target from here on; an absent one is created empty first, which changes nothing that is there."""
     run.dialect.create(run.target)
     with run.dialect.fence(run.target) as fence:
@@ -54,13 +54,13 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
     if not run.dialect.exists(run.target):
         run.note("Nothing to back up: there is no database yet.")
         return Secured(token, None, absent=True)
-    with imaged(run, fence) as image:
+    with take_image(run, fence) as image:
         sums = fingerprint(image.reader)
         return Secured(image.token, _back_up(run, image, sums, backup_to), checksums=sums)
 
 
 @contextlib.contextmanager
-def imaged(run: Run, fence: Fence) -> Iterator[Image]:
+def take_image(run: Run, fence: Fence) -> Iterator[Image]:
     """The live database at one instant; when it was written during each of three copies, writers wait for one more.
 
     :raises LockHeld: a writer could not be made to wait.
@@ -143,7 +143,7 @@ def write_portable(database: str, reader: Reader, to: Path) -> None:
             hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
         )
     header = header_of(database, "backup", revision, data_tables(reader.tables()))
-    rows = ((table.name, hashed_rows(table, reader.rows(table))) for table in header.tables)
+    rows = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)
     try:
         write(to, encode(header, rows), check=check)
     except OSError as error:

@@ -49,7 +49,7 @@ def make_backup(
         with run.locked(lock_timeout_s):
             recover(run)
             run.drop_leftovers()
-            made = _made(run, to, portable=portable, client=client)
+            made = _make(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
     run.report.backup = made.file
@@ -77,7 +77,7 @@ class ClientImage:
         self._run.dialect.client_dump(self._run.target, to)
 
 
-def _made(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
+def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
     if to is None and portable:
         backups.prepare_directory(run.settings.backups)
         to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
@@ -92,13 +92,13 @@ def _made(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
         return made[0]
     except BackupFailed as error:
         if client and error.hint is None:
-            error.hint = (
+            raise error.with_hint(
                 "The server's own program loses digits of some types, and dumps another instant where somebody "
                 "writes. Leave --client out for an exact backup."
-            )
+            ) from error
         raise
     finally:
-        run.cleaned_up()
+        run.clean_up()
 
 
 def _database(run: Run) -> Path:
@@ -140,7 +140,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     wrong = []
     for backup in found:
         try:
-            with run.locked(lock_timeout_s), left_alone(run):
+            with run.locked(lock_timeout_s), prove_left_alone(run):
                 backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
         except BackupFailed as error:
             wrong.append(error.message)
@@ -152,7 +152,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
 
 
 @contextlib.contextmanager
-def left_alone(run: Run) -> Iterator[None]:
+def prove_left_alone(run: Run) -> Iterator[None]:
     """Prove that the live database is what it was before a backup was looked at.
 
     A restore into a scratch database cannot reach it (see the rooms); this looks all the same. Rows that the

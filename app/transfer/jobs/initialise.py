@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import DoesNotFit, FerryError
 from ..cutover.cutover import entry_for
-from ..cutover.secure import Secured, imaged
+from ..cutover.secure import Secured, take_image
 from ..proof.checksums import fingerprint
 from ..run.ledger import Entry
 from ..run.plan import Question
@@ -98,7 +98,7 @@ class Initialise(Job):
         """What the last seed left is not backed up, lest it push out a backup of somebody's rows."""
         run, last = self.run, self.target.in_force
         if not self.backup_to and last and last.command == run.command and not self.target.empty:
-            with imaged(run, self.fence) as image:
+            with take_image(run, self.fence) as image:
                 if (sums := fingerprint(image.reader)) == last.table_checksums:
                     run.note("Nothing to back up: the database holds what the last db-init left.")
                     self.secured = Secured(image.token, None, checksums=sums)
@@ -142,7 +142,11 @@ class Initialise(Job):
     def _check(self) -> None:
         run = self.run
         if problems := run.dialect.problems(run.staging):
-            raise DoesNotFit("The test data breaks rules of the schema.", details=problems, hint="Fix FERRY_SEED.")
+            raise DoesNotFit(
+                "The test data breaks rules of the schema.",
+                details=[str(problem) for problem in problems],
+                hint="Fix FERRY_SEED.",
+            )
         run.dialect.settle(run.staging)
         self._revision = _describe(run)
 

@@ -19,7 +19,7 @@ from ...dialects.model import LateWrite
 from ...errors import VerificationFailed
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
-from ..cutover.secure import PASSES, Secured, fenced, secure
+from ..cutover.secure import PASSES, Secured, secure, watch_target
 from ..run.ledger import Entry
 from ..run.plan import Question
 from ..run.report import Report
@@ -173,7 +173,7 @@ def carry_out_steps(run: Run, steps: Iterable[Step]) -> None:
 def _is_whole(run: Run) -> bool:
     """No cut-over was left begun; where one was, what is live cannot be planned with before it is finished."""
     control = run.peek()
-    return control is None or control.unfinished_cut_over() is None
+    return control is None or control.find_unfinished_cut_over() is None
 
 
 def _nothing(run: Run, nothing: Nothing) -> Report:
@@ -198,13 +198,13 @@ def _replace(run: Run, job: Job) -> Report:
     """The steps and the cut-over; whatever ends them early, staging is dropped and live is as it was."""
     run.report.target = job.target.to_json()
     try:
-        with fenced(run) as fence:
+        with watch_target(run) as fence:
             job.fence = fence
             entry = _cut_over(run, job)
         _receipt(run, job, entry)
         return run.report
     finally:
-        run.cleaned_up()
+        run.clean_up()
 
 
 def _cut_over(run: Run, job: Job) -> Entry:

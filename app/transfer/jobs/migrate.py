@@ -6,7 +6,7 @@ import functools
 
 from ...dialects import dialect_for
 from ...errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigured, Protected
-from ..anonymise.engine import as_profiled, chosen_profile
+from ..anonymise.engine import as_profiled, choose_profile
 from ..anonymise.source import open_anonymised
 from ..run.plan import Action, Plan, decide
 from ..run.report import Report
@@ -32,7 +32,7 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
     def find_spec() -> SourceSpec:
         spec = parse_source(run.settings, insecure_http=options.source.insecure_http)
         _refuse_catch_up(run, spec, options)
-        return spec if spec.kind is SourceKind.SELF else as_profiled(spec, chosen_profile(run))
+        return spec if spec.kind is SourceKind.SELF else as_profiled(spec, choose_profile(run))
 
     def plan(planning: Planning) -> Job | Nothing:
         decided = make_plan(run, find_spec(), options)

@@ -59,7 +59,7 @@ class Migration(Job):
         if problems := run.dialect.problems(run.staging):
             raise VerificationFailed(
                 f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
-                details=problems,
+                details=[str(problem) for problem in problems],
                 hint="Repair these rows in a revision (docs/guide.md), then run again.",
             )
         run.dialect.settle(run.staging)

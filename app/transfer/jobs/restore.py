@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...dialects.model import TableChecksum
+from ...dialects.samples import ProblemKind
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
@@ -99,7 +100,7 @@ def restore(
     def decide() -> Chosen:
         chosen = choose(run, wanted, directory)
         _check(run, chosen)
-        return accepted(run, chosen, trusted=trust_file)
+        return accept_file(run, chosen, trusted=trust_file)
 
     def plan(_: Planning) -> Job:
         chosen = decide()
@@ -174,7 +175,7 @@ class Restore(Job):
                 self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
 
 
-def accepted(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
+def accept_file(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
     """Decide by digest and seal whether a file may be put back: before its first statement, never after.
 
     :param trusted: somebody says that it may, whoever made it.
@@ -192,7 +193,7 @@ def accepted(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
     sealed = sealed and not any(chosen.path.with_name(chosen.path.name + end).exists() for end in ("-wal", "-journal"))
     if not sealed and not trusted:
         raise Protected(
-            backups.unsealed(chosen.path),
+            backups.explain_unsealed(chosen.path),
             hint=f"Where you know who made it: flask db-restore {shlex.quote(str(chosen.path))} --trust-file\n"
             "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
         )
@@ -250,7 +251,7 @@ def _refuse_changed(chosen: Chosen) -> None:
 
 
 def _verify(run: Run, chosen: Chosen) -> None:
-    damage = [text for text in run.dialect.problems(run.staging) if "refer to rows" not in text]
+    damage = [str(item) for item in run.dialect.problems(run.staging) if item.kind is not ProblemKind.DANGLING]
     if damage:
         raise BackupFailed(f"{chosen.path} is damaged.", details=damage, hint="Use another one: flask db-backup --list")
     if chosen.backup is None:

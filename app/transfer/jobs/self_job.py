@@ -8,7 +8,7 @@ from typing import NoReturn
 from ...dialects.model import LateWrite, Table, Values
 from ...errors import DoesNotFit, VerificationFailed
 from ..cutover.cutover import entry_for
-from ..cutover.secure import Secured, imaged
+from ..cutover.secure import Secured, take_image
 from ..proof.checksums import fingerprint
 from ..proof.verify import Before
 from ..rows.header import now
@@ -65,7 +65,7 @@ class SelfJob(Migration):
             run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
             super().back_up()
             return
-        with imaged(run, self.fence) as image:
+        with take_image(run, self.fence) as image:
             self.secured = Secured(image.token, self.secured.backup, checksums=fingerprint(image.reader))
 
     def _stage(self) -> None:

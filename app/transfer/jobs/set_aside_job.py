@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialects.model import Table, TableChecksum
+from ...dialects.samples import Problem
 from ...errors import DoesNotFit, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import fingerprint
@@ -26,9 +27,9 @@ from ..run.source import SELF
 from ..schema.host import VERSION_TABLE
 from ..set_aside.added_rows import Effect, load_added, plus, write_added
 from ..set_aside.file import MOST_PROBLEMS, AsideFile, digest_of, loading_command, write_aside
-from ..set_aside.plan import AsidePlan, nothing_left, planned
-from ..set_aside.report import named_aside
-from ..staging.load import TableLoad, aside_to_json, load_mended, shown_key
+from ..set_aside.plan import AsidePlan, nothing_left, plan_set_aside
+from ..set_aside.report import describe_aside
+from ..staging.load import TableLoad, aside_to_json, describe_key, load_fixed
 from ..staging.options import MigrateOptions
 from ..staging.referring import REFERS, set_aside_referring
 from ..staging.rows_file import RowsFile
@@ -48,7 +49,7 @@ def load_aside(run: Run, path: Path, options: MigrateOptions) -> Report:
     tables: dict[str, Table] = {}
 
     def plan(planning: Planning) -> Job | Nothing:
-        found = planning.resources.enter_context(planned(run, AsideFile(path), tables or None))
+        found = planning.resources.enter_context(plan_set_aside(run, AsideFile(path), tables or None))
         tables.update(found.tables)
         if found.plan.action is Action.NOTHING:
             return Nothing(nothing_left(found), {"live": found.plan.target.revision})
@@ -167,7 +168,7 @@ class SetAsideJob(SelfJob):
         with run.dialect.loading(more):
             for name in accounts.keys() & self._found.fresh.counts().keys():
                 table = accounts[name].table
-                loaded, lines = load_mended(run.dialect, more, rows, table, self._found.fresh)
+                loaded, lines = load_fixed(run.dialect, more, rows, table, self._found.fresh)
                 accounts[name] = TableLoad(table, loaded=plus(accounts[name].loaded, loaded))
                 refused += lines
         return accounts, refused
@@ -181,7 +182,7 @@ class SetAsideJob(SelfJob):
         raise DoesNotFit(
             f"The schema at revision {self._found.origin.revision} still refuses {len(still)} rows of {file}.",
             details=_first(still),
-            hint=f"Mend them, or let them go to a new file: {loading_command(file)} --set-aside",
+            hint=f"Fix them, or let them go to a new file: {loading_command(file)} --set-aside",
         )
 
     def _upgrade_both(self) -> None:
@@ -250,13 +251,13 @@ class SetAsideJob(SelfJob):
         raise DoesNotFit(
             f"All {len(still)} rows of {self._found.file.path} are still refused.",
             details=_first(still),
-            hint=f"Mend them, then: {self._again()}",
+            hint=f"Fix them, then: {self._again()}",
         )
 
     def _still(self, rows: RowsFile) -> list[str]:
         """Those of the file that are refused, with key and reason; what only goes with others comes last."""
         found = [
-            (reason.startswith(REFERS), f"{table}: row {number}: {reason}; key {shown_key(rows.tables[table], row)}")
+            (reason.startswith(REFERS), f"{table}: row {number}: {reason}; key {describe_key(rows.tables[table], row)}")
             for table, number, reason, row in rows.aside.rows()
             if self._found.fresh.has(table, number)
         ]
@@ -268,9 +269,9 @@ class SetAsideJob(SelfJob):
             return
         path = run.directory / NAME
         write_aside(path, self._found.origin, aside_to_json(rows))
-        run.report.set_aside = named_aside(rows)
+        run.report.set_aside = describe_aside(rows)
         run.report.aside = {"file": str(path), "rows": count, "command": loading_command(path)}
-        run.warn(f"{count} rows stay set aside, in {path}. To load them when they are mended: {loading_command(path)}")
+        run.warn(f"{count} rows stay set aside, in {path}. To load them when they are fixed: {loading_command(path)}")
 
     # On a copy of the live database
 
@@ -291,18 +292,17 @@ class SetAsideJob(SelfJob):
             before = fingerprint(staged)
             write_added(path, self._effect, staged, str(self._found.file.path), self.plan.head)
         already = set(run.dialect.problems(run.staging))
-        sums = self._loaded(path)
+        sums = self._load_added(path)
         self._prove(before, sums)
         self._refuse_problems(already)
         run.dialect.settle(run.staging)
         self._report_added(sums)
 
-    def _loaded(self, path: Path) -> dict[str, TableChecksum]:
+    def _load_added(self, path: Path) -> dict[str, TableChecksum]:
         try:
             return load_added(self.run.dialect, self.run.staging, path)
         except DoesNotFit as error:
-            error.hint = f"Mend them, or the live rows in the application; then: {self._again()}"
-            raise
+            raise error.with_hint(f"Fix them, or the live rows in the application; then: {self._again()}") from error
 
     def _again(self) -> str:
         return loading_command(self._found.file.path)
@@ -321,13 +321,13 @@ class SetAsideJob(SelfJob):
             )
         self._lived = sum(found.rows for name, found in before.items() if name != VERSION_TABLE)
 
-    def _refuse_problems(self, already: set[str]) -> None:
+    def _refuse_problems(self, already: set[Problem]) -> None:
         found = self.run.dialect.problems(self.run.staging)
-        if new := [text for text in found if text not in already]:
+        if new := [str(item) for item in found if item not in already]:
             raise DoesNotFit(
                 f"With the rows added {len(new)} rules do not hold.",
                 details=new,
-                hint=f"What they refer to may be deleted by now. Mend them, or take them out; then: {self._again()}",
+                hint=f"What they refer to may be deleted by now. Fix them, or take them out; then: {self._again()}",
             )
         for text in found:
             self.run.warn(f"Of the live database itself: {text}")

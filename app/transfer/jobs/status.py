@@ -74,7 +74,7 @@ def status(run: Run) -> Status:
         last_run=_last(target),
         holder=str(holder) if holder else None,
         holder_alive=bool(holder and holder.alive),
-        unfinished=_unfinished(run, target, control),
+        unfinished=_describe_unfinished(run, target, control),
         backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in list_backups(run)],
         snapshot=_snapshot(run),
         settings=_settings(run),
@@ -113,7 +113,7 @@ def _aside(target: Target) -> dict[str, Any] | None:
     return found if found and found["rows"] else None
 
 
-def _unfinished(run: Run, target: Target, control: Control | None) -> str | None:
+def _describe_unfinished(run: Run, target: Target, control: Control | None) -> str | None:
     """Which database is live, and what finishes or undoes the cut-over."""
     if target.unfinished is None or control is None:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...dialects.base import Reader
 from ...dialects.model import Table
 from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected
-from ..anonymise.engine import as_profiled, chosen_profile
+from ..anonymise.engine import as_profiled, choose_profile
 from ..anonymise.source import open_anonymised
 from ..cutover.manifest import load_manifest
 from ..proof.compare import Difference, compare_databases
@@ -29,7 +29,7 @@ from ..sources.open import open_source
 from ..staging.options import MigrateOptions
 from ..staging.stage import build_empty, stage
 from .job import Step, carry_out_steps
-from .restore import Chosen, accepted, stage_backup
+from .restore import Chosen, accept_file, stage_backup
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def verify(run: Run, options: VerifyOptions) -> Report:
             carry_out_steps(run, proof.steps)
             return proof.receipt()
         finally:
-            run.cleaned_up()
+            run.clean_up()
 
 
 class Proof:
@@ -161,7 +161,7 @@ def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, se
     if spec.kind is SourceKind.SELF:
         raise Misconfigured("--against self compares the database with itself.")
     _refuse_plain(run)
-    spec = as_profiled(spec, chosen_profile(run))
+    spec = as_profiled(spec, choose_profile(run))
     # The proof must not take the place of the last good snapshot.
     run.settings = replace(run.settings, snapshot=run.directory / "against.json")
     source = open_anonymised(run, spec, options)
@@ -192,10 +192,10 @@ def _stage_backup(run: Run, entry: Entry) -> str | None:
     # A file that was trusted when it was put back is the same file still, by the ledger.
     trusted = file_sha256(path) == entry.options.get("restored_sha256")
     verify_staged = stage_backup(
-        run, accepted(run, Chosen(path, load_manifest(path), is_snapshot(path)), trusted=trusted)
+        run, accept_file(run, Chosen(path, load_manifest(path), is_snapshot(path)), trusted=trusted)
     )
     verify_staged()
-    return _staged_revision(run)
+    return _read_staged_revision(run)
 
 
 def _stage_with_added(run: Run, entry: Entry) -> str | None:
@@ -214,10 +214,10 @@ def _stage_generation(run: Run, entry: Entry) -> str | None:
     if not run.dialect.exists(generation):
         raise BackupFailed(f"What run {entry.run_id} left is not kept any more; only the last run's is.")
     run.dialect.copy(generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
-    return _staged_revision(run)
+    return _read_staged_revision(run)
 
 
-def _staged_revision(run: Run) -> str | None:
+def _read_staged_revision(run: Run) -> str | None:
     with run.dialect.reader(run.staging) as reader:
         return revision_of(reader)
 

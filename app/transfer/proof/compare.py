@@ -61,14 +61,14 @@ def difference(table: Table, former: Values | None, row: Values | None) -> Diffe
     """What two rows of one key differ in; None where there is no such row."""
     if former is None or row is None:
         kind = "added" if former is None else "missing"
-        return Difference(table.name, shown_values(table, former or row or []), kind, {})
-    return Difference(table.name, shown_values(table, row), "changed", _changed(table, former, row))
+        return Difference(table.name, describe_values(table, former or row or []), kind, {})
+    return Difference(table.name, describe_values(table, row), "changed", _list_changed_columns(table, former, row))
 
 
 def unequal(
     table: Table, left: Iterable[Values], right: Iterable[Values], scratch: Path
 ) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
-    """The same rows themselves, nothing masked: key, the row on the left, the row on the right."""
+    """The rows in which two tables differ, nothing masked: key, the row on the left, the row on the right."""
     scratch.unlink(missing_ok=True)
     connection = sqlite3.connect(scratch, isolation_level=None)
     try:
@@ -77,7 +77,7 @@ def unequal(
             "CREATE TABLE l (key BLOB, n INTEGER, line BLOB, PRIMARY KEY (key, n)) WITHOUT ROWID;"
             "CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID; BEGIN"
         )
-        for key, row in numbered(connection, table, left):
+        for key, row in number_rows(connection, table, left):
             connection.execute("INSERT INTO l VALUES (?, ?, ?)", (*key, encode_row(row)))
         connection.execute("DELETE FROM seen")
         yield from _against(connection, table, right)
@@ -88,7 +88,9 @@ def unequal(
         scratch.unlink(missing_ok=True)
 
 
-def numbered(connection: sqlite3.Connection, table: Table, rows: Iterable[Values]) -> Iterator[tuple[RowKey, Values]]:
+def number_rows(
+    connection: sqlite3.Connection, table: Table, rows: Iterable[Values]
+) -> Iterator[tuple[RowKey, Values]]:
     """Rows with their keys.
 
     :param connection: has an empty table ``seen (key BLOB PRIMARY KEY, n INTEGER)``.
@@ -110,7 +112,7 @@ def _against(
     connection: sqlite3.Connection, table: Table, right: Iterable[Values]
 ) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
     same = same_rows(table)
-    for key, row in numbered(connection, table, right):
+    for key, row in number_rows(connection, table, right):
         found = connection.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()
         if found is None:
             yield key, None, row
@@ -129,14 +131,14 @@ def same_rows(table: Table) -> Callable[[bytes, Values], bool]:
     return same
 
 
-def shown_values(table: Table, row: Values) -> list[Any]:
+def describe_values(table: Table, row: Values) -> list[Any]:
     """A row's key, or the whole row where its table has none; secrets masked."""
     by_name = {column.name: column for column in table.columns}
     names = table.primary_key or table.column_names
     return [masked(by_name[name], value) for name, value in zip(names, table.key_of(row), strict=True)]
 
 
-def _changed(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
+def _list_changed_columns(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
     found: dict[str, tuple[Any, Any]] = {}
     for column, old, new in zip(table.columns, former, row, strict=True):
         if old != new and not (column.type is LogicalType.JSON and _same_json(old, new)):

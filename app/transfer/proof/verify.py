@@ -82,7 +82,7 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgrade
     problems: list[str] = []
     result = Upgraded([], [], {})
     for name, table in data_tables(before.tables).items():
-        if (reason := _lost(name, said)) is not None:
+        if (reason := _find_lost(name, said)) is not None:
             if before.counts[name]:
                 result.losses.append(f"{name}: {before.counts[name]} rows: {reason}")
             continue
@@ -113,7 +113,7 @@ def moved(name: str, said: Declarations) -> list[str]:
     return _trail(name, said)[-1]
 
 
-def _lost(name: str, said: Declarations) -> str | None:
+def _find_lost(name: str, said: Declarations) -> str | None:
     """Why what had this name before is dropped, under whatever name it had by then; None when no revision says so."""
     names = dict.fromkeys(place for places in _trail(name, said) for place in places)
     return next((said.losses[place] for place in names if place in said.losses), None)
@@ -151,12 +151,12 @@ def _check_columns(
         values = sums[column]
         if not values.rows:
             continue
-        if (reason := _lost(full, said)) is not None:
+        if (reason := _find_lost(full, said)) is not None:
             result.losses.append(f"{full}: {values.rows} values: {reason}")
         elif places := [place for place in moved(full, said) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
             problems += _check_move(full, values, places, tables, after)
-        elif renamed := _renamed(values, table, now, after):
+        elif renamed := _follow_renames(values, table, now, after):
             result.moves.append(f"{full} -> {renamed} (the same values)")
         else:
             problems.append(f"column {full} ({values.rows} values) is gone")
@@ -179,7 +179,7 @@ def _check_move(
     return [f"column {full} had {values.rows} values and {places[0]} has {found}"] if found < values.rows else []
 
 
-def _renamed(values: TableChecksum, table: Table, now: list[Table], after: Reader) -> str | None:
+def _follow_renames(values: TableChecksum, table: Table, now: list[Table], after: Reader) -> str | None:
     known = set(table.column_names)
     for place in now:
         for column in place.column_names:

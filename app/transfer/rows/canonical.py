@@ -117,7 +117,7 @@ _normalise_short = lru_cache(maxsize=4096)(_normalise)
 
 
 def _normalise_deep(text: str) -> str:
-    """The same without recursion, for nesting that Python's own stack is too small for."""
+    """Normalise a JSON value without recursion, for nesting that Python's own stack is too small for."""
     open_: list[tuple[str, list[str]]] = [("", [])]
     for piece in _PIECE.findall(text):
         if piece in "[{":

@@ -99,7 +99,7 @@ def _converter(source: Column, target: Column) -> Callable[[Any, Column], Any]:
         case LogicalType.ANY, kind if kind not in (LogicalType.TEXT, LogicalType.ANY) and not source.loose:
             return _no_text(_TO[kind])
         case ((LogicalType.ANY | LogicalType.TEXT), kind) if kind in _NUMBERS:
-            return _said_back(_TO[kind])
+            return _convert_back(_TO[kind])
     return _TO[target.type]
 
 
@@ -108,7 +108,7 @@ def _no_text(convert: Callable[[Any, Column], Any]) -> Callable[[Any, Column], A
     return lambda value, target: None if isinstance(value, str) else convert(value, target)
 
 
-def _said_back(convert: Callable[[Any, Column], Any]) -> Callable[[Any, Column], Any]:
+def _convert_back(convert: Callable[[Any, Column], Any]) -> Callable[[Any, Column], Any]:
     """A text is a number only where the number is spelled so: not ``007``."""
 
     def checked(value: Any, target: Column) -> Any:

@@ -80,7 +80,7 @@ _EXAMPLES: Mapping[LogicalType, str] = {
 }
 
 
-def _tagged(value: dict[str, Any]) -> dict[str, Any] | None:
+def _tag(value: dict[str, Any]) -> dict[str, Any] | None:
     try:
         untag(value)
     except (ValueError, TypeError):
@@ -91,7 +91,7 @@ def _tagged(value: dict[str, Any]) -> dict[str, Any] | None:
 def _form(column: Column, value: Any) -> Any:
     """The canonical form, or None where the value has none."""
     if isinstance(value, dict):
-        return _tagged(value)
+        return _tag(value)
     match column.type:
         case LogicalType.BOOL:
             return value if isinstance(value, bool) else None

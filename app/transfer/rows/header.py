@@ -1,4 +1,4 @@
-"""What a snapshot says of itself before and behind its data: as objects, as JSON, and read back, every type checked."""
+"""What a snapshot says of itself before and after its data: as objects, as JSON, and read back, every type checked."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Footer:
-    """What a snapshot says of itself behind its data."""
+    """What a snapshot says of itself after its data."""
 
     checksums: dict[str, TableChecksum]
     read_until: str
@@ -133,9 +133,9 @@ def table_from_json(data: Any, place: str = "table") -> Table:
     return Table(
         name,
         columns,
-        _known(found.get("primary_key"), names, f"{place}: primary_key"),
+        _find_type(found.get("primary_key"), names, f"{place}: primary_key"),
         tuple(
-            _known(item, names, f"{place}: unique[{index}]")
+            _find_type(item, names, f"{place}: unique[{index}]")
             for index, item in enumerate(a_list(found.get("unique"), f"{place}: unique"))
         ),
         tuple(
@@ -158,7 +158,7 @@ def _column_from_json(data: Any, place: str) -> Column:
     )
 
 
-def _known(value: Any, columns: tuple[str, ...], place: str) -> tuple[str, ...]:
+def _find_type(value: Any, columns: tuple[str, ...], place: str) -> tuple[str, ...]:
     names = distinct(texts(value, place), place)
     if set(names) - set(columns):
         raise Unexpected(place, "a list of columns of this table")
@@ -169,7 +169,7 @@ def _foreign_key(data: Any, columns: tuple[str, ...], place: str) -> ForeignKey:
     parts = a_list(data, place)
     if len(parts) != 3:
         raise Unexpected(place, "three things: columns, table, the columns they refer to")
-    own, referred = _known(parts[0], columns, place), texts(parts[2], place)
+    own, referred = _find_type(parts[0], columns, place), texts(parts[2], place)
     if len(own) != len(referred):
         raise Unexpected(place, "as many columns as it refers to")
     return ForeignKey(own, a_text(parts[1], place), referred)
@@ -227,7 +227,7 @@ def footer_from_json(data: Any) -> StatedFooter:
     blocks = a_list(found.get("blocks"), "blocks")
     return StatedFooter(
         Footer(
-            {name: stated_checksum(item, f"sections: {name[:100]}") for name, item in sections.items()},
+            {name: read_checksum(item, f"sections: {name[:100]}") for name, item in sections.items()},
             an_instant(found.get("read_until"), "read_until"),
         ),
         a_flag(found.get("complete"), "complete"),
@@ -236,7 +236,7 @@ def footer_from_json(data: Any) -> StatedFooter:
     )
 
 
-def stated_checksum(data: Any, place: str) -> TableChecksum:
+def read_checksum(data: Any, place: str) -> TableChecksum:
     """The rows and the checksum that a footer or a manifest states of a table.
 
     :raises Unexpected: they are none.
@@ -254,11 +254,11 @@ def header_of(label: str, identity: str, revision: str | None, tables: dict[str,
         identity=identity,
         read_from=now(),
         revision=revision,
-        tables=tuple(parents_first(tables)),
+        tables=tuple(order_parents_first(tables)),
     )
 
 
-def parents_first(tables: dict[str, Table]) -> list[Table]:
+def order_parents_first(tables: dict[str, Table]) -> list[Table]:
     """Tables in an order where each comes after those it refers to; a cycle is cut where it is met."""
     ordered: dict[str, Table] = {}
     open_: set[str] = set()

@@ -26,10 +26,10 @@ def masked(column: Column, value: Any) -> Any:
     """A canonical value as it may be shown: secrets masked, inside a JSON document those under a key of such a name."""
     if is_secret(column.name):
         return MASK
-    return _masked_json(value) if column.type is LogicalType.JSON and value is not None else value
+    return _mask_json(value) if column.type is LogicalType.JSON and value is not None else value
 
 
-def _masked_json(value: Any) -> Any:
+def _mask_json(value: Any) -> Any:
     text = value if isinstance(value, str) else encode_row([value]).decode()
     if not is_secret(text):
         return value
@@ -49,7 +49,7 @@ def _without_secrets(value: Any) -> Any:
         case list():
             return [_without_secrets(item) for item in value]
         case str() if value[:1] in ("{", "["):
-            return _masked_json(value)
+            return _mask_json(value)
     return value
 
 

@@ -118,7 +118,7 @@ class Keys:
     def expect(self, section: str, key: object, by: str) -> None:
         self._connection.execute("INSERT OR IGNORE INTO expected VALUES (?, ?, ?)", (section, key_text(key), by))
 
-    def disappointed(self) -> Iterator[tuple[str, str, str]]:
+    def find_missing(self) -> Iterator[tuple[str, str, str]]:
         """Expected keys that nothing had: (section, key, who expects it)."""
         yield from self._connection.execute(
             "SELECT e.section, e.key, e.by FROM expected e LEFT JOIN seen s USING (section, key) WHERE s.key IS NULL"
@@ -130,7 +130,7 @@ def key_text(key: object) -> str:
 
 
 @contextlib.contextmanager
-def scratch_keys(file: Path) -> Iterator[Keys]:
+def open_keys(file: Path) -> Iterator[Keys]:
     """Keys for the duration."""
     keys = Keys(file)
     try:

@@ -57,7 +57,7 @@ HashedLine = tuple[bytes, int]
 """A line of data without its end, and its hash as the checksum takes it."""
 
 
-def hashed_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:
+def hash_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:
     """Rows of a table as lines."""
     hash_row = row_hasher(table)
     for row in rows:
@@ -65,7 +65,7 @@ def hashed_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:
         yield line, hash_row(row, line)
 
 
-def hashed_records(texts: Iterable[str]) -> Iterator[HashedLine]:
+def hash_records(texts: Iterable[str]) -> Iterator[HashedLine]:
     """Records, each JSON text on one line, as lines."""
     for text in texts:
         line = text.encode()
@@ -207,7 +207,7 @@ class SnapshotReader:
         except DAMAGED as error:
             raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
 
-    def _hashed_line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
+    def _hash_line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
         line = self._line(most_bytes)
         self._digest.update(line)
         return line[:-1]
@@ -219,7 +219,7 @@ class SnapshotReader:
         )
 
     def _read_header(self) -> Header:
-        line = self._hashed_line(MOST_HEADER_BYTES)
+        line = self._hash_line(MOST_HEADER_BYTES)
         try:
             data = an_object(orjson.loads(line.removeprefix(b'{"header": ').removesuffix(b",")), "the header")
             if data.get("format") != FORMAT:
@@ -229,7 +229,7 @@ class SnapshotReader:
             header = header_from_json(data)
         except (orjson.JSONDecodeError, Unexpected) as error:
             raise self._refuse(f"not the header of a snapshot ({error})") from error
-        if self._hashed_line() != b'"data": {':
+        if self._hash_line() != b'"data": {':
             raise self._refuse("the data does not begin here")
         return header
 
@@ -238,7 +238,7 @@ class SnapshotReader:
         names = self.header.sections
         found: dict[str, TableChecksum] = {}
         for index, name in enumerate(names):
-            if self._hashed_line() != orjson.dumps(name) + b": [":
+            if self._hash_line() != orjson.dumps(name) + b": [":
                 raise self._refuse(f"the section {name!r} does not begin here")
             totals = [0, 0]
             lines = self._section(name, last=index == len(names) - 1, totals=totals)
@@ -247,8 +247,8 @@ class SnapshotReader:
                 pass
             found[name] = TableChecksum(totals[0], totals[1] % MODULUS)
         if not names:
-            self._hashed_line()
-        if self._hashed_line() != b"},":
+            self._hash_line()
+        if self._hash_line() != b"},":
             raise self._refuse("the data does not end here")
         self._read_footer(found)
 
@@ -256,7 +256,7 @@ class SnapshotReader:
         end = b"]" if last else b"],"
         hash_line_of = self._hasher(name)
         comma = True
-        while (line := self._hashed_line()) != end:
+        while (line := self._hash_line()) != end:
             if not comma:
                 raise self._refuse("a comma is missing at the end of the line before", self.line_number - 1)
             comma = line.endswith(b",")
@@ -289,11 +289,11 @@ class SnapshotReader:
 
     def _read_footer(self, found: dict[str, TableChecksum]) -> None:
         expected = self._digest.hexdigest()
-        stated = self._stated_footer(found)
+        stated = self._parse_footer(found)
         if self._read(lambda: self._file.read(1)):
             raise self._refuse("there is text behind the footer", self.line_number + 1)
         if stated.sha256 != expected:
-            raise self._edited(stated.blocks)
+            raise self._explain_edited(stated.blocks)
         checksums = stated.footer.checksums
         for name, checksum in found.items():
             if checksums.get(name) != checksum:
@@ -302,7 +302,7 @@ class SnapshotReader:
             raise self._refuse("the snapshot is marked incomplete")
         self.footer = stated.footer
 
-    def _stated_footer(self, found: dict[str, TableChecksum]) -> StatedFooter:
+    def _parse_footer(self, found: dict[str, TableChecksum]) -> StatedFooter:
         # It has a hash for each block and a checksum for each section, and nothing else that grows.
         blocks = self._data_lines // BLOCK_LINES + 1
         names = sum(len(orjson.dumps(name)) + 200 for name in found)
@@ -316,7 +316,7 @@ class SnapshotReader:
         except (orjson.JSONDecodeError, Unexpected) as error:
             raise self._refuse(f"not the footer of a snapshot ({error})") from error
 
-    def _edited(self, stated: tuple[str, ...]) -> SnapshotUnusable:
+    def _explain_edited(self, stated: tuple[str, ...]) -> SnapshotUnusable:
         """Name the first block of lines that is not what the footer says."""
         own = self._blocks.finish()
         for index, start in enumerate(self._block_starts):

@@ -241,7 +241,7 @@ def value_at(text: str, at: int) -> Any:
     return value
 
 
-def sorted_text(value: Any) -> str:
+def sort_text(value: Any) -> str:
     """A value that was read here as a text that is equal for equal values, whatever order the keys were in.
 
     :raises NotKept: it is nested too deeply.

@@ -72,9 +72,9 @@ class Control:
         except sa.exc.OperationalError as error:
             if area.url.host:
                 raise DatabaseUnreachable(f"The control area {place_of(area)} cannot be read: {error.orig}") from error
-            raise _damaged(area, error) from error
+            raise _explain_damage(area, error) from error
         except sa.exc.DatabaseError as error:
-            raise _damaged(area, error) from error
+            raise _explain_damage(area, error) from error
         return control if there else None
 
     # Identity
@@ -163,7 +163,7 @@ class Control:
                 "treats the database as one it does not know.",
             ) from error
 
-    def unfinished_cut_over(self) -> JournalEntry | None:
+    def find_unfinished_cut_over(self) -> JournalEntry | None:
         """The cut-over that was begun and neither done nor undone, if there is one."""
         last = [entry for entry in self.journal() if entry.step == "cut-over"][-1:]
         return last[0] if last and last[0].phase == "begun" else None
@@ -218,13 +218,13 @@ class Control:
 
         :raises LeaseLost: another run has it, or nobody.
         """
-        if lost := self.lost_lease(run_id):
+        if lost := self.find_lost_lease(run_id):
             raise lost
 
-    def lost_lease(self, run_id: str) -> LeaseLost | None:
+    def find_lost_lease(self, run_id: str) -> LeaseLost | None:
         """The error of a run whose lease was taken away, or None while it has it."""
         holder = self.holder()
-        return None if holder and holder.run_id == run_id else _lost(run_id, holder)
+        return None if holder and holder.run_id == run_id else _make_lost(run_id, holder)
 
     @contextlib.contextmanager
     def lease_held(self, run_id: str) -> Iterator[None]:
@@ -242,7 +242,7 @@ class Control:
         # An update locks the row on every server; SQLite has nothing else that does.
         beat = sa.update(lease).where(lease.c.run_id == run_id).values(heartbeat_at=sa.func.current_timestamp())
         if connection.execute(beat).rowcount != 1:
-            raise _lost(run_id, self._holder_seen_by(connection))
+            raise _make_lost(run_id, self._holder_seen_by(connection))
 
     def release_lease(self, run_id: str) -> None:
         with self._engine.begin() as connection:
@@ -285,7 +285,7 @@ class Control:
             thread.join()
 
 
-def _lost(run_id: str, holder: Holder | None) -> LeaseLost:
+def _make_lost(run_id: str, holder: Holder | None) -> LeaseLost:
     return LeaseLost(
         f"Another run took over: run {run_id} lost its lock to {holder or 'nobody'}.", hint="Run the command again."
     )
@@ -304,7 +304,7 @@ def unwritable(place: str, reason: BaseException | None) -> FerryError:
     )
 
 
-def _damaged(area: ControlArea, error: sa.exc.DatabaseError) -> FerryError:
+def _explain_damage(area: ControlArea, error: sa.exc.DatabaseError) -> FerryError:
     return FerryError(
         f"The control area {place_of(area)} is damaged: {error.orig}",
         hint="Move it away: the next run then treats the database as one it does not know.",

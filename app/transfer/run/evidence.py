@@ -53,12 +53,12 @@ def keep_differences(run: Run, found: Iterable[Difference]) -> Kept | None:
     return kept
 
 
-def kept_lines(run: Run, found: Iterable[Difference]) -> list[str]:
+def keep_lines(run: Run, found: Iterable[Difference]) -> list[str]:
     """Keep differences; the first ones and the file as lines, or none."""
     kept = keep_differences(run, found)
     return kept.lines() if kept else []
 
 
 def databases_differ(run: Run, left: Reader, right: Reader) -> list[str]:
-    """The same of two whole databases; ``left`` is as it should be."""
-    return kept_lines(run, compare_databases(left, right, run.directory / "differences.keys"))
+    """Compare two databases and keep the differences; ``left`` is the expected one."""
+    return keep_lines(run, compare_databases(left, right, run.directory / "differences.keys"))

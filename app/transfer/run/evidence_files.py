@@ -12,7 +12,7 @@ from .ledger import Entry
 NAME = "set-aside.json"
 """The file's name in a run's directory."""
 LOADED = "loaded.json"
-"""The same, of the rows that a run loaded from such a file."""
+"""The rows that a run loaded from a file of rows set aside."""
 LOADS = "set_aside_from"
 """Under this name a ledger entry says which rows its run loaded."""
 
@@ -35,12 +35,12 @@ def find_snapshot(entry: Entry) -> Path:
     )
 
 
-def unfinished_name(file: Path, run: str) -> str:
+def name_unfinished(file: Path, run: str) -> str:
     """What a backup file is called until it is proved."""
     return f".{file.name}.{run}.tmp"
 
 
-def unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
+def find_unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
     """Backup files that some runs did not finish, with what a database leaves beside its file."""
     found = []
     for path in sorted(directory.glob(".*.tmp*")) if directory.is_dir() else ():

@@ -45,8 +45,10 @@ def withheld(run: Run) -> Iterator[None]:
         yield
     except SourceIncomplete as error:
         if run.private is not None:
-            error.message = _QUOTED.sub("'...'", error.message)
-            error.details = ["what came is not shown, as it may be personal; a run without a profile shows it"]
+            raise error.with_details(
+                _QUOTED.sub("'...'", error.message),
+                ["what came is not shown, as it may be personal; a run without a profile shows it"],
+            ) from None
         raise
 
 

@@ -28,7 +28,7 @@ from ..schema.alembic import Schema
 from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from .control import Control
-from .evidence_files import LOADED, NAME, unfinished_files
+from .evidence_files import LOADED, NAME, find_unfinished_files
 from .plan import Question
 from .report import Report
 from .settings import ENVIRONMENTS, Settings
@@ -99,7 +99,7 @@ class Run:
 
     @property
     def write_errors(self) -> tuple[type[Exception], ...]:
-        """The same, and what a file system may answer."""
+        """What a database or a file system may answer instead of doing what it is told."""
         return (OSError, *self.database_errors)
 
     @property
@@ -228,15 +228,15 @@ class Run:
             except CutOverUnfinished:
                 raise
             except self.write_errors as error:
-                lost = self._lost_lease()
+                lost = self._find_lost_lease()
                 if lost and not isinstance(error, LeaseLost):
                     # That another run took over is why things are not where they were.
                     raise lost from error
                 raise
 
-    def _lost_lease(self) -> LeaseLost | None:
+    def _find_lost_lease(self) -> LeaseLost | None:
         with contextlib.suppress(*self.database_errors):
-            return self.control.lost_lease(self.id)
+            return self.control.find_lost_lease(self.id)
         return None
 
     def _keep_environment(self) -> None:
@@ -295,7 +295,7 @@ class Run:
             stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
             if stale or (run_id in ended and not item.is_generation):
                 databases.append(item)
-        return databases, unfinished_files(self.settings.backups, ended)
+        return databases, find_unfinished_files(self.settings.backups, ended)
 
     def preflight(self, target: Target, source_bytes: int = 0) -> None:
         """Refuse before the question what could not be cut over: no privilege for it, no transactions, no space.
@@ -325,7 +325,7 @@ class Run:
                 hint="Make room, then run the command again.",
             )
 
-    def cleaned_up(self) -> None:
+    def clean_up(self) -> None:
         """Drop what only this run needed.
 
         Whether its cut-over took effect is seen by the mark in the live database, never by how the run ended: then
@@ -334,7 +334,7 @@ class Run:
         """
         with contextlib.suppress(*self.database_errors):
             self.dialect.drop(self.scratch)
-            unfinished = self._control.unfinished_cut_over() if self._control else None
+            unfinished = self._control.find_unfinished_cut_over() if self._control else None
             if unfinished is None and self.dialect.mark(self.target) != self.mark:
                 for leftover in (self.staging, self.old_generation, self.new_generation):
                     self.dialect.drop(leftover)

@@ -89,7 +89,7 @@ def _exists(path: Path) -> bool:
     except OSError as error:
         raise SnapshotUnusable(
             f"{path} cannot be read: {error.strerror}.",
-            hint="Mend the permissions, or set FERRY_SOURCE to another path.",
+            hint="Fix the permissions, or set FERRY_SOURCE to another path.",
         ) from error
 
 
@@ -98,22 +98,22 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise Misconfigured(f"{_shown(text)} is not a URL: {_words(error)}.", hint=HTTP_FORM) from error
+        raise Misconfigured(f"{_shorten(text)} is not a URL: {_words(error)}.", hint=HTTP_FORM) from error
     if "@" in parts.netloc:
         raise Misconfigured(
             "SOURCE holds credentials, which would show in the list of processes.",
             hint="Set FLASK_FERRY_SOURCE_UID and FLASK_FERRY_SOURCE_PASSWORD (or ..._PASSWORD_FILE) instead.",
         )
     if not host or parts.query or parts.fragment:
-        raise Misconfigured(f"{_shown(text)} is not the URL of a deployment.", hint=HTTP_FORM)
+        raise Misconfigured(f"{_shorten(text)} is not the URL of a deployment.", hint=HTTP_FORM)
     try:
         # What this accepts can be asked; of a host in other letters it makes the name that is looked up.
         requests.Request("GET", text).prepare()
     except (ValueError, requests.RequestException) as error:
-        raise Misconfigured(f"{_shown(text)} is not a URL: its host is none.", hint=HTTP_FORM) from error
+        raise Misconfigured(f"{_shorten(text)} is not a URL: its host is none.", hint=HTTP_FORM) from error
     if parts.scheme == "http" and not insecure and not is_loopback(host):
         raise Misconfigured(
-            f"{_shown(text)} would send the password unencrypted.",
+            f"{_shorten(text)} would send the password unencrypted.",
             hint="Use https://, or accept it with --insecure-http",
         )
     standard = {"http": 80, "https": 443}[parts.scheme]
@@ -123,7 +123,7 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
     return SourceSpec(SourceKind.HTTP, url, url, http_url=url)
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     """SOURCE for a message: what may be a password, or a token in a query, is left out."""
     return f"SOURCE {redact_text(text)[:200]!r}"
 

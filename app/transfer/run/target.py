@@ -94,7 +94,7 @@ def look_at_target(host: Host, settings: Settings, control: Control | None) -> T
         environment_origin=origin,
         size_bytes=dialect.size_bytes(url) if exists else 0,
         entries=tuple(control.ledger()) if control else (),
-        unfinished=control.unfinished_cut_over() if control else None,
+        unfinished=control.find_unfinished_cut_over() if control else None,
     )
 
 

@@ -153,13 +153,13 @@ class Schema:
         before = self._host.dialect.schema_fingerprint(self._host.url)
         steps = self._steps(staging, revision)
         step = revision
-        with self._swapped(staging) as engine:
+        with self._swap_engine(staging) as engine:
             try:
                 self._refuse_env(engine)
                 for step in steps:
                     command.upgrade(self._config(), step)
             except (Exception, SystemExit) as error:
-                raise self._failed(error, staging, step) from error
+                raise self._explain_failure(error, staging, step) from error
         self._assert_built(staging, revision, before)
 
     def _steps(self, staging: URL, revision: str) -> list[str]:
@@ -194,7 +194,7 @@ class Schema:
 
     def stamp(self, staging: URL, revision: str) -> None:
         """Write the revision into staging without running anything."""
-        with self._swapped(staging) as engine:
+        with self._swap_engine(staging) as engine:
             self._refuse_env(engine)
             command.stamp(self._config(), revision)
 
@@ -209,7 +209,7 @@ class Schema:
 
     def create_models(self, staging: URL) -> None:
         """Create the tables that the models define, without Alembic."""
-        with self._swapped(staging):
+        with self._swap_engine(staging):
             for metadata in metadatas_of(self._host):
                 metadata.create_all(self._host.db.engines[None])
 
@@ -225,12 +225,12 @@ class Schema:
             raise Misconfigured(
                 f"{key} is {name!r}, which cannot be imported: {error}", hint="Write it as module:callable."
             ) from error
-        with self._swapped(staging):
+        with self._swap_engine(staging):
             function()
 
     def differences_to_models(self, at_head: URL) -> list[str]:
         """What ``flask db check`` would find between a database at head and the models; empty when they agree."""
-        with self._swapped(at_head) as engine:
+        with self._swap_engine(at_head) as engine:
             self._refuse_env(engine)
             try:
                 command.check(self._config())
@@ -289,7 +289,7 @@ class Schema:
             )
         return Declarations(tuple(moves), losses)
 
-    def _failed(self, error: BaseException, staging: URL, step: str) -> FerryError:
+    def _explain_failure(self, error: BaseException, staging: URL, step: str) -> FerryError:
         """Name the revision whose file the traceback leads through last, the statement, the words, the rows.
 
         :param step: the revision that was asked for.
@@ -317,13 +317,13 @@ class Schema:
         if self._host.dialect.is_out_of_space(words):
             return DoesNotFit(f"{place} failed: {words}", hint="Make room, then run the command again.")
         details = [f"statement: {error.statement}"] if isinstance(error, StatementError) and error.statement else []
-        details += self._host.dialect.refused_keys(staging, str(words))
+        details += self._host.dialect.find_refused_keys(staging, str(words))
         if isinstance(error, SQLAlchemyError | CommandError) or where:
-            return DoesNotFit(f"{place} failed: {words}", details=details, hint="Mend the revision and run again.")
+            return DoesNotFit(f"{place} failed: {words}", details=details, hint="Fix the revision and run again.")
         return FerryError(f"{place} failed: {type(error).__name__}: {words}")
 
     @contextlib.contextmanager
-    def _swapped(self, staging: URL) -> Iterator[Engine]:
+    def _swap_engine(self, staging: URL) -> Iterator[Engine]:
         """Let the host's engine and session be staging's."""
         refuse_unsupported(self._host)
         db = self._host.db

@@ -1,4 +1,4 @@
-"""What mended rows come to at head: computed beside, compared with what is live, added to a copy of it.
+"""What fixed rows come to at head: computed beside, compared with what is live, added to a copy of it.
 
 Rows are at an older revision than the live database, and revisions may split, repair or drop them. So two databases are
 brought to head, one without them and one with them. The rows that the second has more are what is to be added; a row
@@ -18,17 +18,17 @@ from ...dialects.base import Dialect, Reader
 from ...dialects.model import LogicalType, Table, TableChecksum, Values
 from ...errors import DoesNotFit
 from ..proof.checksums import ordered
-from ..proof.compare import SHOWN, Difference, RowKey, difference, numbered, same_rows, unequal
+from ..proof.compare import SHOWN, Difference, RowKey, difference, number_rows, same_rows, unequal
 from ..rows.canonical import MODULUS, decode_row, encode_row, row_hasher
 from ..rows.files import write
-from ..rows.header import Header, now, parents_first
+from ..rows.header import Header, now, order_parents_first
 from ..rows.masking import words_without_secrets
-from ..rows.snapshot import SnapshotReader, check, encode, hashed_rows, rows_of
+from ..rows.snapshot import SnapshotReader, check, encode, hash_rows, rows_of
 from ..schema.alembic import data_tables
-from ..staging.load import BATCH_ROWS, shown_key
+from ..staging.load import BATCH_ROWS, describe_key
 
 
-def generated_key(table: Table, tables: Mapping[str, Table], former: Collection[str]) -> str | None:
+def find_generated_key(table: Table, tables: Mapping[str, Table], former: Collection[str]) -> str | None:
     """The key column of a table whose keys a revision gave out and nothing refers to, so that any other would do.
 
     :param tables: all tables of head.
@@ -56,7 +56,7 @@ class TableEffect:
 
     :ivar table: its columns as compared: without a key that was generated.
     :ivar key: the column of that key.
-    :ivar rows: how many rows the mended ones come to.
+    :ivar rows: how many rows the fixed ones come to.
     """
 
     table: Table
@@ -82,8 +82,8 @@ class Effect:
     def compute(self, less: Reader, more: Reader, former: Collection[str], scratch: Path) -> Iterator[Difference]:
         """Take what ``more`` has more than ``less``; yields what it has otherwise, or not at all."""
         tables = data_tables(more.tables())
-        for full in parents_first(tables):
-            key = generated_key(full, tables, former)
+        for full in order_parents_first(tables):
+            key = find_generated_key(full, tables, former)
             table = without(full, key)
             effect = self.tables[table.name] = TableEffect(table, key)
             for place, was, row in unequal(table, less.rows(table), more.rows(table), scratch):
@@ -110,7 +110,7 @@ class Effect:
     def _compare(self, table: Table, rows: Iterable[Values]) -> Iterator[Difference]:
         same = same_rows(table)
         self._connection.execute("DELETE FROM seen")
-        for key, row in numbered(self._connection, table, rows):
+        for key, row in number_rows(self._connection, table, rows):
             query = "UPDATE rows SET state = 1 WHERE tab = ? AND key = ? AND n = ? RETURNING line"
             found = self._connection.execute(query, (table.name, *key)).fetchone()
             if found and not same(found[0], row):
@@ -132,7 +132,7 @@ class Effect:
         for name, effect in self.tables.items():
             if effect.rows > self.there(name):
                 table = tables[name]
-                yield table, _fitted(table, effect, self._absent(name), _largest(live, table, effect.key))
+                yield table, _fit(table, effect, self._absent(name), _largest(live, table, effect.key))
 
 
 def _refuse_drift(table: Table, live: Table | None) -> None:
@@ -150,7 +150,7 @@ def _largest(live: Reader, table: Table, key: str | None) -> int:
     return max((int(value) for value in live.values(table, key)), default=0) if key else 0
 
 
-def _fitted(table: Table, effect: TableEffect, rows: Iterable[Values], largest: int) -> Iterator[Values]:
+def _fit(table: Table, effect: TableEffect, rows: Iterable[Values], largest: int) -> Iterator[Values]:
     """Rows in the order of the live table's columns; one that no revision made stays NULL."""
     for number, row in enumerate(rows, largest + 1):
         values = dict(zip(effect.table.column_names, row, strict=True))
@@ -166,7 +166,7 @@ def write_added(path: Path, effect: Effect, staging: Reader, label: str, revisio
     """Write the rows that a copy of the live database lacks as a snapshot: what is added, and the proof of it later."""
     found = {table.name: table for table, _ in effect.rows(staging)}
     header = Header("rows", label, label, now(), revision, tuple(found.values()))
-    sections = ((table.name, hashed_rows(table, rows)) for table, rows in effect.rows(staging))
+    sections = ((table.name, hash_rows(table, rows)) for table, rows in effect.rows(staging))
     write(path, encode(header, sections), check=check, keep_former=False)
 
 
@@ -184,7 +184,8 @@ def load_added(dialect: Dialect, staging: URL, path: Path) -> dict[str, TableChe
             result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
             sums[table.name] = counting.sum()
             refused += [
-                f"{table.name}: {words_without_secrets(one.message, table, one.row)}; key {shown_key(table, one.row)}"
+                f"{table.name}: {words_without_secrets(one.message, table, one.row)}; "
+                f"key {describe_key(table, one.row)}"
                 for one in result.refused[:SHOWN]
             ]
     if refused:

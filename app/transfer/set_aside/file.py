@@ -1,7 +1,7 @@
-"""The file of rows set aside: it says what its rows are of, so that it can be loaded when somebody has mended them.
+"""The file of rows set aside: it says what its rows are of, so that it can be loaded when somebody has fixed them.
 
 JSON, made to be edited by hand: one value a line. Its rows are those of the run's snapshot, at the snapshot's revision
-and in canonical form, each with its number in the table; the number says in whose place the mended row comes.
+and in canonical form, each with its number in the table; the number says in whose place the fixed row comes.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ class AsideFile:
             self._places = members(self._text)
             head = {name: value_at(self._text, at) for name, at in self._places.items() if name != "rows"}
         except StrictJSONError as error:
-            raise self._damaged(error) from error
+            raise self._explain_damage(error) from error
         self.origin = self._origin(head)
 
-    def _damaged(self, error: StrictJSONError) -> SnapshotUnusable:
-        return SnapshotUnusable(f"{self.path}: {error}.", hint=f"Mend the file, then: {loading_command(self.path)}")
+    def _explain_damage(self, error: StrictJSONError) -> SnapshotUnusable:
+        return SnapshotUnusable(f"{self.path}: {error}.", hint=f"Fix the file, then: {loading_command(self.path)}")
 
     def _origin(self, head: Mapping[str, Any]) -> Origin:
         if head.get("format") != FORMAT:
@@ -112,7 +112,7 @@ class AsideFile:
                 line, last = line + self._text.count("\n", last, end - len(raw)), end - len(raw)
                 yield _item(f"{self.path}, row {index} (line {line})", value)
         except StrictJSONError as error:
-            raise self._damaged(error) from error
+            raise self._explain_damage(error) from error
 
 
 def _text_of(path: Path) -> str:
@@ -155,7 +155,7 @@ def read_rows(file: AsideFile, tables: Mapping[str, Table], into: RowStore) -> N
         raise DoesNotFit(
             f"{len(problems)} rows of {file.path} are no rows of revision {file.origin.revision}{more}.",
             details=problems,
-            hint=f"Mend them, then: {loading_command(file.path)}",
+            hint=f"Fix them, then: {loading_command(file.path)}",
         )
 
 

@@ -59,7 +59,7 @@ class AsidePlan:
 
 
 @contextlib.contextmanager
-def planned(run: Run, file: AsideFile, known: Mapping[str, Table] | None = None) -> Iterator[AsidePlan]:
+def plan_set_aside(run: Run, file: AsideFile, known: Mapping[str, Table] | None = None) -> Iterator[AsidePlan]:
     """Look at the ledger and the file; nothing is changed but for a scratch database that is dropped again.
 
     :param known: the tables of the file's revision, where they were looked at before.
@@ -150,11 +150,10 @@ def _snapshot(base: Entry) -> Path:
     try:
         return find_snapshot(base)
     except SnapshotUnusable as error:
-        error.hint = (
+        raise error.with_hint(
             f"Put it back as {base.snapshot}: the rows are brought to head beside all others of their source. Without "
-            "it, mend the source and migrate again: flask db-migrate-data --rerun --set-aside"
-        )
-        raise
+            "it, fix the source and migrate again: flask db-migrate-data --rerun --set-aside"
+        ) from error
 
 
 def _tables_at(run: Run, revision: str) -> dict[str, Table]:

@@ -24,7 +24,7 @@ def keep_aside(run: Run, rows: RowsFile, origin: Origin) -> None:
         return
     report, path, command = run.report, run.directory / NAME, loading_command(run.directory / NAME)
     write_aside(path, origin, aside_to_json(rows))
-    report.set_aside = named_aside(rows)
+    report.set_aside = describe_aside(rows)
     report.aside = {
         "file": str(path),
         "rows": rows.aside.count(),
@@ -32,10 +32,10 @@ def keep_aside(run: Run, rows: RowsFile, origin: Origin) -> None:
         "revision": origin.revision,
         "digest": digest_of(rows.aside.rows()),
     }
-    run.warn(f"{rows.aside.count()} rows are set aside in {path}. To load them when they are mended: {command}")
+    run.warn(f"{rows.aside.count()} rows are set aside in {path}. To load them when they are fixed: {command}")
 
 
-def named_aside(rows: RowsFile) -> list[dict[str, Any]]:
+def describe_aside(rows: RowsFile) -> list[dict[str, Any]]:
     """The first rows set aside, for a report: which and why, without their values."""
     return [
         {"table": table, "number": number, "reason": reason}

@@ -19,8 +19,8 @@ from ...errors import DoesNotFit, FerryError, Misconfigured
 from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
 from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
 from ..rows.files import write
-from ..rows.header import Header, parents_first
-from ..rows.scratch import Keys, scratch_keys
+from ..rows.header import Header, order_parents_first
+from ..rows.scratch import Keys, open_keys
 from ..rows.snapshot import HashedLine, SnapshotReader, check, encode
 from ..rows.strictjson import loads
 from ..run.run import Run
@@ -93,14 +93,14 @@ class _Run:
             words = WITHHELD if self._withhold else str(error)
             raise FerryError(
                 f"The adapter of {adapter.record_type!r} failed on {name}: {type(error).__name__}: {words}",
-                hint="Mend it (docs/adapters.md), then run again: flask db-migrate-data",
+                hint="Fix it (docs/adapters.md), then run again: flask db-migrate-data",
             ) from error
         else:
             self._account(record, made)
         self.result.records[adapter.record_type] += 1
 
     def _account(self, record: Record, made: int) -> None:
-        if unaccounted := record.unaccounted():
+        if unaccounted := record.find_unaccounted():
             self._problem(f"{record.name}: no adapter reads or waives {', '.join(unaccounted)}")
         if not made and not record.may_be_rowless:
             self._problem(f"{record.name} gives no row, and its adapter does not say why")
@@ -146,7 +146,7 @@ def refusal(problems: list[str]) -> DoesNotFit:
         f"{len(problems)} problems with records"
         + (", then stopped counting." if len(problems) >= MOST_PROBLEMS else "."),
         details=problems,
-        hint="Mend the adapters (docs/adapters.md) or the source, then run again: flask db-migrate-data",
+        hint="Fix the adapters (docs/adapters.md) or the source, then run again: flask db-migrate-data",
     )
 
 
@@ -163,7 +163,7 @@ def adapt(
     with SnapshotReader(source) as reader:
         header = reader.header
     with contextlib.ExitStack() as stack:
-        keys = stack.enter_context(scratch_keys(scratch / "rows.keys"))
+        keys = stack.enter_context(open_keys(scratch / "rows.keys"))
         parts = {
             name: stack.enter_context(PartWriter(name, scratch / f"table-{index}.ndjson"))
             for index, name in enumerate(tables)
@@ -174,7 +174,7 @@ def adapt(
             adapter = adapters.adapters[record_type]
             for number, (line, _) in enumerate(lines, 1):
                 run.adapt(adapter, line, number, finder)
-        for table, key, by in keys.disappointed():
+        for table, key, by in keys.find_missing():
             run._problem(f"{by} repeats {'a row' if withhold else f'the row {key}'} of {table}, which no record gave")
         if run.problems:
             raise refusal(run.problems)
@@ -201,15 +201,15 @@ def _in_order(source: Path, types: list[str]) -> Iterator[tuple[str, Iterator[Ha
 
 
 def _compose(to: Path, header: Header, revision: str, tables: dict[str, Table], parts: dict[str, PartWriter]) -> None:
-    ordered = tuple(parents_first(tables))
+    ordered = tuple(order_parents_first(tables))
     rows = Header(
         "rows", header.source, header.identity, header.read_from, revision, ordered, (), header.missing, header.notes
     )
-    sections = ((table.name, _rehashed(table, parts[table.name])) for table in ordered)
+    sections = ((table.name, _rehash(table, parts[table.name])) for table in ordered)
     write(to, encode(rows, sections), check=check, keep_former=False)
 
 
-def _rehashed(table: Table, part: PartWriter) -> Iterator[HashedLine]:
+def _rehash(table: Table, part: PartWriter) -> Iterator[HashedLine]:
     hash_row = row_hasher(table)
     for line, _ in part.finished().read():
         yield line, hash_row(decode_row(line), line)

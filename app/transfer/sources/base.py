@@ -94,12 +94,12 @@ class Closing:
         self._client = client
 
     def changed(self, taken: Taken) -> list[str] | None:
-        """Nothing."""
+        """No table: a file does not change."""
         del taken
         return []
 
     def again(self, run: Run, taken: Taken) -> Taken:
-        """The same."""
+        """What was taken already: a file does not change."""
         del run
         return taken
 

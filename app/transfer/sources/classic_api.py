@@ -13,7 +13,7 @@ from ...errors import SourceIncomplete, Unauthorized
 from ..rows.canonical import hash_line
 from ..rows.expect import Unexpected, a_count
 from ..rows.scratch import Keys
-from ..rows.strictjson import StrictJSONError, check_amount, envelope, loads, opens_list, sorted_text, whole_list
+from ..rows.strictjson import StrictJSONError, check_amount, envelope, loads, opens_list, sort_text, whole_list
 from .http import AGAIN, Answer, HttpClient, Refused, TooLarge, Transient
 from .parts import Part, PartWriter
 
@@ -209,7 +209,7 @@ class ClassicSource:
                 part = self._read(endpoint, directory / f"{endpoint.type}.ndjson", keys, progress, users)
                 parts[endpoint.type] = part
                 yield part
-            waiting = self._changed(endpoints, parts)
+            waiting = self._find_changed(endpoints, parts)
             if not waiting:
                 return
         raise SourceIncomplete(
@@ -217,7 +217,7 @@ class ClassicSource:
             hint=QUIET,
         )
 
-    def _changed(self, endpoints: list[Endpoint], parts: Mapping[str, Part]) -> list[Endpoint]:
+    def _find_changed(self, endpoints: list[Endpoint], parts: Mapping[str, Part]) -> list[Endpoint]:
         """The types whose total is not that of their part any more; with the users, what is read user by user."""
         changed = {e.type for e in endpoints if e.paged and self._total(e) not in (None, parts[e.type].lines)}
         if "users" in changed:
@@ -253,7 +253,7 @@ class ClassicSource:
         if endpoint.type == "skill_passport":
             pages: Iterator[Page] = self._passports(endpoint, users)
         elif endpoint.limit:
-            pages = iter([self._limited(endpoint)])
+            pages = iter([self._limit(endpoint)])
         else:
             pages = self._pages(endpoint)
         for page in pages:
@@ -299,7 +299,7 @@ class ClassicSource:
         page: Page = self._get(endpoint.path, lambda a: _page(a, endpoint.key), page=1, per_page=1)
         return page.says.get("total")
 
-    def _limited(self, endpoint: Endpoint) -> Page:
+    def _limit(self, endpoint: Endpoint) -> Page:
         """A list without pages and total: ask for more than there is."""
         limit = 100_000
         while True:
@@ -365,7 +365,7 @@ def _keep(record: Found, part: PartWriter, keys: Keys) -> bool:
         part.add(line)
         return True
     # Equal by what it says: a server may write the keys of a record in another order each time.
-    match keys.add(part.name, key, hash_line(sorted_text(value).encode())):
+    match keys.add(part.name, key, hash_line(sort_text(value).encode())):
         case "new":
             part.add(line)
             return True

@@ -8,7 +8,7 @@ from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete
 from ..adapters import AdapterSet
 from ..rows.header import Header, now
-from ..rows.scratch import scratch_keys
+from ..rows.scratch import open_keys
 from ..run.private import withheld
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -39,7 +39,7 @@ class ClassicDeployment(Closing):
         accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
         read_from = now()
         parts, resumed_from = self._parts(run, endpoints)
-        return self._written(run, parts, missing, resumed_from or read_from)
+        return self._write(run, parts, missing, resumed_from or read_from)
 
     def changed(self, taken: Taken) -> None:
         del taken
@@ -53,14 +53,14 @@ class ClassicDeployment(Closing):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
         read_from = now()
-        with writable(directory), scratch_keys(directory / "keys") as keys:
+        with writable(directory), open_keys(directory / "keys") as keys:
             found = self._source.extract(directory, keys, endpoints, run.progress)
             parts = {part.name: part for part in found}
         if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == taken.footer.checksums:
             return taken
-        return self._written(run, parts, missing, read_from)
+        return self._write(run, parts, missing, read_from)
 
-    def _written(self, run: Run, parts: dict[str, Part], missing: dict[str, str], read_from: str) -> Taken:
+    def _write(self, run: Run, parts: dict[str, Part], missing: dict[str, str], read_from: str) -> Taken:
         order = self._adapters.in_order(list(parts))
         header = Header(
             kind="records",
@@ -85,7 +85,7 @@ class ClassicDeployment(Closing):
         for part in parts.values():
             journal_part(run, self._spec, part, since or now())
         began = now()
-        with writable(directory), scratch_keys(directory / "keys") as keys, withheld(run):
+        with writable(directory), open_keys(directory / "keys") as keys, withheld(run):
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
                 if run.private is None:

@@ -12,7 +12,7 @@ from ...errors import SnapshotUnusable
 from ..adapters import AdapterSet
 from ..rows.files import file_sha256, read_text, write
 from ..rows.header import Header
-from ..rows.snapshot import check, encode, hashed_records
+from ..rows.snapshot import check, encode, hash_records
 from ..rows.strictjson import StrictJSONError, elements, members, opens_list, value_at, whole_list
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -100,7 +100,7 @@ class ClassicShape(Closing):
             missing=self._missing,
         )
         path = run.received / "records.json"
-        sections = ((name, hashed_records(self._file.records(name))) for name in self._order)
+        sections = ((name, hash_records(self._file.records(name))) for name in self._order)
         write(path, encode(header, sections), check=check, keep_former=False)
         return Taken(path, *check(path), sha256=file_sha256(self._path))
 

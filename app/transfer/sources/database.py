@@ -25,13 +25,13 @@ from ...errors import (
 from ..proof.checksums import checksums
 from ..rows.files import write
 from ..rows.header import Header, header_of
-from ..rows.snapshot import HashedLine, check, encode, hashed_rows
+from ..rows.snapshot import HashedLine, check, encode, hash_rows
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import Recognition, Schema, data_tables, revision_of
 from .base import Closing, RowChange, SourceOptions, Taken
 from .http import AGAIN
-from .snapshot_writing import left_out, taken_from, unlike, writable
+from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
 
@@ -61,8 +61,8 @@ def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
     return DatabaseState(tables, objects, revision, None)
 
 
-def recognised(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
-    """The same with the revision checked, or found by the tables where the database says none.
+def recognise_revision(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
+    """A source database with its revision checked, or found by the tables where the database says none.
 
     :param scratch: a database beside the target, to build revisions in.
     :raises DoesNotFit: its revision is unknown here, or no revision has its tables.
@@ -103,11 +103,11 @@ def write_snapshot(
 def _lines(
     reader: Reader, table: Table, progress: Callable[[str, int, int | None], None], change: RowChange | None
 ) -> Iterator[HashedLine]:
-    rows: Iterable[Values] = _counted(reader, table, progress)
-    return hashed_rows(table, change.rows(table, rows) if change else rows)
+    rows: Iterable[Values] = _count_rows(reader, table, progress)
+    return hash_rows(table, change.rows(table, rows) if change else rows)
 
 
-def _counted(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
+def _count_rows(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
     total = reader.count(table.name)
     for number, row in enumerate(reader.rows(table), 1):
         if number % 1000 == 0:
@@ -129,7 +129,7 @@ class DatabaseSource(Closing):
         with _readable(self._dialect, spec):
             found = look(self._dialect, url, spec.label)
         # On the target's server: what fails there is not the source's fault.
-        self._state = recognised(found, run.schema, run.scratch, spec.label)
+        self._state = recognise_revision(found, run.schema, run.scratch, spec.label)
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
             self.describe += " (recognised by its tables)"
@@ -162,7 +162,7 @@ class DatabaseSource(Closing):
         header = change.header(header, self._spec.identity) if change else header
         with writable(path), _readable(self._dialect, self._spec):
             former = write_snapshot(self._dialect, self._url, path, header, run.progress, change)
-        taken = left_out(run, taken_from(run, path, former), self._options)
+        taken = leave_out(run, describe_taken(run, path, former), self._options)
         taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return taken
 

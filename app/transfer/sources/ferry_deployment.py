@@ -8,7 +8,7 @@ from ..run.source import SourceSpec
 from .base import Closing, SourceOptions, Taken
 from .ferry_protocol import FerrySource, Manifest
 from .http import AGAIN, HttpClient
-from .snapshot_writing import left_out, taken_from, unlike, writable
+from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
 
 class FerryDeployment(Closing):
@@ -36,7 +36,7 @@ class FerryDeployment(Closing):
         path = run.settings.snapshot
         with writable(path):
             former = self._source.write_snapshot(path, self._spec.identity, run.progress)
-        return left_out(run, taken_from(run, path, former), self._options)
+        return leave_out(run, describe_taken(run, path, former), self._options)
 
     def changed(self, taken: Taken) -> list[str]:
         said = self._source.manifest()

@@ -18,7 +18,7 @@ from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete, Unauthorized
 from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
 from ..rows.files import write
-from ..rows.header import FORMAT, VERSION, stated_checksum
+from ..rows.header import FORMAT, VERSION, read_checksum
 from ..rows.snapshot import MOST_LINE_BYTES, check
 from ..rows.strictjson import StrictJSONError, loads
 from .classic_api import ClassicSource
@@ -82,7 +82,7 @@ class FerrySource:
         try:
             manifest = self._client.get(MANIFEST, self._parse_manifest, MOST_MANIFEST_BYTES)
         except Refused as error:
-            raise self._refused(error) from error
+            raise self._explain_refusal(error) from error
         self._announced = sum(table.rows for table in manifest.tables.values())
         return manifest
 
@@ -95,7 +95,7 @@ class FerrySource:
             return Manifest(
                 a_text(said.get("database"), "database"),
                 a_text_or_null(said.get("revision"), "revision"),
-                {name: stated_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()},
+                {name: read_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()},
             )
         except Unexpected as error:
             raise SourceIncomplete(
@@ -108,7 +108,7 @@ class FerrySource:
         except SourceIncomplete:
             self._client.headers = {"Authorization": _basic_auth_str(self._uid.encode(), self._password.encode())}
 
-    def _refused(self, error: Refused) -> Unauthorized | SourceIncomplete:
+    def _explain_refusal(self, error: Refused) -> Unauthorized | SourceIncomplete:
         if error.status in (401, 403):
             return Unauthorized(
                 f"{self._client.base}: {self._uid!r} may not read the export (status {error.status}).",
@@ -129,9 +129,9 @@ class FerrySource:
         for attempt in range(ATTEMPTS):
             try:
                 with self._client.stream(EXPORT, identity=identity) as pieces:
-                    return write(path, self._bounded(expand(_counted(pieces, progress))), check=check)
+                    return write(path, self._bound_size(expand(_count_rows(pieces, progress))), check=check)
             except Refused as error:
-                raise self._refused(error) from error
+                raise self._explain_refusal(error) from error
             except TooLong as error:
                 raise SourceIncomplete(
                     f"{self._client.base}: the export is refused: {error}.",
@@ -144,7 +144,7 @@ class FerrySource:
             f"{self._client.base}: the export failed {ATTEMPTS} times; the last time: {words}.", hint=AGAIN
         ) from words
 
-    def _bounded(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _bound_size(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """The pieces of an export that ends, and whose lines do.
 
         :raises TooLong: it has far more lines than the manifest announced, or one that nobody could read back.
@@ -161,7 +161,7 @@ class FerrySource:
             yield piece
 
 
-def _counted(pieces: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:
+def _count_rows(pieces: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:
     received = 0
     for piece in pieces:
         received += len(piece)

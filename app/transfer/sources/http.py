@@ -30,7 +30,7 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 RETRY_BUDGET_S = 60.0
 ATTEMPTS = 5
 AGAIN = "Run again when the source answers: flask db-migrate-data"
-MEND = "Mend it in the old deployment, then run again: flask db-migrate-data"
+FIX = "Fix it in the old deployment, then run again: flask db-migrate-data"
 MOST_BYTES = 64 << 20
 """Of an answer with records, decompressed. It is parsed as a whole, and takes some times as much memory."""
 MOST_SMALL_BYTES = 1 << 20
@@ -141,11 +141,11 @@ class HttpClient:
 
         def attempt() -> T:
             answer = self._complete(self._request("GET", path, params=params), what, most_bytes)
-            return self._parsed(answer, parse, what)
+            return self._parse(answer, parse, what)
 
-        return self._retried(what, attempt)
+        return self._retry(what, attempt)
 
-    def _parsed(self, answer: Answer, parse: Callable[[Answer], T], what: str) -> T:
+    def _parse(self, answer: Answer, parse: Callable[[Answer], T], what: str) -> T:
         try:
             return parse(answer)
         except TooMany as error:
@@ -154,14 +154,12 @@ class HttpClient:
             if not answer.ended:
                 raise
             # Its end was seen: it will say the same again.
-            raise SourceIncomplete(f"{self.base}: {what} answers what cannot be kept: {error}.", hint=MEND) from error
+            raise SourceIncomplete(f"{self.base}: {what} answers what cannot be kept: {error}.", hint=FIX) from error
 
     def post_json(self, path: str, body: Any) -> Answer:
         """POST once more only where nothing was answered; the same failures as :meth:`get`."""
         what = f"POST {path}"
-        return self._retried(
-            what, lambda: self._complete(self._request("POST", path, json=body), what, MOST_SMALL_BYTES)
-        )
+        return self._retry(what, lambda: self._complete(self._request("POST", path, json=body), what, MOST_SMALL_BYTES))
 
     @contextlib.contextmanager
     def stream(self, path: str, **params: Any) -> Iterator[Iterator[bytes]]:
@@ -181,7 +179,7 @@ class HttpClient:
                 f"the stream was silent, or too slow, for {2 * self.timeout_s:g} s",
             )
 
-    def _retried(self, what: str, attempt: Callable[[], T]) -> T:
+    def _retry(self, what: str, attempt: Callable[[], T]) -> T:
         retried_until: float | None = None
         for number in range(1, ATTEMPTS + 1):
             try:
@@ -237,13 +235,13 @@ class HttpClient:
                 ) from error
             if response.status_code not in _REDIRECTS:
                 return response
-            url = self._redirected(url, response)
+            url = self._follow(url, response)
             arguments.pop("params", None)
         raise SourceIncomplete(
             f"{self.base}{path} redirects without an end.", hint="Check the URL: flask db-migrate-data URL"
         )
 
-    def _redirected(self, url: str, response: requests.Response) -> str:
+    def _follow(self, url: str, response: requests.Response) -> str:
         response.close()
         try:
             target = urljoin(url, response.headers.get("Location", ""))

@@ -9,7 +9,7 @@ from ..rows.snapshot import check
 from ..run.run import Run
 from ..run.source import SourceSpec
 from .base import Closing, SourceOptions, Taken
-from .snapshot_writing import left_out
+from .snapshot_writing import leave_out
 
 
 class SnapshotFile(Closing):
@@ -24,4 +24,4 @@ class SnapshotFile(Closing):
         self.describe = f"the snapshot {self._path} of {header.source}, taken {header.read_from}"
 
     def take(self, run: Run) -> Taken:
-        return left_out(run, self._taken, self._options)
+        return leave_out(run, self._taken, self._options)

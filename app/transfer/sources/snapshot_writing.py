@@ -19,7 +19,7 @@ def written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[Has
     path = run.settings.snapshot
     with writable(path):
         former = write(path, encode(header, sections), check=check)
-    return taken_from(run, path, former)
+    return describe_taken(run, path, former)
 
 
 @contextlib.contextmanager
@@ -30,11 +30,11 @@ def writable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise FerryError(
             f"The snapshot {path} cannot be written: {error.strerror}.",
-            hint="Make room or mend the permissions, or set FERRY_SNAPSHOT to another path.",
+            hint="Make room or fix the permissions, or set FERRY_SNAPSHOT to another path.",
         ) from error
 
 
-def taken_from(run: Run, path: Path, former: Path | None) -> Taken:
+def describe_taken(run: Run, path: Path, former: Path | None) -> Taken:
     """A snapshot that was just written."""
     header, footer = check(path)
     if former:
@@ -48,7 +48,7 @@ def unlike(taken: Mapping[str, object], found: Mapping[str, object]) -> list[str
     return sorted(name for name in taken if taken[name] != found.get(name))
 
 
-def left_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
+def leave_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
     """Count the rows of excluded tables that the revision does not have: nothing behind this would name them."""
     revision = taken.header.revision
     asked = set(options.exclude) & set(taken.footer.checksums)

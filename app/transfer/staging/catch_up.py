@@ -1,6 +1,6 @@
 """A source that is written while it is read: it is read again, and what changed is carried into staging.
 
-Staging is at the source's own revision then; behind the upgrade nothing can be applied any more, only told.
+Staging is at the source's own revision then; after the upgrade nothing can be applied any more, only told.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ class CatchUp:
             later = self._again(taken)
             if later is taken:
                 break
-            staged = self._carried(number, taken, later, staged)
+            staged = self._carry(number, taken, later, staged)
             taken = later
         return taken, staged
 
     def _again(self, taken: Taken) -> Taken:
         """What the source holds now; the very same where nothing changed, or where it cannot be read any more."""
         try:
-            return taken if self._changed(taken) == [] else self._source.again(self._run, taken)
+            return taken if self._find_changed(taken) == [] else self._source.again(self._run, taken)
         except FerryError as error:
             self._tolerate(error, taken)
             return taken
 
-    def _changed(self, taken: Taken) -> list[str] | None:
+    def _find_changed(self, taken: Taken) -> list[str] | None:
         """As the source says, without the tables that are left out anyway."""
         found = self._source.changed(taken)
         return found and [name for name in found if name not in self._options.source.exclude]
@@ -71,7 +71,7 @@ class CatchUp:
         taken.fallback_of = taken.header.read_from
         self._run.warn(f"{error.message} What was written there after {taken.footer.read_until} is not carried.")
 
-    def _carried(self, number: int, taken: Taken, later: Taken, staged: Staged) -> Staged:
+    def _carry(self, number: int, taken: Taken, later: Taken, staged: Staged) -> Staged:
         run = self._run
         if taken.header.kind == "rows" and later.former:
             staged.rows.moved(later.former)
@@ -106,11 +106,11 @@ class CatchUp:
             }
 
     def last_look(self, taken: Taken) -> None:
-        """Behind the upgrade: say which tables the source has changed by now; that is not carried."""
+        """After the upgrade, say which tables the source has changed by now; that is not carried."""
         if not self._asked:
             return
         try:
-            changed = self._changed(taken)
+            changed = self._find_changed(taken)
         except FerryError as error:
             self._tolerate(error, taken)
             return

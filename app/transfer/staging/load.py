@@ -10,7 +10,7 @@ from sqlalchemy import URL
 
 from ...dialects.base import Dialect
 from ...dialects.model import LoadResult, Refusal, Table, TableChecksum, Values
-from ..proof.compare import SHOWN, shown_values
+from ..proof.compare import SHOWN, describe_values
 from ..rows.canonical import MODULUS, encode_row, row_hasher
 from ..rows.masking import words_without_secrets
 from ..rows.scratch import RowStore
@@ -52,7 +52,7 @@ def load(
         result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
         account.rows, account.set_aside = counting.seen, counting.seen - counting.passed
         account.note = result.note
-        refused += _refused(rows, counting, result)
+        refused += _list_refused(rows, counting, result)
         account.loaded = counting.without(result)
     return accounts, refused
 
@@ -68,7 +68,7 @@ class _Counting:
         self.refused: list[Refusal] = []
 
     def __iter__(self) -> Iterator[Values]:
-        for number, row in self._kept():
+        for number, row in self._keep():
             if words := self._rows.out_of_place(self.table, row):
                 self.refused.append(Refusal(number, row, words))
                 continue
@@ -78,7 +78,7 @@ class _Counting:
             self._total += self._hash(row, encode_row(row))
             yield row
 
-    def _kept(self) -> Iterator[tuple[int, Values]]:
+    def _keep(self) -> Iterator[tuple[int, Values]]:
         return self._rows.kept(self.table, self._all())
 
     def _all(self) -> Iterator[Values]:
@@ -92,48 +92,48 @@ class _Counting:
         return TableChecksum(result.loaded, self._total % MODULUS)
 
 
-class _CountingMended(_Counting):
-    """The same of mended rows alone."""
+class _CountingFixed(_Counting):
+    """Counts the fixed rows of a table alone."""
 
-    def __init__(self, rows: RowsFile, table: Table, mended: RowStore) -> None:
+    def __init__(self, rows: RowsFile, table: Table, fixed: RowStore) -> None:
         super().__init__(rows, table, ())
-        self._mended = mended
+        self._fixed = fixed
 
-    def _kept(self) -> Iterator[tuple[int, Values]]:
-        for number, row in self._mended.of(self.table.name):
+    def _keep(self) -> Iterator[tuple[int, Values]]:
+        for number, row in self._fixed.of(self.table.name):
             if not self._rows.aside.has(self.table.name, number):
                 yield number, [row[name] for name in self.table.column_names]
 
 
-def load_mended(
-    dialect: Dialect, staging: URL, rows: RowsFile, table: Table, mended: RowStore
+def load_fixed(
+    dialect: Dialect, staging: URL, rows: RowsFile, table: Table, fixed: RowStore
 ) -> tuple[TableChecksum, list[str]]:
-    """Load the mended rows of a table besides those that are there; those that are refused are set aside again.
+    """Load the fixed rows of a table besides those that are there; those that are refused are set aside again.
 
     :return: what was loaded, and a line per reason for those that were not.
     """
-    counting = _CountingMended(rows, table, mended)
+    counting = _CountingFixed(rows, table, fixed)
     result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
-    refused = _refused(rows, counting, result)
+    refused = _list_refused(rows, counting, result)
     return counting.without(result), refused
 
 
-def _refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> list[str]:
+def _list_refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> list[str]:
     table = counting.table
     reasons: dict[str, list[str]] = {}
     theirs = [replace(item, number=counting.numbers.get(item.number, item.number)) for item in result.refused]
     for refusal in sorted(counting.refused + theirs, key=lambda item: item.number):
         words = words_without_secrets(refusal.message, table, refusal.row)
         rows.aside.add(table.name, refusal.number, words, refusal.row)
-        reasons.setdefault(words, []).append(shown_key(table, refusal.row))
+        reasons.setdefault(words, []).append(describe_key(table, refusal.row))
     return [
         f"{table.name}: {len(keys)} rows: {reason}; key {', '.join(keys[:SHOWN])}" for reason, keys in reasons.items()
     ]
 
 
-def shown_key(table: Table, row: Values) -> str:
+def describe_key(table: Table, row: Values) -> str:
     """A row's key for people; secrets masked."""
-    shown = shown_values(table, row)
+    shown = describe_values(table, row)
     return str(shown[0]) if len(shown) == 1 else str(shown)
 
 

@@ -29,7 +29,7 @@ class MigrateOptions:
         return str(self.backup_to or run.settings.backups)
 
     def without(self, tables: Collection[str]) -> MigrateOptions:
-        """The same, with some tables no longer named as excluded: a snapshot does not have them at all."""
+        """The options without some excluded tables, which a snapshot does not have at all."""
         kept = tuple(name for name in self.source.exclude if name not in tables)
         return replace(self, source=replace(self.source, exclude=kept))
 

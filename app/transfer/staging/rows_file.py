@@ -32,7 +32,7 @@ class RowsFile:
         self._path, self.schema = path, schema
         self._exclude = frozenset(exclude)
         self.aside = aside
-        self.mended: RowStore | None = None
+        self.fixed: RowStore | None = None
         """Rows that come in the place of those of the same number."""
         with SnapshotReader(path) as reader:
             self.header = reader.header
@@ -123,7 +123,7 @@ class RowsFile:
                     places = self._places[table.name]
                     fitted: Iterator[Values] = ([row[i] for i in places] for row, _, _ in rows)
                     changes = self._coercions[table.name]
-                    yield self.tables[table.name], _coerced(fitted, changes) if changes else fitted
+                    yield self.tables[table.name], _coerce(fitted, changes) if changes else fitted
 
     def rows(self, name: str) -> Iterator[Values]:
         """The rows of one table that are loaded."""
@@ -137,21 +137,21 @@ class RowsFile:
         if table.name in self._exclude:
             return
         check = table.name in self.aside.tables()
-        mended = dict.fromkeys(self.mended.counts()) if self.mended else {}
+        fixed = dict.fromkeys(self.fixed.counts()) if self.fixed else {}
         for number, row in enumerate(rows, 1):
             if not (check and self.aside.has(table.name, number)):
-                yield number, (self._mended(table, number) if table.name in mended else None) or row
+                yield number, (self._fix(table, number) if table.name in fixed else None) or row
 
-    def _mended(self, table: Table, number: int) -> Values | None:
-        row = self.mended.get(table.name, number) if self.mended else None
+    def _fix(self, table: Table, number: int) -> Values | None:
+        row = self.fixed.get(table.name, number) if self.fixed else None
         return [row[name] for name in table.column_names] if row else None
 
-    def bring_in(self, mended: RowStore) -> None:
+    def bring_in(self, fixed: RowStore) -> None:
         """From now on these rows are loaded, in the place of those that were set aside."""
-        self.mended = self.mended or RowStore()
-        for table, number, reason, row in mended.items():
+        self.fixed = self.fixed or RowStore()
+        for table, number, reason, row in fixed.items():
             self.aside.take_back(table, number)
-            self.mended.add(table, number, reason, row)
+            self.fixed.add(table, number, reason, row)
 
     def out_of_place(self, table: Table, row: Values) -> str:
         """Why a row must not be loaded although the server would take it, or an empty text."""
@@ -164,7 +164,7 @@ class RowsFile:
         return name in self._exclude
 
 
-def _coerced(rows: Iterator[Values], changes: list[tuple[int, Coercion]]) -> Iterator[Values]:
+def _coerce(rows: Iterator[Values], changes: list[tuple[int, Coercion]]) -> Iterator[Values]:
     for row in rows:
         for place, change in changes:
             if row[place] is not None:

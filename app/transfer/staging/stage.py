@@ -12,7 +12,7 @@ from ...dialects.model import Table
 from ...errors import DoesNotFit
 from ..proof.verify import Before, verify_loaded
 from ..rows.scratch import Aside
-from ..run.evidence import kept_lines
+from ..run.evidence import keep_lines
 from ..run.run import Run
 from ..schema.alembic import data_tables
 from ..sources.adapt import Adapted, adapted
@@ -155,7 +155,7 @@ def verify_staging(
             rows.rows,
             run.directory / "differences.keys",
             counts_only=counts_only,
-            keep=lambda found: kept_lines(run, found),
+            keep=lambda found: keep_lines(run, found),
         )
 
 

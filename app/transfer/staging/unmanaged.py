@@ -29,7 +29,7 @@ def bring_unmanaged(run: Run, revision: str, carried: Collection[str] = ()) -> l
     tables = sorted((set(here) - set(there)) | (set(here) & set(carried)))
     if not tables and not objects:
         return []
-    made_tables, made_objects = _made_by_revisions(run, revision)
+    made_tables, made_objects = _find_made_by_revisions(run, revision)
     tables = [name for name in tables if name not in made_tables]
     wanted = [item for item in objects if item.name not in made_objects and item.table not in tables]
     _bring(run, live, tables, wanted)
@@ -54,7 +54,7 @@ def _bring(run: Run, live: URL, tables: list[str], wanted: list[SchemaObject]) -
             run.warn(f"The index {item.name} on {item.table} was made by hand and is not carried.")
 
 
-def _made_by_revisions(run: Run, revision: str) -> tuple[set[str], set[str]]:
+def _find_made_by_revisions(run: Run, revision: str) -> tuple[set[str], set[str]]:
     if revision not in run.schema.lineage():
         return set(), set()
     run.dialect.prepare_staging(run.scratch, run.target)

@@ -1,0 +1,57 @@
+"""What is wrong with rows, told in one way for every server: what kind, which table, how many, some keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+SHOWN = 5
+"""Keys of offending rows that are told."""
+
+
+class ProblemKind(StrEnum):
+    """Which kind of rule does not hold."""
+
+    DANGLING = "foreign key"
+    """Rows refer to rows that are not there."""
+    RULE = "rule"
+    """Rows do not pass a check, or the schema contradicts itself."""
+    DAMAGE = "damage"
+    """The database itself is broken."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A rule that does not hold in a database.
+
+    :ivar table: where; an empty text where the whole database is meant.
+    """
+
+    kind: ProblemKind
+    table: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def count_rows(rows: int) -> str:
+    """A number of rows, for people."""
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def name_some(keys: Sequence[object], *, more: bool) -> str:
+    """Some keys, and whether there are more."""
+    return ", ".join(str(key) for key in keys) + (", ..." if more else "")
+
+
+def dangling(table: str, rows: int, parent: str, keys: str) -> Problem:
+    """Rows of a table whose foreign key points to a row that is not there.
+
+    :param keys: the name of the key and some values, as :func:`name_some` tells them.
+    """
+    refer = "refers to a row" if rows == 1 else "refer to rows"
+    are = "is" if rows == 1 else "are"
+    text = f"{table}: {count_rows(rows)} {refer} of {parent} that {are} not there ({keys})"
+    return Problem(ProblemKind.DANGLING, table, text)
