@@ -2,16 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := $(VENV)/lowest
 JOBS ?= 3
 KILLS ?= 100
 COUNT ?= 10000
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format memory chaos types routes wheel clean
+.PHONY: help demo test test-lowest test-wheel lint format memory chaos types routes wheel clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.app: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -30,6 +31,25 @@ test: $(VENV)/.dev  ## Run all tests; installs MariaDB and PostgreSQL where they
 	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
 	$(BIN)/python -m compileall -q app migrations tests benchmarks
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+$(LOWEST)/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(LOWEST)
+	@# The tools of the tests are today's; only what an app would install beside us is old.
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		uv pytest pytest-xdist hypothesis psutil build hatchling
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[app,postgresql]"
+	touch $@
+
+test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers on the lowest versions allowed
+	tests/servers/install.sh
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup tests/commands tests/transfer tests/migrations \
+		tests/hosts/test_three_hosts.py tests/hosts/test_accepted.py tests/matrix/test_pairs.py $(ARGS)
+
+test-wheel: $(VENV)/.dev  ## Test the newest wheel of dist/ in an environment that has only what it asks for
+	$(PYTHON) -m venv --clear $(VENV)/wheel
+	$(VENV)/wheel/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls -t dist/*.whl | head -n 1)"
+	WHEEL_PYTHON=$(CURDIR)/$(VENV)/wheel/bin/python $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
+		tests/hosts/test_wheel.py tests/hosts/test_installation.py tests/hosts/test_host.py
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

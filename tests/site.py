@@ -6,6 +6,7 @@ Commands run as a user runs them: real processes with ``flask``.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import signal
@@ -16,7 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
 ROOT = Path(__file__).resolve().parent.parent
+APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+"""What a runner is told so that stderr is apart from stdout: click before 8.2 mixes them otherwise."""
 
 
 @dataclass

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import select
+
 from ..extensions import db
 from .base import Base
 from .classroom import Classroom
@@ -147,7 +149,7 @@ def _microblogs() -> Iterator[Base]:
 
 
 def _school() -> Iterator[Base]:
-    students = [db.session.get_one(User, key) for key in (3, 4)]
+    students = list(db.session.scalars(select(User).where(User.id.in_((3, 4))).order_by(User.id)))
     yield Classroom(
         id=1,
         name="Room 12",

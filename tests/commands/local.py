@@ -17,7 +17,7 @@ from flask import Flask
 from flask.cli import FlaskGroup
 
 from app import create_app
-from tests.site import ROOT, Result, Site
+from tests.site import APART, ROOT, Result, Site
 
 HEAD = "0007_unique_sids"
 COMMANDS = ("db-backup", "db-init", "db-migrate-data", "db-restore", "db-rollback", "db-status", "db-verify")
@@ -52,7 +52,7 @@ class Local(Site):
     def run(self, *arguments: str, color: bool = False, **environ: str) -> Result:
         """Run a command. An error that nobody explains is raised here."""
         group = FlaskGroup(create_app=self.app, load_dotenv=False)
-        done = CliRunner(env=self.overrides(**environ)).invoke(group, arguments, color=color)
+        done = CliRunner(env=self.overrides(**environ), **APART).invoke(group, arguments, color=color)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Result(done.exit_code, done.stdout, done.stderr)

@@ -16,7 +16,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from app.commands import bp
-from tests.site import Result, content
+from tests.site import APART, Result, content
 from tests.transfer.hosts import history, revision
 
 CREATE = "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String(40)))"
@@ -106,7 +106,7 @@ class Foreign:
     def run(self, command: str, *arguments: str) -> Result:
         """Run a command as it is typed, answered with yes where it asks."""
         app = self.app()
-        done = app.test_cli_runner().invoke(args=[command, *(arguments or ARGUMENTS.get(command, []))])
+        done = app.test_cli_runner(**APART).invoke(args=[command, *(arguments or ARGUMENTS.get(command, []))])
         self._closed(app)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception

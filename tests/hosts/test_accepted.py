@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -243,11 +244,10 @@ def test_revisions_in_several_places(host: Foreign) -> None:
     more.mkdir()
     (host.migrations / "versions" / "two.py").rename(more / "two.py")
     ini = host.migrations / "alembic.ini"
-    ini.write_text(
-        ini.read_text().replace(
-            "[alembic]", f"[alembic]\npath_separator = newline\nversion_locations =\n  %(here)s/versions\n  {more}\n"
-        )
-    )
+    # Alembic before 1.16 knows the second name only.
+    separated = "path_separator = os\nversion_path_separator = os"
+    places = f"version_locations = %(here)s/versions{os.pathsep}{more}"
+    ini.write_text(ini.read_text().replace("[alembic]", f"[alembic]\n{separated}\n{places}\n"))
     migrates(host)
     # What db-init remembers of the revisions ends with any of them, wherever it is.
     host.ok("db-init")

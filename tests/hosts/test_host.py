@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site import content, query
+from tests.site import APART, content, query
 
 from .conftest import HostApp, clean_environment, run
 
@@ -43,7 +43,7 @@ found = {}
 for command in COMMANDS:
     options = ["--yes"] if command in ("db-init", "db-restore", "db-rollback", "db-migrate-data") else []
     source = ["self"] if command == "db-migrate-data" else []
-    done = library.create_app().test_cli_runner().invoke(args=[command, *source, *options])
+    done = library.create_app().test_cli_runner(**APART).invoke(args=[command, *source, *options])
     found[command] = done.exit_code, done.stderr
 print(json.dumps(found))
 """
@@ -51,7 +51,7 @@ print(json.dumps(found))
 
 def every_command(library: HostApp, **environ: str) -> dict[str, tuple[int, str]]:
     """The status and the words of every command, in one process."""
-    code = EVERY_COMMAND.replace("COMMANDS", repr(COMMANDS))
+    code = EVERY_COMMAND.replace("COMMANDS", repr(COMMANDS)).replace("APART", repr(APART))
     done = run(library.python, "-c", code, cwd=library.directory, env=clean_environment(**environ))
     assert done.status == 0, done.stderr
     found: dict[str, tuple[int, str]] = json.loads(done.stdout)

@@ -22,6 +22,7 @@ from app.errors import Misconfigured, Protected
 from tests.matrix.places import new_name
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
+from tests.site import APART
 
 from .foreign import Foreign, things
 
@@ -307,10 +308,10 @@ def test_an_app_without_the_extensions(tmp_path: Path) -> None:
         if given:
             SQLAlchemy(app)
         for command in bp.cli.commands:
-            done = app.test_cli_runner().invoke(args=[command])
+            done = app.test_cli_runner(**APART).invoke(args=[command])
             assert done.exit_code == 2, (command, done.stderr)
             assert all(f"it lacks {' and '.join(lacks)}"[:20] in done.stderr and name in done.stderr for name in lacks)
-            assert app.test_cli_runner().invoke(args=[command, "--help"]).exit_code == 0
+            assert app.test_cli_runner(**APART).invoke(args=[command, "--help"]).exit_code == 0
     assert not (tmp_path / "live.db").exists()
 
 
@@ -318,7 +319,7 @@ def test_flask_migrate_with_another_sqlalchemy(tmp_path: Path) -> None:
     app = bare(tmp_path)
     SQLAlchemy(app)
     Migrate(app, SQLAlchemy())
-    done = app.test_cli_runner().invoke(args=["db-init"])
+    done = app.test_cli_runner(**APART).invoke(args=["db-init"])
     assert (done.exit_code, "imported under two names" in done.stderr) == (2, True)
 
 
@@ -349,6 +350,6 @@ def test_a_group_of_commands(tmp_path: Path) -> None:
 def test_commands_that_the_app_replaced_later(host: Foreign) -> None:
     app = host.app()
     app.cli.command("db-restore")(lambda: None)
-    done = app.test_cli_runner().invoke(args=["db-init", "--yes"])
+    done = app.test_cli_runner(**APART).invoke(args=["db-init", "--yes"])
     assert (done.exit_code, "db-restore" in done.stderr) == (2, True)
     assert host.rows() == [(1, "kept")]

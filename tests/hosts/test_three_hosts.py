@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 from tests.matrix.places import new_name
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
+from tests.site import APART
 
 from .conftest import HERE, HostApp, clean_environment, run
 
@@ -262,7 +263,7 @@ import json, os
 from flask.cli import ScriptInfo
 app = ScriptInfo(app_import_path=os.environ['FLASK_APP']).load_app()
 for arguments in json.loads(os.environ['COMMANDS']):
-    done = app.test_cli_runner().invoke(args=arguments)
+    done = app.test_cli_runner(**APART).invoke(args=arguments)
     print(json.dumps([arguments, done.exit_code, done.stdout, done.stderr]))
 """
 
@@ -270,7 +271,13 @@ for arguments in json.loads(os.environ['COMMANDS']):
 def several(app: HostApp, *commands: list[str]) -> Iterator[str]:
     """Run commands one after another in a single process of the app; what each printed."""
     environ = {"FLASK_APP": app.application, "PYTHONPATH": str(app.directory), "COMMANDS": json.dumps(commands)}
-    done = run(app.python, "-c", SEVERAL, cwd=app.directory, env=clean_environment(**environ, **app.environ))
+    done = run(
+        app.python,
+        "-c",
+        SEVERAL.replace("APART", repr(APART)),
+        cwd=app.directory,
+        env=clean_environment(**environ, **app.environ),
+    )
     assert done.status == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[[")]
     assert len(answers) == len(commands), done.stdout

@@ -15,7 +15,7 @@ from app.extensions import db
 from tests.deployment import words
 from tests.deployment.data import Shape
 from tests.deployment.runner import Deployment
-from tests.site import Result, Site, query
+from tests.site import APART, Result, Site, query
 
 SMALL = Shape(
     users=60,
@@ -132,7 +132,7 @@ def flask(site: Site, *arguments: str, **environ: str) -> Result:
         for key, value in env.items():
             patch.setenv(key, value)
         app = create_app()
-        done = app.test_cli_runner().invoke(args=arguments)
+        done = app.test_cli_runner(**APART).invoke(args=arguments)
         with app.app_context():
             for engine in db.engines.values():
                 engine.dispose()

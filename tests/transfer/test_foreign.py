@@ -19,6 +19,7 @@ import xxhash
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 
 from app.dialects.model import Column, ForeignKey, LogicalType, Table
 from app.errors import FerryError, Misconfigured, SnapshotUnusable
@@ -436,7 +437,14 @@ def test_any_url_as_source(tmp_path: Path, url: str) -> None:
         ("http://user:pw@host", "holds credentials"),
         ("http://host/\nx", "line break"),
         ("mysql://u@h:99999/x", "port"),
-        ("sqlite:///a%00b", "control character"),
+        pytest.param(
+            "sqlite:///a%00b",
+            "control character",
+            marks=pytest.mark.skipif(
+                "\0" not in str(make_url("sqlite:///a%00b").database),
+                reason="before SQLAlchemy 2.1 the name of a file is what is written, so that there is no NUL",
+            ),
+        ),
         ("mysql://u%0a@h/x", "control character"),
         ("sqlite:///" + "a" * 5000, "longer than a path"),
         ("postgresql://u@h:port/x", "is not a database URL"),
