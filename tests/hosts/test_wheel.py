@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tomllib
@@ -47,6 +48,16 @@ def test_its_metadata(wheel: Path, names: list[str]) -> None:
     assert len(required) == len(project["dependencies"])
     assert not [text for text in required if text.lower().startswith(("flask-limiter", "pyjwt", "pytest"))]
     assert any(name.endswith("/LICENSE") for name in names)
+
+
+def test_its_page_has_no_link_that_leads_nowhere(wheel: Path, names: list[str]) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        page = Parser().parsestr(archive.read(name).decode()).get_payload()
+    assert "# Flask-Ferry" in page
+    assert "decisions" in page, "the text of a link is kept"
+    links = re.findall(r"\]\(([^)]*)\)|^\[[^\]]+\]:\s*(\S+)|(?:src|href)=[\"']([^\"']*)", page, re.MULTILINE)
+    assert [link for link in map("".join, links) if not link.startswith("https://")] == []
 
 
 def test_it_imports_without_the_app_of_this_repository(python: Path, tmp_path: Path) -> None:
