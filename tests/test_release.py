@@ -1,0 +1,63 @@
+"""What is written for a release: the fragments of the changelog."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.site import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+KINDS = PROJECT["tool"]["towncrier"]["type"]
+
+
+def call(directory: Path, module: str, *arguments: str) -> str:
+    """What a tool prints that succeeds."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """What a release reads and writes, in a directory of its own, with a fragment of each kind."""
+    for name in ("pyproject.toml", "CHANGELOG.md"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    (tmp_path / "changelog.d").mkdir()
+    for kind in KINDS:
+        path = tmp_path / "changelog.d" / f"+something.{kind['directory']}.md"
+        path.write_text(f"This is {kind['directory']}.\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_every_fragment_is_of_a_known_kind() -> None:
+    kinds = "|".join(kind["directory"] for kind in KINDS)
+    for path in (ROOT / "changelog.d").iterdir():
+        known = path.name == "README.md" or re.fullmatch(rf"\+[a-z0-9-]+\.({kinds})\.md", path.name)
+        assert known, f"{path.name}: the kinds are {kinds}"
+
+
+def test_a_draft_says_every_fragment_that_is_there() -> None:
+    drafted = call(ROOT, "towncrier", "build", "--draft", "--version", "9.9.9")
+    assert "## 9.9.9 (" in drafted
+    said = "".join(drafted.split())
+    for path in (ROOT / "changelog.d").glob("+*"):
+        assert "".join(path.read_text(encoding="utf-8").split()) in said, path.name
+
+
+def test_a_release_keeps_what_the_changelog_held(project: Path) -> None:
+    before = (project / "CHANGELOG.md").read_text(encoding="utf-8")
+    call(project, "towncrier", "build", "--yes", "--version", "9.9.9", "--date", "2030-01-02")
+    after = (project / "CHANGELOG.md").read_text(encoding="utf-8")
+    head, _, rest = after.partition("## 9.9.9 (2030-01-02)")
+    assert before.startswith(head)
+    assert rest.endswith(before.removeprefix(head))
+    for kind in KINDS:
+        assert f"- This is {kind['directory']}." in rest
