@@ -1,4 +1,4 @@
-"""What is written for a release: the fragments of the changelog."""
+"""What is written for a release and for each commit: the fragments of the changelog, the versions of the hooks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.site import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 KINDS = PROJECT["tool"]["towncrier"]["type"]
+HOOKS = ROOT / ".pre-commit-config.yaml"
+PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
 
 
 def call(directory: Path, module: str, *arguments: str) -> str:
@@ -23,6 +27,10 @@ def call(directory: Path, module: str, *arguments: str) -> str:
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def parse(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -61,3 +69,18 @@ def test_a_release_keeps_what_the_changelog_held(project: Path) -> None:
     assert rest.endswith(before.removeprefix(head))
     for kind in KINDS:
         assert f"- This is {kind['directory']}." in rest
+
+
+def test_the_hooks_have_the_versions_of_the_constraints() -> None:
+    call(ROOT, "pre_commit", "validate-config", str(HOOKS))
+    published = [repository for repository in parse(HOOKS)["repos"] if repository["repo"] != "local"]
+    assert {repository["repo"].rpartition("/")[2]: repository["rev"] for repository in published} == {
+        "ruff-pre-commit": f"v{PINNED['ruff']}"
+    }
+
+
+def test_the_hooks_of_this_place_are_lines_of_make_lint() -> None:
+    (local,) = [repository for repository in parse(HOOKS)["repos"] if repository["repo"] == "local"]
+    lint = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)", ".venv/bin")
+    for hook in local["hooks"]:
+        assert f"\t{hook['entry']}" in lint, hook["id"]
