@@ -1,4 +1,4 @@
-"""What is written for a release and for each commit: the fragments of the changelog, the versions of the hooks."""
+"""What is written for a release, a commit and an issue: the changelog's fragments, the hooks' versions, the forms."""
 
 from __future__ import annotations
 
@@ -84,3 +84,14 @@ def test_the_hooks_of_this_place_are_lines_of_make_lint() -> None:
     lint = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)", ".venv/bin")
     for hook in local["hooks"]:
         assert f"\t{hook['entry']}" in lint, hook["id"]
+
+
+def test_the_forms_of_issues_are_forms() -> None:
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    assert parse(folder / "config.yml") == {"blank_issues_enabled": False}
+    for name in ("bug.yml", "feature.yml"):
+        form = parse(folder / name)
+        assert {"name", "description", "body"} <= form.keys()
+        names = [field["id"] for field in form["body"] if field["type"] != "markdown"]
+        assert len(names) == len(set(names)) > 0
+    assert "SECURITY.md" in (folder / "bug.yml").read_text(encoding="utf-8")
