@@ -1,4 +1,4 @@
-"""What is written for a release, a commit and an issue: the changelog's fragments, the hooks' versions, the forms."""
+"""What is written for a release: the changelog's fragments, the tag, the workflow, the versions of the hooks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.release import find_faults
 from tests.site import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -69,6 +70,35 @@ def test_a_release_keeps_what_the_changelog_held(project: Path) -> None:
     assert rest.endswith(before.removeprefix(head))
     for kind in KINDS:
         assert f"- This is {kind['directory']}." in rest
+
+
+def test_a_tag_that_agrees_with_everything(project: Path) -> None:
+    version = PROJECT["project"]["version"]
+    faults = find_faults("v9.9.9", project)
+    assert faults[0] == f"The tag is v9.9.9, the version in pyproject.toml is {version}."
+    assert faults[1] == f"CHANGELOG.md has no section of {version} with a date."
+    assert len(faults) == 2 + len(KINDS)
+    shutil.rmtree(project / "changelog.d")
+    text = (project / "CHANGELOG.md").read_text(encoding="utf-8")
+    (project / "CHANGELOG.md").write_text(text.replace("(unreleased)", "(2030-01-02)"), encoding="utf-8")
+    assert find_faults(f"v{version}", project) == []
+
+
+def test_only_the_job_that_publishes_may_ask_for_an_identity() -> None:
+    workflow = parse(ROOT / ".github" / "workflows" / "release.yml")
+    build, publish = workflow["jobs"]["build"], workflow["jobs"]["publish"]
+    assert (workflow["permissions"], build.get("permissions")) == ({"contents": "read"}, None)
+    assert (publish["permissions"], publish["needs"]) == ({"id-token": "write"}, "build")
+    assert not [step for step in publish["steps"] if "run" in step]
+    lines = [step["run"] for step in build["steps"] if "run" in step]
+    assert [line.split()[:2] for line in lines] == [
+        ["python", "tests/release.py"],
+        ["make", ".venv/.dev"],
+        [".venv/bin/python", "-m"],
+        ["python", "-m"],
+        ["python", "-m"],
+        ["make", "test-wheel"],
+    ]
 
 
 def test_the_hooks_have_the_versions_of_the_constraints() -> None:
