@@ -19,6 +19,7 @@ from typing import IO
 from sqlalchemy import URL
 
 from ...errors import BackupFailed
+from ..inherited import inherit
 from .connect import connection_arguments, is_nearby
 from .names import database_of
 
@@ -35,6 +36,8 @@ _DUMP = (
 )
 _WHERE_KNOWN = ("--set-gtid-purged=OFF", "--column-statistics=0")
 """Of one server's program and unknown to the other's."""
+_OWN = ("MYSQL_HOME", "MARIADB_HOME", "MYSQL_GROUP_SUFFIX", "LIBMYSQL_PLUGIN_DIR", "LIBMYSQL_PLUGINS")
+"""Variables of these programs; not MYSQL_PWD, as the password comes through the pipe."""
 _BEGINS = (b"-- MariaDB dump", b"-- MySQL dump", b"/*M!999999")
 _ENDS = b"-- Dump completed"
 _SANDBOX = b"/*M!999999\\- enable the sandbox mode"
@@ -57,7 +60,7 @@ def dump(url: URL, tls_ca: Path | None, to: Path) -> None:
     """
     program = _program("mariadb-dump", "mysqldump")
     known = subprocess.run(  # noqa: S603 # a program of the system, no shell
-        [program, "--help"], capture_output=True, text=True, timeout=60, check=False
+        [program, "--help"], capture_output=True, text=True, timeout=60, check=False, env=inherit(_OWN)
     ).stdout
     flags = [*_DUMP, *(flag for flag in _WHERE_KNOWN if flag.partition("=")[0] in known)]
     try:
@@ -122,6 +125,7 @@ def _run(
             stdout=stdout or subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=[descriptor],
+            env=inherit(_OWN),
             check=False,
         )
     if done.returncode:

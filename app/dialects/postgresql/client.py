@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import IO
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from ..inherited import inherit
 from .connect import SILENCE_S, Patience, is_at_work
 
 PLACES: tuple[str, ...] = (
@@ -35,8 +37,13 @@ OUTPUT_LIMIT_S = 600.0
 """How long a program that reads a file here may give nothing out."""
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
-_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH")
-_INHERITED_FAMILIES = ("PG", "KRB5", "SSL_CERT")
+_FILES_NAMED = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR")
+"""Variables of libpq's that stand for no option of a connection."""
+_UNMARKED_SECRETS = ("scram_client_key", "scram_server_key")
+"""Secrets that libpq does not mark as such; the others have a dispchar of ``*`` (PostgreSQL manual, 34.1)."""
+_SERVICE = "ferry"
+_LONGEST_LINE = 1000
+"""Of a service file; libpq reads 1023 bytes."""
 _ERROR = re.compile(r"(?:ERROR|FATAL):\s+(?:([0-9A-Z]{5}): )?(.*)")
 
 
@@ -98,7 +105,12 @@ def _directories() -> list[Path]:
 def _version_in(directory: Path) -> int | None:
     try:
         done = subprocess.run(  # noqa: S603 # a program of this name, where such programs lie
-            [str(directory / "pg_dump"), "--version"], capture_output=True, text=True, timeout=30, check=False
+            [str(directory / "pg_dump"), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            env=inherit(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -112,7 +124,7 @@ def escape(password: str) -> str:
 
 
 class Client:
-    """Calls programs for one database, with its password in a file that only this user can read."""
+    """Calls programs for one database, with its secrets in files that only this user can read."""
 
     def __init__(self, programs: Programs, arguments: Mapping[str, str], private: Path) -> None:
         self.programs = programs
@@ -125,10 +137,12 @@ class Client:
         self._arguments = {**known, **({"password": password} if password else {})}
         self._environment = _environment()
         if password:
-            file = private / "password"
-            with open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as to:
-                to.write(f"*:*:*:*:{escape(password)}\n")
-            known["passfile"] = str(file)
+            known["passfile"] = _keep(private / "password", f"*:*:*:*:{escape(password)}\n")
+        if hidden := {name: known.pop(name) for name in _secret_options() if known.get(name)}:
+            if "service" in known or "PGSERVICE" in os.environ:
+                raise ProgramMissing(f"pg_dump cannot be given {', '.join(hidden)} beside a service")
+            self._environment["PGSERVICEFILE"] = _keep(private / "service", _service(hidden))
+            known["service"] = _SERVICE
         self.conninfo = make_conninfo(**known)
 
     @contextlib.contextmanager
@@ -217,13 +231,35 @@ class Running:
 
 
 def _environment() -> dict[str, str]:
-    """Without the application's own settings: the URL of the database, with its password, may be among them."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if (name in _INHERITED or name.startswith(_INHERITED_FAMILIES)) and name != "PGPASSWORD"
-    }
-    return {**kept, "LC_ALL": "C"}
+    """Without what only looks like libpq's own: a host's PG_... may be a secret."""
+    known = {option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
+    return inherit((known | set(_FILES_NAMED)) - {"PGPASSWORD"}) | {"LC_ALL": "C"}
+
+
+def _secret_options() -> list[str]:
+    """Options whose values are no arguments for a program: everybody can read those."""
+    options = pq.Conninfo.get_defaults()
+    marked = [option.keyword.decode() for option in options if (option.dispchar or b"").startswith(b"*")]
+    return [name for name in (*marked, *_UNMARKED_SECRETS) if name != "password"]
+
+
+def _service(options: Mapping[str, str]) -> str:
+    """A service file, the one place besides arguments where libpq finds some options.
+
+    :raises ProgramMissing: a value that its lines cannot hold.
+    """
+    for name, value in options.items():
+        if "\n" in value or value != value.rstrip() or len(value.encode()) > _LONGEST_LINE - len(name):
+            raise ProgramMissing(
+                f"pg_dump cannot be given this {name}: it ends in a space, has a line break or is long"
+            )
+    return "\n".join([f"[{_SERVICE}]", *(f"{name}={value}" for name, value in options.items()), ""])
+
+
+def _keep(file: Path, text: str) -> str:
+    with open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as to:
+        to.write(text)
+    return str(file)
 
 
 @contextlib.contextmanager
