@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..dialects.redact import redact_argument
 from ..errors import MEANINGS, ExitStatus
 from ..transfer.run.report import may_be_written_to
 
@@ -35,7 +36,7 @@ class FerryCommand(click.Command):
     """A command whose help groups its options and lists the exit statuses, and which remembers what was typed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[_TYPED] = shlex.join(["flask", self.name or "", *args])
+        ctx.meta[_TYPED] = shlex.join(["flask", self.name or "", *map(redact_argument, args)])
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

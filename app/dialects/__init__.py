@@ -9,6 +9,7 @@ from sqlalchemy import URL
 
 from ..errors import Misconfigured, Protected
 from .base import Dialect
+from .redact import STRAY_AT
 
 _ROOMS = {
     "sqlite": ("sqlite", "SqliteDialect"),
@@ -34,8 +35,10 @@ def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None 
     :param directory: where the files of runs on a server's databases lie, on this host; by default the current one.
     :param tls_ca: the certificates that a server off this machine is verified by; by default the system's.
     :raises Protected: no room for this server, or a driver that would open another database than ours.
-    :raises Misconfigured: its driver is not installed.
+    :raises Misconfigured: its driver is not installed, or its password ends too early.
     """
+    if "@" in (url.host or ""):
+        raise Misconfigured(f"The database URL is wrong: {STRAY_AT}.", hint="Set DATABASE_URL, or what the app reads.")
     backend = url.get_backend_name()
     if backend not in _ROOMS:
         raise Protected(

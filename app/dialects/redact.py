@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 HIDDEN = "***"
+STRAY_AT = "there is an @ in its host; in a password it is written as %40"
+"""Of a URL whose password ends at an @ of its own: the rest of it would be shown as the host."""
 
 # Only what is listed is shown: whatever a driver calls its password, it is not among these.
 _SHOWN = frozenset(
@@ -53,7 +56,7 @@ _SHOWN = frozenset(
     }
 )
 
-_URL_TEXT = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>\S*)")
+_URL_TEXT = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>.*)", re.DOTALL)
 
 
 def secret_keys(url: URL) -> list[str]:
@@ -79,18 +82,33 @@ def _redact_parts(query: Mapping[str, str | Sequence[str]]) -> dict[str, str | t
     }
 
 
-def redact_text(text: str) -> str:
-    """A text in which each URL, well formed or not, has lost its credentials, query and fragment.
+def redact_argument(text: str) -> str:
+    """An argument as it was typed, unless it is a URL with something that may be a secret."""
+    if "://" not in text or text.startswith(("http://", "https://")):
+        return redact_text(text)
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return redact_text(text)
+    if "@" in (url.host or ""):
+        return redact_text(text)
+    return redact(url) if url.password is not None or secret_keys(url) else text
 
-    For what could not be parsed, and for the words of libraries, which may quote a URL.
+
+def redact_text(text: str) -> str:
+    """A text that is a URL or quotes one, well formed or not, without its credentials, query and fragment.
+
+    What cannot be told apart is left out: a password may hold spaces and every mark of a URL, and so may a query.
     """
     return _URL_TEXT.sub(lambda match: match["scheme"] + _bare(match["rest"]), text)
 
 
 def _bare(rest: str) -> str:
-    # A password may hold any of these characters: the last @ of all ends it, wherever the path seems to begin.
+    # The last @ of all ends a password, wherever the path seems to begin.
     credentials, at, place = rest.rpartition("@")
-    del credentials
+    if "?" in credentials or "#" in credentials:
+        # A password with a mark in it, or a query with an @: either way it is no place what comes behind.
+        return HIDDEN
     for mark in "?#":
         place, found, _ = place.partition(mark)
         place += f"{mark}{HIDDEN}" if found else ""

@@ -18,7 +18,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...dialects.network import is_loopback
-from ...dialects.redact import identify, redact, redact_text, secret_keys
+from ...dialects.redact import STRAY_AT, identify, redact, redact_text, secret_keys
 from ...errors import Misconfigured, SnapshotUnusable
 from ..rows.files import DAMAGED, file_sha256, opened
 from ..rows.snapshot import is_snapshot
@@ -141,6 +141,8 @@ def _database(text: str, settings: Settings) -> SourceSpec:
         raise Misconfigured("SOURCE is not a database URL.", hint=DATABASE_FORM) from None
     if url.port is not None and not 0 < url.port < 1 << 16:
         raise Misconfigured("SOURCE is not a database URL: its port is no number from 1 to 65535.", hint=DATABASE_FORM)
+    if "@" in (url.host or ""):
+        raise Misconfigured(f"SOURCE is not a database URL: {STRAY_AT}.", hint=DATABASE_FORM)
     # Written as %00, they come out here.
     if any(_CONTROL.search(part) for part in (url.host, url.database, url.username) if part):
         raise Misconfigured("SOURCE is not a database URL: it has a control character in it.", hint=DATABASE_FORM)
