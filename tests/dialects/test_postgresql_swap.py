@@ -537,6 +537,27 @@ def test_off_this_machine_the_servers_certificate_is_verified(
         server.stop()
 
 
+def test_programs_read_an_encrypted_key(certificates: Path, tmp_path: Path) -> None:
+    server = PostgreSQL(certificates=certificates)
+    server.prepare()
+    server.start()
+    try:
+        key = ["-in", "server.key", "-aes256", "-passout", "pass:open # sesame=", "-out", "client.key"]
+        openssl(certificates, "rsa", *key)
+        (certificates / "client.key").chmod(0o600)
+        files = {"sslcert": str(certificates / "server.crt"), "sslkey": str(certificates / "client.key")}
+        own = {**files, "sslmode": "require", "sslpassword": "open # sesame="}
+        url = server.url("remote").update_query_dict(own)
+        dialect = dialect_for(url, directory=tmp_path)
+        assert dialect.create(url)
+        dialect.copy(url, dialect.staging_url(url, "one"), timeout_s=5)
+        for value in ("ends in a space ", "a line\nbreak"):
+            with pytest.raises(FerryError):
+                dialect.copy(url.update_query_dict({"sslpassword": value}), url, timeout_s=5)
+    finally:
+        server.stop()
+
+
 def test_a_certificate_of_another_name_and_none_at_all(certificates: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
