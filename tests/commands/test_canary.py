@@ -112,7 +112,7 @@ BROKEN_SOURCES = (
 """What FERRY_SOURCE names, and the password beside it."""
 
 CALLED: dict[str, set[str]] = {
-    "sqlite": {"pg_dump"},
+    "sqlite": set(),
     "mariadb": {"mariadb-dump", "mariadb"},
     "postgresql": {"pg_dump", "pg_restore"},
 }
@@ -256,6 +256,8 @@ def test_no_command_shows_or_keeps_a_secret(
     names = {"old": str(old), "snapshot": str(site.snapshot), "report": str(site.directory / "report.json")}
     searched = Searched(site, tmp_path, names, caplog)
     for typed, kind in SUCCESSES:
+        if target != "sqlite" and (kind in (CLASSIC, EXPORT) or "--dry-run" in typed):
+            continue  # What they do does not depend on the target.
         result = searched.run(typed, **source_of(kind, classic, export, source_database))
         refused = "--client" in typed and target != "mariadb"
         may_differ = "--against" in typed or "--check" in typed
