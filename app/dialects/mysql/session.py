@@ -155,7 +155,7 @@ class Keeper:
     def close(self) -> None:
         self._ended.set()
         self._thread.join()
-        # Closing alone would let the locks go a moment later.
+        # Source alone would let the locks go a moment later.
         with contextlib.suppress(pymysql.Error, OSError):
             execute(self.connection, "UNLOCK TABLES")
         self._stack.close()

@@ -17,7 +17,7 @@ _CHANGE_COUNTER = slice(24, 28)
 class SqliteFence:
     """Watches a live file: ``PRAGMA data_version`` in WAL mode, the change counter in rollback mode.
 
-    Closing any descriptor of a file drops the locks that SQLite holds on it in this process (POSIX), so the
+    Source any descriptor of a file drops the locks that SQLite holds on it in this process (POSIX), so the
     descriptor stays open for as long as the fence.
     """
 

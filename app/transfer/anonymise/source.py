@@ -9,24 +9,20 @@ from pathlib import Path
 
 from ...dialects.model import Table
 from ...errors import FerryError, Misconfigured
+from ..rows.header import AppliedProfile
 from ..rows.snapshot import SnapshotReader, hash_rows, rows_of
 from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import data_tables
-from ..sources.adapt import account, adapted, load_adapters
-from ..sources.base import Closing, OpenSource, SourceOptions, Taken
-from ..sources.classic_deployment import ClassicDeployment
-from ..sources.classic_file import ClassicShape
-from ..sources.database import DatabaseSource
-from ..sources.ferry_deployment import FerryDeployment
+from ..sources.adapt import account, adapted
+from ..sources.base import RowChange, Source, SourceOptions, Taken
 from ..sources.open import open_source
-from ..sources.snapshot_file import SnapshotFile
 from ..sources.snapshot_writing import written
 from .engine import Bound, Chosen, as_plain, bind, check_profile, choose_profile
 
 
-def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
     """Open a source; with a profile, one that gives its rows anonymised.
 
     :param spec: with the identity that it has with the profile.
@@ -38,50 +34,49 @@ def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenS
     plain = as_plain(spec, chosen)
     inner = open_source(run, plain, options)
     try:
-        if isinstance(inner, SnapshotFile) and inner.header.profile is not None:
-            return _already(inner, chosen)
+        if inner.profile is not None:
+            return _accept_anonymised(inner, inner.profile, chosen)
         return AnonymisedSource(run, inner, plain, options, chosen)
     except BaseException:
         inner.close()
         raise
 
 
-def _already(inner: SnapshotFile, chosen: Chosen) -> OpenSource:
+def _accept_anonymised(inner: Source, profile: AppliedProfile, chosen: Chosen) -> Source:
     """A snapshot that was anonymised when it was written."""
-    if inner.header.profile != chosen.applied:
-        made = inner.header.profile.name if inner.header.profile else ""
+    if profile != chosen.applied:
         raise Misconfigured(
-            f"{inner.describe}: its rows were anonymised with the profile {made!r}, and not as {chosen.name!r} is now.",
+            f"{inner.describe}: its rows were anonymised with the profile {profile.name!r}, and not as "
+            f"{chosen.name!r} is now.",
             hint="Give it without --profile, or pull the source anew with it.",
         )
     inner.describe += f", anonymised with the profile {chosen.name!r}"
     return inner
 
 
-class AnonymisedSource(Closing):
+class AnonymisedSource(Source):
     """Reads a source into the run's private directory (a database straight through) and writes what stands in."""
 
-    def __init__(self, run: Run, inner: OpenSource, spec: SourceSpec, options: SourceOptions, chosen: Chosen) -> None:
+    def __init__(self, run: Run, inner: Source, spec: SourceSpec, options: SourceOptions, chosen: Chosen) -> None:
         super().__init__()
         self._inner, self._spec, self._options, self._chosen = inner, spec, options, chosen
         self.describe = f"{inner.describe}, anonymised with the profile {chosen.name!r}"
-        if isinstance(inner, DatabaseSource):
-            check_profile(run, chosen, inner.tables, inner.revision, options.exclude)
-        elif isinstance(inner, SnapshotFile) and inner.header.kind == "rows":
-            tables = {table.name: table for table in inner.header.tables}
-            check_profile(run, chosen, tables, inner.header.revision, options.exclude)
+        self._ahead = inner.look_ahead(run)
+        if self._ahead.tables is not None:
+            check_profile(run, chosen, self._ahead.tables, self._ahead.revision, options.exclude)
 
     def close(self) -> None:
         self._inner.close()
 
-    def take(self, run: Run) -> Taken:
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
         """Read everything; the snapshot that is left holds what stands in for it.
 
         :raises Misconfigured: the profile does not fit the source.
         """
+        del change
         with private_directory(run), _wordless(run):
-            if isinstance(self._inner, DatabaseSource):
-                bound = self._bind(run, self._inner.tables, self._inner.revision)
+            if self._inner.changes_rows:
+                bound = self._bind(run, self._ahead.tables or {}, self._ahead.revision)
                 taken = self._inner.take(run, bound)
             else:
                 taken, bound = self._through_files(run)
@@ -119,17 +114,8 @@ class AnonymisedSource(Closing):
 
     def _check_first(self, run: Run) -> dict[str, Table]:
         """Know before hours of reading that the profile fits the revision that the rows will be of."""
-        match self._inner:
-            case ClassicDeployment() | ClassicShape():
-                revision: str | None = load_adapters(run).revision
-            case FerryDeployment():
-                revision = self._inner.manifest.revision
-            case SnapshotFile():
-                header = self._inner.header
-                revision = header.revision if header.kind == "records" else None
-            case _:
-                revision = None
-        if revision is None:
+        revision = self._ahead.revision
+        if revision is None or self._ahead.tables is not None:
             return {}
         tables = tables_at(run, revision)
         check_profile(run, self._chosen, tables, revision, self._options.exclude)

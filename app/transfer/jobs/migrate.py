@@ -13,7 +13,7 @@ from ..run.report import Report
 from ..run.run import Run
 from ..run.source import SELF, SourceKind, SourceSpec, parse_source
 from ..run.target import Target
-from ..sources.base import OpenSource
+from ..sources.base import Source
 from ..sources.fallback import can_fall_back, fallback
 from ..staging.options import MigrateOptions
 from .job import Job, Nothing, Planning, carry_out
@@ -26,7 +26,7 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
 
     :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
     """
-    sources: dict[str, OpenSource] = {}
+    sources: dict[str, Source] = {}
 
     @functools.cache
     def find_spec() -> SourceSpec:
@@ -106,7 +106,7 @@ def _is_target(run: Run, spec: SourceSpec) -> bool:
         return False
 
 
-def _open_source(run: Run, spec: SourceSpec, options: MigrateOptions) -> OpenSource:
+def _open_source(run: Run, spec: SourceSpec, options: MigrateOptions) -> Source:
     """The source, or the snapshot that stands in for it."""
     remote = spec.kind in (SourceKind.HTTP, SourceKind.DATABASE)
     if run.settings.fallback.only and remote:

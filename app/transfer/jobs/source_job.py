@@ -15,7 +15,7 @@ from ..run.source import SourceKind
 from ..set_aside.file import Origin
 from ..set_aside.report import keep_aside
 from ..sources.adapt import account
-from ..sources.base import OpenSource, Taken, accept_missing
+from ..sources.base import Source, Taken, accept_missing
 from ..sources.fallback import can_fall_back, fallback
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.load import TableLoad
@@ -28,7 +28,7 @@ from .migration import Migration
 class SourceJob(Migration):
     """A migration from a source that is not the target."""
 
-    def __init__(self, run: Run, plan: Plan, source: OpenSource, options: MigrateOptions) -> None:
+    def __init__(self, run: Run, plan: Plan, source: Source, options: MigrateOptions) -> None:
         super().__init__(run, plan, options)
         self._source = source
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ...dialects.model import Table, Values
 from ...errors import SourceIncomplete
-from ..rows.header import Footer, Header
+from ..rows.header import AppliedProfile, Footer, Header
 from ..run.run import Run
 from .http import HttpClient
 
@@ -66,44 +67,60 @@ class RowChange(Protocol):
         """A table's rows, changed."""
 
 
-class OpenSource(Protocol):
-    """A source that answered."""
+@dataclass(frozen=True)
+class Ahead:
+    """What is known of a source before it is read.
+
+    :ivar revision: which one its rows will be of; None where only reading tells.
+    :ivar tables: they themselves, where the source shows them.
+    """
+
+    revision: str | None = None
+    tables: dict[str, Table] | None = None
+
+
+class Source(ABC):
+    """A source that answered.
+
+    :ivar describe: what it will give, for people.
+    :ivar profile: what its rows were anonymised with already.
+    """
 
     describe: str
+    profile: AppliedProfile | None = None
+    changes_rows: ClassVar[bool] = False
+    """Whether :meth:`take` can change rows before they are written."""
 
-    def take(self, run: Run) -> Taken:
-        """Read everything into a snapshot."""
+    def __init__(self, client: HttpClient | None = None) -> None:
+        self._client = client
+
+    @abstractmethod
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+        """Read everything into a snapshot.
+
+        :param change: what is done to rows and header before they are written; only where :attr:`changes_rows`.
+        """
+
+    def look_ahead(self, run: Run) -> Ahead:
+        """What is known before reading."""
+        del run
+        return Ahead()
 
     def changed(self, taken: Taken) -> list[str] | None:
         """The tables that are not what was taken any more; None where only reading all of it again can tell.
 
         :raises SourceIncomplete, Unauthorized: it cannot be read again.
         """
-
-    def again(self, run: Run, taken: Taken) -> Taken:
-        """Read everything once more, into a snapshot in the place of the first; ``taken`` where nothing changed."""
-
-    def close(self) -> None:
-        """Let go of connections."""
-
-
-class Closing:
-    """What sources share; a file does not change."""
-
-    def __init__(self, client: HttpClient | None = None) -> None:
-        self._client = client
-
-    def changed(self, taken: Taken) -> list[str] | None:
-        """No table: a file does not change."""
         del taken
         return []
 
     def again(self, run: Run, taken: Taken) -> Taken:
-        """What was taken already: a file does not change."""
+        """Read everything once more, into a snapshot in the place of the first; ``taken`` where nothing changed."""
         del run
         return taken
 
     def close(self) -> None:
+        """Let go of connections."""
         if self._client:
             self._client.close()
 

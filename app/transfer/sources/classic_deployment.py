@@ -14,7 +14,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
-from .base import Closing, SourceOptions, Taken, accept_missing
+from .base import Ahead, RowChange, Source, SourceOptions, Taken, accept_missing
 from .classic_api import ClassicSource, Endpoint
 from .http import AGAIN, HttpClient
 from .parts import Part
@@ -22,7 +22,7 @@ from .resume import adopt, journal_part, resumable
 from .snapshot_writing import writable, written
 
 
-class ClassicDeployment(Closing):
+class ClassicDeployment(Source):
     """An old deployment that speaks the classic API."""
 
     def __init__(
@@ -32,7 +32,12 @@ class ClassicDeployment(Closing):
         self.describe = f"everything that {spec.label} answers now (which database it uses it cannot say)"
         self._spec, self._source, self._adapters, self._options = spec, source, adapters, options
 
-    def take(self, run: Run) -> Taken:
+    def look_ahead(self, run: Run) -> Ahead:
+        del run
+        return Ahead(self._adapters.revision)
+
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+        del change
         endpoints, unavailable = self._source.endpoints()
         types = [endpoint.type for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)

@@ -18,7 +18,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
-from .base import Closing, SourceOptions, Taken, accept_missing
+from .base import Ahead, RowChange, Source, SourceOptions, Taken, accept_missing
 
 RECORD_TYPE_OF_A_LIST = "user"
 METADATA = "_metadata"
@@ -75,7 +75,7 @@ def _names(failed: Any) -> str:
     return ", ".join(item[:200] if isinstance(item, str) else reprlib.repr(item) for item in firsts)
 
 
-class ClassicShape(Closing):
+class ClassicShape(Source):
     """A classic ``data.json`` given as the source; it becomes a snapshot in the run's directory."""
 
     def __init__(self, spec: SourceSpec, adapters: AdapterSet, options: SourceOptions) -> None:
@@ -89,7 +89,12 @@ class ClassicShape(Closing):
         self._modified = modified(self._path)
         self.describe = f"the file {self._path}, last modified {self._modified}"
 
-    def take(self, run: Run) -> Taken:
+    def look_ahead(self, run: Run) -> Ahead:
+        del run
+        return Ahead(self._adapters.revision)
+
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+        del change
         header = Header(
             kind="records",
             source=self._spec.label,

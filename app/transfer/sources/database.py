@@ -29,7 +29,7 @@ from ..rows.snapshot import HashedLine, check, encode, hash_rows
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import Recognition, Schema, data_tables, revision_of
-from .base import Closing, RowChange, SourceOptions, Taken
+from .base import Ahead, RowChange, Source, SourceOptions, Taken
 from .http import AGAIN
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
@@ -116,8 +116,10 @@ def _count_rows(reader: Reader, table: Table, progress: Callable[[str, int, int 
     progress(table.name, total, total)
 
 
-class DatabaseSource(Closing):
+class DatabaseSource(Source):
     """A database as the source, the classic one included."""
+
+    changes_rows = True
 
     def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
         super().__init__()
@@ -143,14 +145,9 @@ class DatabaseSource(Closing):
                 hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
             )
 
-    @property
-    def tables(self) -> dict[str, Table]:
-        """Its tables as they are."""
-        return self._state.tables
-
-    @property
-    def revision(self) -> str | None:
-        return self._state.revision
+    def look_ahead(self, run: Run) -> Ahead:
+        del run
+        return Ahead(self._state.revision, self._state.tables)
 
     def take(self, run: Run, change: RowChange | None = None) -> Taken:
         """Read everything into a snapshot.

@@ -7,13 +7,13 @@ from ..rows.snapshot import check, is_snapshot
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
 from .adapt import load_adapters
-from .base import Closing, OpenSource, SourceOptions, Taken
+from .base import Ahead, RowChange, Source, SourceOptions, Taken
 from .classic_file import ClassicShape, modified
 from .resume import age_s
 from .snapshot_file import SnapshotFile
 
 
-def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryError | None) -> OpenSource:
+def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryError | None) -> Source:
     """The last good snapshot in place of the source.
 
     :param because: why the source itself is not used; None when only the snapshot was asked for.
@@ -24,11 +24,12 @@ def fallback(run: Run, spec: SourceSpec, options: SourceOptions, because: FerryE
     except FerryError as error:
         if because is None:
             raise
-        because.details.append(f"no usable snapshot: {error.message}")
-        raise because from error
+        raise because.with_details(
+            because.message, [*because.details, f"no usable snapshot: {error.message}"]
+        ) from error
 
 
-class FallbackFile(Closing):
+class FallbackFile(Source):
     """The configured snapshot, when it may stand in for this source."""
 
     def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
@@ -39,7 +40,7 @@ class FallbackFile(Closing):
         if not path.is_file():
             raise SnapshotUnusable(f"there is no file {path}")
         inner_spec = SourceSpec(SourceKind.SNAPSHOT, str(path), spec.identity, file=path)
-        self._inner: SnapshotFile | ClassicShape
+        self._inner: Source
         if is_snapshot(path):
             header, _ = check(path)
             if header.identity != spec.identity:
@@ -53,9 +54,14 @@ class FallbackFile(Closing):
             self._inner = ClassicShape(inner_spec, load_adapters(run), options)
         if policy.age_s is not None and age_s(self.taken_at) > policy.age_s:
             raise SnapshotUnusable(f"{path} is of {self.taken_at}, older than {policy.text} (--fallback)")
+        self.profile = self._inner.profile
         self.describe = f"the snapshot {path} of {self.taken_at}, not what {spec.label} has now"
 
-    def take(self, run: Run) -> Taken:
+    def look_ahead(self, run: Run) -> Ahead:
+        return self._inner.look_ahead(run)
+
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+        del change
         taken = self._inner.take(run)
         taken.fallback_of = self.taken_at
         return taken

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ...errors import Protected, SourceIncomplete
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import Closing, SourceOptions, Taken
+from .base import Ahead, RowChange, Source, SourceOptions, Taken
 from .ferry_protocol import FerrySource, Manifest
 from .http import AGAIN, HttpClient
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
 
-class FerryDeployment(Closing):
+class FerryDeployment(Source):
     """Another Ferry deployment."""
 
     def __init__(
@@ -32,7 +32,12 @@ class FerryDeployment(Closing):
         self.describe = f"{rows} rows of {len(self.manifest.tables)} tables that {spec.label} exports now"
         self._spec = spec
 
-    def take(self, run: Run) -> Taken:
+    def look_ahead(self, run: Run) -> Ahead:
+        del run
+        return Ahead(self.manifest.revision)
+
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+        del change
         path = run.settings.snapshot
         with writable(path):
             former = self._source.write_snapshot(path, self._spec.identity, run.progress)

@@ -6,7 +6,7 @@ from ...errors import Misconfigured
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
 from .adapt import load_adapters
-from .base import OpenSource, SourceOptions
+from .base import Source, SourceOptions
 from .classic_api import ClassicSource
 from .classic_deployment import ClassicDeployment
 from .classic_file import ClassicShape
@@ -17,7 +17,7 @@ from .http import HttpClient
 from .snapshot_file import SnapshotFile
 
 
-def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
     """Open a source: log in, or find its tables and revision.
 
     :raises Unauthorized, SourceIncomplete, DoesNotFit, Misconfigured: as the kinds of source say.
@@ -32,7 +32,7 @@ def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSourc
     return ClassicShape(spec, load_adapters(run), options)
 
 
-def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> OpenSource:
+def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
     settings = run.settings
     if settings.source_uid is None or settings.source_password is None:
         missing = "FERRY_SOURCE_UID" if settings.source_uid is None else "FERRY_SOURCE_PASSWORD"

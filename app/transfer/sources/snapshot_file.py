@@ -8,20 +8,27 @@ from ..rows.files import file_sha256
 from ..rows.snapshot import check
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import Closing, SourceOptions, Taken
+from .base import Ahead, RowChange, Source, SourceOptions, Taken
 from .snapshot_writing import leave_out
 
 
-class SnapshotFile(Closing):
+class SnapshotFile(Source):
     """A snapshot given as the source."""
 
     def __init__(self, spec: SourceSpec, options: SourceOptions) -> None:
         super().__init__()
         self._path, self._options = spec.file or Path(), options
         header, footer = check(self._path)
-        self.header = header
+        self.profile = header.profile
         self._taken = Taken(self._path, header, footer, file_sha256(self._path))
         self.describe = f"the snapshot {self._path} of {header.source}, taken {header.read_from}"
 
-    def take(self, run: Run) -> Taken:
+    def look_ahead(self, run: Run) -> Ahead:
+        del run
+        header = self._taken.header
+        tables = {table.name: table for table in header.tables} if header.kind == "rows" else None
+        return Ahead(header.revision, tables)
+
+    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+        del change
         return leave_out(run, self._taken, self._options)

@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import FerryError
 from ..proof.compare import SHOWN, differences
 from ..run.run import Run
-from ..sources.base import OpenSource, Taken
+from ..sources.base import Source, Taken
 from ..sources.fallback import can_fall_back
 from .options import MigrateOptions
 from .stage import Staged, restage
@@ -27,7 +27,7 @@ class CatchUp:
     :param passes: at most so many.
     """
 
-    def __init__(self, run: Run, source: OpenSource, options: MigrateOptions, passes: int) -> None:
+    def __init__(self, run: Run, source: Source, options: MigrateOptions, passes: int) -> None:
         self._run, self._source, self._options = run, source, options
         self._left = passes
         self._asked = passes > 0
