@@ -21,6 +21,14 @@ MARIADB = {
     "ddl": "op.execute('ALTER TABLE LIVE.users ADD COLUMN extra INT')",
     "versioned comment": "op.execute('/*!50000 UPDATE LIVE.users SET name = upper(name) */')",
     "prepared": "op.execute(\"PREPARE s FROM 'DELETE FROM LIVE.feedbacks'\")\nop.execute('EXECUTE s')",
+    "put together": (
+        "op.execute(\"SET @s = CONCAT('UPDATE ', 'LIV', 'E', '.users SET name = 2')\")\n"
+        "op.execute('PREPARE x FROM @s')\nop.execute('EXECUTE x')"
+    ),
+    "body": (
+        "op.execute(\"CREATE PROCEDURE p() EXECUTE IMMEDIATE CONCAT('UPDATE ', 'LIV', 'E', '.users SET name = 2')\")\n"
+        "op.execute('CALL p()')"
+    ),
     "look-up": "op.execute(\"SELECT count(*) FROM information_schema.tables WHERE table_schema = 'LIVE'\")",
     "select": "op.execute('INSERT INTO sections (name, abbreviation) SELECT name, id FROM LIVE.sections')",
 }
@@ -44,7 +52,9 @@ def test_no_command_lets_a_revision_reach_what_is_live(
     assert in_process(site, "db-migrate-data", str(taken), "--yes").status == 0
     name = str(site.url.database) if isinstance(site, ServerSite) else str(site.database)
     lines = (MARIADB if place == "mariadb" else SQLITE)[kind]
-    lines = lines.replace("'LIV' || 'E'", f"'{name[:-1]}' || '{name[-1]}'").replace("LIVE", name)
+    for between in (" || ", ", "):
+        lines = lines.replace(f"'LIV'{between}'E'", f"'{name[:-1]}'{between}'{name[-1]}'")
+    lines = lines.replace("LIVE", name)
     environ = {"FLASK_APP": HOST, MIGRATIONS: str(history(tmp_path / "migrations", lines))}
     before = site.content()
     looked = site.flask("db-status", **environ)

@@ -25,8 +25,8 @@ from . import client, connect, copy, dump, load, lock, names, preflight, restore
 from . import mark as mark_of
 from .connect import connected, number_of, quote
 from .names import CONTROL, GENERATION, STAGING, database_of
+from .prepared import Guarded, GuardedConnection, guard
 from .read import Asks, MySqlReader, asking, reading
-from .statements import Guarded, GuardedConnection, guard
 
 COPY_TIMEOUT_S = 60.0
 PATIENT_S = 86400

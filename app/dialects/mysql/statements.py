@@ -3,8 +3,8 @@
 These servers cannot hide the live database from a session of the same user, so each statement of a revision is looked
 at before it is sent. Texts and comments are taken out by the servers' lexical rules (MySQL manual, 11.1 and 11.7); what
 stands in a versioned comment is code. Where a name is followed by a dot, sqlglot says whether it is a database or an
-alias; where it cannot say, the statement is refused. What code puts together on the server itself, e.g. by
-``CONCAT`` and ``PREPARE``, cannot be seen in its text.
+alias; where it cannot say, the statement is refused. What a statement prepares is looked at by
+:mod:`.prepared`.
 """
 
 from __future__ import annotations
@@ -13,82 +13,49 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import pymysql
-
-from ..base import OutsideStaging
-from .connect import Connection
-
-_TOKEN = re.compile(
-    r"""
+_STRING = r"{0}(?:[^{0}\\]|\\.|{0}{0})*(?:{0}|\Z)"
+_STRING_AS_IT_IS = r"{0}(?:[^{0}]|{0}{0})*(?:{0}|\Z)"
+_LEXEME = r"""
     (?P<blank>\s+|--(?:[\x00-\x09\x0b-\x20][^\n]*)?(?=\n|\Z)|\#[^\n]*|/\*(?!M?!)(?:[^*]|\*(?!/))*(?:\*/|\Z)|/\*M?!\d*|\*/)
-    |(?P<text>'(?:[^'\\]|\\.|'')*(?:'|\Z))
-    |(?P<double>"(?:[^"\\]|\\.|"")*(?:"|\Z))
+    |(?P<text>TEXT)
+    |(?P<double>DOUBLE)
     |(?P<quoted>`(?:[^`]|``)*(?:`|\Z))
     |(?P<word>[0-9A-Za-z_$\u0080-\U0010ffff]+)
     |(?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 _BEFORE_A_DATABASE = frozenset({"USE", "DATABASE", "SCHEMA"})
 _RUNS_TEXTS = frozenset({"PREPARE", "EXECUTE", "SET", "CREATE", "ALTER", "SELECT", "CALL", "BEGIN"})
 _CACHED = 512
 
 
-class GuardedConnection(Connection):
-    """A connection that sends no statement which names one of some databases, whatever cursor it comes from.
-
-    :ivar guarded: the names; empty as long as the connection is being made.
-    :ivar folds: names are compared without regard to case.
-    """
-
-    guarded: frozenset[str] = frozenset()
-    folds: bool = False
-
-    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
-        if self.guarded:
-            text = sql.decode("utf-8", "surrogateescape") if isinstance(sql, bytes | bytearray) else sql
-            if place := reached(text, self.guarded, folds=self.folds):
-                raise OutsideStaging(f"it names the database {place}")
-        return int(super().query(sql, unbuffered))
-
-    def select_db(self, db: str) -> None:
-        if self.guarded and _fold(db, self.folds) in self.guarded:
-            raise OutsideStaging(f"it selects the database {db}")
-        super().select_db(db)
-
-
 @dataclass(frozen=True)
-class Guarded:
-    """Databases that no statement may name; ``folds``: names are compared without regard to case."""
+class Mode:
+    """What of a session's sql_mode changes where names and texts end (MySQL manual, 7.1.11)."""
 
-    names: frozenset[str]
-    folds: bool
-
-
-def guard(connection: pymysql.Connection[Any], guarded: Guarded) -> None:
-    """From here on a connection sends nothing that names one of these databases."""
-    assert isinstance(connection, GuardedConnection)  # noqa: S101 # it was made as one
-    connection.folds = guarded.folds
-    connection.guarded = frozenset(_fold(name, guarded.folds) for name in guarded.names)
+    ansi_quotes: bool = False
+    no_backslashes: bool = False
 
 
-def reached(sql: str, names: frozenset[str], *, folds: bool) -> str | None:
+USUAL = Mode()
+
+
+def reached(sql: str, names: frozenset[str], *, folds: bool, mode: Mode = USUAL) -> str | None:
     """The name in a statement that means one of some databases, or None.
 
     :param names: as they are spelled; in lower case where names are folded.
+    :param mode: how the session reads the statement.
     """
     lowered = sql.lower()
     near = frozenset(name for name in names if name.lower() in lowered)
     if not near:
         return None
-    return _find_reached(sql, near, folds) if len(sql) < 1 << 16 else _find_reached.__wrapped__(sql, near, folds)
+    return (_reached if len(sql) < 1 << 16 else _reached.__wrapped__)(sql, near, folds, mode)
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def _find_reached(sql: str, names: frozenset[str], folds: bool) -> str | None:
-    tokens = tokens_of(sql)
+def _reached(sql: str, names: frozenset[str], folds: bool, mode: Mode) -> str | None:
+    tokens = tokens_of(sql, mode)
     words = [text.upper() if kind == "word" else "" for kind, text in tokens]
     statement = next((word for word in words if word), "")
     for index, (kind, text) in enumerate(tokens):
@@ -100,39 +67,48 @@ def _find_reached(sql: str, names: frozenset[str], folds: bool) -> str | None:
                 return text
             if statement == "SHOW" and before in ("FROM", "IN"):
                 return text
-            if behind == "." and (not index or tokens[index - 1][1] != ".") and _is_database(sql, names, folds):
+            first = behind == "." and (not index or tokens[index - 1][1] != ".")
+            if first and (mode != USUAL or _is_database(sql, names, folds)):
                 return text
-        if kind in ("text", "double") and (found := _in_text(text, words, statement, names, folds)):
+        if kind in ("text", "double") and (found := _in_text(text, words, names, folds, mode)):
             return found
     return None
 
 
-def _in_text(text: str, words: list[str], statement: str, names: frozenset[str], folds: bool) -> str | None:
+def _in_text(text: str, words: list[str], names: frozenset[str], folds: bool, mode: Mode) -> str | None:
     """A name in a text that is run, or that asks the catalogs."""
+    statement = next((word for word in words if word), "")
     if _fold(text, folds) in names and "INFORMATION_SCHEMA" in words:
         return f"{text} (ask for DATABASE() instead)"
     if statement in _RUNS_TEXTS and "." in text and any(name.lower() in text.lower() for name in names):
-        return _find_reached(text, names, folds)
+        return _reached(text, names, folds, mode)
     return None
 
 
-def tokens_of(sql: str) -> list[tuple[str, str]]:
+def tokens_of(sql: str, mode: Mode = USUAL) -> list[tuple[str, str]]:
     """Kind (``word``, ``quoted``, ``text``, ``double``, ``other``) and text of each token; comments are left out."""
-    return list(_tokens(sql))
+    return [(kind, text) for kind, text, _end in tokens_with_ends(sql, mode)]
 
 
-def _tokens(sql: str) -> Iterator[tuple[str, str]]:
-    """Kind and text of each token; of what is quoted, what it means."""
-    for match in _TOKEN.finditer(sql):
+def tokens_with_ends(sql: str, mode: Mode) -> Iterator[tuple[str, str, int]]:
+    """Kind, text and end of each token; of what is quoted, what it means."""
+    for match in _pattern(mode).finditer(sql):
         kind, text = str(match.lastgroup), match[0]
         if kind == "blank":
             continue
         if kind in ("text", "double", "quoted"):
             quote = text[0]
             text = text[1:-1].replace(quote * 2, quote)
-            if kind != "quoted":
+            if kind != "quoted" and not mode.no_backslashes:
                 text = re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
-        yield kind, text
+        yield ("quoted" if kind == "double" and mode.ansi_quotes else kind), text, match.end()
+
+
+@functools.cache
+def _pattern(mode: Mode) -> re.Pattern[str]:
+    text = (_STRING_AS_IT_IS if mode.no_backslashes else _STRING).format("'")
+    double = (_STRING_AS_IT_IS if mode.no_backslashes or mode.ansi_quotes else _STRING).format('"')
+    return re.compile(_LEXEME.replace("TEXT", text).replace("DOUBLE", double), re.VERBOSE | re.DOTALL)
 
 
 def _is_database(sql: str, names: frozenset[str], folds: bool) -> bool:

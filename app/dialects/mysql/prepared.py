@@ -1,0 +1,186 @@
+"""MySQL and MariaDB: a connection for the app's own code, which sends nothing that names a database out of its reach.
+
+What a statement prepares may be put together on the server, e.g. by ``CONCAT``. So the text is asked for first, over
+the same connection, looked at as any other statement is, and sent as the literal that was looked at. In a body, which
+runs later, only a literal can be looked at. How the session reads names and texts is asked for when it was changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+
+from ..base import OutsideStaging
+from .connect import Connection, quote
+from .statements import USUAL, Mode, reached, tokens_with_ends
+
+_MATTERS = re.compile(r"(?i)prepare|execute|sql_mode")
+_ENDS_A_TEXT = ("", ";", "USING", "END", "ELSE", "ELSEIF")
+_RUNS_A_TEXT = "EXECUTE_PREPARED_STMT"
+"""A procedure of the schema sys of both servers."""
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Databases that no statement may name; ``folds``: names are compared without regard to case."""
+
+    names: frozenset[str]
+    folds: bool
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where a statement prepares a text.
+
+    :ivar first: it does nothing else.
+    :ivar name: of what is prepared; None where it is executed at once.
+    :ivar source: the SQL expression for the text.
+    :ivar literal: the text, where the source is one literal.
+    :ivar using: what follows the source.
+    """
+
+    first: bool
+    name: str | None
+    source: str
+    literal: str | None
+    using: str
+
+
+class GuardedConnection(Connection):
+    """A connection that sends no statement which names one of some databases, whatever cursor it comes from.
+
+    :ivar guarded: the names; empty as long as the connection is being made.
+    :ivar folds: names are compared without regard to case.
+    :ivar mode: how the session reads statements; None where a statement may have changed it.
+    """
+
+    guarded: frozenset[str] = frozenset()
+    folds: bool = False
+    mode: Mode | None = USUAL
+    _prepares_modes: bool = False
+
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        if not self.guarded:
+            return int(super().query(sql, unbuffered))
+        text = sql.decode("utf-8", "surrogateescape") if isinstance(sql, bytes | bytearray) else sql
+        mode = self.mode or self._ask_mode()
+        self._refuse_names(text, mode)
+        if _MATTERS.search(text):
+            sql = self._looked_at(text, mode)
+        return int(super().query(sql, unbuffered))
+
+    def select_db(self, db: str) -> None:
+        if self.guarded and (db.lower() if self.folds else db) in self.guarded:
+            raise OutsideStaging(f"it selects the database {db}")
+        super().select_db(db)
+
+    def _looked_at(self, text: str, mode: Mode) -> str:
+        """The statement to send: what it prepares is a literal that was looked at."""
+        found = list(prepared(text, mode))
+        if found and found[0].first:
+            text = self._as_literal(found[0], mode)
+        else:
+            self._refuse_bodies(text, found, mode)
+        word = first_word(text, mode)
+        self._prepares_modes |= bool(found) and "sql_mode" in text.lower()
+        if word not in ("SELECT", "SHOW") and ("sql_mode" in text.lower() or self._prepares_modes):
+            self.mode = None
+        return text
+
+    def _as_literal(self, found: Prepared, mode: Mode) -> str:
+        text = self._ask(found.source)
+        self._refuse_names(text, mode)
+        self._refuse_bodies(text, list(prepared(text, mode)), mode)
+        literal = _literal(text, mode)
+        if found.name is None:
+            return f"EXECUTE IMMEDIATE {literal} {found.using}"
+        return f"PREPARE {quote(found.name)} FROM {literal}"
+
+    def _refuse_bodies(self, text: str, found: list[Prepared], mode: Mode) -> None:
+        for one in found:
+            if one.literal is None:
+                raise OutsideStaging(f"it prepares a text that is not known before it runs: {_short(one.source)}")
+            if "sql_mode" in text.lower():
+                raise OutsideStaging(f"it prepares a text and sets sql_mode: {_short(text)}")
+            self._refuse_names(one.literal, mode)
+            self._refuse_bodies(one.literal, list(prepared(one.literal, mode)), mode)
+        if any(word.upper() == _RUNS_A_TEXT for _kind, word, _end in tokens_with_ends(text, mode)):
+            raise OutsideStaging(f"it runs a text by sys.{_RUNS_A_TEXT.lower()}")
+
+    def _refuse_names(self, text: str, mode: Mode) -> None:
+        if place := reached(text, self.guarded, folds=self.folds, mode=mode):
+            raise OutsideStaging(f"it names the database {place}")
+
+    def _ask_mode(self) -> Mode:
+        modes = self._ask("@@SESSION.sql_mode").split(",")
+        self.mode = Mode("ANSI_QUOTES" in modes, "NO_BACKSLASH_ESCAPES" in modes)
+        return self.mode
+
+    def _ask(self, expression: str) -> str:
+        """What an expression is on the server; ``NULL`` is what it makes of NULL in a PREPARE."""
+        super().query(f"SELECT {expression}")
+        result = self._result  # type: ignore[attr-defined] # PyMySQL does not type it
+        rows = result.rows if result else None
+        if not rows or len(rows) != 1 or len(rows[0]) != 1:
+            raise OutsideStaging(f"it prepares a text that is none: {_short(expression)}")
+        [[value]] = rows
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "surrogateescape")
+        return "NULL" if value is None else str(value)
+
+
+def guard(connection: pymysql.Connection[Any], guarded: Guarded) -> None:
+    """From here on a connection sends nothing that names one of these databases."""
+    assert isinstance(connection, GuardedConnection)  # noqa: S101 # it was made as one
+    connection.folds = guarded.folds
+    connection.guarded = frozenset(name.lower() if guarded.folds else name for name in guarded.names)
+
+
+def first_word(sql: str, mode: Mode) -> str:
+    """In upper case; empty where there is none."""
+    return next((text.upper() for kind, text, _end in tokens_with_ends(sql, mode) if kind == "word"), "")
+
+
+def prepared(sql: str, mode: Mode) -> Iterator[Prepared]:
+    """Each text that a statement, or a body in it, prepares."""
+    tokens = list(tokens_with_ends(sql, mode))
+    words = [text.upper() if kind == "word" else text if kind == "other" else "x" for kind, text, _end in tokens]
+    words += [""] * 4
+    for index, word in enumerate(words):
+        if word == "PREPARE" and words[index + 2] == "FROM":
+            begin, name = index + 3, tokens[index + 1][1]
+        elif words[index : index + 2] == ["EXECUTE", "IMMEDIATE"]:
+            begin, name = index + 2, None
+        else:
+            continue
+        start = tokens[begin - 1][2]
+        using = _end_of(words, begin)
+        end = tokens[min(using, len(tokens)) - 1][2]
+        kind = tokens[begin][0] if begin < len(tokens) else ""
+        is_literal = kind in ("text", "double") and words[begin + 1] in _ENDS_A_TEXT
+        literal = tokens[begin][1] if is_literal else None
+        yield Prepared(index == 0, name, sql[start:end], literal, sql[end:])
+
+
+def _end_of(words: list[str], begin: int) -> int:
+    """Where a USING of the statement itself stands, not of a function's arguments."""
+    depth = 0
+    for index in range(begin, len(words)):
+        depth += {"(": 1, ")": -1}.get(words[index], 0)
+        if words[index] == "USING" and not depth:
+            return index
+    return len(words)
+
+
+def _literal(text: str, mode: Mode) -> str:
+    if not mode.no_backslashes:
+        text = text.replace("\\", "\\\\")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:120]

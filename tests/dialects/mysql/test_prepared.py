@@ -1,0 +1,179 @@
+"""What a session prepares out of texts put together on the server, and how it reads names; live rows stay."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+
+from app.dialects.base import OutsideStaging
+from app.dialects.mysql import connect
+from app.dialects.mysql.prepared import Guarded, GuardedConnection, guard
+from tests.servers.mariadb import MariaDB
+
+WRITE = "CONCAT('UPDATE ', 'LI', 'VE', '.users SET name = 2')"
+REACHING = {
+    "variable": [f"SET @s = {WRITE}", "PREPARE x FROM @s", "EXECUTE x"],
+    "variable, named later": ["PREPARE x FROM 'SELECT 1'", f"SELECT {WRITE} INTO @s", "prepare x from @s", "EXECUTE x"],
+    "expression": [f"PREPARE x FROM {WRITE}", "EXECUTE x"],
+    "immediate": [f"EXECUTE IMMEDIATE {WRITE}"],
+    "immediate, with a value": [
+        "EXECUTE IMMEDIATE CONCAT('UPDATE ', CONVERT('LI' USING utf8mb4), 'VE.users SET name = ?') USING 2"
+    ],
+    "immediate, a literal": ["EXECUTE IMMEDIATE 'DROP DATABASE LIVE'"],
+    "comments": [f"SET @s = {WRITE}", "/* x */ PREPARE -- y\n `x` # z\n FROM/**/@s /*!50000 */", "EXECUTE x"],
+    "versioned": [f"SET @s = {WRITE}", "/*!50000 PREPARE x FROM @s */", "EXECUTE x"],
+    "bytes": [f"SET @s = CAST({WRITE} AS BINARY)", "PREPARE x FROM @s", "EXECUTE x"],
+    "another at each look": [
+        "SET @n = 0",
+        f"PREPARE x FROM IF((@n := @n + 1) > 1, {WRITE}, 'SELECT 1')",
+        "EXECUTE x",
+        f"PREPARE x FROM IF((@n := @n + 1) > 1, {WRITE}, 'SELECT 1')",
+        "EXECUTE x",
+    ],
+    "procedure": [
+        f"CREATE PROCEDURE p() BEGIN SET @s = {WRITE}; PREPARE x FROM @s; EXECUTE x; END",
+        "CALL p()",
+    ],
+    "procedure, a literal": [
+        "CREATE PROCEDURE p() BEGIN PREPARE x FROM 'DROP DATABASE LIVE'; EXECUTE x; END",
+        "CALL p()",
+    ],
+    "procedure, literals": [
+        "CREATE PROCEDURE p() BEGIN PREPARE x FROM 'DROP DATABASE ' 'LIVE'; EXECUTE x; END",
+        "CALL p()",
+    ],
+    "procedure, immediate": [f"CREATE PROCEDURE p() EXECUTE IMMEDIATE {WRITE}", "CALL p()"],
+    "procedure, by a prepared text": [
+        "EXECUTE IMMEDIATE CONCAT('CREATE PROCEDURE p() EXECUTE IMMEDIATE CONCAT(''UPDATE LI'', ''VE.users "
+        "SET name = 2'')')",
+        "CALL p()",
+    ],
+    "procedure, another mode": [
+        "CREATE PROCEDURE p() BEGIN SET sql_mode = 'NO_BACKSLASH_ESCAPES'; "
+        "PREPARE x FROM 'UPDATE users SET name = 2'; EXECUTE x; END",
+        "CALL p()",
+    ],
+    "block": [f"BEGIN NOT ATOMIC EXECUTE IMMEDIATE {WRITE}; END"],
+    "trigger": [f"CREATE TRIGGER t AFTER INSERT ON users FOR EACH ROW EXECUTE IMMEDIATE {WRITE}"],
+    "event": [f"CREATE EVENT e ON SCHEDULE EVERY 1 SECOND DO EXECUTE IMMEDIATE {WRITE}"],
+    "sys": ["CALL sys.execute_prepared_stmt(CONCAT('UPDATE LI', 'VE.users SET name = 2'))"],
+    "ansi quotes": ["SET sql_mode = 'ANSI_QUOTES'", 'UPDATE "LIVE"."users" SET name = 2'],
+    "ansi quotes, an alias's look": [
+        "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')",
+        'INSERT INTO users SELECT "users\\", LIVE.users.name FROM LIVE.users # "',
+    ],
+    "no backslashes": [
+        "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'",
+        "UPDATE users SET name = '\\'; UPDATE LIVE.users SET name = '2'",
+    ],
+    "no backslashes, in one": [
+        "SET @@sql_mode = 'NO_BACKSLASH_ESCAPES'",
+        "UPDATE users, LIVE.users AS o SET o.name = '\\', users.name = '' WHERE '' = '\\' OR LIVE.users.name = ''",
+    ],
+    "mode of a prepared text": [
+        "PREPARE x FROM CONCAT('SET sql_', 'mode = ''NO_BACKSLASH_ESCAPES''')",
+        "EXECUTE x",
+        "UPDATE users SET name = '\\' WHERE name IN (SELECT name FROM LIVE.users WHERE name <> '')",
+    ],
+}
+HARMLESS = [
+    [
+        "SET @s = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "AND table_name = 'users' AND column_name = 'extra') > 0, 'SELECT 1', "
+        "'ALTER TABLE users ADD COLUMN extra VARCHAR(9) DEFAULT ''it\\'\\'s''')",
+        "PREPARE x FROM @s",
+        "EXECUTE x",
+        "DEALLOCATE PREPARE x",
+        "INSERT INTO users (name) VALUES ('y')",
+        "CHECK SELECT COUNT(*) FROM users WHERE name = 'y' AND extra = 'it''s'",
+    ],
+    [
+        "PREPARE `a ``b` FROM 'UPDATE users SET name = ?'",
+        "SET @v = 'LIVE users'",
+        "EXECUTE `a ``b` USING @v",
+        "CHECK SELECT COUNT(*) FROM users WHERE name = 'LIVE users'",
+    ],
+    [
+        "EXECUTE IMMEDIATE CONCAT('UPDATE us', 'ers SET name = ?') USING 'z'",
+        "CHECK SELECT COUNT(*) FROM users WHERE name = 'z'",
+    ],
+    [
+        "CREATE PROCEDURE p() BEGIN PREPARE x FROM 'UPDATE users SET name = 5'; EXECUTE x; DEALLOCATE PREPARE x; END",
+        "CALL p()",
+        "CHECK SELECT COUNT(*) FROM users WHERE name = '5'",
+    ],
+    [
+        "SET @former = @@sql_mode",
+        "SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'",
+        "UPDATE \"users\" SET name = '\\'",
+        "SET @s = CONCAT('UPDATE \"users\" SET name = CONCAT(name, ''', 'q\\', ''')')",
+        "PREPARE x FROM @s",
+        "EXECUTE x",
+        "SET sql_mode = @former",
+        "UPDATE users SET name = CONCAT(name, 'it\\'s LIVE.users')",
+        "CHECK SELECT COUNT(*) FROM users WHERE name = '\\\\q\\\\it''s LIVE.users'",
+    ],
+]
+
+
+class Places:
+    """A live database and a staging one, each with one user."""
+
+    def __init__(self, server: MariaDB) -> None:
+        self.server, name = server, f"t{secrets.token_hex(4)}"
+        self.live, self.staging = f"{name}live", f"{name}st"
+        for database in (self.live, self.staging):
+            server.execute(f"CREATE DATABASE {database}")
+            server.execute(f"CREATE TABLE {database}.users (name VARCHAR(60))")
+            server.execute(f"INSERT INTO {database}.users VALUES ('1')")
+
+    def forget(self) -> None:
+        for database in (self.live, self.staging):
+            self.server.execute(f"DROP DATABASE IF EXISTS {database}")
+
+    def run(self, statements: list[str]) -> None:
+        with connect.connected(self.server.url(self.staging), None, driver=GuardedConnection) as connection:
+            guard(connection, Guarded(frozenset({self.live}), folds=False))
+            for statement in statements:
+                # Put together by the statement, the name is in halves.
+                self._send(connection, statement.replace("'LI', 'VE'", self._halves()).replace("LIVE", self.live))
+
+    def _halves(self) -> str:
+        return f"'{self.live[:4]}', '{self.live[4:]}'"
+
+    def _send(self, connection: pymysql.Connection[Any], statement: str) -> None:
+        for written in ("'LI' USING utf8mb4), 'VE", "LI'', ''VE", "LI', 'VE"):
+            statement = statement.replace(written, written.replace("LI", self.live[:4]).replace("VE", self.live[4:]))
+        with connection.cursor() as cursor:
+            cursor.execute(statement.removeprefix("CHECK "))
+            if statement.startswith("CHECK "):
+                assert cursor.fetchone() == (1,), statement
+
+    def live_rows(self) -> Any:
+        return self.server.execute(f"SELECT name FROM {self.live}.users")
+
+
+@pytest.fixture
+def places(mariadb: MariaDB) -> Iterator[Places]:
+    made = Places(mariadb)
+    yield made
+    made.forget()
+
+
+@pytest.mark.parametrize("kind", list(REACHING))
+def test_no_text_that_is_put_together_reaches_what_is_live(places: Places, kind: str) -> None:
+    before = places.live_rows()
+    with pytest.raises(OutsideStaging):
+        places.run(REACHING[kind])
+    assert places.live_rows() == before
+
+
+@pytest.mark.parametrize("statements", HARMLESS)
+def test_what_stays_in_staging_goes_on_working(places: Places, statements: list[str]) -> None:
+    before = places.live_rows()
+    places.run(statements)
+    assert places.live_rows() == before
