@@ -75,6 +75,8 @@ def lines(found: Status) -> Iterator[str]:
     yield f"Cut-over:    {found.unfinished or 'none unfinished'}"
     for left in found.leftovers:
         yield f"Left behind: {left}, of a run that was ended; the next run removes it"
+    for oddity in found.oddities:
+        yield f"Left behind: {oddity}"
     where = "" if database["is_file"] else ", on this host only"
     yield f"Backups:     {len(found.backups)}{_newest(found.backups)}{where}"
     yield f"Snapshot:    {found.snapshot}"

@@ -128,6 +128,12 @@ class Dialect(Protocol):
         :raises Protected: what is the app's came to lie in it.
         """
 
+    def oddities(self, url: URL) -> list[str]:
+        """What older versions or crashes left where live database and control area should be, each with the way on.
+
+        Nothing is changed.
+        """
+
     def open_control(self, area: ControlArea) -> None:
         """Make the place of the control area, for its owner alone, if it is not there.
 

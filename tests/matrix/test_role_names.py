@@ -136,10 +136,15 @@ def test_a_live_schema_that_was_left_renamed_is_brought_back(
     site.execute("ALTER SCHEMA public RENAME TO ferry_hold")
     site.execute("CREATE SCHEMA public")
     site.execute("CREATE TABLE public.half (id int)")
+    looked = ok(site.flask("db-status")).stdout
+    assert "Left behind: The live schema public was left renamed to ferry_hold" in looked
+    assert "flask db-backup" in looked
+    assert "ferry_hold" in databases(site.url), "db-status changes nothing"
     said = ok(site.flask(*command)).stderr
     assert "has its name again" in said
     assert "ferry_hold" not in databases(site.url)
     if command == ("db-backup",):
         assert site.rows() == before
+    assert "Left behind" not in ok(site.flask("db-status")).stdout
     (found,) = (name for name in databases(site.url) if name.startswith("found_"))
     assert site.scalar(f"SELECT count(*) FROM {found}.half") == 0

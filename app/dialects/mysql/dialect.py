@@ -136,6 +136,9 @@ class MySqlDialect:
         """Nothing is to be done: no session is led to it by its name."""
         return []
 
+    def oddities(self, url: URL) -> list[str]:
+        return []
+
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
         with self._ask_within(area.url, to_database=False) as ask:

@@ -113,6 +113,17 @@ def bring_back(connection: Connection, target: str) -> str | None:
     return f"The live schema {target} was left renamed by a restore that was cut short; it has its name again.{kept}"
 
 
+def oddities(connection: Connection, target: str) -> list[str]:
+    """What lies where it should not; nothing is changed."""
+    hold, found = prefix_of(target) + HOLD, []
+    if oid_of(connection, hold) is not None:
+        found.append(
+            f"The live schema {target} was left renamed to {hold} by a restore that was cut short; the next command "
+            "that writes brings it back, e.g.: flask db-backup"
+        )
+    return found
+
+
 def _tables_in(connection: Connection, schemas: list[str]) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for schema, table in connection.execute(_TABLES.encode(), (schemas,)):

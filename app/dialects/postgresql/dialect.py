@@ -142,6 +142,11 @@ class PostgresqlDialect:
         renamed = moved and f"The control area is the schema {moved} now: a role has its former name."
         return [sentence for sentence in (said, renamed) if sentence]
 
+    def oddities(self, url: URL) -> list[str]:
+        target = self._place(url).target
+        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+            return control.oddities(connection, target) if there else []
+
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
         self.create(area.url)

@@ -388,6 +388,9 @@ class SqliteDialect:
         """Nothing is to be done: no session is led to it by its name."""
         return []
 
+    def oddities(self, url: URL) -> list[str]:
+        return []
+
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
         create_private(path_of(area.url))

@@ -39,6 +39,8 @@ class Status:
     settings: list[dict[str, str]]
     leftovers: list[str] = field(default_factory=list)
     """What killed runs left, which the next run that takes the lock removes."""
+    oddities: list[str] = field(default_factory=list)
+    """What lies where the live database or the control area should be, and the way on."""
     aside: dict[str, Any] | None = None
     """Rows of what is live that are still set aside: file, rows, command."""
     check: int = 0
@@ -79,6 +81,7 @@ def status(run: Run) -> Status:
         snapshot=_snapshot(run),
         settings=_settings(run),
         leftovers=_leftovers(run, control) if control and not (holder and holder.alive) else [],
+        oddities=run.dialect.oddities(run.target),
         aside=_aside(target),
     )
     _check(found, target, holder)
