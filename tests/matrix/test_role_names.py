@@ -120,6 +120,8 @@ def test_a_schema_with_a_name_of_ours_is_refused_before_anything_is_made(owned: 
         refused = site.flask(*command)
         assert refused.status == 20, (command, refused.stderr)
         assert schema in refused.stderr
+        if schema != "ferry_staging":
+            assert "ALTER ROLE CURRENT_USER SET search_path = public" in refused.stderr
     assert databases(site.url) == before
     assert site.scalar(f"SELECT count(*) FROM {schema}.mine") == 0
 
@@ -148,3 +150,41 @@ def test_a_live_schema_that_was_left_renamed_is_brought_back(
     assert "Left behind" not in ok(site.flask("db-status")).stdout
     (found,) = (name for name in databases(site.url) if name.startswith("found_"))
     assert site.scalar(f"SELECT count(*) FROM {found}.half") == 0
+
+
+@pytest.mark.usefixtures("gone")
+def test_a_second_control_area_is_named_with_the_way_on(owned: Owned, taken: Path) -> None:
+    site = owned('fe"rry')
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    assert "Left behind" not in ok(site.flask("db-status")).stdout
+    # As an older version made it, which took the first one for the app's schema.
+    site.execute("CREATE SCHEMA ferry__ferry")
+    for table in ("identity", "ledger", "journal", "lease"):
+        site.execute(f"CREATE TABLE ferry__ferry.{table} (LIKE ferry.{table} INCLUDING ALL)")
+    before = databases(site.url)
+    shown = ok(site.flask("db-status")).stdout
+    assert "two control areas: ferry, which is used, with 1 ledger entries, and ferry__ferry with 0" in shown
+    assert 'remove it: DROP SCHEMA "ferry__ferry" CASCADE' in shown
+    site.execute("INSERT INTO ferry__ferry.ledger SELECT * FROM ferry.ledger")
+    assert "Keep the one whose newest entry is of what is live" in ok(site.flask("db-status")).stdout
+    site.execute("DELETE FROM ferry.ledger")
+    shown = ok(site.flask("db-status")).stdout
+    assert 'ALTER SCHEMA "ferry__ferry" RENAME TO "ferry"' in shown
+    assert databases(site.url) == before
+    site.execute("ALTER SCHEMA ferry RENAME TO found_control")
+    site.execute("ALTER SCHEMA ferry__ferry RENAME TO ferry")
+    shown = ok(site.flask("db-status")).stdout
+    assert "two control areas" not in shown
+    assert "db-migrate-data from" in shown
+
+
+@pytest.mark.usefixtures("gone")
+def test_what_is_not_ours_in_a_control_area_is_named(owned: Owned, taken: Path) -> None:
+    site = owned('fe"rry')
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    site.execute("CREATE VIEW ferry.seen AS SELECT 1 AS one")
+    site.execute("CREATE FUNCTION ferry.twice(int) RETURNS int LANGUAGE sql AS 'SELECT 2 * $1'")
+    site.execute("CREATE TYPE ferry.mood AS ENUM ('calm')")
+    shown = ok(site.flask("db-status")).stdout
+    for name in ("seen", "ferry.twice(integer)", "mood"):
+        assert f"Left behind: {name} is not Flask-Ferry's, but lies in ferry" in shown

@@ -26,6 +26,19 @@ WHERE n.nspname = ANY (%s)
 """
 
 
+_OTHERS = """
+SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
+ON n.oid = c.relnamespace WHERE n.nspname = ANY (%(names)s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+AND NOT c.relname = ANY (%(own)s)
+UNION ALL SELECT n.nspname, p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY (%(names)s)
+UNION ALL SELECT n.nspname, t.typname FROM pg_catalog.pg_type t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname = ANY (%(names)s) AND t.typtype IN ('e', 'd', 'r')
+ORDER BY 1, 2
+"""
+
+
 def control_of(connection: Connection, target: str, *, there: bool = True) -> str:
     """The name of a target's control area: of the one that is there, else of the one that would be made.
 
@@ -121,7 +134,45 @@ def oddities(connection: Connection, target: str) -> list[str]:
             f"The live schema {target} was left renamed to {hold} by a restore that was cut short; the next command "
             "that writes brings it back, e.g.: flask db-backup"
         )
-    return found
+    made = _made(connection, target)
+    return found + _doubles(connection, made) + _strangers(connection, made)
+
+
+def _made(connection: Connection, target: str) -> list[str]:
+    """The control areas that are a target's, or that a fault of an older version made of one: the used one first."""
+    names = controls(target)
+    names += [second for name in names for second in controls(name)]
+    there = _tables_in(connection, names)
+    return [name for name in names if is_control(there.get(name, frozenset()))]
+
+
+def _doubles(connection: Connection, made: list[str]) -> list[str]:
+    entries = {name: _entries(connection, name) for name in made}
+    return [
+        f"There are two control areas: {made[0]}, which is used, with {entries[made[0]]} ledger entries, and {second} "
+        f"with {entries[second]}. {_way_on(made[0], second, entries)}"
+        for second in made[1:]
+    ]
+
+
+def _way_on(used: str, second: str, entries: dict[str, int]) -> str:
+    drop = f"DROP SCHEMA {quote(second)} CASCADE"
+    if not entries[second]:
+        return f"The second one holds nothing; remove it: {drop}"
+    aside = f"ALTER SCHEMA {quote(used)} RENAME TO found_control; ALTER SCHEMA {quote(second)} RENAME TO {quote(used)}"
+    if not entries[used]:
+        return f"The used one holds nothing; let the second one be used: {aside}"
+    return f"Keep the one whose newest entry is of what is live; where it is the used one: {drop}; else: {aside}"
+
+
+def _entries(connection: Connection, schema: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {quote(schema)}.ledger".encode()).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _strangers(connection: Connection, made: list[str]) -> list[str]:
+    rows = connection.execute(_OTHERS.encode(), {"names": made, "own": sorted(TABLES)})
+    return [f"{name} is not Flask-Ferry's, but lies in {schema}, a control area; move it" for schema, name in rows]
 
 
 def _tables_in(connection: Connection, schemas: list[str]) -> dict[str, frozenset[str]]:

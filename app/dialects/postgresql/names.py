@@ -108,7 +108,9 @@ def check_target(schema: str) -> None:
     if parse(schema) is not None:
         raise Protected(
             f"The schema {schema} has a name as Flask-Ferry gives to its own: they are dropped without a question.",
-            hint="Let the app's tables lie in a schema of another name.",
+            hint="Let the app's tables lie in a schema of another name: for a role whose own schema this is, "
+            "ALTER ROLE CURRENT_USER SET search_path = public, or in the URL ?options=-csearch_path%3Dpublic; "
+            f"where the app's tables lie in it already: ALTER SCHEMA {quote(schema)} RENAME TO app, and that name.",
         )
     if parse(f"{prefix_of(schema)}{STAGING}x") != (schema, STAGING, "x"):
         raise Protected(
