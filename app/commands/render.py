@@ -113,6 +113,8 @@ def receipt(report: Report) -> Iterable[str]:
     if report.moves:
         yield f"Moved by revisions: {len(report.moves)} tables and columns, named in the report"
     yield from _list_tables("Dropped as declared", report.losses)
+    yield from _list_tables("Not rows, and dropped", report.objects)
+    yield from _list_tables("Values changed by revisions", report.changed_values)
     yield from _list_tables("Carried besides", report.carried)
     yield from _list_tables("Notes", report.notes)
     yield from _list_tables("Added at head", [_describe_added(item) for item in report.added])

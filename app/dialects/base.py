@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from .model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from .model import Beside, Capabilities, ControlArea, Definition, Identity, LoadResult, SchemaObject, Table, Values
 from .samples import Problem
 
 
@@ -46,6 +46,9 @@ class Reader(Protocol):
 
     def objects(self) -> list[SchemaObject]:
         """Views, triggers, indexes on their own and virtual tables, in an order that creates them."""
+
+    def definitions(self) -> list[Definition]:
+        """Everything that the schema holds besides tables and columns, to be compared with another database's."""
 
     def count(self, table: str) -> int:
         """Rows of a table."""

@@ -101,6 +101,41 @@ class SchemaObject:
     sql: str
 
 
+@dataclass(frozen=True)
+class Definition:
+    """One thing that a schema holds besides tables and columns, in a form in which two databases can be compared.
+
+    :ivar kind: e.g. ``view``, ``trigger``, ``index``, ``unique``, ``check``, ``collation``; see :data:`UNNAMED`.
+    :ivar table: the table it is of, or an empty text.
+    :ivar name: its name, or the column's; an empty text where the server gave it one.
+    :ivar columns: those of the table that it needs: without one of them it cannot be.
+    :ivar text: what it is, free of spelling: words in lower case without quotes, one blank between them.
+    """
+
+    kind: str
+    table: str
+    name: str
+    columns: tuple[str, ...] = ()
+    text: str = ""
+
+    @property
+    def label(self) -> str:
+        """By what name a revision declares it: its own, after that of its table where it has one."""
+        name = self.name or self.text
+        return f"{self.table}.{name}" if self.table and self.table != self.name else name
+
+    def __str__(self) -> str:
+        of = f" on {self.table}" if self.table and self.table != self.name else ""
+        name = self.name or f"({self.text})"
+        return f"{self.kind} {name}{of}"
+
+
+UNNAMED = frozenset(
+    {"unique", "check", "exclude", "foreign key", "collation", "autoincrement", "generated column", "table option"}
+)
+"""Kinds that are known by what they say: their names may be the server's, or come with one and go with another."""
+
+
 THIS_HOST = "this host"
 
 

@@ -17,8 +17,8 @@ from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
-from ..model import ForeignKey, SchemaObject, Table, Values
-from . import copy
+from ..model import Definition, ForeignKey, SchemaObject, Table, Values
+from . import copy, inventory
 from .connect import connected, explained, number_of, quote, version_of
 from .types import BY_NAME, Stored, reader_of
 
@@ -228,6 +228,9 @@ class MySqlReader:
 
     def objects(self) -> list[SchemaObject]:
         return copy.objects(self.session, self.database)
+
+    def definitions(self) -> list[Definition]:
+        return inventory.list_definitions(self.session, self.database)
 
     def count(self, table: str) -> int:
         with self._name_errors(table):

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from .connect import Connection
 
-_MARK = re.compile(r" ?\[ferry ([0-9a-f]{8})\]$")
+MARK = re.compile(r" ?\[ferry ([0-9a-f]{8})\]$")
 
 LIVE_COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = current_schema()"
 """The comment of the schema that a session works in."""
@@ -16,13 +16,13 @@ LIVE_COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WH
 
 def mark_in(comment: str | None) -> str:
     """The generation mark in a schema's comment, or an empty text."""
-    found = _MARK.search(comment or "")
+    found = MARK.search(comment or "")
     return found[1] if found else ""
 
 
 def with_mark(comment: str | None, mark: str) -> str | None:
     """A schema's comment with another mark; whatever else it says stays."""
-    words = _MARK.sub("", comment or "")
+    words = MARK.sub("", comment or "")
     return f"{words} [ferry {mark}]".strip() if mark else words or None
 
 

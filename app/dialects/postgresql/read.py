@@ -14,8 +14,8 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
 from ..base import Reader
-from ..model import ForeignKey, SchemaObject, Table, Values
-from . import objects
+from ..model import Definition, ForeignKey, SchemaObject, Table, Values
+from . import inventory, objects
 from .connect import Connection, connected
 from .extensions import extension_schemas, oid_of, set_path
 from .names import quote
@@ -142,6 +142,9 @@ class PostgresqlReader:
 
     def objects(self) -> list[SchemaObject]:
         return objects.objects(self._connection, self._schema)
+
+    def definitions(self) -> list[Definition]:
+        return inventory.list_definitions(self._connection, self._schema)
 
     def count(self, table: str) -> int:
         rows = self._connection.execute(f"SELECT count(*) FROM {self._from(table)}".encode()).fetchone()

@@ -39,9 +39,9 @@ from . import rules, swap
 from .connect import explain_file_errors, new_file, open_file, open_read_only
 from .fence import SqliteFence
 from .load import Binder
-from .names import path_of, url_of
+from .names import path_of, quote, url_of
 from .preflight import attach_nothing, refuse_attached, refuse_read_only
-from .read import SqliteReader, quote
+from .read import SqliteReader
 
 MARK_APPLICATION_ID = 0x46455252
 """``FERR``: says that ``user_version`` is a generation mark of ours."""

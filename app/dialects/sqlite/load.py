@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import LoadError
 from ..model import Table, Values
 from ..values import untag
-from .read import quote
+from .names import quote
 from .write import Unfit, writer
 
 

@@ -39,3 +39,8 @@ def is_uri(url: URL) -> bool:
 
 def url_of(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
+
+
+def quote(name: str) -> str:
+    """An identifier as SQL text."""
+    return '"' + name.replace('"', '""') + '"'

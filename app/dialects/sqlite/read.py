@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import DoesNotFit
-from ..model import Column, ForeignKey, SchemaObject, Table, Values
+from ..model import Column, Definition, ForeignKey, SchemaObject, Table, Values
+from . import inventory
+from .names import quote
 from .types import converter, is_utf8, logical_type
-
-
-def quote(name: str) -> str:
-    """An identifier as SQL text."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def user_tables(connection: sqlite3.Connection) -> list[str]:
@@ -94,6 +91,9 @@ class SqliteReader:
             elif detail == "virtual":
                 found.append(SchemaObject("virtual table", name, table, sql))
         return found
+
+    def definitions(self) -> list[Definition]:
+        return inventory.list_definitions(self._connection)
 
     def count(self, table: str) -> int:
         return int(self._connection.execute(f"SELECT count(*) FROM {quote(table)}").fetchone()[0])

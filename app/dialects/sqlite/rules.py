@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..samples import SHOWN, Problem, ProblemKind, dangling, name_some
 from .connect import damage_named, open_file, open_read_only
-from .read import quote
+from .names import quote
 
 _REFUSED = re.compile(r"(UNIQUE|NOT NULL) constraint failed: ([^)]+)")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ...errors import VerificationFailed
-from ..proof.verify import Before, verify_upgrade
+from ..proof.objects import find_lost
+from ..proof.verify import Before, find_changed_values, verify_upgrade
 from ..run.ledger import Entry
 from ..run.plan import Plan, Question, question_for
 from ..run.run import Run
+from ..schema.alembic import Declarations, data_tables
+from ..schema.listen import Heard
 from ..staging.options import MigrateOptions
 from ..staging.unmanaged import bring_unmanaged
 from .job import Job
@@ -34,28 +37,37 @@ class Migration(Job):
         return f"Would {self.plan.action}: {self.plan.reason}. It would load {question.loads}."
 
     def upgrade(self) -> None:
-        """Bring staging to head."""
-        self.run.schema.build(self.run.staging, self.plan.head)
+        """Bring staging to head, and hear what its revisions say."""
+        run = self.run
+        with run.dialect.reader(run.staging) as reader:
+            self._definitions = reader.definitions()
+            self._former_tables = data_tables(reader.tables())
+        self._heard = Heard()
+        run.schema.build(run.staging, self.plan.head, self._heard)
 
     def check_upgrade(self, before: Before, revision: str) -> None:
-        """Prove that the upgrade lost nothing but what its revisions declare.
+        """Prove that the upgrade lost nothing but what its revisions declare, and tell what it changed.
 
         :raises VerificationFailed: it did.
         """
-        run = self.run
+        run, declared = self.run, self.run.schema.declarations(revision)
         with run.dialect.reader(run.staging) as after:
-            upgraded = verify_upgrade(before, after, run.schema.declarations(revision))
+            upgraded = verify_upgrade(before, after, declared)
+            reached = self._heard.reached(self._former_tables, self._definitions)
+            changed = find_changed_values(before, after, declared, reached.__contains__, run.directory / "changed.keys")
         for receipt in self.report.tables:
             receipt.rows_at_head = upgraded.rows.get(receipt.table)
         self.report.moves, self.report.losses = upgraded.moves, upgraded.losses
+        self.report.changed_values = [str(item) for item in changed]
 
     def bring_objects(self, revision: str) -> None:
         """Bring what the live database has that no revision made, and look whether every rule holds.
 
-        :raises VerificationFailed: one does not.
+        :raises VerificationFailed: one does not, or something that is not a row is gone and nobody said so.
         """
         run = self.run
         self._unmanaged = bring_unmanaged(run, self.target.revision or revision, self._unmanaged)
+        self._check_objects(run.schema.declarations(revision))
         if problems := run.dialect.problems(run.staging):
             raise VerificationFailed(
                 f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
@@ -63,6 +75,21 @@ class Migration(Job):
                 hint="Repair these rows in a revision (docs/guide.md), then run again.",
             )
         run.dialect.settle(run.staging)
+
+    def _check_objects(self, declared: Declarations) -> None:
+        run = self.run
+        with run.dialect.reader(run.staging) as after:
+            tables = {name: table.column_names for name, table in after.tables().items()}
+            lost = find_lost(self._definitions, after.definitions(), tables, self._heard, declared)
+        self.report.objects = [str(item) for item in lost if item.reason]
+        if unsaid := [item for item in lost if not item.reason]:
+            one = unsaid[0].definition
+            raise VerificationFailed(
+                f"The upgrade would take away {len(unsaid)} things that no revision drops by name.",
+                details=[str(item) for item in unsaid],
+                hint="Make them again in the revision, or declare there that they may go: "
+                f'ferry_losses = {{"{one.kind} {one.label}": "why"}}',
+            )
 
     def summary(self, entry: Entry, rows: int) -> str:
         text = f"Done: {rows} rows are live at revision {entry.revision} (run {self.run.id}).{self.more()}"

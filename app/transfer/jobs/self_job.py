@@ -128,7 +128,7 @@ class SelfJob(Migration):
             with run.dialect.reader(run.before) as reader:
                 yield from reader.rows(table)
 
-        return Before(tables, {name: sums[name].rows for name in tables}, rows_of)
+        return Before(tables, {name: sums[name] for name in tables}, rows_of)
 
     def _refuse_copy(self) -> NoReturn:
         """:raises LateWrite: the live database was written since, so it is no wonder."""

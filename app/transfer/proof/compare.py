@@ -62,7 +62,7 @@ def difference(table: Table, former: Values | None, row: Values | None) -> Diffe
     if former is None or row is None:
         kind = "added" if former is None else "missing"
         return Difference(table.name, describe_values(table, former or row or []), kind, {})
-    return Difference(table.name, describe_values(table, row), "changed", _list_changed_columns(table, former, row))
+    return Difference(table.name, describe_values(table, row), "changed", list_changed_columns(table, former, row))
 
 
 def unequal(
@@ -138,7 +138,7 @@ def describe_values(table: Table, row: Values) -> list[Any]:
     return [masked(by_name[name], value) for name, value in zip(names, table.key_of(row), strict=True)]
 
 
-def _list_changed_columns(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
+def list_changed_columns(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
     found: dict[str, tuple[Any, Any]] = {}
     for column, old, new in zip(table.columns, former, row, strict=True):
         if old != new and not (column.type is LogicalType.JSON and _same_json(old, new)):

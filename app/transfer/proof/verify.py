@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -13,6 +14,7 @@ from ...dialects.model import Table, TableChecksum, Values
 from ...errors import VerificationFailed
 from ..rows.canonical import MODULUS, checksum, encode_row, hash_line
 from ..schema.alembic import Declarations, data_tables
+from .changes import Changed, find_changed
 from .compare import SHOWN, Keep, differences
 
 
@@ -54,11 +56,16 @@ def verify_loaded(
 
 @dataclass(frozen=True)
 class Before:
-    """A database before its upgrade: its tables, their rows again, and how many there were."""
+    """A database before its upgrade: its tables, their rows again, and their checksums."""
 
     tables: Mapping[str, Table]
-    counts: Mapping[str, int]
+    checksums: Mapping[str, TableChecksum]
     rows_of: Callable[[Table], Iterable[Values]]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of each table."""
+        return {name: found.rows for name, found in self.checksums.items()}
 
 
 @dataclass
@@ -106,6 +113,26 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgrade
             "ferry_losses = {...} for what is dropped on purpose.",
         )
     return result
+
+
+def find_changed_values(
+    before: Before, after: Reader, declared: Declarations, touched: Callable[[str], bool], scratch: Path
+) -> list[Changed]:
+    """Values of columns that an upgrade changed, of the tables that are one table still.
+
+    :param touched: whether a table may have been changed; what no statement reached is not read again.
+    """
+    tables, found = data_tables(after.tables()), list[Changed]()
+    for name, table in data_tables(before.tables).items():
+        places = [place for place in moved(name, declared) if place in tables]
+        if len(places) != 1 or not touched(name) or not before.checksums[name].rows:
+            continue
+        now = tables[places[0]]
+        if now == table and checksum(now, after.rows(now)) == before.checksums[name]:
+            continue
+        rows = functools.partial(before.rows_of, table), functools.partial(after.rows, now)
+        found += find_changed(table, now, *rows, scratch)
+    return found
 
 
 def moved(name: str, said: Declarations) -> list[str]:

@@ -31,6 +31,7 @@ from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured
 from .host import VERSION_TABLE, Host
 from .host_checks import metadatas_of, refuse_env, refuse_history, refuse_unsupported
+from .listen import Heard, listen
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,10 @@ class Schema:
                 hint="Deploy code that has this revision, or downgrade the database with the code that made it.",
             )
 
-    def build(self, staging: URL, revision: str) -> None:
+    def build(self, staging: URL, revision: str, heard: Heard | None = None) -> None:
         """Run the revisions from where staging is up to ``revision``.
 
+        :param heard: takes what the revisions drop and touch.
         :raises DoesNotFit: a revision failed, with its name, the statement and the server's words.
         :raises FerryError: the host's ``env.py`` worked on another database than staging.
         """
@@ -156,11 +158,16 @@ class Schema:
         with self._swap_engine(staging) as engine:
             try:
                 self._refuse_env(engine)
-                for step in steps:
-                    command.upgrade(self._config(), step)
+                with listen(engine, heard or Heard(), self._revisions_by_file()):
+                    for step in steps:
+                        command.upgrade(self._config(), step)
             except (Exception, SystemExit) as error:
                 raise self._explain_failure(error, staging, step) from error
         self._assert_built(staging, revision, before)
+
+    def _revisions_by_file(self) -> dict[str, str]:
+        scripts = list(self.script.walk_revisions())
+        return {str(path): script.revision for script in scripts for path in (script.path, Path(script.path).resolve())}
 
     def _steps(self, staging: URL, revision: str) -> list[str]:
         """One command for each revision where foreign keys are enforced, else one for all.

@@ -163,6 +163,6 @@ def before_upgrade(rows: RowsFile, accounts: Mapping[str, TableLoad]) -> Before:
     """What was loaded, as the upgrade's proof needs it: read from the snapshot again, not from staging."""
     return Before(
         rows.tables,
-        {name: account.loaded.rows for name, account in accounts.items()},
+        {name: account.loaded for name, account in accounts.items()},
         lambda table: rows.rows(table.name),
     )

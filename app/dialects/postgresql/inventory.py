@@ -1,0 +1,104 @@
+"""PostgreSQL: everything that a schema holds besides tables and columns, listed to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..model import Definition
+from ..spelling import normalise
+from .connect import Connection
+from .mark import MARK
+from .objects import find_objects
+
+_ON_ITS_OWN = ("index", "row security")
+"""Kinds of :func:`.find_objects` that are listed here in another form."""
+
+_INDEXES = """
+SELECT t.relname::text, CASE WHEN k.oid IS NULL THEN c.relname::text ELSE k.conname::text END, i.indisunique,
+    ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey)
+        AND a.attnum > 0 ORDER BY a.attnum),
+    regexp_replace(pg_get_indexdef(c.oid, 0, true), '^.*? USING ', '')
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.contype IN ('u', 'x')
+WHERE n.nspname = %s AND NOT i.indisprimary AND NOT i.indisexclusion AND NOT t.relispartition ORDER BY 1, 2
+"""
+_CONSTRAINTS = """
+SELECT t.relname::text, k.conname::text, k.contype::text,
+    ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = ANY (k.conkey)
+        ORDER BY a.attnum),
+    regexp_replace(pg_get_constraintdef(k.oid, true), ' NOT VALID$', '')
+FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE n.nspname = %s AND k.contype IN ('c', 'f', 'x') AND NOT t.relispartition AND k.coninhcount = 0 ORDER BY 1, 2
+"""
+_COLUMNS = """
+SELECT t.relname::text, a.attname::text, a.attidentity::text, a.attgenerated::text,
+    coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
+    CASE WHEN a.attcollation NOT IN (0, y.typcollation)
+        THEN (SELECT k.collname::text FROM pg_collation k WHERE k.oid = a.attcollation) END,
+    col_description(t.oid, a.attnum)
+FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
+WHERE n.nspname = %s AND t.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2
+"""
+_TABLES = """
+SELECT t.relname::text, obj_description(t.oid, 'pg_class'), t.relrowsecurity, t.relforcerowsecurity
+FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE n.nspname = %s AND t.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1
+"""
+_EXTENSIONS = """
+SELECT e.extname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE n.nspname = %s ORDER BY 1
+"""
+_KINDS = {"c": "check", "f": "foreign key", "x": "exclude"}
+
+
+def list_definitions(connection: Connection, schema: str) -> list[Definition]:
+    """All definitions of a schema; what an extension made is the extension's."""
+    return [
+        *_objects(connection, schema),
+        *_indexes(connection, schema),
+        *_constraints(connection, schema),
+        *_columns(connection, schema),
+        *_tables(connection, schema),
+        *(Definition("extension", "", name) for (name,) in connection.execute(_EXTENSIONS.encode(), (schema,))),
+    ]
+
+
+def _objects(connection: Connection, schema: str) -> Iterator[Definition]:
+    for item in (found.item for found in find_objects(connection, schema)):
+        if item.kind not in _ON_ITS_OWN:
+            table = "" if item.table == item.name else item.table
+            name = item.name.removesuffix(f" on {item.table}") if table else item.name
+            yield Definition(item.kind, table, name, text=normalise(item.sql))
+
+
+def _indexes(connection: Connection, schema: str) -> Iterator[Definition]:
+    for table, name, unique, columns, text in connection.execute(_INDEXES.encode(), (schema,)):
+        yield Definition("unique" if unique else "index", table, name, tuple(columns), normalise(text))
+
+
+def _constraints(connection: Connection, schema: str) -> Iterator[Definition]:
+    for table, name, kind, columns, text in connection.execute(_CONSTRAINTS.encode(), (schema,)):
+        yield Definition(_KINDS[kind], table, name, tuple(columns), normalise(text))
+
+
+def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
+    rows = connection.execute(_COLUMNS.encode(), (schema,)).fetchall()
+    for table, column, identity, generated, expression, collation, comment in rows:
+        if identity or expression.startswith("nextval("):
+            yield Definition("autoincrement", table, column, (column,), "autoincrement")
+        if generated:
+            yield Definition("generated column", table, column, (column,), normalise(expression))
+        if collation:
+            yield Definition("collation", table, column, (column,), collation)
+        if comment:
+            yield Definition("comment", table, column, (column,), comment)
+
+
+def _tables(connection: Connection, schema: str) -> Iterator[Definition]:
+    for table, comment, secured, forced in connection.execute(_TABLES.encode(), (schema,)).fetchall():
+        if comment and (text := MARK.sub("", comment).strip()):
+            yield Definition("comment", table, table, (), text)
+        if secured:
+            yield Definition("row security", table, table, (), "forced" if forced else "enabled")

@@ -1,0 +1,163 @@
+"""SQLite: everything that a schema holds besides tables and columns, listed to be compared.
+
+What PRAGMAs do not tell (CHECK, COLLATE, AUTOINCREMENT, WITHOUT ROWID) is read from the statement that SQLite keeps.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from ..model import Definition
+from ..spelling import Token, join, normalise, read_tokens
+from .names import quote
+
+_OF_TABLES = ("constraint", "check", "unique", "primary", "foreign")
+_OPTIONS = {"without rowid", "strict"}
+
+
+def list_definitions(connection: sqlite3.Connection) -> list[Definition]:
+    """All definitions of a database; those of SQLite's own tables left out."""
+    found: list[Definition] = []
+    rows = connection.execute(
+        "SELECT m.type, m.name, m.tbl_name, m.sql, coalesce(l.type, '') FROM sqlite_schema m "
+        "LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = m.name AND m.type = 'table' "
+        "WHERE m.sql IS NOT NULL AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.rowid"
+    ).fetchall()
+    for kind, name, table, sql, detail in rows:
+        if detail == "virtual":
+            found.append(Definition("virtual table", name, name, text=normalise(sql)))
+        elif kind == "table" and detail != "shadow":
+            found += _of_table(connection, name, sql)
+        elif kind in ("view", "trigger"):
+            found.append(Definition(kind, "" if kind == "view" else table, name, text=normalise(sql)))
+    return found
+
+
+def _of_table(connection: sqlite3.Connection, table: str, sql: str) -> Iterator[Definition]:
+    yield from _indexes(connection, table)
+    yield from _foreign_keys(connection, table)
+    yield from _of_statement(table, sql)
+
+
+def _indexes(connection: sqlite3.Connection, table: str) -> Iterator[Definition]:
+    for _, name, unique, origin, partial in connection.execute(f"PRAGMA index_list({quote(table)})").fetchall():
+        if origin == "pk":
+            continue
+        parts = connection.execute(f"PRAGMA index_xinfo({quote(name)})").fetchall()
+        keys = [(column, descending, collation) for _, _, column, descending, collation, key in parts if key]
+        columns = tuple(column for column, _, _ in keys if column)
+        if partial or len(columns) < len(keys):
+            [(statement,)] = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (name,)).fetchall()
+            text = _after_table(statement)
+        else:
+            text = " , ".join(_part(*key) for key in keys)
+        yield Definition("unique" if unique else "index", table, "" if origin == "u" else name, columns, text)
+
+
+def _part(column: str, descending: int, collation: str) -> str:
+    return f"{column.lower()}{' collate ' + collation.lower() if collation != 'BINARY' else ''}{' desc' * descending}"
+
+
+def _after_table(statement: str) -> str:
+    """An index's statement from its columns on."""
+    tokens = list(read_tokens(statement))
+    first = next((n for n, token in enumerate(tokens) if token == Token("other", "(")), 0)
+    return join(tokens[first:])
+
+
+def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[Definition]:
+    keys: dict[int, list[tuple[str, ...]]] = {}
+    for number, _, *rest in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
+        keys.setdefault(number, []).append(tuple(str(item or "") for item in rest))
+    for parts in keys.values():
+        own = tuple(part[1] for part in parts)
+        parent, _, _, updated, deleted, _ = parts[0]
+        actions = "".join(
+            f" on {event} {action.lower()}"
+            for event, action in (("update", updated), ("delete", deleted))
+            if action != "NO ACTION"
+        )
+        referred = " , ".join(part[2] for part in parts)
+        text = f"{' , '.join(own)} references {parent} ( {referred} ){actions}".lower()
+        yield Definition("foreign key", table, "", own, text)
+
+
+def _of_statement(table: str, sql: str) -> Iterator[Definition]:
+    """What only the statement tells."""
+    tokens = list(read_tokens(sql))
+    inside, rest = _enclosed(
+        tokens, tokens.index(Token("other", "(")) if Token("other", "(") in tokens else len(tokens)
+    )
+    parts = _split(inside)
+    names = {part[0].text for part in parts if part and not _is_of_table(part)}
+    for part in parts:
+        yield from _checks(table, part, names)
+        if part and not _is_of_table(part):
+            yield from _of_column(table, part)
+    for option in join(rest).split(" , "):
+        if option in _OPTIONS:
+            yield Definition("table option", table, "", (), option)
+
+
+def _is_of_table(part: list[Token]) -> bool:
+    return part[0].kind == "word" and part[0].text in _OF_TABLES
+
+
+def _enclosed(tokens: list[Token], start: int) -> tuple[list[Token], list[Token]]:
+    """What stands in the brackets that open at ``start``, and what follows them."""
+    depth = 0
+    for place in range(start, len(tokens)):
+        if tokens[place].kind == "other":
+            depth += {"(": 1, ")": -1}.get(tokens[place].text, 0)
+        if not depth:
+            return tokens[start + 1 : place], tokens[place + 1 :]
+    return tokens[start + 1 :], []
+
+
+def _split(tokens: list[Token]) -> list[list[Token]]:
+    """Parts between commas, outside of brackets."""
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        if token.kind == "other":
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token == Token("other", ",") and not depth:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return [part for part in parts if part]
+
+
+def _checks(table: str, part: list[Token], columns: set[str]) -> Iterator[Definition]:
+    for place, token in enumerate(part[:-1]):
+        if token == Token("word", "check") and part[place + 1] == Token("other", "("):
+            expression, _ = _enclosed(part, place + 1)
+            named = place > 1 and part[place - 2] == Token("word", "constraint")
+            name = part[place - 1].text if named else ""
+            needed = tuple(sorted({one.text for one in expression if one.kind != "text"} & columns))
+            yield Definition("check", table, name, needed, join(expression))
+
+
+def _of_column(table: str, part: list[Token]) -> Iterator[Definition]:
+    column, outside = part[0].text, _outside(part)
+    words = [token.text for token in outside]
+    if "collate" in words[:-1] and (collation := words[words.index("collate") + 1]) != "binary":
+        yield Definition("collation", table, column, (column,), collation)
+    if "autoincrement" in words:
+        yield Definition("autoincrement", table, column, (column,), "autoincrement")
+    if "as" in words:
+        expression, _ = _enclosed(part, part.index(Token("word", "as")) + 1)
+        yield Definition("generated column", table, column, (column,), join(expression))
+
+
+def _outside(part: list[Token]) -> list[Token]:
+    """The words of a column's definition that stand in no brackets."""
+    found: list[Token] = []
+    depth = 0
+    for token in part[1:]:
+        if token.kind == "other":
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        elif not depth and token.kind != "text":
+            found.append(token)
+    return found
