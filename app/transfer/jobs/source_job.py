@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from ...errors import DoesNotFit, FerryError, VerificationFailed
 from ..cutover.cutover import entry_for
+from ..proof.objects import find_not_migrated
 from ..rows.files import file_sha256
 from ..run.ledger import Entry
 from ..run.plan import Plan
@@ -94,7 +95,13 @@ class SourceJob(Migration):
         self._revision = revision
 
     def _build(self) -> None:
-        self._tables = build_tables(self.run, self.run.staging, self._revision)
+        run, taken = self.run, self._taken
+        self._tables = build_tables(run, run.staging, self._revision)
+        with run.dialect.reader(run.staging) as reader:
+            made = reader.definitions()
+        same_server = taken.server == run.dialect.name
+        missing = find_not_migrated(taken.definitions, made, self._tables, same_server=same_server)
+        self.report.not_migrated = [str(item) for item in missing]
 
     def _adapt(self) -> None:
         taken = self._taken

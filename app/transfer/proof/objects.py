@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ...dialects.model import UNNAMED, Definition
 from ...dialects.spelling import rename
 from ..schema.alembic import Declarations
+from ..schema.host import VERSION_TABLE
 from ..schema.listen import Heard
 
 _BY_TEXT = ("index",)
@@ -45,6 +46,44 @@ def find_missing(before: Iterable[Definition], after: Iterable[Definition]) -> l
     return missing
 
 
+_ALIKE = {"materialized view": "view", "procedure": "routine", "function": "routine", "type": "", "statistics": ""}
+"""Kinds that another server may have otherwise; those without a notion there are only named."""
+_ANYWHERE = frozenset(
+    {"view", "materialized view", "trigger", "function", "procedure", "event", "virtual table", "sequence", "rule"}
+    | {"policy", "type", "extension"}
+)
+"""Kinds whose names mean the same on every server; how the others are spelled says nothing on another one."""
+
+
+def find_not_migrated(
+    source: Iterable[Definition], staging: Collection[Definition], tables: Collection[str], *, same_server: bool
+) -> list[Definition]:
+    """What a source's schema holds and the tables that its revision makes do not.
+
+    :param tables: those that are migrated: what belongs to another one goes without saying.
+    """
+    wanted = [item for item in source if not item.table or item.table in tables or item.table == item.name]
+    wanted = [item for item in wanted if item.table != VERSION_TABLE and item.name != VERSION_TABLE]
+    if same_server:
+        missing = find_missing(wanted, staging)
+        return [item for item in missing if not _has_name(item, staging) and not _is_replaced(item, staging)]
+    names = {(_ALIKE.get(item.kind, item.kind), item.name.lower()) for item in staging}
+    unique = {(item.table, frozenset(item.columns)) for item in staging if item.kind == "unique"}
+    return [
+        item
+        for item in wanted
+        if (item.kind in _ANYWHERE and (_ALIKE.get(item.kind, item.kind), item.name.lower()) not in names)
+        or (item.kind == "unique" and item.columns and (item.table, frozenset(item.columns)) not in unique)
+    ]
+
+
+def _has_name(item: Definition, definitions: Iterable[Definition]) -> bool:
+    """Whether a view, routine or the like is there under its name, which the server may spell otherwise."""
+    if item.kind in UNNAMED or item.kind in _BY_TEXT:
+        return False
+    return any((item.kind, item.name.lower()) == (other.kind, other.name.lower()) for other in definitions)
+
+
 def _identify(definition: Definition) -> tuple[str, ...]:
     kind, table = definition.kind, definition.table.lower()
     if kind in UNNAMED or kind == "comment":
@@ -75,26 +114,30 @@ def find_lost(
         # The server gives another text to what it renamed itself; what has a name is known by that.
         if item.kind not in (*UNNAMED, *_BY_TEXT, "comment") and (item.kind, item.name.lower()) in named:
             continue
-        if item.name and (item.kind, item.name.lower()) in _names_of(after, "check"):
-            continue
-        if item.kind == "index" and _serves(item, after):
-            continue
-        lost.append(_account(former[id(item)], item, columns, heard, declared))
+        if not _is_replaced(item, after):
+            lost.append(_account(former[id(item)], item, columns, heard, declared))
     return lost
 
 
-def _names_of(definitions: Iterable[Definition], kind: str) -> set[tuple[str, str]]:
-    return {(kind, item.name.lower()) for item in definitions if item.kind == kind and item.name}
-
-
-def _serves(index: Definition, definitions: Iterable[Definition]) -> bool:
-    """Whether another index begins with the same columns: a server drops one that it made itself for that."""
-    return any(
-        item.kind in ("index", "unique")
-        and item.table == index.table
-        and f"{item.text} ,".startswith(f"{index.text} ,")
-        for item in definitions
-    )
+def _is_replaced(item: Definition, definitions: Iterable[Definition]) -> bool:
+    """Whether something is there that does what this did."""
+    table = item.table.lower()
+    others = [other for other in definitions if other.table.lower() == table]
+    match item.kind:
+        case "check":
+            # A server spells the condition anew where it renames something in it.
+            names = {other.name.lower() for other in others if other.kind == "check"}
+            return bool(item.name) and item.name.lower() in names
+        case "foreign key":
+            # It may have got actions, and must not lose any.
+            keys = [other.text for other in others if other.kind == "foreign key"]
+            return any(f"{text} ".startswith(f"{item.text} on ") for text in keys)
+        case "index":
+            # A server drops an index that it made itself when there is another one that begins with its columns.
+            indexes = [other.text for other in others if other.kind in ("index", "unique")]
+            return any(f"{text} ,".startswith(f"{item.text} ,") for text in indexes)
+        case _:
+            return False
 
 
 def _moves(declared: Declarations) -> dict[str, str]:

@@ -32,6 +32,7 @@ class Report:
     """What a run did and what anybody needs to prove or undo it; everything a person should know is here.
 
     :ivar aside: where the rows set aside are, how many, and the command that loads them.
+    :ivar not_migrated: what is not a row and only the source has.
     :ivar objects: what is not a row and was dropped by name, or went with its column or table.
     :ivar changed_values: columns whose values an upgrade changed, with how many and whose.
     :ivar added: for rows that were set aside and are loaded now: rows per table at head.
@@ -57,6 +58,7 @@ class Report:
     not_carried: dict[str, str] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
+    not_migrated: list[str] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
     changed_values: list[str] = field(default_factory=list)
     carried: list[str] = field(default_factory=list)

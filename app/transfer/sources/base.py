@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from ...dialects.model import Table, Values
+from ...dialects.model import Definition, Table, Values
 from ...errors import SourceIncomplete
 from ..rows.header import AppliedProfile, Footer, Header
 from ..run.run import Run
@@ -33,6 +33,7 @@ class Taken:
     :ivar former: where the file that had this one's name is kept.
     :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows; None for a
         virtual table, whose rows nobody can count.
+    :ivar definitions: what the source's schema holds besides tables, where it shows that; of the room ``server``.
     """
 
     path: Path
@@ -43,6 +44,8 @@ class Taken:
     former: Path | None = None
     extra: dict[str, int | None] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
+    definitions: list[Definition] = field(default_factory=list)
+    server: str = ""
 
     def received(self) -> list[dict[str, Any]]:
         """Of records: how many of each type came, and how many of them more than once."""

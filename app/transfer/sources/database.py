@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...dialects import dialect_for
 from ...dialects.base import Dialect, Reader
-from ...dialects.model import SchemaObject, Table, Values
+from ...dialects.model import Definition, SchemaObject, Table, Values
 from ...errors import (
     AccessDenied,
     DatabaseDamaged,
@@ -42,6 +42,7 @@ class DatabaseState:
 
     tables: dict[str, Table]
     objects: list[SchemaObject]
+    definitions: list[Definition]
     revision: str | None
     recognition: Recognition | None
 
@@ -55,10 +56,11 @@ def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
     if not dialect.exists(url):
         raise SourceIncomplete(f"There is no database {name}.", hint=CHECK)
     with dialect.reader(url) as reader:
-        tables, revision, objects = data_tables(reader.tables()), revision_of(reader), reader.objects()
+        tables, revision = data_tables(reader.tables()), revision_of(reader)
+        objects, definitions = reader.objects(), reader.definitions()
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
-    return DatabaseState(tables, objects, revision, None)
+    return DatabaseState(tables, objects, definitions, revision, None)
 
 
 def recognise_revision(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
@@ -160,6 +162,7 @@ class DatabaseSource(Source):
         with writable(path), _readable(self._dialect, self._spec):
             former = write_snapshot(self._dialect, self._url, path, header, run.progress, change)
         taken = leave_out(run, describe_taken(run, path, former), self._options)
+        taken.definitions, taken.server = state.definitions, self._dialect.name
         taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return taken
 

@@ -30,6 +30,7 @@ class HostApp:
     directory: Path
     url: str
     revisions: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.migrations = history(self.directory / "migrations")
@@ -46,6 +47,7 @@ class HostApp:
         app.config["SQLALCHEMY_DATABASE_URI"] = self.url
         app.config["FERRY_SNAPSHOT"] = str(self.directory / "data.json")
         app.config["FERRY_BACKUPS"] = str(self.directory / "backups")
+        app.config.update(self.config)
         self.db = SQLAlchemy()
         self.db.init_app(app)
         Migrate(app, self.db, directory=str(self.migrations))
