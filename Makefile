@@ -24,10 +24,10 @@ $(VENV)/.dev: $(VENV)/.app
 	touch $@
 
 demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the receipt
-	$(BIN)/python -m tests.demo
+	$(BIN)/python -m tests.support.demo
 
 test: $(VENV)/.dev  ## Run all tests; installs MariaDB and PostgreSQL where they are absent
-	tests/servers/install.sh
+	tests/support/servers/install.sh
 	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
 	$(BIN)/python -m compileall -q app migrations tests benchmarks
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
@@ -41,15 +41,16 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 	touch $@
 
 test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers on the lowest versions allowed
-	tests/servers/install.sh
-	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup tests/commands tests/transfer tests/migrations \
-		tests/hosts/test_three_hosts.py tests/hosts/test_accepted.py tests/matrix/test_pairs.py $(ARGS)
+	tests/support/servers/install.sh
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup tests/scenarios/commands \
+		tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
+		tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py $(ARGS)
 
 test-wheel: $(VENV)/.dev  ## Test the newest wheel of dist/ in an environment that has only what it asks for
 	$(PYTHON) -m venv --clear $(VENV)/wheel
 	$(VENV)/wheel/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls -t dist/*.whl | head -n 1)"
 	WHEEL_PYTHON=$(CURDIR)/$(VENV)/wheel/bin/python $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
-		tests/hosts/test_wheel.py tests/hosts/test_installation.py tests/hosts/test_host.py
+		tests/scenarios/hosts/test_wheel.py tests/scenarios/hosts/test_installation.py tests/scenarios/hosts/test_host.py
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -65,17 +66,17 @@ memory: $(VENV)/.dev  ## Print peak memory and time for 10,000 and 100,000 posts
 	$(BIN)/python -m benchmarks.memory
 
 chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in its cut-over; KILLS=n for another number
-	tests/servers/install.sh
-	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/runs/test_kill.py
-	$(BIN)/python -m tests.dialects.chaos_mysql $(KILLS)
+	tests/support/servers/install.sh
+	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py
+	$(BIN)/python -m tests.dialects.mysql.chaos $(KILLS)
 
 types: $(VENV)/.dev  ## Carry every column type by every route and write docs/types.md anew
-	tests/servers/install.sh
-	$(BIN)/python -m tests.types
+	tests/support/servers/install.sh
+	$(BIN)/python -m tests.support.types
 
 routes: $(VENV)/.dev  ## Carry 10,000 random databases by random routes; COUNT=n for another number, SEED=n for the same ones
-	tests/servers/install.sh
-	$(BIN)/python -m tests.types.wander $(COUNT) $(SEED)
+	tests/support/servers/install.sh
+	$(BIN)/python -m tests.support.types.wander $(COUNT) $(SEED)
 
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.deployment.data import volume
-from tests.deployment.runner import Deployment
-from tests.deployment.settings import Settings
-from tests.site import ROOT, Site
+from tests.support.deployment.data import volume
+from tests.support.deployment.runner import Deployment
+from tests.support.deployment.settings import Settings
+from tests.support.site import ROOT, Site
 
 SIZES = (10_000, 100_000)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.mariadb import MariaDB
-from tests.servers.postgresql import PostgreSQL
-from tests.site import Site
+from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.postgresql import PostgreSQL
+from tests.support.site import Site
 
 
 def pytest_configure() -> None:

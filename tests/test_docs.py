@@ -26,7 +26,7 @@ from app.transfer.rows.header import AppliedProfile, Header
 from app.transfer.rows.snapshot import encode
 from app.transfer.run.settings import DEFAULTS
 from app.transfer.schema.alembic import Declarations
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.runner import Deployment
-from tests.site import ROOT, Site
+from tests.support.deployment.runner import Deployment
+from tests.support.site import ROOT, Site
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def commands(text: str, language: str) -> list[str]:
 
 def test_the_demo(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.demo"],
+        [sys.executable, "-m", "tests.support.demo"],
         cwd=ROOT,
         capture_output=True,
         text=True,

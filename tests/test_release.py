@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.release import find_faults
-from tests.site import ROOT
+from tests.support.release import find_faults
+from tests.support.site import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 KINDS = PROJECT["tool"]["towncrier"]["type"]
@@ -92,7 +92,7 @@ def test_only_the_job_that_publishes_may_ask_for_an_identity() -> None:
     assert not [step for step in publish["steps"] if "run" in step]
     lines = [step["run"] for step in build["steps"] if "run" in step]
     assert [line.split()[:2] for line in lines] == [
-        ["python", "tests/release.py"],
+        ["python", "tests/support/release.py"],
         ["make", ".venv/.dev"],
         [".venv/bin/python", "-m"],
         ["python", "-m"],

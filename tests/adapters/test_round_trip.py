@@ -13,12 +13,12 @@ import pytest
 
 from app.adapters.accounts import LOCKED
 from app.transfer.adapters import JSON_NULL
-from tests.deployment import records as shown
-from tests.deployment.api import OLDER_USER_KEYS, create_app
-from tests.deployment.data import Shape, make_database
-from tests.deployment.export import FORK_KINDS, KINDS, all_of
-from tests.deployment.models import db
-from tests.deployment.settings import DATABASE, Settings
+from tests.support.deployment import records as shown
+from tests.support.deployment.api import OLDER_USER_KEYS, create_app
+from tests.support.deployment.data import Shape, make_database
+from tests.support.deployment.export import FORK_KINDS, KINDS, all_of
+from tests.support.deployment.models import db
+from tests.support.deployment.settings import DATABASE, Settings
 
 from .engine import TABLES, Records, Run
 

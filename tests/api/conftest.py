@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.extensions import db, limiter
 from app.models.testdata import seed
-from tests.matrix.places import ServerSite, new_name
+from tests.support.places import ServerSite, new_name
 
 from .sites import Deploy, Serve, deploy_site, serve_site
 

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.api.auth import COOKIE
 from app.extensions import limiter
-from tests.matrix.places import ServerSite
+from tests.support.places import ServerSite
 
 KEY = "only-for-these-tests-0123456789abcdef"
 SERVERS = ("sqlite", "mariadb", "postgresql")

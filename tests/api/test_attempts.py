@@ -20,7 +20,7 @@ from app.config import ConfigurationError
 from app.extensions import db, limiter
 from app.models import User
 from app.models.testdata import seed
-from tests.matrix.places import new_name
+from tests.support.places import new_name
 
 from .sites import KEY, SERVERS, Guesser, log_in
 

@@ -15,9 +15,9 @@ from app.commands.generation import generation_mark
 from app.dialects import dialect_for
 from app.extensions import db
 from app.models import User
-from tests.commands.local import Local
-from tests.export.server import Server
-from tests.matrix.places import ServerSite
+from tests.support.local import Local
+from tests.support.places import ServerSite
+from tests.support.serving import Server
 
 from .sites import KEY, SERVERS, Deploy, Serve, run, status_with, token_of
 

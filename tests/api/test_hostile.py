@@ -22,9 +22,9 @@ from flask.testing import FlaskClient
 from app.api.auth import COOKIE
 from app.config import secret_key
 from app.extensions import db, limiter
-from tests.commands.local import Local
-from tests.export.server import Server
-from tests.matrix.places import new_name
+from tests.support.local import Local
+from tests.support.places import new_name
+from tests.support.serving import Server
 
 from .sites import KEY, SERVERS, deploy_site, serve_site, token_of
 

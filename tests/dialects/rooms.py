@@ -19,8 +19,8 @@ from sqlalchemy.pool import NullPool
 from app.dialects import dialect_for
 from app.dialects.base import Dialect, Image
 from app.dialects.model import Values
-from tests.servers.mariadb import MariaDB
-from tests.servers.postgresql import PostgreSQL
+from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.postgresql import PostgreSQL
 
 metadata = sa.MetaData()
 

@@ -17,7 +17,7 @@ from sqlalchemy import URL
 from app.dialects.model import ForeignKey, LateWrite, LogicalType, SchemaObject, Values
 from app.dialects.samples import ProblemKind
 from app.errors import BackupFailed, DoesNotFit, LockHeld
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 from .rooms import CHILDREN, PARENTS, Room
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.deployment.models import db as classic
+from tests.support.deployment.models import db as classic
 
 from .database import Database
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.data import Shape, make_database
+from tests.support.deployment.data import Shape, make_database
 
 from .database import HEAD, Database
 from .nasty import AT, GONE

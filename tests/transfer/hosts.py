@@ -11,7 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 from app.commands.session import current_host
 from app.transfer.schema.host import Host
 from tests.migrations.database import Database
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 SCRIPT = """
 import sqlalchemy as sa

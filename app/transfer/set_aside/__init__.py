@@ -1,1 +1,1 @@
-"""Rows that a run set aside: their file, and what loading it would add. Tested by ``tests/transfer/set_aside``."""
+"""Rows that a run set aside: their file, and what loading it would add. Tested by ``tests/scenarios/sources``."""

@@ -12,7 +12,7 @@ import pytest
 from app.dialects.base import OutsideStaging
 from app.dialects.mysql import connect
 from app.dialects.mysql.prepared import Guarded, GuardedConnection, guard
-from tests.servers.mariadb import MariaDB
+from tests.support.servers.mariadb import MariaDB
 
 WRITE = "CONCAT('UPDATE ', 'LI', 'VE', '.users SET name = 2')"
 REACHING = {

@@ -19,7 +19,7 @@ from sqlalchemy import URL
 from sqlalchemy.pool import NullPool
 
 from app.commands import bp
-from tests.site import APART, Result
+from tests.support.site import APART, Result
 from tests.transfer.hosts import history, revision
 
 

@@ -1,0 +1,251 @@
+"""PostgreSQL: backups, and the secrets that they must not show."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import psycopg.sql
+import pytest
+import sqlalchemy as sa
+
+from app.dialects import dialect_for
+from app.dialects.postgresql import client
+from app.errors import AccessDenied, BackupFailed, DatabaseUnreachable, FerryError
+from tests.dialects.rooms import ROOMS, Room
+from tests.support.servers.postgresql import PASSWORD, PostgreSQL
+
+from .archives import plain_dump, script_of
+from .schemas import EVERY_OBJECT, OF_SUPERUSERS, ask, superuser_room, swap
+
+
+@pytest.fixture
+def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
+    """A target by a user who may create databases and nothing else."""
+    with ROOMS["postgresql"](request, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def owned(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Room]:
+    """A target by the superuser, with two roles more."""
+    with superuser_room(postgresql, tmp_path) as made:
+        yield made
+
+
+# Dumps
+
+
+def test_without_pg_dump_its_name_and_another_way_are_said(
+    room: Room, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    room.fill()
+    monkeypatch.setattr(client, "PLACES", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with room.image() as image:
+        with pytest.raises(BackupFailed, match="pg_dump is not installed") as caught:
+            image.dump(tmp_path / "dump")
+        assert "--backup-to FILE.json.zst" in str(caught.value.hint)
+    assert not (tmp_path / "dump").exists()
+    old_program = tmp_path / "pg_dump"
+    for name in ("pg_dump", "pg_restore"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 11.4'\n")
+        (tmp_path / name).chmod(0o755)
+    with room.image() as image, pytest.raises(BackupFailed, match="version 11, older than the server's"):
+        image.dump(tmp_path / "dump")
+    assert old_program.exists()
+
+
+def test_cut_and_damaged_dumps_are_refused_and_nothing_is_left(room: Room) -> None:
+    room.fill()
+    room.execute("CREATE TABLE more AS SELECT i, md5(i::text) AS t FROM generate_series(1, 3000) i")
+    whole = room.dump(room.directory / "whole").read_bytes()
+    schemas = "SELECT nspname FROM pg_namespace ORDER BY 1"
+    before = ask(room, schemas)
+    broken = bytearray(whole)
+    broken[-4000] ^= 0xFF
+    pieces = [whole[: len(whole) * tenth // 10] for tenth in range(10)]
+    for content in [*pieces, whole[:-1], bytes(broken), b"PGDMP and no more"]:
+        dump = room.directory / "broken"
+        dump.write_bytes(content)
+        with pytest.raises(BackupFailed, match="broken"):
+            room.dialect.restore(dump, room.other("back"))
+        assert ask(room, schemas) == before
+    room.dialect.restore(room.directory / "whole", room.other("back"))
+    assert room.state(room.other("back")) == room.state()
+
+
+def test_a_dump_of_another_schema_and_database_is_restored(room: Room, owned: Room) -> None:
+    other = room.target.update_query_dict({"options": "-csearch_path=second"})
+    room.fill(other)
+    dump = room.directory / "dump"
+    with room.image(other) as image:
+        image.dump(dump)
+    owned.execute("CREATE SCHEMA second; CREATE TABLE second.own (x int)")
+    for wanted in (owned, owned):
+        wanted.dialect.restore(dump, wanted.other("back"))
+        assert wanted.state(wanted.other("back")) == room.state(other)
+    assert ask(owned, "SELECT count(*) FROM second.own") == [0]
+    swap(owned, owned.other("back"))
+    assert owned.state() == room.state(other)
+
+
+@pytest.mark.parametrize("who", ["an owner", "a superuser"])
+def test_every_kind_of_object_comes_back_as_it_was(room: Room, owned: Room, who: str) -> None:
+    chosen = owned if who == "a superuser" else room
+    chosen.dialect.create(chosen.target)
+    script = EVERY_OBJECT + (OF_SUPERUSERS if chosen is owned else "")
+    chosen.execute(script.replace("%", "%%"))
+    dump = chosen.dump(chosen.directory / "dump")
+    before = _described(chosen)
+    chosen.dialect.restore(dump, chosen.other("back"))
+    chosen.dialect.copy(chosen.target, chosen.other("copy"), timeout_s=5)
+    assert _described(chosen) == before
+    for name in ("back", "copy"):
+        assert chosen.everything(chosen.other(name)) == chosen.everything()
+    swap(chosen, chosen.other("back"))
+    assert _described(chosen) == before
+
+
+GRANTOR = ("SET SESSION AUTHORIZATION", "RESET SESSION AUTHORIZATION")
+
+
+def _described(room: Room) -> list[str]:
+    """All of a live schema as ``pg_dump`` writes it, in an order of its own; who granted what is the owner's now."""
+    lines = script_of(plain_dump(room.target, room.directory / "described", "--no-owner")).splitlines()
+    return sorted(line for line in lines if not line.startswith(("--", "\\restrict", "\\unrestrict", *GRANTOR)))
+
+
+def test_a_restore_is_not_seen_by_those_who_read_and_write(room: Room) -> None:
+    room.fill()
+    room.execute("CREATE TABLE more AS SELECT i, repeat('x', 300) AS t FROM generate_series(1, 60000) i")
+    dump = room.dump(room.directory / "dump")
+    done = threading.Event()
+    errors: list[str] = []
+    counts = {"read": 0, "write": 0}
+
+    def work(kind: str, sql: str) -> None:
+        try:
+            with room.connect() as connection:
+                while not done.is_set():
+                    found = connection.exec_driver_sql(sql).scalar()
+                    connection.commit()
+                    counts[kind] += 1
+                    if kind == "read" and found != 3:
+                        errors.append(f"{found}")
+        except sa.exc.DBAPIError as error:
+            errors.append(str(error))
+
+    seen = "SELECT count(*) FROM parents WHERE id < 10 AND NOT EXISTS (SELECT FROM pg_namespace WHERE nspname ~ 'hold')"
+    write = "INSERT INTO parents SELECT greatest(max(id), 99) + 1, gen_random_uuid()::text FROM parents RETURNING 1"
+    threads = [threading.Thread(target=work, args=("read", seen)), threading.Thread(target=work, args=("write", write))]
+    for thread in threads:
+        thread.start()
+    began = dict(counts)
+    room.dialect.restore(dump, room.other("back"))
+    during = {kind: counts[kind] - began[kind] for kind in counts}
+    done.set()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert errors == []
+    assert min(during.values()) > 10, during
+    assert room.state(room.other("back"))["parents"] == [[1, "one"], [2, "two"], [3, "drei 😀"]]
+    assert len(room.state()["parents"]) == 3 + counts["write"]
+
+
+def test_a_dump_of_what_an_extension_keeps_in_place_says_why(room: Room) -> None:
+    room.fill()
+    room.execute("CREATE EXTENSION citext")
+    dump = room.dump(room.directory / "dump")
+    with pytest.raises(BackupFailed, match="must be owner of") as caught:
+        room.dialect.restore(dump, room.other("back"))
+    assert "ALTER EXTENSION" in str(caught.value.hint)
+    assert not room.dialect.exists(room.other("back"))
+
+
+# Secrets
+
+
+def test_no_process_shows_a_password(
+    postgresql: PostgreSQL, room: Room, owned: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", owned.target.render_as_string(hide_password=False))
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    owned.execute("CREATE TABLE t (x int); INSERT INTO t VALUES (1); CREATE SCHEMA aside; CREATE TABLE aside.elder ()")
+    # The server waits for the elder one when pg_restore still has more to say than a pipe holds.
+    owned.execute("CREATE TABLE u () INHERITS (aside.elder); CREATE TABLE v AS SELECT repeat('x', 300000) AS w")
+    dump = owned.dump(owned.directory / "dump")
+    seen: list[tuple[str, bool]] = []
+
+    def shown(blocking: str, act: Callable[[], None]) -> None:
+        """Let programs wait for a lock, and look at them meanwhile."""
+        with postgresql.connect(str(owned.target.database)) as connection, connection.transaction(force_rollback=True):
+            connection.execute(blocking.encode())
+            thread = threading.Thread(target=act)
+            thread.start()
+            deadline = time.monotonic() + 20
+            children: list[psutil.Process] = []
+            while not children and time.monotonic() < deadline:
+                seen_once = set(psutil.Process().children())
+                time.sleep(0.5)
+                # Those that are still there wait.
+                children = [one for one in psutil.Process().children() if one in seen_once]
+                children = [one for one in children if one.name() in ("pg_dump", "pg_restore")]
+            for child in children:
+                environment = Path(f"/proc/{child.pid}/environ").read_bytes().decode()
+                text = " ".join(child.cmdline()) + environment
+                seen.append((child.name(), PASSWORD in text or "secret" in text))
+                private = Path(environment.partition("PGPASSFILE=")[2].partition("\0")[0] or child.cwd())
+                assert (private if private.is_dir() else private.parent).stat().st_mode & 0o77 == 0
+                for file in Path(child.cwd()).iterdir():
+                    assert file.stat().st_mode & 0o77 == 0 or b"secret" not in file.read_bytes()
+        thread.join(timeout=30)
+
+    def make() -> None:
+        owned.dump(owned.directory / "second")
+
+    shown("LOCK TABLE t IN ACCESS EXCLUSIVE MODE", make)
+    shown("LOCK TABLE aside.elder IN ACCESS EXCLUSIVE MODE", lambda: owned.dialect.restore(dump, owned.other("back")))
+    assert [name for name, _ in seen] == ["pg_dump", "pg_restore"]
+    assert not any(found for _, found in seen)
+    assert owned.state(owned.other("back")) == {"t": [[1]], "u": [], "v": [["x" * 300000]]}
+
+
+@pytest.mark.parametrize("password", ["a b", "p:w\\d'\"%40@/?#&=", "ü😀", "x" * 400, "{}$`!*~"])
+def test_passwords_of_any_characters_are_taken_by_driver_and_programs(
+    postgresql: PostgreSQL, owned: Room, password: str
+) -> None:
+    with postgresql.connect() as connection:
+        connection.execute(psycopg.sql.SQL("ALTER ROLE owner LOGIN PASSWORD {}").format(psycopg.sql.Literal(password)))
+    owned.execute("CREATE TABLE t (x int); ALTER TABLE t OWNER TO owner; ALTER SCHEMA public OWNER TO owner")
+    owned.execute(f'GRANT CREATE ON DATABASE "{owned.target.database}" TO owner')
+    url = owned.target.set(username="owner", password=password)
+    dialect = dialect_for(url, directory=owned.directory)
+    dialect.copy(url, dialect.staging_url(url, "one"), timeout_s=5)
+    wrong = url.set(password=f"{password}.")
+    for act in (lambda: dialect.exists(wrong), lambda: dialect.copy(wrong, url, timeout_s=1)):
+        with pytest.raises(AccessDenied) as caught:
+            act()
+        assert password not in f"{caught.value.message}{caught.value.hint}{caught.value.details}"
+        assert "owner" in caught.value.message
+
+
+def test_who_is_refused_and_who_does_not_answer(postgresql: PostgreSQL, tmp_path: Path) -> None:
+    good = postgresql.url("postgres")
+    dialect = dialect_for(good, directory=tmp_path)
+    for url in (good.set(username="nobody_here"), postgresql.url("postgres", password=None)):
+        with pytest.raises(AccessDenied):
+            dialect.exists(url)
+    for url in (good.set(port=1), good.set(host="no-such-host.invalid")):
+        with pytest.raises(DatabaseUnreachable):
+            dialect.exists(url)
+    absent = good.set(database="never_made")
+    assert not dialect.exists(absent)
+    assert dialect.mark(absent) == dialect.schema_fingerprint(absent) == ""
+    assert dialect.beside(absent) == []
+    with pytest.raises(FerryError, match="never_made"), dialect.reader(absent):
+        pytest.fail("read")

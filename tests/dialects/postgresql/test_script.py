@@ -1,0 +1,216 @@
+"""PostgreSQL: a dump's script taken apart, and which of its statements are allowed; the guard of a transaction."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.dialects.postgresql.filter import Act, Filter, Forbidden
+from app.dialects.postgresql.guard import NO_NAME, guarded, lift_guard, set_guard
+from app.dialects.postgresql.script import MOST_BYTES, Script, Unreadable
+from tests.dialects.rooms import Room
+from tests.support.servers.postgresql import PostgreSQL
+
+from .archives import STATEMENTS
+from .schemas import superuser_room
+
+
+def script(text: bytes, piece_bytes: int | None = None) -> Script:
+    file = io.BytesIO(text)
+    return Script((lambda _: file.read(piece_bytes)) if piece_bytes else file.read)
+
+
+def read(text: bytes, piece_bytes: int | None = None) -> list[bytes]:
+    """Statements, and rows behind those that begin with COPY."""
+    parts = []
+    reading = script(text, piece_bytes)
+    for statement in reading.statements():
+        parts.append(statement.text)
+        if statement.text.startswith(b"COPY"):
+            parts.append(b"".join(reading.rows()))
+    return parts
+
+
+def decide(text: str, schema: str = "public") -> list[Act]:
+    allowed = Filter(schema, ["ferry_hold"])
+    return [allowed.decide(statement) for statement in script(text.encode()).statements()]
+
+
+WHOLE = [
+    "SELECT 'a;b', 'it''s; \\', 2",
+    "SELECT E'a\\'; b\\\\', 2",
+    "SELECT E'a'\n'b\\'; c', 2",
+    "SELECT E'a' -- why\n  'b\\'; c', 2",
+    "SELECT 'a'\n'b\\', 2",
+    "SELECT typE'a\\', 2",
+    'SELECT "a;""b;", 2',
+    "SELECT $$a;$b$;$$, 2",
+    "SELECT $a$ $$ ; $b$ ; $a$, $ä$;$ä$",
+    "SELECT a$b$c, $1, b';', X'a;', n'a\\'",
+    "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT (1); END",
+    "CREATE FUNCTION f(begin int, atomic int) RETURNS int AS 'a;'",
+    "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)",
+]
+
+
+def test_statements_end_where_the_servers_lexer_ends_them() -> None:
+    alone = [text.encode() for text in WHOLE if "--" not in text]
+    between = b";\n\n--\n-- Name: x; Type: y\n--\n\n"
+    text = between.join(alone) + between
+    assert read(text) == alone
+    for piece_bytes in (1, 2, 3, 5, 7, 11, 64, 1000):
+        assert read(text, piece_bytes) == alone, piece_bytes
+    with pytest.raises(Unreadable, match="a comment stands within"):
+        read(b"SELECT 1 -- a\n, 2;")
+
+
+def test_commands_to_psql_are_none_of_ours() -> None:
+    assert read(b"-- a\n\n\\restrict aB3\n\nSELECT 1;\n\n\\unrestrict aB3\n\n") == [b"SELECT 1"]
+    for line in (b"\\! ls\n", b"\\restrict a b\n", b"\\restrict a", b"SELECT 1 \\gexec\n", b"\\.\n", b"\\restrict ;\n"):
+        with pytest.raises(Unreadable, match=r"no command to psql is run|ends within"):
+            read(line)
+
+
+def test_rows_end_at_their_line_wherever_pieces_end() -> None:
+    rows = b"1\ta\\\\.\n\\\\.\n.\n\\N\n" * 50
+    text = b"COPY public.t (a) FROM stdin;\n" + rows + b"\\.\n\n\nCOPY public.e  FROM stdin;\n\\.\n\n\nSELECT 1;\n"
+    expected = [b"COPY public.t (a) FROM stdin", rows, b"COPY public.e  FROM stdin", b"", b"SELECT 1"]
+    assert read(text) == expected
+    for piece_bytes in (1, 2, 3, 4, 5, 7, 64, 999):
+        assert read(text, piece_bytes) == expected, piece_bytes
+    for bad in (b"COPY t FROM stdin;\n1\n2\n", b"COPY t FROM stdin;\n1\\.\n", b"COPY t FROM stdin; x\n1\n\\.\n"):
+        with pytest.raises(Unreadable):
+            read(bad)
+    unread = script(text)
+    with pytest.raises(Unreadable, match=r"no command to psql|ends within|right behind"):
+        list(unread.statements())
+
+
+@pytest.mark.parametrize("text", [b"'", b'"', b"$a$", b"(", b"/* ", b"E'\\'"])
+def test_what_never_ends_is_refused_in_bounded_memory(text: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read(b"SELECT " + text + b"; COMMIT;")
+    pieces: list[int] = []
+
+    def endless(size_bytes: int) -> bytes:
+        pieces.append(size_bytes)
+        begin = b"SELECT " + text if len(pieces) == 1 else b""
+        return begin + b"a" * (size_bytes - len(begin))
+
+    with pytest.raises(Unreadable, match=r"longer than any|comment"):
+        list(Script(endless).statements())
+    assert sum(pieces) <= 5 * MOST_BYTES
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_nothing_but_what_a_dump_holds_is_allowed(statement: str) -> None:
+    with pytest.raises((Forbidden, Unreadable)):
+        decide(statement)
+
+
+def test_names_of_the_dumped_schema_only() -> None:
+    for schema, name in (("public", "public"), ("public", '"public"'), ('we"ird é', '"we""ird é"'), ("Shop", '"Shop"')):
+        assert decide(f"CREATE TABLE {name}.t (a int);", schema) == [Act.RUN]
+        literal = name.replace("'", "''")
+        assert decide(f"SELECT pg_catalog.setval('{literal}.\"a.b\"', -5, false);", schema) == [Act.RUN]
+    for schema, name in (("public", '"Public"'), ("shop", '"Shop"'), ("Shop", "Shop"), ("public", "pg_catalog")):
+        with pytest.raises(Forbidden):
+            decide(f"CREATE TABLE {name}.t (a int);", schema)
+
+
+def test_nobody_else_is_made_the_one_who_grants() -> None:
+    text = "SET SESSION AUTHORIZATION g; GRANT SELECT(a),UPDATE ON TABLE public.t TO r WITH GRANT OPTION;"
+    assert decide(f"{text} RESET SESSION AUTHORIZATION;") == [Act.LEAVE, Act.RUN, Act.LEAVE]
+    assert decide("SET statement_timeout = 0; SET client_encoding = 'UTF8';") == [Act.LEAVE, Act.RUN]
+
+
+# Against a server
+
+
+@pytest.fixture
+def owned(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Room]:
+    """A target by the superuser."""
+    with superuser_room(postgresql, tmp_path) as made:
+        yield made
+
+
+PIECES = [*"'\"\\$;(),aeE1 \n\t", "''", "$$", "$a$", "E'", "B'", "N'", "--", "/*", "*/", "\\'", "'\n'", "'--c\n'", "é"]
+FORMS = ["SELECT 'a%'; SELECT 'b'", "SELECT E'a%'; SELECT 'b'", "SELECT $$a%$$; SELECT 1", 'SELECT 1 AS "a%"; SELECT 2']
+
+
+def test_no_text_is_one_statement_here_and_several_to_the_server(postgresql: PostgreSQL) -> None:
+    chosen = random.Random(5)
+    several = 0
+    with postgresql.connect() as connection:
+        for _ in range(4000):
+            inside = "".join(chosen.choices(PIECES, k=chosen.randint(1, 7)))
+            text = chosen.choice(FORMS).replace("%", inside).encode()
+            try:
+                connection.execute(text, binary=True)
+            except psycopg.Error as error:
+                if "multiple commands" not in str(error):
+                    continue
+                several += 1
+                try:
+                    assert len(read(text + b"\n;", chosen.choice([1, 3, 1000]))) > 1, text
+                except Unreadable:
+                    continue
+    assert several > 500
+
+
+def rename(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT oid FROM pg_namespace WHERE nspname = 'public'").fetchone()
+    connection.execute("ALTER SCHEMA public RENAME TO away")
+    assert row
+    return int(row[0])
+
+
+@pytest.mark.parametrize("statement", ["COMMIT", "END", "COMMIT AND CHAIN", "SET CONSTRAINTS ALL IMMEDIATE"])
+def test_no_commit_passes_a_guard_while_the_name_is_away(postgresql: PostgreSQL, owned: Room, statement: str) -> None:
+    with postgresql.connect(str(owned.target.database)) as connection:
+        connection.execute("BEGIN")
+        oid = rename(connection)
+        guard = set_guard(connection, oid, "public")
+        connection.execute("CREATE TABLE away.made (x int)")
+        with pytest.raises(psycopg.Error) as caught:
+            connection.execute(statement.encode())
+        assert caught.value.sqlstate == NO_NAME
+        connection.execute("ROLLBACK")
+        assert (
+            connection.execute("SELECT to_regclass('public.made'), to_regnamespace('away')").fetchone() == (None,) * 2
+        )
+    assert guard is not None
+
+
+def test_a_guard_lets_pass_what_gave_the_name_back(postgresql: PostgreSQL, owned: Room) -> None:
+    with postgresql.connect(str(owned.target.database)) as connection:
+        for _ in range(2):
+            with connection.transaction():
+                oid = rename(connection)
+                with guarded(connection, oid, "public"):
+                    connection.execute("ALTER SCHEMA away RENAME TO public")
+        connection.execute("BEGIN")
+        guard = set_guard(connection, rename(connection), "public")
+        connection.execute("CREATE SCHEMA public")
+        with pytest.raises(psycopg.Error, match="before the live schema had its name back"):
+            lift_guard(connection, guard)
+        connection.execute("ROLLBACK")
+        assert connection.execute("SELECT count(*) FROM pg_class WHERE relname ~ 'ferry_guard'").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM pg_proc WHERE proname ~ 'ferry_guard'").fetchone() == (0,)
+
+
+def test_without_the_right_to_temporary_tables_there_is_no_guard(postgresql: PostgreSQL, owned: Room) -> None:
+    owned.execute(
+        f'REVOKE TEMPORARY ON DATABASE "{owned.target.database}" FROM PUBLIC; GRANT CREATE ON SCHEMA public TO app'
+    )
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": owned.target.port, "dbname": owned.target.database}
+    with psycopg.connect(**where, user="app", password="app's: own\\") as connection:
+        guard = set_guard(connection, 2200, "public")
+        lift_guard(connection, guard)
+    assert guard is None

@@ -1,0 +1,127 @@
+"""The installation as the pages have it, to the letter; and every line of docs/hosts.md has its test."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.site import ROOT
+
+from . import test_accepted, test_host, test_refused, test_three_hosts
+from .conftest import HostApp
+
+PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+
+APP = """
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///garden.db"
+db = SQLAlchemy(app)
+
+
+class Plant(db.Model):
+    id = db.Column(db.Integer, primary_key=True)
+    name = db.Column(db.String(40))
+"""
+
+
+def block(text: str, language: str) -> str:
+    found = re.search(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_the_five_lines(tmp_path: Path, python: Path) -> None:
+    lines = block(PAGE, "python")
+    assert len(lines.splitlines()) == 5
+    for page in ("README.md", "docs/guide.md"):
+        assert f"```python\n{lines}```" in (ROOT / page).read_text(encoding="utf-8"), page
+    (tmp_path / "garden.py").write_text(APP + "\n" + lines)
+    garden = HostApp(tmp_path, python, application="garden")
+    for line in block(PAGE, "console").splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "flask"
+        last = garden.ok(*arguments)
+    assert re.search(r"Revision: +(\w+) \(head \1\)", last.stdout)
+    assert "Drift:       none" in last.stdout
+    assert garden.query("SELECT count(*) FROM plant") == [(0,)]
+
+
+A, H, R, T = test_accepted, test_host, test_refused, test_three_hosts
+LIVES = T.test_a_life_on_sqlite
+TESTS: dict[str, Callable[..., None]] = {
+    "a factory, a module-level": A.test_two_apps_in_one_process,
+    "models on `db.Model`": LIVES,
+    "a declarative base": LIVES,
+    "`TypeDecorator`": LIVES,
+    "quoted and reserved": LIVES,
+    "views and triggers": LIVES,
+    "models with a metadata": A.test_models_with_a_metadata_of_their_own,
+    "`env.py` as": R.test_binds_are_refused_before_any_code_of_a_multidb_env_runs,
+    "`include_object`": A.test_a_hook_that_decides_what_alembic_compares,
+    "scripts in another": A.test_revisions_in_several_places,
+    "`Migrate(..., command": A.test_migrate_under_another_name,
+    "`SQLALCHEMY_ENGINE_OPTIONS`: pool": A.test_engine_options,
+    "listeners on every": A.test_a_listener_on_every_engine,
+    "URLs of other drivers": A.test_other_drivers_of_postgresql,
+    "`sqlite:///file:": A.test_file_uris,
+    "`url_prefix`": A.test_ways_to_register_it,
+    "`SQLALCHEMY_BINDS`": R.test_binds_are_refused_before_any_code_of_a_multidb_env_runs,
+    "models with a `__bind_key__`": R.test_a_bind_that_only_models_name,
+    "`schema=` in models": R.test_models_of_another_schema,
+    "`schema=` in a revision": R.test_revisions_that_reach_elsewhere,
+    "a revision that opens": R.test_revisions_that_reach_elsewhere,
+    "a listener that attaches": R.test_a_listener_that_attaches_a_database_to_every_connection,
+    "`version_table`": R.test_a_version_kept_elsewhere,
+    "`creator`": R.test_engine_options_that_lead_elsewhere,
+    "`schema_translate_map`": R.test_engine_options_that_lead_elsewhere,
+    "`connect_args`": R.test_connect_args_show_no_value,
+    "a listener that puts": R.test_sessions_that_a_listener_puts_elsewhere,
+    "`sqlite+pysqlcipher`": R.test_urls,
+    "`read_default_file`": R.test_urls,
+    "other servers": R.test_urls,
+    "SQLite in memory": H.test_in_memory,
+    "a SQLite file": R.test_a_sqlite_file_that_the_app_only_reads,
+    "a SQLite VFS": R.test_urls,
+    "no Flask-SQLAlchemy": R.test_an_app_without_the_extensions,
+    "`Migrate` with another": R.test_flask_migrate_with_another_sqlalchemy,
+    "no `SQLALCHEMY_DATABASE_URI`": R.test_without_a_default_database,
+    "no scripts": H.test_without_its_scripts,
+    "two heads": R.test_two_heads,
+    "`db-init` with models": R.test_models_that_flask_sqlalchemy_does_not_know,
+    "commands of the same": R.test_commands_that_the_app_replaced_later,
+    "`cli_group`": R.test_a_group_of_commands,
+    "an `env.py` that opens": R.test_an_env_py_with_an_engine_of_its_own_changes_nothing,
+    "an `env.py` that composes": R.test_a_version_kept_elsewhere,
+    "`ATTACH`": R.test_attach_in_a_revision_fails_and_changes_nothing,
+}
+"""The beginning of each line of the page's tables -> the test that it rests on."""
+
+ROWS = [row for row in re.findall(r"^\| (.+?) \| ?(.*?) ?\|$", PAGE, re.MULTILINE) if row[0] != "in the app"]
+
+
+@pytest.mark.parametrize("what", [row[0] for row in ROWS])
+def test_every_line_has_a_test(what: str) -> None:
+    assert len([start for start in TESTS if what.startswith(start)]) == 1
+
+
+def test_no_line_is_missing() -> None:
+    assert len(ROWS) == len(TESTS)
+
+
+SOURCE = re.sub(
+    r'"\s+f?"', "", "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "app").rglob("*.py")))
+)
+
+
+@pytest.mark.parametrize("message", sorted({text for _, said in ROWS for text in re.findall(r'"([^"]+)"', said)}))
+def test_every_message_is_one(message: str) -> None:
+    theirs = ("not authorized",)  # SQLite's own words
+    composed = {"has schema=": "has {name}="}
+    assert composed.get(message, message) in SOURCE or message in theirs

@@ -1,0 +1,158 @@
+"""Revisions that spell the schema they live in: staging has that name while they run; nothing of live is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import ServerSite, databases
+from tests.support.runs.commands import history
+from tests.support.runs.host import HOST, MIGRATIONS
+from tests.support.site import Result, Site
+
+SPELLED = {
+    "update": 'op.execute("UPDATE public.users SET name = upper(name)")',
+    "insert": "op.execute(\"INSERT INTO public.sections (name, abbreviation) VALUES ('Made', 'M9')\")",
+    "delete": 'op.execute("DELETE FROM public.feedbacks")',
+    "type": "op.execute(\"CREATE TYPE public.mood AS ENUM ('calm')\")",
+    "column": "op.execute(\"ALTER TABLE public.sections ADD COLUMN extra text DEFAULT 'x'\")",
+    "raw cursor": 'op.get_bind().connection.cursor().execute("UPDATE public.users SET name = upper(name)")',
+    "do": 'op.execute("DO $$ BEGIN UPDATE public.users SET name = upper(name); END $$")',
+    "look-up": (
+        'found = op.get_bind().exec_driver_sql("SELECT count(*) FROM information_schema.columns WHERE table_schema = '
+        "'public' AND table_name = 'sections' AND column_name = 'extra'\").scalar()\n"
+        "assert found == 0\n"
+        "op.execute('ALTER TABLE sections ADD COLUMN extra text')\n"
+        'found = op.get_bind().exec_driver_sql("SELECT count(*) FROM information_schema.columns WHERE table_schema = '
+        "'public' AND table_name = 'sections' AND column_name = 'extra'\").scalar()\n"
+        "assert found == 1, found"
+    ),
+    "named cursor": (
+        "cursor = op.get_bind().connection.driver_connection.cursor('named')\n"
+        "cursor.execute('SELECT count(*) FROM public.sections')\n"
+        "cursor.close()\n"
+        "op.execute('ALTER TABLE public.sections ADD COLUMN extra text')\n"
+    ),
+    "an error in autocommit": (
+        "import sqlalchemy.exc\n"
+        "with op.get_context().autocommit_block():\n"
+        "    try:\n        op.execute('SELECT nothing')\n"
+        "    except sqlalchemy.exc.ProgrammingError:\n        pass\n"
+        "    op.execute('CREATE INDEX ix_names ON public.users (name)')"
+    ),
+    "autocommit": (
+        "with op.get_context().autocommit_block():\n"
+        '    op.execute("UPDATE public.users SET name = upper(name)")\n'
+        "    op.execute('CREATE INDEX CONCURRENTLY ix_names ON public.users (name)')\n"
+        "    op.execute('VACUUM public.users')"
+    ),
+    "commit": (
+        "op.execute('COMMIT')\n"
+        "op.execute('CREATE INDEX CONCURRENTLY ix_names ON public.users (name)')\n"
+        'op.execute("UPDATE public.users SET name = upper(name)")'
+    ),
+    "deferred": (
+        "op.execute('''CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+        "    BEGIN UPDATE public.users SET name = upper(name); RETURN NULL; END $$''')\n"
+        "op.execute('CREATE CONSTRAINT TRIGGER late AFTER INSERT ON sections DEFERRABLE INITIALLY DEFERRED '\n"
+        "           'FOR EACH ROW EXECUTE FUNCTION public.shout()')\n"
+        "op.execute(\"INSERT INTO sections (name, abbreviation) VALUES ('Made', 'M9')\")\n"
+    ),
+}
+
+
+@pytest.fixture
+def released(deployed: Callable[[str], ServerSite | Site], taken: Path, tmp_path: Path) -> Callable[[str], Released]:
+    """A migrated app on PostgreSQL with a new release, whose revision has these lines."""
+    site = deployed("postgresql")
+    assert isinstance(site, ServerSite)
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+
+    def release(upgrade: str) -> Released:
+        return Released(
+            site, history(tmp_path / "migrations", upgrade, declared="ferry_losses = {'feedbacks': 'none'}")
+        )
+
+    return release
+
+
+class Released:
+    """A site whose code has one more revision than its database."""
+
+    def __init__(self, site: ServerSite, migrations: Path) -> None:
+        self.site, self._environ = site, {"FLASK_APP": HOST, MIGRATIONS: str(migrations)}
+
+    def flask(self, *arguments: str) -> Result:
+        return self.site.flask(*arguments, **self._environ)
+
+
+def ok(result: Result) -> Result:
+    assert result.status == 0, result.stderr + result.stdout
+    return result
+
+
+@pytest.mark.parametrize("kind", list(SPELLED))
+def test_looking_and_rehearsing_change_nothing_and_the_upgrade_takes_place(
+    released: Callable[[str], Released], kind: str
+) -> None:
+    site = released(SPELLED[kind])
+    before = site.site.content()
+    others = (("db-verify",), ("db-migrate-data", "self", "--yes", "--dry-run")) if kind == "update" else ()
+    for command in (("db-status",), *others):
+        ok(site.flask(*command))
+        assert site.site.content() == before, command
+    names = {row["name"] for row in site.site.rows()["users"]}
+    done = site.flask("db-migrate-data", "self", "--yes")
+    if kind in ("insert", "delete", "deferred"):
+        # Rows come or go: the revision has to say so, or did.
+        assert done.status in (0, 23), done.stderr
+    else:
+        ok(done)
+    if done.status == 0 and kind in ("update", "raw cursor", "do", "autocommit", "commit"):
+        assert {row["name"] for row in site.site.rows()["users"]} == {name.upper() for name in names}
+    assert not [name for name in databases(site.site.url) if "hold" in name or "staging" in name]
+    if done.status == 0:
+        ok(site.flask("db-rollback", "--yes"))
+    assert site.site.content() == before
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "words"),
+    [
+        ("op.execute('COMMIT; UPDATE public.users SET name = upper(name)')", "0008_next"),
+        ("op.execute('ROLLBACK; UPDATE public.users SET name = upper(name)')", "0008_next"),
+        ("op.execute('SELECT 1; abort work; DELETE FROM public.feedbacks')", "0008_next"),
+        ("op.execute('ROLLBACK AND CHAIN')", "0008_next"),
+        ("op.execute('/* x */ ROLLBACK -- y\\n; UPDATE public.users SET name = upper(name)')", "0008_next"),
+        (
+            "from psycopg import sql\n"
+            "op.get_bind().connection.cursor().execute(sql.SQL('ROLLBACK; DELETE FROM public.feedbacks'))",
+            "ROLLBACK",
+        ),
+        ("op.execute('TRUNCATE ferry.journal')", "ferry.journal"),
+        ("op.execute('ALTER TABLE ferry.lease ADD COLUMN extra int')", "ferry.lease"),
+        ("op.execute('CREATE TABLE ferry.more (id int)')", "ferry.more"),
+        ("op.execute('UPDATE ferry_hold.users SET name = upper(name)')", "ferry_hold.users"),
+        ("op.execute('DELETE FROM ferry.ledger')", "ferry.ledger"),
+        (
+            "from app.extensions import db\nimport sqlalchemy as sa\n"
+            "op.execute('SELECT 1')\nwith db.engine.connect() as second:\n    second.execute(sa.text('SELECT 1'))",
+            "second connection",
+        ),
+    ],
+)
+def test_what_reaches_out_is_refused(released: Callable[[str], Released], upgrade: str, words: str) -> None:
+    site = released(upgrade)
+    before, ledger = site.site.content(), site.site.scalar("SELECT count(*) FROM ferry.ledger")
+    looked = site.flask("db-status")
+    assert "Traceback" not in looked.stderr
+    assert site.site.content() == before
+    done = site.flask("db-migrate-data", "self", "--yes")
+    assert done.status == 22, done.stderr
+    assert "0008_next" in done.stderr
+    assert words in done.stderr
+    assert site.site.content() == before
+    assert site.site.scalar("SELECT count(*) FROM ferry.ledger") == ledger
+    assert not [name for name in databases(site.site.url) if "hold" in name or "staging" in name]

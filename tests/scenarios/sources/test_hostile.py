@@ -1,0 +1,99 @@
+"""Servers that mean harm, each a process: the command ends by itself, in little memory, with status 3 and a reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.site import ROOT, Result, Site
+from tests.support.sources.hostile import ANYTHING, EXPORTS, LATE, Hostile
+from tests.support.sources.sites import assert_refused
+
+TIMEOUT_S = 0.5
+LONGEST_S = 60.0
+"""No measure of speed: what never ends would still be running. Alone on a machine each kind takes 2 to 17 s."""
+MOST_MIB = 450
+"""A plain run takes some 100; the largest answer and what is made of it come on top."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, after how long, with how much memory at most."""
+
+    result: Result
+    seconds: float
+    peak_mib: float
+
+
+# Whoever forks hands its own peak down to the child, so a small process stands between the tests and the command.
+MEASURE = """
+import os, sys
+pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "flask", *sys.argv[2:]])
+_, status, usage = os.wait4(pid, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def run(site: Site, *arguments: str, **environ: str) -> Ended:
+    """Run ``flask ...`` as a process whose memory is measured."""
+    peak, began = site.directory / "peak", time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(peak), *arguments],
+        cwd=ROOT,
+        env=site.env(FLASK_FERRY_SOURCE_UID="u", FLASK_FERRY_SOURCE_PASSWORD="p", **environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=4 * LONGEST_S,
+        check=False,
+    )
+    seconds = time.monotonic() - began
+    return Ended(Result(done.returncode, done.stdout, done.stderr), seconds, int(peak.read_text()) / 1024)
+
+
+# What the message names, for each kind.
+SAID = {
+    "gzip_bomb": "more than 1 MiB",
+    "endless_body": "more than 1 MiB",
+    "dripped_headers": "timed out",
+    "endless_continue": "timed out",
+    "endless_headers": "headers",
+    "long_header": "header",
+    "dripped_body": "not complete after 0.5 s",
+    "endless_trailers": "not complete after 0.5 s",
+    "silence": "timed out",
+    "nested": "without a token",
+    "many_values": "more than 1 MiB",
+    "exponent": "without a token",
+    LATE + "gzip_bomb": "more than 64 MiB",
+    LATE + "many_values": "more than 2,000,000 values",
+    LATE + "nested": "nested too deeply",
+    LATE + "exponent": "not a count",
+    "zstd_bomb": "stand for more than",
+    "endless_line": "longer than",
+    "zstd_bomb_of_lines": "stand for more than",
+    "zstd_window": "memory",
+    "endless_rows": "were announced",
+    "dripped_export": "too slow",
+    "silent_export": "too slow",
+}
+
+
+def test_every_kind_has_its_words() -> None:
+    assert {kind.removeprefix(LATE) for kind in SAID} == ANYTHING.keys() | EXPORTS.keys()
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_a_hostile_server(site: Site, kind: str) -> None:
+    with Hostile(kind) as server:
+        ended = run(site, "db-migrate-data", "--yes", server.url, FLASK_FERRY_TIMEOUT=str(TIMEOUT_S))
+    print(f"{kind}: {ended.seconds:.1f} s, {ended.peak_mib:.0f} MiB: {ended.result.stderr}")
+    assert_refused(ended.result, 3, server.url, SAID[kind])
+    assert ended.seconds < LONGEST_S
+    assert ended.peak_mib < MOST_MIB

@@ -1,0 +1,404 @@
+"""The snapshot file: lossless, refused when anything of it is missing or another, safe while it is written."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
+from app.errors import SnapshotUnusable
+from app.transfer.rows.canonical import checksum
+from app.transfer.rows.files import opened, write
+from app.transfer.rows.header import AppliedProfile, Header, table_from_json, table_to_json
+from app.transfer.rows.snapshot import (
+    BLOCK_LINES,
+    SnapshotReader,
+    check,
+    encode,
+    hash_records,
+    hash_rows,
+    is_anonymised,
+    is_snapshot,
+    rows_of,
+)
+from tests.support.site import ROOT
+from tests.transfer.strategies import JSON_VALUES, ROWS, TABLE
+
+USERS = Table(
+    "users",
+    (Column("id", LogicalType.INT, nullable=False), Column("name", LogicalType.TEXT, length=20)),
+    ("id",),
+    (("name",),),
+    (ForeignKey(("id",), "users", ("id",)),),
+)
+SUFFIXES = [".json", ".json.gz", ".json.zst"]
+
+
+def header(*tables: Table, **more: Any) -> Header:
+    return Header("rows", "the source", "identity", "2024-01-01T00:00:00Z", "0001", tables, **more)
+
+
+def store(path: Path, head: Header, *sections: list[Any]) -> Path:
+    """Write rows or records to a file."""
+    if head.kind == "rows":
+        lines = [hash_rows(table, rows) for table, rows in zip(head.tables, sections, strict=True)]
+    else:
+        lines = [hash_records(texts) for texts in sections]
+    write(path, encode(head, zip(head.sections, lines, strict=True)))
+    return path
+
+
+def load(path: Path) -> dict[str, list[Values]]:
+    with SnapshotReader(path) as reader:
+        return {table.name: [row for row, _, _ in rows] for table, rows in rows_of(reader)}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    empty = Table("empty", (Column("x", LogicalType.ANY),))
+    return store(tmp_path / "data.json", header(USERS, empty), [[1, "a"], [2, None]], [])
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@given(first=ROWS, second=ROWS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_come_back(tmp_path: Path, suffix: str, first: list[Values], second: list[Values]) -> None:
+    other = Table("other", TABLE.columns)
+    path = store(tmp_path / f"data{suffix}", header(TABLE, other), first, second)
+    assert repr(load(path)) == repr({TABLE.name: first, "other": second})
+    _, footer = check(path)
+    assert footer.checksums == {TABLE.name: checksum(TABLE, first), "other": checksum(other, second)}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@given(records=st.lists(st.dictionaries(st.sampled_from(["id", "x", "ü"]), JSON_VALUES), max_size=6))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_records_come_back_as_they_were_spelled(tmp_path: Path, suffix: str, records: list[dict[str, Any]]) -> None:
+    texts = [json.dumps(record, ensure_ascii=False) for record in records]
+    head = Header("records", "s", "i", "2024-01-01T00:00:00Z", "0001", types=("a", "b"))
+    path = store(tmp_path / f"data{suffix}", head, texts, [])
+    with SnapshotReader(path) as reader:
+        found = {name: [line.decode() for line, _ in lines] for name, lines in reader.sections()}
+    assert found == {"a": texts, "b": []}
+
+
+def test_the_header_comes_back(tmp_path: Path) -> None:
+    head = header(USERS, missing={"posts": "no endpoint"}, notes=("a note",))
+    found, footer = check(store(tmp_path / "data.json", head, [[1, "a"]]))
+    assert found == head
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", footer.read_until)
+    assert table_from_json(orjson.loads(orjson.dumps(table_to_json(USERS)))) == USERS
+
+
+def test_a_header_says_that_the_rows_are_anonymised(tmp_path: Path) -> None:
+    plain, told = tmp_path / "plain.json", tmp_path / "told.json"
+    profile = AppliedProfile("anonymous", "d1")
+    write(plain, encode(header(), []))
+    write(told, encode(header(profile=profile), []))
+    assert check(told)[0].profile == profile
+    assert (is_anonymised(told), is_anonymised(plain)) == (True, False)
+    # The same as ever where there is none; and what is damaged does not say that it is.
+    assert b"profile" not in plain.read_bytes()
+    told.write_bytes(told.read_bytes().replace(b'"digest"', b'"other"'))
+    assert not is_anonymised(told)
+    assert profile.identity_of("a") != AppliedProfile("anonymous", "d2").identity_of("a")
+
+
+def test_no_table_at_all(tmp_path: Path) -> None:
+    assert check(store(tmp_path / "data.json", header()))[1].checksums == {}
+
+
+def test_it_is_json_with_one_row_a_line(small: Path) -> None:
+    text = small.read_text()
+    document = json.loads(text)
+    assert document["data"] == {"users": [[1, "a"], [2, None]], "empty": []}
+    assert document["header"]["format"] == "ferry-snapshot"
+    assert document["footer"]["complete"] is True
+    assert '\n[1,"a"],\n[2,null]\n' in text
+
+
+def test_a_section_need_not_be_read_to_be_checked(small: Path) -> None:
+    with SnapshotReader(small) as reader:
+        assert [name for name, _ in reader.sections()] == ["users", "empty"]
+        assert reader.footer
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_it_is_recognised_by_its_content(tmp_path: Path, suffix: str) -> None:
+    path = store(tmp_path / f"data{suffix}", header(USERS), [[1, "a"]])
+    path.rename(tmp_path / "other")
+    assert is_snapshot(tmp_path / "other")
+    assert load(tmp_path / "other") == {"users": [[1, "a"]]}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"header": {}}', b"\x1f\x8b", b"\x1f\x8b\x08\x00junk", b"(\xb5/\xfd"]
+)
+def test_other_files_are_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    assert not is_snapshot(tmp_path / "x")
+    with pytest.raises(SnapshotUnusable, match="line 1"):
+        check(tmp_path / "x")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotUnusable, match="No such file"):
+        opened(tmp_path / "x")
+    with pytest.raises(SnapshotUnusable, match="directory"):
+        opened(tmp_path)
+
+
+# What was cut off or edited
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_cut_off_at_every_byte(small: Path, tmp_path: Path, suffix: str) -> None:
+    path = store(tmp_path / f"cut{suffix}", header(USERS), [[1, "a"], [2, None]])
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        said = refusal(path)
+        if said is None:
+            # All of it can be there without the end of the compressed frame; then nothing is lost.
+            assert suffix == ".json.zst"
+            assert load(path) == {"users": [[1, "a"], [2, None]]}
+        else:
+            assert re.search(r", line \d+: ", said), (length, said)
+
+
+def refusal(path: Path) -> str | None:
+    try:
+        check(path)
+    except SnapshotUnusable as error:
+        return error.message
+    return None
+
+
+def test_every_edit_of_a_single_byte(small: Path) -> None:
+    whole = small.read_bytes()
+    for place in range(len(whole)):
+        for other in {whole[place] ^ 1, whole[place] ^ 32, ord("\n")} - {whole[place]}:
+            small.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+            with pytest.raises(SnapshotUnusable, match=r", line \d+: "):
+                check(small)
+
+
+def test_every_byte_that_is_left_out_or_doubled(small: Path) -> None:
+    whole = small.read_bytes()
+    for place in range(len(whole)):
+        for edited in (whole[:place] + whole[place + 1 :], whole[: place + 1] + whole[place:]):
+            if edited != whole:
+                small.write_bytes(edited)
+                with pytest.raises(SnapshotUnusable, match=r", line \d+: "):
+                    check(small)
+
+
+@pytest.mark.parametrize("suffix", [".json.gz", ".json.zst"])
+def test_edits_of_a_compressed_file_are_refused_or_change_nothing(tmp_path: Path, suffix: str) -> None:
+    path = store(tmp_path / f"data{suffix}", header(USERS), [[1, "a"], [2, None]])
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x11]) + whole[place + 1 :])
+        with contextlib.suppress(SnapshotUnusable):
+            check(path)
+            assert load(path) == {"users": [[1, "a"], [2, None]]}
+
+
+@pytest.mark.parametrize("extra", [b"\n", b" ", b"{}", b"\x00"])
+def test_text_behind_the_end(small: Path, extra: bytes) -> None:
+    small.write_bytes(small.read_bytes() + extra)
+    with pytest.raises(SnapshotUnusable, match="behind the footer"):
+        check(small)
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines(keepends=True)
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    """Four blocks of lines."""
+    return store(tmp_path / "long.json", header(USERS), [[number, f"n{number}"] for number in range(4 * BLOCK_LINES)])
+
+
+def test_an_edit_is_named_within_a_hundred_lines(long: Path) -> None:
+    lines = lines_of(long)
+    lines[253] = lines[253].replace("n", "m")
+    long.write_text("".join(lines))
+    with pytest.raises(SnapshotUnusable) as caught:
+        check(long)
+    place = re.search(r"line (\d+): .* and line (\d+)", caught.value.message)
+    assert place
+    assert int(place[1]) <= 254 <= int(place[2]) <= int(place[1]) + BLOCK_LINES
+
+
+@pytest.mark.parametrize("cut", [slice(10, 11), slice(103, 203), slice(303, 402), slice(302, 403)])
+def test_lines_that_were_taken_out(long: Path, cut: slice) -> None:
+    lines = lines_of(long)
+    del lines[cut]
+    long.write_text("".join(lines))
+    with pytest.raises(SnapshotUnusable, match=r", line \d+: "):
+        check(long)
+
+
+def test_whole_blocks_that_were_taken_out_of_the_end(long: Path) -> None:
+    lines = lines_of(long)
+    del lines[303:403]
+    lines[302] = lines[302].replace("],", "]")
+    long.write_text("".join(lines))
+    with pytest.raises(SnapshotUnusable, match="lines are missing"):
+        check(long)
+
+
+def test_lines_that_changed_places(long: Path) -> None:
+    lines = lines_of(long)
+    lines[50], lines[51] = lines[51], lines[50]
+    long.write_text("".join(lines))
+    with pytest.raises(SnapshotUnusable, match="was edited"):
+        check(long)
+
+
+def test_a_file_that_its_writer_marked_incomplete(small: Path) -> None:
+    small.write_text(small.read_text().replace('"complete":true', '"complete":false'))
+    with pytest.raises(SnapshotUnusable, match="footer was edited"):
+        check(small)
+
+
+def test_another_version_is_refused_by_its_number(small: Path) -> None:
+    small.write_text(small.read_text().replace('"version":1', '"version":9'))
+    with pytest.raises(SnapshotUnusable, match="format version 9"):
+        check(small)
+
+
+# Memory
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None:
+    def rows(count: int) -> Iterator[Values]:
+        return ([number, "x" * 1000] for number in range(count))
+
+    def peak(count: int) -> int:
+        path = tmp_path / f"{count}{suffix}"
+        tracemalloc.start()
+        write(path, encode(header(USERS), [("users", hash_rows(USERS, rows(count)))]), check=check)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(10)
+    assert peak(20_000) < peak(2_000) + 1_000_000
+
+
+# Writing
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        path = store(tmp_path / "data.json", header(USERS), [])
+        former = write(path, [b"x"])
+    finally:
+        os.umask(mask)
+    assert former
+    assert {file.stat().st_mode & 0o777 for file in (path, former)} == {0o600}
+
+
+def test_former_files_are_kept_under_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    assert write(path, [b"1"]) is None
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert write(path, [b"2"]) == tmp_path / "data.json.20231114T221320.bak"
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert write(path, [b"3"]) == tmp_path / "data.json.20231114T221320-1.bak"
+    assert sorted(file.read_bytes() for file in tmp_path.iterdir()) == [b"1", b"2", b"3"]
+    assert path.read_bytes() == b"3"
+
+
+def test_what_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write(path, [b"1"])
+    assert write(path, [b"2"], keep_former=False) is None
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"2"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_breaks_off_leaves_the_former_file_alone(tmp_path: Path, suffix: str) -> None:
+    path = store(tmp_path / f"data{suffix}", header(USERS), [[1, "a"]])
+    before = path.read_bytes()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * 100_000
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        write(path, pieces())
+
+    def refuse(_path: Path) -> None:
+        raise SnapshotUnusable("no")
+
+    with pytest.raises(SnapshotUnusable, match="no"):
+        write(path, [b"whole"], check=refuse)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_the_check_sees_the_finished_file(tmp_path: Path) -> None:
+    path = tmp_path / "data.json.zst"
+    seen = []
+    write(path, [b"a", b"b"], check=lambda file: seen.append((file.read_bytes(), file.parent, path.exists())))
+    [(content, directory, there)] = seen
+    assert (directory, there) == (tmp_path, False)
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(content) == b"ab"
+
+
+def test_gzip_is_the_same_for_the_same_content(tmp_path: Path) -> None:
+    for name in ("a.gz", "b.gz"):
+        write(tmp_path / name, [b"content"])
+        assert gzip.decompress((tmp_path / name).read_bytes()) == b"content"
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+
+
+def test_killed_at_any_moment_the_name_has_a_whole_file(tmp_path: Path) -> None:
+    path = store(tmp_path / "data.json", header(USERS), [[1, "a"]])
+    program = (
+        "import sys; from pathlib import Path; from app.transfer.rows.snapshot import *\n"
+        "from app.transfer.rows.header import *; from app.transfer.rows.files import *\n"
+        "from app.dialects.model import *\n"
+        "table = Table('users', (Column('id', LogicalType.INT), Column('name', LogicalType.TEXT)), ('id',))\n"
+        "head = Header('rows', 's', 'i', '2024-01-01T00:00:00Z', '0001', (table,))\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    rows = ([n, 'x' * 50] for n in range(2000))\n"
+        "    write(Path(sys.argv[1]), encode(head, [('users', hash_rows(table, rows))]), check=check)\n"
+    )
+    for number in range(6):
+        writer = subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=ROOT, stdout=subprocess.PIPE)
+        assert writer.stdout
+        assert writer.stdout.readline()
+        time.sleep(0.007 * number)
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate(timeout=30)
+        check(path)
+    for kept in tmp_path.glob("*.bak"):
+        check(kept)

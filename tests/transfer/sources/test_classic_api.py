@@ -1,0 +1,398 @@
+"""Reading a classic deployment: what is asked, what is believed, what is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from app.errors import SourceIncomplete, Unauthorized
+from app.transfer.rows.scratch import open_keys
+from app.transfer.sources.classic_api import PER_PAGE, ClassicSource, Endpoint
+from app.transfer.sources.ferry_protocol import speaks_ferry
+from app.transfer.sources.http import HttpClient
+from app.transfer.sources.parts import Part
+from tests.support.deployment.runner import Deployment
+from tests.support.sources.loopback import Asked, Loopback, answer, serving
+
+POSTS = Endpoint("posts", "/api/export/posts", "posts", paged=True)
+STUDY = Endpoint("study", "/api/export/study", "study")
+USER = Endpoint("user", "/api/user", "users", paged=True)
+CHOICES = Endpoint("user_personas", "/api/export/user_personas", "user_personas", paged=True)
+PASSPORT = Endpoint("skill_passport", "/api/admin/skill-passport/{}")
+SCORES = Endpoint("leaderboard", "/api/dynamic/leaderboard", limit=True)
+HTML = answer("<title>404</title>", "Content-Type: text/html", status="404 Not Found")
+
+Handler = Callable[[Asked], bytes]
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def source_of(
+    stack: ExitStack, server: Loopback | Deployment, uid: str = "mira", password: str = "pw"
+) -> ClassicSource:
+    client = HttpClient(server.url, timeout_s=0.6)
+    stack.callback(client.close)
+    return ClassicSource(client, uid, password)
+
+
+def scripted(stack: ExitStack, handler: Handler) -> tuple[Loopback, ClassicSource]:
+    server = stack.enter_context(serving(script=lambda asked, send: send(handler(asked))))
+    return server, source_of(stack, server)
+
+
+def params(asked: Asked) -> dict[str, int]:
+    return {name: int(values[0]) for name, values in parse_qs(urlsplit(asked.target).query).items()}
+
+
+def read(source: ClassicSource, directory: Path, *endpoints: Endpoint) -> dict[str, Part]:
+    with open_keys(directory / "keys") as keys:
+        found = source.extract(directory, keys, endpoints, lambda *_: None)
+        return {part.name: part for part in found}
+
+
+def values(part: Part) -> list[Any]:
+    return [json.loads(line) for line, _ in part.read()]
+
+
+def paged(rows: list[Any], key: str = "posts") -> Handler:
+    """A server that pages through rows, whatever they are when it is asked."""
+
+    def handler(asked: Asked) -> bytes:
+        page, size = params(asked)["page"], params(asked)["per_page"]
+        shown = rows[(page - 1) * size : page * size]
+        said = {"count": len(shown), "total": len(rows), "page": page, "has_next": page * size < len(rows)}
+        return answer({key: shown, **said})
+
+    return handler
+
+
+# Log-in
+
+
+def cookie(text: str, body: Any = "Welcome", kind: str = "text/html") -> bytes:
+    return answer(body, f"Set-Cookie: {text}", f"Content-Type: {kind}")
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        (cookie("jwt=a.b.c; Domain=old.example; Secure; HttpOnly; SameSite=None"), {"cookie": "jwt=a.b.c"}),
+        (cookie("x=1", {"message": "ok", "user": {}}, "application/json"), {"cookie": "x=1"}),
+        (answer({"message": "ok", "token": "t.o.k"}), {"authorization": "Bearer t.o.k"}),
+        (cookie("x=1", {"token": "t"}, "application/json"), {"cookie": "x=1", "authorization": "Bearer t"}),
+        (cookie("x=1", {"token": 5}, "application/json"), {"cookie": "x=1"}),
+        (cookie("x=1", b"\xff\xfe"), {"cookie": "x=1"}),
+    ],
+)
+def test_the_token_is_sent_on(stack: ExitStack, said: bytes, sent: dict[str, str], tmp_path: Path) -> None:
+    page = answer({"study": [], "count": 0})
+    server, source = scripted(stack, lambda asked: said if asked.method == "POST" else page)
+    source.log_in()
+    read(source, tmp_path, STUDY)
+    login, then = server.asked
+    assert json.loads(login.body) == {"uid": "mira", "password": "pw"}
+    assert login.headers["content-type"] == "application/json"
+    assert login.headers["x-origin"] == "client"
+    got = {name: then.headers[name] for name in ("cookie", "authorization") if name in then.headers}
+    assert got == sent
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "words"),
+    [
+        (answer({"message": "no"}, status="401 No"), Unauthorized, "refuses the credentials of 'mira'"),
+        (answer({"message": "no"}, status="403 No"), Unauthorized, "status 403"),
+        (answer({"message": "no"}, status="400 No"), Unauthorized, "status 400"),
+        (HTML, SourceIncomplete, "no log-in at /api/authenticate"),
+        (answer("<form>", "Content-Type: text/html"), SourceIncomplete, "without a token"),
+        (answer({"message": "ok"}), SourceIncomplete, "without a token"),
+        (answer("", status="500 Oh"), SourceIncomplete, "status 500"),
+    ],
+)
+def test_a_log_in_that_fails(stack: ExitStack, said: bytes, error: type[Exception], words: str) -> None:
+    _, source = scripted(stack, lambda _: said)
+    with pytest.raises(error, match=words) as caught:
+        source.log_in()
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", ["401 Expired", "500 Expired"])
+def test_a_token_that_expires_leads_to_a_new_log_in(stack: ExitStack, tmp_path: Path, status: str) -> None:
+    rows = [{"id": number} for number in range(3 * PER_PAGE)]
+    served, tokens = 0, 0
+
+    def handler(asked: Asked) -> bytes:
+        nonlocal served, tokens
+        if asked.method == "POST":
+            tokens, served = tokens + 1, 0
+            return cookie(f"jwt=token-{tokens}")
+        served += 1
+        if asked.headers["cookie"] != f"jwt=token-{tokens}" or served > 2:
+            return answer({"message": "expired"}, status=status)
+        return paged(rows)(asked)
+
+    _, source = scripted(stack, handler)
+    source.log_in()
+    assert values(read(source, tmp_path, POSTS)["posts"]) == rows
+    assert tokens == 3
+
+
+def test_a_token_that_is_refused_at_once(stack: ExitStack, tmp_path: Path) -> None:
+    refused = answer({}, status="401 No")
+    server, source = scripted(stack, lambda asked: cookie("jwt=x") if asked.method == "POST" else refused)
+    source.log_in()
+    with pytest.raises(Unauthorized, match="may not read the export"):
+        read(source, tmp_path, POSTS)
+    assert [asked.method for asked in server.asked] == ["POST", "GET", "POST", "GET"]
+
+
+# What there is
+
+
+def known(*paths: str) -> Handler:
+    def handler(asked: Asked) -> bytes:
+        path = urlsplit(asked.target).path
+        if path not in paths:
+            return HTML
+        return answer([]) if path.startswith("/api/dynamic") else answer({path.rpartition("/")[2]: [], "users": []})
+
+    return handler
+
+
+CLASSIC = ("sections", "users", "topics", "microblogs", "posts", "classrooms", "feedback", "study", "personas")
+TEN = tuple(f"/api/export/{name}" for name in (*CLASSIC, "user_personas"))
+
+
+def test_an_older_deployment_has_its_users_only(stack: ExitStack) -> None:
+    _, source = scripted(stack, known("/api/user"))
+    endpoints, unavailable = source.endpoints()
+    assert [endpoint.path for endpoint in endpoints] == ["/api/user"]
+    assert {"posts", "leaderboard", "skill_passport"} <= set(unavailable)
+    assert not {"users", "sections"} & set(unavailable)
+
+
+def test_a_deployment_without_an_endpoint(stack: ExitStack) -> None:
+    paths = set(TEN) - {"/api/export/study"} | {"/api/dynamic/leaderboard"}
+    _, source = scripted(stack, known(*paths))
+    endpoints, unavailable = source.endpoints()
+    assert {endpoint.path for endpoint in endpoints} == paths | {"/api/user"}
+    assert set(unavailable) == {"study", "elementary_leaderboard", "skill_passport"}
+    assert "/api/export/study" in unavailable["study"]
+
+
+def test_a_passport_of_nobody_is_no_missing_endpoint(stack: ExitStack) -> None:
+    nobody = answer({"message": "User not found"}, status="404 Not Found")
+    _, source = scripted(stack, lambda asked: nobody if "passport" in asked.target else known(*TEN)(asked))
+    endpoints, unavailable = source.endpoints()
+    assert PASSPORT in endpoints
+    assert "skill_passport" not in unavailable
+
+
+@pytest.mark.parametrize("status", ["400 No", "405 No", "410 Gone", "501 No"])
+def test_only_404_says_that_an_endpoint_is_missing(stack: ExitStack, status: str) -> None:
+    for path in ("/api/export/users", "/api/export/study", "/api/dynamic/leaderboard"):
+        wrong = answer({}, status=status)
+        _, source = scripted(
+            stack, lambda asked, path=path, wrong=wrong: wrong if path in asked.target else known(*TEN)(asked)
+        )
+        with pytest.raises(SourceIncomplete, match=f"status {status[:3]} at {path}"):
+            source.endpoints()
+
+
+# Reading
+
+
+def test_pages_are_read_to_the_last(stack: ExitStack, tmp_path: Path) -> None:
+    rows = [{"id": number, "n": f"é {number}"} for number in range(2 * PER_PAGE + 1)]
+    server, source = scripted(stack, paged(rows))
+    assert values(read(source, tmp_path, POSTS)["posts"]) == rows
+    assert [params(asked)["page"] for asked in server.asked] == [1, 2, 3, 1, 1]
+
+
+@pytest.mark.parametrize("count", [0, 1, PER_PAGE, 2 * PER_PAGE])
+def test_a_last_page_that_is_full_or_empty(stack: ExitStack, tmp_path: Path, count: int) -> None:
+    rows = [{"id": number} for number in range(count)]
+    _, source = scripted(stack, paged(rows))
+    assert values(read(source, tmp_path, POSTS)["posts"]) == rows
+
+
+def test_records_are_kept_as_they_were_spelled(stack: ExitStack, tmp_path: Path) -> None:
+    spelled = '{"id":1,  "a": 1.10, "b": 1e5, "c": "\\u00e9", "d": 123456789012345678901234567890}'
+    _, source = scripted(stack, lambda _: answer(f'{{"study": [{spelled}], "count": 1}}'))
+    [(line, _)] = read(source, tmp_path, STUDY)["study"].read()
+    assert line.decode() == spelled
+
+
+def test_a_bare_list(stack: ExitStack, tmp_path: Path) -> None:
+    _, source = scripted(stack, lambda _: answer([{"id": 1}, {"id": 2}]))
+    assert len(values(read(source, tmp_path, USER)["user"])) == 2
+
+
+def test_a_list_asks_for_more_than_there_is(stack: ExitStack, tmp_path: Path) -> None:
+    server, source = scripted(stack, lambda _: answer([{"id": number} for number in range(300)]))
+    assert len(values(read(source, tmp_path, SCORES)["leaderboard"])) == 300
+    assert params(server.asked[0])["limit"] > 300
+
+
+def test_rows_that_shift_between_pages(stack: ExitStack, tmp_path: Path) -> None:
+    rows = [{"id": number} for number in range(2 * PER_PAGE)]
+
+    def handler(asked: Asked) -> bytes:
+        if params(asked)["page"] == 2 and rows[0]["id"] == 0:
+            # One goes, and a row that was not read yet moves to page 1.
+            del rows[0]
+        return paged(rows)(asked)
+
+    server, source = scripted(stack, handler)
+    assert values(read(source, tmp_path, POSTS)["posts"]) == rows
+    assert len([asked for asked in server.asked if params(asked)["page"] == 2]) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"posts": [{"id": 1}], "total": 2, "has_next": False}, "2 records at the end, and 1 distinct"),
+        ({"posts": [{"id": 1}], "total": 1, "page": 7, "has_next": False}, "page 1 was asked for and page 7 came"),
+        ({"posts": [], "total": 3, "has_next": True}, "empty and says that more pages follow"),
+        ({"posts": [{"id": 1}], "has_next": True}, "came twice"),
+        ({"posts": [{"id": 1}, {"id": 1, "a": 2}], "total": 1}, "two different records"),
+        ({"posts": [{"no": 1}], "total": 1}, "a record without id"),
+        ({"posts": ["text"], "total": 1}, "a record without id"),
+    ],
+)
+def test_three_passes_that_disagree(stack: ExitStack, tmp_path: Path, said: Any, words: str) -> None:
+    _, source = scripted(stack, lambda _: answer(said))
+    with pytest.raises(SourceIncomplete, match="posts could not be read completely in 3 passes") as caught:
+        read(source, tmp_path, POSTS)
+    assert len(caught.value.details) == 3
+    assert all(words in line for line in caught.value.details)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('{"posts": [{"id": 1}], "count": 2}', "says 2 records and has 1"),
+        ('{"records": []}', "no list 'posts'"),
+        ('{"posts": {"id": 1}}', "'posts'"),
+        ('{"posts": null}', "'posts'"),
+        ('{"posts": [], "posts": []}', "twice"),
+        ("null", "expected"),
+        ("[1", "not JSON|ends too early"),
+        ("[] []", "behind"),
+    ],
+)
+def test_an_answer_that_makes_no_sense(stack: ExitStack, tmp_path: Path, said: str, words: str) -> None:
+    _, source = scripted(stack, lambda _: answer(said))
+    with pytest.raises(SourceIncomplete, match=words):
+        read(source, tmp_path, POSTS)
+
+
+@pytest.mark.parametrize("pagination", [None, [], "x", 5])
+def test_pagination_that_is_no_object(stack: ExitStack, tmp_path: Path, pagination: Any) -> None:
+    _, source = scripted(stack, lambda _: answer({"users": [{"id": 1}], "pagination": pagination}))
+    assert len(values(read(source, tmp_path, USER)["user"])) == 1
+
+
+def test_choices_of_users_who_are_gone_are_counted_one_by_one(stack: ExitStack, tmp_path: Path) -> None:
+    gone = {"personaAlias": "planner", "weight": 3, "selectedAt": None}
+    rows = [gone, {"userUid": "a", **gone}, gone, {"userUid": "a", **gone, "personaAlias": None}]
+    _, source = scripted(stack, paged(rows, "user_personas"))
+    part = read(source, tmp_path, CHOICES)["user_personas"]
+    assert values(part) == rows
+    assert part.repeats == 0
+
+
+def test_repeats_are_told_by_what_they_say(stack: ExitStack, tmp_path: Path) -> None:
+    spelled = '{"study": [{"id": 1, "a": 2}, {"a":2,"id":1}], "count": 2}'
+    _, source = scripted(stack, lambda _: answer(spelled))
+    part = read(source, tmp_path, STUDY)["study"]
+    assert (part.lines, part.repeats) == (1, 1)
+
+
+def test_passports_are_read_user_by_user(stack: ExitStack, tmp_path: Path) -> None:
+    def handler(asked: Asked) -> bytes:
+        path = urlsplit(asked.target).path
+        if path == "/api/user":
+            return answer([{"id": 3}, {"id": 8}])
+        return answer({"user_id": int(path.rpartition("/")[2]), "history": []})
+
+    _, source = scripted(stack, handler)
+    assert [record["user_id"] for record in values(read(source, tmp_path, USER, PASSPORT)["skill_passport"])] == [3, 8]
+
+
+def test_passports_of_users_that_an_earlier_run_read(stack: ExitStack, tmp_path: Path) -> None:
+    users = [{"id": 3}]
+
+    def handler(asked: Asked) -> bytes:
+        return answer(users) if asked.target.startswith("/api/user") else answer({"user_id": 3, "history": []})
+
+    _, source = scripted(stack, handler)
+    done = read(source, tmp_path, USER)
+    with open_keys(tmp_path / "keys") as keys:
+        [part] = source.extract(tmp_path, keys, [USER, PASSPORT], lambda *_: None, done)
+    assert part.name == "skill_passport"
+    assert part.lines == 1
+
+
+def test_a_user_who_goes_while_passports_are_read(stack: ExitStack, tmp_path: Path) -> None:
+    def handler(asked: Asked) -> bytes:
+        gone = answer({"message": "User not found"}, status="404 Not Found")
+        return answer([{"id": 3}]) if asked.target.startswith("/api/user") else gone
+
+    _, source = scripted(stack, handler)
+    with pytest.raises(SourceIncomplete, match="skill_passport") as caught:
+        read(source, tmp_path, USER, PASSPORT)
+    assert "user 3 is gone" in caught.value.details[0]
+
+
+# Another Ferry deployment
+
+
+@pytest.mark.parametrize(
+    ("said", "speaks"),
+    [
+        (answer({"format": "ferry-snapshot", "version": 1}), True),
+        (answer({"format": "another"}), False),
+        (answer(["ferry-snapshot"]), False),
+        (answer("{not json"), False),
+        (answer(b"\xff"), False),
+        (answer("<html>", "Content-Type: text/html"), False),
+        (HTML, False),
+        (answer("", status="401 No"), False),
+    ],
+)
+def test_who_speaks_the_export_protocol(stack: ExitStack, said: bytes, speaks: bool) -> None:
+    server = stack.enter_context(serving(said))
+    client = HttpClient(server.url, timeout_s=0.6)
+    stack.callback(client.close)
+    client.headers["Cookie"] = "kept=back"
+    assert speaks_ferry(client) is speaks
+    assert [asked.target for asked in server.asked] == ["/ferry/"]
+
+
+# A real deployment
+
+
+def test_everything_of_a_deployment(stack: ExitStack, newer: Deployment, tmp_path: Path) -> None:
+    newer.forget_requests()
+    source = source_of(stack, newer, newer.uid, newer.password)
+    source.log_in()
+    endpoints, unavailable = source.endpoints()
+    assert unavailable == {}
+    parts = read(source, tmp_path, *endpoints)
+    for name, table in (("posts", "posts"), ("leaderboard", "leaderboard"), ("user_personas", "user_personas")):
+        assert parts[name].lines == newer.counts()[table]
+    assert all(part.is_whole() for part in parts.values())
+    assert all(request.cookie for request in newer.requests() if request.method == "GET")
+    (tmp_path / "posts.ndjson").write_bytes((tmp_path / "posts.ndjson").read_bytes()[:-3])
+    assert not parts["posts"].is_whole()
