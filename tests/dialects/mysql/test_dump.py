@@ -365,15 +365,15 @@ MEASURED = """
 import functools, sys
 from pathlib import Path
 from sqlalchemy import make_url
-from app.dialects import mysql_dump
+from app.dialects.mysql import dump
 from app.dialects.mysql.connect import connected
 import psutil
 
 url, file = make_url(sys.argv[1]), Path(sys.argv[2])
 factory = functools.partial(connected, url, None)
 with factory(to_database=False) as connection:
-    mysql_dump.dump(connection, url.database, file)
-mysql_dump.restore(factory, file, url.database + "__stg_back")
+    dump.dump(connection, url.database, file)
+dump.restore(factory, file, url.database + "__stg_back")
 print(psutil.Process().memory_full_info().uss)
 """
 

@@ -164,7 +164,7 @@ def test_while_it_waits_for_the_lock(at: At, old: Path, tmp_path: Path) -> None:
     first = launched(place, here, "db-migrate-data", str(old), "--yes", hook="wait_at", step="backup")
     held = place.lease()
     waiting = tmp_path / "waiting"
-    second = launched(place, waiting, "db-rollback", "--yes", "--lock-timeout", "30", hook="wait_in", where="lock")
+    second = launched(place, waiting, "db-backup", "--lock-timeout", "30", hook="wait_in", where="lock")
     waiting.unlink()
     second.signal(signal.SIGTERM)
     result = second.wait()

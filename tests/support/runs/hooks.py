@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from app.dialects.sqlite import dialect, swap
-from app.transfer.cutover import cutover, prune
-from app.transfer.jobs import self_job
+from app.transfer.cutover import cutover, prune, secure
+from app.transfer.jobs import job, self_job
 from app.transfer.run.control import Control
 from app.transfer.run.run import Run
 
@@ -88,12 +88,12 @@ def kill_in_swap(step: int) -> None:
 
             super().backup(target, pages=pages, progress=killing, **more)
 
-    def swap(*args: Any, **kwargs: Any) -> None:
+    def connecting(*args: Any, **kwargs: Any) -> None:
         swap.sqlite3.connect = lambda *a, **k: connect(*a, **{"factory": Connection, **k})  # type: ignore[attr-defined]
-        inner_swap(*args, **kwargs)
+        inner(*args, **kwargs)
 
-    inner_swap = swap.swap
-    swap.swap = swap
+    inner = swap.swap
+    swap.swap = connecting
 
 
 def kill_in_backup() -> None:
@@ -130,7 +130,6 @@ def wait_in(where: str, here: str, after: bool = False) -> None:
     owner, name = {
         "swap": (swap, "swap"),
         "record": (Control, "record"),
-        "finish_report": (prune, "finish_report"),
         "prune": (prune, "prune"),
         "clean_up": (Run, "clean_up"),
         "lock": (dialect.SqliteDialect, "lock"),
@@ -170,9 +169,8 @@ def ignore(number: int) -> None:
 
 def patience(seconds: float) -> None:
     """Wait this long only for others' locks on the live database."""
-    for module in (cutover, self_job):
-        if hasattr(module, "SWAP_TIMEOUT_S"):
-            module.SWAP_TIMEOUT_S = seconds
+    for module in (cutover, secure, job, self_job):
+        module.SWAP_TIMEOUT_S = seconds  # type: ignore[attr-defined]
 
 
 def no_privileges() -> None:
@@ -200,10 +198,10 @@ def no_room_for_the_ledger() -> None:
 def fail_in_prune() -> None:
     """Fail to remove old backups, as on a disk that is read-only of a sudden."""
 
-    def prune(*_args: Any, **_kwargs: Any) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    prune.prune = prune
+    prune.prune = fail
 
 
 def write_in_copies(database: str, sql: str) -> None:
