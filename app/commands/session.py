@@ -69,7 +69,11 @@ def _engine_options(app: Flask, db: SQLAlchemy) -> dict[str, Any]:
 
 def current_dialect(url: URL) -> Dialect:
     """The room of a database that the current app has, or could have."""
-    return dialect_for(url, directory=Path(current_app.instance_path), tls_ca=current_settings().tls_ca)
+    dialect = dialect_for(url, directory=Path(current_app.instance_path), tls_ca=current_settings().tls_ca)
+    own = current_app.extensions["sqlalchemy"].engines.get(None) if "sqlalchemy" in current_app.extensions else None
+    if own is not None:
+        dialect.know_app(own)
+    return dialect
 
 
 def _migrations(root: Path, name: str) -> Path:

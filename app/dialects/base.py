@@ -96,6 +96,12 @@ class Dialect(Protocol):
         :raises Protected: e.g. an in-memory database, a name that leaves no room for those of staging.
         """
 
+    def know_app(self, engine: Engine) -> None:
+        """Learn what the app's connections have that its URL does not say and its schema may need."""
+
+    def find_lacking(self, url: URL) -> list[str]:
+        """What rules of its tables need that no connection of ours has: functions and collations, with their tables."""
+
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
         """SQL that every session of the app must answer so: where it works. None where a URL alone decides that."""
 

@@ -81,8 +81,10 @@ def export_blueprint(authorize: Callable[[], object] | None = None) -> Blueprint
 def _dialect() -> Dialect:
     instance = Path(current_app.instance_path)
     settings = build_settings(current_app.config, os.environ, instance=instance, directory=instance, options={})
-    url = current_app.extensions["sqlalchemy"].engine.url
-    return dialect_for(url, directory=instance, tls_ca=settings.tls_ca)
+    engine = current_app.extensions["sqlalchemy"].engine
+    dialect = dialect_for(engine.url, directory=instance, tls_ca=settings.tls_ca)
+    dialect.know_app(engine)
+    return dialect
 
 
 def _revision(reader: Reader) -> str:

@@ -1,0 +1,1 @@
+"""Whole commands, as somebody types them."""

@@ -85,6 +85,12 @@ class MySqlDialect:
     def check(self, url: URL) -> None:
         names.check(url)
 
+    def know_app(self, engine: Engine) -> None:
+        """A server keeps all functions and collations itself."""
+
+    def find_lacking(self, url: URL) -> list[str]:
+        return []
+
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
         with self._ask_within(url, to_database=False) as ask:
             return "SELECT DATABASE()", _spell(ask, database_of(url)) or database_of(url)

@@ -74,6 +74,12 @@ class PostgresqlDialect:
         if named is not None:
             names.check_target(named)
 
+    def know_app(self, engine: Engine) -> None:
+        """A server keeps all functions and collations itself."""
+
+    def find_lacking(self, url: URL) -> list[str]:
+        return []
+
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):

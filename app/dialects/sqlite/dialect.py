@@ -36,12 +36,13 @@ from ..model import (
 )
 from ..samples import Problem
 from . import rules, swap
-from .connect import explain_file_errors, new_file, open_file, open_read_only
+from .connect import Files, explain_file_errors
 from .fence import SqliteFence
+from .functions import Functions, find_lacking
 from .load import Binder
 from .names import path_of, quote, url_of
 from .preflight import attach_nothing, refuse_attached, refuse_read_only
-from .read import SqliteReader
+from .read import SqliteReader, tables_with_sql
 
 MARK_APPLICATION_ID = 0x46455252
 """``FERR``: says that ``user_version`` is a generation mark of ours."""
@@ -79,6 +80,8 @@ class SqliteDialect:
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
         """The files of runs lie beside the database itself, and there is no server to reach."""
+        self._functions = Functions()
+        self._files = Files(self._functions)
 
     def check(self, url: URL) -> None:
         path_of(url)
@@ -148,7 +151,7 @@ class SqliteDialect:
         self.drop(staging)
         with explain_file_errors(path.parent):
             path.parent.mkdir(mode=0o700, exist_ok=True, parents=True)
-        with explain_file_errors(path), new_file(path) as connection:
+        with explain_file_errors(path), self._files.create(path) as connection:
             for pragma in ("page_size", "encoding", "auto_vacuum"):
                 connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
             # A table made and dropped leaves a free page: a database of one page cannot be fenced.
@@ -157,7 +160,7 @@ class SqliteDialect:
 
     def fit_staging(self, staging: URL, target: URL) -> None:
         path, size = path_of(staging), self._pragma(target, "page_size")
-        with open_file(path) as connection:
+        with self._files.open(path) as connection:
             # The swap copies pages; where the target is in WAL mode they must be of its size.
             connection.execute("PRAGMA journal_mode = DELETE")
             if connection.execute("PRAGMA page_size").fetchone()[0] != size:
@@ -170,7 +173,7 @@ class SqliteDialect:
     def _pragma(self, url: URL, pragma: str) -> Any:
         path = path_of(url)
         # A new database gets the library's own defaults.
-        with open_read_only(path) if self.exists(url) else open_file(Path(":memory:")) as connection:
+        with self._files.read(path) if self.exists(url) else self._files.open(Path(":memory:")) as connection:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
@@ -183,13 +186,21 @@ class SqliteDialect:
             cursor.execute("PRAGMA foreign_keys = OFF")
             cursor.execute("PRAGMA synchronous = OFF")
             cursor.close()
+            self._functions.give(connection)
             connection.set_authorizer(attach_nothing)
 
         return engine
 
+    def know_app(self, engine: Engine) -> None:
+        self._functions.take_from(engine)
+
+    def find_lacking(self, url: URL) -> list[str]:
+        with self._files.read(path_of(url)) as connection:
+            return find_lacking(tables_with_sql(connection), self._functions)
+
     @contextlib.contextmanager
     def reader(self, url: URL) -> Iterator[SqliteReader]:
-        with open_read_only(path_of(url)) as connection:
+        with self._files.read(path_of(url)) as connection:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             yield SqliteReader(connection)
@@ -197,7 +208,7 @@ class SqliteDialect:
     def mark(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with explain_file_errors(path_of(url)), open_read_only(path_of(url)) as connection:
+        with explain_file_errors(path_of(url)), self._files.read(path_of(url)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
@@ -211,7 +222,7 @@ class SqliteDialect:
     def foreign_mark(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with open_read_only(path_of(url)) as connection:
+        with self._files.read(path_of(url)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application == MARK_APPLICATION_ID or (application, version) == (0, 0):
@@ -219,7 +230,7 @@ class SqliteDialect:
         return f"application_id {application} and user_version {version}"
 
     def set_mark(self, url: URL, mark: str) -> None:
-        with explain_file_errors(path_of(url)), open_file(path_of(url)) as connection:
+        with explain_file_errors(path_of(url)), self._files.open(path_of(url)) as connection:
             connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
 
@@ -227,7 +238,7 @@ class SqliteDialect:
     def loading(self, staging: URL) -> Iterator[None]:
         with self.reader(staging) as reader:
             triggers = [item for item in reader.objects() if item.kind == "trigger"]
-        with open_file(path_of(staging)) as connection:
+        with self._files.open(path_of(staging)) as connection:
             for trigger in triggers:
                 connection.execute(f"DROP TRIGGER {quote(trigger.name)}")
         yield
@@ -238,7 +249,7 @@ class SqliteDialect:
         places = ", ".join("?" * len(table.columns))
         sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
         loaded, refused, number = 0, [], 0
-        with explain_file_errors(path_of(url)), open_file(path_of(url)) as connection:
+        with explain_file_errors(path_of(url)), self._files.open(path_of(url)) as connection:
             for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -254,7 +265,7 @@ class SqliteDialect:
         return LoadResult(loaded, refused)
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
-        with explain_file_errors(path_of(staging)), open_file(path_of(staging)) as connection:
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             for name in tables:
                 connection.execute(f"DELETE FROM {quote(name)}")
@@ -274,7 +285,7 @@ class SqliteDialect:
             if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
                 raise LockHeld(f"{source.database} stayed locked by another program for {timeout_s:g} s.")
 
-        with open_read_only(path_of(source), timeout_s=timeout_s) as original, new_file(target) as copy:
+        with self._files.read(path_of(source), timeout_s=timeout_s) as original, self._files.create(target) as copy:
             copy.execute("PRAGMA synchronous = OFF")
             original.backup(copy, progress=guard, sleep=0.01)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -296,7 +307,7 @@ class SqliteDialect:
         path_of(staging).replace(path)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        with explain_file_errors(path_of(staging)), open_file(path_of(staging)) as connection:
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
             connection.execute("BEGIN")
@@ -316,7 +327,7 @@ class SqliteDialect:
                 connection.execute(sql)
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
-        with open_file(path_of(staging)) as connection:
+        with self._files.open(path_of(staging)) as connection:
             for item in objects:
                 try:
                     connection.execute(item.sql)
@@ -329,7 +340,7 @@ class SqliteDialect:
                     ) from error
 
     def problems(self, url: URL) -> list[Problem]:
-        return rules.problems(path_of(url))
+        return rules.problems(self._files, path_of(url))
 
     def settle(self, staging: URL) -> None:
         """Nothing is left to vouch for: SQLite keeps no rule that it was told not to look at."""
@@ -339,12 +350,12 @@ class SqliteDialect:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in full
 
     def find_refused_keys(self, url: URL, words: str) -> list[str]:
-        return rules.find_refused_keys(path_of(url), words)
+        return rules.find_refused_keys(self._files, path_of(url), words)
 
     def schema_fingerprint(self, url: URL) -> str:
         if not self.exists(url):
             return ""
-        with open_read_only(path_of(url)) as connection:
+        with self._files.read(path_of(url)) as connection:
             found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
             return hashlib.sha256(repr(found.fetchall()).encode()).hexdigest()
 

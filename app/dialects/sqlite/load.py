@@ -8,6 +8,7 @@ from typing import Any
 from ...errors import LoadError
 from ..model import Table, Values
 from ..values import untag
+from .functions import refuse_lacking
 from .names import quote
 from .write import Unfit, writer
 
@@ -97,6 +98,7 @@ def insert_batch(connection: sqlite3.Connection, sql: str, rows: list[list[Any]]
                 refused.append((index, str(error)))
         return refused
     except sqlite3.Error as error:
+        refuse_lacking(error, f"What is loaded ({sql.partition(' (')[0]})")
         raise LoadError(f"The database refused rows: {error} ({sql})") from error
     finally:
         connection.execute("RELEASE batch")

@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import DoesNotFit
 from ..model import Column, Definition, ForeignKey, SchemaObject, Table, Values
 from . import inventory
+from .functions import refuse_lacking
 from .names import quote
 from .types import converter, is_utf8, logical_type
 
@@ -20,6 +21,13 @@ def user_tables(connection: sqlite3.Connection) -> list[str]:
         "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     )
     return sorted(name for (name,) in found)
+
+
+def tables_with_sql(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """The ordinary tables, each with the statement that creates it."""
+    names = set(user_tables(connection))
+    found = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    return [(name, sql) for name, sql in found if name in names]
 
 
 def reflect(connection: sqlite3.Connection, name: str) -> Table:
@@ -74,6 +82,7 @@ class SqliteReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._sources: dict[str, tuple[str, str]] = {}
 
     def tables(self) -> dict[str, Table]:
         return {name: reflect(self._connection, name) for name in user_tables(self._connection)}
@@ -96,13 +105,42 @@ class SqliteReader:
         return inventory.list_definitions(self._connection)
 
     def count(self, table: str) -> int:
-        return int(self._connection.execute(f"SELECT count(*) FROM {quote(table)}").fetchone()[0])
+        place, _ = self._source(table)
+        return int(self._connection.execute(f"SELECT count(*) FROM {place}").fetchone()[0])
+
+    def _source(self, table: str) -> tuple[str, str]:
+        """How a table is named to be read, and what sorts the columns of its key.
+
+        An index in an order that nobody has registered must not be looked at, and the key is sorted by bytes then.
+        """
+        if table not in self._sources:
+            found = self._connection.execute(
+                "SELECT DISTINCT x.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS x", (table,)
+            )
+            known = all(self._knows_collation(name) for (name,) in found.fetchall())
+            # What has no rowid lies in such an index itself.
+            unread = " NOT INDEXED" if not known and self._has_rowid(table) else ""
+            self._sources[table] = (quote(table) + unread, "" if known else " COLLATE BINARY")
+        return self._sources[table]
+
+    def _has_rowid(self, table: str) -> bool:
+        found = self._connection.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,))
+        return not found.fetchone()[0]
+
+    def _knows_collation(self, name: str) -> bool:
+        """Whether it can be sorted by; a list of them has those that a schema only names, too."""
+        try:
+            self._connection.execute(f"SELECT '' < '' COLLATE {quote(name)}")
+        except sqlite3.OperationalError:
+            return False
+        return True
 
     def rows(self, table: Table) -> Iterator[Values]:
         converters = list(enumerate(converter(column) for column in table.columns))
         names = ", ".join(map(quote, table.column_names))
-        order = ", ".join(map(quote, table.primary_key)) or "rowid"
-        sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {order}"
+        place, collation = self._source(table.name)
+        order = ", ".join(quote(name) + collation for name in table.primary_key) or "rowid"
+        sql = f"SELECT {names} FROM {place} ORDER BY {order}"
         try:
             for raw in self._connection.execute(sql):
                 row = list(raw)
@@ -114,6 +152,7 @@ class SqliteReader:
         except sqlite3.OperationalError as error:
             if "decode" in str(error):
                 raise self._undecodable(table) from error
+            refuse_lacking(error, f"The table {table.name}")
             raise
 
     def values(self, table: Table, column: str) -> Iterator[Any]:

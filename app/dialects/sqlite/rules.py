@@ -7,17 +7,22 @@ import re
 import sqlite3
 from pathlib import Path
 
+from ...errors import DoesNotFit
 from ..samples import SHOWN, Problem, ProblemKind, dangling, name_some
-from .connect import damage_named, open_file, open_read_only
+from .connect import Files, damage_named
+from .functions import WAY_OUT, find_lacking
 from .names import quote
+from .read import tables_with_sql
 
 _REFUSED = re.compile(r"(UNIQUE|NOT NULL) constraint failed: ([^)]+)")
 
 
-def problems(path: Path) -> list[Problem]:
+def problems(files: Files, path: Path) -> list[Problem]:
     """Every rule that does not hold, and every damage found."""
     # Over a read-only connection PRAGMA integrity_check does not look at CHECK constraints (3.40, seen).
-    with damage_named(path), open_file(path) as connection:
+    with damage_named(path), files.open(path) as connection:
+        if lacking := find_lacking(tables_with_sql(connection), files.functions):
+            raise DoesNotFit(f"{path} cannot be checked: {'; '.join(lacking)}.", hint=WAY_OUT)
         found = [
             Problem(ProblemKind.DAMAGE, "", text)
             for (text,) in connection.execute("PRAGMA integrity_check")
@@ -37,7 +42,7 @@ def problems(path: Path) -> list[Problem]:
     return found
 
 
-def find_refused_keys(path: Path, words: str) -> list[str]:
+def find_refused_keys(files: Files, path: Path, words: str) -> list[str]:
     """The rows that break the constraint which the server's words name, by some of their keys."""
     match = _REFUSED.search(words)
     if match is None:
@@ -51,7 +56,7 @@ def find_refused_keys(path: Path, words: str) -> list[str]:
         else f"SELECT group_concat(rowid, ', ') FROM {quote(table)} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"
     )
     # After the failure the columns may have the names of an earlier revision; then the words alone must do.
-    with contextlib.suppress(sqlite3.Error), open_read_only(path) as connection:
+    with contextlib.suppress(sqlite3.Error), files.read(path) as connection:
         return [f"{table}: rowid {_first(keys)}" for (keys,) in connection.execute(query) if keys]
     return []
 

@@ -130,6 +130,8 @@ class DatabaseSource(Source):
             raise FerryError("no database")
         self._url, self._spec, self._options = url, spec, options
         self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca)
+        with run.host.app_context():
+            self._dialect.know_app(run.host.db.engine)
         with _readable(self._dialect, spec):
             found = look(self._dialect, url, spec.label)
         # On the target's server: what fails there is not the source's fault.
@@ -137,7 +139,18 @@ class DatabaseSource(Source):
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
             self.describe += " (recognised by its tables)"
+        self._refuse_lacking(run)
         self._refuse_virtual()
+
+    def _refuse_lacking(self, run: Run) -> None:
+        """Staging on another server has its own rules; on the same kind of server they are those of the source."""
+        lacking = self._dialect.find_lacking(self._url) if self._dialect.name == run.dialect.name else []
+        if lacking:
+            raise DoesNotFit(
+                f"{self._spec.label} has rules that this app's connections cannot check.",
+                details=lacking,
+                hint="Register what is lacking for every connection of the app, then run the command again.",
+            )
 
     def _refuse_virtual(self) -> None:
         self._virtual = sorted(item.name for item in self._state.objects if item.kind == "virtual table")
