@@ -50,6 +50,9 @@ class Reader(Protocol):
     def definitions(self) -> list[Definition]:
         """Everything that the schema holds besides tables and columns, to be compared with another database's."""
 
+    def numbers(self) -> dict[str, int]:
+        """Numbers that an app may keep in the database itself, beside all tables: all that this kind has, by name."""
+
     def count(self, table: str) -> int:
         """Rows of a table."""
 
@@ -188,11 +191,11 @@ class Dialect(Protocol):
     def live_mark(self, connection: AppConnection) -> str:
         """The generation mark of the database that an app's own connection works in, by one query; or an empty text."""
 
-    def foreign_mark(self, url: URL) -> str:
-        """What an app keeps of its own where the mark goes, in words, or an empty text."""
-
     def set_mark(self, url: URL, mark: str) -> None:
-        """Write the generation mark of a staging database."""
+        """Write the generation mark of a staging database; it takes the place of nothing that is an app's."""
+
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
+        """Write what :meth:`Reader.numbers` of a database of this kind said."""
 
     def loading(self, staging: URL) -> AbstractContextManager[None]:
         """While it is open rows are loaded: triggers do not fire, foreign keys are not enforced.

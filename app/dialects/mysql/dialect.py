@@ -227,13 +227,12 @@ class MySqlDialect:
     def live_mark(self, connection: AppConnection) -> str:
         return mark_of.mark_in(connection.exec_driver_sql(mark_of.LIVE_COMMENT).scalar())
 
-    def foreign_mark(self, url: URL) -> str:
-        """Nobody but Alembic and we have to do with the comment of ``alembic_version``."""
-        return ""
-
     def set_mark(self, url: URL, mark: str) -> None:
         with self._connect(url) as connection:
             mark_of.set_mark(connection, _current(asking(connection)), mark)
+
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
+        """Such a server has none."""
 
     def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
         return load.loading(staging, self._tls_ca)

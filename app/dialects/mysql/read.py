@@ -232,6 +232,9 @@ class MySqlReader:
     def definitions(self) -> list[Definition]:
         return inventory.list_definitions(self.session, self.database)
 
+    def numbers(self) -> dict[str, int]:
+        return {}
+
     def count(self, table: str) -> int:
         with self._name_errors(table):
             [(count,)] = self._ask(f"SELECT count(*) FROM {quote(table)}")

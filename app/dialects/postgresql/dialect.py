@@ -211,14 +211,14 @@ class PostgresqlDialect:
     def live_mark(self, connection: AppConnection) -> str:
         return mark_of.mark_in(connection.exec_driver_sql(mark_of.LIVE_COMMENT).scalar())
 
-    def foreign_mark(self, url: URL) -> str:
-        return ""  # an own comment of the schema is kept beside the mark
-
     def set_mark(self, url: URL, mark: str) -> None:
         place = self._place(url)
         with self._connect(url, place) as connection:
             comment = mark_of.comment_on(connection, place.schema)
             mark_of.set_comment(connection, place.schema, mark_of.with_mark(comment, mark))
+
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
+        """Such a server has none."""
 
     @contextlib.contextmanager
     def loading(self, staging: URL) -> Iterator[None]:

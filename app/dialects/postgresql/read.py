@@ -146,6 +146,9 @@ class PostgresqlReader:
     def definitions(self) -> list[Definition]:
         return inventory.list_definitions(self._connection, self._schema)
 
+    def numbers(self) -> dict[str, int]:
+        return {}
+
     def count(self, table: str) -> int:
         rows = self._connection.execute(f"SELECT count(*) FROM {self._from(table)}".encode()).fetchone()
         return int(rows[0]) if rows else 0

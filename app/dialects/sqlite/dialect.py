@@ -35,6 +35,7 @@ from ..model import (
     Values,
 )
 from ..samples import Problem
+from . import mark as mark_of
 from . import rules, swap
 from .connect import Files, explain_file_errors
 from .fence import SqliteFence
@@ -43,9 +44,6 @@ from .load import Binder
 from .names import path_of, quote, url_of
 from .preflight import attach_nothing, refuse_attached, refuse_read_only
 from .read import SqliteReader, tables_with_sql
-
-MARK_APPLICATION_ID = 0x46455252
-"""``FERR``: says that ``user_version`` is a generation mark of ours."""
 
 HEADER = b"SQLite format 3\x00"
 
@@ -154,6 +152,7 @@ class SqliteDialect:
         with explain_file_errors(path), self._files.create(path) as connection:
             for pragma in ("page_size", "encoding", "auto_vacuum"):
                 connection.execute(f"PRAGMA {pragma} = '{self._pragma(target, pragma)}'")
+            mark_of.set_numbers(connection, self._numbers(target))
             # A table made and dropped leaves a free page: a database of one page cannot be fenced.
             connection.execute("CREATE TABLE prepared (x)")
             connection.execute("DROP TABLE prepared")
@@ -175,6 +174,12 @@ class SqliteDialect:
         # A new database gets the library's own defaults.
         with self._files.read(path) if self.exists(url) else self._files.open(Path(":memory:")) as connection:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+    def _numbers(self, url: URL) -> dict[str, int]:
+        if not self.exists(url):
+            return {}
+        with self._files.read(path_of(url)) as connection:
+            return mark_of.numbers_of(connection)
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
         engine = create_engine(url, poolclass=NullPool, hide_parameters=True, **(options or {}))
@@ -209,30 +214,18 @@ class SqliteDialect:
         if not self.exists(url):
             return ""
         with explain_file_errors(path_of(url)), self._files.read(path_of(url)) as connection:
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-        return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
+            return mark_of.mark_in(*connection.execute(mark_of.QUERY).fetchone())
 
     def live_mark(self, connection: AppConnection) -> str:
-        application, version = connection.exec_driver_sql(
-            "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
-        ).one()
-        return f"{version:08x}" if application == MARK_APPLICATION_ID else ""
-
-    def foreign_mark(self, url: URL) -> str:
-        if not self.exists(url):
-            return ""
-        with self._files.read(path_of(url)) as connection:
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if application == MARK_APPLICATION_ID or (application, version) == (0, 0):
-            return ""
-        return f"application_id {application} and user_version {version}"
+        return mark_of.mark_in(*connection.exec_driver_sql(mark_of.QUERY).one())
 
     def set_mark(self, url: URL, mark: str) -> None:
         with explain_file_errors(path_of(url)), self._files.open(path_of(url)) as connection:
-            connection.execute(f"PRAGMA application_id = {MARK_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {int(mark, 16)}")
+            mark_of.set_mark(connection, mark)
+
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
+            mark_of.set_numbers(connection, numbers)
 
     @contextlib.contextmanager
     def loading(self, staging: URL) -> Iterator[None]:
@@ -356,7 +349,10 @@ class SqliteDialect:
         if not self.exists(url):
             return ""
         with self._files.read(path_of(url)) as connection:
-            found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+            found = connection.execute(
+                "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name <> ? ORDER BY type, name",
+                (mark_of.VIEW,),
+            )
             return hashlib.sha256(repr(found.fetchall()).encode()).hexdigest()
 
     @contextlib.contextmanager

@@ -98,12 +98,14 @@ def name_lacking(error: BaseException) -> str:
     return f"the {found.group(1).partition(' ')[0]} {found.group(2)}" if found else ""
 
 
+def lacking(where: str, what: str) -> DoesNotFit:
+    return DoesNotFit(f"{where} needs {what}, which the app registers on none of its connections.", hint=WAY_OUT)
+
+
 def refuse_lacking(error: sqlite3.Error, where: str) -> None:
     """:raises DoesNotFit: what the error is about is a function or collation that nobody registers."""
     if what := name_lacking(error):
-        raise DoesNotFit(
-            f"{where} needs {what}, which the app registers on none of its connections.", hint=WAY_OUT
-        ) from error
+        raise lacking(where, what) from error
 
 
 def find_lacking(tables: Iterable[tuple[str, str]], functions: Functions) -> list[str]:
@@ -111,7 +113,7 @@ def find_lacking(tables: Iterable[tuple[str, str]], functions: Functions) -> lis
 
     :param tables: name and ``CREATE TABLE`` of each.
     """
-    lacking = []
+    found = []
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         functions.give(connection)
         for name, sql in tables:
@@ -119,5 +121,5 @@ def find_lacking(tables: Iterable[tuple[str, str]], functions: Functions) -> lis
                 connection.execute(sql)
             except sqlite3.Error as error:
                 if what := name_lacking(error):
-                    lacking.append(f"table {name} needs {what}")
-    return lacking
+                    found.append(f"table {name} needs {what}")
+    return found

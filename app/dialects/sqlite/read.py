@@ -9,7 +9,8 @@ from typing import Any
 from ...errors import DoesNotFit
 from ..model import Column, Definition, ForeignKey, SchemaObject, Table, Values
 from . import inventory
-from .functions import refuse_lacking
+from .functions import lacking, refuse_lacking
+from .mark import VIEW, numbers_of
 from .names import quote
 from .types import converter, is_utf8, logical_type
 
@@ -91,7 +92,8 @@ class SqliteReader:
         rows = self._connection.execute(
             "SELECT m.type, m.name, m.tbl_name, m.sql, coalesce(l.type, '') FROM sqlite_schema m "
             "LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = m.name "
-            "WHERE m.sql IS NOT NULL AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.rowid"
+            "WHERE m.sql IS NOT NULL AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.name <> ? ORDER BY m.rowid",
+            (VIEW,),
         )
         found = []
         for kind, name, table, sql, detail in rows:
@@ -104,6 +106,9 @@ class SqliteReader:
     def definitions(self) -> list[Definition]:
         return inventory.list_definitions(self._connection)
 
+    def numbers(self) -> dict[str, int]:
+        return numbers_of(self._connection)
+
     def count(self, table: str) -> int:
         place, _ = self._source(table)
         return int(self._connection.execute(f"SELECT count(*) FROM {place}").fetchone()[0])
@@ -112,15 +117,18 @@ class SqliteReader:
         """How a table is named to be read, and what sorts the columns of its key.
 
         An index in an order that nobody has registered must not be looked at, and the key is sorted by bytes then.
+
+        :raises DoesNotFit: there is no other way to read it.
         """
         if table not in self._sources:
             found = self._connection.execute(
                 "SELECT DISTINCT x.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS x", (table,)
             )
-            known = all(self._knows_collation(name) for (name,) in found.fetchall())
-            # What has no rowid lies in such an index itself.
-            unread = " NOT INDEXED" if not known and self._has_rowid(table) else ""
-            self._sources[table] = (quote(table) + unread, "" if known else " COLLATE BINARY")
+            unknown = [name for (name,) in found.fetchall() if not self._knows_collation(name)]
+            if unknown and not self._has_rowid(table):
+                # It lies in such an index itself.
+                raise lacking(f"The table {table}", f"the collation {unknown[0]}")
+            self._sources[table] = (f"{quote(table)} NOT INDEXED", " COLLATE BINARY") if unknown else (quote(table), "")
         return self._sources[table]
 
     def _has_rowid(self, table: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...dialects.base import Fence, Image, Reader
 from ...dialects.model import LateWrite, TableChecksum
-from ...errors import BackupFailed, Protected, VerificationFailed
+from ...errors import BackupFailed, VerificationFailed
 from ..proof.checksums import fingerprint
 from ..rows.files import write
 from ..rows.header import header_of
@@ -49,7 +49,6 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
     :raises BackupFailed: no backup, no run.
     :raises LockHeld: a writer could not be made to wait.
     """
-    refuse_foreign_mark(run)
     token = fence.token()
     if not run.dialect.exists(run.target):
         run.note("Nothing to back up: there is no database yet.")
@@ -78,18 +77,6 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
         "The live database was written while writers were made to wait.",
         hint="Run again when nobody writes.",
     )
-
-
-def refuse_foreign_mark(run: Run) -> None:
-    """Refuse a database that keeps something of its own where the generation mark goes: it would be overwritten.
-
-    :raises Protected: names what is there.
-    """
-    if own := run.dialect.foreign_mark(run.target):
-        raise Protected(
-            f"This database keeps {own} of its own, where Flask-Ferry keeps its generation mark.",
-            hint="See docs/guarantees.md.",
-        )
 
 
 def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path | None) -> Backup | None:
@@ -142,7 +129,7 @@ def write_portable(database: str, reader: Reader, to: Path) -> None:
             "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
             hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
         )
-    header = header_of(database, "backup", revision, data_tables(reader.tables()))
+    header = header_of(database, "backup", revision, data_tables(reader.tables()), reader.numbers())
     rows = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)
     try:
         write(to, encode(header, rows), check=check)

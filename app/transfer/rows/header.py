@@ -54,6 +54,7 @@ class Header:
     :ivar read_from: when reading began, ISO 8601 in UTC.
     :ivar notes: remarks about the extraction, e.g. waivers of whole tables.
     :ivar profile: what the rows were anonymised with; None for rows as the source had them.
+    :ivar numbers: what the app keeps in the database itself, beside all tables; of SQLite alone.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Header:
     missing: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     profile: AppliedProfile | None = None
+    numbers: dict[str, int] = field(default_factory=dict)
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -95,6 +97,8 @@ def header_to_json(header: Header) -> dict[str, Any]:
     }
     if header.profile is not None:
         common["profile"] = {"name": header.profile.name, "digest": header.profile.digest}
+    if header.numbers:
+        common["numbers"] = header.numbers
     if header.kind == "records":
         return {**common, "types": list(header.types)}
     return {**common, "tables": [table_to_json(table) for table in header.tables]}
@@ -199,6 +203,10 @@ def header_from_json(data: Any) -> Header:
         missing={name: a_text(reason, f"missing: {name}") for name, reason in missing.items()},
         notes=texts(found.get("notes"), "notes"),
         profile=_profile(found["profile"]) if "profile" in found else None,
+        numbers={
+            name: a_whole_number(number, f"numbers: {name[:100]}", -(2**31), 2**31 - 1)
+            for name, number in an_object(found.get("numbers", {}), "numbers").items()
+        },
     )
 
 
@@ -246,7 +254,9 @@ def read_checksum(data: Any, place: str) -> TableChecksum:
     return TableChecksum(a_count(found.get("rows"), f"{place}: rows"), int(digits, 16))
 
 
-def header_of(label: str, identity: str, revision: str | None, tables: dict[str, Table]) -> Header:
+def header_of(
+    label: str, identity: str, revision: str | None, tables: dict[str, Table], numbers: dict[str, int] | None = None
+) -> Header:
     """The header of a rows snapshot, parents before children."""
     return Header(
         kind="rows",
@@ -255,6 +265,7 @@ def header_of(label: str, identity: str, revision: str | None, tables: dict[str,
         read_from=now(),
         revision=revision,
         tables=tuple(order_parents_first(tables)),
+        numbers=numbers or {},
     )
 
 

@@ -38,13 +38,17 @@ CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """What a source database is: its tables and the revision it says or is recognised at."""
+    """What a source database is: its tables and the revision it says or is recognised at.
+
+    :ivar numbers: what its app keeps in the database itself.
+    """
 
     tables: dict[str, Table]
     objects: list[SchemaObject]
     definitions: list[Definition]
     revision: str | None
     recognition: Recognition | None
+    numbers: dict[str, int]
 
 
 def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
@@ -58,9 +62,10 @@ def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
     with dialect.reader(url) as reader:
         tables, revision = data_tables(reader.tables()), revision_of(reader)
         objects, definitions = reader.objects(), reader.definitions()
+        numbers = reader.numbers()
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
-    return DatabaseState(tables, objects, definitions, revision, None)
+    return DatabaseState(tables, objects, definitions, revision, None, numbers)
 
 
 def recognise_revision(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
@@ -170,7 +175,7 @@ class DatabaseSource(Source):
         :param change: what is done to the rows, and to the header, before they are written.
         """
         state, path = self._state, run.settings.snapshot
-        header = header_of(self._spec.label, self._spec.identity, state.revision, state.tables)
+        header = header_of(self._spec.label, self._spec.identity, state.revision, state.tables, state.numbers)
         header = change.header(header, self._spec.identity) if change else header
         with writable(path), _readable(self._dialect, self._spec):
             former = write_snapshot(self._dialect, self._url, path, header, run.progress, change)

@@ -71,6 +71,7 @@ def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, op
         accounts, refused = load(run.dialect, run.staging, rows, changed)
     if refused:
         accounts = _set_aside(run, rows, refused, options, run.staging)
+    run.dialect.set_numbers(run.staging, rows.header.numbers)
     return Staged(rows, {**before.accounts, **accounts}, result)
 
 
@@ -83,6 +84,7 @@ def fill(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptio
     accounts, refused = load_into(run, staging, rows)
     if refused:
         accounts = _set_aside(run, rows, refused, options, staging)
+    run.dialect.set_numbers(staging, rows.header.numbers)
     return Staged(rows, accounts, result)
 
 
