@@ -45,7 +45,10 @@ class Reader(Protocol):
         """All base tables by name, the engine's own and the server's left out."""
 
     def objects(self) -> list[SchemaObject]:
-        """Views, triggers, indexes on their own and virtual tables, in an order that creates them."""
+        """Views, triggers, indexes on their own and virtual tables, in an order that creates them.
+
+        Of a table with rows of its own that :meth:`tables` does not have, the kind is ``virtual table``.
+        """
 
     def definitions(self) -> list[Definition]:
         """Everything that the schema holds besides tables and columns, to be compared with another database's."""
@@ -249,6 +252,12 @@ class Dialect(Protocol):
 
     def problems(self, url: URL) -> list[Problem]:
         """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found, with some keys."""
+
+    def refresh_derived(self, staging: URL) -> list[str]:
+        """Make anew what holds nothing of its own, from the rows that are there; the names of what was.
+
+        :raises DoesNotFit: one of them cannot be made.
+        """
 
     def settle(self, staging: URL) -> None:
         """After :meth:`problems` found none: let the server itself vouch for rules it was told not to look at.

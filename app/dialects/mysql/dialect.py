@@ -269,6 +269,9 @@ class MySqlDialect:
         with self._ask_within(url) as ask:
             return rules.problems(ask, _current(ask))
 
+    def refresh_derived(self, staging: URL) -> list[str]:
+        return []
+
     def settle(self, staging: URL) -> None:
         """Nothing: to this server a foreign key is no less valid for the rows that it did not look at."""
 

@@ -252,6 +252,9 @@ class PostgresqlDialect:
             begin(connection, place.schema)
             return rules.problems(connection, place.schema)
 
+    def refresh_derived(self, staging: URL) -> list[str]:
+        return []
+
     def settle(self, staging: URL) -> None:
         place = self._place(staging)
         with self._connect(staging, place) as connection, lent(connection, place.target, place.schema):

@@ -36,7 +36,7 @@ from ..model import (
 )
 from ..samples import Problem
 from . import mark as mark_of
-from . import rules, swap
+from . import rules, swap, virtual
 from .connect import Files, explain_file_errors
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
@@ -236,6 +236,13 @@ class SqliteDialect:
                 connection.execute(f"DROP TRIGGER {quote(trigger.name)}")
         yield
         self.create_objects(staging, triggers)
+        self.refresh_derived(staging)
+
+    def refresh_derived(self, staging: URL) -> list[str]:
+        with self.reader(staging) as reader:
+            objects = reader.objects()
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
+            return virtual.refresh(connection, objects)
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
         names = ", ".join(map(quote, table.column_names))
@@ -326,6 +333,7 @@ class SqliteDialect:
                     connection.execute(item.sql)
                     if item.kind == "view":
                         connection.execute(f"SELECT * FROM {quote(item.name)} LIMIT 0")
+                    virtual.refresh(connection, [item])
                 except sqlite3.Error as error:
                     raise DoesNotFit(
                         f"The {item.kind} {item.name!r}, which no revision made, does not fit the new schema: {error}",

@@ -13,6 +13,7 @@ from .functions import lacking, refuse_lacking
 from .mark import VIEW, numbers_of
 from .names import quote
 from .types import converter, is_utf8, logical_type
+from .virtual import kind_of
 
 
 def user_tables(connection: sqlite3.Connection) -> list[str]:
@@ -100,7 +101,7 @@ class SqliteReader:
             if kind != "table":
                 found.append(SchemaObject(kind, name, table, sql))
             elif detail == "virtual":
-                found.append(SchemaObject("virtual table", name, table, sql))
+                found.append(SchemaObject(kind_of(sql), name, table, sql))
         return found
 
     def definitions(self) -> list[Definition]:

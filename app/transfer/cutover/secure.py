@@ -118,6 +118,16 @@ def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
     )
 
 
+def rows_beside_tables(reader: Reader) -> dict[str, int]:
+    """Virtual tables that hold rows of their own, which no snapshot has, and how many."""
+    found = {item.name: reader.count(item.name) for item in reader.objects() if item.kind == "virtual table"}
+    return {name: rows for name, rows in sorted(found.items()) if rows}
+
+
+def describe_rows(tables: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({rows} rows)" for name, rows in tables.items())
+
+
 def write_portable(database: str, reader: Reader, to: Path) -> None:
     """Write a database as a snapshot of kind ``rows``.
 
@@ -128,6 +138,11 @@ def write_portable(database: str, reader: Reader, to: Path) -> None:
         raise BackupFailed(
             "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
             hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
+        )
+    if held := rows_beside_tables(reader):
+        raise BackupFailed(
+            f"A portable snapshot cannot hold the rows of virtual tables: {describe_rows(held)}.",
+            hint="Make an ordinary backup, which has all of them: flask db-backup",
         )
     header = header_of(database, "backup", revision, data_tables(reader.tables()), reader.numbers())
     rows = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)

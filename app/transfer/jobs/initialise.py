@@ -213,7 +213,8 @@ def _describe(run: Run) -> str | None:
     if run.dialect.exists(run.before):
         with run.dialect.reader(run.before) as old:
             unknown = sorted(set(data_tables(old.tables())) - set(tables))
-            views = sorted(item.name for item in old.objects() if item.kind == "view" and item.name not in made)
+            kinds = ("view", "virtual table")
+            views = sorted(item.name for item in old.objects() if item.kind in kinds and item.name not in made)
         if unknown or views:
             run.note(f"No model knows {', '.join(unknown + views)}: they stay in the backup only.")
     return revision

@@ -15,6 +15,7 @@ from ..cutover import backups
 from ..cutover.cutover import entry_for
 from ..cutover.manifest import Backup, load_manifest
 from ..cutover.seal import existing_key
+from ..cutover.secure import describe_rows, rows_beside_tables
 from ..proof.checksums import fingerprint
 from ..rows.files import file_sha256
 from ..rows.snapshot import check, is_snapshot
@@ -129,13 +130,24 @@ class Restore(Job):
     def source_bytes(self) -> int:
         return self._chosen.path.stat().st_size
 
+    @functools.cached_property
+    def _lost(self) -> str:
+        """What a portable snapshot does not have and the live database does: tables with rows."""
+        if not self._chosen.portable or not self.target.exists:
+            return ""
+        has = {table.name for table in check(self._chosen.path)[0].tables}
+        with self.run.dialect.reader(self.run.target) as reader:
+            beside = rows_beside_tables(reader)
+        lost = {name: rows for name, rows in self.target.rows.items() if rows and name not in has} | beside
+        return describe_rows(lost)
+
     def question(self) -> Question:
         target = self.target
         guarded = target.production and not target.empty
         return Question(
             target=target,
             replaced=target.rows if not target.empty else {},
-            loads=self._chosen.label,
+            loads=self._chosen.label + (f", which does not have {self._lost}" if self._lost else ""),
             backup=self.backup_place,
             typed_name=target.identity.database if guarded else None,
             needs_permission="rows of a production database are replaced" if guarded else None,
@@ -165,6 +177,8 @@ class Restore(Job):
         return f"Restored {self._chosen.label}: {rows} rows are live at revision {entry.revision} (run {self.run.id})."
 
     def _stage(self) -> None:
+        if self._lost:
+            self.run.warn(f"The snapshot does not have, and the live database will be without: {self._lost}.")
         self._verify_staging = stage_backup(self.run, self._chosen)
 
     def _verify(self) -> None:

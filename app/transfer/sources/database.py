@@ -158,10 +158,15 @@ class DatabaseSource(Source):
             )
 
     def _refuse_virtual(self) -> None:
+        """What an index over another table says is made anew from that; other virtual tables have rows of their own."""
         self._virtual = sorted(item.name for item in self._state.objects if item.kind == "virtual table")
-        if left := [name for name in self._virtual if name not in self._options.exclude]:
+        left = [name for name in self._virtual if name not in self._options.exclude]
+        with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
+            filled = [f"{name} ({rows} rows)" for name in left if (rows := reader.count(name))]
+        if filled:
             raise DoesNotFit(
-                f"{self._spec.label} has virtual tables, which no revision makes: {', '.join(left)}.",
+                f"{self._spec.label} has virtual tables with rows of their own, which are not carried: "
+                f"{', '.join(filled)}.",
                 hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
             )
 

@@ -1,0 +1,53 @@
+"""SQLite: virtual tables, told apart by what they hold: rows of their own, or what can be made anew from others."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from ...errors import DoesNotFit
+from ..model import SchemaObject
+
+OWN = "virtual table"
+"""It holds rows that are nowhere else."""
+DERIVED = "derived table"
+"""It holds nothing of its own: an index over another table, or a view of what SQLite knows."""
+
+_MODULE = re.compile(r"\bUSING\s+[\"'`\[]?(\w+)", re.IGNORECASE)
+_CONTENT = re.compile(r"[(,]\s*content\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s,)]*))", re.IGNORECASE)
+_SEARCH = ("fts3", "fts4", "fts5")
+_VIEWS = ("fts4aux", "fts5vocab", "dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode")
+
+
+def kind_of(sql: str) -> str:
+    """What a virtual table is, by the statement that creates it."""
+    return DERIVED if _has_content_elsewhere(sql) or _module(sql) in _VIEWS else OWN
+
+
+def refresh(connection: sqlite3.Connection, objects: list[SchemaObject]) -> list[str]:
+    """Make search indexes over other tables anew from those; returns their names.
+
+    :raises DoesNotFit: one of them has no such table any more, or needs what no connection has.
+    """
+    found = [item.name for item in objects if item.kind == DERIVED and _has_content_elsewhere(item.sql)]
+    for name in found:
+        quoted = '"' + name.replace('"', '""') + '"'
+        try:
+            connection.execute(f"INSERT INTO {quoted} ({quoted}) VALUES ('rebuild')")
+        except sqlite3.Error as error:
+            raise DoesNotFit(
+                f"The search index {name} cannot be made anew from the table that it is of: {error}.",
+                hint="Make it anew, or drop it, in a revision; then run the command again.",
+            ) from error
+    return found
+
+
+def _module(sql: str) -> str:
+    found = _MODULE.search(sql)
+    return found[1].lower() if found else ""
+
+
+def _has_content_elsewhere(sql: str) -> bool:
+    """Whether it is an index over another table; one whose ``content`` is empty keeps the only copy of its terms."""
+    found = _CONTENT.search(sql)
+    return _module(sql) in _SEARCH and found is not None and any(found.groups())
