@@ -28,6 +28,10 @@ def explain_file_errors(path: Path) -> Iterator[None]:
         raise swap.explained(path, error) from error
 
 
+COPIES = 3
+"""How often a file is copied at most that others write to meanwhile."""
+
+
 class Files:
     """Database files, opened by connections that have the app's functions and collations."""
 
@@ -51,8 +55,8 @@ class Files:
     def read(self, path: Path, *, timeout_s: float = 30) -> Iterator[sqlite3.Connection]:
         """Read without writing: ``mode=ro`` leaves the file and its WAL as they are, to the byte.
 
-        A hot journal, left by a killed program, has to be rolled back before anything can be read; that is done in a
-        private copy, as nobody can be writing then.
+        Where that is not enough a private copy is read: a hot journal, left by a killed program, has to be rolled back
+        first, and beside a WAL SQLite makes a file of its own, which it cannot in a directory that is read-only.
         """
         if not path.is_file():
             raise FerryError(f"There is no database file {path}.")
@@ -61,16 +65,16 @@ class Files:
             damage_named(path),
             contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s)) as connection,
         ):
-            if not _has_hot_journal(connection):
+            if not _needs_copy(connection, path):
                 self.functions.give(connection)
                 yield connection
                 return
-        with damage_named(path), tempfile.TemporaryDirectory(prefix="ferry-") as scratch:
-            copy = Path(scratch) / path.name
-            shutil.copyfile(path, copy)
-            shutil.copyfile(path.with_name(path.name + "-journal"), copy.with_name(copy.name + "-journal"))
-            with self.open(copy) as connection:
-                yield connection
+        with (
+            damage_named(path),
+            tempfile.TemporaryDirectory(prefix="ferry-") as scratch,
+            self.open(_copy_at_rest(path, Path(scratch))) as connection,
+        ):
+            yield connection
 
 
 @contextlib.contextmanager
@@ -92,11 +96,47 @@ def damage_named(path: Path) -> Iterator[None]:
         raise
 
 
-def _has_hot_journal(connection: sqlite3.Connection) -> bool:
+def _needs_copy(connection: sqlite3.Connection, path: Path) -> bool:
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
             return True
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and _is_wal(path):
+            return True
         raise
     return False
+
+
+def _is_wal(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(20)[18:19] == b"\x02"
+
+
+def _copy_at_rest(path: Path, to: Path) -> Path:
+    """Copy a file with its journals to a directory.
+
+    :raises FerryError: somebody writes to it all the time.
+    """
+    for _ in range(COPIES):
+        before = _state_of(path)
+        for suffix in before:
+            shutil.copyfile(path.with_name(path.name + suffix), to / (path.name + suffix))
+        if _state_of(path) == before:
+            return to / path.name
+        for suffix in before:
+            (to / (path.name + suffix)).unlink()
+    raise FerryError(
+        f"{path} is written all the time, and can only be copied while it is not.",
+        hint="Stop the program that writes to it, or give a copy that it made, then run the command again.",
+    )
+
+
+def _state_of(path: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of a database file and its journals, by their suffix."""
+    found = {}
+    for suffix in ("", "-wal", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            stat = path.with_name(path.name + suffix).stat()
+            found[suffix] = (stat.st_size, stat.st_mtime_ns)
+    return found
