@@ -59,13 +59,17 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as rows travel: generated columns are not among its columns."""
+    """A table as rows travel: generated columns are not among its columns.
+
+    :ivar virtual: its server's module keeps the rows; older versions knew no such tables.
+    """
 
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    virtual: bool = field(default=False, compare=False)
 
     @property
     def column_names(self) -> tuple[str, ...]:

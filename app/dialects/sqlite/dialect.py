@@ -43,7 +43,7 @@ from .functions import Functions, find_lacking
 from .load import Binder
 from .names import path_of, quote, url_of
 from .preflight import attach_nothing, refuse_attached, refuse_read_only
-from .read import SqliteReader, tables_with_sql
+from .read import SqliteReader, carried_virtual, reflect, reflect_virtual, tables_with_sql
 
 HEADER = b"SQLite format 3\x00"
 
@@ -319,8 +319,11 @@ class SqliteDialect:
         own = "SELECT sql FROM origin.sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL AND type = ?"
         connection.execute(f"DROP TABLE IF EXISTS main.{quote(table)}")
         connection.execute(connection.execute(own, (table, "table")).fetchone()[0])
-        columns = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'origin') WHERE hidden = 0", (table,))
-        names = ", ".join(quote(name) for (name,) in columns)
+        carried = carried_virtual(connection)
+        reflected = (
+            reflect_virtual(connection, table, carried[table]) if table in carried else reflect(connection, table)
+        )
+        names = ", ".join(map(quote, reflected.column_names))
         connection.execute(f"INSERT INTO main.{quote(table)} ({names}) SELECT {names} FROM origin.{quote(table)}")
         for kind in ("index", "trigger"):
             for (sql,) in connection.execute(own, (table, kind)).fetchall():

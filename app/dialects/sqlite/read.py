@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ...errors import DoesNotFit
-from ..model import Column, Definition, ForeignKey, SchemaObject, Table, Values
+from ..model import Column, Definition, ForeignKey, LogicalType, SchemaObject, Table, Values
 from . import inventory
 from .functions import lacking, refuse_lacking
 from .mark import VIEW, numbers_of
 from .names import quote
 from .types import converter, is_utf8, logical_type
-from .virtual import kind_of
+from .virtual import has_plain_rows, is_keyed_by_rowid, kind_of
 
 
 def user_tables(connection: sqlite3.Connection) -> list[str]:
@@ -30,6 +31,24 @@ def tables_with_sql(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     names = set(user_tables(connection))
     found = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
     return [(name, sql) for name, sql in found if name in names]
+
+
+def carried_virtual(connection: sqlite3.Connection) -> dict[str, str]:
+    """Virtual tables with rows that are read and written like those of any table, each with its statement."""
+    found = connection.execute(
+        "SELECT m.name, m.sql FROM sqlite_schema m JOIN pragma_table_list l "
+        "ON l.schema = 'main' AND l.name = m.name AND l.type = 'virtual' ORDER BY m.name"
+    )
+    return {name: sql for name, sql in found.fetchall() if has_plain_rows(sql)}
+
+
+def reflect_virtual(connection: sqlite3.Connection, name: str, sql: str) -> Table:
+    """A virtual table; the rowid of one for texts is a column here, as others refer to it."""
+    found = reflect(connection, name)
+    if is_keyed_by_rowid(sql):
+        key = Column("rowid", LogicalType.INT, nullable=False, loose=True)
+        return replace(found, columns=(key, *found.columns), primary_key=("rowid",), virtual=True)
+    return replace(found, primary_key=found.column_names[:1], virtual=True)
 
 
 def reflect(connection: sqlite3.Connection, name: str) -> Table:
@@ -87,7 +106,9 @@ class SqliteReader:
         self._sources: dict[str, tuple[str, str]] = {}
 
     def tables(self) -> dict[str, Table]:
-        return {name: reflect(self._connection, name) for name in user_tables(self._connection)}
+        ordinary = {name: reflect(self._connection, name) for name in user_tables(self._connection)}
+        virtual = carried_virtual(self._connection)
+        return ordinary | {name: reflect_virtual(self._connection, name, sql) for name, sql in virtual.items()}
 
     def objects(self) -> list[SchemaObject]:
         rows = self._connection.execute(
@@ -100,7 +121,7 @@ class SqliteReader:
         for kind, name, table, sql, detail in rows:
             if kind != "table":
                 found.append(SchemaObject(kind, name, table, sql))
-            elif detail == "virtual":
+            elif detail == "virtual" and not has_plain_rows(sql):
                 found.append(SchemaObject(kind_of(sql), name, table, sql))
         return found
 

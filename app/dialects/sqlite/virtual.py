@@ -15,6 +15,8 @@ DERIVED = "derived table"
 
 _MODULE = re.compile(r"\bUSING\s+[\"'`\[]?(\w+)", re.IGNORECASE)
 _CONTENT = re.compile(r"[(,]\s*content\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s,)]*))", re.IGNORECASE)
+_UNSEEN = re.compile(r"[(,]\s*(?:languageid|locale|content)\s*=", re.IGNORECASE)
+_SPACE = ("rtree", "rtree_i32")
 _SEARCH = ("fts3", "fts4", "fts5")
 _VIEWS = ("fts4aux", "fts5vocab", "dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode")
 
@@ -22,6 +24,19 @@ _VIEWS = ("fts4aux", "fts5vocab", "dbstat", "sqlite_dbpage", "sqlite_stmt", "byt
 def kind_of(sql: str) -> str:
     """What a virtual table is, by the statement that creates it."""
     return DERIVED if _has_content_elsewhere(sql) or _module(sql) in _VIEWS else OWN
+
+
+def has_plain_rows(sql: str) -> bool:
+    """Whether all that a virtual table holds can be read and written by its columns and its rowid."""
+    if _module(sql) in _SPACE:
+        return True
+    # An empty content keeps no text; a language or locale is in no column.
+    return _module(sql) in _SEARCH and _UNSEEN.search(sql) is None
+
+
+def is_keyed_by_rowid(sql: str) -> bool:
+    """Whether a row's key is in no column of its own."""
+    return _module(sql) in _SEARCH
 
 
 def refresh(connection: sqlite3.Connection, objects: list[SchemaObject]) -> list[str]:

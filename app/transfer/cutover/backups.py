@@ -137,7 +137,8 @@ def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, Table
         problems = [item for item in dialect.problems(scratch) if item.kind is not ProblemKind.DANGLING]
         if problems:
             raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
-        found = state_of(dialect, scratch)
+        with dialect.reader(scratch) as reader:
+            found = fingerprint(reader, expected)
     finally:
         dialect.drop(scratch)
     if found != expected:

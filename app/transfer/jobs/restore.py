@@ -154,8 +154,7 @@ class Restore(Job):
         )
 
     def preview(self, question: Question) -> str:
-        del question
-        return f"Would put {self._chosen.label} in place of {sum(self.target.rows.values())} rows."
+        return f"Would put {question.loads} in place of {sum(self.target.rows.values())} rows."
 
     def entry(self) -> Entry:
         path = str(self._chosen.path)
@@ -275,7 +274,7 @@ def _verify(run: Run, chosen: Chosen) -> None:
         raise FerryError("a portable snapshot is verified as it is loaded")
     expected = {n: TableChecksum(rows, int(total, 16)) for n, (rows, total) in chosen.backup.tables.items()}
     with run.dialect.reader(run.staging) as reader:
-        found = fingerprint(reader)
+        found = fingerprint(reader, expected)
     if found != expected:
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         raise VerificationFailed(f"{chosen.path} does not hold what was backed up: {', '.join(wrong)}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
@@ -20,6 +20,11 @@ def ordered(table: Table) -> Table:
     return Table(table.name, columns, table.primary_key, table.unique, table.foreign_keys)
 
 
-def fingerprint(reader: Reader) -> dict[str, TableChecksum]:
-    """The checksums of a whole database, for comparison with another one or a later state."""
-    return checksums(reader, {name: ordered(table) for name, table in reader.tables().items()})
+def fingerprint(reader: Reader, stated: Collection[str] | None = None) -> dict[str, TableChecksum]:
+    """The checksums of a whole database, for comparison with another one or a later state.
+
+    :param stated: the tables that a manifest has; where an older version wrote it, it has no virtual ones.
+    """
+    tables = reader.tables()
+    kept = {name: table for name, table in tables.items() if stated is None or name in stated or not table.virtual}
+    return checksums(reader, {name: ordered(table) for name, table in kept.items()})

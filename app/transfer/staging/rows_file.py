@@ -80,7 +80,9 @@ class RowsFile:
     def _refuse_lacking(self, schema: Mapping[str, Table]) -> None:
         """What says it is at a revision has all that the revision has; else rows would arrive empty unnoticed."""
         has = {table.name: set(table.column_names) for table in self.header.tables}
-        lacking = [f"table {name}" for name in schema if name not in has and name not in self._exclude]
+        absent = [name for name, table in schema.items() if name not in has and name not in self._exclude]
+        # A snapshot of an older version has no virtual tables, and one of another server cannot have them.
+        lacking = [f"table {name}" for name in absent if not schema[name].virtual]
         for name in schema.keys() & has.keys() - self._exclude:
             lacking += [f"column {name}.{column}" for column in schema[name].column_names if column not in has[name]]
         if lacking:

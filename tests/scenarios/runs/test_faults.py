@@ -447,7 +447,7 @@ def test_a_view_that_does_not_fit_the_new_schema(at: At, old: Path) -> None:
 
 def test_a_virtual_table(at: At, old: Path) -> None:
     place = at("foreign")
-    place.write("CREATE VIRTUAL TABLE words USING fts5(word)")
+    place.write("CREATE VIRTUAL TABLE words USING fts5(word, content='')")
     live = place.content()
     refused(place, live, place.migrate(old), 22, "virtual table", "words")
 
