@@ -121,11 +121,11 @@ def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
 def rows_beside_tables(reader: Reader) -> dict[str, int]:
     """Virtual tables that hold rows of their own, which no snapshot has, and how many."""
     found = {item.name: reader.count(item.name) for item in reader.objects() if item.kind == "virtual table"}
-    return {name: rows for name, rows in sorted(found.items()) if rows}
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def describe_rows(tables: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} ({rows} rows)" for name, rows in tables.items())
+    return ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(tables.items()))
 
 
 def write_portable(database: str, reader: Reader, to: Path) -> None:
