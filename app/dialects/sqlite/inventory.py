@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ..model import Definition
 from ..spelling import Token, join, normalise, read_tokens
+from .mark import VIEW
 from .names import quote
 
 _OF_TABLES = ("constraint", "check", "unique", "primary", "foreign")
@@ -25,6 +26,8 @@ def list_definitions(connection: sqlite3.Connection) -> list[Definition]:
         "WHERE m.sql IS NOT NULL AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.rowid"
     ).fetchall()
     for kind, name, table, sql, detail in rows:
+        if name == VIEW:
+            continue
         if detail == "virtual":
             found.append(Definition("virtual table", name, name, text=normalise(sql)))
         elif kind == "table" and detail != "shadow":
