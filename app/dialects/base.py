@@ -265,6 +265,15 @@ class Dialect(Protocol):
         Whatever gives out new keys continues above the largest, however the rows came.
         """
 
+    def refresh_derived(self, staging: URL) -> list[str]:
+        """Compute anew what the server keeps of rows besides the rows, e.g. materialized views, in the order of need.
+
+        What was made to stay empty stays so.
+
+        :return: the names of what was computed.
+        :raises DoesNotFit: one of them cannot be computed over the rows that there are, with the server's words.
+        """
+
     def is_out_of_space(self, error: BaseException) -> bool:
         """Whether the server says that there is no room."""
 

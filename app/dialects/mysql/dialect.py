@@ -275,6 +275,10 @@ class MySqlDialect:
     def settle(self, staging: URL) -> None:
         """Nothing: to this server a foreign key is no less valid for the rows that it did not look at."""
 
+    def refresh_derived(self, staging: URL) -> list[str]:
+        """Nothing: these servers keep nothing of rows besides their tables."""
+        return []
+
     def is_out_of_space(self, error: BaseException) -> bool:
         return connect.is_out_of_space(error)
 

@@ -19,7 +19,23 @@ from ..base import Fence, Image, Reader
 from ..files import make_directory
 from ..model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
 from ..samples import Problem
-from . import control, copy, dump, engine, load, lock, locks, names, objects, preflight, restore, rules, server, swap
+from . import (
+    control,
+    copy,
+    derived,
+    dump,
+    engine,
+    load,
+    lock,
+    locks,
+    names,
+    objects,
+    preflight,
+    restore,
+    rules,
+    server,
+    swap,
+)
 from . import mark as mark_of
 from .client import Client, client
 from .connect import Connection, NoSuchDatabase, connected, connection_arguments, is_nearby, is_out_of_space, place_of
@@ -260,6 +276,15 @@ class PostgresqlDialect:
         with self._connect(staging, place) as connection, lent(connection, place.target, place.schema):
             rules.advance_sequences(connection, place.schema)
             rules.validate(connection, place.schema)
+
+    def refresh_derived(self, staging: URL) -> list[str]:
+        place = self._own(staging)
+        with self._connect(staging, place) as connection:
+            views = derived.find_populated(connection, place.schema)
+            if views:
+                with lent(connection, place.target, place.schema):
+                    derived.refresh(connection, place, views)
+        return views
 
     def is_out_of_space(self, error: BaseException) -> bool:
         return is_out_of_space(error)

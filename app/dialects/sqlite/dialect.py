@@ -349,6 +349,10 @@ class SqliteDialect:
     def settle(self, staging: URL) -> None:
         """Nothing is left to vouch for: SQLite keeps no rule that it was told not to look at."""
 
+    def refresh_derived(self, staging: URL) -> list[str]:
+        """Nothing is kept of rows that is computed on demand only."""
+        return []
+
     def is_out_of_space(self, error: BaseException) -> bool:
         full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in full

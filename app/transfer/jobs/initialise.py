@@ -16,7 +16,7 @@ from ..run.report import Report, TableReceipt
 from ..run.run import Run
 from ..run.target import Target
 from ..schema.alembic import data_tables, revision_of
-from .job import Job, Planning, Step, carry_out
+from .job import Job, Planning, Step, carry_out, refresh_derived
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,7 @@ class Initialise(Job):
 
     def _check(self) -> None:
         run = self.run
+        refresh_derived(run)
         if problems := run.dialect.problems(run.staging):
             raise DoesNotFit(
                 "The test data breaks rules of the schema.",

@@ -170,6 +170,15 @@ def carry_out_steps(run: Run, steps: Iterable[Step]) -> None:
             step.work()
 
 
+def refresh_derived(run: Run) -> None:
+    """Where all rows of staging are in, let the server compute anew what it keeps of them, and say so.
+
+    :raises DoesNotFit: something cannot be computed over these rows.
+    """
+    if names := run.dialect.refresh_derived(run.staging):
+        run.note(f"Computed anew over the new rows: {', '.join(names)}")
+
+
 def _is_whole(run: Run) -> bool:
     """No cut-over was left begun; where one was, what is live cannot be planned with before it is finished."""
     control = run.peek()

@@ -12,7 +12,7 @@ from ..schema.alembic import Declarations, data_tables
 from ..schema.listen import Heard
 from ..staging.options import MigrateOptions
 from ..staging.unmanaged import bring_unmanaged
-from .job import Job
+from .job import Job, refresh_derived
 
 
 class Migration(Job):
@@ -68,6 +68,7 @@ class Migration(Job):
         run = self.run
         self._unmanaged = bring_unmanaged(run, self.target.revision or revision, self._unmanaged)
         self._check_objects(run.schema.declarations(revision))
+        refresh_derived(run)
         if problems := run.dialect.problems(run.staging):
             raise VerificationFailed(
                 f"At head ({self.plan.head}) {len(problems)} rules do not hold.",

@@ -27,7 +27,7 @@ from ..run.target import MIGRATE, Target
 from ..schema.alembic import revision_of
 from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
-from .job import Job, Planning, Step, carry_out
+from .job import Job, Planning, Step, carry_out, refresh_derived
 
 MADE_BY = ("db-backup", "db-init", MIGRATE)
 
@@ -241,6 +241,7 @@ def stage_backup(run: Run, chosen: Chosen) -> Callable[[], None]:
     if chosen.portable:
         header, _ = check(chosen.path)
         staged = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions())
+        refresh_derived(run)
 
         def verify() -> None:
             verify_staging(run, staged.rows, staged.accounts)

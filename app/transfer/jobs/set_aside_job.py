@@ -34,7 +34,7 @@ from ..staging.options import MigrateOptions
 from ..staging.referring import REFERS, set_aside_referring
 from ..staging.rows_file import RowsFile
 from ..staging.stage import before_upgrade, build_empty, load_into, stage, verify_staging
-from .job import Job, Nothing, Planning, Step, carry_out
+from .job import Job, Nothing, Planning, Step, carry_out, refresh_derived
 from .self_job import SelfJob
 
 ADDED = "added.json"
@@ -294,6 +294,7 @@ class SetAsideJob(SelfJob):
         already = set(run.dialect.problems(run.staging))
         sums = self._load_added(path)
         self._prove(before, sums)
+        refresh_derived(run)
         self._refuse_problems(already)
         run.dialect.settle(run.staging)
         self._report_added(sums)

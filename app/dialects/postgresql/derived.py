@@ -1,0 +1,42 @@
+"""PostgreSQL: what the server keeps of rows besides the rows: materialized views, filled again behind a load."""
+
+from __future__ import annotations
+
+import psycopg
+
+from ...errors import DoesNotFit
+from .connect import Connection, is_lost, is_out_of_space, words_of
+from .names import Place, quote
+from .objects import find_objects
+
+# One that was made WITH NO DATA, and was not refreshed since, stays so.
+_POPULATED = """
+SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind = 'm' AND c.relispopulated
+"""
+
+
+def find_populated(connection: Connection, schema: str) -> list[str]:
+    """The materialized views that hold rows, each behind those that it is made of."""
+    populated = {name for (name,) in connection.execute(_POPULATED.encode(), (schema,))}
+    if not populated:
+        return []
+    found = (one.item for one in find_objects(connection, schema))
+    return [item.name for item in found if item.kind == "materialized view" and item.name in populated]
+
+
+def refresh(connection: Connection, place: Place, views: list[str]) -> None:
+    """Fill materialized views anew, one after the other.
+
+    :raises DoesNotFit: one cannot be computed over the rows that there are, with the server's words.
+    """
+    for name in views:
+        try:
+            connection.execute(f"REFRESH MATERIALIZED VIEW {quote(place.schema)}.{quote(name)}".encode())
+        except psycopg.Error as error:
+            if is_lost(error) or is_out_of_space(error):
+                raise
+            raise DoesNotFit(
+                f"The materialized view {name!r} cannot be refreshed over the new rows: {words_of(error)}",
+                hint="Repair these rows in the source, or let a revision make the view so that it fits them.",
+            ) from error

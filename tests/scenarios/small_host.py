@@ -1,0 +1,86 @@
+"""A host of a few lines: its database and its Alembic history are named by the environment, it has no models."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import URL
+
+from app.commands import bp
+from app.export import export_blueprint
+from tests.site import ROOT, Result
+from tests.transfer.hosts import history, revision
+
+DATABASE, MIGRATIONS = "SMALL_DATABASE", "SMALL_MIGRATIONS"
+
+
+def create_app() -> Flask:
+    """The host; whoever asks may read its export."""
+    app = Flask(__name__, instance_path=os.environ["FLASK_INSTANCE_PATH"])
+    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ[DATABASE]
+    db = SQLAlchemy(app)
+    Migrate(app, db, directory=os.environ[MIGRATIONS])
+    app.register_blueprint(bp)
+    app.register_blueprint(export_blueprint(authorize=lambda: None))
+    return app
+
+
+@dataclass
+class SmallHost:
+    """The host in a directory of its own, on a database."""
+
+    directory: Path
+    url: URL
+
+    def revise(self, *statements: str, name: str = "r1", down: str | None = None) -> None:
+        """Add a revision that executes statements."""
+        if not (self.directory / "migrations").exists():
+            history(self.directory / "migrations")
+        upgrade = "\n".join(f"op.get_bind().exec_driver_sql({statement!r})" for statement in statements)
+        revision(self.directory / "migrations", name, down, upgrade)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("FERRY_", "FLASK_"))},
+            "FLASK_APP": f"{__name__}:create_app",
+            "FLASK_INSTANCE_PATH": str(self.directory),
+            DATABASE: self.url.render_as_string(hide_password=False),
+            MIGRATIONS: str(self.directory / "migrations"),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def flask(self, *arguments: str, **environ: str) -> Result:
+        """Run ``flask ...`` in the host's directory."""
+        done = subprocess.run(  # our own arguments
+            [sys.executable, "-m", "flask", *arguments],
+            cwd=self.directory,
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def migrate_from(self, source: SmallHost) -> Result:
+        """Migrate from another host's database."""
+        shown = source.url.render_as_string(hide_password=False)
+        return self.flask("db-migrate-data", "--yes", FLASK_FERRY_SOURCE=shown)
+
+    def done(self, *arguments: str, **environ: str) -> str:
+        """Run ``flask ...``, which must succeed; what it said."""
+        return succeeded(self.flask(*arguments, **environ))
+
+
+def succeeded(result: Result) -> str:
+    """What a command said that must have succeeded."""
+    assert result.status == 0, result.stderr + result.stdout
+    return result.stdout + result.stderr
