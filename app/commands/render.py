@@ -107,10 +107,8 @@ def receipt(report: Report) -> Iterable[str]:
     yield from _records(report)
     yield from _describe_anonymised(report)
     yield from _list_tables("Waived", _waivers(report.waived))
-    yield from _list_tables(
-        "Not in the source's answers, so not carried", [f"{name}: {why}" for name, why in report.not_carried.items()]
-    )
     yield from _list_tables("Not migrated, as no revision makes them", report.not_migrated)
+    yield from _list_tables("Not carried", [f"{name}: {why}" for name, why in report.not_carried.items()])
     if report.moves:
         yield f"Moved by revisions: {len(report.moves)} tables and columns, named in the report"
     yield from _list_tables("Dropped as declared", report.losses)

@@ -14,7 +14,18 @@ from typing import Any, Protocol
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from .model import Beside, Capabilities, ControlArea, Definition, Identity, LoadResult, SchemaObject, Table, Values
+from .model import (
+    Beside,
+    Capabilities,
+    ControlArea,
+    Counter,
+    Definition,
+    Identity,
+    LoadResult,
+    SchemaObject,
+    Table,
+    Values,
+)
 from .samples import Problem
 
 
@@ -55,6 +66,12 @@ class Reader(Protocol):
 
     def numbers(self) -> dict[str, int]:
         """Numbers that an app may keep in the database itself, beside all tables: all that this kind has, by name."""
+
+    def counters(self) -> list[Counter]:
+        """Everything that gives out numbers, with the next one: never less than at the instant of this read.
+
+        :raises DoesNotFit: the user may not read one of them.
+        """
 
     def count(self, table: str) -> int:
         """Rows of a table."""
@@ -253,12 +270,6 @@ class Dialect(Protocol):
     def problems(self, url: URL) -> list[Problem]:
         """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found, with some keys."""
 
-    def refresh_derived(self, staging: URL) -> list[str]:
-        """Make anew what holds nothing of its own, from the rows that are there; the names of what was.
-
-        :raises DoesNotFit: one of them cannot be made.
-        """
-
     def settle(self, staging: URL) -> None:
         """After :meth:`problems` found none: let the server itself vouch for rules it was told not to look at.
 
@@ -272,6 +283,12 @@ class Dialect(Protocol):
 
         :return: the names of what was computed.
         :raises DoesNotFit: one of them cannot be computed over the rows that there are, with the server's words.
+        """
+
+    def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
+        """Let what gives out numbers go on where the same of another database stood; never back.
+
+        :return: those that would begin elsewhere here, because there is no such thing.
         """
 
     def is_out_of_space(self, error: BaseException) -> bool:

@@ -140,6 +140,28 @@ UNNAMED = frozenset(
 """Kinds that are known by what they say: their names may be the server's, or come with one and go with another."""
 
 
+@dataclass(frozen=True)
+class Counter:
+    """What gives out numbers: a sequence, an identity, AUTO_INCREMENT.
+
+    :ivar name: a sequence's own, else ``table.column``.
+    :ivar next: what it would give out next; beyond its end where it has nothing left.
+    :ivar table: the one that it fills a column of; else an empty text, as ``column`` is then.
+    :ivar cycles: it begins again at its end, so that what it gave out says nothing of what it may.
+    """
+
+    name: str
+    next: int
+    table: str = ""
+    column: str = ""
+    step: int = 1
+    cycles: bool = False
+
+    @property
+    def ascends(self) -> bool:
+        return self.step > 0
+
+
 THIS_HOST = "this host"
 
 

@@ -114,7 +114,8 @@ def _export(identity: str) -> Response:
     opened = dialect.reader(url)
     reader = opened.__enter__()
     try:
-        header = header_of(identity, identity, _revision(reader), data_tables(reader.tables()), reader.numbers())
+        tables = data_tables(reader.tables())
+        header = header_of(identity, identity, _revision(reader), tables, reader.counters(), reader.numbers())
     except BaseException:
         opened.__exit__(None, None, None)
         raise

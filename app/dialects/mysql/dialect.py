@@ -19,9 +19,10 @@ from sqlalchemy.pool import NullPool
 
 from ..base import Fence, Image, Reader
 from ..files import make_directory
-from ..model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
 from ..samples import Problem
 from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, swap
+from . import counters as counters_of
 from . import mark as mark_of
 from .connect import connected, number_of, quote
 from .names import CONTROL, GENERATION, STAGING, database_of
@@ -269,15 +270,17 @@ class MySqlDialect:
         with self._ask_within(url) as ask:
             return rules.problems(ask, _current(ask))
 
-    def refresh_derived(self, staging: URL) -> list[str]:
-        return []
-
     def settle(self, staging: URL) -> None:
         """Nothing: to this server a foreign key is no less valid for the rows that it did not look at."""
 
     def refresh_derived(self, staging: URL) -> list[str]:
         """Nothing: these servers keep nothing of rows besides their tables."""
         return []
+
+    def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
+        names.refuse_live(database_of(staging))
+        with self._ask_within(staging) as ask:
+            return counters_of.set_counters(ask, _current(ask), counters)
 
     def is_out_of_space(self, error: BaseException) -> bool:
         return connect.is_out_of_space(error)

@@ -17,9 +17,10 @@ from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
-from ..model import Definition, ForeignKey, SchemaObject, Table, Values
+from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
 from . import copy, inventory
 from .connect import connected, explained, number_of, quote, version_of
+from .counters import read_counters
 from .types import BY_NAME, Stored, reader_of
 
 RAW = encoders
@@ -234,6 +235,9 @@ class MySqlReader:
 
     def numbers(self) -> dict[str, int]:
         return {}
+
+    def counters(self) -> list[Counter]:
+        return read_counters(self._ask, self.database)
 
     def count(self, table: str) -> int:
         with self._name_errors(table):

@@ -17,7 +17,7 @@ from sqlalchemy import Connection as AppConnection
 from ...errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
 from ..base import Fence, Image, Reader
 from ..files import make_directory
-from ..model import Beside, Capabilities, ControlArea, Identity, LoadResult, SchemaObject, Table, Values
+from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
 from ..samples import Problem
 from . import (
     control,
@@ -36,6 +36,7 @@ from . import (
     server,
     swap,
 )
+from . import counters as counters_of
 from . import mark as mark_of
 from .client import Client, client
 from .connect import Connection, NoSuchDatabase, connected, connection_arguments, is_nearby, is_out_of_space, place_of
@@ -268,9 +269,6 @@ class PostgresqlDialect:
             begin(connection, place.schema)
             return rules.problems(connection, place.schema)
 
-    def refresh_derived(self, staging: URL) -> list[str]:
-        return []
-
     def settle(self, staging: URL) -> None:
         place = self._place(staging)
         with self._connect(staging, place) as connection, lent(connection, place.target, place.schema):
@@ -285,6 +283,11 @@ class PostgresqlDialect:
                 with lent(connection, place.target, place.schema):
                     derived.refresh(connection, place, views)
         return views
+
+    def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
+        place = self._own(staging)
+        with self._connect(staging, place) as connection:
+            return counters_of.set_counters(connection, place.schema, counters)
 
     def is_out_of_space(self, error: BaseException) -> bool:
         return is_out_of_space(error)

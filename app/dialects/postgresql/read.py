@@ -14,9 +14,10 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
 from ..base import Reader
-from ..model import Definition, ForeignKey, SchemaObject, Table, Values
+from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
 from . import inventory, objects
 from .connect import Connection, connected
+from .counters import read_counters
 from .extensions import extension_schemas, oid_of, set_path
 from .names import quote
 from .types import Declared, converter
@@ -148,6 +149,9 @@ class PostgresqlReader:
 
     def numbers(self) -> dict[str, int]:
         return {}
+
+    def counters(self) -> list[Counter]:
+        return read_counters(self._connection, self._schema)
 
     def count(self, table: str) -> int:
         rows = self._connection.execute(f"SELECT count(*) FROM {self._from(table)}".encode()).fetchone()

@@ -26,6 +26,7 @@ from ..model import (
     Beside,
     Capabilities,
     ControlArea,
+    Counter,
     Identity,
     LateWrite,
     LoadResult,
@@ -35,6 +36,7 @@ from ..model import (
     Values,
 )
 from ..samples import Problem
+from . import counters as counters_of
 from . import mark as mark_of
 from . import rules, swap, virtual
 from .connect import Files, explain_file_errors
@@ -349,9 +351,9 @@ class SqliteDialect:
     def settle(self, staging: URL) -> None:
         """Nothing is left to vouch for: SQLite keeps no rule that it was told not to look at."""
 
-    def refresh_derived(self, staging: URL) -> list[str]:
-        """Nothing is kept of rows that is computed on demand only."""
-        return []
+    def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
+            return counters_of.set_counters(connection, counters)
 
     def is_out_of_space(self, error: BaseException) -> bool:
         full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)

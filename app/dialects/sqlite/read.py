@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import DoesNotFit
-from ..model import Column, Definition, ForeignKey, LogicalType, SchemaObject, Table, Values
+from ..model import Column, Counter, Definition, ForeignKey, LogicalType, SchemaObject, Table, Values
 from . import inventory
+from .counters import read_counters
 from .functions import lacking, refuse_lacking
 from .mark import VIEW, numbers_of
 from .names import quote
@@ -130,6 +131,9 @@ class SqliteReader:
 
     def numbers(self) -> dict[str, int]:
         return numbers_of(self._connection)
+
+    def counters(self) -> list[Counter]:
+        return read_counters(self._connection)
 
     def count(self, table: str) -> int:
         place, _ = self._source(table)

@@ -25,6 +25,7 @@ from ..run.plan import Question
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import Target
+from ..staging.counters import keep_counters, read_counters
 
 UNFINISHED = "An unfinished cut-over would be finished or undone first."
 
@@ -72,6 +73,9 @@ class Job(ABC):
 
     writers_wait: ClassVar[bool] = False
     """Whether writers wait while a pass is repeated, and until its cut-over is done."""
+
+    keeps_counters: ClassVar[bool] = False
+    """Whether numbers that the live database gave out are not given out again, though their rows may be gone."""
 
     fence: Fence
     secured: Secured
@@ -230,6 +234,8 @@ def _cut_over(run: Run, job: Job) -> Entry:
             # The swap ends the hold last of all: no writer gets in between.
             with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
                 carry_out_steps(run, (step for step in job.steps if step.of_live or not number))
+                if job.keeps_counters and not job.secured.absent:
+                    keep_counters(run, read_counters(run, run.target), run.staging)
                 entry = job.entry()
                 began = began if waiting else time.monotonic()
                 swap(run, job.fence, job.secured.token, entry)

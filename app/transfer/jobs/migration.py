@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...dialects.model import Counter
 from ...errors import VerificationFailed
 from ..proof.objects import find_lost
 from ..proof.verify import Before, find_changed_values, verify_upgrade
@@ -10,6 +11,7 @@ from ..run.plan import Plan, Question, question_for
 from ..run.run import Run
 from ..schema.alembic import Declarations, data_tables
 from ..schema.listen import Heard
+from ..staging.counters import keep_counters, prove_counters, read_counters
 from ..staging.options import MigrateOptions
 from ..staging.unmanaged import bring_unmanaged
 from .job import Job, refresh_derived
@@ -24,6 +26,7 @@ class Migration(Job):
         self.report.source = {"label": plan.source.label}
         self.report.revisions["head"] = plan.head
         self._unmanaged: list[str] = []
+        self._counters: list[Counter] = []
 
     @property
     def loads(self) -> str | None:
@@ -37,13 +40,15 @@ class Migration(Job):
         return f"Would {self.plan.action}: {self.plan.reason}. It would load {question.loads}."
 
     def upgrade(self) -> None:
-        """Bring staging to head, and hear what its revisions say."""
+        """Bring staging to head, and hear what its revisions say; what gives out numbers stands no further back."""
         run = self.run
+        self._counters = read_counters(run, run.staging)
         with run.dialect.reader(run.staging) as reader:
             self._definitions = reader.definitions()
             self._former_tables = data_tables(reader.tables())
         self._heard = Heard()
         run.schema.build(run.staging, self.plan.head, self._heard)
+        keep_counters(run, self._counters, run.staging)
 
     def check_upgrade(self, before: Before, revision: str) -> None:
         """Prove that the upgrade lost nothing but what its revisions declare, and tell what it changed.
@@ -76,6 +81,7 @@ class Migration(Job):
                 hint="Repair these rows in a revision (docs/guide.md), then run again.",
             )
         run.dialect.settle(run.staging)
+        prove_counters(run, self._counters, run.staging)
 
     def _check_objects(self, declared: Declarations) -> None:
         run = self.run

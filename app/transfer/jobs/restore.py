@@ -113,6 +113,8 @@ def restore(
 class Restore(Job):
     """Puts a backup in the place of what is live."""
 
+    keeps_counters = True
+
     def __init__(self, run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> None:
         super().__init__(run, target, backup_to=backup_to)
         self._chosen = chosen

@@ -46,6 +46,8 @@ class Rollback(Job):
     :param generation: where the database is that it replaced; None where there was none.
     """
 
+    keeps_counters = True
+
     def __init__(self, run: Run, target: Target, undone: Entry, generation: sa.URL | None) -> None:
         super().__init__(run, target)
         self._undone, self._generation = undone, generation

@@ -26,6 +26,7 @@ class SelfJob(Migration):
     """The live database itself, brought to head beside itself."""
 
     writers_wait = True
+    keeps_counters = True
 
     @property
     def steps(self) -> tuple[Step, ...]:

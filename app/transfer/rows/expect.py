@@ -92,6 +92,16 @@ def a_whole_number(value: Any, place: str, least: int, most: int) -> int:
     return value
 
 
+_NUMBER = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+
+
+def a_number_as_text(value: Any, place: str) -> int:
+    """A whole number in digits, which may be larger than a program's own."""
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        raise Unexpected(place, "a whole number in a text")
+    return int(value)
+
+
 def an_instant(value: Any, place: str) -> str:
     """A text such as ``2026-01-31T23:59:59Z``."""
     text = a_text(value, place)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from ...dialects.model import Column, ForeignKey, LogicalType, Table, TableChecksum
+from ...dialects.model import Column, Counter, ForeignKey, LogicalType, Table, TableChecksum
 from .expect import (
     Unexpected,
     a_count,
@@ -14,6 +15,7 @@ from .expect import (
     a_digest,
     a_flag,
     a_list,
+    a_number_as_text,
     a_text,
     a_text_or_null,
     a_whole_number,
@@ -53,6 +55,7 @@ class Header:
     :ivar types: of kind ``records``: the record types.
     :ivar read_from: when reading began, ISO 8601 in UTC.
     :ivar notes: remarks about the extraction, e.g. waivers of whole tables.
+    :ivar counters: what the source would give out next; a file of an earlier version has none.
     :ivar profile: what the rows were anonymised with; None for rows as the source had them.
     :ivar numbers: what the app keeps in the database itself, beside all tables; of SQLite alone.
     """
@@ -68,6 +71,7 @@ class Header:
     notes: tuple[str, ...] = ()
     profile: AppliedProfile | None = None
     numbers: dict[str, int] = field(default_factory=dict)
+    counters: tuple[Counter, ...] = ()
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -101,7 +105,27 @@ def header_to_json(header: Header) -> dict[str, Any]:
         common["numbers"] = header.numbers
     if header.kind == "records":
         return {**common, "types": list(header.types)}
-    return {**common, "tables": [table_to_json(table) for table in header.tables]}
+    counters = {"counters": [_counter_json(one) for one in header.counters]} if header.counters else {}
+    return {**common, "tables": [table_to_json(table) for table in header.tables], **counters}
+
+
+def _counter_json(counter: Counter) -> dict[str, Any]:
+    """The number as text: it may be beyond 64 bits, and a reader's numbers may be smaller still."""
+    optional = {"table": counter.table, "column": counter.column, "cycles": counter.cycles}
+    own = {"name": counter.name, "next": str(counter.next), "step": str(counter.step)}
+    return own | {key: value for key, value in optional.items() if value}
+
+
+def _counter_from_json(data: Any, place: str) -> Counter:
+    found = an_object(data, place)
+    return Counter(
+        a_text(found.get("name"), f"{place}: name"),
+        a_number_as_text(found.get("next"), f"{place}: next"),
+        a_text(found.get("table", ""), f"{place}: table"),
+        a_text(found.get("column", ""), f"{place}: column"),
+        a_number_as_text(found.get("step", "1"), f"{place}: step"),
+        a_flag(found.get("cycles", False), f"{place}: cycles"),
+    )
 
 
 def table_to_json(table: Table) -> dict[str, Any]:
@@ -202,6 +226,10 @@ def header_from_json(data: Any) -> Header:
         types=distinct(texts(found.get("types", []), "types"), "types"),
         missing={name: a_text(reason, f"missing: {name}") for name, reason in missing.items()},
         notes=texts(found.get("notes"), "notes"),
+        counters=tuple(
+            _counter_from_json(item, f"counters[{index}]")
+            for index, item in enumerate(a_list(found.get("counters", []), "counters"))
+        ),
         profile=_profile(found["profile"]) if "profile" in found else None,
         numbers={
             name: a_whole_number(number, f"numbers: {name[:100]}", -(2**31), 2**31 - 1)
@@ -255,7 +283,12 @@ def read_checksum(data: Any, place: str) -> TableChecksum:
 
 
 def header_of(
-    label: str, identity: str, revision: str | None, tables: dict[str, Table], numbers: dict[str, int] | None = None
+    label: str,
+    identity: str,
+    revision: str | None,
+    tables: dict[str, Table],
+    counters: Sequence[Counter] = (),
+    numbers: Mapping[str, int] | None = None,
 ) -> Header:
     """The header of a rows snapshot, parents before children."""
     return Header(
@@ -265,7 +298,8 @@ def header_of(
         read_from=now(),
         revision=revision,
         tables=tuple(order_parents_first(tables)),
-        numbers=numbers or {},
+        counters=tuple(counters),
+        numbers=dict(numbers or {}),
     )
 
 

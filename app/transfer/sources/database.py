@@ -103,6 +103,7 @@ def write_snapshot(
     :param change: what is done to a table's rows before they are written.
     """
     with dialect.reader(url) as reader:
+        header = replace(header, counters=tuple(reader.counters()))
         sections = ((table.name, _lines(reader, table, progress, change)) for table in header.tables)
         return write(path, encode(header, sections), check=check)
 
@@ -180,7 +181,7 @@ class DatabaseSource(Source):
         :param change: what is done to the rows, and to the header, before they are written.
         """
         state, path = self._state, run.settings.snapshot
-        header = header_of(self._spec.label, self._spec.identity, state.revision, state.tables, state.numbers)
+        header = header_of(self._spec.label, self._spec.identity, state.revision, state.tables, (), state.numbers)
         header = change.header(header, self._spec.identity) if change else header
         with writable(path), _readable(self._dialect, self._spec):
             former = write_snapshot(self._dialect, self._url, path, header, run.progress, change)

@@ -16,6 +16,7 @@ from ..run.evidence import keep_lines
 from ..run.run import Run
 from ..schema.alembic import data_tables
 from ..sources.adapt import Adapted, adapted
+from .counters import carry_counters
 from .load import TableLoad, load
 from .options import MigrateOptions
 from .referring import set_aside_referring
@@ -72,6 +73,7 @@ def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, op
     if refused:
         accounts = _set_aside(run, rows, refused, options, run.staging)
     run.dialect.set_numbers(run.staging, rows.header.numbers)
+    carry_counters(run, rows.header.counters, run.staging)
     return Staged(rows, {**before.accounts, **accounts}, result)
 
 
@@ -85,6 +87,7 @@ def fill(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptio
     if refused:
         accounts = _set_aside(run, rows, refused, options, staging)
     run.dialect.set_numbers(staging, rows.header.numbers)
+    carry_counters(run, rows.header.counters, staging)
     return Staged(rows, accounts, result)
 
 

@@ -1,0 +1,28 @@
+"""Counters of two databases told from each other: which one goes on where another stood, and which one is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .model import Counter
+
+
+def find_match(counter: Counter, found: Sequence[Counter]) -> Counter | None:
+    """The counter that gives out what another one gave: of the same column, or of the same name.
+
+    Servers name the counters of columns each in its own way; one that counts the other way is another one.
+    """
+    for other in found:
+        if counter.table and (other.table, other.column) == (counter.table, counter.column):
+            return other if other.ascends == counter.ascends else None
+    for other in found:
+        if other.name == counter.name and not (counter.table and other.table):
+            return other if other.ascends == counter.ascends else None
+    return None
+
+
+def is_behind(counter: Counter, wanted: Counter) -> bool:
+    """Whether a counter would give out again what another one gave out already."""
+    if counter.cycles:
+        return False
+    return counter.next < wanted.next if wanted.ascends else counter.next > wanted.next

@@ -1,0 +1,64 @@
+"""MySQL and MariaDB: what AUTO_INCREMENT and sequences would give out next, and both set to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..counters import find_match, is_behind
+from ..model import Counter
+from .connect import quote
+from .objects import SEQUENCE
+
+if TYPE_CHECKING:
+    from .read import Asks
+
+_COLUMNS = (
+    "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN information_schema.tables t "
+    "ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type <> 'VIEW' "
+    "WHERE c.table_schema = %s AND c.extra LIKE '%%auto_increment%%' ORDER BY c.table_name"
+)
+_SEQUENCES = (
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = %s ORDER BY table_name"
+)
+# Behind the columns: a default or a comment may say the same words, and the server doubles a quote in them.
+_NEXT = re.compile(r"^\) .*? AUTO_INCREMENT=([0-9]+)", re.MULTILINE)
+
+
+def read_counters(ask: Asks, database: str) -> list[Counter]:
+    """Every AUTO_INCREMENT column and every sequence, with what it would give out next.
+
+    The number in information_schema may be a day old (MySQL manual, 10.2.3), so the definition is asked.
+    """
+    found = []
+    for table, column in ask(_COLUMNS, database):
+        [(_, sql)] = ask(f"SHOW CREATE TABLE {quote(table)}")
+        said = _NEXT.search(sql)
+        found.append(Counter(f"{table}.{column}", int(said[1]) if said else 1, table, column))
+    return found + [_read_sequence(ask, name) for (name,) in ask(_SEQUENCES, database, SEQUENCE)]
+
+
+def _read_sequence(ask: Asks, name: str) -> Counter:
+    [row] = ask(
+        f"SELECT next_not_cached_value, increment, cycle_option, minimum_value, maximum_value FROM {quote(name)}"
+    )
+    following, step, cycles, least, most = (int(value) for value in row)
+    if cycles and not least <= following <= most:
+        following = least if step > 0 else most
+    return Counter(name, following, "", "", step or 1, bool(cycles))
+
+
+def set_counters(ask: Asks, database: str, counters: Sequence[Counter]) -> list[Counter]:
+    """Let counters go on where others stood, and never back; those that there is no counter for."""
+    own = read_counters(ask, database)
+    missing = []
+    for wanted in counters:
+        match = find_match(wanted, own)
+        if match is None:
+            missing.append(wanted)
+        elif match.table and is_behind(match, wanted):
+            ask(f"ALTER TABLE {quote(match.table)} AUTO_INCREMENT = {wanted.next}")
+        elif not match.table and (match.cycles or is_behind(match, wanted)):
+            ask(f"DO SETVAL({quote(match.name)}, {wanted.next}, 0)")
+    return missing

@@ -1,0 +1,56 @@
+"""What gives out numbers goes on in the new database where it stood in the old one, and that is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import URL
+
+from ...dialects.counters import find_match, is_behind
+from ...dialects.model import Counter
+from ...errors import VerificationFailed
+from ..run.run import Run
+
+
+def read_counters(run: Run, url: URL) -> list[Counter]:
+    """What a database of the target's server would give out next."""
+    with run.dialect.reader(url) as reader:
+        return reader.counters()
+
+
+def carry_counters(run: Run, counters: Sequence[Counter], staging: URL) -> None:
+    """Let staging go on where the source stood; what it has no counter for is named in the report.
+
+    :raises VerificationFailed: one of them stands further back all the same.
+    """
+    missing = run.dialect.set_counters(staging, counters) if counters else []
+    for counter in missing:
+        run.report.not_carried[f"counter {counter.name}"] = (
+            f"it would have given out {counter.next} next, and the new database has none of that name or column"
+        )
+    prove_counters(run, [counter for counter in counters if counter not in missing], staging)
+
+
+def keep_counters(run: Run, counters: Sequence[Counter], staging: URL) -> None:
+    """Let those that staging still has stand no further back than they did; what a revision dropped is gone.
+
+    :raises VerificationFailed: one of them does.
+    """
+    if counters:
+        run.dialect.set_counters(staging, counters)
+        prove_counters(run, counters, staging)
+
+
+def prove_counters(run: Run, counters: Sequence[Counter], staging: URL) -> None:
+    """:raises VerificationFailed: staging would give out a number that was given out before."""
+    if not counters:
+        return
+    found = read_counters(run, staging)
+    pairs = [(wanted, find_match(wanted, found)) for wanted in counters]
+    behind = [
+        f"{wanted.name}: {match.next} would be next, and {wanted.next} was"
+        for wanted, match in pairs
+        if match is not None and is_behind(match, wanted)
+    ]
+    if behind:
+        raise VerificationFailed("Numbers that were given out already would be given out again.", details=behind)
