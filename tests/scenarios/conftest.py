@@ -1,4 +1,4 @@
-"""Hosts of a few lines on databases of their own."""
+"""What scenarios share: deployed apps on each server, and what fills them; hosts of a few lines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from tests.matrix.places import new_name
+from tests.support.places import (new_name)
+from tests.scenarios.matrix.conftest import (deployed, new_database, server, taken)  # noqa: F401 # fixtures
+from tests.scenarios.sources.conftest import (newer, old_file, paged_database)  # noqa: F401 # fixtures
 
-from .small_host import SmallHost
+from tests.scenarios.small_host import (SmallHost)
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ import sqlalchemy as sa
 from ...errors import Protected, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
-from ..proof.compare import compare_databases
-from ..rows.files import to_plain_json, write
 from ..run.evidence import databases_differ
 from ..run.ledger import Entry
 from ..run.plan import Question, undo_stack
@@ -20,6 +18,7 @@ from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import Target
 from ..schema.alembic import revision_of
 from .job import Job, Nothing, Planning, Step, carry_out
+from .writes_since import keep_writes_since
 
 
 def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool) -> Report:
@@ -117,19 +116,17 @@ class Rollback(Job):
         """List what was written since the last cut-over, and save it to a file."""
         run, last = self.run, self.target.in_force
         new = run.dialect.generation_url(run.target, f"{last.mark}-new") if last else None
-        if new is None or not run.dialect.exists(new) or not run.dialect.exists(run.before):
+        if last is None or new is None or not run.dialect.exists(new) or not run.dialect.exists(run.before):
             run.note("What was written since the cut-over is not known; it is in the backup made now.")
             return
         with run.dialect.reader(new) as was, run.dialect.reader(run.before) as is_now:
-            writes = [item.to_json() for item in compare_databases(was, is_now, run.directory / "differences.keys")]
-        run.report.differences = writes[:100]
-        if not writes:
+            found = keep_writes_since(run, last, was, is_now)
+        if found.file is None:
             run.note("Nothing was written since the cut-over.")
             return
-        path = run.directory / "writes-since.json"
-        write(path, [to_plain_json(writes)], keep_former=False)
         run.warn(
-            f"{len(writes)} rows were written since the cut-over; they are listed in {path} and kept in the backup."
+            f"{found.count} rows were written since the cut-over; they are whole in {found.file} and kept in the "
+            "backup. To put them back by hand: docs/guide.md."
         )
 
 

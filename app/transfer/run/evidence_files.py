@@ -13,6 +13,8 @@ NAME = "set-aside.json"
 """The file's name in a run's directory."""
 LOADED = "loaded.json"
 """The rows that a run loaded from a file of rows set aside."""
+WRITES_SINCE = "writes-since.json"
+"""The rows that were written to what a run took out of use, whole."""
 LOADS = "set_aside_from"
 """Under this name a ledger entry says which rows its run loaded."""
 

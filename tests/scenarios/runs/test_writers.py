@@ -231,17 +231,18 @@ def test_a_rollback_lists_what_was_written_since(at: At, mode: str) -> None:
     assert str(file) in result.stderr
     assert file.stat().st_mode & 0o777 == 0o600
     text = file.read_text()
-    assert "a secret hash" not in text + result.stdout + result.stderr
-    found: list[dict[str, Any]] = json.loads(text)
+    assert "a secret hash" not in result.stdout + result.stderr + json.dumps(report)
+    found: list[dict[str, Any]] = json.loads(text)["rows"]
     assert sorted((item["table"], item["kind"]) for item in found) == [
         ("sections", "added"),
-        ("studies", "missing"),
+        ("studies", "deleted"),
         ("users", "changed"),
         ("users", "changed"),
     ]
-    changed = next(item for item in found if (item["table"], item["key"]) == ("users", [users[0][0]]))
-    assert changed["columns"]["name"][1] == "Changed since"
-    assert report["differences"] == found
+    changed = {item["key"]["id"]: item for item in found if item["table"] == "users"}
+    assert changed[users[0][0]]["after"]["name"] == "Changed since"
+    assert changed[users[1][0]]["after"]["password"] == "a secret hash", "whole, to be put back"
+    assert len(report["differences"]) == len(found)
     assert content(Path(report["backup"])) == before, "every one of them is in the backup"
 
 
@@ -260,8 +261,8 @@ def test_a_write_in_the_middle_of_a_rollback_is_listed_too(at: At, tmp_path: Pat
     here.unlink()
     result = started.wait()
     assert result.status == 0, result.stderr
-    found = json.loads(next(place.area.glob("runs/*/writes-since.json")).read_text())
-    assert [(item["table"], item["key"]) for item in found] == [("sections", [900])]
+    found = json.loads(next(place.area.glob("runs/*/writes-since.json")).read_text())["rows"]
+    assert [(item["table"], item["key"]) for item in found] == [("sections", {"id": 900})]
     assert query(Path(place.report()["backup"]), LATE_ROWS) == [(900,)]
 
 
