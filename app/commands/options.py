@@ -22,7 +22,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
         "yes", "fallback", "catch_up", "profile", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune",
         "portable",
-        "client", "against",
+        "client", "against", "keep_writes",
     ),
     "When refused": (
         "accept_missing", "allow_production", "insecure_http", "lock_timeout", "rerun", "restart", "schema",

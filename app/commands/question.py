@@ -85,7 +85,7 @@ def lines(question: Question) -> list[str]:
     shown += [f"           {rows:>10} {name}" for name, rows in full[:SHOWN]]
     if len(full) > SHOWN:
         shown.append(f"           and {len(full) - SHOWN} more tables")
-    return shown
+    return shown + question.find_more()
 
 
 def _ask_at_terminal(question: Question) -> None:

@@ -117,6 +117,11 @@ def receipt(report: Report) -> Iterable[str]:
     yield from _list_tables("Carried besides", report.carried)
     yield from _list_tables("Notes", report.notes)
     yield from _list_tables("Added at head", [_describe_added(item) for item in report.added])
+    yield from _list_tables("Kept of what was written since", [_describe_kept(item) for item in report.kept])
+    yield from _list_tables(
+        "Not kept, as the old schema has no place for it",
+        [f"{item['what']}: {item['rows']} rows ({', '.join(item['keys'])})" for item in report.not_kept],
+    )
     yield from _list_tables("Differences", _differences(report))
     if report.aside:
         yield f"Set aside: {report.aside['rows']} rows in {report.aside['file']}"
@@ -179,6 +184,10 @@ def _rows(count: int | None) -> str:
 def _describe_added(item: dict[str, Any]) -> str:
     there = f" ({item['there_already']} were there already)" if item["there_already"] else ""
     return f"{item['table']}: {item['rows']} rows{there}"
+
+
+def _describe_kept(item: dict[str, Any]) -> str:
+    return f"{item['table']}: {', '.join(f'{count} {kind}' for kind, count in item['counts'].items() if count)}"
 
 
 def _differences(report: Report) -> list[str]:

@@ -21,10 +21,12 @@ from .job import Job, Nothing, Planning, Step, carry_out
 from .writes_since import keep_writes_since
 
 
-def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool) -> Report:
+def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type[Rollback] | None = None) -> Report:
     """Undo the last cut-over: the generation it replaced becomes live again.
 
     Writes made since are listed and saved to a file first, and the database as it is is backed up.
+
+    :param kind: what is carried out in place of a plain rollback.
     """
 
     def plan(planning: Planning) -> Job | Nothing:
@@ -33,7 +35,9 @@ def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool) -> Report:
             # What was asked for then is done now; undoing one more was not asked for.
             return Nothing(planning.finished_as, {"live": finished.revision})
         target = run.look()
-        return Rollback(run, target, *_find_undone(run, target))
+        job = (kind or Rollback)(run, target, *_find_undone(run, target))
+        planning.resources.callback(job.close)
+        return job
 
     return carry_out(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
 
@@ -58,6 +62,9 @@ class Rollback(Job):
             Step("compare", self._save_writes_since, of_live=True),
             Step("staging", self._stage),
         )
+
+    def close(self) -> None:
+        """Drop what was made beside for this job alone."""
 
     def question(self) -> Question:
         target, undone = self.target, self._undone
@@ -112,14 +119,18 @@ class Rollback(Job):
         if backups.state_of(run.dialect, run.staging) != expected:
             _refuse_copy(run, generation)
 
-    def _save_writes_since(self) -> None:
-        """List what was written since the last cut-over, and save it to a file."""
+    def _save_writes_since(self, live: sa.URL | None = None) -> None:
+        """List what was written since the last cut-over, and save it to a file.
+
+        :param live: the live database where it is not secured yet.
+        """
+        live = live or self.run.before
         run, last = self.run, self.target.in_force
         new = run.dialect.generation_url(run.target, f"{last.mark}-new") if last else None
-        if last is None or new is None or not run.dialect.exists(new) or not run.dialect.exists(run.before):
+        if last is None or new is None or not run.dialect.exists(new) or not run.dialect.exists(live):
             run.note("What was written since the cut-over is not known; it is in the backup made now.")
             return
-        with run.dialect.reader(new) as was, run.dialect.reader(run.before) as is_now:
+        with run.dialect.reader(new) as was, run.dialect.reader(live) as is_now:
             found = keep_writes_since(run, last, was, is_now)
         if found.file is None:
             run.note("Nothing was written since the cut-over.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ...errors import Protected
@@ -41,6 +41,12 @@ class Question:
     always: bool = False
     never_asked: bool = False
     """On a terminal too, only the option gives the permission."""
+    find_more: Callable[[], list[str]] = list
+    """Further lines, found when somebody is shown them."""
+
+    def with_more(self, find_more: Callable[[], list[str]]) -> Question:
+        """The same question, with further lines."""
+        return replace(self, find_more=find_more)
 
     @property
     def backup_place(self) -> str:

@@ -35,6 +35,7 @@ class Report:
     :ivar not_migrated: what is not a row and only the source has.
     :ivar objects: what is not a row and was dropped by name, or went with its column or table.
     :ivar changed_values: columns whose values an upgrade changed, with how many and whose.
+    :ivar kept, not_kept: for a rollback that keeps writes: rows per table, and what the old schema has no place for.
     :ivar added: for rows that were set aside and are loaded now: rows per table at head.
     """
 
@@ -55,6 +56,8 @@ class Report:
     anonymised: dict[str, Any] = field(default_factory=dict)
     aside: dict[str, Any] = field(default_factory=dict)
     added: list[dict[str, Any]] = field(default_factory=list)
+    kept: list[dict[str, Any]] = field(default_factory=list)
+    not_kept: list[dict[str, Any]] = field(default_factory=list)
     not_carried: dict[str, str] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
