@@ -36,7 +36,8 @@ def run() -> None:
             with _without_foreign_keys(connection):
                 _run_on(connection, transactional_ddl=True)
         else:
-            _run_on(connection)
+            # PostgreSQL lets a row whose id dangles be changed again only in another transaction.
+            _run_on(connection, transaction_per_migration=True)
 
 
 def _run_on(connection: sa.Connection, **options: Any) -> None:

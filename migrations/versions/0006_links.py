@@ -168,12 +168,34 @@ def downgrade() -> None:
 
 
 def _put_back(pair: Pair) -> None:
-    with op.batch_alter_table(pair.table) as batch:
-        for link in pair.links:
-            batch.drop_constraint(link.rule, type_="foreignkey")
-            batch.create_foreign_key(op.f(link.constraint), link.parent, [link.column], ["id"])
-    _copy(pair, sa.select(*pair.called(pair.orphans).c), pair.table)
+    """Put the pairs back and the classic rules on: PostgreSQL takes no new row that breaks one, however lax it is."""
+    if on("postgresql"):
+        with op.batch_alter_table(pair.table) as batch:
+            for link in pair.links:
+                batch.drop_constraint(link.rule, type_="foreignkey")
+        _copy(pair, sa.select(*pair.called(pair.orphans).c), pair.table)
+        with op.batch_alter_table(pair.table) as batch:
+            for link in pair.links:
+                _add_classic(batch, link)
+    else:
+        with op.batch_alter_table(pair.table) as batch:
+            for link in pair.links:
+                batch.drop_constraint(link.rule, type_="foreignkey")
+                _add_classic(batch, link)
+        _copy(pair, sa.select(*pair.called(pair.orphans).c), pair.table)
     op.drop_table(pair.orphans)
+
+
+def _add_classic(batch: BatchOperations, link: Link) -> None:
+    """The classic database's rule; where an id dangles PostgreSQL keeps it only if it need not look at old rows."""
+    lax: dict[str, Any] = {"postgresql_not_valid": True} if on("postgresql") and _has_dangling(link) else {}
+    batch.create_foreign_key(op.f(link.constraint), link.parent, [link.column], ["id"], **lax)
+
+
+def _has_dangling(link: Link) -> bool:
+    table = sa.table(link.table, sa.column(link.column))
+    found = sa.select(sa.literal(1)).select_from(table).where(dangles(table, link.column, link.parent)).limit(1)
+    return op.get_bind().execute(found).first() is not None
 
 
 def _create_orphans(pair: Pair) -> None:
@@ -235,7 +257,7 @@ def _loosen(links: list[Link]) -> None:
         for link in links:
             batch.drop_column(link.former)
             batch.alter_column(link.column, existing_type=sa.Integer(), nullable=not link.required)
-            batch.create_foreign_key(op.f(link.constraint), link.parent, [link.column], ["id"])
+            _add_classic(batch, link)
 
 
 def _drop_rules(batch: BatchOperations, links: list[Link]) -> None:

@@ -29,6 +29,7 @@ from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
 from .job import Job, Planning, Step, carry_out, refresh_derived
 
+SHOWN = 5
 MADE_BY = ("db-backup", "db-init", MIGRATE)
 
 
@@ -62,9 +63,7 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
     if wanted is None:
         own = [backup for backup in found if backup.command in MADE_BY]
         if not own:
-            raise BackupFailed(
-                f"There is no backup of {database} in {run.settings.backups}.", hint="Give an ID or a PATH."
-            )
+            raise _no_backup(run, database, found)
         return Chosen(own[-1].path, own[-1], own[-1].portable)
     for backup in backups.listed(run.settings.backups):
         if backup.id == wanted:
@@ -76,7 +75,29 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
             hint="See: flask db-backup --list",
         )
     portable = is_snapshot(path)
-    return Chosen(path.resolve(), load_manifest(path), portable)
+    # A link's manifest may lie beside the link or beside the file: the ledger keeps the name that it is found by.
+    beside = path.absolute()
+    manifest = load_manifest(beside)
+    return (
+        Chosen(beside, manifest, portable)
+        if manifest
+        else Chosen(path.resolve(), load_manifest(path.resolve()), portable)
+    )
+
+
+def _no_backup(run: Run, database: str, safety_copies: list[Backup]) -> BackupFailed:
+    """What there is to choose where a command made copies of what it replaced, and nobody made a backup."""
+    if not safety_copies:
+        return BackupFailed(
+            f"There is no backup of {database} in {run.settings.backups}.", hint="Give a file: flask db-restore PATH"
+        )
+    newest = safety_copies[: -SHOWN - 1 : -1]
+    return BackupFailed(
+        f"Nobody made a backup of {database}; {run.settings.backups} has {len(safety_copies)} copies of what other "
+        "commands replaced.",
+        hint="To put one of them back:\n"
+        + "\n".join(f"flask db-restore {one.id}  # {one.rows} rows, {one.made_at}, {one.command}" for one in newest),
+    )
 
 
 def restore(

@@ -380,3 +380,29 @@ def test_backup_to(changed: Local, tmp_path: Path) -> None:
     changed.ok("db-restore", "--yes", "--backup-to", str(tmp_path / "before.sqlite3"))
     assert content(tmp_path / "before.sqlite3") == live
     assert len(changed.kept()) == 1
+
+
+def test_without_a_backup_the_copies_that_commands_made_are_offered(changed: Local, tmp_path: Path) -> None:
+    refused(changed.run("db-restore", "--yes"), 21, "There is no backup of", "flask db-restore PATH")
+    changed.ok("db-rollback", "--yes")
+    live = changed.content()
+    result = changed.run("db-restore", "--yes")
+    assert result.status == 21
+    assert "copies of what other commands replaced" in result.stderr
+    offered = [line for line in result.stderr.splitlines() if line.startswith("flask db-restore ")]
+    assert len(offered) == 1
+    assert changed.content() == live
+    changed.ok("db-restore", offered[0].split()[2], "--yes")
+    assert marker(changed) == "Theirs"
+
+
+def test_a_backup_behind_a_link_has_the_manifest_beside_the_link(changed: Local, tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere" / "kept"
+    file.parent.mkdir()
+    changed.ok("db-backup")
+    [backup] = changed.kept()
+    backup.rename(file)
+    backup.symlink_to(file)
+    changed.ok("db-restore", str(backup), "--yes")
+    proved = changed.ok("db-verify")
+    assert "no manifest" not in proved.stdout + proved.stderr

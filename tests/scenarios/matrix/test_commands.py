@@ -70,6 +70,20 @@ def test_the_history_goes_down_and_up_again(site: ServerSite) -> None:
     ok(site.flask("db", "check"))
 
 
+def test_the_history_goes_down_with_ids_that_dangled_and_up_again(migrated: ServerSite) -> None:
+    """A student of a user that is gone, and a post of one: the oldest revision has them, and its rules."""
+    last = "(SELECT m FROM (SELECT max(id) m FROM posts) x)"
+    posts = f"UPDATE posts SET former_user_id = 99999, user_id = NULL WHERE id = {last}"
+    migrated.execute(posts)
+    migrated.execute("INSERT INTO user_sections_orphans (user_id, section_id, year) VALUES (99999, 99998, 2020)")
+    before = migrated.rows()
+    ok(migrated.flask("db", "downgrade", "0001_classic"))
+    assert migrated.scalar("SELECT count(*) FROM user_sections WHERE user_id = 99999") == 1
+    ok(migrated.flask("db", "upgrade"))
+    assert same(migrated.rows(), before)
+    ok(migrated.flask("db", "check"))
+
+
 def test_a_backup_is_restored_and_proved(migrated: ServerSite) -> None:
     before = migrated.rows()
     ok(migrated.flask("db-backup"))
