@@ -5,6 +5,7 @@
     FerryError 1
     ├── DatabaseDamaged 1       which one, the server's words
     ├── DatabaseUnreachable 1   which server, the driver's words
+    ├── LiveSchemaChanged 1     during an upgrade beside it
     ├── LoadError 1             table, row, the server's words
     ├── ToolFailed 1            program, status, last lines
     ├── Misconfigured 2         which key, where it came from
@@ -100,6 +101,10 @@ class DatabaseDamaged(FerryError):
 
 class DatabaseUnreachable(FerryError):
     """A database server does not answer, or the connection to it was lost."""
+
+
+class LiveSchemaChanged(FerryError):
+    """The live schema was changed while staging was built: by a revision, or by somebody else."""
 
 
 class LoadError(FerryError):

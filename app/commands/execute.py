@@ -22,6 +22,8 @@ from .signals import Interruptible
 
 TERMINAL_TIMEOUT_S = 0.0
 UNATTENDED_TIMEOUT_S = 900.0
+REPLACING = ("db-init", "db-migrate-data", "db-restore", "db-rollback")
+"""The commands that could have changed the live database: each failure of theirs says whether they did."""
 
 
 def lock_timeout_s(given: float | None) -> float:
@@ -49,6 +51,7 @@ def execute(
     renderer = Renderer(shown)
     signals = Interruptible()
     status = int(ExitStatus.FAILED)
+    live = "unchanged" if command in REPLACING else None
     with signals.installed():
         try:
             answers = Answers.given(yes=yes, allow_production=allow_production)
@@ -59,13 +62,14 @@ def execute(
                 renderer.result(report)
                 status = report.exit_status
             finally:
+                live = live and run.report.live
                 # Of a run that failed as well: what it found is what somebody needs to fix.
                 _write_report(run.report, output["report"], renderer)
         except FerryError as error:
-            renderer.error(error)
+            renderer.error(error, live)
             status = int(error.exit_status)
         except (KeyboardInterrupt, click.Abort):
-            renderer.error(NotConfirmed("Interrupted."))
+            renderer.error(NotConfirmed("Interrupted."), live)
             status = int(ExitStatus.NOT_CONFIRMED)
         finally:
             renderer.close()

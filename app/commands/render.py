@@ -18,6 +18,12 @@ from ..transfer.proof.compare import SHOWN
 from ..transfer.run.report import Report
 from ..transfer.run.run import Event
 
+LIVE = {
+    "unchanged": "The live database is unchanged.",
+    "replaced": "The live database was replaced: the new one is live.",
+    "unknown": "What became of the live database cannot be seen now; look with: flask db-status",
+}
+
 
 @dataclass(frozen=True)
 class Output:
@@ -77,15 +83,21 @@ class Renderer:
             self._bars = None
             self._tasks.clear()
 
-    def error(self, error: FerryError) -> None:
-        """What, where, and what to do next."""
+    def error(self, error: FerryError, live: str | None = None) -> None:
+        """What, where, what became of the live database, and what to do next.
+
+        :param live: as :attr:`.Report.live`; None for a command that could not have changed it.
+        """
         self.close()
         if self._output.as_json:
             fields = {"message": error.message, "details": error.details, "hint": error.hint}
+            fields |= {"live": live} if live else {}
             click.echo(json.dumps({"event": "error", "status": int(error.exit_status), **fields}, default=str))
         self.say(f"Error: {error.message}", fg="red")
         for line in error.details:
             self.say(f"  {line}")
+        if live:
+            self.say(LIVE[live])
         if error.hint:
             self.say(error.hint)
 

@@ -18,15 +18,15 @@ from tests.support.places import new_name
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], SmallHost]:
     """A host on a new database of a server, which is not there yet."""
 
-    def make(server: str) -> SmallHost:
+    def make(kind: str) -> SmallHost:
         name = new_name()
         directory = tmp_path / name
         directory.mkdir()
         url: URL
-        if server == "sqlite":
+        if kind == "sqlite":
             url = make_url(f"sqlite:///{directory / 'live.db'}")
         else:
-            url = request.getfixturevalue(server).url(name)
+            url = request.getfixturevalue(kind).url(name)
         return SmallHost(directory, url)
 
     return make

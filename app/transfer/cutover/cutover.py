@@ -68,6 +68,7 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
     with run.hooks.hold_signals():
         run.control.write(run.id, CUT_OVER, "begun", {"entry": asdict(entry)}, with_lease=True)
         try:
+            run.report.live = "unknown"
             with run.control.lease_held(run.id):
                 run.dialect.swap(run.staging, run.target, run.old_generation, fence, token, timeout_s=SWAP_TIMEOUT_S)
         except LeaseLost:
@@ -75,7 +76,9 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
             raise
         except Exception as error:
             if not _took_effect(run, entry, error):
+                run.report.live = "unchanged"
                 raise
+        run.report.live = "replaced"
         for note in fence.notes:
             run.warn(note)
         return _finish(run, run.control, entry)
@@ -146,12 +149,16 @@ def recover(run: Run) -> tuple[Entry | None, str]:
     if begun is None:
         return None, ""
     entry = run.control.entry_begun(begun)
+    run.report.live = "unknown"
     finished = _mark_when_recovered(run, entry) == entry.mark
     if finished:
+        run.report.live = "replaced"
         _finish(run, run.control, entry)
         text = f"Run {entry.run_id} ended in its cut-over: the new database is live; its ledger entry was written now."
     else:
         run.control.write(entry.run_id, CUT_OVER, "undone", {"by": run.id})
         text = f"Run {entry.run_id} ended in its cut-over before it took effect: the old database is live, unchanged."
+    # From here on it is what this run found, and what happens to it is this run's own doing.
+    run.report.live = "unchanged"
     run.note(text)
     return (entry if finished else None), text

@@ -31,6 +31,8 @@ class TableReceipt:
 class Report:
     """What a run did and what anybody needs to prove or undo it; everything a person should know is here.
 
+    :ivar live: what this run did to the live database: ``unchanged``, ``replaced``, or ``unknown`` where that cannot be
+        seen.
     :ivar aside: where the rows set aside are, how many, and the command that loads them.
     :ivar not_migrated: what is not a row and only the source has.
     :ivar objects: what is not a row and was dropped by name, or went with its column or table.
@@ -44,6 +46,7 @@ class Report:
     outcome: str = "failed"
     summary: str = ""
     exit_status: int = 1
+    live: str = "unchanged"
     target: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     revisions: dict[str, str | None] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ...dialects.base import Dialect
 from ...dialects.model import Beside
-from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LockHeld, Protected
+from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LiveSchemaChanged, LockHeld, Protected
 from ..rows.files import to_plain_json, write
 from ..schema.alembic import Schema
 from ..schema.host import Host
@@ -341,6 +341,8 @@ class Run:
 
     def failed(self, error: BaseException) -> None:
         """Put the end of a run that failed into its journal and report."""
+        if isinstance(error, LiveSchemaChanged):
+            self.report.live = "unknown"
         if isinstance(error, FerryError):
             self.report.exit_status = int(error.exit_status)
             self.report.error = {"message": error.message, "details": error.details, "hint": error.hint}

@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from ...dialects.base import OutsideStaging, Reader
 from ...dialects.model import Table
-from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured
+from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
 from .host import VERSION_TABLE, Host
 from .host_checks import metadatas_of, refuse_env, refuse_history, refuse_unsupported
 from .listen import Heard, listen
@@ -197,7 +197,7 @@ class Schema:
 
     def _assert_built(self, staging: URL, revision: str, live_before: str) -> None:
         if self._host.dialect.schema_fingerprint(self._host.url) != live_before:
-            raise FerryError(
+            raise LiveSchemaChanged(
                 "A revision changed the schema of the live database instead of staging, or somebody else did.",
                 hint="Revisions must use op.get_bind(), and env.py the engine of Flask-SQLAlchemy.",
             )

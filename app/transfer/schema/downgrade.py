@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 from ...dialects.base import Dialect
 from ...dialects.model import Table
-from ...errors import DatabaseUnreachable, DoesNotFit, FerryError
+from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged
 from .alembic import Schema, data_tables
 
 
@@ -32,7 +32,7 @@ def bring_down(schema: Schema, dialect: Dialect, staging: URL, revisions: list[s
         before = dialect.schema_fingerprint(staging)
         try:
             schema.carry(staging, reached, [reached], _down)
-        except DatabaseUnreachable:
+        except (DatabaseUnreachable, LiveSchemaChanged):
             raise
         except FerryError as error:
             raise DoesNotFit(

@@ -119,6 +119,8 @@ def test_a_ledger_that_cannot_be_written_after_the_cut_over(at: At, old: Path) -
     assert result.status == 25, result.stderr
     assert "new database is live" in result.stderr
     assert "flask db-migrate-data --yes" in result.stderr
+    assert "The live database was replaced: the new one is live." in result.stderr
+    assert place.report()["live"] == "replaced"
     assert place.query(COUNT.format("users")) == [(60,)]
     looked = place.run("db-status", "--check")
     assert (looked.status, "the new database is live" in looked.stdout) == (25, True)
