@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from app.commands import bp
 from app.export import export_blueprint
-from tests.site import ROOT, Result
+from tests.support.site import ROOT, Result
 from tests.transfer.hosts import history, revision
 
 DATABASE, MIGRATIONS = "SMALL_DATABASE", "SMALL_MIGRATIONS"

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.matrix.places import connected, execute
+from tests.scenarios.small_host import SmallHost, succeeded
+from tests.support.places import connected, execute
 from tests.transfer.hosts import history, revision
-
-from .small_host import SmallHost, succeeded
 
 Make = Callable[[str], SmallHost]
 BILLS = (

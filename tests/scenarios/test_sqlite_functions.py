@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.hosts.foreign import Foreign
+from tests.scenarios.hosts.foreign import Foreign
 
 SCHEMA = """
 c = op.get_bind().exec_driver_sql

@@ -10,7 +10,7 @@ from pathlib import Path
 import flask_migrate
 import pytest
 
-from tests.hosts.foreign import Foreign
+from tests.scenarios.hosts.foreign import Foreign
 
 FERR = 0x46455252
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts.foreign import Foreign
+from tests.scenarios.hosts.foreign import Foreign
 
 SEARCH = """
 c = op.get_bind().exec_driver_sql

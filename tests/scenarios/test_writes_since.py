@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.matrix.places import ServerSite, connected, execute
-from tests.site import ROOT, Site
+from tests.support.places import ServerSite, connected, execute
+from tests.support.site import ROOT, Site
 
 Deploy = Callable[[str], ServerSite | Site]
 

@@ -11,6 +11,7 @@ from sqlalchemy import URL
 from werkzeug.security import generate_password_hash
 
 from app.commands import bp
+from tests.scenarios.commands.canary import Recorder, Search, canary, encoded
 from tests.scenarios.export import otherhost
 from tests.support.deployment import words
 from tests.support.deployment.runner import Deployment
@@ -22,8 +23,6 @@ from tests.support.servers.postgresql import PostgreSQL
 from tests.support.serving import Server
 from tests.support.site import Result, Site
 from tests.support.sources.sites import flask as in_process
-
-from .canary import Recorder, Search, canary, encoded
 
 TARGETS = ("sqlite", "mariadb", "postgresql")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.local import (Local)
+from tests.support.local import Local
 
 UNCHANGED = "The live database is unchanged."
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import HostApp
-from .test_upgrade import sql
+from tests.scenarios.objects.conftest import HostApp
+from tests.scenarios.objects.test_upgrade import sql
 
 Make = Callable[..., HostApp]
 TABLES = (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import HostApp
+from tests.scenarios.objects.conftest import HostApp
 
 Make = Callable[..., HostApp]
 
