@@ -100,18 +100,8 @@ class Image(Protocol):
         """
 
 
-class Dialect(Protocol):
-    """One database server's room.
-
-    :raises DatabaseUnreachable: from any method: no answer, or the connection was lost.
-    :raises AccessDenied: from any method: the server refuses user or password.
-    """
-
-    name: str
-    capabilities: Capabilities
-    backup_suffix: str
-    driver_errors: tuple[type[Exception], ...]
-    """What the driver raises where nothing here says otherwise."""
+class Places(Protocol):
+    """Where databases lie: the target, what stands beside it, and who may reach them."""
 
     def check(self, url: URL) -> None:
         """Refuse what the promises do not hold for, without asking the server.
@@ -202,20 +192,21 @@ class Dialect(Protocol):
         :param options: further ones of ``create_engine()``: how values are written.
         """
 
+    def size_bytes(self, url: URL) -> int:
+        """Size of the database."""
+
+    def free_bytes(self, url: URL) -> int | None:
+        """Free space where the database lies, or None where it cannot be seen."""
+
+    def is_out_of_space(self, error: BaseException) -> bool:
+        """Whether the server says that there is no room."""
+
+
+class Rows(Protocol):
+    """Rows out of a database and into one."""
+
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         """A consistent read, which writes nothing to the database."""
-
-    def mark(self, url: URL) -> str:
-        """The generation mark, or an empty text."""
-
-    def live_mark(self, connection: AppConnection) -> str:
-        """The generation mark of the database that an app's own connection works in, by one query; or an empty text."""
-
-    def set_mark(self, url: URL, mark: str) -> None:
-        """Write the generation mark of a staging database; it takes the place of nothing that is an app's."""
-
-    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
-        """Write what :meth:`Reader.numbers` of a database of this kind said."""
 
     def loading(self, staging: URL) -> AbstractContextManager[None]:
         """While it is open rows are loaded: triggers do not fire, foreign keys are not enforced.
@@ -241,19 +232,30 @@ class Dialect(Protocol):
         :raises LockHeld: others kept the source locked for ``timeout_s``.
         """
 
-    def image(self, target: URL, old: URL, fence: Fence | None) -> AbstractContextManager[Image]:
-        """The target at one instant, with the fence's token of that instant; without a fence its token is empty.
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
+        """Write what :meth:`Reader.numbers` of a database of this kind said."""
 
-        Where the swap does not move the old database away, ``old`` is made a copy of it, and stays.
+    def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
+        """Let what gives out numbers go on where the same of another database stood; never back.
 
-        :raises LateWrite: somebody wrote while it was copied, seen by the fence.
+        :return: those that would begin elsewhere here, because there is no such thing.
         """
 
-    def keep(self, staging: URL, generation: URL) -> None:
-        """Keep the rows of what is swapped in, to be compared later.
+    def problems(self, url: URL) -> list[Problem]:
+        """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found, with some keys."""
 
-        Called before a swap that moves the old database away, and copies; else after it, and moves.
+    def find_refused_keys(self, url: URL, words: str) -> list[str]:
+        """For a constraint that the server's words name: which rows break it, by some of their keys."""
+
+    def settle(self, staging: URL) -> None:
+        """After :meth:`problems` found none: let the server itself vouch for rules it was told not to look at.
+
+        Whatever gives out new keys continues above the largest, however the rows came.
         """
+
+
+class Objects(Protocol):
+    """What a schema holds besides rows."""
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
         """Create tables of the target (or its copy) in staging as they are, with rows, indexes and triggers.
@@ -267,15 +269,6 @@ class Dialect(Protocol):
         :raises DoesNotFit: one of them does not fit the schema, with the server's words.
         """
 
-    def problems(self, url: URL) -> list[Problem]:
-        """Every foreign key, NOT NULL, CHECK and UNIQUE that does not hold, and every damage found, with some keys."""
-
-    def settle(self, staging: URL) -> None:
-        """After :meth:`problems` found none: let the server itself vouch for rules it was told not to look at.
-
-        Whatever gives out new keys continues above the largest, however the rows came.
-        """
-
     def refresh_derived(self, staging: URL) -> list[str]:
         """Compute anew what the server keeps of rows besides the rows, e.g. materialized views, in the order of need.
 
@@ -285,20 +278,54 @@ class Dialect(Protocol):
         :raises DoesNotFit: one of them cannot be computed over the rows that there are, with the server's words.
         """
 
-    def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
-        """Let what gives out numbers go on where the same of another database stood; never back.
-
-        :return: those that would begin elsewhere here, because there is no such thing.
-        """
-
-    def is_out_of_space(self, error: BaseException) -> bool:
-        """Whether the server says that there is no room."""
-
-    def find_refused_keys(self, url: URL, words: str) -> list[str]:
-        """For a constraint that the server's words name: which rows break it, by some of their keys."""
-
     def schema_fingerprint(self, url: URL) -> str:
         """A digest of all schema objects; equal as long as no DDL was done."""
+
+
+class Backups(Protocol):
+    """A database at one instant, as a file, and back."""
+
+    def image(self, target: URL, old: URL, fence: Fence | None) -> AbstractContextManager[Image]:
+        """The target at one instant, with the fence's token of that instant; without a fence its token is empty.
+
+        Where the swap does not move the old database away, ``old`` is made a copy of it, and stays.
+
+        :raises LateWrite: somebody wrote while it was copied, seen by the fence.
+        """
+
+    def client_dump(self, url: URL, to: Path) -> None:
+        """Write a backup file by the server's own program, where :meth:`Image.dump` does not use that anyway.
+
+        :raises BackupFailed: there is none, or it failed.
+        """
+
+    def is_script(self, backup: Path) -> bool:
+        """Whether a backup file is one that only the server's own client program can run, as it stands."""
+
+    def restore(self, backup: Path, url: URL) -> None:
+        """Make a staging database of a backup file, in the place of what was there.
+
+        :raises BackupFailed: the file is damaged, truncated or not a backup of this server.
+        """
+
+    def keep(self, staging: URL, generation: URL) -> None:
+        """Keep the rows of what is swapped in, to be compared later.
+
+        Called before a swap that moves the old database away, and copies; else after it, and moves.
+        """
+
+
+class CutOver(Protocol):
+    """How staging becomes the live database, and who may."""
+
+    def mark(self, url: URL) -> str:
+        """The generation mark, or an empty text."""
+
+    def live_mark(self, connection: AppConnection) -> str:
+        """The generation mark of the database that an app's own connection works in, by one query; or an empty text."""
+
+    def set_mark(self, url: URL, mark: str) -> None:
+        """Write the generation mark of a staging database; it takes the place of nothing that is an app's."""
 
     def fence(self, url: URL) -> AbstractContextManager[Fence]:
         """Watch the target from now on."""
@@ -319,29 +346,22 @@ class Dialect(Protocol):
         :return: what there is to say about it, in sentences.
         """
 
-    def size_bytes(self, url: URL) -> int:
-        """Size of the database."""
-
-    def free_bytes(self, url: URL) -> int | None:
-        """Free space where the database lies, or None where it cannot be seen."""
-
     def lock(self, url: URL, timeout_s: float) -> AbstractContextManager[None]:
         """The session lock of this target.
 
         :raises LockHeld: somebody else holds it.
         """
 
-    def client_dump(self, url: URL, to: Path) -> None:
-        """Write a backup file by the server's own program, where :meth:`Image.dump` does not use that anyway.
 
-        :raises BackupFailed: there is none, or it failed.
-        """
+class Dialect(Places, Rows, Objects, Backups, CutOver, Protocol):
+    """One database server's room.
 
-    def is_script(self, backup: Path) -> bool:
-        """Whether a backup file is one that only the server's own client program can run, as it stands."""
+    :raises DatabaseUnreachable: from any method: no answer, or the connection was lost.
+    :raises AccessDenied: from any method: the server refuses user or password.
+    """
 
-    def restore(self, backup: Path, url: URL) -> None:
-        """Make a staging database of a backup file, in the place of what was there.
-
-        :raises BackupFailed: the file is damaged, truncated or not a backup of this server.
-        """
+    name: str
+    capabilities: Capabilities
+    backup_suffix: str
+    driver_errors: tuple[type[Exception], ...]
+    """What the driver raises where nothing here says otherwise."""

@@ -238,8 +238,6 @@ class Beside:
 class Capabilities:
     """What this server does; every difference the engine asks about."""
 
-    holds_foreign_types: bool
-    """A column may hold a value of another type than its own."""
     enforces_foreign_keys: bool
     """An engine for Alembic refuses rows that refer to nothing."""
     swap_moves_old: bool

@@ -58,7 +58,7 @@ class MySqlDialect:
     name = "MySQL/MariaDB"
     backup_suffix = ".sql"
     driver_errors: tuple[type[Exception], ...] = (pymysql.Error,)
-    capabilities = Capabilities(holds_foreign_types=False, enforces_foreign_keys=False, swap_moves_old=True)
+    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=True)
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca

@@ -76,7 +76,7 @@ class SqliteDialect:
     name = "SQLite"
     backup_suffix = ".sqlite3"
     driver_errors = (sqlite3.Error,)
-    capabilities = Capabilities(holds_foreign_types=True, enforces_foreign_keys=False, swap_moves_old=False)
+    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False)
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
         """The files of runs lie beside the database itself, and there is no server to reach."""
