@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 
 from app.commands import bp
-from app.dialects.model import Column, LogicalType, Table
+from app.dialects.model import Column, Counter, LogicalType, Table, TableChecksum
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
 from app.errors import ExitStatus, VerificationFailed
@@ -162,13 +162,13 @@ def test_the_example_of_declarations(tmp_path: Path) -> None:
     with dialect.reader(url_of(old)) as before, dialect.reader(url_of(new)) as after:
         tables = before.tables()
         said = Declarations((moves,), revision["ferry_losses"])
-        counts = dict.fromkeys(tables, 1)
-        verify_upgrade(Before(tables, counts, before.rows), after, said)
+        sums = dict.fromkeys(tables, TableChecksum(1, 0))
+        verify_upgrade(Before(tables, sums, before.rows), after, said)
         incomplete = [({k: to for k, to in moves.items() if k != key}, said.losses) for key in moves]
         incomplete += [(moves, {k: why for k, why in said.losses.items() if k != key}) for key in said.losses]
         for fewer, less in incomplete:
             with pytest.raises(VerificationFailed):
-                verify_upgrade(Before(tables, counts, before.rows), after, Declarations((fewer,), less))
+                verify_upgrade(Before(tables, sums, before.rows), after, Declarations((fewer,), less))
 
 
 # Formats
@@ -176,7 +176,17 @@ def test_the_example_of_declarations(tmp_path: Path) -> None:
 
 def document() -> dict[str, dict[str, object]]:
     table = Table("t", (Column("x", LogicalType.DECIMAL, length=1, scale=2),))
-    header = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "1", (table,), profile=AppliedProfile("p", "d"))
+    header = Header(
+        "rows",
+        "s",
+        "i",
+        "2024-01-01T00:00:00Z",
+        "1",
+        (table,),
+        profile=AppliedProfile("p", "d"),
+        counters=(Counter("c", 5),),
+        numbers={"user_version": 7},
+    )
     rows = b"".join(encode(header, [("t", [])]))
     records = b"".join(encode(Header("records", "s", "i", "2024-01-01T00:00:00Z", "1"), []))
     found = orjson.loads(rows)
