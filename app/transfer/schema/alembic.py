@@ -32,6 +32,7 @@ from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaCha
 from .host import VERSION_TABLE, Host
 from .host_checks import metadatas_of, refuse_env, refuse_history, refuse_unsupported
 from .listen import Heard, listen
+from .long_ids import explain_long_id
 
 
 @dataclass(frozen=True)
@@ -334,6 +335,8 @@ class Schema:
             )
         if self._host.dialect.is_out_of_space(words):
             return DoesNotFit(f"{place} failed: {words}", hint="Make room, then run the command again.")
+        if long_id := explain_long_id(error, self.lineage()):
+            return long_id
         details = [f"statement: {error.statement}"] if isinstance(error, StatementError) and error.statement else []
         details += self._host.dialect.find_refused_keys(staging, str(words))
         if isinstance(error, SQLAlchemyError | CommandError) or where:
