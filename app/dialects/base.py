@@ -73,6 +73,9 @@ class Reader(Protocol):
         :raises DoesNotFit: the user may not read one of them.
         """
 
+    def outside(self) -> dict[str, list[str]]:
+        """By table: what its values name that lies elsewhere on the server and goes with no row; in words, counted."""
+
     def count(self, table: str) -> int:
         """Rows of a table."""
 

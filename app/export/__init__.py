@@ -94,6 +94,12 @@ def _revision(reader: Reader) -> str:
     return revision
 
 
+def _refuse_outside(reader: Reader) -> None:
+    if outside := reader.outside():
+        lines = "; ".join(line for words in outside.values() for line in words)
+        raise DoesNotFit(f"The database has large objects, which an export cannot carry: {lines}.")
+
+
 def _manifest() -> Response:
     dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
     with dialect.reader(url) as reader:
@@ -114,6 +120,7 @@ def _export(identity: str) -> Response:
     opened = dialect.reader(url)
     reader = opened.__enter__()
     try:
+        _refuse_outside(reader)
         tables = data_tables(reader.tables())
         header = header_of(identity, identity, _revision(reader), tables, reader.counters(), reader.numbers())
     except BaseException:

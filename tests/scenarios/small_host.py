@@ -70,10 +70,10 @@ class SmallHost:
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def migrate_from(self, source: SmallHost) -> Result:
+    def migrate_from(self, source: SmallHost, *options: str) -> Result:
         """Migrate from another host's database."""
         shown = source.url.render_as_string(hide_password=False)
-        return self.flask("db-migrate-data", "--yes", FLASK_FERRY_SOURCE=shown)
+        return self.flask("db-migrate-data", "--yes", *options, FLASK_FERRY_SOURCE=shown)
 
     def done(self, *arguments: str, **environ: str) -> str:
         """Run ``flask ...``, which must succeed; what it said."""

@@ -239,6 +239,10 @@ class MySqlReader:
     def counters(self) -> list[Counter]:
         return read_counters(self._ask, self.database)
 
+    def outside(self) -> dict[str, list[str]]:
+        """Nothing: all that a row means is in it."""
+        return {}
+
     def count(self, table: str) -> int:
         with self._name_errors(table):
             [(count,)] = self._ask(f"SELECT count(*) FROM {quote(table)}")

@@ -19,6 +19,7 @@ from . import inventory, objects
 from .connect import Connection, connected
 from .counters import read_counters
 from .extensions import extension_schemas, oid_of, set_path
+from .large import find_references
 from .names import quote
 from .types import Declared, converter
 
@@ -152,6 +153,9 @@ class PostgresqlReader:
 
     def counters(self) -> list[Counter]:
         return read_counters(self._connection, self._schema)
+
+    def outside(self) -> dict[str, list[str]]:
+        return find_references(self._connection, self._schema)
 
     def count(self, table: str) -> int:
         rows = self._connection.execute(f"SELECT count(*) FROM {self._from(table)}".encode()).fetchone()

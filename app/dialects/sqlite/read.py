@@ -135,6 +135,10 @@ class SqliteReader:
     def counters(self) -> list[Counter]:
         return read_counters(self._connection)
 
+    def outside(self) -> dict[str, list[str]]:
+        """Nothing: all that a row means is in it."""
+        return {}
+
     def count(self, table: str) -> int:
         place, _ = self._source(table)
         return int(self._connection.execute(f"SELECT count(*) FROM {place}").fetchone()[0])

@@ -83,11 +83,18 @@ def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path
     if not any(found.rows for name, found in sums.items() if name != VERSION_TABLE):
         run.note("Nothing to back up: the database is empty.")
         return None
+    for line in lines_outside(image.reader):
+        run.warn(f"The backup made now has the number and not the content of {line}")
     run.report.backup = None
     made = write_backup(run, image, to)
     run.report.backup = made.file
     run.emit("note", f"Backup: {made.file} ({made.rows} rows, {made.size_bytes} bytes, read back)")
     return made
+
+
+def lines_outside(reader: Reader) -> list[str]:
+    """What lies outside of the tables, in words; a backup of them does not have it."""
+    return [line for words in reader.outside().values() for line in words]
 
 
 def write_backup(run: Run, image: Image, to: Path | None) -> Backup:

@@ -12,7 +12,7 @@ from ..cutover import backups
 from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
 from ..cutover.seal import existing_key
-from ..cutover.secure import write_backup
+from ..cutover.secure import lines_outside, write_backup
 from ..run.report import Report
 from ..run.run import Run
 from .job import Step, carry_out_steps
@@ -85,6 +85,7 @@ def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
 
     def write() -> None:
         with run.dialect.image(run.target, run.old_generation, None) as image:
+            _refuse_outside(image)
             made.append(write_backup(run, ClientImage(run, image) if client else image, to))
 
     try:
@@ -99,6 +100,17 @@ def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
         raise
     finally:
         run.clean_up()
+
+
+def _refuse_outside(image: Image) -> None:
+    """:raises BackupFailed: put back elsewhere, it would lack what rows name."""
+    if lines := lines_outside(image.reader):
+        raise BackupFailed(
+            "The database has large objects, which lie outside of the tables that a backup is made of.",
+            details=lines,
+            hint="Back up the whole database with the server's own program, which takes them along: "
+            "pg_dump --format=custom DATABASE",
+        )
 
 
 def _database(run: Run) -> Path:

@@ -232,7 +232,7 @@ class _Without:
     def __init__(self, reader: Reader, skipped: set[str]) -> None:
         self._reader, self._skipped = reader, skipped
         self.objects, self.count, self.definitions = reader.objects, reader.count, reader.definitions
-        self.numbers, self.counters = reader.numbers, reader.counters
+        self.numbers, self.counters, self.outside = reader.numbers, reader.counters, reader.outside
         self.rows, self.values = reader.rows, reader.values
 
     def tables(self) -> dict[str, Table]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -49,6 +49,7 @@ class DatabaseState:
     revision: str | None
     recognition: Recognition | None
     numbers: dict[str, int]
+    outside: dict[str, list[str]] = field(default_factory=dict)
 
 
 def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
@@ -62,10 +63,10 @@ def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
     with dialect.reader(url) as reader:
         tables, revision = data_tables(reader.tables()), revision_of(reader)
         objects, definitions = reader.objects(), reader.definitions()
-        numbers = reader.numbers()
+        numbers, outside = reader.numbers(), reader.outside()
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
-    return DatabaseState(tables, objects, definitions, revision, None, numbers)
+    return DatabaseState(tables, objects, definitions, revision, None, numbers, outside)
 
 
 def recognise_revision(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
@@ -147,6 +148,7 @@ class DatabaseSource(Source):
             self.describe += " (recognised by its tables)"
         self._refuse_lacking(run)
         self._refuse_virtual()
+        self._refuse_outside()
 
     def _refuse_lacking(self, run: Run) -> None:
         """Staging on another server has its own rules; on the same kind of server they are those of the source."""
@@ -169,6 +171,16 @@ class DatabaseSource(Source):
                 f"{self._spec.label} has virtual tables with rows of their own, which are not carried: "
                 f"{', '.join(filled)}.",
                 hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
+            )
+
+    def _refuse_outside(self) -> None:
+        left = {name: words for name, words in self._state.outside.items() if name not in self._options.exclude}
+        if left:
+            raise DoesNotFit(
+                f"{self._spec.label} has large objects, which lie outside of its tables and are not carried.",
+                details=[line for words in left.values() for line in words],
+                hint="Let a revision of the old app put them into a column of bytes (lo_get), or leave their tables "
+                f"out with: {' '.join(f'--exclude {name}' for name in left)}",
             )
 
     def look_ahead(self, run: Run) -> Ahead:
