@@ -86,10 +86,25 @@ def test_they_are_not_by_a_restored_backup_a_rollback_or_a_run_on_itself(
     made.done("db-rollback", "--yes")
     assert write_bill(made) == 7
     execute(made.url, "DELETE FROM bill")
-    added = "with op.batch_alter_table('bill', recreate='always') as b:\n    b.add_column(sa.Column('more', sa.Text()))"
+    added = (
+        "with op.batch_alter_table('bill', table_kwargs={'sqlite_autoincrement': True}) as batch:\n"
+        "    batch.alter_column('label', type_=sa.String(30), existing_type=sa.String(20))"
+    )
     revision(made.directory / "migrations", "r2", "r1", added)
     made.done("db-migrate-data", "self", "--rerun", "--yes")
     assert write_bill(made) == 8
+
+
+def test_a_table_that_a_revision_makes_anew_without_its_counter_is_named(host: Make) -> None:
+    made = initialised(with_bills(host("sqlite")))
+    write_and_delete(made)
+    anew = (
+        "with op.batch_alter_table('bill', recreate='always') as batch:\n"
+        "    batch.add_column(sa.Column('more', sa.Text()))"
+    )
+    revision(made.directory / "migrations", "r2", "r1", anew)
+    said = made.done("db-migrate-data", "self", "--yes")
+    assert "counter bill.id: it would have given out 4 next" in said
 
 
 def test_sequences_go_on_whoever_owns_them(host: Make) -> None:
