@@ -17,7 +17,6 @@ from flask import Flask
 
 from app.commands import bp
 from app.dialects.model import Column, Counter, LogicalType, Table, TableChecksum
-from app.dialects.model import Column, Counter, LogicalType, Table
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
 from app.errors import ExitStatus, VerificationFailed
