@@ -186,6 +186,7 @@ def document() -> dict[str, dict[str, object]]:
         profile=AppliedProfile("p", "d"),
         counters=(Counter("c", 5),),
         numbers={"user_version": 7},
+        time_zone="UTC",
     )
     rows = b"".join(encode(header, [("t", [])]))
     records = b"".join(encode(Header("records", "s", "i", "2024-01-01T00:00:00Z", "1"), []))

@@ -55,6 +55,9 @@ class Reader(Protocol):
     def tables(self) -> dict[str, Table]:
         """All base tables by name, the engine's own and the server's left out."""
 
+    def time_zone(self) -> str | None:
+        """The zone in which the app's sessions read instants from columns that look as if they had none, or None."""
+
     def objects(self) -> list[SchemaObject]:
         """Views, triggers, indexes on their own and virtual tables, in an order that creates them.
 

@@ -122,7 +122,15 @@ def _export(identity: str) -> Response:
     try:
         _refuse_outside(reader)
         tables = data_tables(reader.tables())
-        header = header_of(identity, identity, _revision(reader), tables, reader.counters(), reader.numbers())
+        header = header_of(
+            identity,
+            identity,
+            _revision(reader),
+            tables,
+            counters=reader.counters(),
+            numbers=reader.numbers(),
+            time_zone=reader.time_zone(),
+        )
     except BaseException:
         opened.__exit__(None, None, None)
         raise

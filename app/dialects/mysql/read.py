@@ -22,6 +22,7 @@ from . import copy, inventory
 from .connect import connected, explained, number_of, quote, version_of
 from .counters import read_counters
 from .types import BY_NAME, Stored, reader_of
+from .zone import find_zone
 
 RAW = encoders
 """For ``conv``: what the driver is given is written as ever, and what it reads stays text or bytes."""
@@ -226,6 +227,10 @@ class MySqlReader:
 
     def tables(self) -> dict[str, Table]:
         return reflect(self._ask, self.database, self._describe_stored())
+
+    def time_zone(self) -> str | None:
+        kept = (item.type == "timestamp" for columns in self._describe_stored().values() for item in columns)
+        return find_zone(self._ask) if any(kept) else None
 
     def objects(self) -> list[SchemaObject]:
         return copy.objects(self.session, self.database)

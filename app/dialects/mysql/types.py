@@ -31,7 +31,9 @@ _LOGICAL = {
     LogicalType.BYTES: ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector"),
     LogicalType.DATE: ("date",),
     LogicalType.TIME: ("time",),
-    LogicalType.TIMESTAMP: ("datetime", "timestamp"),
+    LogicalType.TIMESTAMP: ("datetime",),
+    # An instant, which each session is shown in its own zone; ours are in UTC.
+    LogicalType.TIMESTAMPTZ: ("timestamp",),
     LogicalType.JSON: ("json",),
     LogicalType.UUID: ("uuid",),
 }
@@ -145,6 +147,11 @@ def _timestamp(text: str) -> Any:
     return to_timestamp(text) or tag(text)
 
 
+def _instant(text: str) -> Any:
+    text = six_digits(text)
+    return f"{text}+00:00" if to_timestamp(text) else tag(text)
+
+
 def _json(text: str) -> Any:
     return text if is_json(text) else tag(text)
 
@@ -158,6 +165,7 @@ _READERS: dict[LogicalType, Callable[[Any], Any] | None] = {
     LogicalType.DATE: _date,
     LogicalType.TIME: _time,
     LogicalType.TIMESTAMP: _timestamp,
+    LogicalType.TIMESTAMPTZ: _instant,
     LogicalType.JSON: _json,
     LogicalType.UUID: None,
 }

@@ -206,7 +206,14 @@ _ODD = {
     LogicalType.TIMESTAMP: re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{6}"),
 }
 """What the server holds and the calendar or the clock does not: a zero date, 31 February, 25 hours."""
-_USUAL = {LogicalType.DATE: to_date, LogicalType.TIME: to_time, LogicalType.TIMESTAMP: to_timestamp}
+_ODD[LogicalType.TIMESTAMPTZ] = _ODD[LogicalType.TIMESTAMP]
+_USUAL = {
+    LogicalType.DATE: to_date,
+    LogicalType.TIME: to_time,
+    LogicalType.TIMESTAMP: to_timestamp,
+    LogicalType.TIMESTAMPTZ: to_timestamp,
+}
+_UTC = "+00:00"
 
 
 def _temporal(stored: Stored) -> Bytes:
@@ -224,6 +231,19 @@ def _temporal(stored: Stored) -> Bytes:
         if not text.endswith(zeros):
             raise Unfit
         return text.encode()
+
+    return encode
+
+
+def _instant(stored: Stored) -> Bytes:
+    local = _temporal(stored)
+
+    def encode(value: Any) -> bytes:
+        if type(value) is not str:
+            return local(value)
+        if not value.endswith(_UTC):
+            raise Unfit
+        return local(value.removesuffix(_UTC))
 
     return encode
 
@@ -262,6 +282,7 @@ _BY_LOGICAL_TYPE: dict[LogicalType, Callable[[Stored], Bytes]] = {
     LogicalType.DATE: _temporal,
     LogicalType.TIME: _temporal,
     LogicalType.TIMESTAMP: _temporal,
+    LogicalType.TIMESTAMPTZ: _instant,
     LogicalType.JSON: lambda _: _json,
     LogicalType.UUID: lambda _: _uuid,
 }

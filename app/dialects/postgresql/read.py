@@ -115,6 +115,9 @@ class PostgresqlReader:
         columns = read_declared_columns(self._connection, [oid for oid, _, _ in found])
         return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in found}
 
+    def time_zone(self) -> str | None:
+        return None
+
     def tables(self) -> dict[str, Table]:
         """A partitioned table is one table; one that inherits from another is a table beside it, with its own rows."""
         found = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()

@@ -106,6 +106,9 @@ class SqliteReader:
         self._connection = connection
         self._sources: dict[str, tuple[str, str]] = {}
 
+    def time_zone(self) -> str | None:
+        return None
+
     def tables(self) -> dict[str, Table]:
         ordinary = {name: reflect(self._connection, name) for name in user_tables(self._connection)}
         virtual = carried_virtual(self._connection)

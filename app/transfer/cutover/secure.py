@@ -151,7 +151,15 @@ def write_portable(database: str, reader: Reader, to: Path) -> None:
             f"A portable snapshot cannot hold the rows of virtual tables: {describe_rows(held)}.",
             hint="Make an ordinary backup, which has all of them: flask db-backup",
         )
-    header = header_of(database, "backup", revision, data_tables(reader.tables()), reader.counters(), reader.numbers())
+    header = header_of(
+        database,
+        "backup",
+        revision,
+        data_tables(reader.tables()),
+        counters=reader.counters(),
+        numbers=reader.numbers(),
+        time_zone=reader.time_zone(),
+    )
     rows = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)
     try:
         write(to, encode(header, rows), check=check)

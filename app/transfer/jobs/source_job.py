@@ -22,6 +22,7 @@ from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.load import TableLoad
 from ..staging.options import MigrateOptions
 from ..staging.stage import before_upgrade, build_tables, fill, open_rows, verify_staging
+from ..staging.zoned import describe_zones
 from .job import Step
 from .migration import Migration
 
@@ -120,6 +121,7 @@ class SourceJob(Migration):
         keep_aside(run, staged.rows, self._origin)
         self._describe_source()
         self._describe_tables()
+        describe_zones(run, staged.rows)
         account(run, staged.adapted)
         verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only)
 

@@ -181,6 +181,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_SOURCE_UID": settings.source_uid,
         "FERRY_SOURCE_PASSWORD": settings.source_password,
         "FERRY_SOURCE_PASSWORD_FILE": settings.password_file,
+        "FERRY_SOURCE_TIME_ZONE": settings.source_time_zone,
         "FERRY_SNAPSHOT": settings.snapshot,
         "FERRY_BACKUPS": settings.backups,
         "FERRY_BACKUP_KEY": settings.backup_key,

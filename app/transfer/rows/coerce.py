@@ -4,7 +4,8 @@ The type of the column in staging decides (a UUID is text where a server has no 
 is not made: the value then says its own type (:func:`..dialects.values.tag`), and a server that cannot hold that in
 the column refuses the row by name.
 
-A timestamp without a zone is taken as UTC where the other side has a zone, and the other way round. An interval is the
+A timestamp without a zone is taken as UTC where the other side has a zone. The other way round it is what the source's
+app was shown: UTC, unless a zone is given. An interval is the
 time since 1970 where a server has none, as in SQLAlchemy.
 """
 
@@ -32,6 +33,7 @@ from ...dialects.values import (
     to_timestamp,
     untag,
 )
+from .zones import show_in
 
 Coercion = Callable[[Any], Any]
 
@@ -42,21 +44,30 @@ EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 # SQLAlchemy's, without a zone
 _NUMBERS = (LogicalType.BOOL, LogicalType.INT, LogicalType.DECIMAL, LogicalType.FLOAT)
 
 
-def coercion(source: Column, target: Column) -> Coercion | None:
+def coercion(source: Column, target: Column, zone: dt.tzinfo | None = None) -> Coercion | None:
     """A function from canonical values (never None) of ``source`` to those of ``target``; None where they are the same.
 
+    :param zone: in which the source's app read instants; UTC when it is left out.
     :return: raises nothing; what has no exact form in ``target`` comes back tagged.
     """
     if source.type is target.type and not (source.type is LogicalType.DECIMAL and source.scale != target.scale):
         return None
     convert = _converter(source, target)
+    shown = zone if is_shown(source, target) else None
 
     def coerce(value: Any) -> Any:
+        if shown and type(value) is str:
+            value = show_in(shown, value) or tag(value)
         own = untag(value) if type(value) is dict else _own(source.type, value)
         form = convert(own, target)
         return value if form is None and type(value) is dict else tag(own) if form is None else form
 
     return coerce
+
+
+def is_shown(source: Column, target: Column) -> bool:
+    """Whether instants become what a clock showed: the target keeps no zone."""
+    return source.type is LogicalType.TIMESTAMPTZ and target.type is not LogicalType.TIMESTAMPTZ
 
 
 def is_out_of_place(target: Column, value: Any) -> bool:

@@ -56,6 +56,7 @@ class Header:
     :ivar read_from: when reading began, ISO 8601 in UTC.
     :ivar notes: remarks about the extraction, e.g. waivers of whole tables.
     :ivar counters: what the source would give out next; a file of an earlier version has none.
+    :ivar time_zone: in which the source's app read instants; None where it read them in UTC.
     :ivar profile: what the rows were anonymised with; None for rows as the source had them.
     :ivar numbers: what the app keeps in the database itself, beside all tables; of SQLite alone.
     """
@@ -72,6 +73,7 @@ class Header:
     profile: AppliedProfile | None = None
     numbers: dict[str, int] = field(default_factory=dict)
     counters: tuple[Counter, ...] = ()
+    time_zone: str | None = None
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -103,6 +105,8 @@ def header_to_json(header: Header) -> dict[str, Any]:
         common["profile"] = {"name": header.profile.name, "digest": header.profile.digest}
     if header.numbers:
         common["numbers"] = header.numbers
+    if header.time_zone is not None:
+        common["time_zone"] = header.time_zone
     if header.kind == "records":
         return {**common, "types": list(header.types)}
     counters = {"counters": [_counter_json(one) for one in header.counters]} if header.counters else {}
@@ -235,6 +239,7 @@ def header_from_json(data: Any) -> Header:
             name: a_whole_number(number, f"numbers: {name[:100]}", -(2**31), 2**31 - 1)
             for name, number in an_object(found.get("numbers", {}), "numbers").items()
         },
+        time_zone=a_text_or_null(found.get("time_zone"), "time_zone"),
     )
 
 
@@ -287,8 +292,10 @@ def header_of(
     identity: str,
     revision: str | None,
     tables: dict[str, Table],
+    *,
     counters: Sequence[Counter] = (),
     numbers: Mapping[str, int] | None = None,
+    time_zone: str | None = None,
 ) -> Header:
     """The header of a rows snapshot, parents before children."""
     return Header(
@@ -300,6 +307,7 @@ def header_of(
         tables=tuple(order_parents_first(tables)),
         counters=tuple(counters),
         numbers=dict(numbers or {}),
+        time_zone=time_zone,
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import Misconfigured
+from ..rows.zones import parse_zone
 
 ENVIRONMENTS = ("development", "staging", "production")
 
@@ -24,6 +25,7 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_SOURCE_UID": None,
     "FERRY_SOURCE_PASSWORD": None,
     "FERRY_SOURCE_PASSWORD_FILE": None,
+    "FERRY_SOURCE_TIME_ZONE": None,
     "FERRY_SNAPSHOT": "data.json",
     "FERRY_BACKUPS": "backups",
     "FERRY_BACKUP_KEY": None,
@@ -104,6 +106,7 @@ class Settings:
     source_uid: str | None
     source_password: str | None = field(repr=False)
     password_file: Path | None
+    source_time_zone: str | None
     snapshot: Path
     backups: Path
     backup_key: str | None = field(repr=False)
@@ -231,6 +234,7 @@ def build_settings(
         source_uid=keys.text("FERRY_SOURCE_UID"),
         source_password=_password(keys, password_file),
         password_file=password_file,
+        source_time_zone=_time_zone(keys),
         snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
         backups=path("FERRY_BACKUPS") or instance / "backups",
         backup_key=_backup_key(keys),
@@ -262,6 +266,16 @@ def _start_of(file: Path) -> bytes:
     if len(found) > LONGEST_PASSWORD:
         raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE: {file} is longer than any password.")
     return found
+
+
+def _time_zone(keys: _Keys) -> str | None:
+    zone = keys.text("FERRY_SOURCE_TIME_ZONE") or None
+    if zone is not None and parse_zone(zone) is None:
+        raise Misconfigured(
+            f"FERRY_SOURCE_TIME_ZONE ({keys.origins['FERRY_SOURCE_TIME_ZONE']}) is {zone[:40]!r}.",
+            hint="Use the name of a time zone such as Europe/Berlin, or an offset such as +02:00.",
+        )
+    return zone
 
 
 def _backup_key(keys: _Keys) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -49,7 +49,8 @@ class DatabaseState:
     revision: str | None
     recognition: Recognition | None
     numbers: dict[str, int]
-    outside: dict[str, list[str]] = field(default_factory=dict)
+    outside: dict[str, list[str]]
+    time_zone: str | None
 
 
 def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
@@ -63,10 +64,10 @@ def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
     with dialect.reader(url) as reader:
         tables, revision = data_tables(reader.tables()), revision_of(reader)
         objects, definitions = reader.objects(), reader.definitions()
-        numbers, outside = reader.numbers(), reader.outside()
+        numbers, outside, zone = reader.numbers(), reader.outside(), reader.time_zone()
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
-    return DatabaseState(tables, objects, definitions, revision, None, numbers, outside)
+    return DatabaseState(tables, objects, definitions, revision, None, numbers, outside, zone)
 
 
 def recognise_revision(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
@@ -193,7 +194,14 @@ class DatabaseSource(Source):
         :param change: what is done to the rows, and to the header, before they are written.
         """
         state, path = self._state, run.settings.snapshot
-        header = header_of(self._spec.label, self._spec.identity, state.revision, state.tables, (), state.numbers)
+        header = header_of(
+            self._spec.label,
+            self._spec.identity,
+            state.revision,
+            state.tables,
+            numbers=state.numbers,
+            time_zone=run.settings.source_time_zone or state.time_zone,
+        )
         header = change.header(header, self._spec.identity) if change else header
         with writable(path), _readable(self._dialect, self._spec):
             former = write_snapshot(self._dialect, self._url, path, header, run.progress, change)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ...dialects.model import Column, Table, Values
 from ...errors import DoesNotFit
-from ..rows.coerce import Coercion, coercion, is_out_of_place
+from ..rows.coerce import Coercion, coercion, is_out_of_place, is_shown
 from ..rows.header import Footer
 from ..rows.scratch import Aside, RowStore
 from ..rows.snapshot import SnapshotReader, check, rows_of
+from ..rows.zones import parse_zone
 
 
 def _way_out(tables: list[str]) -> str:
@@ -25,10 +26,18 @@ class RowsFile:
     """A ``rows`` snapshot as rows of a given schema, without those that are excluded or set aside.
 
     :param schema: the tables of staging at the snapshot's revision.
+    :param time_zone: in which the source's app read instants, in the place of what the snapshot says.
     :raises DoesNotFit: a table or a column with values that the schema does not have, or one that only the schema has.
     """
 
-    def __init__(self, path: Path, schema: Mapping[str, Table], exclude: Collection[str], aside: Aside) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Mapping[str, Table],
+        exclude: Collection[str],
+        aside: Aside,
+        time_zone: str | None = None,
+    ) -> None:
         self._path, self.schema = path, schema
         self._exclude = frozenset(exclude)
         self.aside = aside
@@ -36,6 +45,8 @@ class RowsFile:
         """Rows that come in the place of those of the same number."""
         with SnapshotReader(path) as reader:
             self.header = reader.header
+        self.zone = time_zone or self.header.time_zone
+        self._shown: dict[str, list[int]] = {}
         self._places: dict[str, list[int]] = {}
         self._coercions: dict[str, list[tuple[int, Coercion]]] = {}
         self._strict: dict[str, list[tuple[int, Column]]] = {}
@@ -52,7 +63,7 @@ class RowsFile:
             self._places[table.name] = [i for i, column in enumerate(table.columns) if column.name in own]
             extra[table.name] = [column.name for column in table.columns if column.name not in own]
             columns = tuple(own[table.columns[i].name] for i in self._places[table.name])
-            found = [coercion(table.columns[i], own[table.columns[i].name]) for i in self._places[table.name]]
+            found = self._coercions_of(table, own)
             self._coercions[table.name] = [(place, change) for place, change in enumerate(found) if change]
             # What lies in such a column of such a source may be anything; of any other source it may not.
             sources = [table.columns[i] for i in self._places[table.name]]
@@ -76,6 +87,42 @@ class RowsFile:
         if unknown:
             raise DoesNotFit(f"--exclude names tables that are not there: {', '.join(unknown)}.")
         return fitted
+
+    def _coercions_of(self, table: Table, own: Mapping[str, Column]) -> list[Coercion | None]:
+        """What is done to each column that has a place.
+
+        :raises DoesNotFit: instants would be shown in a zone that is not known here.
+        """
+        pairs = [(table.columns[i], own[table.columns[i].name]) for i in self._places[table.name]]
+        shown = [i for i in self._places[table.name] if is_shown(table.columns[i], own[table.columns[i].name])]
+        if not shown or self.zone is None:
+            return [coercion(*pair) for pair in pairs]
+        zone = parse_zone(self.zone)
+        if zone is None and table.name not in self._exclude:
+            raise DoesNotFit(
+                f"{table.name}.{table.columns[shown[0]].name} was read in the time zone {self.zone}, which is "
+                "not known here.",
+                hint="Say which one it is: FERRY_SOURCE_TIME_ZONE=Europe/Berlin, or an offset such as +02:00",
+            )
+        self._shown[table.name] = shown
+        return [coercion(*pair, zone) for pair in pairs]
+
+    @property
+    def shown_columns(self) -> list[str]:
+        """The columns whose instants are loaded as a clock of :attr:`zone` showed them."""
+        own = {table.name: table.column_names for table in self.header.tables}
+        kept = {name: places for name, places in self._shown.items() if name not in self._exclude}
+        return [f"{name}.{own[name][place]}" for name, places in kept.items() for place in places]
+
+    def instants(self) -> Iterator[tuple[str, str, Table, Values]]:
+        """Every instant of :attr:`shown_columns`: the column, the instant, its table and row."""
+        with SnapshotReader(self._path) as reader:
+            for table, rows in rows_of(reader):
+                places = [] if table.name in self._exclude else self._shown.get(table.name, [])
+                for row, _, _ in rows if places else ():
+                    for place in places:
+                        if type(row[place]) is str:
+                            yield f"{table.name}.{table.column_names[place]}", row[place], table, row
 
     def _refuse_lacking(self, schema: Mapping[str, Table]) -> None:
         """What says it is at a revision has all that the revision has; else rows would arrive empty unnoticed."""

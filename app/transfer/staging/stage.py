@@ -112,7 +112,8 @@ def open_rows(
     suffix = f"-{number}" if number else ""
     if kind == "records":
         snapshot, result = adapted(run, snapshot, schema, f"rows{suffix}.json")
-    return RowsFile(snapshot, schema, options.source.exclude, Aside(run.directory / f"set-aside{suffix}.db")), result
+    aside, zone = Aside(run.directory / f"set-aside{suffix}.db"), run.settings.source_time_zone
+    return RowsFile(snapshot, schema, options.source.exclude, aside, zone), result
 
 
 def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:

@@ -18,6 +18,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_SOURCE": ("source", "https://{}", None),
     "FERRY_SOURCE_UID": ("source_uid", "uid-{}", None),
     "FERRY_SOURCE_PASSWORD": ("source_password", "secret-{}", None),
+    "FERRY_SOURCE_TIME_ZONE": ("source_time_zone", "{}", None),
     "FERRY_SNAPSHOT": ("snapshot", "/{}.json", INSTANCE / "data.json"),
     "FERRY_BACKUPS": ("backups", "/{}", INSTANCE / "backups"),
     "FERRY_BACKUP_KEY": ("backup_key", "a long secret key {}", None),
@@ -34,7 +35,10 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_TIMEOUT": ("timeout_s", "1{}.5", 30.0),
 }
 NUMBERED = {"FERRY_KEEP", "FERRY_FALLBACK", "FERRY_TIMEOUT"}
-NAMED = {"FERRY_ENVIRONMENT": ("production", "staging", "development")}
+NAMED = {
+    "FERRY_ENVIRONMENT": ("production", "staging", "development"),
+    "FERRY_SOURCE_TIME_ZONE": ("+02:00", "-11:30", "+00:00"),
+}
 
 
 def build(
