@@ -31,7 +31,12 @@ from .session import Connection, execute, is_refusal
 __all__ = ["dump", "restore"]
 
 STATEMENT_BYTES = 1 << 20
-"""An INSERT ends with the first row that goes beyond; a server takes 16 MiB, 4 MiB some."""
+"""Of the rows of an INSERT, where not a single one is longer; a server takes 16 MiB, 4 MiB or 1 MiB some."""
+
+LONGEST_HEXADECIMAL = 64 << 10
+"""Bytes; hex doubles them, and a server refuses a statement that is longer than its max_allowed_packet."""
+_BESIDE_ROWS = 8 << 10
+"""Bytes kept free of a packet, for the beginning of an INSERT."""
 
 Render = Callable[[bytes], bytes]
 
@@ -63,6 +68,13 @@ def _hexadecimal(value: bytes) -> bytes:
     return b"x'" + value.hex().encode() + b"'"
 
 
+def _bytes(value: bytes) -> bytes:
+    """In hex, which is safe with any program; what is long as it is, or a server might not take it back."""
+    if len(value) <= LONGEST_HEXADECIMAL:
+        return _hexadecimal(value)
+    return min(b"_binary" + _quote_text(value), _hexadecimal(value), key=len)
+
+
 def _quote_text(value: bytes) -> bytes:
     value = value.replace(b"\\", b"\\\\").replace(b"'", b"\\'").replace(b"\0", b"\\0")
     return b"'" + value.replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b"\x1a", b"\\Z") + b"'"
@@ -72,7 +84,7 @@ def _render(kind: str) -> Render:
     if kind in (*_NUMBERS, _NUMBERED):
         return _bare
     # A float is quoted, too: as a number -0 would lose its sign.
-    return _hexadecimal if kind in _BYTES else _quote_text
+    return _bytes if kind in _BYTES else _quote_text
 
 
 class _Writer:
@@ -92,7 +104,10 @@ class _Writer:
 
     def block(self, sql: str) -> None:
         """One of any form; a line of its own ends it."""
-        text = sql.encode()
+        self.block_of(sql.encode())
+
+    def block_of(self, text: bytes) -> None:
+        """As :meth:`block`, of bytes."""
         end, number = b";;", 0
         while end in text:
             number += 1
@@ -198,7 +213,7 @@ def _write_rows(writer: _Writer, connection: Connection, database: str, table: s
         columns = [(name, _NUMBERED if kind == "enum" else kind) for name, kind in columns]
     for values in _batches(connection, own, columns):
         if b"\n" in start:
-            writer.block((start + values).decode())
+            writer.block_of(start + values)
         else:
             writer.statement(start + values)
     if odd:
@@ -208,6 +223,8 @@ def _write_rows(writer: _Writer, connection: Connection, database: str, table: s
 def _batches(connection: Connection, own: str, columns: list[tuple[str, str]]) -> Iterator[bytes]:
     """Rows as SQL text, about as many as a statement should have."""
     renders = [_render(kind) for _, kind in columns]
+    [(allowed,)] = execute(connection, "SELECT @@max_allowed_packet")
+    most = min(STATEMENT_BYTES, int(allowed) - _BESIDE_ROWS)
     selected = [_SELECTED.get(kind, "{}").format(quote(name)) for name, kind in columns]
     rows: list[bytes] = []
     size = 0
@@ -215,11 +232,12 @@ def _batches(connection: Connection, own: str, columns: list[tuple[str, str]]) -
         cursor.execute(f"SELECT {', '.join(selected)} FROM {own}")
         while (found := cursor.fetchone()) is not None:
             values = [b"NULL" if value is None else render(value) for value, render in zip(found, renders, strict=True)]
-            rows.append(b"(" + b",".join(values) + b")")
-            size += len(rows[-1]) + 1
-            if size >= STATEMENT_BYTES:
+            row = b"(" + b",".join(values) + b")"
+            if rows and size + len(row) > most:
                 yield b",".join(rows)
                 rows, size = [], 0
+            rows.append(row)
+            size += len(row) + 1
     if rows:
         yield b",".join(rows)
 

@@ -19,7 +19,7 @@ from .statements import tokens_of
 
 _NAME = rb"`(?:[^`]|``)++`"
 _TEXT = rb"'(?:[^'\\]|\\.)*+'"
-_VALUE = rb"(?:NULL|-?[0-9]++(?:\.[0-9]++)?+|x'[0-9a-f]*+'|" + _TEXT + rb")"
+_VALUE = rb"(?:NULL|-?[0-9]++(?:\.[0-9]++)?+|x'[0-9a-f]*+'|(?:_binary)?+" + _TEXT + rb")"
 _ROW = rb"\((?:" + _VALUE + rb"(?:," + _VALUE + rb")*+)?\)"
 _INSERT = re.compile(
     rb"INSERT INTO (" + _NAME + rb") \((?:" + _NAME + rb"(?:, " + _NAME + rb")*+)?\) VALUES "

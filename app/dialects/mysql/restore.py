@@ -125,7 +125,8 @@ def _run(connection: Connection, file: IO[bytes], dump: Path) -> int:
         if len(sql) >= int(most):
             raise BackupFailed(
                 f"{dump}: statement {done + 1} has {len(sql)} bytes, and the server takes {most}.",
-                hint=f"SET GLOBAL max_allowed_packet = {(len(sql) // 1024 + 1) * 1024}, then run the command again.",
+                hint=f"SET GLOBAL max_allowed_packet = {(len(sql) // 1024 + 1) * 1024}, then run the command again; "
+                "where that may not be set, back up without SQL: flask db-backup --portable",
             )
         try:
             connection.query(_not_running(sql))
