@@ -23,6 +23,7 @@ from ...errors import (
     Unauthorized,
 )
 from ..proof.checksums import checksums
+from ..rows.double_encoded import DoubleEncoded
 from ..rows.files import write
 from ..rows.header import Header, header_of
 from ..rows.snapshot import HashedLine, check, encode, hash_rows
@@ -99,21 +100,28 @@ def write_snapshot(
     header: Header,
     progress: Callable[[str, int, int | None], None],
     change: RowChange | None = None,
+    double: DoubleEncoded | None = None,
 ) -> Path | None:
     """Read all rows in one transaction into a snapshot; returns where the former file is kept.
 
     :param change: what is done to a table's rows before they are written.
+    :param double: counts texts that look encoded twice.
     """
     with dialect.reader(url) as reader:
         header = replace(header, counters=tuple(reader.counters()))
-        sections = ((table.name, _lines(reader, table, progress, change)) for table in header.tables)
+        sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
         return write(path, encode(header, sections), check=check)
 
 
 def _lines(
-    reader: Reader, table: Table, progress: Callable[[str, int, int | None], None], change: RowChange | None
+    reader: Reader,
+    table: Table,
+    progress: Callable[[str, int, int | None], None],
+    change: RowChange | None,
+    double: DoubleEncoded | None,
 ) -> Iterator[HashedLine]:
     rows: Iterable[Values] = _count_rows(reader, table, progress)
+    rows = double.watch(table, rows) if double else rows
     return hash_rows(table, change.rows(table, rows) if change else rows)
 
 
@@ -137,6 +145,7 @@ class DatabaseSource(Source):
         if url is None:
             raise FerryError("no database")
         self._url, self._spec, self._options = url, spec, options
+        self._warned: set[str] = set()
         self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca)
         with run.host.app_context():
             self._dialect.know_app(run.host.db.engine)
@@ -204,7 +213,12 @@ class DatabaseSource(Source):
         )
         header = change.header(header, self._spec.identity) if change else header
         with writable(path), _readable(self._dialect, self._spec):
-            former = write_snapshot(self._dialect, self._url, path, header, run.progress, change)
+            double = DoubleEncoded()
+            former = write_snapshot(self._dialect, self._url, path, header, run.progress, change, double)
+        for warning in double.warnings():
+            if warning not in self._warned:
+                run.warn(warning)
+        self._warned.update(double.warnings())
         taken = leave_out(run, describe_taken(run, path, former), self._options)
         taken.definitions, taken.server = state.definitions, self._dialect.name
         taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}

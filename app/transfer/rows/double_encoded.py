@@ -1,0 +1,62 @@
+"""Texts that look like UTF-8 read as Latin-1 (``Ã©`` for ``é``), as a connection of another charset leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...dialects.model import LogicalType, Table, Values
+
+
+def is_double_encoded(text: str) -> bool:
+    """Whether the bytes of a text that is not ASCII are UTF-8 once they are written as cp1252 or Latin-1."""
+    for name in ("cp1252", "latin-1"):
+        try:
+            text.encode(name).decode("utf-8")
+        except UnicodeError:
+            continue
+        return True
+    return False
+
+
+@dataclass
+class _Found:
+    texts: int = 0
+    double: int = 0
+    key: list[Any] = field(default_factory=list)
+
+
+class DoubleEncoded:
+    """Counts such texts of each column while rows pass."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, _Found] = {}
+
+    def watch(self, table: Table, rows: Iterable[Values]) -> Iterator[Values]:
+        places = [i for i, column in enumerate(table.columns) if column.type is LogicalType.TEXT]
+        for row in rows:
+            for place in places:
+                value = row[place]
+                if type(value) is str and not value.isascii():
+                    self._count(table, place, row, value)
+            yield row
+
+    def _count(self, table: Table, place: int, row: Values, value: str) -> None:
+        found = self._found.setdefault(f"{table.name}.{table.column_names[place]}", _Found())
+        found.texts += 1
+        if is_double_encoded(value):
+            found.double += 1
+            key = table.key_of(row) if table.primary_key else []
+            # A key that is a text may be somebody's address.
+            found.key = found.key or (key if all(type(part) is int for part in key) else [])
+
+    def warnings(self) -> list[str]:
+        """A sentence for each column most of whose texts beyond ASCII are such ones; no value is shown."""
+        return [
+            f"{name}: {found.double} of {found.texts} texts that are not ASCII look like UTF-8 that was read as latin1"
+            + (f", such as that of key {', '.join(map(str, found.key))}" if found.key else "")
+            + "; they are carried as the server gives them in utf8mb4."
+            for name, found in self._found.items()
+            if found.double * 2 > found.texts
+        ]
