@@ -59,7 +59,7 @@ LOGICAL = {
     "zeros": "int", "bits": "int", "made": "int", "price": "decimal", "exact": "decimal", "whole": "decimal",
     "padded": "decimal", "one": "float", "two": "float", "cut": "float", "fixed": "float", "c": "text", "v": "text",
     "t": "text", "latin": "text", "old": "text", "e": "text", "s": "text", "b": "bytes", "vb": "bytes", "lb": "bytes",
-    "d": "date", "t0": "time", "t6": "time", "dt0": "timestamp", "dt6": "timestamp", "ts": "timestamp", "j": "json",
+    "d": "date", "t0": "time", "t6": "time", "dt0": "timestamp", "dt6": "timestamp", "ts": "timestamptz", "j": "json",
     "u": "uuid", "i4": "text", "i6": "text", "g": "bytes",
 }  # fmt: skip
 ALL_BYTES = (
@@ -104,7 +104,11 @@ VALUES: dict[str, list[Any]] = {
     "t6": ["23:59:59.999999", {"$text": "-25:00:00.500000"}, {"$text": "-00:00:00.000001"}],
     "dt0": ["1000-01-01 00:00:00.000000", {"$text": "0000-00-00 00:00:00.000000"}],
     "dt6": ["9999-12-31 23:59:59.999999", "0001-01-01 00:00:00.000001", {"$text": "2023-02-31 01:00:00.000000"}],
-    "ts": ["1970-01-01 00:00:01.000000", "2038-01-19 03:14:07.999000", {"$text": "0000-00-00 00:00:00.000000"}],
+    "ts": [
+        "1970-01-01 00:00:01.000000+00:00",
+        "2038-01-19 03:14:07.999000+00:00",
+        {"$text": "0000-00-00 00:00:00.000000"},
+    ],
     "j": ["null", '""', "1.0", "12345678901234567890123", '{"b": 1, "a": [1.50, "\\u00e9\\\\ 😀"]}', "[]"],
     "u": ["00000000-0000-0000-0000-000000000000", "123e4567-e89b-12d3-a456-426614174000"],
     "i4": ["0.0.0.0", "255.255.255.255"],
@@ -232,7 +236,10 @@ def test_what_is_no_base_table_is_no_table(room: Room) -> None:
         ("TIME(3)", ["10:00:00.000100"]),
         ("DATETIME", ["2024-01-01 00:00:00", "2024-01-01 00:00:00.500000", "2024-01-01T00:00:00.000000"]),
         ("DATETIME(2)", ["2024-01-01 00:00:00.129999"]),
-        ("TIMESTAMP NULL", ["1969-12-31 23:59:59.000000", "1970-01-01 00:00:00.000000", "2039-01-01 00:00:00.000000"]),
+        (
+            "TIMESTAMP NULL",
+            [f"{day}.000000+00:00" for day in ("1969-12-31 23:59:59", "1970-01-01 00:00:00", "2039-01-01 00:00:00")],
+        ),
         ("JSON", ["{", "", '"\\ud800"', {"$text": "{"}, {"$text": "1"}, 1]),
         ("UUID", ["123E4567-E89B-12D3-A456-426614174000", "123e4567e89b12d3a456426614174000", "x"]),
         ("INET4", ["1.2.3.04", "256.0.0.0"]),
@@ -254,7 +261,7 @@ def test_null_is_never_taken_for_a_default(room: Room, way: str, mariadb: MariaD
     definition = "id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL DEFAULT 5, "
     definition += "t TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, words TEXT NOT NULL"
     to = table(room, definition)
-    at = "2024-01-01 00:00:00.000000"
+    at = "2024-01-01 00:00:00.000000+00:00"
     wanted: list[Values] = [[None, 1, at, ""], [1, None, at, ""], [2, 1, None, ""], [3, 1, at, None], [4, 1, at, ""]]
     refused = load(room, to, wanted)
     assert refused == [
