@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.matrix.places import connected, execute
-
-from .small_host import SmallHost, succeeded
+from tests.scenarios.small_host import SmallHost, succeeded
+from tests.support.places import connected, execute
 
 Make = Callable[[str], SmallHost]
 SCHEMA = (

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.scenarios.small_host import SmallHost
 from tests.transfer.hosts import history, revision
-
-from .small_host import SmallHost
 
 ID = "2026_11_26_a_revision_with_a_name_of_many_words"
 TABLE = "op.create_table('item', sa.Column('id', sa.Integer, primary_key=True))"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.hosts.foreign import Foreign
-from tests.matrix.places import new_name
-from tests.servers.mariadb import MariaDB
+from tests.scenarios.hosts.foreign import Foreign
+from tests.support.places import new_name
+from tests.support.servers.mariadb import MariaDB
 
 
 def test_a_column_of_texts_encoded_twice_is_named(mariadb: MariaDB, tmp_path: Path) -> None:

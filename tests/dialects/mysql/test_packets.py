@@ -12,8 +12,8 @@ import pytest
 from app.dialects.mysql import dump
 from app.dialects.mysql.connect import connected
 from app.errors import BackupFailed
-from tests.matrix.places import new_name
-from tests.servers.mariadb import MariaDB
+from tests.support.places import new_name
+from tests.support.servers.mariadb import MariaDB
 
 PACKET = 1 << 20
 

@@ -23,9 +23,8 @@ from app.dialects.mysql.connect import connected
 from app.dialects.mysql.fence import MySqlFence, content
 from app.dialects.mysql.session import Factory
 from app.errors import CutOverUnfinished, DoesNotFit, FerryError, LockHeld, Protected
+from tests.dialects.mysql.chaos import CONTROL, LIVE, Application, Shop, kill_self_once, kill_server_once
 from tests.support.servers.mariadb import MariaDB
-
-from .chaos import CONTROL, LIVE, Application, Shop, kill_self_once, kill_server_once
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from flask_sqlalchemy import SQLAlchemy
 from app.dialects.mysql.connect import connected
 from app.dialects.mysql.read import asking
 from app.dialects.mysql.zone import find_zone
-from tests.hosts.foreign import Foreign
-from tests.matrix.places import new_name
-from tests.servers.mariadb import MariaDB
+from tests.scenarios.hosts.foreign import Foreign
+from tests.support.places import new_name
+from tests.support.servers.mariadb import MariaDB
 
 BERLIN = "Europe/Berlin"
 
