@@ -1,6 +1,6 @@
 """A deployed reference app of its own for one test: a directory with its database, backups and snapshot.
 
-Commands run as a user runs them: real processes with ``flask``.
+Commands run as a user runs them: processes of their own with ``flask``, forked from one that has imported the app.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
 
+from tests.support.forks import Forked, Hook, start_flask
+
 ROOT = Path(__file__).resolve().parents[2]
 APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
 """What a runner is told so that stderr is apart from stdout: click before 8.2 mixes them otherwise."""
+
+SERVERS = tuple(f"app.dialects.{name}.dialect" for name in ("sqlite", "mysql", "postgresql"))
+MODULES = ("flask.cli", "flask_migrate", "app.adapters", "app.api", "app.commands", "app.models", *SERVERS)
+"""What the program has imported that commands are forks of."""
 
 
 @dataclass
@@ -83,29 +89,17 @@ class Site:
 
     def flask(self, *arguments: str, cwd: Path | None = None, timeout_s: float = 120, **environ: str) -> Result:
         """Run ``flask ...`` to its end, without a terminal."""
-        done = subprocess.run(
-            [sys.executable, "-m", "flask", *arguments],
-            cwd=cwd or ROOT,
-            env=self.env(**environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
+        process = start_flask(arguments, self.env(**environ), cwd or ROOT, modules=MODULES, root=ROOT)
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return Result(process.wait(), stdout, stderr)
 
-    def start(self, *arguments: str, program: list[str] | None = None, **environ: str) -> subprocess.Popen[str]:
-        """Start ``flask ...`` (or another Python program) and return at once; end it with :func:`end`."""
-        return subprocess.Popen(
-            [sys.executable, *(program or ["-m", "flask"]), *arguments],
-            cwd=ROOT,
-            env=self.env(**environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *arguments: str, hooks: Iterable[Hook] = (), **environ: str) -> Forked:
+        """Start ``flask ...`` and return at once; end it with :func:`end`."""
+        return start_flask(arguments, self.env(**environ), ROOT, modules=MODULES, root=ROOT, hooks=hooks)
 
     def source(self, deployment: Any) -> dict[str, str]:
         """The environment that names an old deployment as the source."""
@@ -164,9 +158,8 @@ def content(database: Path) -> str:
         connection.close()
 
 
-def end(process: subprocess.Popen[str], number: int = signal.SIGKILL, timeout_s: float = 30) -> Result:
+def end(process: Forked, number: int = signal.SIGKILL, timeout_s: float = 30) -> Result:
     """Send a signal to a process that was started here and wait for its end."""
-    if process.poll() is None:
-        process.send_signal(number)
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=timeout_s)
-    return Result(process.returncode, stdout, stderr)
+    return Result(process.wait(), stdout, stderr)

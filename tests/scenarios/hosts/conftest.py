@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forks import start_flask
 from tests.support.site import ROOT, Result, content, query
 
 HERE = Path(__file__).parent
 LIMIT_S = 240
+MODULES = ("flask.cli", "flask_migrate", "flask_ferry.commands", "flask_ferry.dialects.sqlite.dialect")
+"""What the program has imported that a host's commands are forks of: of the host itself nothing."""
 
 
 def run(*command: str | Path, cwd: Path, env: dict[str, str]) -> Result:
@@ -89,7 +92,13 @@ class HostApp:
     def flask(self, *arguments: str, cwd: Path | None = None, **environ: str) -> Result:
         env = clean_environment(FLASK_APP=self.application, PYTHONPATH=str(self.directory), **(self.environ | environ))
         # Started from elsewhere, Flask finds the app by PYTHONPATH, as under a deploy hook.
-        return run(self.python, "-m", "flask", *arguments, cwd=cwd or self.directory, env=env)
+        process = start_flask(arguments, env, cwd or self.directory, python=self.python, modules=MODULES)
+        try:
+            stdout, stderr = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return Result(process.wait(), stdout, stderr)
 
     def ok(self, *arguments: str, cwd: Path | None = None, **environ: str) -> Result:
         result = self.flask(*arguments, cwd=cwd, **environ)

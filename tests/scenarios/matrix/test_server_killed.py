@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.forks import Forked
 from tests.support.places import Server, ServerSite, databases, new_name
 from tests.support.runs.commands import until
 from tests.support.servers.mariadb import MariaDB
@@ -18,9 +19,6 @@ from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import Result, end
 
 LIMIT_S = 120.0
-HOOKED = (
-    "import sys, tests.support.runs.hooks as hooks; {hook}; sys.argv[0] = 'flask'; import flask.cli; flask.cli.main()"
-)
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
@@ -38,20 +36,19 @@ def site(tmp_path: Path, mortal: Server) -> ServerSite:
     return ServerSite(tmp_path, url=mortal.url(new_name()))
 
 
-def start_waiting_at(site: ServerSite, step: str, here: Path, *arguments: str) -> subprocess.Popen[str]:
+def start_waiting_at(site: ServerSite, step: str, here: Path, *arguments: str) -> Forked:
     """Start a command that waits where it has begun a step, as long as a file is there."""
-    hook = f"hooks.wait_at({step!r}, {str(here)!r})"
-    return site.start(*arguments, program=["-c", HOOKED.format(hook=hook)])
+    return site.start(*arguments, hooks=[("tests.support.runs.hooks:wait_at", {"step": step, "here": str(here)})])
 
 
-def ended(process: subprocess.Popen[str]) -> Result:
+def ended(process: Forked) -> Result:
     try:
         stdout, stderr = process.communicate(timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
         end(process)
         raise
     assert "Traceback" not in stderr, stderr
-    return Result(process.returncode, stdout, stderr)
+    return Result(process.wait(), stdout, stderr)
 
 
 def killed_at(site: ServerSite, server: Server, step: str, here: Path, *arguments: str) -> Result:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forks import Forked
 from tests.support.places import ServerSite
 from tests.support.site import end
 
@@ -29,10 +30,10 @@ def test_one_migrates_and_the_other_finds_it_done(deployed: Deploy, taken: Path,
     assert lines[1].startswith("Nothing to do: already migrated"), lines
 
 
-def _ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def _ended(process: Forked) -> tuple[int, str, str]:
     try:
         stdout, stderr = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
         end(process)
         raise
-    return process.returncode, stdout, stderr
+    return process.wait(), stdout, stderr

@@ -1,0 +1,100 @@
+"""Runs ``flask ...`` as processes of their own without importing anything for each: every command forks this program.
+
+``python -P forkserver.py SOCKET MODULE...`` imports the modules, listens, and ends with its standard input. One
+connection is one command: a request in JSON comes with the three standard descriptors, the process id goes back at
+once, and the status (a signal's number negated) when the command has ended. Nothing here may need more than Python's
+own library: a host app's interpreter has no tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+REQUEST_BYTES = 1 << 20
+
+
+def main() -> None:
+    path, *modules = sys.argv[1:]
+    for name in modules:
+        importlib.import_module(name)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{path}.new")
+        listener.listen(64)
+        Path(f"{path}.new").rename(path)
+        # Else the first collection of every command would copy all pages that hold objects.
+        gc.collect()
+        gc.freeze()
+        request = serve(listener)
+    if request:
+        become(**request)
+
+
+def serve(listener: socket.socket) -> dict[str, Any] | None:
+    """Fork for every connection. Returns what to do, in a fork; in this program nothing, when its input has ended."""
+    with contextlib.ExitStack() as running, selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(0, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fd == 0:
+                    return None
+                if key.fileobj is not listener:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+                    tell(*key.data)
+                    continue
+                connection, _ = listener.accept()
+                running.callback(connection.close)
+                text, descriptors, *_ = socket.recv_fds(connection, REQUEST_BYTES, 3)
+                while more := connection.recv(REQUEST_BYTES):
+                    text += more
+                pid = os.fork()
+                if pid == 0:
+                    take(descriptors)
+                    return json.loads(text)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                connection.sendall(f"{pid}\n".encode())
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (connection, pid))
+
+
+def tell(connection: socket.socket, pid: int) -> None:
+    """Answer how a command ended, to whoever may have stopped listening."""
+    _, status = os.waitpid(pid, 0)
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def take(descriptors: list[int]) -> None:
+    """Make them the standard ones. Python's own files of those are kept: modules hold them since they were imported."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def become(arguments: list[str], environ: dict[str, str], cwd: str, hooks: list[tuple[str, dict[str, Any]]]) -> None:
+    """Be ``python -m flask ...``; the end is the interpreter's own."""
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(cwd)
+    sys.path[:0] = [cwd, *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]
+    importlib.invalidate_caches()
+    for name, parameters in hooks:
+        module, _, function = name.partition(":")
+        getattr(importlib.import_module(module), function)(**parameters)
+    sys.argv = ["flask", *arguments]
+    runpy.run_module("flask", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
