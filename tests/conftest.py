@@ -7,10 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import Site
+
+SERVERS = {"mariadb", "mysql", "postgresql", "scenarios"}
+WHOLE = {"test_project.py", "test_release.py"}
+
+# No deadline: a loaded machine is no failure. A fixture that all examples of a test share is meant.
+for profile, examples in (("suite", 30), ("fuzz", 1000)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+settings.load_profile("suite")
 
 
 def pytest_configure() -> None:
@@ -22,13 +36,28 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--every-kill``: what ``make chaos`` asks for."""
-    parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each fifth")
+    parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each ninth")
+    parser.addoption("--fast", action="store_true", help="neither servers nor whole commands: what make test-fast runs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """``--fast``: leave out what takes a server or a minute."""
+    if config.getoption("fast"):
+        config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
+        items[:] = [item for item in items if not is_slow(item)]
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Whether a test is a scenario, or one of the project as a whole, or names a server."""
+    spec = getattr(item, "callspec", None)
+    values = [*getattr(item, "fixturenames", ()), *(spec.params.values() if spec else ()), *item.path.parts]
+    return item.path.name in WHOLE or any(value in SERVERS for value in values if isinstance(value, str))
 
 
 @pytest.fixture(scope="session")
 def stride(request: pytest.FixtureRequest) -> int:
     """Tests that kill a run at one moment after the other take every so many."""
-    return 1 if request.config.getoption("every_kill") else 5
+    return 1 if request.config.getoption("every_kill") else 9
 
 
 @pytest.fixture
@@ -40,8 +69,9 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+def mariadb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     """A private server, started when it is first asked for."""
+    _refuse_if_fast(request)
     server = MariaDB(tmp_path_factory.mktemp("mariadb") / "server")
     server.prepare()
     server.start()
@@ -50,11 +80,18 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
+def postgresql(request: pytest.FixtureRequest) -> Iterator[PostgreSQL]:
     """A private server, started when it is first asked for, with a user ``app`` who may create databases."""
+    _refuse_if_fast(request)
     server = PostgreSQL("autovacuum=off")
     server.prepare()
     server.start()
     server.execute("CREATE ROLE app LOGIN CREATEDB PASSWORD 'app''s: own\\'")
     yield server
     server.stop()
+
+
+def _refuse_if_fast(request: pytest.FixtureRequest) -> None:
+    """A test whose name does not tell that it takes a server."""
+    if request.config.getoption("fast"):
+        pytest.skip("takes a server")

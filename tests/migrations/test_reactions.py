@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import migrations
@@ -31,7 +31,6 @@ objects = st.dictionaries(st.sampled_from(["reactions", "replies", "a"]), reacti
 styles = st.sampled_from([{}, {"ensure_ascii": False}, {"separators": (",", ":")}, {"indent": 1}, {"sort_keys": True}])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=objects, style=styles)
 def test_what_is_split_comes_together_again(value: dict[str, Any], style: dict[str, Any]) -> None:
     data = json.dumps(value, **style)
@@ -43,7 +42,6 @@ def test_what_is_split_comes_together_again(value: dict[str, Any], style: dict[s
     assert revision._put_back(1, rest, entries, was) == data
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.text())
 def test_no_text_is_too_odd(data: str) -> None:
     assert revision.split(data)[1] == []

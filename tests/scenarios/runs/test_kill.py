@@ -212,10 +212,10 @@ def _moments(seed: int, count: int, longest_s: float) -> Iterator[float]:
 
 @pytest.mark.parametrize(("kind", "longest_s"), [("classic", 1.2), ("self", 0.35), ("rollback", 0.3)])
 def test_killed_at_any_time(
-    works: Callable[[str], Work], server: ForkServer, tmp_path: Path, kind: str, longest_s: float
+    works: Callable[[str], Work], server: ForkServer, tmp_path: Path, stride: int, kind: str, longest_s: float
 ) -> None:
     work = works(kind)
-    for number, moment in enumerate(_moments(20, 5, longest_s)):
+    for number, moment in enumerate(_moments(20, 20 if stride == 1 else 3, longest_s)):
         place = work.place(tmp_path / str(number), server)
         started = place.launch(*work.arguments)
         time.sleep(moment)

@@ -17,7 +17,7 @@ import orjson
 import pytest
 import xxhash
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
@@ -32,12 +32,6 @@ from app.transfer.run.settings import DEFAULTS, build_settings
 from app.transfer.run.source import parse_source
 from app.transfer.sources.classic_file import ClassicFile
 from tests.support.site import ROOT
-
-quick = settings(
-    max_examples=80,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 ODD = st.one_of(
     st.none(),
@@ -118,7 +112,6 @@ def test_the_parts_make_a_good_snapshot(tmp_path: Path) -> None:
 HEADER, _, FOOTER = parts()
 
 
-@quick
 @given(st.sampled_from(places(HEADER)), JUNK)
 def test_any_header(tmp_path: Path, at: tuple[Any, ...], junk: Any) -> None:
     header, data, footer = parts()
@@ -127,7 +120,6 @@ def test_any_header(tmp_path: Path, at: tuple[Any, ...], junk: Any) -> None:
     assert said is None or f"{path}, line " in said
 
 
-@quick
 @given(st.sampled_from([at for at in places(HEADER) if at]))
 def test_any_header_that_lacks_something(tmp_path: Path, at: tuple[Any, ...]) -> None:
     header, data, footer = parts()
@@ -136,7 +128,6 @@ def test_any_header_that_lacks_something(tmp_path: Path, at: tuple[Any, ...]) ->
     assert said is None or f"{path}, line " in said
 
 
-@quick
 @given(st.sampled_from(places(FOOTER)), JUNK)
 def test_any_footer(tmp_path: Path, at: tuple[Any, ...], junk: Any) -> None:
     header, data, footer = parts()
@@ -215,7 +206,6 @@ def test_a_footer_that_is_a_list(tmp_path: Path) -> None:
 ROWS = JUNK | st.lists(JUNK | st.dictionaries(st.sampled_from(["$int", "$float", "$text", "$bytes"]), ODD), max_size=4)
 
 
-@quick
 @given(ROWS)
 def test_any_row(tmp_path: Path, row: Any) -> None:
     header, data, footer = parts()
@@ -328,7 +318,6 @@ def test_a_text_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # Classic files
 
 
-@quick
 @given(JUNK, st.sampled_from(["whole", "users", "_metadata", "failed"]))
 def test_any_classic_file(tmp_path: Path, junk: Any, place: str) -> None:
     said: Any = {"users": [{"id": 1}], "_metadata": {"failed_endpoints": []}}
@@ -368,7 +357,6 @@ SETTING = (
 )
 
 
-@quick
 @given(st.sampled_from(sorted(DEFAULTS)), SETTING, st.booleans())
 def test_any_setting(tmp_path: Path, key: str, value: Any, from_environment: bool) -> None:
     environ = {f"FLASK_{key}": value} if from_environment and isinstance(value, str) else {}
@@ -416,7 +404,6 @@ URLS = st.builds(
 )
 
 
-@quick
 @given(URLS)
 def test_any_url_as_source(tmp_path: Path, url: str) -> None:
 

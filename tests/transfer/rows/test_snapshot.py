@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
@@ -81,7 +81,6 @@ def small(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @given(first=ROWS, second=ROWS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_back(tmp_path: Path, suffix: str, first: list[Values], second: list[Values]) -> None:
     other = Table("other", TABLE.columns)
     path = store(tmp_path / f"data{suffix}", header(TABLE, other), first, second)
@@ -92,7 +91,6 @@ def test_rows_come_back(tmp_path: Path, suffix: str, first: list[Values], second
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @given(records=st.lists(st.dictionaries(st.sampled_from(["id", "x", "ü"]), JSON_VALUES), max_size=6))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_records_come_back_as_they_were_spelled(tmp_path: Path, suffix: str, records: list[dict[str, Any]]) -> None:
     texts = [json.dumps(record, ensure_ascii=False) for record in records]
     head = Header("records", "s", "i", "2024-01-01T00:00:00Z", "0001", types=("a", "b"))

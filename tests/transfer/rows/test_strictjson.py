@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.transfer.rows.strictjson import StrictJSONError, elements, envelope, loads, members, value_at, whole_list
@@ -23,9 +23,6 @@ VALUES = st.recursive(
 STYLES: Any = st.fixed_dictionaries(
     {"indent": st.sampled_from([None, 1, "\t"]), "ensure_ascii": st.booleans(), "sort_keys": st.booleans()}
 )
-
-# No deadline: a loaded machine is no failure.
-quick = settings(max_examples=60, deadline=None)
 
 
 def told(value: Any) -> Any:
@@ -45,14 +42,12 @@ def oracle(text: str) -> Any:
     return told(json.loads(text, parse_float=Decimal))
 
 
-@quick
 @given(VALUES, STYLES)
 def test_what_python_writes_is_read_alike(value: Any, style: dict[str, Any]) -> None:
     text = json.dumps(value, **style)
     assert told(loads(text)) == oracle(text)
 
 
-@quick
 @given(st.lists(VALUES), STYLES)
 def test_the_elements_of_a_list(values: list[Any], style: dict[str, Any]) -> None:
     text = json.dumps(values, **style)
@@ -65,14 +60,12 @@ def test_the_elements_of_a_list(values: list[Any], style: dict[str, Any]) -> Non
         assert text[:end].endswith(raw[-1])
 
 
-@quick
 @given(st.dictionaries(TEXT, VALUES), STYLES)
 def test_the_members_of_an_object(values: dict[str, Any], style: dict[str, Any]) -> None:
     text = json.dumps(values, **style)
     assert told({key: value_at(text, at) for key, at in members(text).items()}) == oracle(text)
 
 
-@quick
 @given(st.text('[]{},:"\\u0123456789dDeE+-. \t\r\ntrufalsn\u00a0', max_size=30))
 def test_nothing_is_read_that_python_refuses(text: str) -> None:
     try:
@@ -82,7 +75,6 @@ def test_nothing_is_read_that_python_refuses(text: str) -> None:
     assert told(found) == oracle(text)
 
 
-@quick
 @given(VALUES, st.data())
 def test_no_part_of_a_text_is_taken_for_the_whole(value: Any, data: st.DataObject) -> None:
     text = json.dumps([value])
@@ -92,7 +84,6 @@ def test_no_part_of_a_text_is_taken_for_the_whole(value: Any, data: st.DataObjec
             read(text[:cut])
 
 
-@quick
 @given(st.dictionaries(TEXT, VALUES, min_size=1), st.data())
 def test_no_part_of_an_object_is_taken_for_the_whole(value: dict[str, Any], data: st.DataObject) -> None:
     text = json.dumps(value)
@@ -177,7 +168,6 @@ def test_members_of_what_is_no_object(text: str) -> None:
         members(text)
 
 
-@quick
 @given(st.dictionaries(TEXT, VALUES), st.lists(VALUES), TEXT, STYLES)
 def test_an_envelope(others: dict[str, Any], values: list[Any], key: str, style: dict[str, Any]) -> None:
     others.pop(key, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
@@ -23,12 +23,6 @@ from app.transfer.sources.classic_api import ClassicSource, Endpoint
 from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
 from app.transfer.sources.http import HttpClient
 from tests.support.sources.loopback import Asked, Loopback, answer
-
-quick = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 ODD = st.none() | st.booleans() | st.sampled_from([-1, 0, 1, 3, 2**63, 2**64, 1.5, "", "x", "3", "0" * 32, "\0é"])
 JUNK = st.recursive(
@@ -119,7 +113,6 @@ def spoilt(key: str | None, text: str) -> str:
     return json.dumps(changed).replace(f'"{mark}"', text)
 
 
-@quick
 @given(st.sampled_from(KEYS), TEXTS)
 def test_any_manifest(said: Said, client: HttpClient, key: str | None, text: str) -> None:
     said.answers = {"/api/authenticate": '{"token": "t"}', "/ferry/manifest": spoilt(key, text)}
@@ -159,7 +152,6 @@ def test_a_manifest_that_is_none(said: Said, client: HttpClient, key: str, text:
         FerrySource(client, "u", "p").manifest()
 
 
-@quick
 @given(TEXTS | TEXTS.map(lambda text: f'{{"token": {text}}}'), TEXTS)
 def test_any_answer_to_the_log_in_and_to_the_question_of_the_protocol(
     said: Said, client: HttpClient, text: str, other: str
@@ -190,7 +182,6 @@ RECORDS = st.one_of(
 )
 
 
-@quick
 @given(RECORDS)
 def test_any_records(said: Said, client: HttpClient, tmp_path: Path, text: str) -> None:
     said.answers = {USERS: text}
