@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
@@ -14,18 +12,10 @@ from app.dialects.model import LogicalType, Values
 from app.dialects.postgresql.names import first_schema, parse, schema_named, with_schema
 from app.dialects.postgresql.read import BATCH_BYTES, MOST_ROWS, _next_size
 from app.errors import FerryError, Protected
-from tests.dialects.rooms import ROOMS, Room
+from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
 
 from .schemas import REFUSED, VALUES, ask, kinds, rows_of_kinds, staged, swap, table_of
-
-
-@pytest.fixture
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    """A target by a user who may create databases and nothing else."""
-    with ROOMS["postgresql"](request, tmp_path) as made:
-        yield made
-
 
 # Names
 

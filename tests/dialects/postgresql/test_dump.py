@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,26 +16,11 @@ import sqlalchemy as sa
 from app.dialects import dialect_for
 from app.dialects.postgresql import client
 from app.errors import AccessDenied, BackupFailed, DatabaseUnreachable, FerryError
-from tests.dialects.rooms import ROOMS, Room
+from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PASSWORD, PostgreSQL
 
 from .archives import plain_dump, script_of
-from .schemas import EVERY_OBJECT, OF_SUPERUSERS, ask, superuser_room, swap
-
-
-@pytest.fixture
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    """A target by a user who may create databases and nothing else."""
-    with ROOMS["postgresql"](request, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def owned(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Room]:
-    """A target by the superuser, with two roles more."""
-    with superuser_room(postgresql, tmp_path) as made:
-        yield made
-
+from .schemas import EVERY_OBJECT, OF_SUPERUSERS, ask, swap
 
 # Dumps
 

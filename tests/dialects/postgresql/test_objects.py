@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,25 +12,10 @@ import sqlalchemy as sa
 from app.dialects import dialect_for
 from app.dialects.model import SchemaObject, Values
 from app.errors import DoesNotFit, FerryError, Protected
-from tests.dialects.rooms import ROOMS, Room
+from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
 
-from .schemas import ask, kinds, rows_of_kinds, staged, superuser_room, swap, table_of
-
-
-@pytest.fixture
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    """A target by a user who may create databases and nothing else."""
-    with ROOMS["postgresql"](request, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def owned(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Room]:
-    """A target by the superuser, with two roles more."""
-    with superuser_room(postgresql, tmp_path) as made:
-        yield made
-
+from .schemas import ask, kinds, rows_of_kinds, staged, swap, table_of
 
 # Rules while rows are loaded
 

@@ -19,7 +19,7 @@ from app.dialects import dialect_for
 from app.dialects.postgresql import restore
 from app.dialects.postgresql.watch import Watch
 from app.errors import BackupFailed, DatabaseUnreachable, DoesNotFit, ToolFailed
-from tests.dialects.rooms import ROOMS, Room
+from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.servers.proxy import Proxy
 
@@ -42,20 +42,6 @@ INSERT INTO notes VALUES ('a'), ('{NOTE}'), ('z');
 CREATE VIEW loud AS SELECT upper(words) AS words FROM posts;
 """
 COMMENT = f"COMMENT ON TABLE public.tags IS '{FILLER}';"
-
-
-@pytest.fixture
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    """A target by a user who may create databases and nothing else."""
-    with ROOMS["postgresql"](request, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def owned(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Room]:
-    """A target by the superuser."""
-    with superuser_room(postgresql, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,7 +16,6 @@ from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
 
 from .archives import STATEMENTS
-from .schemas import superuser_room
 
 
 def script(text: bytes, piece_bytes: int | None = None) -> Script:
@@ -131,13 +128,6 @@ def test_nobody_else_is_made_the_one_who_grants() -> None:
 
 
 # Against a server
-
-
-@pytest.fixture
-def owned(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Room]:
-    """A target by the superuser."""
-    with superuser_room(postgresql, tmp_path) as made:
-        yield made
 
 
 PIECES = [*"'\"\\$;(),aeE1 \n\t", "''", "$$", "$a$", "E'", "B'", "N'", "--", "/*", "*/", "\\'", "'\n'", "'--c\n'", "é"]

@@ -24,7 +24,7 @@ from app.dialects.model import LateWrite
 from app.dialects.postgresql import client, connect
 from app.dialects.postgresql.locks import Locking
 from app.errors import AccessDenied, DatabaseUnreachable, FerryError, LockHeld, Misconfigured
-from tests.dialects.rooms import ROOMS, Room
+from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.servers.proxy import Proxy
 from tests.support.site import ROOT
@@ -33,13 +33,6 @@ from .schemas import ask
 
 WRITERS = 6
 KILLS = 10
-
-
-@pytest.fixture
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    """A target by a user who may create databases and nothing else."""
-    with ROOMS["postgresql"](request, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
