@@ -9,7 +9,7 @@ COUNT ?= 10000
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest test-wheel lint format memory chaos types routes wheel clean
+.PHONY: help demo test test-fast test-lowest test-wheel lint format memory chaos fuzz types routes wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ test: $(VENV)/.dev  ## Run all tests; installs MariaDB and PostgreSQL where they
 	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
 	$(BIN)/python -m compileall -q app migrations tests benchmarks
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-fast: $(VENV)/.dev  ## Run what needs neither a server nor a whole command, in two minutes
+	$(BIN)/python -m pytest -n $(JOBS) --fast $(ARGS)
 
 $(LOWEST)/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(LOWEST)
@@ -69,6 +72,9 @@ chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in 
 	tests/support/servers/install.sh
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py
 	$(BIN)/python -m tests.dialects.mysql.chaos $(KILLS)
+
+fuzz: $(VENV)/.dev  ## Try each property of values, files and answers with 1,000 random examples instead of 30
+	$(BIN)/python -m pytest -n $(JOBS) --fast --hypothesis-profile=fuzz -m hypothesis $(ARGS)
 
 types: $(VENV)/.dev  ## Carry every column type by every route and write docs/types.md anew
 	tests/support/servers/install.sh

@@ -530,11 +530,12 @@ def test_writers_during_many_swaps_lose_nothing(path: Path, area: Path) -> None:
             while not stop.is_set():
                 written.append(len(written))
                 connection.execute("INSERT INTO t VALUES (?)", (written[-1],))
-                stop.wait(0.002)
+                # A swap needs a moment without a write, which a slow machine may not find at first.
+                stop.wait(0.002 * (1 + late / 10))
 
+    swaps = late = 0
     writer = threading.Thread(target=write)
     writer.start()
-    swaps = late = 0
     try:
         with DIALECT.fence(url_of(path)) as fence:
             while swaps < 5 and late < 2000:
