@@ -15,6 +15,8 @@ from ..transfer.rows.files import to_plain_json, write
 from ..transfer.run.private import remove_abandoned
 from ..transfer.run.report import Report, may_be_written_to
 from ..transfer.run.run import Hooks, Run
+from .hints import REPLACING, complete
+from .options import get_typed_command
 from .question import Answers
 from .render import Output, Renderer
 from .session import current_host, current_settings
@@ -22,8 +24,6 @@ from .signals import Interruptible
 
 TERMINAL_TIMEOUT_S = 0.0
 UNATTENDED_TIMEOUT_S = 900.0
-REPLACING = ("db-init", "db-migrate-data", "db-restore", "db-rollback")
-"""The commands that could have changed the live database: each failure of theirs says whether they did."""
 
 
 def lock_timeout_s(given: float | None) -> float:
@@ -66,7 +66,7 @@ def execute(
                 # Of a run that failed as well: what it found is what somebody needs to fix.
                 _write_report(run.report, output["report"], renderer)
         except FerryError as error:
-            renderer.error(error, live)
+            renderer.error(_with_whole_commands(error), live)
             status = int(error.exit_status)
         except (KeyboardInterrupt, click.Abort):
             renderer.error(NotConfirmed("Interrupted."), live)
@@ -76,12 +76,16 @@ def execute(
     sys.exit(status)
 
 
+def _with_whole_commands(error: FerryError) -> FerryError:
+    return error.with_hint(complete(error.hint, get_typed_command())) if error.hint else error
+
+
 def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:
     try:
         remove_abandoned(run.dialect.control_area(run.target).directory)
         return work(run)
     except FerryError as error:
-        run.failed(error)
+        run.failed(_with_whole_commands(error))
         raise
     except run.database_errors as error:
         run.failed(error)

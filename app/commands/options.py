@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from flask.cli import ScriptInfo
 
 from ..dialects.redact import redact_argument
 from ..errors import MEANINGS, ExitStatus
 from ..transfer.run.report import may_be_written_to
+from .hints import Typed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +40,9 @@ class FerryCommand(click.Command):
     """A command whose help groups its options and lists the exit statuses, and which remembers what was typed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[_TYPED] = shlex.join(["flask", self.name or "", *map(redact_argument, args)])
+        ctx.meta[_TYPED] = Typed(
+            _find_program(ctx, [self.name or "", *args]), self.name or "", tuple(map(redact_argument, args))
+        )
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -113,6 +119,16 @@ def cut_over(function: F) -> F:
     return function
 
 
-def get_typed_command() -> str:
+def _find_program(ctx: click.Context, words: list[str]) -> str:
+    """What was typed before the command: ``flask``, with its own options."""
+    if sys.argv[-len(words) :] == words and len(sys.argv) > len(words):
+        return shlex.join(["flask", *sys.argv[1 : -len(words)]])
+    info = ctx.find_object(ScriptInfo)
+    app = info.app_import_path if info else None
+    return shlex.join(["flask", "--app", app]) if app and app != os.environ.get("FLASK_APP") else "flask"
+
+
+def get_typed_command() -> Typed:
     """The command as it was typed, for hints that say what to type next."""
-    return str(click.get_current_context().meta[_TYPED])
+    typed: Typed = click.get_current_context().meta[_TYPED]
+    return typed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import click
 
 from ..errors import NotConfirmed, Protected
 from ..transfer.run.plan import Question
+from .hints import Typed
 from .options import get_typed_command
 
 SHOWN = 20
@@ -24,7 +25,7 @@ class Answers:
 
     yes: bool
     allow_production: bool = False
-    typed: str = ""
+    typed: Typed = field(default_factory=lambda: Typed("flask", "COMMAND"))
 
     @classmethod
     def given(cls, *, yes: bool, allow_production: bool) -> Answers:
@@ -47,7 +48,7 @@ class Answers:
             raise NotConfirmed(
                 "This replaces rows, and there is no terminal to ask at.",
                 details=list(lines(question)),
-                hint=f"Run: {_with(self.typed, '--yes')}",
+                hint=f"Run: {self.typed.with_flags('--yes')}",
             )
         _ask_at_terminal(question)
 
@@ -63,12 +64,8 @@ class Answers:
         if question.needs_permission and not self.allow_production:
             raise Protected(
                 f"Refused: {question.needs_permission}.",
-                hint=f"If that is what you want: {_with(self.typed, '--yes', '--allow-production')}",
+                hint=f"If that is what you want: {self.typed.with_flags('--yes', '--allow-production')}",
             )
-
-
-def _with(command: str, *flags: str) -> str:
-    return " ".join([command, *(flag for flag in flags if flag not in command.split())])
 
 
 def lines(question: Question) -> list[str]:

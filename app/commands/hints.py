@@ -1,0 +1,66 @@
+"""Hints as somebody can paste them: each command in one begins as theirs did, and has what they typed.
+
+The engine says what is new (``flask db-migrate-data --rerun``) and knows no command line. Every hint that is shown, and
+every one in a report, comes through :func:`complete`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+REPLACING = ("db-init", "db-migrate-data", "db-restore", "db-rollback")
+"""The commands that could have changed the live database, and that ask before they do."""
+
+_ANSWERS = ("--yes", "--allow-production")
+_SWITCHES = frozenset({*_ANSWERS, "--rerun", "--set-aside", "--accept-missing", "--insecure-http", "--trust-file"})
+_QUOTED = r"""'[^'\n]*'(?:"'"'[^'\n]*')*"""
+_WORD = rf"--[a-z][a-z-]*|{_QUOTED}|self\b|migrations\b|[A-Z][A-Z-]+\b|[^\s'\"(),;:#]*[/\d][^\s'\"(),;:#]*"
+_COMMAND = re.compile(rf"\bflask (?P<name>db-[a-z]+(?:-[a-z]+)*)(?P<words>(?: (?:{_WORD}))*)")
+_MIGRATE = re.compile(r"\bflask (?=db [a-z])")
+_AGAIN = re.compile(r"(?i)\brun (?:the command |it )?again\b")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A command as it was typed.
+
+    :ivar program: what stands before the command, with the options of ``flask`` itself.
+    :ivar name: the command.
+    :ivar arguments: what follows.
+    """
+
+    program: str
+    name: str
+    arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.program, shlex.join([self.name, *self.arguments])])
+
+    def with_flags(self, *flags: str) -> str:
+        """The same command with these flags, each once."""
+        return " ".join([str(self), *(flag for flag in flags if not self.has(flag))])
+
+    def has(self, flag: str) -> bool:
+        return flag in self.arguments or (flag == "--yes" and "-y" in self.arguments)
+
+
+def complete(hint: str, typed: Typed) -> str:
+    """A hint with whole commands in it; where it says "run again", the command to run."""
+    if str(typed) in hint:
+        return hint  # it was made of that
+    found = _COMMAND.sub(lambda match: _complete(match["name"], match["words"].split(" ")[1:], typed), hint)
+    found = _MIGRATE.sub(f"{typed.program} ", found)
+    return f"{found}\nAgain: {typed}" if _AGAIN.search(hint) and not _COMMAND.search(hint) else found
+
+
+def _complete(name: str, words: list[str], typed: Typed) -> str:
+    same = name == typed.name
+    if same and set(words) <= _SWITCHES and set(words) - set(_ANSWERS):
+        return typed.with_flags(*words)
+    # What was answered before need not be asked again, where there may be nobody to ask.
+    answered = [flag for flag in _ANSWERS if name in REPLACING and typed.has(flag) and flag not in words]
+    if not same:
+        answered = [flag for flag in answered if flag == "--yes"]
+    return " ".join([typed.program, name, *words, *answered])
