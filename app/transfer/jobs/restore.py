@@ -250,7 +250,7 @@ def _check(run: Run, chosen: Chosen) -> None:
         if header.kind != "rows" or header.revision is None:
             raise SnapshotUnusable(
                 f"{chosen.path} holds records of an API, not rows.",
-                hint=f"Migrate from it: flask {MIGRATE} {chosen.path}",
+                hint=f"Migrate from it: flask {MIGRATE} {shlex.quote(str(chosen.path))}",
             )
         run.schema.require(header.revision, str(chosen.path))
 

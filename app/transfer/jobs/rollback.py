@@ -167,6 +167,8 @@ def _find_undone(run: Run, target: Target) -> tuple[Entry, sa.URL | None]:
     if not run.dialect.exists(generation):
         raise Protected(
             f"The generation before run {undone.run_id} is not kept any more (FERRY_KEEP {run.settings.keep}).",
-            hint=f"Put its backup back: flask db-restore {undone.backup or '(see flask db-backup --list)'}",
+            hint=f"Put its backup back: flask db-restore {shlex.quote(undone.backup)}"
+            if undone.backup
+            else "Choose a backup from: flask db-backup --list",
         )
     return undone, generation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def verify(run: Run, options: VerifyOptions) -> Report:
     """
     run.refuse_prohibited()
     if not run.dialect.exists(run.target):
-        raise Misconfigured("There is no database to verify.", hint="flask db-migrate-data")
+        raise Misconfigured("There is no database to verify.", hint="Make one with: flask db-migrate-data")
     if not options.against:
         _entry(run, options.run_id)
     with run.locked(options.lock_timeout_s):
@@ -180,7 +181,7 @@ def _refuse_plain(run: Run) -> None:
         raise Protected(
             f"What is live was anonymised with the profile {entry.profile.name!r}; comparing it with its source as it "
             "is would bring personal data here.",
-            hint=f"Compare with: --profile {entry.profile.name}",
+            hint=f"Compare with: flask db-verify --against SOURCE --profile {shlex.quote(entry.profile.name)}",
         )
 
 

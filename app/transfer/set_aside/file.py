@@ -7,6 +7,7 @@ and in canonical form, each with its number in the table; the number says in who
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class Origin:
 
 def loading_command(file: Path) -> str:
     """What loads a file of rows set aside."""
-    return f"flask db-migrate-data --set-aside-from {file}"
+    return f"flask db-migrate-data --set-aside-from {shlex.quote(str(file))}"
 
 
 def encode(origin: Origin, rows: Iterable[Item]) -> Iterator[bytes]:
