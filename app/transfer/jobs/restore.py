@@ -93,8 +93,8 @@ def _no_backup(run: Run, database: str, safety_copies: list[Backup]) -> BackupFa
         )
     newest = safety_copies[: -SHOWN - 1 : -1]
     return BackupFailed(
-        f"Nobody made a backup of {database}; {run.settings.backups} has {len(safety_copies)} copies of what other "
-        "commands replaced.",
+        f"There is no backup of {database} that was asked for; {run.settings.backups} has {len(safety_copies)} copies "
+        "of what other commands replaced.",
         hint="To put one of them back:\n"
         + "\n".join(f"flask db-restore {one.id}  # {one.rows} rows, {one.made_at}, {one.command}" for one in newest),
     )
