@@ -30,7 +30,7 @@ from ..schema.downgrade import bring_down, find_way_down, shape_of
 from ..set_aside.added_rows import find_generated_key, without
 from ..staging.changes import Changes, Touched
 from ..staging.load import BATCH_ROWS
-from .job import Step
+from .job import Step, carry_out_steps
 from .not_kept import NotKept
 from .rollback import Rollback
 
@@ -118,9 +118,12 @@ class KeepingRollback(Rollback):
 
     def _look_ahead(self) -> list[str]:
         """What is asked about: the rows that the old schema has no place for. Found by doing it, beside."""
-        with self.run.step("look ahead"):
+
+        def look() -> None:
             self._save_writes_since(self.run.target)
             self._find_changes(self.run.target)
+
+        carry_out_steps(self.run, [Step("look ahead", look)])
         return self.describe()
 
     def describe(self) -> list[str]:
