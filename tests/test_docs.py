@@ -273,7 +273,7 @@ def test_every_room_of_the_engine_has_a_place_in_the_architecture() -> None:
 def test_every_test_that_a_page_names_is_there(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", text)
-    assert len(named) > 20
+    assert len(named) > 10
     for path, test in named:
         assert (ROOT / path).exists(), path
         assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
