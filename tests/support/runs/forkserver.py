@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -17,17 +18,23 @@ import traceback
 from typing import Any
 
 import flask_migrate  # noqa: F401
+import sqlalchemy.dialects.sqlite  # noqa: F401
 from flask import cli
 
 import app.adapters
 import app.api
 import app.commands
+import app.dialects.sqlite.dialect
 import app.models  # noqa: F401
+import migrations.tools  # noqa: F401
 from tests.support.runs import host  # noqa: F401
 
 
 def serve() -> None:
     """Answer until the input ends."""
+    # Else the first collection of every command would copy all pages that hold objects.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
