@@ -8,25 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment.data import Shape, make_database
+from tests.support.deployment.data import FEW, make_database
 from tests.support.deployment.runner import Deployment
 from tests.support.deployment.settings import Settings
 from tests.support.local import Local
-
-SMALL = Shape(
-    users=60,
-    posts=60,
-    microblogs=12,
-    topics=4,
-    sections=3,
-    personas=4,
-    classrooms=2,
-    feedbacks=4,
-    study=3,
-    leaderboard=3,
-    elementary=3,
-    skilled_users=2,
-)
 
 
 @pytest.fixture
@@ -62,7 +47,7 @@ def changed(seeded: Local) -> Local:
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of an old deployment. Nobody writes to it."""
     file = tmp_path_factory.mktemp("old") / "old.db"
-    make_database(file, SMALL)
+    make_database(file, FEW)
     return file
 
 

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment.data import make_database
+from tests.support.deployment.data import FEW, make_database
 from tests.support.runs.commands import ForkServer, Place, history, integrity, write
 from tests.support.site import Result, query
-
-from .conftest import SMALL
 
 At = Callable[[str], Place]
 HOOKS = "tests.support.runs.hooks"
@@ -76,7 +74,7 @@ def test_too_little_room_is_seen_before_anything_is_written(
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A source that is larger than the room that an empty target asks for."""
     file = tmp_path_factory.mktemp("large") / "large.db"
-    make_database(file, replace(SMALL, users=150, posts=1500))
+    make_database(file, replace(FEW, users=150, posts=1500))
     return file
 
 

@@ -54,6 +54,23 @@ class Shape:
             raise ValueError("A data set needs at least 60 users, 60 posts, 4 topics, 4 personas, 3 sections.")
 
 
+FEW = Shape(
+    users=60,
+    posts=60,
+    microblogs=12,
+    topics=4,
+    sections=3,
+    personas=4,
+    classrooms=2,
+    feedbacks=4,
+    study=3,
+    leaderboard=3,
+    elementary=3,
+    skilled_users=2,
+)
+"""A few rows of each kind: for tests of whole commands."""
+
+
 def volume(posts: int = 100_000, *, seed: int = 20) -> Shape:
     """Return a shape for measuring: many posts, few of them replies."""
     return replace(Shape(), posts=posts, reply_share=0.05, seed=seed)
