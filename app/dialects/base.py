@@ -134,6 +134,9 @@ class Places(Protocol):
         :raises DoesNotFit: a privilege is missing; the hint is the statement that grants it.
         """
 
+    def keep_copies_in(self, directory: Path) -> None:
+        """Where a private copy of a database goes that cannot be read where it is; else the system's own place."""
+
     def exists(self, url: URL) -> bool:
         """Whether the database is there; a file without a byte is not."""
 

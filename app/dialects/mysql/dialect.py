@@ -101,6 +101,9 @@ class MySqlDialect:
             database = _spell(asking(connection), database_of(url)) or database_of(url)
             preflight.preflight(connection, url, database)
 
+    def keep_copies_in(self, directory: Path) -> None:
+        """Nothing: a server's database is read where it is."""
+
     def exists(self, url: URL) -> bool:
         with self._ask_within(url, to_database=False) as ask:
             return _spell(ask, database_of(url)) is not None

@@ -114,6 +114,9 @@ class PostgresqlDialect:
                 preflight.check_server(connection)
                 preflight.check_can_create(connection, names.database_of(url))
 
+    def keep_copies_in(self, directory: Path) -> None:
+        """Nothing: a server's database is read where it is."""
+
     def exists(self, url: URL) -> bool:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):

@@ -37,6 +37,7 @@ class Files:
 
     def __init__(self, functions: Functions) -> None:
         self.functions = functions
+        self.copies: Path | None = None
 
     @contextlib.contextmanager
     def open(self, path: Path, *, timeout_s: float = 30) -> Iterator[sqlite3.Connection]:
@@ -71,7 +72,7 @@ class Files:
                 return
         with (
             damage_named(path),
-            tempfile.TemporaryDirectory(prefix="ferry-") as scratch,
+            tempfile.TemporaryDirectory(prefix="ferry-", dir=self.copies) as scratch,
             self.open(_copy_at_rest(path, Path(scratch))) as connection,
         ):
             yield connection

@@ -97,6 +97,9 @@ class SqliteDialect:
         # A database in memory has the host's listeners on every engine, as staging will have them.
         refuse_attached(self.engine(URL.create("sqlite")))
 
+    def keep_copies_in(self, directory: Path) -> None:
+        self._files.copies = directory
+
     def exists(self, url: URL) -> bool:
         path = path_of(url)
         return path.exists() and path.stat().st_size > 0

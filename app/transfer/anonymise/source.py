@@ -15,10 +15,10 @@ from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import data_tables
-from ..sources.adapt import account, adapted
-from ..sources.base import RowChange, Source, SourceOptions, Taken
+from ..sources.adapt import account, adapt_snapshot
+from ..sources.base import Destination, RowChange, Source, SourceOptions, Taken
 from ..sources.open import open_source
-from ..sources.snapshot_writing import written
+from ..sources.snapshot_writing import write_taken
 from .engine import Bound, Chosen, as_plain, bind, check_profile, choose_profile
 
 
@@ -68,18 +68,18 @@ class AnonymisedSource(Source):
     def close(self) -> None:
         self._inner.close()
 
-    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
         """Read everything; the snapshot that is left holds what stands in for it.
 
         :raises Misconfigured: the profile does not fit the source.
         """
         del change
-        with private_directory(run), _wordless(run):
+        with private_directory(run) as private, _wordless(run):
             if self._inner.changes_rows:
                 bound = self._bind(run, self._ahead.tables or {}, self._ahead.revision)
-                taken = self._inner.take(run, bound)
+                taken = self._inner.take(run, Destination(to.snapshot, private, passing=True), bound)
             else:
-                taken, bound = self._through_files(run)
+                taken, bound = self._through_files(run, to, private)
         extra = {name: bound.excluded.get(name, rows) for name, rows in taken.extra.items()}
         run.report.waived += [
             {"what": f"table {name}", "rows": rows, "reason": "--exclude"}
@@ -92,15 +92,14 @@ class AnonymisedSource(Source):
     def _bind(self, run: Run, tables: Mapping[str, Table], revision: str | None) -> Bound:
         return bind(run, self._chosen, tables, revision, self._options.exclude)
 
-    def _through_files(self, run: Run) -> tuple[Taken, Bound]:
+    def _through_files(self, run: Run, to: Destination, private: Path) -> tuple[Taken, Bound]:
         """What the source gave lies in the private directory, and is gone with it."""
         tables = self._check_first(run)
-        with _keep_in(run, run.received / "received.json"):
-            taken = self._inner.take(run)
+        taken = self._inner.take(run, Destination(private / "received.json", private, passing=True))
         path = taken.path
         if taken.header.kind == "records":
             run.report.records = taken.received()
-            path, result = adapted(run, path, tables)
+            path, result = adapt_snapshot(run, path, tables, private / "rows.json", withhold=True)
             account(run, result, withhold=True)
         with SnapshotReader(path) as reader:
             header = reader.header
@@ -109,7 +108,7 @@ class AnonymisedSource(Source):
                 (table.name, hash_rows(table, bound.rows(table, (values for values, _, _ in rows))))
                 for table, rows in rows_of(reader)
             )
-            made = written(run, bound.header(header, self._spec.identity), sections)
+            made = write_taken(run, to.snapshot, bound.header(header, self._spec.identity), sections)
         return replace(made, extra=taken.extra), bound
 
     def _check_first(self, run: Run) -> dict[str, Table]:
@@ -132,17 +131,6 @@ def tables_at(run: Run, revision: str) -> dict[str, Table]:
             return data_tables(reader.tables())
     finally:
         run.dialect.drop(run.scratch)
-
-
-@contextlib.contextmanager
-def _keep_in(run: Run, path: Path) -> Iterator[None]:
-    """A snapshot that is written meanwhile goes to a file of the run, not in the place of the last good one."""
-    settings = run.settings
-    run.settings = replace(settings, snapshot=path)
-    try:
-        yield
-    finally:
-        run.settings = settings
 
 
 @contextlib.contextmanager

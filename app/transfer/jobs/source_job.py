@@ -16,7 +16,7 @@ from ..run.source import SourceKind
 from ..set_aside.file import Origin
 from ..set_aside.report import keep_aside
 from ..sources.adapt import account
-from ..sources.base import Source, Taken, accept_missing
+from ..sources.base import Destination, Source, Taken, accept_missing
 from ..sources.fallback import can_fall_back, fallback
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.load import TableLoad
@@ -140,14 +140,14 @@ class SourceJob(Migration):
         """Read the source; when that breaks off, the last good snapshot may stand in."""
         run, spec = self.run, self.plan.source
         try:
-            taken = self._source.take(run)
+            taken = self._source.take(run, Destination.of(run))
         except FerryError as error:
             if not can_fall_back(error) or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
                 raise
             self._source = fallback(run, spec, self.options.source, error)
             run.warn(f"{error.message} Falling back to {self._source.describe}.")
             run.hooks.ask(self.question())
-            taken = self._source.take(run)
+            taken = self._source.take(run, Destination.of(run))
         accept_missing(taken.header.missing, self.options.source, f"flask {run.command} {spec.label}")
         return taken
 

@@ -25,7 +25,7 @@ from ..run.source import SELF, SourceKind, parse_source
 from ..run.target import MIGRATE
 from ..schema.alembic import data_tables, revision_of
 from ..set_aside.added_rows import load_added
-from ..sources.base import SourceOptions
+from ..sources.base import Destination, SourceOptions
 from ..sources.open import open_source
 from ..staging.options import MigrateOptions
 from ..staging.stage import build_empty, stage
@@ -153,7 +153,7 @@ def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
 
 def _stage_classic(run: Run, path: Path, options: MigrateOptions) -> str:
     spec = parse_source(replace(run.settings, source=str(path)))
-    taken = open_source(run, spec, options.source).take(run)
+    taken = open_source(run, spec, options.source).take(run, Destination.of(run))
     return _stage_snapshot(run, taken.path, options)
 
 
@@ -164,10 +164,10 @@ def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, se
     _refuse_plain(run)
     spec = as_profiled(spec, choose_profile(run))
     # The proof must not take the place of the last good snapshot.
-    run.settings = replace(run.settings, snapshot=run.directory / "against.json")
+    to = Destination(run.directory / "against.json", run.directory)
     source = open_anonymised(run, spec, options)
     try:
-        taken = source.take(run)
+        taken = source.take(run, to)
     finally:
         source.close()
     chosen = MigrateOptions(replace(options, accept_missing=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,30 +20,27 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 @contextlib.contextmanager
 def private_directory(run: Run) -> Iterator[Path]:
-    """A directory of mode 0700 in the run's own; what the source gave goes there, other programs' files too.
+    """A directory of mode 0700 in the run's own; what the source gave goes there.
 
     A lock beside it is held for as long as this process lives: whoever gets it knows that nobody needs the files.
     """
     path = run.directory / NAME
     with FileLock(run.directory / LOCK, timeout=0, mode=0o600):
         path.mkdir(mode=0o700)
-        run.private, former = path, tempfile.tempdir
-        tempfile.tempdir = str(path)
         try:
             yield path
         finally:
-            run.private, tempfile.tempdir = None, former
             _remove(path)
     (run.directory / LOCK).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def withheld(run: Run) -> Iterator[None]:
-    """What cannot be read is often told by what was read: while there is a private directory, without the values."""
+def withhold_values(wanted: bool) -> Iterator[None]:
+    """What cannot be read is often told by what was read: where nobody is to keep a value, without the values."""
     try:
         yield
     except SourceIncomplete as error:
-        if run.private is not None:
+        if wanted:
             raise error.with_details(
                 _QUOTED.sub("'...'", error.message),
                 ["what came is not shown, as it may be personal; a run without a profile shows it"],

@@ -86,7 +86,6 @@ class Run:
         self.schema = Schema(host, verbose=verbose)
         self._control: Control | None = None
         self._journalled = False
-        self.private: Path | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -120,11 +119,6 @@ class Run:
         path = self.control.directory / "runs" / self.id
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
-
-    @property
-    def received(self) -> Path:
-        """Where what the source gave is written: the run's own directory, or one that is removed when it ends."""
-        return self.private or self.directory
 
     @property
     def staging(self) -> URL:

@@ -215,13 +215,15 @@ def _rehash(table: Table, part: PartWriter) -> Iterator[HashedLine]:
         yield line, hash_row(decode_row(line), line)
 
 
-def adapted(run: Run, snapshot: Path, schema: Mapping[str, Table], name: str = "rows.json") -> tuple[Path, Adapted]:
+def adapt_snapshot(
+    run: Run, snapshot: Path, schema: Mapping[str, Table], to: Path, *, withhold: bool = False
+) -> tuple[Path, Adapted]:
     """Make rows of a snapshot's records.
 
-    :param name: of the file they go to.
+    :param to: the file they go to.
+    :param withhold: say nothing that may repeat a value.
     """
-    to = run.received / name
-    result = adapt(snapshot, to, load_adapters(run), dict(schema), run.received, withhold=run.private is not None)
+    result = adapt(snapshot, to, load_adapters(run), dict(schema), to.parent, withhold=withhold)
     return to, result
 
 

@@ -25,6 +25,25 @@ class SourceOptions:
     restart: bool = False
 
 
+@dataclass(frozen=True)
+class Destination:
+    """Where what a source gives is written.
+
+    :ivar snapshot: the snapshot file.
+    :ivar directory: for what is read on the way to it.
+    :ivar passing: all of it is removed when the run ends, and nobody is to keep a value of it.
+    """
+
+    snapshot: Path
+    directory: Path
+    passing: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> Destination:
+        """The configured snapshot, and the run's own directory."""
+        return cls(run.settings.snapshot, run.directory)
+
+
 @dataclass
 class Taken:
     """A complete snapshot of the source, read through.
@@ -98,7 +117,7 @@ class Source(ABC):
         self._client = client
 
     @abstractmethod
-    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
         """Read everything into a snapshot.
 
         :param change: what is done to rows and header before they are written; only where :attr:`changes_rows`.
@@ -117,9 +136,9 @@ class Source(ABC):
         del taken
         return []
 
-    def again(self, run: Run, taken: Taken) -> Taken:
+    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
         """Read everything once more, into a snapshot in the place of the first; ``taken`` where nothing changed."""
-        del run
+        del run, to
         return taken
 
     def close(self) -> None:

@@ -9,17 +9,17 @@ from ...errors import SourceIncomplete
 from ..adapters import AdapterSet
 from ..rows.header import Header, now
 from ..rows.scratch import open_keys
-from ..run.private import withheld
+from ..run.private import withhold_values
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
-from .base import Ahead, RowChange, Source, SourceOptions, Taken, accept_missing
+from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken, accept_missing
 from .classic_api import ClassicSource, Endpoint
 from .http import AGAIN, HttpClient
 from .parts import Part
 from .resume import adopt, journal_part, resumable
-from .snapshot_writing import writable, written
+from .snapshot_writing import writable, write_taken
 
 
 class ClassicDeployment(Source):
@@ -36,25 +36,25 @@ class ClassicDeployment(Source):
         del run
         return Ahead(self._adapters.revision)
 
-    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
         del change
         endpoints, unavailable = self._source.endpoints()
         types = [endpoint.type for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)
         accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
         read_from = now()
-        parts, resumed_from = self._parts(run, endpoints)
-        return self._write(run, parts, missing, resumed_from or read_from)
+        parts, resumed_from = self._parts(run, endpoints, to)
+        return self._write(run, to, parts, missing, resumed_from or read_from)
 
     def changed(self, taken: Taken) -> None:
         del taken
 
-    def again(self, run: Run, taken: Taken) -> Taken:
+    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
         endpoints, unavailable = self._source.endpoints()
         missing = missing_tables(self._adapters, [endpoint.type for endpoint in endpoints], unavailable)
         if missing != taken.header.missing:
             raise SourceIncomplete(f"{self._spec.label} does not answer what it answered before.", hint=AGAIN)
-        directory = run.received / "records-again"
+        directory = to.directory / "records-again"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
         read_from = now()
@@ -63,9 +63,11 @@ class ClassicDeployment(Source):
             parts = {part.name: part for part in found}
         if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == taken.footer.checksums:
             return taken
-        return self._write(run, parts, missing, read_from)
+        return self._write(run, to, parts, missing, read_from)
 
-    def _write(self, run: Run, parts: dict[str, Part], missing: dict[str, str], read_from: str) -> Taken:
+    def _write(
+        self, run: Run, to: Destination, parts: dict[str, Part], missing: dict[str, str], read_from: str
+    ) -> Taken:
         order = self._adapters.in_order(list(parts))
         header = Header(
             kind="records",
@@ -76,23 +78,23 @@ class ClassicDeployment(Source):
             types=tuple(order),
             missing=missing,
         )
-        taken = written(run, header, ((name, parts[name].read()) for name in order))
+        taken = write_taken(run, to.snapshot, header, ((name, parts[name].read()) for name in order))
         taken.repeats = {name: part.repeats for name, part in parts.items()}
         return taken
 
-    def _parts(self, run: Run, endpoints: list[Endpoint]) -> tuple[dict[str, Part], str | None]:
+    def _parts(self, run: Run, endpoints: list[Endpoint], to: Destination) -> tuple[dict[str, Part], str | None]:
         # What is removed with its run cannot be gone on with.
-        anew = self._options.restart or run.private is not None
+        anew = self._options.restart or to.passing
         resumed, since = ({}, None) if anew else resumable(run, self._spec)
-        directory = run.received / "records"
+        directory = to.directory / "records"
         directory.mkdir(mode=0o700)
         parts = {name: adopt(part, directory) for name, part in resumed.items()}
         for part in parts.values():
             journal_part(run, self._spec, part, since or now())
         began = now()
-        with writable(directory), open_keys(directory / "keys") as keys, withheld(run):
+        with writable(directory), open_keys(directory / "keys") as keys, withhold_values(to.passing):
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
-                if run.private is None:
+                if not to.passing:
                     journal_part(run, self._spec, part, since or began)
         return parts, since

@@ -18,7 +18,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
-from .base import Ahead, RowChange, Source, SourceOptions, Taken, accept_missing
+from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken, accept_missing
 
 RECORD_TYPE_OF_A_LIST = "user"
 METADATA = "_metadata"
@@ -93,8 +93,8 @@ class ClassicShape(Source):
         del run
         return Ahead(self._adapters.revision)
 
-    def take(self, run: Run, change: RowChange | None = None) -> Taken:
-        del change
+    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
+        del run, change
         header = Header(
             kind="records",
             source=self._spec.label,
@@ -104,7 +104,7 @@ class ClassicShape(Source):
             types=tuple(self._order),
             missing=self._missing,
         )
-        path = run.received / "records.json"
+        path = to.directory / "records.json"
         sections = ((name, hash_records(self._file.records(name))) for name in self._order)
         write(path, encode(header, sections), check=check, keep_former=False)
         return Taken(path, *check(path), sha256=file_sha256(self._path))

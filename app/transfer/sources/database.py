@@ -30,7 +30,7 @@ from ..rows.snapshot import HashedLine, check, encode, hash_rows
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import Recognition, Schema, data_tables, revision_of
-from .base import Ahead, RowChange, Source, SourceOptions, Taken
+from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
 from .http import AGAIN
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
@@ -197,12 +197,13 @@ class DatabaseSource(Source):
         del run
         return Ahead(self._state.revision, self._state.tables)
 
-    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
         """Read everything into a snapshot.
 
         :param change: what is done to the rows, and to the header, before they are written.
         """
-        state, path = self._state, run.settings.snapshot
+        state, path = self._state, to.snapshot
+        self._dialect.keep_copies_in(to.directory)
         header = header_of(
             self._spec.label,
             self._spec.identity,
@@ -235,9 +236,9 @@ class DatabaseSource(Source):
             found = checksums(reader, own)
         return unlike(taken.footer.checksums, found)
 
-    def again(self, run: Run, taken: Taken) -> Taken:
+    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
         del taken
-        return self.take(run)
+        return self.take(run, to)
 
 
 @contextlib.contextmanager

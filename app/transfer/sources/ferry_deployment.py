@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import Protected, SourceIncomplete
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import Ahead, RowChange, Source, SourceOptions, Taken
+from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
 from .ferry_protocol import FerrySource, Manifest
 from .http import AGAIN, HttpClient
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
@@ -36,9 +36,9 @@ class FerryDeployment(Source):
         del run
         return Ahead(self.manifest.revision)
 
-    def take(self, run: Run, change: RowChange | None = None) -> Taken:
+    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
         del change
-        path = run.settings.snapshot
+        path = to.snapshot
         with writable(path):
             former = self._source.write_snapshot(path, self._spec.identity, run.progress)
         return leave_out(run, describe_taken(run, path, former), self._options)
@@ -52,6 +52,6 @@ class FerryDeployment(Source):
         if (said.revision, said.tables.keys()) != (self.manifest.revision, self.manifest.tables.keys()):
             raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
 
-    def again(self, run: Run, taken: Taken) -> Taken:
+    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
         del taken
-        return self.take(run)
+        return self.take(run, to)

@@ -14,9 +14,8 @@ from ..run.run import Run
 from .base import SourceOptions, Taken
 
 
-def written(run: Run, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
+def write_taken(run: Run, path: Path, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
     """Write the snapshot of a source; the former one is kept."""
-    path = run.settings.snapshot
     with writable(path):
         former = write(path, encode(header, sections), check=check)
     return describe_taken(run, path, former)

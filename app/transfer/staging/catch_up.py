@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import FerryError
 from ..proof.compare import SHOWN, differences
 from ..run.run import Run
-from ..sources.base import Source, Taken
+from ..sources.base import Destination, Source, Taken
 from ..sources.fallback import can_fall_back
 from .options import MigrateOptions
 from .stage import Staged, restage
@@ -52,7 +52,11 @@ class CatchUp:
     def _again(self, taken: Taken) -> Taken:
         """What the source holds now; the very same where nothing changed, or where it cannot be read any more."""
         try:
-            return taken if self._find_changed(taken) == [] else self._source.again(self._run, taken)
+            return (
+                taken
+                if self._find_changed(taken) == []
+                else self._source.again(self._run, taken, Destination.of(self._run))
+            )
         except FerryError as error:
             self._tolerate(error, taken)
             return taken

@@ -15,7 +15,7 @@ from ..rows.scratch import Aside
 from ..run.evidence import keep_lines
 from ..run.run import Run
 from ..schema.alembic import data_tables
-from ..sources.adapt import Adapted, adapted
+from ..sources.adapt import Adapted, adapt_snapshot
 from .counters import carry_counters
 from .load import TableLoad, load
 from .options import MigrateOptions
@@ -111,7 +111,7 @@ def open_rows(
     result = None
     suffix = f"-{number}" if number else ""
     if kind == "records":
-        snapshot, result = adapted(run, snapshot, schema, f"rows{suffix}.json")
+        snapshot, result = adapt_snapshot(run, snapshot, schema, run.directory / f"rows{suffix}.json")
     aside, zone = Aside(run.directory / f"set-aside{suffix}.db"), run.settings.source_time_zone
     return RowsFile(snapshot, schema, options.source.exclude, aside, zone), result
 

@@ -17,7 +17,7 @@ def kill_with_all_read() -> None:
     def written(*_args: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    source.written = written  # type: ignore[attr-defined]
+    source.write_taken = written  # type: ignore[attr-defined]
 
 
 def kill_in(table: str) -> None:
@@ -38,15 +38,15 @@ def fail_with_all_read() -> None:
     def written(*_args: Any) -> Any:
         raise KeyError("personal-error")
 
-    source.written = written  # type: ignore[attr-defined]
+    source.write_taken = written  # type: ignore[attr-defined]
 
 
 def wait_with_all_read(here: str) -> None:
     """Wait there: make a file and go on when it is gone."""
-    inner = source.written
+    inner = source.write_taken
 
     def written(*args: Any) -> Any:
         wait(here)
         return inner(*args)
 
-    source.written = written  # type: ignore[attr-defined]
+    source.write_taken = written  # type: ignore[attr-defined]

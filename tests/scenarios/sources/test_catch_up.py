@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.transfer.jobs import job
+from app.transfer.jobs import source_job
 from app.transfer.staging import catch_up
 from tests.support.deployment.runner import Deployment
 from tests.support.site import Result, Site
@@ -47,7 +47,7 @@ CHANGES = (
 @contextmanager
 def written(patch: pytest.MonkeyPatch, *, staged: Write | None = None, again: Write | None = None) -> Iterator[None]:
     """Write to the source when it is staged, and each time that a pass has carried what changed."""
-    for module, name, write in ((job, "stage", staged), (catch_up, "restage", again)):
+    for module, name, write in ((source_job, "fill", staged), (catch_up, "restage", again)):
         if write is not None:
             patch.setattr(module, name, _before(write, getattr(module, name)))
     yield
