@@ -22,6 +22,8 @@ from .render import Output, Renderer
 from .session import current_host, current_settings
 from .signals import Interruptible
 
+_OTHERWISE = "Fix this, then run the command again."
+"""The way on where an error names none."""
 TERMINAL_TIMEOUT_S = 0.0
 UNATTENDED_TIMEOUT_S = 900.0
 
@@ -77,7 +79,7 @@ def execute(
 
 
 def _with_whole_commands(error: FerryError) -> FerryError:
-    return error.with_hint(complete(error.hint, get_typed_command())) if error.hint else error
+    return error.with_hint(complete(error.hint or _OTHERWISE, get_typed_command()))
 
 
 def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:
@@ -91,13 +93,11 @@ def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:
         run.failed(error)
         # The driver's words only: SQLAlchemy's own add the values of the statement.
         words = getattr(error, "orig", None) or error
-        raise FerryError(f"The database refused: {words}", hint="Fix this, then run the command again.") from error
+        raise FerryError(f"The database refused: {words}", hint=_OTHERWISE) from error
     except OSError as error:
         run.failed(error)
         place = f"{error.filename}: " if error.filename else ""
-        raise FerryError(
-            f"This machine refused: {place}{error.strerror or error}", hint="Fix this, then run the command again."
-        ) from error
+        raise FerryError(f"This machine refused: {place}{error.strerror or error}", hint=_OTHERWISE) from error
     except BaseException as error:
         run.failed(error)
         raise
