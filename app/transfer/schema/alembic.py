@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 from ...dialects.base import OutsideStaging, Reader
 from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
+from .env_engine import give_engine
 from .host import VERSION_TABLE, Host
 from .host_checks import metadatas_of, refuse_env, refuse_history, refuse_unsupported
 from .listen import Heard, listen
@@ -356,7 +357,8 @@ class Schema:
             db.session.remove()
             engines[None] = engine
             try:
-                yield engine
+                with give_engine(engine, self._host.url):
+                    yield engine
             finally:
                 db.session.remove()
                 engines[None] = live

@@ -306,3 +306,48 @@ def test_two_apps_in_one_process(tmp_path: Path) -> None:
 def test_migrate_under_another_name(host: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign, "Migrate", lambda app, db, **more: Migrate(app, db, command="alembic", **more))
     migrates(host)
+
+
+OLD_ENV = """
+import logging
+from logging.config import fileConfig
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import engine_from_config, pool
+
+config = context.config
+fileConfig(config.config_file_name)
+config.set_main_option('sqlalchemy.url', {url}.replace('%', '%%'))
+target = current_app.extensions['migrate'].db.metadata
+
+
+def online():
+    settings = config.get_section(config.config_ini_section)
+    connectable = engine_from_config(settings, prefix='sqlalchemy.', poolclass=pool.NullPool)
+    with connectable.connect() as connection:
+        options = current_app.extensions['migrate'].configure_args
+        context.configure(connection=connection, target_metadata=target, **options)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+online()
+"""
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["current_app.config['SQLALCHEMY_DATABASE_URI']", "str(current_app.extensions['migrate'].db.engine.url)"],
+    ids=["of the configuration", "of the engine"],
+)
+def test_an_env_py_of_an_older_template_makes_its_engine_of_the_configuration(host: Foreign, url: str) -> None:
+    (host.migrations / "env.py").write_text(OLD_ENV.format(url=url))
+    before = host.rows()
+    host.ok("db-migrate-data", "self", "--yes")
+    assert host.rows() == KEPT
+    host.ok("db-status")
+    host.ok("db-init", "--yes", "--schema", "migrations")
+    host.ok("db-rollback", "--yes")
+    assert host.rows() == KEPT
+    assert before == [row[:2] for row in KEPT]
