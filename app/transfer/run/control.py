@@ -6,6 +6,7 @@ The journal is the only authority on what a run was doing when it ended; the led
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import os
 import socket
@@ -35,6 +36,7 @@ class Control:
         self.directory = area.directory
         self._place = place_of(area)
         self._engine = dialect.control_engine(area)
+        sa.event.listen(self._engine, "handle_error", functools.partial(_name_damage, area))
 
     @classmethod
     def open(cls, dialect: Dialect, area: ControlArea) -> Control:
@@ -302,6 +304,14 @@ def unwritable(place: str, reason: BaseException | None) -> FerryError:
         f"The control area {place} cannot be written: {reason}",
         hint="Every run keeps its journal there: make room, or make it writable.",
     )
+
+
+def _name_damage(area: ControlArea, context: sa.engine.ExceptionContext) -> None:
+    """Name the control area where a table of it is missing, or is another one, or holds no text."""
+    error, words = context.sqlalchemy_exception, str(context.original_exception)
+    ours = isinstance(error, sa.exc.ProgrammingError) or "no such " in words or "Could not decode" in words
+    if ours and isinstance(error, sa.exc.DatabaseError) and not context.is_disconnect:
+        raise _explain_damage(area, error) from error
 
 
 def _explain_damage(area: ControlArea, error: sa.exc.DatabaseError) -> FerryError:
