@@ -368,7 +368,7 @@ STEPS = (
     (swap_barrier.Barrier, "through"),
     (swap_barrier.Barrier, "rename"),
     (swap_barrier.Barrier, "_let_start"),
-    (swap, "written_late"),
+    (swap, "find_late_writes"),
     (swap, "bring_routines"),
     (swap, "finish"),
     (swap_plan, "install"),
@@ -439,7 +439,7 @@ def test_a_process_that_is_killed_at_a_step(
     live = shop.generation()
     if name != "_let_start" or not after:
         # The server carries out what waits there, even for the dead, but not what was not decided.
-        decided = ("written_late", "bring_routines", "finish", "delete_plan")
+        decided = ("find_late_writes", "bring_routines", "finish", "delete_plan")
         assert live == int(name in decided or (name == "rename" and after))
     assert state(shop) == (before if live == 0 else (*prepared[:3], [("tidy", "ENABLED")]))
     if live == 1:

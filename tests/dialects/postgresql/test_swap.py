@@ -467,7 +467,7 @@ def test_a_link_that_goes_silent_is_not_waited_for_for_ever(postgresql: PostgreS
 @pytest.mark.usefixtures("soon_asked")
 def test_a_server_at_work_is_waited_for(room: Room) -> None:
     room.dialect.create(room.target)
-    with room.dialect._connected(room.target) as connection:  # type: ignore[attr-defined]
+    with room.dialect._connect(room.target) as connection:  # type: ignore[attr-defined]
         assert connection.execute("SELECT 1 FROM pg_sleep(2.5)").fetchall() == [(1,)]
 
 
