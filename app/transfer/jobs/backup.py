@@ -49,7 +49,8 @@ def make_backup(
         with run.locked(lock_timeout_s):
             recover(run)
             run.drop_leftovers()
-            made = _make(run, to, portable=portable, client=client)
+            with prove_schema_left_alone(run):
+                made = _make(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
     run.report.backup = made.file
@@ -164,6 +165,21 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
 
 
 @contextlib.contextmanager
+def prove_schema_left_alone(run: Run) -> Iterator[None]:
+    """Prove that the live schema is what it was before a backup was read back; of a new one the rows are our own.
+
+    :raises BackupFailed: it is another one.
+    """
+    schema = run.dialect.schema_fingerprint(run.target)
+    yield
+    if run.dialect.schema_fingerprint(run.target) != schema:
+        raise BackupFailed(
+            "The schema of the live database was changed while a backup was read back.",
+            hint="Look at it before anything else: flask db-verify",
+        )
+
+
+@contextlib.contextmanager
 def prove_left_alone(run: Run) -> Iterator[None]:
     """Prove that the live database is what it was before a backup was looked at.
 
@@ -176,13 +192,9 @@ def prove_left_alone(run: Run) -> Iterator[None]:
         yield
         return
     with run.dialect.fence(run.target) as fence:
-        schema, token = run.dialect.schema_fingerprint(run.target), fence.token()
-        yield
-        if run.dialect.schema_fingerprint(run.target) != schema:
-            raise BackupFailed(
-                "The schema of the live database was changed while a backup was checked.",
-                hint="Look at it before anything else: flask db-verify",
-            )
+        token = fence.token()
+        with prove_schema_left_alone(run):
+            yield
         if fence.token() != token:
             run.warn("The live database was written while the backup was checked: by the application, if it runs.")
 
