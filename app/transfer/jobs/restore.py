@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...dialects.backup_kinds import find_server
 from ...dialects.model import TableChecksum
 from ...dialects.samples import ProblemKind
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
@@ -253,6 +254,11 @@ def _check(run: Run, chosen: Chosen) -> None:
                 hint=f"Migrate from it: flask {MIGRATE} {shlex.quote(str(chosen.path))}",
             )
         run.schema.require(header.revision, str(chosen.path))
+    elif (server := find_server(chosen.path)) not in (None, run.dialect.name):
+        raise BackupFailed(
+            f"{chosen.path} is a backup of {server}, and this database is {run.dialect.name}'s.",
+            hint=f"Put it back where it is from, and bring the rows over from there: flask {MIGRATE} DATABASE-URL",
+        )
 
 
 def stage_backup(run: Run, chosen: Chosen) -> Callable[[], None]:

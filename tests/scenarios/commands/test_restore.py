@@ -406,3 +406,23 @@ def test_a_backup_behind_a_link_has_the_manifest_beside_the_link(changed: Local,
     changed.ok("db-restore", str(backup), "--yes")
     proved = changed.ok("db-verify")
     assert "no manifest" not in proved.stdout + proved.stderr
+
+
+@pytest.mark.parametrize(
+    ("beginning", "server"),
+    [
+        (b"PGDMP\x01", "PostgreSQL"),
+        (b"-- MariaDB dump 10.19\n", "MySQL/MariaDB"),
+        (b"-- MySQL dump 8.0\n", "MySQL/MariaDB"),
+    ],
+)
+def test_a_backup_of_another_server_is_named_before_anything_is_done(
+    changed: Local, beginning: bytes, server: str
+) -> None:
+    file = changed.directory / "other.dump"
+    file.write_bytes(beginning + b"x" * 500)
+    kept = sorted(path.name for path in changed.directory.rglob("*") if "journal" not in path.name)
+    ended = changed.run("db-restore", str(file), "--yes", "--trust-file")
+    assert ended.status == 21
+    assert f"is a backup of {server}, and this database is SQLite's" in ended.stderr
+    assert sorted(path.name for path in changed.directory.rglob("*") if "journal" not in path.name) == kept
