@@ -262,8 +262,8 @@ def upgraded(
 ) -> Upgraded:
     with DIALECT.reader(url_of(before)) as old, DIALECT.reader(url_of(after)) as new:
         tables = old.tables()
-        counts = {name: old.count(name) for name in tables}
-        return verify_upgrade(Before(tables, counts, _rows(old)), new, Declarations(moves, losses or {}))
+        sums = {name: TableChecksum(old.count(name), 0) for name in tables}
+        return verify_upgrade(Before(tables, sums, _rows(old)), new, Declarations(moves, losses or {}))
 
 
 def _rows(reader: Reader) -> Callable[[Table], Any]:
