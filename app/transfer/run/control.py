@@ -309,7 +309,7 @@ def unwritable(place: str, reason: BaseException | None) -> FerryError:
 def _name_damage(area: ControlArea, context: sa.engine.ExceptionContext) -> None:
     """Name the control area where a table of it is missing, or is another one, or holds no text."""
     error, words = context.sqlalchemy_exception, str(context.original_exception)
-    if (context.statement or "").partition(" ")[0].upper() not in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+    if context.statement and context.statement.split()[0].upper() not in ("SELECT", "INSERT", "UPDATE", "DELETE"):
         return  # SQLAlchemy's own question whether there is a table
     ours = isinstance(error, sa.exc.ProgrammingError) or "no such " in words or "Could not decode" in words
     if ours and isinstance(error, sa.exc.DatabaseError) and not context.is_disconnect:
