@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,13 @@ def insert_by_the_guide(site: Site, file: Path, tmp_path: Path) -> None:
             .splitlines()
         )
     )
-    process = site.start(program=[str(script)], PYTHONPATH=str(ROOT))
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0, stderr
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env=site.env(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
