@@ -51,8 +51,3 @@ def rename(text: str, names: Mapping[str, str]) -> str:
     if not names:
         return text
     return " ".join(names.get(word, word) for word in text.split(" "))
-
-
-def words_of(sql: str) -> frozenset[str]:
-    """All names and words of a statement, in lower case."""
-    return frozenset(token.text for token in read_tokens(sql) if token.kind in ("word", "quoted"))

@@ -72,7 +72,7 @@ class Job(ABC):
     """
 
     writers_wait: ClassVar[bool] = False
-    """Whether writers wait while a pass is repeated, and until its cut-over is done."""
+    """Whether the job reads the live database itself: writers wait while a pass is repeated, and until its cut-over."""
 
     keeps_counters: ClassVar[bool] = False
     """Whether numbers that the live database gave out are not given out again, though their rows may be gone."""
@@ -127,12 +127,15 @@ class Job(ABC):
 
     def announce_pass(self, number: int) -> str:
         """What is said when the live database was written meanwhile."""
-        del number
+        if self.writers_wait:
+            return f"The live database was written meanwhile; pass {number}, with writers waiting."
         return "The live database was written since its backup; backing it up again."
 
     def was_written_meanwhile(self) -> bool:
-        """Whether a proof that failed only says that the live database was written since it was secured."""
-        return False
+        """Whether a proof that failed may only say that what the job read of the live database is newer than secured."""
+        if not self.writers_wait or not hasattr(self, "secured"):
+            return False
+        return self.run.before == self.run.target and self.fence.token() != self.secured.token
 
 
 def carry_out(

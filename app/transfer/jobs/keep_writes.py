@@ -70,13 +70,6 @@ class KeepingRollback(Rollback):
     def question(self) -> Question:
         return super().question().with_more(self._look_ahead)
 
-    def was_written_meanwhile(self) -> bool:
-        """What was read of the live database itself may be newer than what was secured."""
-        return self.run.before == self.run.target and self.fence.token() != self.secured.token
-
-    def announce_pass(self, number: int) -> str:
-        return f"The live database was written meanwhile; pass {number}, with writers waiting."
-
     def close(self) -> None:
         """Drop what was built beside, and the scratch files."""
         if self._changes:

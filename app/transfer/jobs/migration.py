@@ -86,8 +86,7 @@ class Migration(Job):
     def _check_objects(self, declared: Declarations) -> None:
         run = self.run
         with run.dialect.reader(run.staging) as after:
-            tables = {name: table.column_names for name, table in after.tables().items()}
-            lost = find_lost(self._definitions, after.definitions(), tables, self._heard, declared)
+            lost = find_lost(self._definitions, after.definitions(), after.tables(), self._heard, declared)
         self.report.objects = [str(item) for item in lost if item.reason]
         if unsaid := [item for item in lost if not item.reason]:
             one = unsaid[0].definition

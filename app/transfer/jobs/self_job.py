@@ -49,13 +49,6 @@ class SelfJob(Migration):
             finished_at=now(),
         )
 
-    def announce_pass(self, number: int) -> str:
-        return f"The live database was written meanwhile; pass {number}, with writers waiting."
-
-    def was_written_meanwhile(self) -> bool:
-        """What was read of the live database itself may be newer than what was secured."""
-        return self.run.before == self.run.target and self.fence.token() != self.secured.token
-
     def back_up(self) -> None:
         """The backup of the first pass stays; a later one takes the live database anew, with every write until now."""
         run = self.run

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ...dialects.model import UNNAMED, Definition
-from ...dialects.spelling import rename
+from ...dialects.model import UNNAMED, Definition, Table
 from ..schema.alembic import Declarations
 from ..schema.host import VERSION_TABLE
 from ..schema.listen import Heard
+from .renames import follow, list_renames
 
 _BY_TEXT = ("index",)
 """Named kinds that batch mode may bring back under their name as something less."""
+_OF_ANOTHER = frozenset({"collation", "autoincrement", "generated column", "comment", "on update", "table option"})
+"""Kinds whose name is a column's or a table's: that it was dropped says nothing of them."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,17 @@ class Lost:
         return f"{self.definition}: {self.reason}{by}" if self.reason else f"{self.definition} is gone{by}"
 
 
-def find_missing(before: Iterable[Definition], after: Iterable[Definition]) -> list[Definition]:
-    """Definitions of one database that another one does not have, whatever they are spelled like."""
-    left = Counter(map(_identify, after))
-    missing = []
-    for definition in before:
+class _Stock:
+    """Definitions of a database, each of which answers to one of another."""
+
+    def __init__(self, definitions: Iterable[Definition]) -> None:
+        self._left = Counter(map(_identify, definitions))
+
+    def take(self, definition: Definition) -> bool:
+        """Whether one is left that is the same, whatever it is spelled like."""
         key = _identify(definition)
-        if left[key]:
-            left[key] -= 1
-        else:
-            missing.append(definition)
-    return missing
+        self._left[key] -= 1
+        return self._left[key] >= 0
 
 
 _ALIKE = {"materialized view": "view", "procedure": "routine", "function": "routine", "type": "", "statistics": ""}
@@ -56,7 +58,7 @@ _ANYWHERE = frozenset(
 
 
 def find_not_migrated(
-    source: Iterable[Definition], staging: Collection[Definition], tables: Collection[str], *, same_server: bool
+    source: Iterable[Definition], staging: Collection[Definition], tables: Mapping[str, Table], *, same_server: bool
 ) -> list[Definition]:
     """What a source's schema holds and the tables that its revision makes do not.
 
@@ -65,8 +67,9 @@ def find_not_migrated(
     wanted = [item for item in source if not item.table or item.table in tables or item.table == item.name]
     wanted = [item for item in wanted if item.table != VERSION_TABLE and item.name != VERSION_TABLE]
     if same_server:
-        missing = find_missing(wanted, staging)
-        return [item for item in missing if not _has_name(item, staging) and not _is_replaced(item, staging)]
+        stock = _Stock(staging)
+        missing = [item for item in wanted if not stock.take(item)]
+        return [item for item in missing if not _has_name(item, staging) and not _is_replaced(item, staging, tables)]
     names = {(_ALIKE.get(item.kind, item.kind), item.name.lower()) for item in staging}
     unique = {(item.table, frozenset(item.columns)) for item in staging if item.kind == "unique"}
     return [
@@ -78,10 +81,11 @@ def find_not_migrated(
 
 
 def _has_name(item: Definition, definitions: Iterable[Definition]) -> bool:
-    """Whether a view, routine or the like is there under its name, which the server may spell otherwise."""
-    if item.kind in UNNAMED or item.kind in _BY_TEXT:
+    """Whether a view, routine or the like is there under its name: a server spells anew what it renames a part of."""
+    if item.kind in UNNAMED or item.kind in (*_BY_TEXT, "comment"):
         return False
-    return any((item.kind, item.name.lower()) == (other.kind, other.name.lower()) for other in definitions)
+    wanted = (item.kind, item.table.lower(), item.name.lower())
+    return any(wanted == (other.kind, other.table.lower(), other.name.lower()) for other in definitions)
 
 
 def _identify(definition: Definition) -> tuple[str, ...]:
@@ -94,32 +98,29 @@ def _identify(definition: Definition) -> tuple[str, ...]:
 
 
 def find_lost(
-    before: Collection[Definition],
+    before: Iterable[Definition],
     after: Collection[Definition],
-    columns: Mapping[str, Collection[str]],
+    tables: Mapping[str, Table],
     heard: Heard,
     declared: Declarations,
 ) -> list[Lost]:
     """What an upgrade took away, each with why: dropped by name, gone with its column or table, declared, or nothing.
 
-    :param columns: the tables of head and their columns.
+    :param tables: those of head.
     """
-    names = {**heard.renamed, **_moves(declared)}
-    named = {(item.kind, item.name.lower()) for item in after if item.kind not in UNNAMED}
-    renamed = [_rename(item, names) for item in before]
-    gone = find_missing(renamed, after)
-    former = dict(zip(map(id, renamed), before, strict=True))
-    lost = []
-    for item in gone:
-        # The server gives another text to what it renamed itself; what has a name is known by that.
-        if item.kind not in (*UNNAMED, *_BY_TEXT, "comment") and (item.kind, item.name.lower()) in named:
-            continue
-        if not _is_replaced(item, after):
-            lost.append(_account(former[id(item)], item, columns, heard, declared))
-    return lost
+    renames, stock = list_renames(heard, declared), _Stock(after)
+    pairs = [(was, follow(was, renames)) for was in before]
+    gone = [(was, now) for was, now in pairs if not stock.take(now) and not _has_name(now, after)]
+    account = _Account(tables, heard, declared)
+    # What has a name is dropped by that; what has none by a name made of its columns, or by what is left then.
+    return [
+        account.explain(was, now)
+        for was, now in sorted(gone, key=lambda pair: (not pair[0].name, not account.is_named_after(pair[0])))
+        if not _is_replaced(now, after, tables)
+    ]
 
 
-def _is_replaced(item: Definition, definitions: Iterable[Definition]) -> bool:
+def _is_replaced(item: Definition, definitions: Iterable[Definition], tables: Mapping[str, Table]) -> bool:
     """Whether something is there that does what this did."""
     table = item.table.lower()
     others = [other for other in definitions if other.table.lower() == table]
@@ -136,57 +137,59 @@ def _is_replaced(item: Definition, definitions: Iterable[Definition]) -> bool:
             # A server drops an index that it made itself when there is another one that begins with its columns.
             indexes = [other.text for other in others if other.kind in ("index", "unique")]
             return any(f"{text} ,".startswith(f"{item.text} ,") for text in indexes)
+        case "unique":
+            keys_of = {name.lower(): found.primary_key for name, found in tables.items()}
+            key = {column.lower() for column in keys_of.get(table, ())}
+            return bool(key) and key == {column.lower() for column in item.columns}
         case _:
             return False
 
 
-def _moves(declared: Declarations) -> dict[str, str]:
-    """Declared moves of whole names to one other."""
-    found = {}
-    for moves in declared.moves:
-        for old, new in moves.items():
-            if len(new) == 1 and new[0].count(".") == old.count("."):
-                found[old.rpartition(".")[2].lower()] = new[0].rpartition(".")[2].lower()
-    return found
+class _Account:
+    """Why definitions are gone. What an operation dropped under the name of a convention accounts for one of them."""
+
+    def __init__(self, tables: Mapping[str, Table], heard: Heard, declared: Declarations) -> None:
+        self._columns = {name.lower(): {c.lower() for c in table.column_names} for name, table in tables.items()}
+        self._heard, self._declared = heard, declared
+        self._nameless = list(heard.nameless)
+
+    def is_named_after(self, was: Definition) -> bool:
+        """Whether an operation dropped something whose name holds the columns of this."""
+        table = was.table.lower()
+        return any(_holds(item.name, was) for item in self._nameless if (item.kind, item.table) == (was.kind, table))
+
+    def explain(self, was: Definition, now: Definition) -> Lost:
+        """:param now: what it would be under the names of head."""
+        for key in (f"{was.kind} {was.label}", was.label, f"{was.kind} {was.name}", was.name):
+            if key in self._declared.losses:
+                return Lost(was, "", self._declared.losses[key])
+        if revision := self._find_drop(was, now):
+            return Lost(was, revision, "dropped by name")
+        by, table = self._heard.touched.get(was.table.lower(), ""), now.table.lower()
+        if table and table not in self._columns:
+            return Lost(was, by, f"gone with {was.table}")
+        if gone := [column for column in now.columns if column.lower() not in self._columns.get(table, set())]:
+            return Lost(was, by, f"gone with the column {was.table}.{gone[0]}")
+        return Lost(was, by)
+
+    def _find_drop(self, was: Definition, now: Definition) -> str | None:
+        if was.kind in _OF_ANOTHER:
+            return None
+        nameless = self._take_nameless(was, now)
+        return self._heard.dropped.get(was.name.lower()) if was.name else nameless
+
+    def _take_nameless(self, was: Definition, now: Definition) -> str | None:
+        """The revision that dropped such a constraint of this table; one that is named after its columns first."""
+        tables = {was.table.lower(), now.table.lower()}
+        found = [item for item in self._nameless if item.kind == was.kind and item.table in tables]
+        if not found:
+            return None
+        best = max(found, key=lambda item: (item.name == was.name.lower(), _holds(item.name, was)))
+        if was.name and best.name != was.name.lower():
+            return None
+        self._nameless.remove(best)
+        return best.revision
 
 
-def _rename(item: Definition, names: Mapping[str, str]) -> Definition:
-    table = item.table.lower()
-    return replace(
-        item,
-        table=names.get(table, item.table),
-        columns=tuple(names.get(column.lower(), column) for column in item.columns),
-        text=item.text if item.kind == "comment" else rename(item.text, names),
-    )
-
-
-def _account(
-    was: Definition,
-    item: Definition,
-    columns: Mapping[str, Collection[str]],
-    heard: Heard,
-    declared: Declarations,
-) -> Lost:
-    """Why a definition is gone; ``item`` is it under the names of head."""
-    by = heard.touched.get(was.table.lower(), "")
-    for key in (f"{was.kind} {was.label}", was.label, f"{was.kind} {was.name}", was.name):
-        if key in declared.losses:
-            return Lost(was, "", declared.losses[key])
-    if revision := _find_drop(was, heard):
-        return Lost(was, revision, "dropped by name")
-    here = {name.lower(): {column.lower() for column in found} for name, found in columns.items()}
-    table = item.table.lower()
-    if table and table not in here:
-        return Lost(was, by, f"gone with {was.table}")
-    if gone := [column for column in item.columns if column.lower() not in here.get(table, set())]:
-        return Lost(was, by, f"gone with the column {was.table}.{gone[0]}")
-    return Lost(was, by)
-
-
-def _find_drop(was: Definition, heard: Heard) -> str | None:
-    """The revision that dropped it by name."""
-    if was.kind in ("collation", "autoincrement", "generated column", "comment", "on update", "table option"):
-        return None  # a column's name, or a table's, says nothing of these
-    if was.name:
-        return heard.dropped.get(was.name.lower())
-    return heard.dropped.get(f"{was.table} {was.kind}".lower())
+def _holds(name: str, definition: Definition) -> bool:
+    return bool(definition.columns) and all(column.lower() in name for column in definition.columns)

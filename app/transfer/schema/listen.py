@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,17 +18,22 @@ from alembic.operations.base import AbstractOperations
 from sqlalchemy import Engine, event
 
 from ...dialects.model import Definition, Table
-from ...dialects.spelling import words_of
+from .statements import Rename, find_drops, find_renames, split
 
-_DROPS = re.compile(
-    r"\s*(?:DROP|CREATE\s+OR\s+REPLACE|ALTER\b.*?\bDROP|ALTER\s+(?!TABLE\b)\w+)\b", re.IGNORECASE | re.DOTALL
-)
-"""How a statement begins that may take away what it names. SQLAlchemy's batch drops only the table that it copied."""
 COPIES = "_alembic_tmp_"
 """So begins the name of the table that batch mode copies to."""
 _RUNS_CODE = frozenset({"call", "do", "execute", "exec"})
 _WRITES = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
-_RENAMES = re.compile(r"\s*ALTER\s+TABLE\s+\S+\s+RENAME\s+(?:COLUMN\s+)?(\S+)\s+TO\s+(\S+?)\s*;?\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Nameless:
+    """A constraint that was dropped under the name that a convention gives it: in the database it may have none."""
+
+    table: str
+    kind: str
+    name: str
+    revision: str
 
 
 @dataclass
@@ -37,14 +41,16 @@ class Heard:
     """What the revisions of one upgrade said.
 
     :ivar dropped: names that an operation or a statement dropped, with the revision.
-    :ivar renamed: columns and tables: former name -> new name.
+    :ivar nameless: constraints that operations dropped, which may have no name in the database.
+    :ivar renames: in their order.
     :ivar touched: table or other name -> the revision that spoke of it last.
     :ivar opaque: a statement was sent of which nobody can say what it touches, such as a call.
     :ivar wrote: rows were written, other than by copying a table as batch mode does.
     """
 
     dropped: dict[str, str] = field(default_factory=dict)
-    renamed: dict[str, str] = field(default_factory=dict)
+    nameless: list[Nameless] = field(default_factory=list)
+    renames: list[Rename] = field(default_factory=list)
     touched: dict[str, str] = field(default_factory=dict)
     opaque: bool = False
     wrote: bool = False
@@ -61,45 +67,52 @@ class Heard:
             reached |= more
         return reached
 
-    def _drop(self, name: object, revision: str) -> None:
-        if name:
-            self.dropped[str(name).lower()] = revision
-
     def hear_operation(self, operation: ops.MigrateOperation, revision: str) -> None:
-        """Note what an operation of Alembic drops or renames by name."""
+        """Note what an operation of Alembic drops or renames by name: in batch mode no statement does."""
         match operation:
             case ops.DropConstraintOp():
-                self._drop(operation.constraint_name, revision)
-                # On SQLite a constraint may have no name of its own; for this it gets that of a convention.
                 kind = str(operation.constraint_type or "").replace("foreignkey", "foreign key")
-                self._drop(f"{operation.table_name} {kind}", revision)
+                name, table = (str(part or "").lower() for part in (operation.constraint_name, operation.table_name))
+                self._drop(name, revision)
+                self.nameless.append(Nameless(table, kind, name, revision))
             case ops.DropIndexOp():
                 self._drop(operation.index_name, revision)
             case ops.DropTableOp():
                 self._drop(operation.table_name, revision)
-            case ops.DropColumnOp():
-                self._drop(f"{operation.table_name}.{operation.column_name}", revision)
             case ops.RenameTableOp():
-                self.renamed[str(operation.table_name).lower()] = str(operation.new_table_name).lower()
+                self._rename("", operation.table_name, operation.new_table_name)
             case ops.AlterColumnOp() if operation.modify_name:
-                self.renamed[str(operation.column_name).lower()] = str(operation.modify_name).lower()
+                self._rename(operation.table_name, operation.column_name, operation.modify_name)
             case _:
                 pass
 
     def hear_statement(self, sql: str, revision: str) -> None:
-        """Note what a statement names, and what it may take away."""
-        words = words_of(sql)
-        for word in words:
-            self.touched[word] = revision
-        self.opaque |= bool(words & _RUNS_CODE)
-        self.wrote |= bool(words & _WRITES) and not any(word.startswith(COPIES) for word in words)
-        if match := _RENAMES.match(sql):
-            former, new = (part.strip('"`[]').lower() for part in match.groups())
-            if not former.startswith(COPIES):
-                self.renamed[former] = new
-        if _DROPS.match(sql):
-            for word in words:
-                self.dropped[word] = revision
+        """Note what the statements of a text name, drop and rename."""
+        for words in split(sql):
+            named = frozenset(words)
+            self.touched.update(dict.fromkeys(named, revision))
+            self.opaque |= bool(named & _RUNS_CODE) or _calls_a_function(words)
+            self.wrote |= bool(named & _WRITES) and not any(word.startswith(COPIES) for word in named)
+            for name in find_drops(words):
+                self._drop(name, revision)
+            for rename in find_renames(words):
+                if not rename.old.startswith(COPIES):
+                    self._rename(rename.table, rename.old, rename.new)
+
+    def _drop(self, name: object, revision: str) -> None:
+        if name:
+            self.dropped[str(name).lower()] = revision
+
+    def _rename(self, table: object, old: object, new: object) -> None:
+        rename = Rename(*(str(name or "").lower() for name in (table, old, new)))
+        # An operation and the statement that comes of it say the same.
+        if rename.old != rename.new and rename not in self.renames[-1:]:
+            self.renames.append(rename)
+
+
+def _calls_a_function(words: list[str]) -> bool:
+    """Whether a statement only calls: ``SELECT fill_all()`` may write to any table."""
+    return words[0] == "select" and "(" in words and "from" not in words
 
 
 @contextlib.contextmanager
