@@ -11,32 +11,14 @@ from flask_sqlalchemy import SQLAlchemy
 from app.commands.session import current_host
 from app.transfer.schema.host import Host
 from tests.migrations.database import Database
+from tests.support.runs.commands import REVISION
 from tests.support.site import ROOT
-
-SCRIPT = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = {revision!r}
-down_revision = {down!r}
-branch_labels = None
-depends_on = None
-{declared}
-
-
-def upgrade():
-{upgrade}
-
-
-def downgrade():
-    pass
-"""
 
 
 def revision(directory: Path, name: str, down: str | None, upgrade: str = "pass", declared: str = "") -> None:
     """Add a revision to a history."""
     body = "\n".join(f"    {line}" for line in upgrade.strip().splitlines())
-    text = SCRIPT.format(revision=name, down=down, declared=declared, upgrade=body)
+    text = REVISION.format(revision=name, down=down, declared=declared, upgrade=body)
     (directory / "versions" / f"{name}.py").write_text(text)
 
 

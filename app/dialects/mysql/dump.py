@@ -27,6 +27,7 @@ from .copy import charset_of, check_view, columns_of, refuse_history
 from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, strip_database, tables
 from .restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
 from .session import Connection, execute, is_refusal
+from .types import SPATIAL
 
 __all__ = ["dump", "restore"]
 
@@ -42,18 +43,7 @@ Render = Callable[[bytes], bytes]
 
 _NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal")
 _NUMBERED = "enum by number"
-_SPATIAL = (
-    "geometry",
-    "point",
-    "linestring",
-    "polygon",
-    "multipoint",
-    "multilinestring",
-    "multipolygon",
-    "geometrycollection",
-    "geomcollection",
-)
-_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit", "vector", *_SPATIAL)
+_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit", "vector", *SPATIAL)
 
 
 # As text FLOAT has six digits only; as DOUBLE it is exact (seen).

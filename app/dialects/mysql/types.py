@@ -37,7 +37,7 @@ _LOGICAL = {
     LogicalType.JSON: ("json",),
     LogicalType.UUID: ("uuid",),
 }
-_SPATIAL = (
+SPATIAL = (
     "geometry",
     "point",
     "linestring",
@@ -48,9 +48,7 @@ _SPATIAL = (
     "geometrycollection",
     "geomcollection",
 )
-BY_NAME = {name: kind for kind, names in _LOGICAL.items() for name in names} | dict.fromkeys(
-    _SPATIAL, LogicalType.BYTES
-)
+BY_NAME = {name: kind for kind, names in _LOGICAL.items() for name in names} | dict.fromkeys(SPATIAL, LogicalType.BYTES)
 
 _MEMBER = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
 _ESCAPED = re.compile(r"''|\\(.)", re.DOTALL)

@@ -16,7 +16,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import data_tables
 from ..sources.adapt import account, adapt_snapshot
-from ..sources.base import Destination, RowChange, Source, SourceOptions, Taken
+from ..sources.base import Destination, Source, SourceOptions, Taken
 from ..sources.open import open_source
 from ..sources.snapshot_writing import write_taken
 from .engine import Bound, Chosen, as_plain, bind, check_profile, choose_profile
@@ -68,16 +68,15 @@ class AnonymisedSource(Source):
     def close(self) -> None:
         self._inner.close()
 
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
+    def take(self, run: Run, to: Destination) -> Taken:
         """Read everything; the snapshot that is left holds what stands in for it.
 
         :raises Misconfigured: the profile does not fit the source.
         """
-        del change
         with private_directory(run) as private, _wordless(run):
             if self._inner.changes_rows:
                 bound = self._bind(run, self._ahead.tables or {}, self._ahead.revision)
-                taken = self._inner.take(run, Destination(to.snapshot, private, passing=True), bound)
+                taken = self._inner.take_changed(run, Destination(to.snapshot, private, passing=True), bound)
             else:
                 taken, bound = self._through_files(run, to, private)
         extra = {name: bound.excluded.get(name, rows) for name, rows in taken.extra.items()}

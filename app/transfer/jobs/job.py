@@ -132,7 +132,7 @@ class Job(ABC):
         return "The live database was written since its backup; backing it up again."
 
     def was_written_meanwhile(self) -> bool:
-        """Whether a proof that failed may only say that what the job read of the live database is newer than secured."""
+        """Whether a failed proof may only say that what the job read of the live database is newer than secured."""
         if not self.writers_wait or not hasattr(self, "secured"):
             return False
         return self.run.before == self.run.target and self.fence.token() != self.secured.token

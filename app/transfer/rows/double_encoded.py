@@ -56,7 +56,7 @@ class DoubleEncoded:
         return [
             f"{name}: {found.double} of {found.texts} texts that are not ASCII look like UTF-8 that was read as latin1"
             + (f", such as that of key {', '.join(map(str, found.key))}" if found.key else "")
-            + "; they are carried as the server gives them in utf8mb4."
+            + "; they are carried as they are."
             for name, found in self._found.items()
             if found.double * 2 > found.texts
         ]

@@ -111,17 +111,22 @@ class Source(ABC):
     describe: str
     profile: AppliedProfile | None = None
     changes_rows: ClassVar[bool] = False
-    """Whether :meth:`take` can change rows before they are written."""
+    """Whether there is :meth:`take_changed`."""
 
     def __init__(self, client: HttpClient | None = None) -> None:
         self._client = client
 
     @abstractmethod
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        """Read everything into a snapshot.
+    def take(self, run: Run, to: Destination) -> Taken:
+        """Read everything into a snapshot."""
 
-        :param change: what is done to rows and header before they are written; only where :attr:`changes_rows`.
+    def take_changed(self, run: Run, to: Destination, change: RowChange) -> Taken:
+        """Read everything into a snapshot; rows and header are changed before anything of them is written.
+
+        :raises TypeError: this source cannot; see :attr:`changes_rows`.
         """
+        del run, to, change
+        raise TypeError(f"{type(self).__name__} cannot change rows on their way")
 
     def look_ahead(self, run: Run) -> Ahead:
         """What is known before reading."""

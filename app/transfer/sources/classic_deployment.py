@@ -14,7 +14,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
-from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken, accept_missing
+from .base import Ahead, Destination, Source, SourceOptions, Taken, accept_missing
 from .classic_api import ClassicSource, Endpoint
 from .http import AGAIN, HttpClient
 from .parts import Part
@@ -36,8 +36,7 @@ class ClassicDeployment(Source):
         del run
         return Ahead(self._adapters.revision)
 
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        del change
+    def take(self, run: Run, to: Destination) -> Taken:
         endpoints, unavailable = self._source.endpoints()
         types = [endpoint.type for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)

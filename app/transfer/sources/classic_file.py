@@ -18,7 +18,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
-from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken, accept_missing
+from .base import Ahead, Destination, Source, SourceOptions, Taken, accept_missing
 
 RECORD_TYPE_OF_A_LIST = "user"
 METADATA = "_metadata"
@@ -93,8 +93,8 @@ class ClassicShape(Source):
         del run
         return Ahead(self._adapters.revision)
 
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        del run, change
+    def take(self, run: Run, to: Destination) -> Taken:
+        del run
         header = Header(
             kind="records",
             source=self._spec.label,

@@ -197,11 +197,13 @@ class DatabaseSource(Source):
         del run
         return Ahead(self._state.revision, self._state.tables)
 
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        """Read everything into a snapshot.
+    def take(self, run: Run, to: Destination) -> Taken:
+        return self._take(run, to)
 
-        :param change: what is done to the rows, and to the header, before they are written.
-        """
+    def take_changed(self, run: Run, to: Destination, change: RowChange) -> Taken:
+        return self._take(run, to, change)
+
+    def _take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
         state, path = self._state, to.snapshot
         self._dialect.keep_copies_in(to.directory)
         header = header_of(

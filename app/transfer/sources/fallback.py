@@ -7,7 +7,7 @@ from ..rows.snapshot import check, is_snapshot
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
 from .adapt import load_adapters
-from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
+from .base import Ahead, Destination, Source, SourceOptions, Taken
 from .classic_file import ClassicShape, modified
 from .resume import age_s
 from .snapshot_file import SnapshotFile
@@ -60,8 +60,7 @@ class FallbackFile(Source):
     def look_ahead(self, run: Run) -> Ahead:
         return self._inner.look_ahead(run)
 
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        del change
+    def take(self, run: Run, to: Destination) -> Taken:
         taken = self._inner.take(run, to)
         taken.fallback_of = self.taken_at
         return taken

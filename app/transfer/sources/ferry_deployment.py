@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import Protected, SourceIncomplete
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
+from .base import Ahead, Destination, Source, SourceOptions, Taken
 from .ferry_protocol import FerrySource, Manifest
 from .http import AGAIN, HttpClient
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
@@ -36,8 +36,7 @@ class FerryDeployment(Source):
         del run
         return Ahead(self.manifest.revision)
 
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        del change
+    def take(self, run: Run, to: Destination) -> Taken:
         path = to.snapshot
         with writable(path):
             former = self._source.write_snapshot(path, self._spec.identity, run.progress)

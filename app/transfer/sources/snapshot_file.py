@@ -8,7 +8,7 @@ from ..rows.files import file_sha256
 from ..rows.snapshot import check
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
+from .base import Ahead, Destination, Source, SourceOptions, Taken
 from .snapshot_writing import leave_out
 
 
@@ -29,6 +29,6 @@ class SnapshotFile(Source):
         tables = {table.name: table for table in header.tables} if header.kind == "rows" else None
         return Ahead(header.revision, tables)
 
-    def take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        del change, to
+    def take(self, run: Run, to: Destination) -> Taken:
+        del to
         return leave_out(run, self._taken, self._options)

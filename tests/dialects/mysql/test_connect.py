@@ -20,25 +20,10 @@ from app.dialects.model import Values
 from app.dialects.mysql.connect import Version, connection_arguments
 from app.dialects.mysql.dialect import MySqlDialect
 from app.errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected
-from tests.dialects.rooms import PARENTS, Room, mariadb_room
+from tests.dialects.rooms import PARENTS, Room
 from tests.dialects.things import load, rows, table
 from tests.support.servers import free_port
 from tests.support.servers.mariadb import MariaDB
-
-
-@pytest.fixture
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
-    with mariadb_room(request, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(params=["LOAD DATA", "INSERT"])
-def way(request: pytest.FixtureRequest, mariadb: MariaDB) -> Iterator[str]:
-    """Both ways in which rows are loaded."""
-    mariadb.execute(f"SET GLOBAL local_infile = {int(request.param == 'LOAD DATA')}")
-    yield request.param
-    mariadb.execute("SET GLOBAL local_infile = 1")
-
 
 # Names
 
