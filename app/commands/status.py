@@ -59,8 +59,10 @@ def lines(found: Status) -> Iterator[str]:
     yield f"Environment: {database['environment']} (from {database['environment_from']})"
     yield f"Revision:    {found.revision} (head {found.head})"
     yield f"Rows:        {sum(found.rows.values())} in {len(found.rows)} tables"
-    yield f"Drift:       {'none' if not found.drift else ''}"
-    yield from (f"             {line}" for line in found.drift)
+    drift = [*found.drift, *([f"not looked for: {found.not_compared}"] if found.not_compared else [])]
+    first, *others = drift or ["none"]
+    yield f"Drift:       {first}"
+    yield from (f"             {line}" for line in others)
     last = found.last_run
     if last:
         force = "" if last["in_force"] else " (what is live is something else)"

@@ -201,6 +201,9 @@ class Places(Protocol):
         :param options: further ones of ``create_engine()``: how values are written.
         """
 
+    def read_only_engine(self, url: URL) -> Engine:
+        """An engine for Alembic to look at a live database; the server, or SQLite, refuses what would change it."""
+
     def size_bytes(self, url: URL) -> int:
         """Size of the database."""
 

@@ -359,6 +359,29 @@ def test_the_engine_enforces_foreign_keys_only_where_it_says_so(room: Room) -> N
     assert room.state(staging)["children"] == CHILDREN
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE parents SET name = 'x'",
+        "INSERT INTO parents (id, name) VALUES (9, 'nine')",
+        "DELETE FROM children",
+        "CREATE TABLE more (id INTEGER)",
+        "DROP TABLE children",
+        "ALTER TABLE parents ADD COLUMN more INTEGER",
+    ],
+)
+def test_a_read_only_engine_changes_nothing(room: Room, change: str) -> None:
+    room.fill()
+    before = room.everything()
+    engine = room.dialect.read_only_engine(room.target)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM parents").scalar() == len(PARENTS)
+        with pytest.raises(sa.exc.DBAPIError, match=r"(?i)read.?only"):
+            connection.exec_driver_sql(change)
+    engine.dispose()
+    assert room.everything() == before
+
+
 # Copies
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote as escaped
 
 import pymysql
 from pymysql.constants import ER
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
@@ -200,6 +200,16 @@ class MySqlDialect:
         beside = [name for name in schemas if names.target_of(name) == target and name != own]
         guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {own}), folds)
         return self._engine(url, "foreign_key_checks = 0", options=options, guarded=guarded)
+
+    def read_only_engine(self, url: URL) -> Engine:
+        engine = self._engine(url)
+
+        @event.listens_for(engine, "connect")
+        def reading_only(connection: pymysql.Connection[Any], _record: object) -> None:
+            # As a statement: the variable has two names, by server and version.
+            connection.query("SET SESSION TRANSACTION READ ONLY")
+
+        return engine
 
     def _engine(
         self, url: URL, *session: str, options: Mapping[str, Any] | None = None, guarded: Guarded | None = None

@@ -220,6 +220,9 @@ class PostgresqlDialect:
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
         return engine.alembic_engine(url, self._tls_ca, self._place(url), options)
 
+    def read_only_engine(self, url: URL) -> Engine:
+        return engine.read_only_engine(url, self._tls_ca, self._place(url))
+
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         return reading(url, self._tls_ca, self._place(url).schema)
 

@@ -58,9 +58,19 @@ def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping
 
     A staging schema has the name of the live one in each transaction: see :mod:`.upgrade`.
     """
-    with connected(url, tls_ca) as connection:
-        behind = extension_schemas(connection, place.schema)
-    # Never the live one, even while it holds nothing but extensions.
-    path = [place.schema, *(schema for schema in behind if schema != place.target)]
+    path = _search_path(url, tls_ca, place)
     upgrade = None if place.is_target else Upgrade(place)
     return _engine(url, tls_ca, search_path=path, settings=ALEMBIC_SETTINGS, options=options, upgrade=upgrade)
+
+
+def read_only_engine(url: URL, tls_ca: Path | None, place: Place) -> Engine:
+    """No table in sight but those of the place, and no transaction that could change one."""
+    settings = {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on"}
+    return _engine(url, tls_ca, search_path=_search_path(url, tls_ca, place), settings=settings)
+
+
+def _search_path(url: URL, tls_ca: Path | None, place: Place) -> list[str]:
+    """A place and the schemas of extensions: never the live one, even while it holds nothing else."""
+    with connected(url, tls_ca) as connection:
+        behind = extension_schemas(connection, place.schema)
+    return [place.schema, *(schema for schema in behind if schema != place.target)]

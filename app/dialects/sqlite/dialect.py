@@ -201,6 +201,15 @@ class SqliteDialect:
 
         return engine
 
+    def read_only_engine(self, url: URL) -> Engine:
+        engine = self.engine(url)
+
+        @event.listens_for(engine, "connect")
+        def reading_only(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA query_only = ON")
+
+        return engine
+
     def know_app(self, engine: Engine) -> None:
         self._functions.take_from(engine)
 

@@ -14,7 +14,6 @@ from ..rows.snapshot import SnapshotReader, hash_rows, rows_of
 from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
-from ..schema.alembic import data_tables
 from ..sources.adapt import account, adapt_snapshot
 from ..sources.base import Destination, Source, SourceOptions, Taken
 from ..sources.open import open_source
@@ -115,21 +114,10 @@ class AnonymisedSource(Source):
         revision = self._ahead.revision
         if revision is None or self._ahead.tables is not None:
             return {}
-        tables = tables_at(run, revision)
+        run.schema.require(revision, "The source")
+        tables = run.schema.tables_at(run.scratch, revision)
         check_profile(run, self._chosen, tables, revision, self._options.exclude)
         return tables
-
-
-def tables_at(run: Run, revision: str) -> dict[str, Table]:
-    """The tables as a revision makes them, built beside staging and dropped again."""
-    run.schema.require(revision, "The source")
-    run.dialect.prepare_staging(run.scratch, run.target)
-    try:
-        run.schema.build(run.scratch, revision)
-        with run.dialect.reader(run.scratch) as reader:
-            return data_tables(reader.tables())
-    finally:
-        run.dialect.drop(run.scratch)
 
 
 @contextlib.contextmanager

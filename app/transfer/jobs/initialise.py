@@ -171,12 +171,8 @@ def drift_of_models(run: Run) -> list[str]:
     kept = run.control.kept(key)
     if kept is not None:
         return kept.splitlines()
-    run.dialect.prepare_staging(run.scratch, run.target)
-    try:
-        run.schema.build(run.scratch, run.schema.head())
-        drift = run.schema.differences_to_models(run.scratch)
-    finally:
-        run.dialect.drop(run.scratch)
+    with run.schema.built_at(run.scratch, run.schema.head()) as at_head:
+        drift = run.schema.differences_to_models(at_head)
     run.control.keep(key, "\n".join(drift), in_place_of="drift ")
     return drift
 

@@ -18,6 +18,7 @@ from ..run.report import TableReceipt
 from ..run.run import SWAP_TIMEOUT_S
 from ..run.source import SELF
 from ..schema.alembic import data_tables
+from ..schema.recognise import recognise
 from .job import Step
 from .migration import Migration
 
@@ -94,7 +95,7 @@ class SelfJob(Migration):
         if not data_tables(tables):
             run.schema.build(run.staging, self.plan.head)
             return self.plan.head
-        found = run.schema.recognise(tables, run.scratch)
+        found = recognise(run.schema, tables, run.scratch)
         if found.revision is None or found.missing or found.extra_columns:
             raise DoesNotFit(
                 "The live database has no alembic_version, and its tables are not those of any revision.",

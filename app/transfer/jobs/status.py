@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...dialects.redact import redact, redact_text
-from ...errors import AccessDenied, DoesNotFit, ExitStatus, FerryError, LockHeld, Misconfigured, Protected
+from ...errors import ExitStatus, FerryError
 from ..cutover.cutover import finishing_command
 from ..rows.snapshot import is_anonymised, is_snapshot
 from ..run.control import Control
@@ -16,7 +16,6 @@ from ..run.plan import lineage
 from ..run.run import Run
 from ..run.settings import DEFAULTS, SECRET
 from ..run.target import Target
-from ..schema.alembic import data_tables
 from ..schema.host_checks import unsupported
 from .backup import list_backups
 
@@ -29,6 +28,8 @@ class Status:
     revision: str | None
     head: str | None
     drift: list[str]
+    not_compared: str | None
+    """Why the database was not compared with the models."""
     rows: Mapping[str, int]
     last_run: dict[str, Any] | None
     holder: str | None
@@ -51,12 +52,12 @@ class Status:
 
 
 def status(run: Run) -> Status:
-    """Look at everything; nothing is changed but for a scratch database that is dropped again."""
+    """Look at everything; nothing is changed."""
     run.refuse_prohibited(only_looks=True)
     target = run.look()
     control = run.peek()
     holder = control.holder() if control else None
-    head, drift = _drift(run, target)
+    head, drift, not_compared = _find_drift(run, target)
     found = Status(
         database={
             "server": target.identity.server,
@@ -72,6 +73,7 @@ def status(run: Run) -> Status:
         revision=target.revision,
         head=head,
         drift=drift,
+        not_compared=not_compared,
         rows=target.rows,
         last_run=_last(target),
         holder=str(holder) if holder else None,
@@ -129,40 +131,26 @@ def _describe_unfinished(run: Run, target: Target, control: Control | None) -> s
     )
 
 
-def _drift(run: Run, target: Target) -> tuple[str | None, list[str]]:
-    """Head, and what differs: the history from itself, the models from head, the live tables from head."""
+def _find_drift(run: Run, target: Target) -> tuple[str | None, list[str], str | None]:
+    """Head, where the database and the models differ, and why they were not compared, if so.
+
+    No revision runs: the live database is compared as it is, as ``flask db check`` does it.
+    """
+    recorded = list(target.entries[-1].drift) if target.in_force and target.entries else []
     try:
         head = run.schema.head()
     except FerryError as error:
-        return None, [error.message]
-    if refused := [f"not looked for: {refusal.message}" for refusal in unsupported(run.host)]:
-        return head, refused
-    drift = list(target.entries[-1].drift) if target.in_force and target.entries else []
+        return None, recorded, error.message
+    if refused := list(unsupported(run.host)):
+        return head, recorded, "; ".join(refusal.message for refusal in refused)
+    if not target.exists:
+        return head, recorded, "there is no database yet"
+    at_head = target.revision == head
     try:
-        run.dialect.prepare_staging(run.scratch, run.target)
+        drift = [*recorded, *run.schema.look_at_live(at_head=at_head)]
     except FerryError as error:
-        return head, [*drift, f"not looked for: {error.message}"]
-    try:
-        run.schema.build(run.scratch, head)
-        drift += run.schema.differences_to_models(run.scratch)
-        if target.exists and target.revision == head:
-            drift += _live_drift(run)
-    except (AccessDenied, DoesNotFit, LockHeld, Misconfigured, Protected) as error:
-        return head, [*drift, f"not looked for: {error.message}"]
-    finally:
-        run.dialect.drop(run.scratch)
-    return head, list(dict.fromkeys(drift))
-
-
-def _live_drift(run: Run) -> list[str]:
-    with run.dialect.reader(run.scratch) as at_head, run.dialect.reader(run.target) as live:
-        should, have = data_tables(at_head.tables()), data_tables(live.tables())
-    drift = [f"table {name} of head is not in the database" for name in sorted(set(should) - set(have))]
-    drift += [f"table {name} of the database is made by no revision" for name in sorted(set(have) - set(should))]
-    for name in sorted(set(should) & set(have)):
-        own, other = set(should[name].column_names), set(have[name].column_names)
-        drift += [f"column {name}.{column} differs from head" for column in sorted(own ^ other)]
-    return drift
+        return head, recorded, error.message
+    return head, list(dict.fromkeys(drift)), None if at_head or drift else f"the database is at {target.revision}"
 
 
 def _snapshot(run: Run) -> str:
@@ -210,8 +198,12 @@ def _check(found: Status, target: Target, holder: Holder | None) -> None:
         found.problems.append("the schema drifted")
     if not target.exists:
         found.problems.append("there is no database yet")
+    elif found.head is None:
+        found.problems.append(str(found.not_compared))
     elif found.revision != found.head:
         found.problems.append(f"the database is at {found.revision}, head is {found.head}")
+    elif found.not_compared:
+        found.problems.append(f"drift was not looked for: {found.not_compared}")
     if not target.empty and not found.backups:
         found.problems.append("there is no verified backup")
     if found.problems:

@@ -1,4 +1,4 @@
-"""Alembic on a staging engine: build at a revision, upgrade, recognise, find drift.
+"""Alembic on a staging engine: build at a revision, upgrade, compare with the models.
 
 The stock ``env.py`` of Flask-Migrate takes its engine from Flask-SQLAlchemy and ignores any URL, so Alembic is pointed
 at staging by swapping ``db.engines[None]`` for the duration; afterwards it is asserted that staging holds the revision
@@ -14,7 +14,8 @@ import io
 import logging
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -29,21 +30,12 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 from ...dialects.base import OutsideStaging, Reader
 from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
+from .drift import describe_differences
 from .env_engine import give_engine
 from .host import VERSION_TABLE, Host
 from .host_checks import metadatas_of, refuse_env, refuse_history, refuse_unsupported
 from .listen import Heard, listen
 from .long_ids import explain_long_id
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """The revision whose tables and columns a database has, and what it has besides or lacks."""
-
-    revision: str | None
-    extra_tables: tuple[str, ...] = ()
-    extra_columns: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,12 +72,12 @@ class Schema:
     """The host's Alembic history."""
 
     def __init__(self, host: Host, *, verbose: bool = False) -> None:
-        self._host = host
+        self.host = host
         self._verbose = verbose
         self._history_accepted = self._env_accepted = False
 
     def _config(self) -> Config:
-        config: Config = self._host.migrate.migrate.get_config(str(self._host.migrations))
+        config: Config = self.host.migrate.migrate.get_config(str(self.host.migrations))
         # Alembic prints to it; what a command prints is the command's own.
         config.stdout = io.StringIO()
         return config
@@ -105,10 +97,10 @@ class Schema:
         try:
             heads = self.script.get_heads()
         except (CommandError, KeyError) as error:
-            raise Misconfigured(f"The Alembic history in {self._host.migrations} is broken: {error}") from error
+            raise Misconfigured(f"The Alembic history in {self.host.migrations} is broken: {error}") from error
         if not heads:
             raise Misconfigured(
-                f"There is no Alembic revision in {self._host.migrations}.",
+                f"There is no Alembic revision in {self.host.migrations}.",
                 hint='Make one with: flask db migrate -m "..."',
             )
         if len(heads) > 1:
@@ -121,7 +113,7 @@ class Schema:
 
     def _refuse_history(self) -> None:
         if not self._history_accepted:
-            refuse_history(self._host, self.files())
+            refuse_history(self.host, self.files())
             self._history_accepted = True
 
     def files(self) -> list[Path]:
@@ -132,9 +124,9 @@ class Schema:
         """All revisions that lead to head, oldest first."""
         return [script.revision for script in reversed(list(self.script.walk_revisions("base", self.head())))]
 
-    def _up_to(self, revision: str, known: ScriptDirectory | None = None) -> set[str]:
+    def up_to(self, revision: str) -> set[str]:
         """A revision and all that lead to it: of branches that were merged later, only its own."""
-        return {script.revision for script in (known or self.script).walk_revisions("base", revision)}
+        return {script.revision for script in self.script.walk_revisions("base", revision)}
 
     def require(self, revision: str, of: str) -> None:
         """Refuse a revision that this code does not have.
@@ -143,7 +135,7 @@ class Schema:
         """
         if revision not in self.lineage():
             raise DoesNotFit(
-                f"{of} is at revision {revision}, which is not in {self._host.migrations}.",
+                f"{of} is at revision {revision}, which is not in {self.host.migrations}.",
                 hint="Deploy code that has this revision, or downgrade the database with the code that made it.",
             )
 
@@ -165,9 +157,9 @@ class Schema:
         heard: Heard | None = None,
     ) -> None:
         """Run Alembic's ``go`` on staging to each of ``steps``, which end with ``revision``; raises as build()."""
-        before = self._host.dialect.schema_fingerprint(self._host.url)
+        before = self.host.dialect.schema_fingerprint(self.host.url)
         step = revision
-        with self._swap_engine(staging) as engine:
+        with self._work_on(staging) as engine:
             try:
                 self._refuse_env(engine)
                 with listen(engine, heard or Heard(), self._revisions_by_file()):
@@ -187,23 +179,23 @@ class Schema:
         A row that refers to nothing may be changed again only in another transaction: to one that the same transaction
         has made, a server looks closer (seen: ``insert or update ... violates foreign key constraint``).
         """
-        if not self._host.dialect.capabilities.enforces_foreign_keys:
+        if not self.host.dialect.capabilities.enforces_foreign_keys:
             return [revision]
-        with self._host.dialect.reader(staging) as reader:
+        with self.host.dialect.reader(staging) as reader:
             reached = revision_of(reader)
         lineage = self.lineage()
         if revision not in lineage:
             return [revision]
-        wanted = self._up_to(revision) - (self._up_to(reached) if reached in lineage else set())
+        wanted = self.up_to(revision) - (self.up_to(reached) if reached in lineage else set())
         return [step for step in lineage if step in wanted] or [revision]
 
     def _assert_built(self, staging: URL, revision: str, live_before: str) -> None:
-        if self._host.dialect.schema_fingerprint(self._host.url) != live_before:
+        if self.host.dialect.schema_fingerprint(self.host.url) != live_before:
             raise LiveSchemaChanged(
                 "A revision changed the schema of the live database instead of staging, or somebody else did.",
                 hint="Revisions must use op.get_bind(), and env.py the engine of Flask-SQLAlchemy.",
             )
-        with self._host.dialect.reader(staging) as reader:
+        with self.host.dialect.reader(staging) as reader:
             reached = revision_of(reader)
         if reached != revision:
             raise FerryError(
@@ -213,13 +205,13 @@ class Schema:
 
     def stamp(self, staging: URL, revision: str) -> None:
         """Write the revision into staging without running anything."""
-        with self._swap_engine(staging) as engine:
+        with self._work_on(staging) as engine:
             self._refuse_env(engine)
             command.stamp(self._config(), revision)
 
     def require_models(self) -> None:
         """:raises Misconfigured: Flask-SQLAlchemy knows no table, so that nothing would be made."""
-        if not any(metadata.tables for metadata in metadatas_of(self._host)):
+        if not any(metadata.tables for metadata in metadatas_of(self.host)):
             raise Misconfigured(
                 "Flask-SQLAlchemy knows no table: the models have a base of their own, or were not imported.",
                 hint="SQLAlchemy(model_class=Base) or SQLAlchemy(metadata=Base.metadata) names it; "
@@ -228,9 +220,9 @@ class Schema:
 
     def create_models(self, staging: URL) -> None:
         """Create the tables that the models define, without Alembic."""
-        with self._swap_engine(staging):
-            for metadata in metadatas_of(self._host):
-                metadata.create_all(self._host.db.engines[None])
+        with self._work_on(staging):
+            for metadata in metadatas_of(self.host):
+                metadata.create_all(self.host.db.engines[None])
 
     def call(self, staging: URL, name: str, key: str) -> None:
         """Call ``module:callable`` with the session bound to staging.
@@ -244,62 +236,61 @@ class Schema:
             raise Misconfigured(
                 f"{key} is {name!r}, which cannot be imported: {error}", hint="Write it as module:callable."
             ) from error
-        with self._swap_engine(staging):
+        with self._work_on(staging):
             function()
 
-    def differences_to_models(self, at_head: URL) -> list[str]:
-        """What ``flask db check`` would find between a database at head and the models; empty when they agree."""
-        with self._swap_engine(at_head) as engine:
-            self._refuse_env(engine)
-            try:
-                command.check(self._config())
-            except AutogenerateDiffsDetected as found:
-                # Alembic before 1.15 has them in its message only.
-                return [str(diff) for diff in getattr(found, "diffs", [found])]
-        return []
-
-    def recognise(self, tables: Mapping[str, Table], scratch: URL) -> Recognition:
-        """Which revision a database without ``alembic_version`` is at, by its tables and columns.
-
-        The oldest revision wins among those that match equally well: upgrading from it repeats nothing but checks.
-
-        :param scratch: a database to build each revision in; it is dropped.
-        """
-        own = {name: set(table.column_names) for name, table in data_tables(tables).items()}
-        best = Recognition(None)
-        least = None
-        with contextlib.closing(self._shapes(scratch)) as shapes:
-            for revision, shape in shapes:
-                candidate, distance = _compare(revision, own, shape)
-                if least is None or distance < least:
-                    best, least = candidate, distance
-                if not distance:
-                    break
-        return best
-
-    def _shapes(self, scratch: URL) -> Generator[tuple[str, dict[str, set[str]]]]:
-        dialect = self._host.dialect
-        dialect.prepare_staging(scratch, self._host.url)
+    @contextlib.contextmanager
+    def built_at(self, scratch: URL, revision: str) -> Iterator[URL]:
+        """A scratch database as a revision makes it; it is dropped again. Raises as build()."""
+        dialect = self.host.dialect
+        dialect.prepare_staging(scratch, self.host.url)
         try:
-            script, built = self.script, set[str]()
-            for revision in self.lineage():
-                wanted = self._up_to(revision, script)
-                if not built <= wanted:  # that was another branch
-                    dialect.drop(scratch)
-                    dialect.prepare_staging(scratch, self._host.url)
-                self.build(scratch, revision)
-                built = wanted
-                with dialect.reader(scratch) as reader:
-                    tables = data_tables(reader.tables())
-                yield revision, {name: set(table.column_names) for name, table in tables.items()}
+            self.build(scratch, revision)
+            yield scratch
         finally:
             dialect.drop(scratch)
+
+    def tables_at(self, scratch: URL, revision: str) -> dict[str, Table]:
+        """The tables of a revision, which is built in a scratch database; raises as build()."""
+        with self.built_at(scratch, revision) as built, self.host.dialect.reader(built) as reader:
+            return data_tables(reader.tables())
+
+    def differences_to_models(self, at_head: URL) -> list[str]:
+        """What ``flask db check`` would find between head and the models; empty when they agree."""
+        with self._work_on(at_head) as engine:
+            self._refuse_env(engine)
+            return self._check("head")
+
+    def look_at_live(self, *, at_head: bool) -> list[str]:
+        """What ``flask db check`` finds between the live database and the models; nothing where it is not at head.
+
+        No revision runs, and the database refuses writes.
+
+        :raises FerryError: ``env.py`` failed, or works on another database.
+        """
+        with self._swap_engine(self.host.dialect.read_only_engine(self.host.url)) as engine:
+            try:
+                self._refuse_env(engine)
+                return self._check("the database") if at_head else []
+            except FerryError:
+                raise
+            except Exception as error:
+                words = getattr(error, "orig", None) or error
+                raise DoesNotFit(f"flask db check fails: {type(error).__name__}: {words}") from error
+
+    def _check(self, database: str) -> list[str]:
+        try:
+            command.check(self._config())
+        except AutogenerateDiffsDetected as found:
+            # Alembic before 1.15 has them in its message only.
+            return describe_differences(getattr(found, "diffs", [found]), database)
+        return []
 
     def declarations(self, after: str) -> Declarations:
         """What the revisions behind ``after`` up to head declare, oldest first."""
         moves: list[Mapping[str, tuple[str, ...]]] = []
         losses: dict[str, str] = {}
-        done = self._up_to(after)
+        done = self.up_to(after)
         script = self.script
         for revision in (step for step in self.lineage() if step not in done):
             module = getattr(script.get_revision(revision), "module", None)
@@ -334,30 +325,33 @@ class Schema:
                 f"{place} was interrupted: the connection to the database was lost: {words}",
                 hint="Check that the server runs, then run the command again.",
             )
-        if self._host.dialect.is_out_of_space(words):
+        if self.host.dialect.is_out_of_space(words):
             return DoesNotFit(f"{place} failed: {words}", hint="Make room, then run the command again.")
         if long_id := explain_long_id(error, self.lineage()):
             return long_id
         details = [f"statement: {error.statement}"] if isinstance(error, StatementError) and error.statement else []
-        details += self._host.dialect.find_refused_keys(staging, str(words))
+        details += self.host.dialect.find_refused_keys(staging, str(words))
         if isinstance(error, SQLAlchemyError | CommandError) or where:
             return DoesNotFit(f"{place} failed: {words}", details=details, hint="Fix the revision and run again.")
         return FerryError(f"{place} failed: {type(error).__name__}: {words}")
 
-    @contextlib.contextmanager
-    def _swap_engine(self, staging: URL) -> Iterator[Engine]:
+    def _work_on(self, staging: URL) -> AbstractContextManager[Engine]:
         """Let the host's engine and session be staging's."""
-        refuse_unsupported(self._host)
-        db = self._host.db
-        engine = self._host.dialect.engine(staging, self._json_options())
-        with self._host.app_context(), _logging_kept(verbose=self._verbose), _quiet_warnings():
+        return self._swap_engine(self.host.dialect.engine(staging, self._json_options()))
+
+    @contextlib.contextmanager
+    def _swap_engine(self, engine: Engine) -> Iterator[Engine]:
+        """Let the host's engine and session be another one; it is closed in the end."""
+        refuse_unsupported(self.host)
+        db = self.host.db
+        with self.host.app_context(), _logging_kept(verbose=self._verbose), _quiet_warnings():
             # Flask-SQLAlchemy gives out its own dictionary, typed as read-only.
             engines = cast("dict[str | None, Engine]", db.engines)
             live = engines[None]
             db.session.remove()
             engines[None] = engine
             try:
-                with give_engine(engine, self._host.url):
+                with give_engine(engine, self.host.url):
                     yield engine
             finally:
                 db.session.remove()
@@ -366,7 +360,7 @@ class Schema:
 
     def _json_options(self) -> dict[str, Any]:
         """How the host writes and reads JSON: in its seed and its revisions as in the app."""
-        given = self._host.engine_options
+        given = self.host.engine_options
         return {name: given[name] for name in ("json_serializer", "json_deserializer") if name in given}
 
     def _refuse_env(self, engine: Engine) -> None:
@@ -374,17 +368,6 @@ class Schema:
             return
         refuse_env(self._config(), self.script, engine)
         self._env_accepted = True
-
-
-def _compare(revision: str, own: Mapping[str, set[str]], shape: Mapping[str, set[str]]) -> tuple[Recognition, int]:
-    missing = [name for name in shape if name not in own]
-    missing += [f"{t}.{c}" for t in shape if t in own for c in sorted(shape[t] - own[t])]
-    extra_columns = tuple(f"{t}.{c}" for t in shape if t in own for c in sorted(own[t] - shape[t]))
-    extra_tables = tuple(sorted(set(own) - set(shape)))
-    lacking = sum(len(columns) for name, columns in shape.items() if name not in own)
-    besides = sum(len(own[name]) for name in extra_tables)
-    distance = lacking + besides + len(extra_columns) + len(missing)
-    return Recognition(revision, extra_tables, extra_columns, tuple(missing)), distance
 
 
 def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -17,10 +17,8 @@ from ..run.plan import Action, Plan, lineage
 from ..run.run import Run
 from ..run.source import SELF, SourceKind, SourceSpec
 from ..run.target import Target
-from ..schema.alembic import data_tables
 from ..sources.base import SourceOptions
 from ..staging.options import MigrateOptions
-from ..staging.stage import build_empty
 from .file import AsideFile, Origin, loading_command, read_rows
 
 
@@ -75,7 +73,7 @@ def plan_set_aside(run: Run, file: AsideFile, known: Mapping[str, Table] | None 
         run.schema.require(target.revision, "The live database")
     snapshot = _snapshot(base)
     with _stores() as (given, earlier, fresh):
-        tables = known or _tables_at(run, origin.revision)
+        tables = known or run.schema.tables_at(run.scratch, origin.revision)
         read_rows(file, tables, given)
         for entry in later:
             _read_loaded(entry, tables, earlier)
@@ -154,16 +152,6 @@ def _snapshot(base: Entry) -> Path:
             f"Put it back as {base.snapshot}: the rows are brought to head beside all others of their source. Without "
             "it, fix the source and migrate again: flask db-migrate-data --rerun --set-aside"
         ) from error
-
-
-def _tables_at(run: Run, revision: str) -> dict[str, Table]:
-    """The tables of a revision, built in a scratch database."""
-    try:
-        build_empty(run, run.scratch, revision)
-        with run.dialect.reader(run.scratch) as reader:
-            return data_tables(reader.tables())
-    finally:
-        run.dialect.drop(run.scratch)
 
 
 def _read_loaded(entry: Entry, tables: Mapping[str, Table], into: RowStore) -> None:

@@ -29,7 +29,8 @@ from ..rows.header import Header, header_of
 from ..rows.snapshot import HashedLine, check, encode, hash_rows
 from ..run.run import Run
 from ..run.source import SourceSpec
-from ..schema.alembic import Recognition, Schema, data_tables, revision_of
+from ..schema.alembic import Schema, data_tables, revision_of
+from ..schema.recognise import Recognition, recognise
 from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
 from .http import AGAIN
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
@@ -80,7 +81,7 @@ def recognise_revision(state: DatabaseState, schema: Schema, scratch: URL, name:
     if state.revision is not None:
         schema.require(state.revision, name)
         return state
-    recognition = schema.recognise(state.tables, scratch)
+    recognition = recognise(schema, state.tables, scratch)
     if recognition.missing:
         raise DoesNotFit(
             f"{name} has no alembic_version, and its tables are not those of any revision.",

@@ -53,12 +53,6 @@ def leave_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
     asked = set(options.exclude) & set(taken.footer.checksums)
     if taken.header.kind == "rows" and asked and revision is not None:
         run.schema.require(revision, taken.header.source)
-        run.dialect.prepare_staging(run.scratch, run.target)
-        try:
-            run.schema.build(run.scratch, revision)
-            with run.dialect.reader(run.scratch) as reader:
-                extra = asked - set(reader.tables())
-        finally:
-            run.dialect.drop(run.scratch)
+        extra = asked - set(run.schema.tables_at(run.scratch, revision))
         taken.extra = {name: taken.footer.checksums[name].rows for name in sorted(extra)}
     return taken

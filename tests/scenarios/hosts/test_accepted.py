@@ -198,7 +198,7 @@ def test_a_hook_that_decides_what_alembic_compares(tmp_path: Path) -> None:
         sa.Column("name", sa.Text),
         sa.Column("colour", sa.String(20)),
     )
-    assert "modify_type" in host.ok("db-status").stdout
+    assert "column thing.name: type is" in host.ok("db-status").stdout
     host.alembic["compare_type"] = lambda *_arguments: False
     host.ok("db-status", "--check")
 
@@ -253,7 +253,7 @@ def test_revisions_in_several_places(host: Foreign) -> None:
     host.ok("db-init")
     host.ok("db-status", "--check")
     (more / "two.py").write_text((more / "two.py").read_text().replace("sa.String(20)", "sa.Integer"))
-    assert "modify_type" in host.run("db-init").stderr
+    assert ": type is" in host.run("db-init").stderr
 
 
 def test_vacuum_in_a_revision(host: Foreign) -> None:

@@ -58,8 +58,7 @@ def test_no_command_lets_a_revision_reach_what_is_live(
     before = site.content()
     looked = site.flask("db-status", **environ)
     assert looked.status == 0, looked.stderr
-    assert "not looked for" in looked.stdout
-    assert "0008_next" in looked.stdout
+    assert "not looked for: the database is at" in looked.stdout
     for command in (("db-migrate-data", "self", "--yes"), ("db-init", "--schema", "migrations", "--yes")):
         refused = site.flask(*command, **environ)
         assert refused.status == 22, refused.stderr

@@ -3,71 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
-from app.dialects.sqlite.names import url_of
 from app.errors import DoesNotFit, FerryError, Misconfigured, Protected
-from app.transfer.schema.alembic import Schema, data_tables, revision_of
-from app.transfer.schema.host import Host
+from app.transfer.schema.alembic import Schema
 from app.transfer.schema.host_checks import refuse_unsupported
-from tests.migrations.database import REVISIONS
-from tests.transfer.hosts import history, made_host, reference_host, revision
-
-CREATE = "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True), sa.Column('x', sa.Integer))"
-ADD = "op.add_column('t', sa.Column('y', sa.Integer))"
-
-
-class Made:
-    """A host with a history of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.migrations = history(directory / "migrations")
-        self.host, self.db = made_host(directory)
-
-    def add(self, name: str, down: str | None, upgrade: str = "pass", declared: str = "") -> None:
-        revision(self.migrations, name, down, upgrade, declared)
-
-    @property
-    def schema(self) -> Schema:
-        return Schema(self.host)
-
-    def staging(self) -> sa.URL:
-        host = self.host
-        host.dialect.open_control(host.dialect.control_area(host.url))
-        url = host.dialect.staging_url(host.url, "s")
-        host.dialect.prepare_staging(url, host.url)
-        return url
-
-    def columns(self, url: sa.URL) -> dict[str, tuple[str, ...]]:
-        with self.host.dialect.reader(url) as reader:
-            return {name: table.column_names for name, table in data_tables(reader.tables()).items()}
-
-    def revision(self, url: sa.URL) -> str | None:
-        with self.host.dialect.reader(url) as reader:
-            return revision_of(reader)
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
-    found = Made(tmp_path)
-    # As a command does.
-    with found.host.app_context():
-        yield found
-
-
-@pytest.fixture
-def two(made: Made) -> Made:
-    """Two revisions."""
-    made.add("one", None, CREATE)
-    made.add("two", "one", ADD)
-    return made
-
+from tests.transfer.hosts import history
+from tests.transfer.schema.made import Made
 
 # The history
 
@@ -246,67 +192,6 @@ def test_further_databases_are_refused(tmp_path: Path) -> None:
         host = current_host()
     with pytest.raises(Protected, match="logs"):
         refuse_unsupported(host)
-
-
-# Recognition
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The reference app's database at each revision, without alembic_version."""
-    directory = tmp_path_factory.mktemp("revisions")
-    host = reference_host(directory / "live.db")
-    for name in REVISIONS:
-        staging = url_of(directory / f"{name}.db")
-        host.dialect.prepare_staging(staging, host.url)
-        with host.app_context():
-            Schema(host).build(staging, name)
-        with host.dialect.engine(staging).begin() as connection:
-            connection.exec_driver_sql("DROP TABLE alembic_version")
-    return directory
-
-
-def shape(host: Host, url: sa.URL) -> dict[str, set[str]]:
-    with host.dialect.reader(url) as reader:
-        return {name: set(table.column_names) for name, table in reader.tables().items()}
-
-
-@pytest.mark.parametrize("name", REVISIONS)
-def test_every_revision_is_recognised(built: Path, name: str) -> None:
-    host = reference_host(built / "live.db")
-    shapes = {item: shape(host, url_of(built / f"{item}.db")) for item in REVISIONS}
-    oldest = next(item for item in REVISIONS if shapes[item] == shapes[name])
-    with host.dialect.reader(url_of(built / f"{name}.db")) as reader:
-        tables = reader.tables()
-    scratch = url_of(built / f"scratch-{name}.db")
-    with host.app_context():
-        found = Schema(host).recognise(tables, scratch)
-    assert found.revision == oldest
-    assert (found.missing, found.extra_columns, found.extra_tables) == ((), (), ())
-    assert not host.dialect.exists(scratch)
-
-
-def test_what_a_database_has_besides_or_lacks_is_named(two: Made) -> None:
-    live = two.host.url
-    two.host.dialect.create(live)
-    with two.host.dialect.engine(live).begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, y INTEGER, z INTEGER)")
-        connection.exec_driver_sql("CREATE TABLE extra (a INTEGER)")
-    with two.host.dialect.reader(live) as reader:
-        tables = reader.tables()
-    two.host.dialect.open_control(two.host.dialect.control_area(live))
-    found = two.schema.recognise(tables, two.host.dialect.staging_url(live, "scratch"))
-    assert found.revision == "two"
-    assert (found.missing, found.extra_columns, found.extra_tables) == (("t.x",), ("t.z",), ("extra",))
-
-
-def test_of_revisions_that_look_alike_the_oldest_is_recognised(two: Made) -> None:
-    two.add("three", "two", "op.execute('UPDATE t SET y = 1')")
-    staging = two.staging()
-    two.schema.build(staging, "three")
-    with two.host.dialect.reader(staging) as reader:
-        tables = reader.tables()
-    assert two.schema.recognise(tables, two.host.dialect.staging_url(two.host.url, "scratch")).revision == "two"
 
 
 def test_a_database_at_two_revisions(two: Made) -> None:
