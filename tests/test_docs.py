@@ -25,7 +25,8 @@ from app.transfer.proof.verify import Before, verify_upgrade
 from app.transfer.rows.header import AppliedProfile, Header
 from app.transfer.rows.snapshot import encode
 from app.transfer.run.settings import DEFAULTS
-from app.transfer.schema.alembic import Declarations
+from app.transfer.schema.declarations import Declarations
+from app.transfer.schema.listen import Heard
 from tests.support.site import ROOT
 
 DOCS = ROOT / "docs"
@@ -163,12 +164,12 @@ def test_the_example_of_declarations(tmp_path: Path) -> None:
         tables = before.tables()
         said = Declarations((moves,), revision["ferry_losses"])
         sums = dict.fromkeys(tables, TableChecksum(1, 0))
-        verify_upgrade(Before(tables, sums, before.rows), after, said)
+        verify_upgrade(Before(tables, sums, before.rows), after, said, Heard(), "head")
         incomplete = [({k: to for k, to in moves.items() if k != key}, said.losses) for key in moves]
         incomplete += [(moves, {k: why for k, why in said.losses.items() if k != key}) for key in said.losses]
         for fewer, less in incomplete:
             with pytest.raises(VerificationFailed):
-                verify_upgrade(Before(tables, sums, before.rows), after, Declarations((fewer,), less))
+                verify_upgrade(Before(tables, sums, before.rows), after, Declarations((fewer,), less), Heard(), "head")
 
 
 # Formats

@@ -19,6 +19,7 @@ _QUOTED = r"""'[^'\n]*'(?:"'"'[^'\n]*')*"""
 _WORD = rf"--[a-z][a-z-]*|{_QUOTED}|self\b|migrations\b|[A-Z][A-Z-]+\b|[^\s'\"(),;:#]*[/\d][^\s'\"(),;:#]*"
 _COMMAND = re.compile(rf"\bflask (?P<name>db-[a-z]+(?:-[a-z]+)*)(?P<words>(?: (?:{_WORD}))*)")
 _MIGRATE = re.compile(r"\bflask (?=db [a-z])")
+_SWITCH_OR_WORD = re.compile(rf"--accept-loss {_QUOTED}|{_WORD}")
 _AGAIN = re.compile(r"(?i)\brun (?:the command |it )?again\b")
 
 
@@ -50,17 +51,21 @@ def complete(hint: str, typed: Typed) -> str:
     """A hint with whole commands in it; where it says "run again", the command to run."""
     if str(typed) in hint:
         return hint  # it was made of that
-    found = _COMMAND.sub(lambda match: _complete(match["name"], match["words"].split(" ")[1:], typed), hint)
+    found = _COMMAND.sub(lambda match: _complete(match["name"], _SWITCH_OR_WORD.findall(match["words"]), typed), hint)
     found = _MIGRATE.sub(f"{typed.program} ", found)
     return f"{found}\nAgain: {typed}" if _AGAIN.search(hint) and not _COMMAND.search(hint) else found
 
 
 def _complete(name: str, words: list[str], typed: Typed) -> str:
     same = name == typed.name
-    if same and set(words) <= _SWITCHES and set(words) - set(_ANSWERS):
+    if same and all(map(_is_switch, words)) and set(words) - set(_ANSWERS):
         return typed.with_flags(*words)
     # What was answered before need not be asked again, where there may be nobody to ask.
     answered = [flag for flag in _ANSWERS if name in REPLACING and typed.has(flag) and flag not in words]
     if not same:
         answered = [flag for flag in answered if flag == "--yes"]
     return " ".join([typed.program, name, *words, *answered])
+
+
+def _is_switch(word: str) -> bool:
+    return word in _SWITCHES or word.startswith("--accept-loss ")

@@ -28,6 +28,12 @@ from .execute import execute, lock_timeout_s
 @click.option("--accept-missing", is_flag=True, help="Let tables arrive empty that the source has no endpoint for.")
 @click.option("--set-aside", is_flag=True, help="Let rows that the schema refuses go to a file.")
 @click.option(
+    "--accept-loss",
+    multiple=True,
+    metavar="TABLE[.COLUMN]",
+    help="Let this go in the upgrade although no revision declares it.",
+)
+@click.option(
     "--catch-up",
     type=click.IntRange(0, 100),
     metavar="N",
@@ -56,6 +62,7 @@ def db_migrate_data(
     exclude: tuple[str, ...],
     accept_missing: bool,
     set_aside: bool,
+    accept_loss: tuple[str, ...],
     catch_up: int | None,
     set_aside_from: Path | None,
     insecure_http: bool,
@@ -82,6 +89,7 @@ def db_migrate_data(
         source=SourceOptions(exclude, accept_missing, insecure_http, restart),
         counts_only=verify == "counts",
         set_aside=set_aside,
+        accept_loss=accept_loss,
         catch_up=catch_up,
         rerun=rerun,
         dry_run=dry_run,

@@ -25,7 +25,8 @@ from ..run.plan import Question
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.source import SELF
 from ..run.target import MIGRATE, Target
-from ..schema.alembic import Declarations, data_tables, revision_of
+from ..schema.alembic import data_tables, revision_of
+from ..schema.declarations import Declarations
 from ..schema.downgrade import bring_down, find_way_down, shape_of
 from ..set_aside.added_rows import find_generated_key, without
 from ..staging.changes import Changes, Touched

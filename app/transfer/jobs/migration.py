@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ...dialects.model import Counter
 from ...errors import VerificationFailed
+from ..proof.losses import Undeclared, refuse_undeclared
 from ..proof.objects import find_lost
 from ..proof.verify import Before, find_changed_values, verify_upgrade
 from ..run.ledger import Entry
 from ..run.plan import Plan, Question, question_for
 from ..run.run import Run
-from ..schema.alembic import Declarations, data_tables
+from ..schema.alembic import data_tables
+from ..schema.declarations import ACCEPTED, Declarations
 from ..schema.listen import Heard
 from ..staging.counters import keep_counters, prove_counters, read_counters
 from ..staging.options import MigrateOptions
@@ -34,7 +36,9 @@ class Migration(Job):
         return None
 
     def question(self) -> Question:
-        return question_for(self.run.host, self.plan, self.loads, self.backup_place)
+        question = question_for(self.run.host, self.plan, self.loads, self.backup_place)
+        accepted = self.options.accept_loss
+        return question.with_more(lambda: [f"May be lost: {', '.join(accepted)}"]) if accepted else question
 
     def preview(self, question: Question) -> str:
         return f"Would {self.plan.action}: {self.plan.reason}. It would load {question.loads}."
@@ -55,9 +59,9 @@ class Migration(Job):
 
         :raises VerificationFailed: it did.
         """
-        run, declared = self.run, self.run.schema.declarations(revision)
+        run, declared = self.run, self._declared(revision)
         with run.dialect.reader(run.staging) as after:
-            upgraded = verify_upgrade(before, after, declared)
+            upgraded = verify_upgrade(before, after, declared, self._heard, self.plan.head)
             reached = self._heard.reached(self._former_tables, self._definitions)
             changed = find_changed_values(before, after, declared, reached.__contains__, run.directory / "changed.keys")
         for receipt in self.report.tables:
@@ -72,7 +76,7 @@ class Migration(Job):
         """
         run = self.run
         self._unmanaged = bring_unmanaged(run, self.target.revision or revision, self._unmanaged)
-        self._check_objects(run.schema.declarations(revision))
+        self._check_objects(self._declared(revision))
         refresh_derived(run)
         if problems := run.dialect.problems(run.staging):
             raise VerificationFailed(
@@ -88,14 +92,19 @@ class Migration(Job):
         with run.dialect.reader(run.staging) as after:
             lost = find_lost(self._definitions, after.definitions(), after.tables(), self._heard, declared)
         self.report.objects = [str(item) for item in lost if item.reason]
+        accepted = [line for line in (*self.report.losses, *self.report.objects) if ACCEPTED in line]
+        for name in self.options.accept_loss:
+            if not any(name in line for line in accepted):
+                run.note(f"Nothing of {name} was lost: {ACCEPTED} is not needed for it.")
         if unsaid := [item for item in lost if not item.reason]:
-            one = unsaid[0].definition
-            raise VerificationFailed(
-                f"The upgrade would take away {len(unsaid)} things that no revision drops by name.",
-                details=[str(item) for item in unsaid],
-                hint="Make them again in the revision, or declare there that they may go: "
-                f'ferry_losses = {{"{one.kind} {one.label}": "why"}}',
-            )
+            found = [
+                Undeclared(f"{item.definition.kind} {item.definition.label}", item.text, item.revision)
+                for item in unsaid
+            ]
+            refuse_undeclared(found, f"take away {len(found)} things that no revision drops by name", self.plan.head)
+
+    def _declared(self, revision: str) -> Declarations:
+        return self.run.schema.declarations(revision).accepting(self.options.accept_loss)
 
     def summary(self, entry: Entry, rows: int) -> str:
         text = f"Done: {rows} rows are live at revision {entry.revision} (run {self.run.id}).{self.more()}"

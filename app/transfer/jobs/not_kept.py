@@ -10,7 +10,7 @@ from ...dialects.model import Table
 from ..proof.compare import SHOWN
 from ..proof.verify import moved
 from ..proof.writes import Written
-from ..schema.alembic import Declarations
+from ..schema.declarations import Declarations
 from ..staging.changes import Changes
 from ..staging.load import describe_key
 

@@ -11,7 +11,6 @@ from ..cutover.cutover import entry_for
 from ..cutover.secure import Secured, take_image
 from ..proof.checksums import fingerprint
 from ..proof.verify import Before
-from ..rows.header import now
 from ..run.evidence import databases_differ
 from ..run.ledger import Entry
 from ..run.report import TableReceipt
@@ -47,7 +46,7 @@ class SelfJob(Migration):
             source_identity=SELF,
             source=SELF,
             revision=self.plan.head,
-            finished_at=now(),
+            options={"previous_absent": self.secured.absent, **self.options.accepted()},
         )
 
     def back_up(self) -> None:

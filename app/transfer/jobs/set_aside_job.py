@@ -25,6 +25,7 @@ from ..run.report import Report, TableReceipt
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.source import SELF
 from ..schema.host import VERSION_TABLE
+from ..schema.listen import Heard
 from ..set_aside.added_rows import Effect, load_added, plus, write_added
 from ..set_aside.file import MOST_PROBLEMS, AsideFile, digest_of, loading_command, write_aside
 from ..set_aside.plan import AsidePlan, nothing_left, plan_set_aside
@@ -186,15 +187,16 @@ class SetAsideJob(SelfJob):
         )
 
     def _upgrade_both(self) -> None:
+        self._heard = Heard()
         for url in (self._less, self._more):
-            self.run.schema.build(url, self.plan.head)
+            self.run.schema.build(url, self.plan.head, self._heard)
 
     def _compare(self) -> None:
         """What the fixed rows come to at head: the difference of the two databases."""
         run, rows = self.run, self._rows
-        declared = run.schema.declarations(self._found.origin.revision)
+        declared = run.schema.declarations(self._found.origin.revision).accepting(self.options.accept_loss)
         with run.dialect.reader(self._less) as without, run.dialect.reader(self._more) as with_them:
-            verify_upgrade(before_upgrade(rows, self._accounts), with_them, declared)
+            verify_upgrade(before_upgrade(rows, self._accounts), with_them, declared, self._heard, self.plan.head)
             former = {place for name in rows.tables for place in moved(name, declared)}
             others = self._effect.compute(without, with_them, former, run.directory / "differences.keys")
             if kept := keep_differences(run, others):

@@ -179,6 +179,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_PROHIBIT": ",".join(sorted(settings.prohibited)),
         "FERRY_SEED": settings.seed,
         "FERRY_ADAPTERS": settings.adapters,
+        "FERRY_DECLARATIONS": settings.declarations,
         "FERRY_PROFILE": settings.profile,
         "FERRY_PROFILES": settings.profiles,
         "FERRY_PROFILE_KEY": settings.profile_key,

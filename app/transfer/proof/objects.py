@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...dialects.model import UNNAMED, Definition, Table
-from ..schema.alembic import Declarations
+from ..schema.declarations import Declarations
 from ..schema.host import VERSION_TABLE
 from ..schema.listen import Heard
 from .renames import follow, list_renames
@@ -30,9 +30,12 @@ class Lost:
     revision: str
     reason: str = ""
 
+    @property
+    def text(self) -> str:
+        return f"{self.definition}: {self.reason}" if self.reason else f"{self.definition} is gone"
+
     def __str__(self) -> str:
-        by = f" (revision {self.revision})" if self.revision else ""
-        return f"{self.definition}: {self.reason}{by}" if self.reason else f"{self.definition} is gone{by}"
+        return f"{self.text} (revision {self.revision})" if self.revision else self.text
 
 
 class _Stock:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...dialects import spelling
 from ...dialects.model import UNNAMED, Definition
-from ..schema.alembic import Declarations
+from ..schema.declarations import Declarations
 from ..schema.listen import Heard
 from ..schema.statements import Rename
 

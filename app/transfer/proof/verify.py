@@ -13,9 +13,12 @@ from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import VerificationFailed
 from ..rows.canonical import MODULUS, checksum, encode_row, hash_line
-from ..schema.alembic import Declarations, data_tables
+from ..schema.alembic import data_tables
+from ..schema.declarations import Declarations
+from ..schema.listen import Heard
 from .changes import Changed, find_changed
 from .compare import SHOWN, Keep, differences
+from .losses import Undeclared, find_revision, refuse_undeclared
 
 
 def verify_loaded(
@@ -77,16 +80,17 @@ class Upgraded:
     rows: dict[str, int]
 
 
-def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgraded:
+def verify_upgrade(before: Before, after: Reader, said: Declarations, heard: Heard, head: str) -> Upgraded:
     """Find what disappeared in an upgrade while it held values.
 
     A column that is gone is accounted for by a declared loss, a declared move whose destination is there, or a new
     column of its table that holds exactly its values (a rename, proved).
 
+    :param heard: what the revisions said while they ran, to name the one that something went in.
     :raises VerificationFailed: something is not accounted for; all of it at once.
     """
     tables = data_tables(after.tables())
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     result = Upgraded([], [], {})
     for name, table in data_tables(before.tables).items():
         if (reason := _find_lost(name, said)) is not None:
@@ -97,21 +101,17 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations) -> Upgrade
         there = [place for place in now if place in tables]
         if not there:
             if before.counts[name]:
-                problems.append(f"table {name} ({before.counts[name]} rows) is gone")
+                problems.append((name, f"table {name} ({before.counts[name]} rows) is gone"))
             continue
         rows = result.rows[name] = sum(after.count(place) for place in there)
         if rows < before.counts[name]:
-            problems.append(f"table {name} had {before.counts[name]} rows and {' + '.join(there)} has {rows}")
+            problems.append((name, f"table {name} had {before.counts[name]} rows and {' + '.join(there)} has {rows}"))
         if there != [name]:
             result.moves.append(f"{name} -> {', '.join(there)}")
         problems += _check_columns(before, table, [tables[place] for place in there], tables, after, said, result)
     if problems:
-        raise VerificationFailed(
-            f"The upgrade would lose {len(problems)} things that no revision declares.",
-            details=problems,
-            hint="Declare them in the revision: ferry_moves = {...} for what went elsewhere, "
-            "ferry_losses = {...} for what is dropped on purpose.",
-        )
+        found = [Undeclared(name, text, find_revision(name, heard)) for name, text in problems]
+        refuse_undeclared(found, f"lose {len(found)} things that no revision declares", head)
     return result
 
 
@@ -168,7 +168,7 @@ def _check_columns(
     after: Reader,
     said: Declarations,
     result: Upgraded,
-) -> list[str]:
+) -> list[tuple[str, str]]:
     here = {column for place in now for column in place.column_names}
     gone = [column.name for column in table.columns if column.name not in here]
     sums = _column_sums(table, before.rows_of(table), gone) if gone else {}
@@ -182,11 +182,11 @@ def _check_columns(
             result.losses.append(f"{full}: {values.rows} values: {reason}")
         elif places := [place for place in moved(full, said) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
-            problems += _check_move(full, values, places, tables, after)
+            problems += [(full, text) for text in _check_move(full, values, places, tables, after)]
         elif renamed := _follow_renames(values, table, now, after):
             result.moves.append(f"{full} -> {renamed} (the same values)")
         else:
-            problems.append(f"column {full} ({values.rows} values) is gone")
+            problems.append((full, f"column {full} ({values.rows} values) is gone"))
     return problems
 
 

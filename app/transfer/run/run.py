@@ -25,6 +25,7 @@ from ...dialects.model import Beside
 from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LiveSchemaChanged, LockHeld, Protected
 from ..rows.files import to_plain_json, write
 from ..schema.alembic import Schema
+from ..schema.declarations import read_declarations
 from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from .control import Control
@@ -83,7 +84,8 @@ class Run:
         self.id = new_run_id()
         self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
         self.report = Report(run=self.id, command=command)
-        self.schema = Schema(host, verbose=verbose)
+        declared = read_declarations(settings.declarations) if settings.declarations else {}
+        self.schema = Schema(host, verbose=verbose, declared=declared)
         self._control: Control | None = None
         self._journalled = False
 

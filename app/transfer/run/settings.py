@@ -35,6 +35,7 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_PROHIBIT": "",
     "FERRY_SEED": None,
     "FERRY_ADAPTERS": None,
+    "FERRY_DECLARATIONS": None,
     "FERRY_PROFILE": None,
     "FERRY_PROFILES": None,
     "FERRY_PROFILE_KEY": None,
@@ -116,6 +117,7 @@ class Settings:
     prohibited: frozenset[str]
     seed: str | None
     adapters: str | None
+    declarations: Path | None
     profile: str | None
     profiles: str | None
     profile_key: str | None = field(repr=False)
@@ -243,6 +245,7 @@ def build_settings(
         environment=environment,
         prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
         seed=keys.text("FERRY_SEED") or None,
+        declarations=path("FERRY_DECLARATIONS"),
         adapters=keys.text("FERRY_ADAPTERS") or None,
         profile=keys.text("FERRY_PROFILE") or None,
         profiles=keys.text("FERRY_PROFILES") or None,

@@ -16,8 +16,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from alembic import command
@@ -30,20 +30,13 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 from ...dialects.base import OutsideStaging, Reader
 from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
+from .declarations import Declarations, Declared, combine, declared_by
 from .drift import describe_differences
 from .env_engine import give_engine
 from .host import VERSION_TABLE, Host
 from .host_checks import metadatas_of, refuse_env, refuse_history, refuse_unsupported
 from .listen import Heard, listen
 from .long_ids import explain_long_id
-
-
-@dataclass(frozen=True)
-class Declarations:
-    """What revisions say of data they move or drop: names before -> where to, names -> reason."""
-
-    moves: tuple[Mapping[str, tuple[str, ...]], ...]
-    losses: Mapping[str, str]
 
 
 def revision_of(reader: Reader) -> str | None:
@@ -69,11 +62,16 @@ def data_tables(tables: Mapping[str, Table]) -> dict[str, Table]:
 
 
 class Schema:
-    """The host's Alembic history."""
+    """The host's Alembic history.
 
-    def __init__(self, host: Host, *, verbose: bool = False) -> None:
+    :param declared: what who deploys it says of its revisions.
+    """
+
+    def __init__(
+        self, host: Host, *, verbose: bool = False, declared: Mapping[str, Declared] = MappingProxyType({})
+    ) -> None:
         self.host = host
-        self._verbose = verbose
+        self._verbose, self._declared = verbose, declared
         self._history_accepted = self._env_accepted = False
 
     def _config(self) -> Config:
@@ -287,18 +285,21 @@ class Schema:
         return []
 
     def declarations(self, after: str) -> Declarations:
-        """What the revisions behind ``after`` up to head declare, oldest first."""
-        moves: list[Mapping[str, tuple[str, ...]]] = []
-        losses: dict[str, str] = {}
-        done = self.up_to(after)
-        script = self.script
-        for revision in (step for step in self.lineage() if step not in done):
-            module = getattr(script.get_revision(revision), "module", None)
-            moves.append({old: _tuple(new) for old, new in getattr(module, "ferry_moves", {}).items()})
-            losses.update(
-                {name: f"{why} (revision {revision})" for name, why in getattr(module, "ferry_losses", {}).items()}
+        """What is said of the revisions behind ``after`` up to head.
+
+        :raises Misconfigured: the file of who deploys names a revision that is not there.
+        """
+        lineage, done = self.lineage(), self.up_to(after)
+        if unknown := sorted(set(self._declared) - set(lineage)):
+            raise Misconfigured(
+                f"FERRY_DECLARATIONS says something of {unknown[0]!r}, which is no revision in {self.host.migrations}."
             )
-        return Declarations(tuple(moves), losses)
+        behind = [revision for revision in lineage if revision not in done]
+        said = {revision: declared_by(self._module(revision)) for revision in behind}
+        return combine(behind, said, self._declared)
+
+    def _module(self, revision: str) -> object:
+        return getattr(self.script.get_revision(revision), "module", None)
 
     def _explain_failure(self, error: BaseException, staging: URL, step: str) -> FerryError:
         """Name the revision whose file the traceback leads through last, the statement, the words, the rows.
@@ -368,10 +369,6 @@ class Schema:
             return
         refuse_env(self._config(), self.script, engine)
         self._env_accepted = True
-
-
-def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @contextlib.contextmanager

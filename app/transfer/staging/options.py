@@ -18,6 +18,7 @@ class MigrateOptions:
     source: SourceOptions = field(default_factory=SourceOptions)
     counts_only: bool = False
     set_aside: bool = False
+    accept_loss: tuple[str, ...] = ()
     catch_up: int | None = None
     rerun: bool = False
     dry_run: bool = False
@@ -35,4 +36,8 @@ class MigrateOptions:
 
     def for_ledger(self) -> dict[str, Any]:
         """What a later proof of this run needs to know."""
-        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside}
+        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside, **self.accepted()}
+
+    def accepted(self) -> dict[str, Any]:
+        """What the ledger keeps of losses that were accepted for this run."""
+        return {"accept_loss": list(self.accept_loss)} if self.accept_loss else {}

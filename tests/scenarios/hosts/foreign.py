@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -125,6 +126,15 @@ class Foreign:
     def rows(self, table: str = "thing") -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.live)) as connection:
             return connection.execute(f"SELECT * FROM {table}").fetchall()
+
+    def execute(self, sql: str) -> None:
+        with closing(sqlite3.connect(self.live)) as connection, connection:
+            connection.execute(sql)
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """The entries of the ledger, oldest first."""
+        with closing(sqlite3.connect(self.directory / "live.db.ferry" / "control.db")) as connection:
+            return [json.loads(entry) for (entry,) in connection.execute("SELECT entry FROM ledger ORDER BY rowid")]
 
     def seen(self) -> dict[str, str]:
         """Every file beside the scripts, and the databases' contents: what a refused command leaves as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.dialects.model import Column, Definition, LogicalType, Table
 from app.transfer.proof.objects import find_lost
-from app.transfer.schema.alembic import Declarations
+from app.transfer.schema.declarations import Declarations
 from app.transfer.schema.listen import Heard, Nameless
 from app.transfer.schema.statements import Rename
 

@@ -21,7 +21,8 @@ from app.transfer.proof.compare import Difference, compare_databases, difference
 from app.transfer.proof.verify import Before, Upgraded, verify_loaded, verify_upgrade
 from app.transfer.rows.canonical import checksum
 from app.transfer.rows.masking import is_secret, words_without_secrets
-from app.transfer.schema.alembic import Declarations
+from app.transfer.schema.declarations import Declarations
+from app.transfer.schema.listen import Heard
 
 USERS = Table(
     "users",
@@ -263,7 +264,8 @@ def upgraded(
     with DIALECT.reader(url_of(before)) as old, DIALECT.reader(url_of(after)) as new:
         tables = old.tables()
         sums = {name: TableChecksum(old.count(name), 0) for name in tables}
-        return verify_upgrade(Before(tables, sums, _rows(old)), new, Declarations(moves, losses or {}))
+        declared = Declarations(moves, losses or {})
+        return verify_upgrade(Before(tables, sums, _rows(old)), new, declared, Heard(), "head")
 
 
 def _rows(reader: Reader) -> Callable[[Table], Any]:
