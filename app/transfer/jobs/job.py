@@ -111,6 +111,11 @@ class Job(ABC):
         return 0
 
     @property
+    def runs_revisions(self) -> bool:
+        """Whether the host's ``env.py`` has to work."""
+        return True
+
+    @property
     def backup_place(self) -> str:
         """Where the backup goes, for people."""
         return str(self.backup_to or self.run.settings.backups)
@@ -153,7 +158,7 @@ def carry_out(
             job = plan(Planning(resources))
             if isinstance(job, Nothing):
                 return _nothing(run, job)
-            run.preflight(job.target, job.source_bytes)
+            _preflight(run, job)
             if dry_run:
                 return _preview(run, job)
         elif dry_run:
@@ -165,9 +170,15 @@ def carry_out(
         if isinstance(job, Nothing):
             return _nothing(run, job)
         if not whole:
-            run.preflight(job.target, job.source_bytes)
+            _preflight(run, job)
         run.hooks.ask(job.question())
         return _replace(run, job)
+
+
+def _preflight(run: Run, job: Job) -> None:
+    run.preflight(job.target, job.source_bytes)
+    if job.runs_revisions and job.target.exists:
+        run.schema.refuse_env()
 
 
 def carry_out_steps(run: Run, steps: Iterable[Step]) -> None:

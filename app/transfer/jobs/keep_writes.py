@@ -68,6 +68,10 @@ class KeepingRollback(Rollback):
         """Two more copies of the database."""
         return self.target.size_bytes * 3 // 2
 
+    @property
+    def runs_revisions(self) -> bool:
+        return True
+
     def question(self) -> Question:
         return super().question().with_more(self._look_ahead)
 

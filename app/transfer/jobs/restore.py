@@ -143,6 +143,10 @@ class Restore(Job):
         self.report.source = {"label": chosen.label}
 
     @property
+    def runs_revisions(self) -> bool:
+        return self._chosen.portable
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         return (
             Step("backup", self.back_up, of_live=True),

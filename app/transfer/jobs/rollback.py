@@ -56,6 +56,10 @@ class Rollback(Job):
         self._undone, self._generation = undone, generation
 
     @property
+    def runs_revisions(self) -> bool:
+        return False
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         return (
             Step("backup", self.back_up, of_live=True),

@@ -145,12 +145,13 @@ def _find_drift(run: Run, target: Target) -> tuple[str | None, list[str], str | 
         return head, recorded, "; ".join(refusal.message for refusal in refused)
     if not target.exists:
         return head, recorded, "there is no database yet"
-    at_head = target.revision == head
     try:
-        drift = [*recorded, *run.schema.look_at_live(at_head=at_head)]
+        run.schema.refuse_env()
+        if target.revision != head:
+            return head, recorded, None if recorded else f"the database is at {target.revision}"
+        return head, list(dict.fromkeys([*recorded, *run.schema.look_at_live()])), None
     except FerryError as error:
         return head, recorded, error.message
-    return head, list(dict.fromkeys(drift)), None if at_head or drift else f"the database is at {target.revision}"
 
 
 def _snapshot(run: Run) -> str:

@@ -259,20 +259,38 @@ class Schema:
             self._refuse_env(engine)
             return self._check("head")
 
-    def look_at_live(self, *, at_head: bool) -> list[str]:
-        """What ``flask db check`` finds between the live database and the models; nothing where it is not at head.
+    def refuse_env(self) -> None:
+        """Let ``env.py`` run once on the live database, with nothing to do and nothing that could be written.
+
+        This is to know early; what it does on staging is looked at again there.
+
+        :raises Misconfigured: it fails, or works on another database.
+        :raises Protected: it keeps the version elsewhere.
+        """
+        with self._look() as engine:
+            try:
+                refuse_env(self._config(), self.script, engine)
+            except (FerryError, SQLAlchemyError) as error:
+                # Something that it writes is no fault here: staging will take it.
+                if isinstance(error, FerryError):
+                    raise
+            except (Exception, SystemExit) as error:
+                raise Misconfigured(
+                    f"{self.host.migrations / 'env.py'} fails: {type(error).__name__}: {error}",
+                    hint="See it with: flask db current",
+                ) from error
+
+    def look_at_live(self) -> list[str]:
+        """What ``flask db check`` finds between the live database, which is at head, and the models.
 
         No revision runs, and the database refuses writes.
 
-        :raises FerryError: ``env.py`` failed, or works on another database.
+        :raises FerryError: it fails.
         """
-        with self._swap_engine(self.host.dialect.read_only_engine(self.host.url)) as engine:
+        with self._look():
             try:
-                self._refuse_env(engine)
-                return self._check("the database") if at_head else []
-            except FerryError:
-                raise
-            except Exception as error:
+                return self._check("the database")
+            except (Exception, SystemExit) as error:
                 words = getattr(error, "orig", None) or error
                 raise DoesNotFit(f"flask db check fails: {type(error).__name__}: {words}") from error
 
@@ -335,6 +353,10 @@ class Schema:
         if isinstance(error, SQLAlchemyError | CommandError) or where:
             return DoesNotFit(f"{place} failed: {words}", details=details, hint="Fix the revision and run again.")
         return FerryError(f"{place} failed: {type(error).__name__}: {words}")
+
+    def _look(self) -> AbstractContextManager[Engine]:
+        """Let the host's engine and session be such as cannot write to the live database."""
+        return self._swap_engine(self.host.dialect.read_only_engine(self.host.url))
 
     def _work_on(self, staging: URL) -> AbstractContextManager[Engine]:
         """Let the host's engine and session be staging's."""

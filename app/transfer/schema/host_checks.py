@@ -190,7 +190,8 @@ def refuse_env(config: Config, script: ScriptDirectory, engine: Engine) -> None:
             raise Misconfigured(
                 f"{env} opens an engine of its own: revisions would change the live database, or another one, instead "
                 "of staging.",
-                hint="env.py must take its engine from Flask-SQLAlchemy, as Flask-Migrate's own does.",
+                hint="env.py must take its engine from Flask-SQLAlchemy, as Flask-Migrate's own does:\n"
+                "connectable = current_app.extensions['migrate'].db.engine",
             )
 
 

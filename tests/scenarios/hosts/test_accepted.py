@@ -351,3 +351,88 @@ def test_an_env_py_of_an_older_template_makes_its_engine_of_the_configuration(ho
     host.ok("db-rollback", "--yes")
     assert host.rows() == KEPT
     assert before == [row[:2] for row in KEPT]
+
+
+OF_2013 = """
+from alembic import context
+from flask import current_app
+from sqlalchemy import engine_from_config, pool
+
+config = context.config
+config.set_main_option('sqlalchemy.url', current_app.config.get('SQLALCHEMY_DATABASE_URI'))
+engine = engine_from_config(
+    config.get_section(config.config_ini_section), prefix='sqlalchemy.', poolclass=pool.NullPool
+)
+connection = engine.connect()
+context.configure(connection=connection, target_metadata=current_app.extensions['migrate'].db.metadata)
+try:
+    with context.begin_transaction():
+        context.run_migrations()
+finally:
+    connection.close()
+"""
+
+SEVERAL = """
+from alembic import context
+from flask import current_app
+from sqlalchemy import engine_from_config, pool
+
+config = context.config
+config.set_main_option('sqlalchemy.url', current_app.config.get('SQLALCHEMY_DATABASE_URI'))
+for name, url in (current_app.config.get('SQLALCHEMY_BINDS') or {}).items():
+    context.config.set_section_option(name, 'sqlalchemy.url', url)
+
+main = config.get_section(config.config_ini_section)
+engines = {'': engine_from_config(main, prefix='sqlalchemy.', poolclass=pool.NullPool)}
+for name in current_app.config.get('SQLALCHEMY_BINDS') or ():
+    engines[name] = engine_from_config(context.config.get_section(name), prefix='sqlalchemy.', poolclass=pool.NullPool)
+opened = []
+for name, engine in engines.items():
+    connection = engine.connect()
+    opened.append((name, connection, connection.begin()))
+try:
+    for name, connection, _ in opened:
+        context.configure(
+            connection=connection, upgrade_token=f'{name}_upgrades', downgrade_token=f'{name}_downgrades',
+            target_metadata=current_app.extensions['migrate'].db.metadata,
+        )
+        context.run_migrations()
+    for _, _, transaction in opened:
+        transaction.commit()
+except:
+    for _, _, transaction in opened:
+        transaction.rollback()
+    raise
+finally:
+    for _, connection, _ in opened:
+        connection.close()
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OF_2013,
+        SEVERAL,
+        OLD_ENV.format(url="current_app.config['SQLALCHEMY_DATABASE_URI']").replace(
+            "engine_from_config(settings, prefix='sqlalchemy.', poolclass=pool.NullPool)",
+            "__import__('sqlalchemy').create_engine(config.get_main_option('sqlalchemy.url'))",
+        ),
+        OLD_ENV.format(url="str(current_app.extensions['migrate'].db.engine.url)").replace(
+            "engine_from_config(settings, prefix='sqlalchemy.', poolclass=pool.NullPool)",
+            "current_app.extensions['migrate'].db.engine",
+        ),
+        OLD_ENV.format(url="str(current_app.extensions['migrate'].db.engine.url)").replace(
+            "engine_from_config(settings, prefix='sqlalchemy.', poolclass=pool.NullPool)",
+            "current_app.extensions['migrate'].db.get_engine()",
+        ),
+    ],
+    ids=["the first", "several databases", "create_engine", "the app's", "get_engine"],
+)
+def test_env_py_files_of_other_years(host: Foreign, text: str) -> None:
+    (host.migrations / "env.py").write_text(text)
+    host.ok("db-migrate-data", "self", "--yes", "--dry-run")
+    host.ok("db-migrate-data", "self", "--yes")
+    assert host.rows() == KEPT
+    assert "Drift:       none" in host.ok("db-status").stdout
+    host.ok("db-rollback", "--yes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -175,22 +175,40 @@ def test_alembics_own_name_for_it_may_be_said(host: Foreign) -> None:
     assert host.rows() == [(1, "kept", None)]
 
 
-@pytest.mark.parametrize("how", ["the app's", "staging's", "a further one"])
-def test_an_env_py_with_an_engine_of_its_own_changes_nothing(host: Foreign, how: str) -> None:
-    place = {
-        "the app's": f"'sqlite:///{host.live}'",
-        "staging's": "get_engine().url",
-        "a further one": f"'sqlite:///{host.directory / 'further.db'}'",
-    }[how]
-    host.change_env("connectable = get_engine()", f"import sqlalchemy; connectable = sqlalchemy.create_engine({place})")
-    before = host.rows()
-    for command in HISTORY:
-        result = host.run(command)
-        assert result.status == 2, result.stderr
-        assert "engine of its own" in result.stderr
-        assert "env.py must take its engine from Flask-SQLAlchemy" in result.stderr
-    assert host.rows() == before
-    host.assert_can_look("engine of its own")
+@pytest.mark.parametrize("lines", ["sqlalchemy.create_engine(URL)", "create_async_engine(ASYNC).sync_engine"])
+def test_an_env_py_with_an_engine_of_its_own_is_refused_before_anything_is_done(host: Foreign, lines: str) -> None:
+    further = host.directory / "further.db"
+    with closing(sqlite3.connect(further)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    lines = lines.replace("ASYNC", f"'sqlite+aiosqlite:///{further}'").replace("URL", f"'sqlite:///{further}'")
+    imports = "import sqlalchemy; from sqlalchemy.ext.asyncio import create_async_engine"
+    host.change_env("connectable = get_engine()", f"{imports}; connectable = {lines}")
+    host.assert_refused("env.py", status=2, commands=HISTORY)
+    host.assert_can_look("env.py")
+
+
+def test_the_hint_for_an_engine_of_its_own_can_be_pasted(host: Foreign) -> None:
+    url = f"sqlite:///{host.directory / 'further.db'}"
+    host.change_env("connectable = get_engine()", f"import sqlalchemy; connectable = sqlalchemy.create_engine({url!r})")
+    refused = host.run("db-migrate-data", "self", "--yes").stderr
+    line = next(line for line in refused.splitlines() if line.startswith("connectable = "))
+    host.change_env(f"connectable = sqlalchemy.create_engine({url!r})", line)
+    host.ok("db-migrate-data", "self", "--yes")
+
+
+@pytest.mark.parametrize("fault", ["raise KeyError('key')", "raise SystemExit(3)", "import nothing_of_the_kind"])
+def test_an_env_py_that_fails_is_refused_before_anything_is_done(host: Foreign, fault: str) -> None:
+    host.change_env("connectable = get_engine()", f"{fault}; connectable = get_engine()")
+    host.assert_refused("env.py fails", status=2, commands=HISTORY)
+    host.assert_can_look("env.py fails")
+
+
+def test_a_restore_and_a_rollback_need_no_env_py(host: Foreign) -> None:
+    host.ok("db-migrate-data", "self", "--yes")
+    host.ok("db-backup")
+    host.change_env("connectable = get_engine()", "raise KeyError('key')")
+    host.ok("db-restore", "--yes")
+    host.ok("db-rollback", "--yes")
 
 
 # Engines that are not what their URL says

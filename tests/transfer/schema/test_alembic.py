@@ -93,13 +93,13 @@ def test_a_revision_that_raises_or_exits(two: Made) -> None:
         two.schema.build(two.staging(), "three")
 
 
-def test_an_env_py_that_works_on_the_live_database_is_found(two: Made) -> None:
+def test_an_env_py_that_works_on_another_database_is_found(two: Made) -> None:
     staging = two.staging()
     with live_engine(two).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE mine (x)")
     env = two.migrations / "env.py"
     text = env.read_text()
-    url = two.host.url.render_as_string()
+    url = f"sqlite:///{two.directory / 'further.db'}"
     env.write_text(
         text.replace(
             "connectable = get_engine()", f"import sqlalchemy; connectable = sqlalchemy.create_engine({url!r})"
