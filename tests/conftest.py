@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.servers import make_directory
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import Site
@@ -47,6 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not is_slow(item)]
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: let no collection of garbage look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def is_slow(item: pytest.Item) -> bool:
     """Whether a test is a scenario, or one of the project as a whole, or names a server."""
     spec = getattr(item, "callspec", None)
@@ -69,15 +78,17 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture(scope="session")
-def mariadb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
     """A private server, started when it is first asked for."""
     _refuse_if_fast(request)
     # Nobody kills this one, so it need not be able to mend a page that was half written; nor the other.
-    server = MariaDB(tmp_path_factory.mktemp("mariadb") / "server", "--skip-innodb-doublewrite")
+    directory = make_directory("ferry-mariadb-")
+    server = MariaDB(directory / "server", "--skip-innodb-doublewrite")
     server.prepare()
     server.start()
     yield server
     server.stop()
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

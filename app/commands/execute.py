@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from ..dialects.sessions import hold_sessions
 from ..errors import ExitStatus, FerryError, NotConfirmed
 from ..transfer.rows.files import to_plain_json, write
 from ..transfer.run.private import remove_abandoned
@@ -54,7 +55,7 @@ def execute(
     signals = Interruptible()
     status = int(ExitStatus.FAILED)
     live = "unchanged" if command in REPLACING else None
-    with signals.installed():
+    with signals.installed(), hold_sessions():
         try:
             answers = Answers.given(yes=yes, allow_production=allow_production)
             hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)

@@ -19,10 +19,11 @@ from app.api.attempts import DEVICE, network, spelling
 from app.config import ConfigurationError
 from app.extensions import db, limiter
 from app.models import User
-from app.models.testdata import seed
 from tests.support.places import new_name
 
-from .sites import KEY, SERVERS, Guesser, log_in
+from .sites import KEY, SERVERS, Guesser, log_in, seed_cheaply
+
+pytestmark = pytest.mark.usefixtures("cheap_dummy")
 
 GOOD = "123Toby!"
 BLANKS = [f"toby{' ' * count}" for count in (1, 2, 60, 5000)]
@@ -57,7 +58,7 @@ def _anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         with db.engine.connect() as connection, connection.begin():
             for statement in fold(connection, server) if folds else ():
                 connection.exec_driver_sql(statement)
-        seed()
+        seed_cheaply()
     yield app
     with app.app_context():
         db.engine.dispose()

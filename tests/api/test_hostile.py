@@ -28,6 +28,8 @@ from tests.support.serving import Server
 
 from .sites import KEY, SERVERS, deploy_site, serve_site, token_of
 
+pytestmark = pytest.mark.usefixtures("cheap_dummy")
+
 LOG_IN = "/api/authenticate"
 DEEP = "[" * 200_000
 LONG_NUMBER = "9" * 10_000

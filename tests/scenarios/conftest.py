@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 
 from tests.scenarios.matrix.conftest import deployed, new_database, server, taken  # noqa: F401 # fixtures
 from tests.scenarios.small_host import SmallHost
-from tests.scenarios.sources.conftest import newer, old_file, paged_database  # noqa: F401 # fixtures
+from tests.scenarios.sources.conftest import newer, old_file, paged_database, small_database  # noqa: F401 # fixtures
 from tests.support.places import new_name
 
 

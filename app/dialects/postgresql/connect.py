@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from sqlalchemy import URL
 
 from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured
 from ..network import is_loopback
+from ..sessions import Sessions, held_sessions
 from .names import database_of, quote
 
+COMMON = "ferry"
+"""What a session is called that means nothing to other sessions."""
 CONNECT_TIMEOUT_S = 10
 SILENCE_S = 60.0
 """How long an answer may be out before the server is asked, over a second connection, whether it is at work on it."""
@@ -139,12 +142,41 @@ def _readable(certificates: str) -> None:
 
 
 class Connection(psycopg.Connection[Any]):
-    """psycopg's, but that it never waits for ever for a server, or something between, that went silent."""
+    """psycopg's, but that it never waits for ever for a server, or something between, that went silent.
+
+    :ivar sessions: where it goes when it is closed, if a command holds sessions; under the key.
+    """
 
     arguments: Mapping[str, str]
+    sessions: Sessions | None = None
+    key: Hashable = None
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         return super().wait(_impatient(gen, self), *args, **kwargs)
+
+    def close(self) -> None:
+        """Close it, or let the command use it again; its user is done with it either way."""
+        sessions, self.sessions = self.sessions, None
+        if sessions is None or not (self._is_as_opened() and sessions.keep(self.key, self)):
+            super().close()
+
+    def close_for_good(self) -> None:
+        self.sessions = None
+        super().close()
+
+    def _is_as_opened(self) -> bool:
+        """Undo what its user left: a transaction, settings, cursors, locks. False where that cannot be done."""
+        status = self.info.transaction_status
+        if self.closed or status in (pq.TransactionStatus.ACTIVE, pq.TransactionStatus.UNKNOWN):
+            return False
+        try:
+            if status is not pq.TransactionStatus.IDLE:
+                self.rollback()
+            self.autocommit, self.isolation_level, self.read_only, self.deferrable = True, None, None, None
+            self.execute("DISCARD ALL")
+        except psycopg.Error:
+            return False
+        return True
 
 
 def _impatient(gen: Generator[Any, Any, Any], connection: Connection) -> Generator[Any, Any, Any]:
@@ -213,29 +245,51 @@ def connect(
     *,
     search_path: Sequence[str] = (),
     settings: Mapping[str, str] = SETTINGS,
-    application: str = "ferry",
+    application: str = COMMON,
     database: str | None = None,
     kind: type[Connection] = Connection,
+    purpose: str = "",
 ) -> Connection:
     """A connection in autocommit mode; the caller closes it and has the driver's own errors.
 
     :param search_path: schemas; without any the search path is the URL's, the role's or the database's own.
     :param settings: of the session.
     :param database: another one than the URL's.
+    :param purpose: a session that is used again is used for the same purpose; what a user does to the driver's own
+        object, such as SQLAlchemy's converters of values, stays there.
     """
     arguments = connection_arguments(url, tls_ca) | {"application_name": application}
     if database is not None:
         arguments["dbname"] = database
     else:
         database_of(url)
-    connection = kind.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
-    connection.arguments = arguments
-    try:
-        _set(connection, {**settings, **_path(search_path)})
-    except BaseException:
-        connection.close()
-        raise
+    settings = {**settings, **_path(search_path)}
+    sessions = held_sessions() if kind is Connection and application == COMMON else None
+    key = "PostgreSQL", purpose, frozenset(arguments.items())
+    connection = sessions and _take(sessions, key, settings)
+    if not connection:
+        connection = kind.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
+        connection.arguments, connection.key = arguments, key
+        try:
+            _set(connection, settings)
+        except BaseException:
+            connection.close()
+            raise
+    connection.sessions = sessions
     return connection
+
+
+def _take(sessions: Sessions, key: Hashable, settings: Mapping[str, str]) -> Connection | None:
+    """A session of before, with these settings; those that were lost meanwhile are left."""
+    while (session := sessions.take(key)) is not None:
+        connection: Connection = session
+        try:
+            _set(connection, settings)
+        except psycopg.Error:
+            connection.close_for_good()
+        else:
+            return connection
+    return None
 
 
 def _path(search_path: Sequence[str]) -> dict[str, str]:

@@ -32,12 +32,13 @@ def _engine(
     settings: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     upgrade: Upgrade | None = None,
+    purpose: str = "",
 ) -> Engine:
+    kind = Connection if purpose else UpgradeConnection
+
     def connection() -> Connection:
         with explained(url):
-            made = connect(
-                url, tls_ca, search_path=search_path, settings=settings, application="ferry", kind=UpgradeConnection
-            )
+            made = connect(url, tls_ca, search_path=search_path, settings=settings, kind=kind, purpose=purpose)
             made.autocommit = False
             if upgrade is not None and isinstance(made, UpgradeConnection):
                 made.begin(upgrade)
@@ -50,7 +51,7 @@ def _engine(
 
 def control_engine(url: URL, tls_ca: Path | None, schema: str) -> Engine:
     """Each commit durable, the clock in UTC, no other schema in sight."""
-    return _engine(url, tls_ca, search_path=[schema], settings=SETTINGS)
+    return _engine(url, tls_ca, search_path=[schema], settings=SETTINGS, purpose="control")
 
 
 def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping[str, Any] | None = None) -> Engine:

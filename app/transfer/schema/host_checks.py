@@ -28,6 +28,12 @@ _ELSEWHERE = (
 
 _OTHER_SCHEMA = ("schema", "source_schema", "referent_schema", "schema_name")
 _OWN_ENGINE = ("create_engine", "engine_from_config")
+_EXPECTED: dict[str, tuple[object, ...]] = {
+    "version_table": (None, VERSION_TABLE),
+    "version_table_schema": (None,),
+    "include_schemas": (None, False),
+}
+_LOOKED_FOR = (*_OTHER_SCHEMA, *_OWN_ENGINE, *_EXPECTED)
 _NO_SCHEMA = "Only the default schema is carried: leave schema= out, e.g. by a search path in the database's URL."
 
 
@@ -154,12 +160,7 @@ def refuse_configuration(given: Mapping[str, Any], where: str) -> None:
 
     :raises Protected: names the argument.
     """
-    expected = {
-        "version_table": (None, VERSION_TABLE),
-        "version_table_schema": (None,),
-        "include_schemas": (None, False),
-    }
-    for name, allowed in expected.items():
+    for name, allowed in _EXPECTED.items():
         if given.get(name) not in allowed:
             raise Protected(
                 f"{where} sets {name}={given[name]!r}: revisions are only found in the table {VERSION_TABLE} of the "
@@ -200,6 +201,9 @@ def _keywords(path: Path) -> Iterator[tuple[str, Any, int]]:
 
     A value that is neither a literal nor a name of the file for one is its source text.
     """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if not any(word in text for word in _LOOKED_FOR):
+        return
     tree = ast.parse(path.read_bytes(), str(path))
     known = {
         target.id: node.value.value

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tests.scenarios.sources.conftest import newer, old_file, paged_database  # noqa: F401 # fixtures
+from tests.scenarios.sources.conftest import newer, old_file, paged_database, small_database  # noqa: F401 # fixtures
 from tests.support.places import Server, ServerSite, new_name
 from tests.support.site import Site
 from tests.support.sources.sites import flask as in_process
 
 
 @pytest.fixture(scope="session")
-def taken(tmp_path_factory: pytest.TempPathFactory, paged_database: Path) -> Path:  # noqa: F811 # the fixture
+def taken(tmp_path_factory: pytest.TempPathFactory, small_database: Path) -> Path:  # noqa: F811 # the fixture
     """A snapshot of the old deployment's rows: a source at a known revision, which need not be recognised."""
     site = Site(tmp_path_factory.mktemp("taken"))
-    assert in_process(site, "db-migrate-data", str(paged_database), "--yes").status == 0
+    assert in_process(site, "db-migrate-data", str(small_database), "--yes").status == 0
     return site.snapshot
 
 

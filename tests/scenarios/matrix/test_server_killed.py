@@ -75,7 +75,7 @@ def test_killed_before_the_cut_over(site: ServerSite, mortal: Server, taken: Pat
     assert site.content() == before
     done = site.flask(*arguments)
     assert done.status == 0, done.stderr
-    assert len(site.rows()["users"]) == 220
+    assert len(site.rows()["users"]) == 60
     assert [name for name in databases(site.url) if "staging" in name or "__stg_" in name] == []
 
 
@@ -91,7 +91,7 @@ def test_killed_as_the_cut_over_begins(site: ServerSite, mortal: Server, taken: 
     done = site.flask(*arguments)
     assert done.status == 0, done.stderr
     assert "before it took effect: the old database is live" in done.stdout + done.stderr
-    assert len(site.rows()["users"]) == 220
+    assert len(site.rows()["users"]) == 60
 
 
 def test_killed_in_a_restore(site: ServerSite, mortal: Server, tmp_path: Path) -> None:

@@ -26,8 +26,17 @@ POSTS = replace(SMALL, posts=430, microblogs=30, seed=Shape.seed)
 @pytest.fixture(scope="session")
 def paged_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An old database with orphans of every kind."""
-    file = tmp_path_factory.mktemp("paged") / "old.db"
-    make_database(file, PAGED)
+    return _with_orphans(tmp_path_factory.mktemp("paged") / "old.db", PAGED)
+
+
+@pytest.fixture(scope="session")
+def small_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in small, for tests that are not about many rows."""
+    return _with_orphans(tmp_path_factory.mktemp("small") / "old.db", SMALL)
+
+
+def _with_orphans(file: Path, shape: Shape) -> Path:
+    make_database(file, shape)
     with closing(sqlite3.connect(file)) as connection, connection:
         _add_orphans(connection)
     return file

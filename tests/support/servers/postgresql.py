@@ -8,7 +8,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import psutil
 import psycopg
 from sqlalchemy import URL
 
-from . import free_port
+from . import free_port, make_directory
 
 START_LIMIT_S = 60.0
 SUPERUSER = "postgres"
@@ -38,7 +37,7 @@ class PostgreSQL:
 
     def __init__(self, *options: str, certificates: Path | None = None) -> None:
         # PostgreSQL refuses root, and no other user can look into pytest's directories.
-        self.directory = Path(tempfile.mkdtemp(prefix="ferry-pg-"))
+        self.directory = make_directory("ferry-pg-")
         self.options = options
         self.port = free_port()
         self._certificates = certificates

@@ -1,0 +1,134 @@
+"""Sessions of a command: used again, and each time as a new one would be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from app.dialects.postgresql.connect import Connection, connected
+from app.dialects.sessions import hold_sessions
+from tests.dialects.rooms import Room
+
+
+@pytest.fixture
+def held(room: Room) -> Iterator[Room]:
+    room.fill()
+    with hold_sessions():
+        yield room
+
+
+def pid(room: Room, **options: str) -> int:
+    with connected(room.target, None, **options) as connection:
+        return connection.info.backend_pid
+
+
+def test_a_command_uses_a_session_again(held: Room) -> None:
+    assert pid(held) == pid(held)
+    with connected(held.target, None) as first, connected(held.target, None) as second:
+        assert first.info.backend_pid != second.info.backend_pid
+
+
+def test_outside_of_a_command_each_is_new_and_none_is_left(room: Room) -> None:
+    room.fill()
+    assert pid(room) != pid(room)
+    with hold_sessions():
+        kept = pid(room)
+    with connected(room.target, None) as connection:
+        gone = "SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s)"
+        assert any(connection.execute(gone, (kept,)).fetchone() == (True,) for _ in range(2000))
+
+
+def leave_settings(connection: Connection) -> None:
+    connection.execute("SET TimeZone = 'Asia/Tokyo'")
+    connection.execute("SET search_path = pg_catalog")
+    connection.execute("SET default_transaction_read_only = on")
+
+
+def leave_a_transaction(connection: Connection) -> None:
+    connection.autocommit = False
+    connection.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+    connection.execute("UPDATE parents SET name = 'other' WHERE id = 1")
+
+
+def leave_a_failed_transaction(connection: Connection) -> None:
+    connection.autocommit = False
+    with pytest.raises(psycopg.Error):
+        connection.execute("SELECT nothing")
+
+
+def leave_a_table(connection: Connection) -> None:
+    connection.execute("CREATE TEMPORARY TABLE parents (id text)")
+
+
+def leave_a_lock(connection: Connection) -> None:
+    connection.execute("SELECT pg_advisory_lock(4711)")
+
+
+def leave_a_cursor(connection: Connection) -> None:
+    connection.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 1")
+
+
+def leave_a_role(connection: Connection) -> None:
+    connection.execute("SET ROLE NONE")
+    connection.execute("PREPARE p AS SELECT 1")
+
+
+LEFT = [
+    leave_settings,
+    leave_a_transaction,
+    leave_a_failed_transaction,
+    leave_a_table,
+    leave_a_lock,
+    leave_a_cursor,
+    leave_a_role,
+]
+STATE = """
+SELECT (SELECT array_agg(name || '=' || setting ORDER BY name) FROM pg_settings),
+    (SELECT count(*) FROM pg_cursors), (SELECT count(*) FROM pg_prepared_statements), current_user,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+    (SELECT array_agg(name::text ORDER BY id) FROM parents)
+"""
+
+
+@pytest.mark.parametrize("leave", LEFT)
+def test_nothing_of_its_former_user_is_left(held: Room, leave: object) -> None:
+    assert callable(leave)
+    schema = {"search_path": ["public"]}
+    with connected(held.target, None, **schema) as connection:
+        fresh, number = connection.execute(STATE).fetchone(), connection.info.backend_pid
+        leave(connection)
+    with connected(held.target, None, **schema) as connection:
+        assert connection.info.backend_pid == number
+        assert connection.execute(STATE).fetchone() == fresh
+        assert (connection.autocommit, connection.isolation_level, connection.read_only) == (True, None, None)
+
+
+def test_a_session_that_was_lost_meanwhile_is_left(held: Room) -> None:
+    lost = pid(held)
+    with hold_sessions(), connected(held.target, None) as other:
+        assert other.execute("SELECT pg_terminate_backend(%s, 5000)", (lost,)).fetchone() == (True,)
+    assert pid(held) != lost
+
+
+def test_one_that_is_still_at_work_is_closed(held: Room) -> None:
+    with connected(held.target, None) as connection:
+        number = connection.info.backend_pid
+        connection.pgconn.send_query(b"SELECT pg_sleep(60)")
+    assert pid(held) != number
+
+
+def test_other_users_and_purposes_have_their_own(held: Room) -> None:
+    numbers = {pid(held), pid(held, application="ferry lock"), pid(held, purpose="control")}
+    assert len(numbers) == 3
+    assert pid(held, application="ferry lock") not in numbers
+
+
+def test_another_thread_has_its_own(held: Room) -> None:
+    found = [pid(held)]
+    thread = threading.Thread(target=lambda: found.append(pid(held)))
+    thread.start()
+    thread.join()
+    assert len(set(found)) == 2
