@@ -14,7 +14,9 @@ REPLACING = ("db-init", "db-migrate-data", "db-restore", "db-rollback")
 """The commands that could have changed the live database, and that ask before they do."""
 
 _ANSWERS = ("--yes", "--allow-production")
-_SWITCHES = frozenset({*_ANSWERS, "--rerun", "--set-aside", "--accept-missing", "--insecure-http", "--trust-file"})
+_SWITCHES = frozenset(
+    {*_ANSWERS, "--rerun", "--set-aside", "--accept-missing", "--keep-violations", "--insecure-http", "--trust-file"}
+)
 _QUOTED = r"""'[^'\n]*'(?:"'"'[^'\n]*')*"""
 _WORD = rf"--[a-z][a-z-]*|{_QUOTED}|self\b|migrations\b|[A-Z][A-Z-]+\b|[^\s'\"(),;:#]*[/\d][^\s'\"(),;:#]*"
 _COMMAND = re.compile(rf"\bflask (?P<name>db-[a-z]+(?:-[a-z]+)*)(?P<words>(?: (?:{_WORD}))*)")

@@ -19,9 +19,8 @@ from .execute import execute, lock_timeout_s
 @click.option(
     "--schema",
     type=click.Choice(["models", "migrations"]),
-    default="models",
-    show_default=True,
-    help="Build the tables from the models, or by the Alembic revisions.",
+    help="Build the tables from the models, or by the Alembic revisions.  [default: models, unless the revisions make "
+    "the same tables and columns, and something else differs]",
 )
 @options.output
 def db_init(
@@ -31,7 +30,7 @@ def db_init(
     lock_timeout: float | None,
     allow_production: bool,
     no_seed: bool,
-    schema: str,
+    schema: str | None,
     **output: Any,
 ) -> None:
     """Replace this database by a fresh one with the default test data (development).

@@ -25,8 +25,17 @@ from .execute import execute, lock_timeout_s
 @click.option("--rerun", is_flag=True, help="Repeat a migration that succeeded or was rolled back.")
 @click.option("--profile", metavar="NAME", help="Anonymise on the way, as this profile says.  [default: FERRY_PROFILE]")
 @click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Let this table arrive empty.")
-@click.option("--accept-missing", is_flag=True, help="Let tables arrive empty that the source has no endpoint for.")
+@click.option(
+    "--accept-missing",
+    is_flag=True,
+    help="Let tables arrive empty that the source has no endpoint for, or what its database lacks.",
+)
 @click.option("--set-aside", is_flag=True, help="Let rows that the schema refuses go to a file.")
+@click.option(
+    "--keep-violations",
+    is_flag=True,
+    help="Keep rows as they are whose foreign key led nowhere before the upgrade, too.",
+)
 @click.option(
     "--accept-loss",
     multiple=True,
@@ -63,6 +72,7 @@ def db_migrate_data(
     accept_missing: bool,
     set_aside: bool,
     accept_loss: tuple[str, ...],
+    keep_violations: bool,
     catch_up: int | None,
     set_aside_from: Path | None,
     insecure_http: bool,
@@ -90,6 +100,7 @@ def db_migrate_data(
         counts_only=verify == "counts",
         set_aside=set_aside,
         accept_loss=accept_loss,
+        keep_violations=keep_violations,
         catch_up=catch_up,
         rerun=rerun,
         dry_run=dry_run,

@@ -29,8 +29,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "client", "against", "keep_writes",
     ),
     "When refused": (
-        "accept_missing", "allow_production", "insecure_http", "lock_timeout", "rerun", "restart", "schema",
-        "set_aside", "set_aside_from", "trust_file", "unlock",
+        "accept_loss", "accept_missing", "allow_production", "insecure_http", "keep_violations", "lock_timeout",
+        "rerun", "restart", "schema", "set_aside", "set_aside_from", "trust_file", "unlock",
     ),
     "Checking": ("dry_run", "verify", "as_json", "quiet", "verbose", "report", "help"),
 }  # fmt: skip

@@ -259,10 +259,12 @@ class Rows(Protocol):
     def find_refused_keys(self, url: URL, words: str) -> list[str]:
         """For a constraint that the server's words name: which rows break it, by some of their keys."""
 
-    def settle(self, staging: URL) -> None:
+    def settle(self, staging: URL, *, keep_violations: bool = False) -> None:
         """After :meth:`problems` found none: let the server itself vouch for rules it was told not to look at.
 
         Whatever gives out new keys continues above the largest, however the rows came.
+
+        :param keep_violations: a foreign key that does not hold stays one that was not proved.
         """
 
 

@@ -26,11 +26,13 @@ class Problem:
     """A rule that does not hold in a database.
 
     :ivar table: where; an empty text where the whole database is meant.
+    :ivar parent: the table that rows refer to which are not there, of :attr:`ProblemKind.DANGLING`.
     """
 
     kind: ProblemKind
     table: str
     text: str
+    parent: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -54,4 +56,4 @@ def dangling(table: str, rows: int, parent: str, keys: str) -> Problem:
     refer = "refers to a row" if rows == 1 else "refer to rows"
     are = "is" if rows == 1 else "are"
     text = f"{table}: {count_rows(rows)} {refer} of {parent} that {are} not there ({keys})"
-    return Problem(ProblemKind.DANGLING, table, text)
+    return Problem(ProblemKind.DANGLING, table, text, parent)

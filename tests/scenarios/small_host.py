@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,8 @@ from sqlalchemy import URL
 
 from app.commands import bp
 from app.export import export_blueprint
-from tests.support.site import ROOT, Result
+from tests.support.forks import start_flask
+from tests.support.site import MODULES, ROOT, Result
 from tests.transfer.hosts import history, revision
 
 DATABASE, MIGRATIONS = "SMALL_DATABASE", "SMALL_MIGRATIONS"
@@ -59,16 +58,9 @@ class SmallHost:
 
     def flask(self, *arguments: str, **environ: str) -> Result:
         """Run ``flask ...`` in the host's directory."""
-        done = subprocess.run(  # our own arguments
-            [sys.executable, "-m", "flask", *arguments],
-            cwd=self.directory,
-            env={**self.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
+        process = start_flask(arguments, {**self.environ, **environ}, self.directory, modules=MODULES, root=ROOT)
+        stdout, stderr = process.communicate(timeout=120)
+        return Result(process.wait(), stdout, stderr)
 
     def migrate_from(self, source: SmallHost, *options: str) -> Result:
         """Migrate from another host's database."""

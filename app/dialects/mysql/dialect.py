@@ -283,7 +283,7 @@ class MySqlDialect:
         with self._ask_within(url) as ask:
             return rules.problems(ask, _current(ask))
 
-    def settle(self, staging: URL) -> None:
+    def settle(self, staging: URL, *, keep_violations: bool = False) -> None:
         """Nothing: to this server a foreign key is no less valid for the rows that it did not look at."""
 
     def refresh_derived(self, staging: URL) -> list[str]:

@@ -275,11 +275,11 @@ class PostgresqlDialect:
             begin(connection, place.schema)
             return rules.problems(connection, place.schema)
 
-    def settle(self, staging: URL) -> None:
+    def settle(self, staging: URL, *, keep_violations: bool = False) -> None:
         place = self._place(staging)
         with self._connect(staging, place) as connection, lent(connection, place.target, place.schema):
             rules.advance_sequences(connection, place.schema)
-            rules.validate(connection, place.schema)
+            rules.validate(connection, place.schema, keep_violations=keep_violations)
 
     def refresh_derived(self, staging: URL) -> list[str]:
         place = self._own(staging)

@@ -174,10 +174,18 @@ def advance_sequences(connection: Connection, schema: str) -> None:
         connection.execute(query.encode())
 
 
-def validate(connection: Connection, schema: str) -> None:
-    """Let the server prove every foreign key that it has not, and look at the tables for its planner."""
+def validate(connection: Connection, schema: str, *, keep_violations: bool = False) -> None:
+    """Let the server prove every foreign key that it has not, and look at the tables for its planner.
+
+    :param keep_violations: one that does not hold stays ``NOT VALID``.
+    """
     for table, name in connection.execute(_NOT_VALID.encode(), (schema,)).fetchall():
-        _alter(connection, schema, table, f"VALIDATE CONSTRAINT {quote(name)}")
+        try:
+            with connection.transaction():
+                _alter(connection, schema, table, f"VALIDATE CONSTRAINT {quote(name)}")
+        except psycopg.errors.ForeignKeyViolation:
+            if not keep_violations:
+                raise
     analyze(connection, schema)
 
 

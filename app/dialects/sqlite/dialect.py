@@ -360,7 +360,7 @@ class SqliteDialect:
     def problems(self, url: URL) -> list[Problem]:
         return rules.problems(self._files, path_of(url))
 
-    def settle(self, staging: URL) -> None:
+    def settle(self, staging: URL, *, keep_violations: bool = False) -> None:
         """Nothing is left to vouch for: SQLite keeps no rule that it was told not to look at."""
 
     def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
 from ..cutover.cutover import entry_for
@@ -16,15 +19,21 @@ from ..run.report import Report, TableReceipt
 from ..run.run import Run
 from ..run.target import Target
 from ..schema.alembic import data_tables, revision_of
+from ..schema.drift import describe_differences, is_ahead
+from ..schema.models import require_models
 from .job import Job, Planning, Step, carry_out, refresh_derived
 
 
 @dataclass(frozen=True)
 class InitOptions:
-    """The options of db-init; ``schema`` is ``models`` or ``migrations``."""
+    """The options of db-init.
+
+    :ivar schema: ``models`` or ``migrations``; None for the models, unless the revisions make the same tables and
+        columns and something else differs.
+    """
 
     no_seed: bool = False
-    schema: str = "models"
+    schema: str | None = None
     dry_run: bool = False
     backup_to: Path | None = None
     lock_timeout_s: float = 0.0
@@ -38,8 +47,8 @@ def initialise(run: Run, options: InitOptions) -> Report:
 
     def plan(_: Planning) -> Job:
         run.schema.head()
-        if options.schema == "models":
-            run.schema.require_models()
+        if options.schema != "migrations":
+            require_models(run.host)
         return Initialise(run, run.look(), options)
 
     return carry_out(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
@@ -52,6 +61,7 @@ class Initialise(Job):
         super().__init__(run, target, backup_to=options.backup_to)
         self._options = options
         self._revision: str | None = None
+        self._built_from = options.schema or "models"
         self._drift: list[str] = []
 
     @property
@@ -80,7 +90,7 @@ class Initialise(Job):
         return f"Would replace {sum(self.target.rows.values())} rows and load {question.loads}."
 
     def entry(self) -> Entry:
-        source = f"{self._options.schema} and {self.run.settings.seed or 'no seed'}"
+        source = f"{self._built_from} and {self.run.settings.seed or 'no seed'}"
         return entry_for(
             self.run,
             self.target,
@@ -106,10 +116,10 @@ class Initialise(Job):
         super().back_up()
 
     def _loads(self) -> str:
-        schema, seed = self._options.schema, self.run.settings.seed
+        seed = self.run.settings.seed
         if self.target.production or self._options.no_seed or seed is None:
-            return f"an empty schema from the {schema}"
-        return f"the schema from the {schema} and the test data of {seed}"
+            return f"an empty schema from the {self._built_from}"
+        return f"the schema from the {self._built_from} and the test data of {seed}"
 
     def _build(self) -> None:
         """Build the schema; where the models differ from head, nothing is stamped."""
@@ -119,14 +129,24 @@ class Initialise(Job):
             run.schema.build(run.staging, head)
             return
         run.schema.create_models(run.staging)
-        self._drift = drift_of_models(run)
-        if not self._drift:
+        found = find_differences(run)
+        if not found.lines:
             run.schema.stamp(run.staging, head)
-            return
-        run.warn(f"The models differ from the Alembic head {head}, so the database is stamped with no revision:")
-        for line in self._drift:
-            run.warn(f"  {line}")
-        run.warn("To version this: flask db-init --schema migrations --no-seed, then flask db migrate -m ...")
+        elif self._options.schema is None and not found.ahead:
+            self._built_from = "migrations"
+            run.note(f"The models differ from the Alembic head {head}, though not in tables and columns:")
+            for line in found.lines:
+                run.note(f"  {line}")
+            run.note("The revisions made the tables, so that the database is at one; or: flask db-init --schema models")
+            run.dialect.prepare_staging(run.staging, run.target)
+            run.schema.build(run.staging, head)
+        else:
+            self._drift = found.lines
+            run.warn(f"The models differ from the Alembic head {head}, so the database is stamped with no revision:")
+            for line in found.lines:
+                run.warn(f"  {line}")
+            run.warn("To version this: flask db-init --schema migrations --no-seed, then flask db migrate -m ...")
+            run.warn("An app that runs its own upgrade when it starts does not start before.")
 
     def _seed(self) -> None:
         run = self.run
@@ -161,20 +181,44 @@ def _is_as_seeded(run: Run, target: Target) -> bool:
         return fingerprint(reader) == last.table_checksums
 
 
-def drift_of_models(run: Run) -> list[str]:
-    """What ``flask db check`` finds between the models and a database at head.
+@dataclass(frozen=True)
+class Differences:
+    """Where the models differ from head, and whether they have tables or columns that it lacks."""
+
+    lines: list[str]
+    ahead: bool
+
+
+def find_differences(run: Run) -> Differences:
+    """What ``flask db check`` finds between head and the models, and what their tables in staging lack of head.
 
     Building head costs more than all the rest of db-init, so the answer is kept in the control area under a digest
     of the revisions and of what the models make.
     """
-    key = f"drift {_digest(run)}"
+    key = f"differences {_digest(run)}"
     kept = run.control.kept(key)
-    if kept is not None:
-        return kept.splitlines()
-    with run.schema.built_at(run.scratch, run.schema.head()) as at_head:
-        drift = run.schema.differences_to_models(at_head)
-    run.control.keep(key, "\n".join(drift), in_place_of="drift ")
-    return drift
+    if kept is None:
+        with run.schema.built_at(run.scratch, run.schema.head()) as at_head:
+            found = run.schema.differences_to_models(at_head)
+            lines = describe_differences(found, "head")
+            lines += [line for line in _find_unmade(run, at_head) if line not in lines]
+        kept = json.dumps([lines, is_ahead(found)])
+        run.control.keep(key, kept, in_place_of="differences ")
+    return Differences(*json.loads(kept))
+
+
+def _find_unmade(run: Run, at_head: URL) -> list[str]:
+    """Tables and columns of head that the models did not make, whatever the host lets Alembic compare."""
+    with run.dialect.reader(run.staging) as made, run.dialect.reader(at_head) as wanted:
+        present = {name: set(table.column_names) for name, table in made.tables().items()}
+        tables = data_tables(wanted.tables())
+    lines = [f"table {name} of head is in no model" for name in sorted(tables.keys() - present.keys())]
+    return lines + [
+        f"column {name}.{column} of head is in no model"
+        for name in sorted(tables.keys() & present.keys())
+        for column in tables[name].column_names
+        if column not in present[name]
+    ]
 
 
 def _digest(run: Run) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from ...dialects.model import Counter
+from collections import Counter
+from collections.abc import Iterable
+
+from ...dialects.model import Counter as KeyCounter
+from ...dialects.samples import Problem, ProblemKind
 from ...errors import VerificationFailed
 from ..proof.losses import Undeclared, refuse_undeclared
 from ..proof.objects import find_lost
 from ..proof.verify import Before, find_changed_values, verify_upgrade
+from ..proof.violations import Violation, find_new, find_violations, show_rows
 from ..run.ledger import Entry
 from ..run.plan import Plan, Question, question_for
 from ..run.run import Run
@@ -28,7 +33,8 @@ class Migration(Job):
         self.report.source = {"label": plan.source.label}
         self.report.revisions["head"] = plan.head
         self._unmanaged: list[str] = []
-        self._counters: list[Counter] = []
+        self._counters: list[KeyCounter] = []
+        self._violations: Counter[Violation] = Counter()
 
     @property
     def loads(self) -> str | None:
@@ -51,6 +57,8 @@ class Migration(Job):
             self._definitions = reader.definitions()
             self._former_tables = data_tables(reader.tables())
         self._heard = Heard()
+        if self.options.keep_violations:
+            self._violations = self._find_violations(run.dialect.problems(run.staging))
         run.schema.build(run.staging, self.plan.head, self._heard)
         keep_counters(run, self._counters, run.staging)
 
@@ -78,14 +86,52 @@ class Migration(Job):
         self._unmanaged = bring_unmanaged(run, self.target.revision or revision, self._unmanaged)
         self._check_objects(self._declared(revision))
         refresh_derived(run)
-        if problems := run.dialect.problems(run.staging):
+        problems = run.dialect.problems(run.staging)
+        if self.options.keep_violations:
+            problems = self._keep_violations(problems)
+        if problems:
             raise VerificationFailed(
                 f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
-                details=[str(problem) for problem in problems],
-                hint="Repair these rows in a revision (docs/guide.md), then run again.",
+                details=[*map(str, problems), *self._show_rows(problems)],
+                hint="Repair these rows in a revision (docs/guide.md), then run again. Rows whose foreign key led "
+                "nowhere before are kept as they are with: flask db-migrate-data --keep-violations",
             )
-        run.dialect.settle(run.staging)
+        run.dialect.settle(run.staging, keep_violations=self.options.keep_violations)
         prove_counters(run, self._counters, run.staging)
+
+    def _find_violations(self, problems: Iterable[Problem]) -> Counter[Violation]:
+        tables = sorted({item.table for item in problems if item.kind is ProblemKind.DANGLING})
+        with self.run.dialect.reader(self.run.staging) as reader:
+            return find_violations(reader, tables)
+
+    def _keep_violations(self, problems: list[Problem]) -> list[Problem]:
+        """Those that are not kept; the others are told.
+
+        :raises VerificationFailed: the upgrade made some.
+        """
+        kept = [item for item in problems if item.kind is ProblemKind.DANGLING]
+        if new := find_new(kept, self._violations, self._find_violations(kept)):
+            raise VerificationFailed(
+                f"At head ({self.plan.head}) rows refer to rows that are not there, and did not before the upgrade.",
+                details=[*new, *self._show_rows(kept)],
+                hint="Repair the revision, then run again.",
+            )
+        for item in kept:
+            self.run.note(f"Kept as they were: {item}")
+        return [item for item in problems if item not in kept]
+
+    def _show_rows(self, problems: Iterable[Problem]) -> list[str]:
+        """The statements that show the rows."""
+        run = self.run
+        quote = run.staging.get_dialect()().identifier_preparer.quote
+        with run.dialect.reader(run.staging) as reader:
+            tables = reader.tables()
+        return [
+            line
+            for item in problems
+            if item.kind is ProblemKind.DANGLING and item.table in tables
+            for line in show_rows(tables[item.table], item.parent, quote)
+        ]
 
     def _check_objects(self, declared: Declarations) -> None:
         run = self.run

@@ -180,7 +180,12 @@ class SourceJob(Migration):
             {"what": f"table {t}", "rows": None, "reason": f"--accept-missing: {why}"}
             for t, why in taken.header.missing.items()
         ]
-        self.report.waived += waived + missing
+        lacking = [
+            {"what": f"{kind} {name}", "rows": None, "reason": f"--accept-missing: the source lacks it; {how}"}
+            for name in self._staged.rows.missing
+            for kind, how in [_LACKED["." in name]]
+        ]
+        self.report.waived += waived + missing + lacking
 
     def _describe_tables(self) -> None:
         self.report.revisions["source"] = self._staged.rows.header.revision
@@ -188,6 +193,9 @@ class SourceJob(Migration):
             if load.excluded:
                 self.report.waived.append({"what": f"table {name}", "rows": load.excluded, "reason": "--exclude"})
             self.report.tables.append(_receipt_of(name, load, self._taken.header.missing.get(name, "")))
+
+
+_LACKED = {False: ("table", "it arrives empty"), True: ("column", "its values are NULL, or its default")}
 
 
 def _receipt_of(table: str, load: TableLoad, note: str) -> TableReceipt:

@@ -9,6 +9,16 @@ _THINGS = {"table": "table", "column": "column", "index": "index", "constraint":
 _PROPERTIES = {"type": "type", "nullable": "NULL allowed", "default": "default", "comment": "comment"}
 
 
+def is_ahead(differences: Iterable[Any]) -> bool:
+    """Whether the models have a table or column that the database lacks, and not only something else about one."""
+    return any(
+        str(item[0] if isinstance(item, tuple) else item).find(kind) >= 0
+        for item in differences
+        if not isinstance(item, list)  # what one column differs in
+        for kind in ("add_table", "add_column")
+    )
+
+
 def describe_differences(differences: Iterable[Any], database: str) -> list[str]:
     """A line for each difference that Alembic found.
 

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, MetaData
 
 from ...errors import Misconfigured, Protected
 from .host import VERSION_TABLE, Host
+from .models import metadatas_of
 
 _ELSEWHERE = (
     "database", "db", "dbname", "dsn", "host", "hostaddr", "passwd", "password", "port", "read_default_file",
@@ -54,25 +55,20 @@ def unsupported(host: Host) -> Iterator[Protected]:
     yield from _other_schemas(metadatas_of(host))
 
 
-def metadatas_of(host: Host) -> list[MetaData]:
-    """The default metadata of Flask-SQLAlchemy, and those that models brought with them."""
-    registry = getattr(host.db.Model, "registry", None)
-    tables = [table for mapper in (registry.mappers if registry else ()) for table in mapper.tables]
-    found = [host.db.metadatas[None], *(getattr(table, "metadata", None) for table in tables)]
-    return list({id(item): item for item in found if item is not None}.values())
-
-
 def _binds(host: Host) -> Iterator[Protected]:
-    others = sorted(str(key) for key in host.db.engines if key is not None)
-    if others:
+    """Further databases that hold tables of the app; one for nothing but the app's own SQL is left alone."""
+    filled = {str(key) for key, found in host.db.metadatas.items() if key and found.tables}
+    there = {str(key) for key in host.db.engines if key}
+    env = host.migrations / "env.py"
+    # The template of `flask db init --multidb` runs revisions on each of them.
+    runs_on_all = env.is_file() and "SQLALCHEMY_BINDS" in env.read_text(encoding="utf-8", errors="replace")
+    if others := sorted(there if runs_on_all else there & filled):
+        why = f"and {env} runs revisions on each" if runs_on_all else "and models have tables in them"
         yield Protected(
-            f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}); only one is carried by this version.",
+            f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}), {why}; only one is carried.",
             hint="An app that has these tables in its one database can be carried; look with: flask db-status",
         )
-    unbound = sorted(
-        str(key) for key, found in host.db.metadatas.items() if key not in (None, *others) and found.tables
-    )
-    if unbound:
+    if unbound := sorted(filled - there):
         yield Protected(
             f"Models have a __bind_key__ ({', '.join(unbound)}): their tables are not in the app's default database.",
             hint="Leave __bind_key__ out, or look with: flask db-status",

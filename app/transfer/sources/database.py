@@ -72,24 +72,28 @@ def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
     return DatabaseState(tables, objects, definitions, revision, None, numbers, outside, zone)
 
 
-def recognise_revision(state: DatabaseState, schema: Schema, scratch: URL, name: str) -> DatabaseState:
+def recognise_revision(
+    state: DatabaseState, schema: Schema, scratch: URL, name: str, *, accept_missing: bool = False
+) -> DatabaseState:
     """A source database with its revision checked, or found by the tables where the database says none.
 
     :param scratch: a database beside the target, to build revisions in.
+    :param accept_missing: it may lack tables and columns of the revision that it is nearest to.
     :raises DoesNotFit: its revision is unknown here, or no revision has its tables.
     """
     if state.revision is not None:
         schema.require(state.revision, name)
         return state
     recognition = recognise(schema, state.tables, scratch)
-    if recognition.missing:
+    if recognition.missing and not accept_missing:
         raise DoesNotFit(
             f"{name} has no alembic_version, and its tables are not those of any revision.",
             details=[
                 f"nearest is {recognition.revision}; it lacks: {', '.join(recognition.missing)}",
                 *([f"it has besides: {', '.join(recognition.extra_tables)}"] if recognition.extra_tables else []),
             ],
-            hint="Stamp it with the revision it is at (flask db stamp REVISION), or add the missing revision.",
+            hint="Stamp it with the revision it is at (flask db stamp REVISION), add the missing revision, or let "
+            "what it lacks arrive empty: flask db-migrate-data --accept-missing",
         )
     return replace(state, revision=recognition.revision, recognition=recognition)
 
@@ -153,7 +157,9 @@ class DatabaseSource(Source):
         with _readable(self._dialect, spec):
             found = look(self._dialect, url, spec.label)
         # On the target's server: what fails there is not the source's fault.
-        self._state = recognise_revision(found, run.schema, run.scratch, spec.label)
+        self._state = recognise_revision(
+            found, run.schema, run.scratch, spec.label, accept_missing=options.accept_missing
+        )
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
             self.describe += " (recognised by its tables)"

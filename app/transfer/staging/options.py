@@ -19,6 +19,7 @@ class MigrateOptions:
     counts_only: bool = False
     set_aside: bool = False
     accept_loss: tuple[str, ...] = ()
+    keep_violations: bool = False
     catch_up: int | None = None
     rerun: bool = False
     dry_run: bool = False
@@ -39,5 +40,6 @@ class MigrateOptions:
         return {"exclude": list(self.source.exclude), "set_aside": self.set_aside, **self.accepted()}
 
     def accepted(self) -> dict[str, Any]:
-        """What the ledger keeps of losses that were accepted for this run."""
-        return {"accept_loss": list(self.accept_loss)} if self.accept_loss else {}
+        """What the ledger keeps of what was accepted for this run."""
+        losses = {"accept_loss": list(self.accept_loss)} if self.accept_loss else {}
+        return losses | ({"keep_violations": True} if self.keep_violations else {})

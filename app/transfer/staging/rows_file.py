@@ -22,11 +22,21 @@ def _way_out(tables: list[str]) -> str:
     return f"Add a revision that has it, or leave it out: flask db-migrate-data {flags}"
 
 
+def _way_to_accept(needed: list[str]) -> str:
+    if needed:
+        return "Stamp the source with the revision it is at (flask db stamp REVISION), or add these columns to it."
+    return (
+        "Stamp the source with the revision it is at (flask db stamp REVISION), or let what it lacks arrive empty: "
+        "flask db-migrate-data --accept-missing"
+    )
+
+
 class RowsFile:
     """A ``rows`` snapshot as rows of a given schema, without those that are excluded or set aside.
 
     :param schema: the tables of staging at the snapshot's revision.
     :param time_zone: in which the source's app read instants, in the place of what the snapshot says.
+    :param accept_missing: tables that the source lacks arrive empty, and columns NULL where they may be.
     :raises DoesNotFit: a table or a column with values that the schema does not have, or one that only the schema has.
     """
 
@@ -37,8 +47,12 @@ class RowsFile:
         exclude: Collection[str],
         aside: Aside,
         time_zone: str | None = None,
+        *,
+        accept_missing: bool = False,
     ) -> None:
         self._path, self.schema = path, schema
+        self.missing: list[str] = []
+        """Tables, and columns as ``table.column``, that the source lacks, which was accepted."""
         self._exclude = frozenset(exclude)
         self.aside = aside
         self.fixed: RowStore | None = None
@@ -51,6 +65,7 @@ class RowsFile:
         self._coercions: dict[str, list[tuple[int, Coercion]]] = {}
         self._strict: dict[str, list[tuple[int, Column]]] = {}
         self.tables = self._fit(schema)
+        self._refuse_lacking(schema, accept_missing=accept_missing)
 
     def _fit(self, schema: Mapping[str, Table]) -> dict[str, Table]:
         extra: dict[str, list[str]] = {}
@@ -82,7 +97,6 @@ class RowsFile:
                 details=problems,
                 hint=_way_out([name for name in extra if name not in schema and name not in self._exclude]),
             )
-        self._refuse_lacking(schema)
         unknown = sorted(self._exclude - set(extra) - set(schema))
         if unknown:
             raise DoesNotFit(f"--exclude names tables that are not there: {', '.join(unknown)}.")
@@ -124,21 +138,28 @@ class RowsFile:
                         if type(row[place]) is str:
                             yield f"{table.name}.{table.column_names[place]}", row[place], table, row
 
-    def _refuse_lacking(self, schema: Mapping[str, Table]) -> None:
+    def _refuse_lacking(self, schema: Mapping[str, Table], *, accept_missing: bool) -> None:
         """What says it is at a revision has all that the revision has; else rows would arrive empty unnoticed."""
         has = {table.name: set(table.column_names) for table in self.header.tables}
-        absent = [name for name, table in schema.items() if name not in has and name not in self._exclude]
+        absent = [name for name in schema if name not in has and name not in self._exclude]
         # A snapshot of an older version has no virtual tables, and one of another server cannot have them.
-        lacking = [f"table {name}" for name in absent if not schema[name].virtual]
-        for name in schema.keys() & has.keys() - self._exclude:
-            lacking += [f"column {name}.{column}" for column in schema[name].column_names if column not in has[name]]
-        if lacking:
+        tables = sorted(name for name in absent if not schema[name].virtual)
+        columns = sorted(
+            (f"{name}.{column.name}", column.nullable)
+            for name in schema.keys() & has.keys() - self._exclude
+            for column in schema[name].columns
+            if column.name not in has[name]
+        )
+        needed = [name for name, nullable in columns if not nullable]
+        if needed or ((tables or columns) and not accept_missing):
+            details = [f"table {name}" for name in tables]
+            details += [f"column {name}{', which cannot be NULL' if name in needed else ''}" for name, _ in columns]
             raise DoesNotFit(
-                f"The source says it is at revision {self.header.revision}, and lacks what that revision has.",
-                details=sorted(lacking),
-                hint="Stamp it with the revision it is at, repair it, or let a whole table arrive empty: "
-                "--exclude TABLE.",
+                f"The source is taken to be at revision {self.header.revision}, and lacks what that revision has.",
+                details=details,
+                hint=_way_to_accept(needed),
             )
+        self.missing = [*tables, *(name for name, _ in columns)]
 
     def _values_without_a_place(self, schema: Mapping[str, Table], extra: Mapping[str, list[str]]) -> list[str]:
         found: dict[str, int] = {}

@@ -92,9 +92,17 @@ def fill(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptio
 
 
 def build_empty(run: Run, staging: URL, revision: str) -> None:
-    """The tables of a revision, without a row, in the place of what was there."""
+    """The tables of a revision, without a row, in the place of what was there.
+
+    Rows that a revision inserts are in the source, as far as nobody changed or deleted them there.
+    """
     run.dialect.prepare_staging(staging, run.target)
     run.schema.build(staging, revision)
+    with run.dialect.reader(staging) as reader:
+        filled = [name for name in data_tables(reader.tables()) if reader.count(name)]
+    if filled:
+        with run.dialect.loading(staging):
+            run.dialect.clear(staging, filled)
 
 
 def build_tables(run: Run, staging: URL, revision: str) -> dict[str, Table]:
@@ -113,7 +121,8 @@ def open_rows(
     if kind == "records":
         snapshot, result = adapt_snapshot(run, snapshot, schema, run.directory / f"rows{suffix}.json")
     aside, zone = Aside(run.directory / f"set-aside{suffix}.db"), run.settings.source_time_zone
-    return RowsFile(snapshot, schema, options.source.exclude, aside, zone), result
+    accept = options.source.accept_missing
+    return RowsFile(snapshot, schema, options.source.exclude, aside, zone, accept_missing=accept), result
 
 
 def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:

@@ -436,3 +436,148 @@ def test_env_py_files_of_other_years(host: Foreign, text: str) -> None:
     assert host.rows() == KEPT
     assert "Drift:       none" in host.ok("db-status").stdout
     host.ok("db-rollback", "--yes")
+
+
+# Models that are not all there at once
+
+
+def test_tables_that_are_made_when_models_are_configured(tmp_path: Path) -> None:
+    """As extensions do that keep versions of rows."""
+
+    def models(db: SQLAlchemy) -> None:
+        class Note(db.Model):
+            id = sa.Column(sa.Integer, primary_key=True)
+
+        def version(*_: object) -> None:
+            if "note_version" not in db.metadata.tables:
+                sa.Table("note_version", db.metadata, sa.Column("id", sa.Integer, primary_key=True))
+
+        things(db)
+        db.kept = Note  # a registry holds its models weakly
+        sa.event.listen(Note.__mapper__, "mapper_configured", version)
+
+    host = Foreign(tmp_path, models=models)
+    host.add("three", "two", "op.create_table('note', sa.Column('id', sa.Integer, primary_key=True))")
+    made = host.ok("db-init", "--yes")
+    assert "table note_version of the models is not in head" in made.stderr
+    assert host.rows("note_version") == []
+    host.add("four", "three", "op.create_table('note_version', sa.Column('id', sa.Integer, primary_key=True))")
+    host.ok("db-init", "--yes")
+    assert host.rows("alembic_version") == [("four",)]
+    assert host.rows("note_version") == []
+    assert "Drift:       none" in host.ok("db-status").stdout
+
+
+def test_a_table_between_models_with_a_metadata_of_its_own(tmp_path: Path) -> None:
+    def models(db: SQLAlchemy) -> None:
+        things(db)
+        db.between = sa.Table("links", sa.MetaData(), *(sa.Column(name, sa.Integer) for name in ("a", "b")))
+
+        class Note(db.Model):
+            id = sa.Column(sa.Integer, primary_key=True)
+            others = sa.orm.relationship(
+                "Note",
+                secondary=db.between,
+                primaryjoin=lambda: Note.id == sa.orm.foreign(db.between.c.a),
+                secondaryjoin=lambda: Note.id == sa.orm.foreign(db.between.c.b),
+            )
+
+        db.kept = Note
+
+    host = Foreign(tmp_path, models=models)
+    host.add("three", "two", "op.create_table('note', sa.Column('id', sa.Integer, primary_key=True))")
+    columns = "sa.Column('a', sa.Integer), sa.Column('b', sa.Integer)"
+    host.add("four", "three", f"op.create_table('links', {columns})")
+    host.change_env("target_db.metadatas[None]", "[target_db.metadatas[None], target_db.between.metadata]")
+    host.ok("db-init", "--yes")
+    assert host.rows("links") == []
+    assert host.rows("alembic_version") == [("four",)]
+
+
+def test_a_table_of_head_that_a_hook_hides_is_not_left_out_of_a_database_at_head(tmp_path: Path) -> None:
+    host = Foreign(tmp_path)
+    host.add("three", "two", "op.create_table('legacy', sa.Column('id', sa.Integer, primary_key=True))")
+    host.alembic["include_object"] = lambda _item, name, _kind, _reflected, _to: name != "legacy"
+    made = host.ok("db-init", "--yes")
+    assert "table legacy of head is in no model" in made.stdout + made.stderr
+    assert (host.rows("legacy"), host.rows("alembic_version")) == ([], [("three",)])
+
+
+def test_models_with_a_column_that_no_revision_has_are_what_is_made(tmp_path: Path) -> None:
+    def models(db: SQLAlchemy) -> None:
+        things(db)
+        sa.Table("new", db.metadata, sa.Column("id", sa.Integer))
+
+    host = Foreign(tmp_path, models=models)
+    made = host.ok("db-init", "--yes")
+    assert "table new of the models is not in head" in made.stderr
+    assert "does not start" in made.stderr
+    assert host.rows("new") == []
+    with pytest.raises(sqlite3.OperationalError):
+        host.rows("alembic_version")
+
+
+def test_two_that_want_one_name_are_both_named(tmp_path: Path) -> None:
+    def models(db: SQLAlchemy) -> None:
+        things(db)
+        for name in ("left", "right"):
+            sa.Table(name, db.metadata, sa.Column("id", sa.Integer), sa.Index("ix_both", "id"))
+
+    host = Foreign(tmp_path, models=models)
+    host.at("two")
+    refused = host.run("db-init", "--yes")
+    assert refused.status == 22
+    assert "ix_both is the name of an index of the table left and of an index of the table right" in refused.stderr
+    assert host.rows() == [(1, "kept", None)]
+
+
+def test_models_that_contradict_each_other(tmp_path: Path) -> None:
+    def models(db: SQLAlchemy) -> None:
+        things(db)
+
+        class Note(db.Model):
+            id = sa.Column(sa.Integer, primary_key=True)
+            others = sa.orm.relationship("Nobody")
+
+        db.kept = Note
+
+    host = Foreign(tmp_path, models=models)
+    host.at("two")
+    refused = host.run("db-init", "--yes")
+    assert refused.status == 2
+    assert "The models cannot be configured" in refused.stderr
+    assert "cannot be configured" in host.ok("db-status").stdout
+    host.ok("db-backup")
+    assert host.rows() == [(1, "kept", None)]
+
+
+def test_a_further_database_without_a_model_is_left_alone(tmp_path: Path) -> None:
+    host = Foreign(tmp_path)
+    host.at("one")
+    archive = tmp_path / "archive.db"
+    with sqlite3.connect(archive) as connection:
+        connection.execute("CREATE TABLE precious (x)")
+    connection.close()
+    before = archive.read_bytes()
+    host.config["SQLALCHEMY_BINDS"] = {"archive": f"sqlite:///{archive}"}
+    host.ok("db-migrate-data", "self", "--yes")
+    host.ok("db-rollback", "--yes")
+    host.ok("db-init", "--yes")
+    assert archive.read_bytes() == before
+
+
+def test_where_nothing_but_an_index_differs_the_revisions_make_the_tables(tmp_path: Path) -> None:
+    def models(db: SQLAlchemy) -> None:
+        things(db)
+        sa.Index("ix_name", db.metadata.tables["thing"].c.name)
+
+    host = Foreign(tmp_path, models=models)
+    for _ in range(2):
+        made = host.ok("db-init", "--yes")
+        assert "index ix_name of the table thing of the models is not in head" in made.stdout
+        assert "flask db-init --schema models" in made.stdout
+        assert host.rows("alembic_version") == [("two",)]
+    assert "ix_name" in host.ok("db-status").stdout.split("Drift:")[1].split("Last run:")[0]
+    host.ok("db-init", "--yes", "--schema", "models")
+    with pytest.raises(sqlite3.OperationalError):
+        host.rows("alembic_version")

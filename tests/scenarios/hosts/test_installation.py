@@ -62,7 +62,9 @@ TESTS: dict[str, Callable[..., None]] = {
     "`TypeDecorator`": LIVES,
     "quoted and reserved": LIVES,
     "views and triggers": LIVES,
-    "models with a metadata": A.test_models_with_a_metadata_of_their_own,
+    "models, and tables between models": A.test_a_table_between_models_with_a_metadata_of_its_own,
+    "tables that an extension makes": A.test_tables_that_are_made_when_models_are_configured,
+    "`SQLALCHEMY_BINDS` with databases that no": A.test_a_further_database_without_a_model_is_left_alone,
     "`env.py` as `flask db init` wrote": A.test_an_env_py_of_an_older_template_makes_its_engine_of_the_configuration,
     "`env.py` as `flask db init` writes": R.test_binds_are_refused_before_any_code_of_a_multidb_env_runs,
     "`include_object`": A.test_a_hook_that_decides_what_alembic_compares,
@@ -73,7 +75,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "URLs of other drivers": A.test_other_drivers_of_postgresql,
     "`sqlite:///file:": A.test_file_uris,
     "`url_prefix`": A.test_ways_to_register_it,
-    "`SQLALCHEMY_BINDS`": R.test_binds_are_refused_before_any_code_of_a_multidb_env_runs,
+    "`SQLALCHEMY_BINDS` with databases that models": R.test_a_bind_that_models_have_tables_in,
     "models with a `__bind_key__`": R.test_a_bind_that_only_models_name,
     "`schema=` in models": R.test_models_of_another_schema,
     "`schema=` in a revision": R.test_revisions_that_reach_elsewhere,
@@ -98,7 +100,9 @@ TESTS: dict[str, Callable[..., None]] = {
     "`db-init` with models": R.test_models_that_flask_sqlalchemy_does_not_know,
     "commands of the same": R.test_commands_that_the_app_replaced_later,
     "`cli_group`": R.test_a_group_of_commands,
-    "an `env.py` that opens": R.test_an_env_py_with_an_engine_of_its_own_changes_nothing,
+    "an `env.py` that makes": R.test_an_env_py_with_an_engine_of_its_own_is_refused_before_anything_is_done,
+    "an `env.py` that fails": R.test_an_env_py_that_fails_is_refused_before_anything_is_done,
+    "models that contradict": A.test_models_that_contradict_each_other,
     "an `env.py` that composes": R.test_a_version_kept_elsewhere,
     "`ATTACH`": R.test_attach_in_a_revision_fails_and_changes_nothing,
 }
@@ -124,5 +128,5 @@ SOURCE = re.sub(
 @pytest.mark.parametrize("message", sorted({text for _, said in ROWS for text in re.findall(r'"([^"]+)"', said)}))
 def test_every_message_is_one(message: str) -> None:
     theirs = ("not authorized",)  # SQLite's own words
-    composed = {"has schema=": "has {name}="}
+    composed = {"has schema=": "has {name}=", "env.py fails": "'env.py'} fails"}
     assert composed.get(message, message) in SOURCE or message in theirs

@@ -64,6 +64,17 @@ def test_binds_are_refused_before_any_code_of_a_multidb_env_runs(host: Foreign) 
     assert host.rows() == [(1, "kept", None)]
 
 
+def test_a_bind_that_models_have_tables_in(host: Foreign) -> None:
+    def models(db: SQLAlchemy) -> None:
+        things(db)
+        type("Visit", (db.Model,), {"__bind_key__": "archive", "id": db.Column(db.Integer, primary_key=True)})
+
+    host.models = models
+    host.config["SQLALCHEMY_BINDS"] = {"archive": f"sqlite:///{host.directory / 'archive.db'}"}
+    host.assert_refused("names further databases (archive), and models have tables in them")
+    host.assert_can_look("archive")
+
+
 def test_a_bind_that_only_models_name(host: Foreign) -> None:
     def models(db: SQLAlchemy) -> None:
         things(db)

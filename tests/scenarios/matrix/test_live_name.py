@@ -99,8 +99,9 @@ def test_looking_and_rehearsing_change_nothing_and_the_upgrade_takes_place(
 ) -> None:
     site = released(SPELLED[kind])
     before = site.site.content()
-    others = (("db-verify",), ("db-migrate-data", "self", "--yes", "--dry-run")) if kind == "update" else ()
-    for command in (("db-status",), *others):
+    # That a look runs no revision is seen in test_look.py.
+    looks = ("db-status",), ("db-verify",), ("db-migrate-data", "self", "--yes", "--dry-run")
+    for command in looks if kind == "update" else ():
         ok(site.flask(*command))
         assert site.site.content() == before, command
     names = {row["name"] for row in site.site.rows()["users"]}
@@ -146,9 +147,6 @@ def test_looking_and_rehearsing_change_nothing_and_the_upgrade_takes_place(
 def test_what_reaches_out_is_refused(released: Callable[[str], Released], upgrade: str, words: str) -> None:
     site = released(upgrade)
     before, ledger = site.site.content(), site.site.scalar("SELECT count(*) FROM ferry.ledger")
-    looked = site.flask("db-status")
-    assert "Traceback" not in looked.stderr
-    assert site.site.content() == before
     done = site.flask("db-migrate-data", "self", "--yes")
     assert done.status == 22, done.stderr
     assert "0008_next" in done.stderr

@@ -133,7 +133,7 @@ def test_what_the_models_have_and_head_has_not(two: Made) -> None:
     assert two.schema.differences_to_models(staging) == []
     sa.Table("more", two.db.metadata, sa.Column("id", sa.Integer, primary_key=True))
     [drift] = two.schema.differences_to_models(staging)
-    assert "more" in drift
+    assert drift[:1] == ("add_table",)
 
 
 def test_a_seed_that_cannot_be_imported(two: Made) -> None:
@@ -188,6 +188,7 @@ def test_further_databases_are_refused(tmp_path: Path) -> None:
     app.config["SQLALCHEMY_BINDS"] = {"logs": f"sqlite:///{tmp_path / 'logs.db'}"}
     db = SQLAlchemy(app)
     Migrate(app, db, directory=str(tmp_path / "migrations"))
+    sa.Table("visit", db.metadatas["logs"], sa.Column("id", sa.Integer))
     with app.app_context():
         host = current_host()
     with pytest.raises(Protected, match="logs"):

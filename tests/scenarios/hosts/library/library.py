@@ -57,6 +57,7 @@ def create_app() -> Flask:
     app.config["FERRY_SEED"] = "library:seed"
     if binds := os.environ.get("LIBRARY_BINDS"):
         app.config["SQLALCHEMY_BINDS"] = {"archive": binds}
+        db.Table("letters", db.Column("id", db.Integer), bind_key="archive", extend_existing=True)
     if name := os.environ.get("LIBRARY_OWN_COMMAND"):
         app.cli.command(name)(lambda: None)
     db.init_app(app)

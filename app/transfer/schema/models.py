@@ -1,0 +1,79 @@
+"""The host's models: complete, with every metadata that their tables lie in, and their tables made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...errors import DoesNotFit, Misconfigured
+from .host import Host
+
+
+def configure_models(host: Host) -> None:
+    """Let every model be complete: what extensions make only then, such as tables of versions, is there afterwards.
+
+    Not ``configure_mappers()``: another app of this process may have models that contradict each other.
+
+    :raises Misconfigured: these do.
+    """
+    try:
+        if (registry := getattr(host.db.Model, "registry", None)) is not None:
+            registry.configure(cascade=True)
+    except SQLAlchemyError as error:
+        raise Misconfigured(f"The models cannot be configured: {error}", hint="See it with: flask shell") from error
+
+
+def metadatas_of(host: Host) -> list[MetaData]:
+    """The default metadata of Flask-SQLAlchemy, those that models brought with them, and of tables between models."""
+    registry = getattr(host.db.Model, "registry", None)
+    mappers = list(registry.mappers) if registry else []
+    tables = [table for mapper in mappers for table in mapper.tables]
+    # Only where they are configured: to look at an app must not depend on whether they can be.
+    links = [item for mapper in mappers if mapper.configured for item in mapper.relationships]
+    tables += [item.secondary for item in links if item.secondary is not None]
+    found = [host.db.metadatas[None], *(getattr(table, "metadata", None) for table in tables)]
+    return list({id(item): item for item in found if item is not None}.values())
+
+
+def require_models(host: Host) -> None:
+    """:raises Misconfigured: Flask-SQLAlchemy knows no table, so that nothing would be made."""
+    if not any(metadata.tables for metadata in metadatas_of(host)):
+        raise Misconfigured(
+            "Flask-SQLAlchemy knows no table: the models have a base of their own, or were not imported.",
+            hint="SQLAlchemy(model_class=Base) or SQLAlchemy(metadata=Base.metadata) names it; "
+            "or build by the revisions: flask db-init --schema migrations",
+        )
+
+
+def create_tables(metadatas: Iterable[MetaData], engine: Engine) -> None:
+    """Create the tables of all of them.
+
+    :raises DoesNotFit: the server refuses them; names what two of them call the same.
+    """
+    metadatas = list(metadatas)
+    try:
+        for metadata in metadatas:
+            metadata.create_all(engine)
+    except SQLAlchemyError as error:
+        words = getattr(error, "orig", None) or error
+        raise DoesNotFit(
+            f"The tables of the models cannot be made: {words}",
+            details=list(_find_clashes(metadatas)),
+            hint="Fix the models, or build by the revisions: flask db-init --schema migrations",
+        ) from error
+
+
+def _find_clashes(metadatas: Iterable[MetaData]) -> Iterator[str]:
+    """Names that two tables or indexes have, as databases compare them."""
+    claimants = defaultdict(list)
+    for metadata in metadatas:
+        for table in metadata.tables.values():
+            claimants[table.name.lower()].append(f"a table of {len(table.columns)} columns")
+            for index in table.indexes:
+                claimants[str(index.name).lower()].append(f"an index of the table {table.name}")
+    for name, found in claimants.items():
+        if len(found) > 1:
+            yield f"{name} is the name of {' and of '.join(found)}"
