@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)/lowest
-JOBS ?= 3
+JOBS ?= 4
 KILLS ?= 100
 COUNT ?= 10000
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lowest test-wheel lint format memory chaos fuzz types routes wheel clean
+.PHONY: help demo test test-all test-fast test-lowest test-wheel lint format memory chaos fuzz types routes wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,11 +26,14 @@ $(VENV)/.dev: $(VENV)/.app
 demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the receipt
 	$(BIN)/python -m tests.support.demo
 
-test: $(VENV)/.dev  ## Run all tests; installs MariaDB and PostgreSQL where they are absent
+test: $(VENV)/.dev  ## Run every test; installs MariaDB and PostgreSQL where they are absent
 	tests/support/servers/install.sh
 	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
 	$(BIN)/python -m compileall -q app migrations tests benchmarks
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-all: ARGS += --all
+test-all: test  ## Run all values of every test, those that test leaves out too: 15 minutes
 
 test-fast: $(VENV)/.dev  ## Run what needs neither a server nor a whole command, in two minutes
 	$(BIN)/python -m pytest -n $(JOBS) --fast $(ARGS)

@@ -15,6 +15,7 @@ from tests.support.servers import make_directory
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import Site
+from tests.thinned import left_out
 
 SERVERS = {"mariadb", "mysql", "postgresql", "scenarios"}
 WHOLE = {"test_project.py", "test_release.py"}
@@ -40,20 +41,26 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--every-kill``: what ``make chaos`` asks for."""
     parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each ninth")
+    parser.addoption("--all", action="store_true", help="all values of every test: what make test-all runs")
     parser.addoption("--fast", action="store_true", help="neither servers nor whole commands: what make test-fast runs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """``--fast``: leave out what takes a server or a minute."""
+    """``--fast``: leave out what takes a server or a minute. Unless ``--all``: what :mod:`tests.thinned` lists."""
+    whole = {*map(str, config.args)} == {*config.getini("testpaths")} and not config.getoption("all")
+    gone = set(left_out(items)) if whole else set()
     if config.getoption("fast"):
-        config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
-        items[:] = [item for item in items if not is_slow(item)]
+        gone |= {item for item in items if is_slow(item)}
+    if gone:
+        config.hook.pytest_deselected(items=[item for item in items if item in gone])
+        items[:] = [item for item in items if item not in gone]
 
 
 def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end: let no collection of garbage look at it again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def is_slow(item: pytest.Item) -> bool:

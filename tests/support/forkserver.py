@@ -34,6 +34,8 @@ def main() -> None:
         # Else the first collection of every command would copy all pages that hold objects.
         gc.collect()
         gc.freeze()
+        # A command lives for a second: what it would collect goes with it.
+        gc.set_threshold(50_000, 20, 20)
         request = serve(listener)
     if request:
         become(**request)
