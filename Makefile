@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)/lowest
-JOBS ?= 4
+JOBS ?= 5
 KILLS ?= 100
 COUNT ?= 10000
 SEED ?=
@@ -30,7 +30,7 @@ test: $(VENV)/.dev  ## Run every test; installs MariaDB and PostgreSQL where the
 	tests/support/servers/install.sh
 	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
 	$(BIN)/python -m compileall -q app migrations tests benchmarks
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-all: ARGS += --all
 test-all: test  ## Run all values of every test, those that test leaves out too: 15 minutes
@@ -48,14 +48,14 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 
 test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers on the lowest versions allowed
 	tests/support/servers/install.sh
-	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup tests/scenarios/commands \
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile tests/scenarios/commands \
 		tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
 		tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py $(ARGS)
 
 test-wheel: $(VENV)/.dev  ## Test the newest wheel of dist/ in an environment that has only what it asks for
 	$(PYTHON) -m venv --clear $(VENV)/wheel
 	$(VENV)/wheel/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls -t dist/*.whl | head -n 1)"
-	WHEEL_PYTHON=$(CURDIR)/$(VENV)/wheel/bin/python $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
+	WHEEL_PYTHON=$(CURDIR)/$(VENV)/wheel/bin/python $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
 		tests/scenarios/hosts/test_wheel.py tests/scenarios/hosts/test_installation.py tests/scenarios/hosts/test_host.py
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports

@@ -7,7 +7,12 @@ Another app does::
     app.register_blueprint(bp)
 """
 
-from . import backup, initialise, migrate, restore, rollback, status, verify  # noqa: F401 # each registers its command
-from .blueprint import bp
+from .versions import refuse_older
+
+refuse_older()
+
+# Not before: they fail on older libraries in ways that say nothing.
+from . import adopt, backup, initialise, migrate, restore, rollback, status, verify  # noqa: E402, F401
+from .blueprint import bp  # noqa: E402
 
 __all__ = ["bp"]

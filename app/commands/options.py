@@ -26,7 +26,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
         "yes", "fallback", "catch_up", "profile", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune",
         "portable",
-        "client", "against", "keep_writes",
+        "client", "against", "keep_writes", "message",
     ),
     "When refused": (
         "accept_loss", "accept_missing", "allow_production", "insecure_http", "keep_violations", "lock_timeout",

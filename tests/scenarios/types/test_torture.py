@@ -61,27 +61,22 @@ def _read_by_column(at: Place, url: sa.URL, made: Iterable[Made]) -> None:
                 assert sorted(reader.values(table, column.name)) == sorted(expected)
 
 
-@pytest.mark.xdist_group("types")
 def test_names_of_every_kind(places: dict[str, Place]) -> None:
     walk(places, (S, M, P, S), lambda _server: named(NAMES))
 
 
-@pytest.mark.xdist_group("types")
 def test_names_beyond_the_basic_plane(places: dict[str, Place]) -> None:
     walk(places, (S, S, P, P, S), lambda _server: named(BEYOND_BMP))
 
 
-@pytest.mark.xdist_group("types")
 def test_names_that_differ_in_case(places: dict[str, Place]) -> None:
     walk(places, (P, P), lambda _server: named(CASES))
 
 
-@pytest.mark.xdist_group("types")
 def test_keys_references_and_sizes(places: dict[str, Place]) -> None:
     walk(places, ALL_ROUTES, portable)
 
 
-@pytest.mark.xdist_group("types")
 @pytest.mark.parametrize("server", [S, M, P])
 def test_a_null_in_a_key_is_refused_where_keys_have_none(places: dict[str, Place], server: str) -> None:
     begin, end = places[S], places[server]

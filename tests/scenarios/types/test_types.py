@@ -17,7 +17,6 @@ def outcome(places: dict[str, Place]) -> Outcome:
     return run(places)
 
 
-@pytest.mark.xdist_group("types")
 @pytest.mark.parametrize(("begin", "end"), ROUTES)
 def test_a_value_arrives_as_it_is_or_is_refused_by_name(outcome: Outcome, begin: str, end: str) -> None:
     cells = outcome.cells[begin, end]
@@ -26,7 +25,6 @@ def test_a_value_arrives_as_it_is_or_is_refused_by_name(outcome: Outcome, begin:
     assert all("NULL" in cell.kept for cell in cells.values())
 
 
-@pytest.mark.xdist_group("types")
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_server_refuses_nothing_of_its_own(outcome: Outcome, server: str) -> None:
     refused = {title: list(cell.refused) for title, cell in outcome.cells[server, server].items() if cell.refused}
@@ -35,13 +33,11 @@ def test_a_server_refuses_nothing_of_its_own(outcome: Outcome, server: str) -> N
     assert refused == known.get(server, {})
 
 
-@pytest.mark.xdist_group("types")
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_export_gives_the_lines_of_the_snapshot(outcome: Outcome, server: str) -> None:
     assert outcome.exported[server] == {kind.title for kind in KINDS}
 
 
-@pytest.mark.xdist_group("types")
 def test_the_page_is_what_was_just_run(outcome: Outcome) -> None:
     found = page(outcome.cells, outcome.exported)
     assert PAGE.read_text(encoding="utf-8") == found, "make types writes the page anew"

@@ -9,7 +9,6 @@ from tests.support.types.generated import PORTABLE, database
 from tests.support.types.wander import wander
 
 
-@pytest.mark.xdist_group("types")
 @pytest.mark.parametrize("seed", [20, 24, 29])
 def test_random_databases_arrive_byte_for_byte(places: dict[str, Place], seed: int) -> None:
     wander(places, seed, count=8)

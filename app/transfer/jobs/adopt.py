@@ -1,0 +1,35 @@
+"""The first revision of an app whose database was made without any, such as by ``create_all()``.
+
+``flask db migrate`` compares the models with the app's database, which has their tables already, and finds nothing to
+do. So the first revision is made against an empty database; a run on the database itself recognises its tables then.
+"""
+
+from __future__ import annotations
+
+from ...errors import Misconfigured
+from ..run.report import Report
+from ..run.run import Run
+from ..schema.models import require_models
+
+
+def adopt(run: Run, message: str, *, lock_timeout_s: float) -> Report:
+    """Run db-adopt: write the first revision into the host's scripts. The database is not changed.
+
+    :raises Misconfigured: there are revisions already, or no models.
+    """
+    run.refuse_prohibited()
+    if run.schema.files():
+        raise Misconfigured(
+            f"There are revisions in {run.host.migrations} already.",
+            hint="A database that has no revision is recognised by its tables: flask db-migrate-data self --dry-run",
+        )
+    require_models(run.host)
+    with run.locked(lock_timeout_s):
+        try:
+            run.dialect.prepare_staging(run.scratch, run.target)
+            file = run.schema.write_first(run.scratch, message)
+        finally:
+            run.dialect.drop(run.scratch)
+    run.note(f"Look at it, and commit it: {file}")
+    run.note("Then let the database be known by it: flask db-migrate-data self")
+    return run.report.ended("written", f"Wrote the first revision; {run.target.database} is unchanged.")
