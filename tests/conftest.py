@@ -21,7 +21,7 @@ SERVERS = {"mariadb", "mysql", "postgresql", "scenarios"}
 WHOLE = {"test_project.py", "test_release.py"}
 
 # No deadline: a loaded machine is no failure. A fixture that all examples of a test share is meant.
-for profile, examples in (("suite", 30), ("fuzz", 1000)):
+for profile, examples in (("suite", 20), ("fuzz", 1000)):
     settings.register_profile(
         profile,
         max_examples=examples,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.memory import compare
 
-SIZES = (2_000, 20_000)
+SIZES = (1_000, 10_000)
 """``make memory`` takes 10,000 and 100,000."""
 
 MOST_MIB = 20

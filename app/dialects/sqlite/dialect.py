@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
-from sqlalchemy.pool import NullPool
 
 from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
 from ..base import Fence
@@ -37,15 +36,16 @@ from ..model import (
 )
 from ..samples import Problem
 from . import counters as counters_of
+from . import engine, rules, swap, virtual
 from . import mark as mark_of
-from . import rules, swap, virtual
 from .connect import Files, explain_file_errors
+from .copy import carry_table
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
 from .load import Binder
 from .names import path_of, quote, url_of
-from .preflight import attach_nothing, refuse_attached, refuse_read_only
-from .read import SqliteReader, carried_virtual, reflect, reflect_virtual, tables_with_sql
+from .preflight import refuse_attached, refuse_read_only
+from .read import SqliteReader, tables_with_sql
 
 HEADER = b"SQLite format 3\x00"
 
@@ -187,28 +187,10 @@ class SqliteDialect:
             return mark_of.numbers_of(connection)
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
-        engine = create_engine(url, poolclass=NullPool, hide_parameters=True, **(options or {}))
-
-        # An instance's listeners run after those of the Engine class, where hosts turn foreign keys on.
-        @event.listens_for(engine, "connect")
-        def without_foreign_keys(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA foreign_keys = OFF")
-            cursor.execute("PRAGMA synchronous = OFF")
-            cursor.close()
-            self._functions.give(connection)
-            connection.set_authorizer(attach_nothing)
-
-        return engine
+        return engine.alembic_engine(url, self._functions, options)
 
     def read_only_engine(self, url: URL) -> Engine:
-        engine = self.engine(url)
-
-        @event.listens_for(engine, "connect")
-        def reading_only(connection: Any, _record: Any) -> None:
-            connection.execute("PRAGMA query_only = ON")
-
-        return engine
+        return engine.read_only_engine(url, self._functions)
 
     def know_app(self, engine: Engine) -> None:
         self._functions.take_from(engine)
@@ -326,22 +308,8 @@ class SqliteDialect:
             connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
             connection.execute("BEGIN")
             for table in tables:
-                self._carry_table(connection, table)
+                carry_table(connection, table)
             connection.execute("COMMIT")
-
-    def _carry_table(self, connection: sqlite3.Connection, table: str) -> None:
-        own = "SELECT sql FROM origin.sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL AND type = ?"
-        connection.execute(f"DROP TABLE IF EXISTS main.{quote(table)}")
-        connection.execute(connection.execute(own, (table, "table")).fetchone()[0])
-        carried = carried_virtual(connection)
-        reflected = (
-            reflect_virtual(connection, table, carried[table]) if table in carried else reflect(connection, table)
-        )
-        names = ", ".join(map(quote, reflected.column_names))
-        connection.execute(f"INSERT INTO main.{quote(table)} ({names}) SELECT {names} FROM origin.{quote(table)}")
-        for kind in ("index", "trigger"):
-            for (sql,) in connection.execute(own, (table, kind)).fetchall():
-                connection.execute(sql)
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
         with self._files.open(path_of(staging)) as connection:
@@ -432,7 +400,7 @@ class SqliteDialect:
         create_private(path_of(area.url))
 
     def control_engine(self, area: ControlArea) -> Engine:
-        return create_engine(area.url, poolclass=NullPool, hide_parameters=True)
+        return engine.control_engine(area.url)
 
     @contextlib.contextmanager
     def lock(self, url: URL, timeout_s: float) -> Iterator[None]:

@@ -11,14 +11,12 @@ import contextlib
 import functools
 import importlib
 import io
-import logging
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -32,12 +30,12 @@ from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
 from .declarations import Declarations, Declared, combine, declared_by
 from .drift import describe_differences
-from .env_engine import give_engine
 from .host import VERSION_TABLE, Host
-from .host_checks import refuse_env, refuse_history, refuse_unsupported
+from .host_checks import refuse_env, refuse_history
+from .host_engine import quiet_warnings, use_engine
 from .listen import Heard, listen
 from .long_ids import explain_long_id
-from .models import configure_models, create_tables, metadatas_of
+from .models import create_tables, metadatas_of
 
 
 def revision_of(reader: Reader) -> str | None:
@@ -84,7 +82,7 @@ class Schema:
     @functools.cached_property
     def script(self) -> ScriptDirectory:
         """The revisions as they are when they are first asked for: reading them all takes longer than most of a run."""
-        with _quiet_warnings():
+        with quiet_warnings():
             return ScriptDirectory.from_config(self._config())
 
     def head(self) -> str:
@@ -365,32 +363,11 @@ class Schema:
 
     def _look(self) -> AbstractContextManager[Engine]:
         """Let the host's engine and session be such as cannot write to the live database."""
-        return self._swap_engine(self.host.dialect.read_only_engine(self.host.url))
+        return use_engine(self.host, self.host.dialect.read_only_engine(self.host.url), verbose=self._verbose)
 
     def _work_on(self, staging: URL) -> AbstractContextManager[Engine]:
         """Let the host's engine and session be staging's."""
-        return self._swap_engine(self.host.dialect.engine(staging, self._json_options()))
-
-    @contextlib.contextmanager
-    def _swap_engine(self, engine: Engine) -> Iterator[Engine]:
-        """Let the host's engine and session be another one; it is closed in the end."""
-        with self.host.app_context():
-            configure_models(self.host)
-        refuse_unsupported(self.host)
-        db = self.host.db
-        with self.host.app_context(), _logging_kept(verbose=self._verbose), _quiet_warnings():
-            # Flask-SQLAlchemy gives out its own dictionary, typed as read-only.
-            engines = cast("dict[str | None, Engine]", db.engines)
-            live = engines[None]
-            db.session.remove()
-            engines[None] = engine
-            try:
-                with give_engine(engine, self.host.url):
-                    yield engine
-            finally:
-                db.session.remove()
-                engines[None] = live
-                engine.dispose()
+        return use_engine(self.host, self.host.dialect.engine(staging, self._json_options()), verbose=self._verbose)
 
     def _json_options(self) -> dict[str, Any]:
         """How the host writes and reads JSON: in its seed and its revisions as in the app."""
@@ -402,29 +379,3 @@ class Schema:
             return
         refuse_env(self._config(), self.script, engine)
         self._env_accepted = True
-
-
-@contextlib.contextmanager
-def _quiet_warnings() -> Iterator[None]:
-    """Warnings of the host's env.py and alembic.ini are the host's; here they would only hide ours."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-@contextlib.contextmanager
-def _logging_kept(*, verbose: bool) -> Iterator[None]:
-    """Undo what env.py's ``fileConfig()`` does: it disables every existing logger and installs handlers."""
-    root = logging.getLogger()
-    loggers = [root, *(item for item in root.manager.loggerDict.values() if isinstance(item, logging.Logger))]
-    kept = [(item, item.level, item.handlers[:], item.disabled, item.propagate) for item in loggers]
-    silenced = root.manager.disable
-    if not verbose:
-        logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(silenced)
-        for item, level, handlers, disabled, propagate in kept:
-            item.level, item.handlers[:], item.disabled, item.propagate = level, handlers, disabled, propagate
-        root.manager._clear_cache()  # type: ignore[attr-defined] # levels were set past setLevel(), which does this

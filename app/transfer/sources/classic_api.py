@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import SourceIncomplete, Unauthorized
-from ..rows.canonical import hash_line
-from ..rows.expect import Unexpected, a_count
 from ..rows.scratch import Keys
-from ..rows.strictjson import StrictJSONError, check_amount, envelope, loads, opens_list, sort_text, whole_list
+from ..rows.strictjson import loads
+from .classic_answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record
 from .http import AGAIN, Answer, HttpClient, Refused, TooLarge, Transient
 from .parts import Part, PartWriter
 
@@ -22,8 +20,6 @@ PASSES = 3
 QUIET = "Run again when the old deployment is quiet, or stop its writers first: flask db-migrate-data"
 MOST_PAGES = 100_000
 """Of one type: twenty million records."""
-MOST_TOKEN = 16 << 10
-"""Characters of a token: headers of more are refused by servers as well."""
 CREDENTIALS = (
     "Set FLASK_FERRY_SOURCE_UID and FLASK_FERRY_SOURCE_PASSWORD to an admin of the old deployment, "
     "then run again: flask db-migrate-data"
@@ -31,27 +27,8 @@ CREDENTIALS = (
 
 PAGED = ("users", "topics", "microblogs", "posts", "personas", "user_personas")
 UNPAGED = ("sections", "classrooms", "feedback", "study")
-NATURAL_KEYS: Mapping[str, tuple[str, ...]] = {
-    "user_personas": ("userUid", "personaAlias"),
-    "skill_passport": ("user_id",),
-}
-
-Found = tuple[str, Any]
-"""A record as it was spelled, on one line, and its value."""
 Progress = Callable[[str, int, int | None], None]
 """Called with type, records so far, and the total where the source says one."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """One answer: its records and what its envelope says."""
-
-    records: list[Found]
-    says: Mapping[str, Any]
-
-
-class Changed(Exception):
-    """The source changed, or contradicted itself, while a type was read: another pass may succeed."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +74,7 @@ class ClassicSource:
                 f"{self._client.base} has no log-in at /api/authenticate (status {error.status}).",
                 hint="Check the URL: flask db-migrate-data URL",
             ) from error
-        token = _body_token(answer)
+        token = find_token(answer)
         if not answer.cookies and not token:
             raise SourceIncomplete(
                 f"{self._client.base} answered the log-in without a token.",
@@ -105,7 +82,7 @@ class ClassicSource:
             )
         if answer.cookies:
             cookie = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
-            if not _is_sendable(cookie):
+            if not is_sendable(cookie):
                 raise SourceIncomplete(
                     f"{self._client.base} answered the log-in with a cookie that no header can hold.",
                     hint="Check the URL: flask db-migrate-data URL",
@@ -144,7 +121,7 @@ class ClassicSource:
         :raises Unauthorized: the user may not read the export.
         """
         try:
-            self._get("/api/export/users", lambda answer: _page(answer, "users"), page=1, per_page=1)
+            self._get("/api/export/users", lambda answer: read_page(answer, "users"), page=1, per_page=1)
         except Refused as error:
             self._only_404(error, "/api/export/users")
             why = f"this deployment has no /api/export (status {error.status})"
@@ -257,7 +234,7 @@ class ClassicSource:
         else:
             pages = self._pages(endpoint)
         for page in pages:
-            new = sum(_keep(record, part, keys) for record in page.records)
+            new = sum(keep(record, part, keys) for record in page.records)
             if page.records and not new:
                 raise Changed("a page came twice: the source ignores paging, or rows moved between pages")
             total = page.says.get("total")
@@ -286,7 +263,7 @@ class ClassicSource:
 
     def _page(self, endpoint: Endpoint, number: int) -> Page:
         params = {"page": number, "per_page": self._per_page} if endpoint.paged else {}
-        page: Page = self._get(endpoint.path, lambda answer: _page(answer, endpoint.key), **params)
+        page: Page = self._get(endpoint.path, lambda answer: read_page(answer, endpoint.key), **params)
         return page
 
     def _check_total(self, endpoint: Endpoint, part: PartWriter) -> None:
@@ -296,14 +273,14 @@ class ClassicSource:
             raise Changed(f"the source says {total} records at the end, and {part.lines} distinct ones came")
 
     def _total(self, endpoint: Endpoint) -> Any:
-        page: Page = self._get(endpoint.path, lambda a: _page(a, endpoint.key), page=1, per_page=1)
+        page: Page = self._get(endpoint.path, lambda a: read_page(a, endpoint.key), page=1, per_page=1)
         return page.says.get("total")
 
     def _limit(self, endpoint: Endpoint) -> Page:
         """A list without pages and total: ask for more than there is."""
         limit = 100_000
         while True:
-            page: Page = self._get(endpoint.path, lambda answer: _page(answer, None), limit=limit)
+            page: Page = self._get(endpoint.path, lambda answer: read_page(answer, None), limit=limit)
             if len(page.records) < limit:
                 return page
             limit *= 10
@@ -312,7 +289,7 @@ class ClassicSource:
         for line, _ in users.read() if users else ():
             identifier = loads(line.decode())["id"]
             try:
-                text = self._get(endpoint.path.format(quote(str(identifier), safe="")), _single)
+                text = self._get(endpoint.path.format(quote(str(identifier), safe="")), read_record)
             except Refused as error:
                 if error.status != 404:
                     raise
@@ -337,88 +314,3 @@ _BESIDES = (
         Endpoint("skill_passport", "/api/admin/skill-passport/{}"),
     ),
 )
-
-
-def record_key(record_type: str, value: Any) -> list[Any] | None:
-    """What tells one record of a type from another; None where the row it referred to is gone, and its name with it.
-
-    :raises Changed: the record has no such key.
-    """
-    names = NATURAL_KEYS.get(record_type, ("id",))
-    if record_type == "user_personas" and isinstance(value, dict) and any(value.get(name) is None for name in names):
-        return None
-    if not isinstance(value, dict) or any(name not in value for name in names):
-        raise Changed(f"a record without {' and '.join(names)}: {reprlib.repr(value)}")
-    key = [value[name] for name in names]
-    # 1e999999999 is a number as well, but none that tells records apart.
-    if any(type(part) not in (int, str) for part in key):
-        raise Changed(f"a record whose {' and '.join(names)} is no whole number or text: {reprlib.repr(key)}")
-    return key
-
-
-def _keep(record: Found, part: PartWriter, keys: Keys) -> bool:
-    text, value = record
-    line = text.encode()
-    key = record_key(part.name, value)
-    if key is None:
-        # Two such records may be alike and still be two: only the total tells whether one came twice.
-        part.add(line)
-        return True
-    # Equal by what it says: a server may write the keys of a record in another order each time.
-    match keys.add(part.name, key, hash_line(sort_text(value).encode())):
-        case "new":
-            part.add(line)
-            return True
-        case "repeat":
-            part.repeats += 1
-            return False
-    raise Changed(f"two different records with the key {key}")
-
-
-def _page(answer: Answer, key: str | None) -> Page:
-    """The records of an answer, which is a list or an envelope with a list under ``key``."""
-    text = answer.json_text()
-    check_amount(text)
-    if opens_list(text):
-        return Page(list(whole_list(text)), {})
-    records, says = envelope(text, key)
-    if records is None:
-        raise StrictJSONError(f"the answer has no list {key!r}")
-    pagination = says.pop("pagination", None)
-    says.update(pagination if isinstance(pagination, dict) else {})
-    says = {**says, **_numbers(says)}
-    if says.get("count", len(records)) != len(records):
-        raise StrictJSONError(f"the answer says {says['count']} records and has {len(records)}")
-    return Page(records, says)
-
-
-def _numbers(says: Mapping[str, Any]) -> dict[str, int]:
-    """What an envelope counts; a number that is not said may be left out or null.
-
-    :raises StrictJSONError: one of them is no count.
-    """
-    try:
-        found = {name: says.get(name) for name in ("total", "count", "page")}
-        return {name: a_count(value, f"{name!r} of the answer") for name, value in found.items() if value is not None}
-    except Unexpected as error:
-        raise StrictJSONError(str(error)) from error
-
-
-def _single(answer: Answer) -> Found:
-    text = answer.json_text()
-    return text.replace("\n", " ").replace("\r", " ").strip(), loads(text)
-
-
-def _body_token(answer: Answer) -> str | None:
-    try:
-        body = loads(answer.text())
-    except StrictJSONError:
-        # Older servers answer the log-in with text.
-        return None
-    token = body.get("token") if isinstance(body, dict) else None
-    return token if isinstance(token, str) and _is_sendable(token) else None
-
-
-def _is_sendable(text: str) -> bool:
-    """Whether a text can stand in a header: printable, and not without end."""
-    return len(text) <= MOST_TOKEN and text.isascii() and text.isprintable()
