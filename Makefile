@@ -26,11 +26,15 @@ $(VENV)/.dev: $(VENV)/.app
 demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the receipt
 	$(BIN)/python -m tests.support.demo
 
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.dev  ## Run every test; installs MariaDB and PostgreSQL where they are absent
 	tests/support/servers/install.sh
 	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
 	$(BIN)/python -m compileall -q app migrations tests benchmarks
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@# What pytest makes of the tests is kept as well: else each worker would do that anew.
+	$(BIN)/python -m pytest --collect-only --quiet >/dev/null
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: ARGS += --all
 test-all: test  ## Run all values of every test, those that test leaves out too: 15 minutes
@@ -48,14 +52,14 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 
 test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers on the lowest versions allowed
 	tests/support/servers/install.sh
-	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile tests/scenarios/commands \
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder tests/scenarios/commands \
 		tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
 		tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py $(ARGS)
 
 test-wheel: $(VENV)/.dev  ## Test the newest wheel of dist/ in an environment that has only what it asks for
 	$(PYTHON) -m venv --clear $(VENV)/wheel
 	$(VENV)/wheel/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls -t dist/*.whl | head -n 1)"
-	WHEEL_PYTHON=$(CURDIR)/$(VENV)/wheel/bin/python $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	WHEEL_PYTHON=$(CURDIR)/$(VENV)/wheel/bin/python $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		tests/scenarios/hosts/test_wheel.py tests/scenarios/hosts/test_installation.py tests/scenarios/hosts/test_host.py
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports

@@ -53,7 +53,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gone |= {item for item in items if is_slow(item)}
     if gone:
         config.hook.pytest_deselected(items=[item for item in items if item in gone])
-        items[:] = [item for item in items if item not in gone]
+    # Whole runs on servers take longest: begun last, a worker would be at them when all others have ended.
+    items[:] = sorted((item for item in items if item not in gone), key=_begin_late)
+
+
+def _begin_late(item: pytest.Item) -> int:
+    begun = ("scenarios/matrix", "scenarios/test_", "scenarios/hosts", "scenarios", "api")
+    places = [f"tests/{place}" for place in begun]
+    return next((number for number, place in enumerate(places) if item.nodeid.startswith(place)), len(places))
 
 
 def pytest_collection_finish() -> None:
