@@ -37,7 +37,7 @@ test: $(VENV)/.dev  ## Run every test; installs MariaDB and PostgreSQL where the
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: ARGS += --all
-test-all: test  ## Run all values of every test, those that test leaves out too: 15 minutes
+test-all: test  ## Run all values of every test, those that test leaves out too
 
 test-fast: $(VENV)/.dev  ## Run what needs neither a server nor a whole command, in two minutes
 	$(BIN)/python -m pytest -n $(JOBS) --fast $(ARGS)
@@ -80,7 +80,7 @@ chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in 
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py
 	$(BIN)/python -m tests.dialects.mysql.chaos $(KILLS)
 
-fuzz: $(VENV)/.dev  ## Try each property of values, files and answers with 1,000 random examples instead of 30
+fuzz: $(VENV)/.dev  ## Try each property of values, files and answers with 1,000 random examples instead of 20
 	$(BIN)/python -m pytest -n $(JOBS) --fast --hypothesis-profile=fuzz -m hypothesis $(ARGS)
 
 types: $(VENV)/.dev  ## Carry every column type by every route and write docs/types.md anew
