@@ -57,3 +57,8 @@ def dangling(table: str, rows: int, parent: str, keys: str) -> Problem:
     are = "is" if rows == 1 else "are"
     text = f"{table}: {count_rows(rows)} {refer} of {parent} that {are} not there ({keys})"
     return Problem(ProblemKind.DANGLING, table, text, parent)
+
+
+def notes_of(error: BaseException) -> str:
+    """What was noted of an error on its way, such as the table that was read then; with a blank before it."""
+    return "".join(f" {note}" for note in getattr(error, "__notes__", ()))

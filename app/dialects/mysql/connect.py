@@ -18,6 +18,7 @@ from sqlalchemy import URL
 
 from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
 from ..network import is_loopback
+from ..samples import notes_of
 
 STRICT = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 """Without NO_ZERO_DATE: a zero date that is there has to survive an ALTER TABLE (MySQL manual, 7.1.11)."""
@@ -297,7 +298,7 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
         return FerryError(f"There is no database {url.database!r} on the server at {place_of(url)}.")
     if number == ER.LOCK_WAIT_TIMEOUT:
         return LockHeld(
-            f"Others kept what is needed locked on the server at {place_of(url)}: {words}",
+            f"Others kept what is needed locked on the server at {place_of(url)}{notes_of(error)}: {words}",
             hint="Find them with SHOW PROCESSLIST, end their transactions, then run the command again.",
         )
     if is_out_of_space(error):

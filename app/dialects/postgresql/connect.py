@@ -15,8 +15,9 @@ import psycopg
 from psycopg import pq
 from sqlalchemy import URL
 
-from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, Misconfigured
+from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
 from ..network import is_loopback
+from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
 from .names import database_of, quote
 
@@ -340,6 +341,12 @@ def name_error(url: URL, error: psycopg.Error) -> FerryError:
         return AccessDenied(
             f"The database server at {place_of(url)} does not let user {url.username!r} do this: {words}",
             hint="Let the owner of the database grant it, or use the owner's user in the database's URL.",
+        )
+    if state == "55P03":
+        return LockHeld(
+            f"Others kept what is needed locked on the server at {place_of(url)}{notes_of(error)}: {words}",
+            hint="Find them with SELECT * FROM pg_stat_activity WHERE state <> 'idle', end their transactions, then "
+            "run the command again.",
         )
     if state == "53100":
         return DoesNotFit(f"The database server at {place_of(url)} has no room: {words}", hint="Make room, run again.")

@@ -19,6 +19,7 @@ from ...errors import (
     DatabaseUnreachable,
     DoesNotFit,
     FerryError,
+    LockHeld,
     SourceIncomplete,
     Unauthorized,
 )
@@ -131,11 +132,15 @@ def _lines(
 
 
 def _count_rows(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
-    total = reader.count(table.name)
-    for number, row in enumerate(reader.rows(table), 1):
-        if number % 1000 == 0:
-            progress(table.name, number, total)
-        yield row
+    try:
+        total = reader.count(table.name)
+        for number, row in enumerate(reader.rows(table), 1):
+            if number % 1000 == 0:
+                progress(table.name, number, total)
+            yield row
+    except Exception as error:
+        error.add_note(f"in the table {table.name}")
+        raise
     progress(table.name, total, total)
 
 
@@ -260,6 +265,8 @@ def _readable(dialect: Dialect, spec: SourceSpec) -> Iterator[None]:
     unreadable: tuple[type[Exception], ...] = (SQLAlchemyError, DatabaseDamaged, DatabaseUnreachable)
     try:
         yield
+    except LockHeld as error:
+        raise SourceIncomplete(f"{spec.label} cannot be read: {error.message}", hint=error.hint) from error
     except AccessDenied as error:
         raise Unauthorized(error.message, hint="Check user and password in SOURCE.") from error
     except unreadable + dialect.driver_errors as error:
