@@ -124,3 +124,15 @@ def test_other_rules_are_not_kept(host: Make) -> None:
     refused = live.flask("db-migrate-data", "self", "--yes", "--keep-violations")
     assert_refused(refused, "odd")
     assert "book: 2" not in refused.stderr.split("Error:")[1]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_was_kept_is_in_the_way_of_no_later_run(host: Make, server: str) -> None:
+    live = old(host, server)
+    live.revise("CREATE TABLE more (id INTEGER PRIMARY KEY)", name="r2", down="r1")
+    file = live.directory / "migrations" / "versions" / "r2.py"
+    file.write_text(file.read_text().replace("    pass", "    op.drop_table('more')"))
+    live.done("db-migrate-data", "self", "--yes", "--keep-violations")
+    execute(live.url, "INSERT INTO book (id, author) VALUES (9, 1)")
+    live.done("db-rollback", "--yes", "--keep-writes")
+    assert books(live) == [*KEPT, (9, 1)]

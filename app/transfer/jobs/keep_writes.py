@@ -268,7 +268,7 @@ class KeepingRollback(Rollback):
                 details=new,
                 hint=self._hint(),
             )
-        run.dialect.settle(run.staging)
+        run.dialect.settle(run.staging, keep_violations=bool(already))
 
     def _prove(self, changes: Changes) -> None:
         run = self.run

@@ -298,7 +298,7 @@ class SetAsideJob(SelfJob):
         self._prove(before, sums)
         refresh_derived(run)
         self._refuse_problems(already)
-        run.dialect.settle(run.staging)
+        run.dialect.settle(run.staging, keep_violations=bool(already))
         self._report_added(sums)
 
     def _load_added(self, path: Path) -> dict[str, TableChecksum]:
