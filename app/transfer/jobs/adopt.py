@@ -15,7 +15,7 @@ from ..schema.models import require_models
 def adopt(run: Run, message: str, *, lock_timeout_s: float) -> Report:
     """Run db-adopt: write the first revision into the host's scripts. The database is not changed.
 
-    :raises Misconfigured: there are revisions already, or no models.
+    :raises Misconfigured: there are revisions already, no database, or no models.
     """
     run.refuse_prohibited()
     if run.schema.files():
@@ -23,6 +23,8 @@ def adopt(run: Run, message: str, *, lock_timeout_s: float) -> Report:
             f"There are revisions in {run.host.migrations} already.",
             hint="A database that has no revision is recognised by its tables: flask db-migrate-data self --dry-run",
         )
+    if not run.dialect.exists(run.target):
+        raise Misconfigured("There is no database yet: the first revision needs none.", hint="flask db migrate -m first")
     require_models(run.host)
     with run.locked(lock_timeout_s):
         try:

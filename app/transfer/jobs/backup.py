@@ -49,7 +49,7 @@ def make_backup(
         with run.locked(lock_timeout_s):
             recover(run)
             run.drop_leftovers()
-            with prove_schema_left_alone(run):
+            with prove_left_alone(run):
                 made = _make(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
@@ -166,7 +166,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
 
 @contextlib.contextmanager
 def prove_schema_left_alone(run: Run) -> Iterator[None]:
-    """Prove that the live schema is what it was before a backup was read back; of a new one the rows are our own.
+    """Prove that the live schema is what it was before a backup was read back.
 
     :raises BackupFailed: it is another one.
     """
@@ -196,7 +196,7 @@ def prove_left_alone(run: Run) -> Iterator[None]:
         with prove_schema_left_alone(run):
             yield
         if fence.token() != token:
-            run.warn("The live database was written while the backup was checked: by the application, if it runs.")
+            run.warn("The live database was written while the backup was read back: by the application, if it runs.")
 
 
 def prune_backups(run: Run, *, dry_run: bool = False) -> Report:

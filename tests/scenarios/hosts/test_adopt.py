@@ -73,6 +73,15 @@ def test_a_database_that_is_not_what_the_models_say_is_not_taken_for_it(grown: C
     assert host.rows() == [(1, "kept")]
 
 
+def test_without_a_database_it_is_not_needed(grown: Callable[[str], Foreign]) -> None:
+    host = grown("sqlite")
+    host.live.unlink()
+    refused = host.run("db-adopt")
+    assert refused.status == 2
+    assert "flask db migrate -m first" in refused.stderr
+    assert not host.live.exists()
+
+
 def test_without_models_there_is_nothing_to_write(grown: Callable[[str], Foreign]) -> None:
     host = grown("sqlite")
     host.models = lambda _db: None
