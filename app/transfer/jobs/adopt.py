@@ -24,7 +24,9 @@ def adopt(run: Run, message: str, *, lock_timeout_s: float) -> Report:
             hint="A database that has no revision is recognised by its tables: flask db-migrate-data self --dry-run",
         )
     if not run.dialect.exists(run.target):
-        raise Misconfigured("There is no database yet: the first revision needs none.", hint="flask db migrate -m first")
+        raise Misconfigured(
+            "There is no database yet: the first revision needs none.", hint="Make it with: flask db migrate -m first"
+        )
     require_models(run.host)
     with run.locked(lock_timeout_s):
         try:
