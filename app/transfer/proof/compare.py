@@ -10,8 +10,9 @@ from typing import Any
 
 from ...dialects.base import Reader
 from ...dialects.model import LogicalType, Table, Values
-from ..rows.canonical import checksum, decode_row, encode_row, normalise_json, row_hasher
+from ..rows.canonical import checksum, decode_row, encode_row, row_hasher
 from ..rows.masking import masked
+from ..rows.normal_json import normalise_json
 from ..schema.alembic import data_tables
 from .checksums import ordered
 

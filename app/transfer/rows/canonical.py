@@ -11,11 +11,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -25,6 +23,7 @@ from ...dialects.model import Column, LogicalType, Table, TableChecksum, Values
 from ...dialects.values import is_json, tag, to_base64, to_decimal, to_interval
 from ...errors import DoesNotFit
 from ..adapters import JSON_NULL
+from .normal_json import normalise_json
 
 MODULUS = 1 << 128
 
@@ -74,100 +73,6 @@ def checksum(table: Table, rows: Iterable[Values]) -> TableChecksum:
         count += 1
         total += hash_row(row, encode_row(row))
     return TableChecksum(count, total % MODULUS)
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object with its repeated keys kept."""
-
-
-class _Spelled(str):
-    """A number that stays as it is spelled, because nothing can hold its exponent: ``1e-99999999999999999999``."""
-
-
-def _exact(text: str) -> Decimal | _Spelled:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return _Spelled(text)
-
-
-CACHED_LENGTH = 200
-"""Only short texts are remembered: the same ones come often, and thousands of long ones would fill the memory."""
-
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[-+.0-9eE]+|true|false|null')
-
-
-def normalise_json(text: str) -> str:
-    """A JSON text with its keys sorted, no blanks, and numbers by value: ``1.0``, ``1`` and ``1e0`` are one.
-
-    :param text: valid JSON (:func:`..dialects.values.is_json`).
-    """
-    return _normalise_short(text) if len(text) <= CACHED_LENGTH else _normalise(text)
-
-
-def _normalise(text: str) -> str:
-    try:
-        value = json.loads(text, parse_float=_exact, parse_int=Decimal, object_pairs_hook=_Pairs)
-        return "".join(_normal(value))
-    except RecursionError:
-        return _normalise_deep(text)
-
-
-_normalise_short = lru_cache(maxsize=4096)(_normalise)
-
-
-def _normalise_deep(text: str) -> str:
-    """Normalise a JSON value without recursion, for nesting that Python's own stack is too small for."""
-    open_: list[tuple[str, list[str]]] = [("", [])]
-    for piece in _PIECE.findall(text):
-        if piece in "[{":
-            open_.append((piece, []))
-            continue
-        if piece in "]}":
-            kind, items = open_.pop()
-            piece = f"[{','.join(items)}]" if kind == "[" else _deep_object(items)
-        elif piece[0] == '"':
-            piece = json.dumps(json.loads(piece))
-        elif piece[0] not in "tfn":
-            piece = _normal_number(_exact(piece))
-        open_[-1][1].append(piece)
-    return open_[0][1][0]
-
-
-def _deep_object(items: list[str]) -> str:
-    pairs = sorted(zip(items[::2], items[1::2], strict=True), key=lambda pair: str(json.loads(pair[0])))
-    return "{" + ",".join(f"{key}:{value}" for key, value in pairs) + "}"
-
-
-def _normal(value: Any) -> Iterator[str]:
-    match value:
-        case _Pairs():
-            yield "{"
-            for index, (key, item) in enumerate(sorted(value, key=lambda pair: pair[0])):
-                yield ("," if index else "") + json.dumps(key) + ":"
-                yield from _normal(item)
-            yield "}"
-        case list():
-            yield "["
-            for index, item in enumerate(value):
-                yield "," if index else ""
-                yield from _normal(item)
-            yield "]"
-        case Decimal() | _Spelled():
-            yield _normal_number(value)
-        case _:
-            yield json.dumps(value)
-
-
-def _normal_number(value: Decimal | _Spelled) -> str:
-    if isinstance(value, _Spelled):
-        return value
-    if not value:
-        return "0"
-    sign, digits, exponent = value.as_tuple()
-    text = "".join(map(str, digits))
-    kept = text.rstrip("0")
-    return f"{'-' if sign else ''}{kept}e{int(exponent) + len(text) - len(kept)}"
 
 
 def json_text(value: Any) -> str:

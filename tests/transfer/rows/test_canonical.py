@@ -6,7 +6,6 @@ import copy
 import datetime as dt
 import json
 import random
-import tracemalloc
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -24,10 +23,10 @@ from app.transfer.rows.canonical import (
     encode_row,
     from_python,
     json_text,
-    normalise_json,
     to_json,
 )
-from tests.transfer.strategies import JSON_TEXTS, JSON_VALUES, ROW, ROWS, TABLE
+from app.transfer.rows.normal_json import normalise_json
+from tests.transfer.strategies import JSON_VALUES, ROW, ROWS, TABLE
 
 PLAIN = Table("t", (Column("a", LogicalType.INT), Column("b", LogicalType.TEXT)), ("a",))
 DOCUMENTS = Table("d", (Column("a", LogicalType.INT), Column("doc", LogicalType.JSON)), ("a",))
@@ -103,93 +102,6 @@ def test_checksums_are_the_same_in_every_version() -> None:
     """These are in ledgers, manifests and snapshots that were written before."""
     assert str(checksum(PLAIN, [[1, "x"], [2, None]])) == "3678273a0d4727770fd7be3a086609d3"
     assert str(checksum(DOCUMENTS, [[1, '{"b": [1.50, null], "a": "ü"}']])) == "75715f5690deb173d71d41d7f82688c3"
-
-
-# JSON
-
-
-@given(JSON_TEXTS)
-def test_normalising_twice_changes_nothing_more(text: str) -> None:
-    same = json.dumps(json.loads(text), sort_keys=True, indent=3)
-    assert normalise_json(same) == normalise_json(text)
-
-
-@given(one=JSON_VALUES, other=JSON_VALUES)
-def test_documents_are_equal_when_their_values_are(one: Any, other: Any) -> None:
-    equal = normalise_json(json.dumps(one)) == normalise_json(json.dumps(other))
-    assert equal is (_exact(one) == _exact(other))
-
-
-def _exact(value: Any) -> Any:
-    """By value, but true is not 1."""
-    match value:
-        case bool() | None | str():
-            return (type(value).__name__, value)
-        case int() | float():
-            return Decimal(repr(value))
-        case list():
-            return [_exact(item) for item in value]
-    return {key: _exact(item) for key, item in value.items()}
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("1.0", "1"),
-        ("1e0", "10E-1"),
-        ("-0", "0"),
-        ("1e2", "100"),
-        ('{"a":1,"b":2}', '{ "b" : 2, "a" : 1 }'),
-        ('"\\u00fc"', '"ü"'),
-        ('"\\/"', '"/"'),
-    ],
-)
-def test_spellings_of_one_document(one: str, other: str) -> None:
-    assert normalise_json(one) == normalise_json(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("0.1", "0.10000000000000001"),
-        ("12345678901234567890", "12345678901234567891"),
-        ("1e-400", "0"),
-        ('{"a":1,"a":2}', '{"a":2}'),
-        ('{"a":1,"a":2}', '{"a":2,"a":1}'),
-        ("[1,2]", "[2,1]"),
-        ("[]", "{}"),
-        ('"1"', "1"),
-        ('"true"', "true"),
-    ],
-)
-def test_documents_that_differ(one: str, other: str) -> None:
-    assert normalise_json(one) != normalise_json(other)
-
-
-@pytest.mark.parametrize("depth", [10, 300, 400, 500, 900, 1000])
-def test_deep_documents(depth: int) -> None:
-    def text(blank: str) -> str:
-        return f'[{blank}{{"b":1.0,"a":' * (depth // 2) + f'"[x]{{\\"{blank}"' + f"}}{blank}]" * (depth // 2)
-
-    assert normalise_json(text("")) == normalise_json(text("").replace("1.0", "1e0"))
-    assert normalise_json(text("")) != normalise_json(text("").replace("1.0", "2"))
-
-
-@given(JSON_TEXTS)
-def test_deep_and_shallow_documents_are_normalised_alike(text: str) -> None:
-    from app.transfer.rows import canonical
-
-    assert canonical._normalise_deep(text) == normalise_json(text)
-
-
-def test_long_documents_are_not_kept_in_memory() -> None:
-    tracemalloc.start()
-    try:
-        for number in range(300):
-            normalise_json(json.dumps([number, "x" * 100_000]))
-        assert tracemalloc.get_traced_memory()[0] < 5_000_000
-    finally:
-        tracemalloc.stop()
 
 
 @given(JSON_VALUES)
