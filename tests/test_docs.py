@@ -22,8 +22,8 @@ from app.dialects.sqlite.names import url_of
 from app.errors import ExitStatus, VerificationFailed
 from app.export import export_blueprint
 from app.transfer.proof.verify import Before, verify_upgrade
+from app.transfer.rows.encode import encode
 from app.transfer.rows.header import AppliedProfile, Header
-from app.transfer.rows.snapshot import encode
 from app.transfer.run.settings import DEFAULTS
 from app.transfer.schema.declarations import Declarations
 from app.transfer.schema.listen import Heard

@@ -92,6 +92,16 @@ class Reader(Protocol):
         """The canonical values of one column that are not NULL, in no order."""
 
 
+class Watch(Protocol):
+    """Tells whether a database was written since it was read, without looking at every row."""
+
+    def read(self) -> AbstractContextManager[tuple[Reader, bytes | None]]:
+        """A consistent read, and the token of its instant; None where no exact one can be had."""
+
+    def token(self) -> bytes | None:
+        """That of now. Where it is that of a read, and not None, no committed write came between."""
+
+
 class Image(Protocol):
     """A target at one instant."""
 
@@ -219,6 +229,9 @@ class Rows(Protocol):
 
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         """A consistent read, which writes nothing to the database."""
+
+    def watch(self, url: URL) -> AbstractContextManager[Watch]:
+        """Watch a database that is only read, for as long as it is open."""
 
     def loading(self, staging: URL) -> AbstractContextManager[None]:
         """While it is open rows are loaded: triggers do not fire, foreign keys are not enforced.

@@ -23,8 +23,8 @@ from ..dialects import dialect_for
 from ..dialects.base import Dialect, Reader
 from ..errors import DoesNotFit, FerryError, Misconfigured
 from ..transfer.proof.checksums import checksums
+from ..transfer.rows.encode import encode, hash_rows
 from ..transfer.rows.header import FORMAT, VERSION, header_of, table_to_json
-from ..transfer.rows.snapshot import encode, hash_rows
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
 

@@ -548,6 +548,33 @@ def test_the_fence_sees_other_processes(room: Room) -> None:
         assert fence.token() != first
 
 
+def test_a_watch_sees_every_commit_since_a_read(room: Room) -> None:
+    room.fill()
+    with room.dialect.watch(room.target) as watch:
+        with watch.read() as (reader, token):
+            rows = reader.count("parents")
+        assert token is not None
+        assert watch.token() == token
+        room.execute(ONE_ROW)
+        assert watch.token() != token
+        with watch.read() as (reader, later):
+            assert reader.count("parents") == rows + 1
+        assert later == watch.token()
+
+
+def test_a_watch_sees_what_was_committed_while_it_read(room: Room) -> None:
+    room.fill()
+    with room.dialect.watch(room.target) as watch:
+        with watch.read() as (reader, token):
+            # Without a WAL, of which tests/dialects/sqlite/test_watch.py is, a reader of SQLite makes writers wait.
+            if room.dialect.name != "SQLite":
+                room.execute(ONE_ROW)
+            assert reader.count("parents") == len(PARENTS)
+        if room.dialect.name == "SQLite":
+            room.execute(ONE_ROW)
+        assert watch.token() != token
+
+
 def test_writers_wait_while_it_is_held_and_readers_go_on(room: Room) -> None:
     room.fill()
     done = threading.Event()

@@ -17,10 +17,11 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
-from ..base import Fence, Image, Reader
+from ..base import Fence, Image, Reader, Watch
 from ..files import make_directory
 from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
 from ..samples import Problem
+from ..watch import TokenWatch
 from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, swap
 from . import counters as counters_of
 from . import mark as mark_of
@@ -231,6 +232,11 @@ class MySqlDialect:
 
     def reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
         return reading(url, self._tls_ca)
+
+    def watch(self, url: URL) -> contextlib.AbstractContextManager[Watch]:
+        return contextlib.nullcontext(
+            TokenWatch(lambda: self.reader(url), lambda reader: swap.token(reader.session, reader.database))
+        )
 
     def mark(self, url: URL) -> str:
         if not self.exists(url):

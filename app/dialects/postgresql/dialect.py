@@ -15,10 +15,11 @@ from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
 from ...errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
-from ..base import Fence, Image, Reader
+from ..base import Fence, Image, Watch
 from ..files import make_directory
 from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
 from ..samples import Problem
+from ..watch import TokenWatch
 from . import (
     control,
     copy,
@@ -223,8 +224,11 @@ class PostgresqlDialect:
     def read_only_engine(self, url: URL) -> Engine:
         return engine.read_only_engine(url, self._tls_ca, self._place(url))
 
-    def reader(self, url: URL) -> AbstractContextManager[Reader]:
+    def reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return reading(url, self._tls_ca, self._place(url).schema)
+
+    def watch(self, url: URL) -> AbstractContextManager[Watch]:
+        return contextlib.nullcontext(TokenWatch(lambda: self.reader(url), lambda reader: reader.token()))
 
     def mark(self, url: URL) -> str:
         place = self._place(url)

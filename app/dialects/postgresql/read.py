@@ -15,7 +15,7 @@ from sqlalchemy import URL
 from ...errors import DoesNotFit, FerryError
 from ..base import Reader
 from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
-from . import inventory, objects
+from . import inventory, locks, objects
 from .connect import Connection, connected
 from .counters import read_counters
 from .extensions import extension_schemas, oid_of, set_path
@@ -114,6 +114,10 @@ class PostgresqlReader:
         found = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
         columns = read_declared_columns(self._connection, [oid for oid, _, _ in found])
         return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in found}
+
+    def token(self) -> bytes:
+        """What :func:`.locks.token` says at this instant; asked before anything else is read."""
+        return locks.token(self._connection, self._schema)
 
     def time_zone(self) -> str | None:
         return None

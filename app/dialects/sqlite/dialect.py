@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
 from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
-from ..base import Fence
+from ..base import Fence, Watch
 from ..files import create_private, fsync, fsync_directory, make_directory
 from ..model import (
     THIS_HOST,
@@ -46,6 +47,7 @@ from .load import Binder
 from .names import path_of, quote, url_of
 from .preflight import refuse_attached, refuse_read_only
 from .read import SqliteReader, tables_with_sql
+from .watch import SqliteWatch
 
 HEADER = b"SQLite format 3\x00"
 
@@ -205,6 +207,9 @@ class SqliteDialect:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             yield SqliteReader(connection)
+
+    def watch(self, url: URL) -> AbstractContextManager[Watch]:
+        return contextlib.closing(SqliteWatch(path_of(url), lambda: self.reader(url)))
 
     def mark(self, url: URL) -> str:
         if not self.exists(url):

@@ -14,6 +14,14 @@ _CHANGE_COUNTER = slice(24, 28)
 """Bytes of the file header that every commit changes in rollback mode (sqlite.org/fileformat.html, 1.3.7)."""
 
 
+def token_of(connection: sqlite3.Connection, descriptor: int) -> bytes:
+    """The header's counter and, in WAL mode, the connection's data version: other ones after any commit by others."""
+    header = os.pread(descriptor, 100, 0)
+    wal = header[18:19] == b"\x02"
+    version = connection.execute("PRAGMA data_version").fetchone()[0] if wal else 0
+    return bytes(header[_CHANGE_COUNTER]) + b"/" + str(version).encode()
+
+
 class SqliteFence:
     """Watches a live file: ``PRAGMA data_version`` in WAL mode, the change counter in rollback mode.
 
@@ -31,11 +39,7 @@ class SqliteFence:
         os.close(self._descriptor)
 
     def token(self) -> bytes:
-        """The header's counter and, in WAL mode, the connection's data version."""
-        header = os.pread(self._descriptor, 100, 0)
-        wal = header[18:19] == b"\x02"
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0] if wal else 0
-        return bytes(header[_CHANGE_COUNTER]) + b"/" + str(version).encode()
+        return token_of(self._connection, self._descriptor)
 
     @contextlib.contextmanager
     def hold(self, timeout_s: float) -> Iterator[None]:

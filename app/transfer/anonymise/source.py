@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ...dialects.model import Table
 from ...errors import FerryError, Misconfigured
+from ..rows.encode import hash_rows
 from ..rows.header import AppliedProfile
-from ..rows.snapshot import SnapshotReader, hash_rows, rows_of
+from ..rows.snapshot import SnapshotReader, rows_of
 from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -97,7 +98,8 @@ class AnonymisedSource(Source):
         path = taken.path
         if taken.header.kind == "records":
             run.report.records = taken.received()
-            path, result = adapt_snapshot(run, path, tables, private / "rows.json", withhold=True)
+            rows, result = adapt_snapshot(run, path, tables, private / "rows.json", withhold=True)
+            path = rows.path
             account(run, result, withhold=True)
         with SnapshotReader(path) as reader:
             header = reader.header

@@ -7,10 +7,12 @@ begun and not ended looks at the mark in the live database and at nothing else.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ...dialects.base import Fence
+from ...dialects.model import Table, TableChecksum
 from ...errors import CutOverUnfinished, FerryError, LeaseLost, VerificationFailed
 from ..proof.checksums import fingerprint
 from ..rows.header import now
@@ -25,11 +27,21 @@ CUT_OVER = "cut-over"
 """The step that no job has among its own: it ends each of them."""
 
 
-def entry_for(run: Run, target: Target, secured: Secured, **more: Any) -> Entry:
-    """The ledger entry of this run's cut-over, made from staging before it, which gets its mark."""
+def entry_for(
+    run: Run,
+    target: Target,
+    secured: Secured,
+    *,
+    proved: Callable[[Table], TableChecksum | None] = lambda _table: None,
+    **more: Any,
+) -> Entry:
+    """The ledger entry of this run's cut-over, made from staging before it, which gets its mark.
+
+    :param proved: what is known of a table of staging, and cannot have changed since.
+    """
     run.dialect.set_mark(run.staging, run.mark)
     with run.dialect.reader(run.staging) as reader:
-        sums = fingerprint(reader)
+        sums = fingerprint(reader, proved=proved)
     return Entry(
         **{
             "run_id": run.id,

@@ -11,9 +11,10 @@ from ...dialects.base import Fence, Image, Reader
 from ...dialects.model import LateWrite, TableChecksum
 from ...errors import BackupFailed, VerificationFailed
 from ..proof.checksums import fingerprint
+from ..rows.encode import encode, hash_rows
 from ..rows.files import write
 from ..rows.header import header_of
-from ..rows.snapshot import check, encode, hash_rows
+from ..rows.snapshot import check
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..schema.alembic import data_tables, revision_of
 from ..schema.host import VERSION_TABLE

@@ -19,7 +19,7 @@ from ..cutover.seal import existing_key
 from ..cutover.secure import describe_rows, rows_beside_tables
 from ..proof.checksums import fingerprint
 from ..rows.files import file_sha256
-from ..rows.snapshot import check, is_snapshot
+from ..rows.snapshot import check, check_file, is_snapshot
 from ..run.ledger import Entry
 from ..run.plan import Question
 from ..run.report import Report, TableReceipt
@@ -272,8 +272,8 @@ def stage_backup(run: Run, chosen: Chosen) -> Callable[[], None]:
     or the file was changed meanwhile.
     """
     if chosen.portable:
-        header, _ = check(chosen.path)
-        staged = stage(run, chosen.path, header.kind, str(header.revision), MigrateOptions())
+        snapshot = check_file(chosen.path)
+        staged = stage(run, snapshot, str(snapshot.header.revision), MigrateOptions())
         refresh_derived(run)
 
         def verify() -> None:

@@ -16,7 +16,7 @@ from ..proof.verify import moved, verify_upgrade
 from ..rows.files import file_sha256
 from ..rows.header import now
 from ..rows.scratch import RowStore
-from ..rows.snapshot import check
+from ..rows.snapshot import check_file
 from ..run.evidence import keep_differences
 from ..run.evidence_files import LOADED, LOADS, NAME
 from ..run.ledger import Entry
@@ -110,8 +110,8 @@ class SetAsideJob(SelfJob):
     def _stage_without(self) -> None:
         """The snapshot as its run loaded it, and what was loaded since, at its revision."""
         run, found, to = self.run, self._found, self._less
-        header, _ = check(found.snapshot)
-        staged = stage(run, found.snapshot, header.kind, found.origin.revision, found.stage_options(), staging=to)
+        snapshot = check_file(found.snapshot)
+        staged = stage(run, snapshot, found.origin.revision, found.stage_options(), staging=to)
         rows, accounts = staged.rows, staged.accounts
         if digest_of(rows.aside.rows()) != found.base.options["aside"]["digest"]:
             raise SnapshotUnusable(

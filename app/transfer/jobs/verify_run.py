@@ -15,7 +15,7 @@ from ..anonymise.source import open_anonymised
 from ..cutover.manifest import load_manifest
 from ..proof.compare import Difference, compare_databases
 from ..rows.files import file_sha256
-from ..rows.snapshot import check, is_snapshot
+from ..rows.snapshot import check_file, is_snapshot
 from ..run.evidence import keep_differences
 from ..run.evidence_files import LOADS, find_snapshot
 from ..run.ledger import Entry
@@ -143,12 +143,13 @@ def _entry(run: Run, run_id: str | None) -> Entry:
 def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
     if not is_snapshot(path):
         return _stage_classic(run, path, options)
-    header, _ = check(path)
-    if header.revision is None:
+    snapshot = check_file(path)
+    revision = snapshot.header.revision
+    if revision is None:
         raise DoesNotFit(f"{path} does not say at which revision its rows are.")
-    run.schema.require(header.revision, str(path))
-    stage(run, path, header.kind, header.revision, options)
-    return header.revision
+    run.schema.require(revision, str(path))
+    stage(run, snapshot, revision, options)
+    return revision
 
 
 def _stage_classic(run: Run, path: Path, options: MigrateOptions) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from ...dialects.base import Reader
 from ...dialects.model import LogicalType, Table, Values
 from ..rows.canonical import checksum, decode_row, encode_row, row_hasher
+from ..rows.header import sort_columns
 from ..rows.masking import masked
 from ..rows.normal_json import normalise_json
 from ..schema.alembic import data_tables
-from .checksums import ordered
 
 SHOWN = 10
 
@@ -165,7 +165,7 @@ def compare_databases(left: Reader, right: Reader, scratch: Path) -> Iterator[Di
         for column in sorted(own ^ other):
             kind = "column missing" if column in own else "column added"
             yield Difference(f"{name}.{column}", [], kind, {})
-        table = ordered(_only(ours[name], own & other))
+        table = sort_columns(_only(ours[name], own & other))
         if checksum(table, left.rows(table)) != checksum(table, right.rows(table)):
             yield from differences(table, left.rows(table), right.rows(table), scratch)
 

@@ -67,6 +67,11 @@ def _keep(path: Path) -> Path | None:
     raise FileExistsError(f"{path.name}.{stamp}.bak and 999 more exist in {path.parent}")
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether a file of this name is written compressed."""
+    return path.suffix in (".zst", ".gz")
+
+
 @contextlib.contextmanager
 def compressed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
     """The file to write to: compressed when the path ends in ``.zst`` or ``.gz``."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from ...dialects.model import Column, Counter, ForeignKey, LogicalType, Table, TableChecksum
@@ -86,6 +87,15 @@ class Footer:
 
     checksums: dict[str, TableChecksum]
     read_until: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A snapshot file that was read through: it is whole, and nothing in it has to be looked at again."""
+
+    path: Path
+    header: Header
+    footer: Footer
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
@@ -297,18 +307,24 @@ def header_of(
     numbers: Mapping[str, int] | None = None,
     time_zone: str | None = None,
 ) -> Header:
-    """The header of a rows snapshot, parents before children."""
+    """The header of a rows snapshot, parents before children; columns by name, as ledgers and manifests take them."""
     return Header(
         kind="rows",
         source=label,
         identity=identity,
         read_from=now(),
         revision=revision,
-        tables=tuple(order_parents_first(tables)),
+        tables=tuple(map(sort_columns, order_parents_first(tables))),
         counters=tuple(counters),
         numbers=dict(numbers or {}),
         time_zone=time_zone,
     )
+
+
+def sort_columns(table: Table) -> Table:
+    """The table with its columns by name, so that two databases whose columns come in another order agree."""
+    columns = tuple(sorted(table.columns, key=lambda column: column.name))
+    return replace(table, columns=columns)
 
 
 def order_parents_first(tables: dict[str, Table]) -> list[Table]:

@@ -24,125 +24,35 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import orjson
-import xxhash
 
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
-from .canonical import MODULUS, decode_row, encode_row, hash_line, row_hasher
+from .canonical import MODULUS, decode_row, hash_line, row_hasher
+from .encode import BLOCK_LINES, Blocks, HashedLine, Written, seal_of
 from .expect import Unexpected, a_count, an_object
-from .files import DAMAGED, opened
+from .files import DAMAGED, file_sha256, opened, write
 from .header import (
     FORMAT,
     VERSION,
+    Checked,
     Footer,
     Header,
     StatedFooter,
     footer_from_json,
     header_from_json,
-    header_to_json,
-    now,
 )
 from .row_check import NotARow, row_check
 
-BLOCK_LINES = 100
 MOST_LINE_BYTES = 256 << 20
 """Of a row. Servers take packets of 64 MiB (MySQL 8.4) or 16 MiB (MariaDB) unless told otherwise; in base64 a third
 more. A file may be compressed, and one endless line of it would fill the memory."""
 MOST_HEADER_BYTES = 16 << 20
 """For some ten thousand tables."""
 
-HashedLine = tuple[bytes, int]
-"""A line of data without its end, and its hash as the checksum takes it."""
-
-
-def hash_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:
-    """Rows of a table as lines."""
-    hash_row = row_hasher(table)
-    for row in rows:
-        line = encode_row(row)
-        yield line, hash_row(row, line)
-
-
-def hash_records(texts: Iterable[str]) -> Iterator[HashedLine]:
-    """Records, each JSON text on one line, as lines."""
-    for text in texts:
-        line = text.encode()
-        yield line, hash_line(line)
-
-
-def encode(header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]]) -> Iterator[bytes]:
-    """A whole snapshot in pieces of some lines each; memory is bounded by the largest line.
-
-    :param sections: in the order of the header, each to be read once.
-    """
-    digest = hashlib.sha256()
-    checksums: dict[str, TableChecksum] = {}
-    blocks = _Blocks()
-
-    def piece(data: bytes) -> bytes:
-        digest.update(data)
-        return data
-
-    yield piece(b'{"header": ' + orjson.dumps(header_to_json(header)) + b',\n"data": {\n')
-    separator = b""
-    for name, lines in sections:
-        yield piece(separator + orjson.dumps(name) + b": [")
-        count = total = 0
-        for line, value in lines:
-            yield piece((b",\n" if count else b"\n") + line)
-            blocks.add(line)
-            count += 1
-            total += value
-        yield piece(b"\n]")
-        separator = b",\n"
-        checksums[name] = TableChecksum(count, total % MODULUS)
-    yield piece(b"\n},\n")
-    footer = {
-        "sections": {name: {"rows": found.rows, "checksum": str(found)} for name, found in checksums.items()},
-        "read_until": now(),
-        "blocks": blocks.finish(),
-        "sha256": digest.hexdigest(),
-        "complete": True,
-    }
-    body = orjson.dumps(footer).removesuffix(b"}")
-    yield b'"footer": ' + body + b',"seal":"' + _seal(body) + b'"}}\n'
-
-
 _FOOTER = re.compile(rb'"footer": (\{.*),"seal":"([0-9a-f]{16})"\}\}\n', re.DOTALL)
-
-
-def _seal(body: bytes) -> bytes:
-    return xxhash.xxh3_64_hexdigest(body).encode()
-
-
-class _Blocks:
-    """A short hash per block of data lines."""
-
-    def __init__(self) -> None:
-        self._hash = xxhash.xxh3_64()
-        self._lines = 0
-        self._found: list[str] = []
-
-    def add(self, line: bytes) -> None:
-        self._hash.update(line)
-        self._lines += 1
-        if self._lines == BLOCK_LINES:
-            self._close()
-
-    def _close(self) -> None:
-        self._found.append(self._hash.hexdigest())
-        self._hash.reset()
-        self._lines = 0
-
-    def finish(self) -> list[str]:
-        if self._lines:
-            self._close()
-        return self._found
-
-
-# Reading
 
 
 def is_snapshot(path: Path) -> bool:
@@ -176,7 +86,7 @@ class SnapshotReader:
         self.line_number = 0
         self._file = opened(path)
         self._digest = hashlib.sha256()
-        self._blocks = _Blocks()
+        self._blocks = Blocks()
         self._block_starts: list[int] = []
         self._data_lines = 0
         try:
@@ -309,7 +219,7 @@ class SnapshotReader:
         match = _FOOTER.fullmatch(self._line(MOST_HEADER_BYTES + 32 * blocks + names))
         if match is None:
             raise self._refuse("not the footer of a snapshot")
-        if _seal(match.group(1)) != match.group(2):
+        if seal_of(match.group(1)) != match.group(2):
             raise self._refuse("the footer was edited")
         try:
             return footer_from_json(orjson.loads(match.group(1) + b"}"))
@@ -336,6 +246,60 @@ def check(path: Path) -> tuple[Header, Footer]:
         if reader.footer is None:
             raise SnapshotUnusable(f"{path} has no footer.")
         return reader.header, reader.footer
+
+
+def write_received(path: Path, pieces: Iterable[bytes]) -> Written:
+    """Write a snapshot that comes from elsewhere; it takes its name only when it was read through.
+
+    :raises SnapshotUnusable: it is not whole.
+    """
+    checked: list[Checked] = []
+    former = write(path, pieces, check=lambda file: checked.append(check_file(file)))
+    return Written(path, checked[0].header, checked[0].footer, file_sha256(path), former)
+
+
+def check_file(path: Path) -> Checked:
+    """A snapshot, read through.
+
+    :raises SnapshotUnusable: it is not whole, or was changed.
+    """
+    return Checked(path, *check(path))
+
+
+def read_checked(snapshot: Checked) -> Iterator[tuple[Table, Iterator[Values]]]:
+    """The tables of a ``rows`` snapshot that was checked before, with their rows; nothing is hashed again.
+
+    What is loaded of it is proved by the checksums of its footer.
+
+    :raises SnapshotUnusable: the file was changed meanwhile.
+    """
+    with opened(snapshot.path) as file:
+        _skip_line(file)
+        _skip_line(file)
+        for table in snapshot.header.tables:
+            _skip_line(file)
+            rows = _read_rows(snapshot.path, file)
+            yield table, rows
+            for _ in rows:
+                pass
+
+
+def _skip_line(file: IO[bytes]) -> None:
+    file.readline(MOST_HEADER_BYTES)
+
+
+def _read_rows(path: Path, file: IO[bytes]) -> Iterator[Values]:
+    """The rows of a section, up to its end."""
+    try:
+        while (line := file.readline(MOST_LINE_BYTES + 1)) not in _SECTION_ENDS:
+            yield decode_row(line[:-2] if line.endswith(b",\n") else line)
+    except (*DAMAGED, ValueError) as error:
+        raise SnapshotUnusable(
+            f"{path} was changed while it was read ({error}).", hint="Run the command again when nobody changes it."
+        ) from error
+
+
+_SECTION_ENDS = (b"],\n", b"]\n")
 
 
 def rows_of(reader: SnapshotReader) -> Iterator[tuple[Table, Iterator[tuple[Values, bytes, int]]]]:

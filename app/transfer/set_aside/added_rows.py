@@ -17,13 +17,12 @@ from sqlalchemy import URL
 from ...dialects.base import Dialect, Reader
 from ...dialects.model import LogicalType, Table, TableChecksum, Values
 from ...errors import DoesNotFit
-from ..proof.checksums import ordered
 from ..proof.compare import SHOWN, Difference, RowKey, difference, number_rows, same_rows, unequal
 from ..rows.canonical import MODULUS, decode_row, encode_row, row_hasher
-from ..rows.files import write
-from ..rows.header import Header, now, order_parents_first
+from ..rows.encode import hash_rows, write_snapshot
+from ..rows.header import Header, now, order_parents_first, sort_columns
 from ..rows.masking import words_without_secrets
-from ..rows.snapshot import SnapshotReader, check, encode, hash_rows, rows_of
+from ..rows.snapshot import SnapshotReader, rows_of
 from ..schema.alembic import data_tables
 from ..staging.load import BATCH_ROWS, describe_key
 
@@ -167,7 +166,7 @@ def write_added(path: Path, effect: Effect, staging: Reader, label: str, revisio
     found = {table.name: table for table, _ in effect.rows(staging)}
     header = Header("rows", label, label, now(), revision, tuple(found.values()))
     sections = ((table.name, hash_rows(table, rows)) for table, rows in effect.rows(staging))
-    write(path, encode(header, sections), check=check, keep_former=False)
+    write_snapshot(path, header, sections, keep_former=False)
 
 
 def load_added(dialect: Dialect, staging: URL, path: Path) -> dict[str, TableChecksum]:
@@ -198,7 +197,7 @@ class _Summing:
 
     def __init__(self, table: Table, rows: Iterable[Values]) -> None:
         self._rows = rows
-        by_name = ordered(table)
+        by_name = sort_columns(table)
         self._places = [table.column_names.index(name) for name in by_name.column_names]
         self._hash = row_hasher(by_name)
         self._count = self._total = 0

@@ -18,10 +18,10 @@ from ...dialects.model import Table
 from ...errors import DoesNotFit, FerryError, Misconfigured
 from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
 from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
-from ..rows.files import write
-from ..rows.header import Header, order_parents_first
+from ..rows.encode import HashedLine, Written, write_snapshot
+from ..rows.header import Checked, Header, order_parents_first, sort_columns
 from ..rows.scratch import Keys, open_keys
-from ..rows.snapshot import HashedLine, SnapshotReader, check, encode
+from ..rows.snapshot import SnapshotReader
 from ..rows.strictjson import loads
 from ..run.run import Run
 from .parts import PartWriter
@@ -152,8 +152,8 @@ def refusal(problems: list[str]) -> DoesNotFit:
 
 def adapt(
     source: Path, to: Path, adapters: AdapterSet, tables: dict[str, Table], scratch: Path, *, withhold: bool = False
-) -> Adapted:
-    """Adapt a whole snapshot.
+) -> tuple[Checked, Adapted]:
+    """Adapt a whole snapshot; what is written, and the accounts.
 
     :param tables: the tables of the adapters' revision.
     :param scratch: a directory for files that are deleted again.
@@ -178,10 +178,10 @@ def adapt(
             run._problem(f"{by} repeats {'a row' if withhold else f'the row {key}'} of {table}, which no record gave")
         if run.problems:
             raise refusal(run.problems)
-        _compose(to, header, adapters.revision, tables, parts)
+        written = _compose(to, header, adapters.revision, tables, parts)
         for part in parts.values():
             part.file.unlink()
-    return run.result
+    return written, run.result
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:
@@ -200,13 +200,15 @@ def _in_order(source: Path, types: list[str]) -> Iterator[tuple[str, Iterator[Ha
                     yield waiting.pop(0), lines
 
 
-def _compose(to: Path, header: Header, revision: str, tables: dict[str, Table], parts: dict[str, PartWriter]) -> None:
+def _compose(
+    to: Path, header: Header, revision: str, tables: dict[str, Table], parts: dict[str, PartWriter]
+) -> Written:
     ordered = tuple(order_parents_first(tables))
     rows = Header(
         "rows", header.source, header.identity, header.read_from, revision, ordered, (), header.missing, header.notes
     )
     sections = ((table.name, _rehash(table, parts[table.name])) for table in ordered)
-    write(to, encode(rows, sections), check=check, keep_former=False)
+    return write_snapshot(to, rows, sections, keep_former=False)
 
 
 def _rehash(table: Table, part: PartWriter) -> Iterator[HashedLine]:
@@ -217,14 +219,14 @@ def _rehash(table: Table, part: PartWriter) -> Iterator[HashedLine]:
 
 def adapt_snapshot(
     run: Run, snapshot: Path, schema: Mapping[str, Table], to: Path, *, withhold: bool = False
-) -> tuple[Path, Adapted]:
+) -> tuple[Checked, Adapted]:
     """Make rows of a snapshot's records.
 
     :param to: the file they go to.
     :param withhold: say nothing that may repeat a value.
     """
-    result = adapt(snapshot, to, load_adapters(run), dict(schema), to.parent, withhold=withhold)
-    return to, result
+    tables = {name: sort_columns(table) for name, table in schema.items()}
+    return adapt(snapshot, to, load_adapters(run), tables, to.parent, withhold=withhold)
 
 
 def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None:

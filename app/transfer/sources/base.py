@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from ...dialects.model import Definition, Table, Values
 from ...errors import SourceIncomplete
-from ..rows.header import AppliedProfile, Footer, Header
+from ..rows.header import AppliedProfile, Checked, Footer, Header
 from ..run.run import Run
 from .http import HttpClient
 
@@ -65,6 +65,11 @@ class Taken:
     repeats: dict[str, int] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
     server: str = ""
+
+    @property
+    def snapshot(self) -> Checked:
+        """The file, as what reads its rows takes it."""
+        return Checked(self.path, self.header, self.footer)
 
     def received(self) -> list[dict[str, Any]]:
         """Of records: how many of each type came, and how many of them more than once."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from ...errors import SnapshotUnusable
 from ..adapters import AdapterSet
-from ..rows.files import file_sha256, read_text, write
+from ..rows.encode import hash_records, write_snapshot
+from ..rows.files import file_sha256, read_text
 from ..rows.header import Header
-from ..rows.snapshot import check, encode, hash_records
 from ..rows.strictjson import StrictJSONError, elements, members, opens_list, value_at, whole_list
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -106,8 +106,8 @@ class ClassicShape(Source):
         )
         path = to.directory / "records.json"
         sections = ((name, hash_records(self._file.records(name))) for name in self._order)
-        write(path, encode(header, sections), check=check, keep_former=False)
-        return Taken(path, *check(path), sha256=file_sha256(self._path))
+        written = write_snapshot(path, header, sections, keep_former=False)
+        return Taken(path, written.header, written.footer, sha256=file_sha256(self._path))
 
 
 def modified(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...dialects import dialect_for
-from ...dialects.base import Dialect, Reader
+from ...dialects.base import Dialect, Reader, Watch
 from ...dialects.model import Definition, SchemaObject, Table, Values
 from ...errors import (
     AccessDenied,
@@ -25,9 +26,8 @@ from ...errors import (
 )
 from ..proof.checksums import checksums
 from ..rows.double_encoded import DoubleEncoded
-from ..rows.files import write
-from ..rows.header import Header, header_of
-from ..rows.snapshot import HashedLine, check, encode, hash_rows
+from ..rows.encode import HashedLine, Written, hash_rows, write_snapshot
+from ..rows.header import Header, header_of, sort_columns
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import Schema, data_tables, revision_of
@@ -99,24 +99,22 @@ def recognise_revision(
     return replace(state, revision=recognition.revision, recognition=recognition)
 
 
-def write_snapshot(
-    dialect: Dialect,
-    url: URL,
+def write_rows(
+    reader: Reader,
     path: Path,
     header: Header,
     progress: Callable[[str, int, int | None], None],
     change: RowChange | None = None,
     double: DoubleEncoded | None = None,
-) -> Path | None:
-    """Read all rows in one transaction into a snapshot; returns where the former file is kept.
+) -> Written:
+    """Write all rows of one read into a snapshot.
 
     :param change: what is done to a table's rows before they are written.
     :param double: counts texts that look encoded twice.
     """
-    with dialect.reader(url) as reader:
-        header = replace(header, counters=tuple(reader.counters()))
-        sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
-        return write(path, encode(header, sections), check=check)
+    header = replace(header, counters=tuple(reader.counters()))
+    sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
+    return write_snapshot(path, header, sections)
 
 
 def _lines(
@@ -156,6 +154,8 @@ class DatabaseSource(Source):
             raise FerryError("no database")
         self._url, self._spec, self._options = url, spec, options
         self._warned: set[str] = set()
+        self._open = contextlib.ExitStack()
+        self._token: bytes | None = None
         self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca)
         with run.host.app_context():
             self._dialect.know_app(run.host.db.engine)
@@ -227,27 +227,39 @@ class DatabaseSource(Source):
             time_zone=run.settings.source_time_zone or state.time_zone,
         )
         header = change.header(header, self._spec.identity) if change else header
-        with writable(path), _readable(self._dialect, self._spec):
-            double = DoubleEncoded()
-            former = write_snapshot(self._dialect, self._url, path, header, run.progress, change, double)
+        double = DoubleEncoded()
+        with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
+            written = write_rows(reader, path, header, run.progress, change, double)
         for warning in double.warnings():
             if warning not in self._warned:
                 run.warn(warning)
         self._warned.update(double.warnings())
-        taken = leave_out(run, describe_taken(run, path, former), self._options)
+        taken = leave_out(run, describe_taken(run, written), self._options)
         taken.definitions, taken.server = state.definitions, self._dialect.name
         taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return taken
 
+    @functools.cached_property
+    def _watch(self) -> Watch:
+        """Of the source, from the first read on."""
+        return self._open.enter_context(self._dialect.watch(self._url))
+
+    def close(self) -> None:
+        self._open.close()
+
     def changed(self, taken: Taken) -> list[str]:
-        own = {table.name: table for table in taken.header.tables}
+        """Only where the server does not say that nobody wrote, all rows are read again."""
+        own = set(taken.header.tables)
         with _readable(self._dialect, self._spec):
             if not self._dialect.exists(self._url):
                 raise SourceIncomplete(f"{self._spec.label} is not there any more.", hint=AGAIN)
+        with _readable(self._dialect, self._spec):
+            if self._token is not None and self._watch.token() == self._token:
+                return []
         with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
-            if data_tables(reader.tables()) != own:
+            if set(map(sort_columns, data_tables(reader.tables()).values())) != own:
                 raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
-            found = checksums(reader, own)
+            found = checksums(reader, {table.name: table for table in taken.header.tables})
         return unlike(taken.footer.checksums, found)
 
     def again(self, run: Run, taken: Taken, to: Destination) -> Taken:

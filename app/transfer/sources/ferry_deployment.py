@@ -39,8 +39,8 @@ class FerryDeployment(Source):
     def take(self, run: Run, to: Destination) -> Taken:
         path = to.snapshot
         with writable(path):
-            former = self._source.write_snapshot(path, self._spec.identity, run.progress)
-        return leave_out(run, describe_taken(run, path, former), self._options)
+            written = self._source.write_snapshot(path, self._spec.identity, run.progress)
+        return leave_out(run, describe_taken(run, written), self._options)
 
     def changed(self, taken: Taken) -> list[str]:
         said = self._source.manifest()

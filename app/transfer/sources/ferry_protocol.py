@@ -16,10 +16,10 @@ from requests.auth import _basic_auth_str
 
 from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete, Unauthorized
+from ..rows.encode import Written
 from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
-from ..rows.files import write
 from ..rows.header import FORMAT, VERSION, read_checksum
-from ..rows.snapshot import MOST_LINE_BYTES, check
+from ..rows.snapshot import MOST_LINE_BYTES, write_received
 from ..rows.strictjson import StrictJSONError, loads
 from .classic_api import ClassicSource
 from .http import AGAIN, MOST_SMALL_BYTES, Answer, HttpClient, Refused, Transient
@@ -116,20 +116,17 @@ class FerrySource:
             )
         return SourceIncomplete(f"{error}.")
 
-    def write_snapshot(
-        self, path: Path, identity: str, progress: Callable[[str, int, int | None], None]
-    ) -> Path | None:
+    def write_snapshot(self, path: Path, identity: str, progress: Callable[[str, int, int | None], None]) -> Written:
         """Stream the export into a file, read it through, and only then let it take its name.
 
         :param identity: what the snapshot is to name as its source: a deployment does not know its own URL.
-        :return: where the former file is kept.
         :raises SourceIncomplete: it broke off three times, or what came is not whole.
         """
         words: Exception | None = None
         for attempt in range(ATTEMPTS):
             try:
                 with self._client.stream(EXPORT, identity=identity) as pieces:
-                    return write(path, self._bound_size(expand(_count_rows(pieces, progress))), check=check)
+                    return write_received(path, self._bound_size(expand(_count_rows(pieces, progress))))
             except Refused as error:
                 raise self._explain_refusal(error) from error
             except TooLong as error:

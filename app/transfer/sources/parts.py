@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..rows.canonical import MODULUS, hash_line
-from ..rows.snapshot import HashedLine
+from ..rows.encode import HashedLine
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import FerryError
-from ..rows.files import file_sha256, write
+from ..rows.encode import HashedLine, Written, write_snapshot
 from ..rows.header import Header
-from ..rows.snapshot import HashedLine, check, encode, is_anonymised
+from ..rows.snapshot import is_anonymised
 from ..run.run import Run
 from .base import SourceOptions, Taken
 
@@ -17,8 +17,8 @@ from .base import SourceOptions, Taken
 def write_taken(run: Run, path: Path, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
     """Write the snapshot of a source; the former one is kept."""
     with writable(path):
-        former = write(path, encode(header, sections), check=check)
-    return describe_taken(run, path, former)
+        written = write_snapshot(path, header, sections)
+    return describe_taken(run, written)
 
 
 @contextlib.contextmanager
@@ -33,14 +33,14 @@ def writable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def describe_taken(run: Run, path: Path, former: Path | None) -> Taken:
+def describe_taken(run: Run, written: Written) -> Taken:
     """A snapshot that was just written."""
-    header, footer = check(path)
+    former = written.former
     if former:
         run.note(f"The former snapshot is kept as {former}.")
-        if header.profile is not None and not is_anonymised(former):
+        if written.header.profile is not None and not is_anonymised(former):
             run.warn(f"{former} is not anonymised: remove it if nobody is to keep what it holds.")
-    return Taken(path, header, footer, file_sha256(path), former=former)
+    return Taken(written.path, written.header, written.footer, written.sha256, former=former)
 
 
 def unlike(taken: Mapping[str, object], found: Mapping[str, object]) -> list[str]:

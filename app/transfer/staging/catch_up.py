@@ -79,7 +79,7 @@ class CatchUp:
         run = self._run
         if taken.header.kind == "rows" and later.former:
             staged.rows.moved(later.former)
-        found = restage(run, staged, later.path, later.header.kind, number, self._options)
+        found = restage(run, staged, later.snapshot, number, self._options)
         changes = list(self._changes(staged, found))
         run.report.catch_up += [{"pass": number, **change} for change in changes]
         said = "; ".join(f"{c['table']} +{c['added']} ~{c['changed']} -{c['removed']}" for c in changes)

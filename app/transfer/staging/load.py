@@ -10,6 +10,7 @@ from sqlalchemy import URL
 
 from ...dialects.base import Dialect
 from ...dialects.model import LoadResult, Refusal, Table, TableChecksum, Values
+from ...errors import SnapshotUnusable
 from ..proof.compare import SHOWN, describe_values
 from ..rows.canonical import MODULUS, encode_row, row_hasher
 from ..rows.masking import words_without_secrets
@@ -63,6 +64,7 @@ class _Counting:
     def __init__(self, rows: RowsFile, table: Table, values: Iterable[Values]) -> None:
         self._rows, self.table, self._values = rows, table, values
         self._hash = row_hasher(table)
+        self._known = rows.known_checksum(table)
         self.seen = self.passed = self._total = 0
         self.numbers: dict[int, int] = {}
         self.refused: list[Refusal] = []
@@ -75,7 +77,8 @@ class _Counting:
             self.passed += 1
             if number != self.passed:
                 self.numbers[self.passed] = number
-            self._total += self._hash(row, encode_row(row))
+            if self._known is None:
+                self._total += self._hash(row, encode_row(row))
             yield row
 
     def _keep(self) -> Iterator[tuple[int, Values]]:
@@ -87,9 +90,18 @@ class _Counting:
             yield row
 
     def without(self, result: LoadResult) -> TableChecksum:
-        for refusal in result.refused:
-            self._total -= self._hash(refusal.row, encode_row(refusal.row))
-        return TableChecksum(result.loaded, self._total % MODULUS)
+        """The checksum of what was loaded."""
+        total, left_out = self._total, list(result.refused)
+        if self._known is not None:
+            if self.seen != self._known.rows:
+                raise SnapshotUnusable(
+                    f"{self._rows.path} was changed while its rows of {self.table.name} were loaded.",
+                    hint="Run the command again when nobody changes it.",
+                )
+            total, left_out = self._known.total, left_out + self.refused
+        for refusal in left_out:
+            total -= self._hash(refusal.row, encode_row(refusal.row))
+        return TableChecksum(result.loaded, total % MODULUS)
 
 
 class _CountingFixed(_Counting):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from ...dialects.model import Column, Table, Values
+from ...dialects.model import Column, LogicalType, Table, TableChecksum, Values
 from ...errors import DoesNotFit
 from ..rows.coerce import Coercion, coercion, is_out_of_place, is_shown
-from ..rows.header import Footer
+from ..rows.header import Checked
 from ..rows.scratch import Aside, RowStore
-from ..rows.snapshot import SnapshotReader, check, rows_of
+from ..rows.snapshot import read_checked
 from ..rows.zones import parse_zone
 
 
@@ -42,7 +43,7 @@ class RowsFile:
 
     def __init__(
         self,
-        path: Path,
+        snapshot: Checked,
         schema: Mapping[str, Table],
         exclude: Collection[str],
         aside: Aside,
@@ -50,15 +51,14 @@ class RowsFile:
         *,
         accept_missing: bool = False,
     ) -> None:
-        self._path, self.schema = path, schema
+        self._snapshot, self.schema = snapshot, schema
         self.missing: list[str] = []
         """Tables, and columns as ``table.column``, that the source lacks, which was accepted."""
         self._exclude = frozenset(exclude)
         self.aside = aside
         self.fixed: RowStore | None = None
         """Rows that come in the place of those of the same number."""
-        with SnapshotReader(path) as reader:
-            self.header = reader.header
+        self.header, self.checksums = snapshot.header, snapshot.footer.checksums
         self.zone = time_zone or self.header.time_zone
         self._shown: dict[str, list[int]] = {}
         self._places: dict[str, list[int]] = {}
@@ -130,13 +130,12 @@ class RowsFile:
 
     def instants(self) -> Iterator[tuple[str, str, Table, Values]]:
         """Every instant of :attr:`shown_columns`: the column, the instant, its table and row."""
-        with SnapshotReader(self._path) as reader:
-            for table, rows in rows_of(reader):
-                places = [] if table.name in self._exclude else self._shown.get(table.name, [])
-                for row, _, _ in rows if places else ():
-                    for place in places:
-                        if type(row[place]) is str:
-                            yield f"{table.name}.{table.column_names[place]}", row[place], table, row
+        for table, rows in read_checked(self._snapshot):
+            places = [] if table.name in self._exclude else self._shown.get(table.name, [])
+            for row in rows if places else ():
+                for place in places:
+                    if type(row[place]) is str:
+                        yield f"{table.name}.{table.column_names[place]}", row[place], table, row
 
     def _refuse_lacking(self, schema: Mapping[str, Table], *, accept_missing: bool) -> None:
         """What says it is at a revision has all that the revision has; else rows would arrive empty unnoticed."""
@@ -165,35 +164,35 @@ class RowsFile:
         found: dict[str, int] = {}
         if not extra:
             return []
-        with SnapshotReader(self._path) as reader:
-            for table, rows in rows_of(reader):
-                places = [(n, table.column_names.index(n)) for n in extra.get(table.name, ())]
-                if not places or table.name not in schema or table.name in self._exclude:
-                    continue
-                for row, _, _ in rows:
-                    for name, place in places:
-                        if row[place] is not None:
-                            key = f"column {table.name}.{name}"
-                            found[key] = found.get(key, 0) + 1
+        for table, rows in read_checked(self._snapshot):
+            places = [(n, table.column_names.index(n)) for n in extra.get(table.name, ())]
+            if not places or table.name not in schema or table.name in self._exclude:
+                continue
+            for row in rows:
+                for name, place in places:
+                    if row[place] is not None:
+                        key = f"column {table.name}.{name}"
+                        found[key] = found.get(key, 0) + 1
         return [f"{name} ({count} values)" for name, count in found.items()]
 
-    def footer(self) -> Footer:
-        """What the file says of itself at its end; it is read through."""
-        return check(self._path)[1]
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._snapshot.path
 
     def moved(self, path: Path) -> None:
         """The file has another name by now."""
-        self._path = path
+        self._snapshot = replace(self._snapshot, path=path)
 
     def all_rows(self) -> Iterator[tuple[Table, Iterator[Values]]]:
         """Every table of the schema with all its rows, those left out later included."""
-        with SnapshotReader(self._path) as reader:
-            for table, rows in rows_of(reader):
-                if table.name in self.tables:
-                    places = self._places[table.name]
-                    fitted: Iterator[Values] = ([row[i] for i in places] for row, _, _ in rows)
-                    changes = self._coercions[table.name]
-                    yield self.tables[table.name], _coerce(fitted, changes) if changes else fitted
+        for table, rows in read_checked(self._snapshot):
+            if table.name in self.tables:
+                places = self._places[table.name]
+                if places != list(range(len(table.columns))):
+                    rows = _project(rows, places)
+                changes = self._coercions[table.name]
+                yield self.tables[table.name], _coerce(rows, changes) if changes else rows
 
     def rows(self, name: str) -> Iterator[Values]:
         """The rows of one table that are loaded."""
@@ -211,6 +210,16 @@ class RowsFile:
         for number, row in enumerate(rows, 1):
             if not (check and self.aside.has(table.name, number)):
                 yield number, (self._fix(table, number) if table.name in fixed else None) or row
+
+    def known_checksum(self, table: Table) -> TableChecksum | None:
+        """What the snapshot says of a table, where all of its rows are loaded as they stand in it; else None."""
+        name = table.name
+        if name in self.aside.tables() or name in (self.fixed.counts() if self.fixed else ()):
+            return None
+        own = next(own for own in self.header.tables if own.name == name)
+        if self._coercions[name] or list(map(_hashed_as, own.columns)) != list(map(_hashed_as, table.columns)):
+            return None
+        return self.checksums[name]
 
     def _fix(self, table: Table, number: int) -> Values | None:
         row = self.fixed.get(table.name, number) if self.fixed else None
@@ -230,8 +239,22 @@ class RowsFile:
                 return f"column {column.name}: no application could read this value from a column of type {column.type}"
         return ""
 
+    @property
+    def excludes(self) -> bool:
+        """Whether any table is left out."""
+        return bool(self._exclude)
+
     def is_excluded(self, name: str) -> bool:
         return name in self._exclude
+
+
+def _hashed_as(column: Column) -> tuple[str, bool]:
+    """What a row's hash depends on, besides the values."""
+    return column.name, column.type is LogicalType.JSON
+
+
+def _project(rows: Iterator[Values], places: list[int]) -> Iterator[Values]:
+    return ([row[place] for place in places] for row in rows)
 
 
 def _coerce(rows: Iterator[Values], changes: list[tuple[int, Coercion]]) -> Iterator[Values]:
@@ -247,6 +270,8 @@ def check_exclusions(rows: RowsFile) -> None:
 
     :raises DoesNotFit: names the referring tables and how many rows.
     """
+    if not rows.excludes:
+        return
     problems = []
     for table, values in rows.all_rows():
         keys = [key for key in table.foreign_keys if rows.is_excluded(key.table) and key.table != table.name]

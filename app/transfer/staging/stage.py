@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import URL
 
 from ...dialects.model import Table
 from ...errors import DoesNotFit
 from ..proof.verify import Before, verify_loaded
+from ..rows.header import Checked
 from ..rows.scratch import Aside
 from ..run.evidence import keep_lines
 from ..run.run import Run
@@ -37,9 +37,7 @@ class Staged:
     adapted: Adapted | None
 
 
-def stage(
-    run: Run, snapshot: Path, kind: str, revision: str, options: MigrateOptions, *, staging: URL | None = None
-) -> Staged:
+def stage(run: Run, snapshot: Checked, revision: str, options: MigrateOptions, *, staging: URL | None = None) -> Staged:
     """Build staging at the source's revision and load the snapshot into it.
 
     :param staging: another database in place of the run's staging.
@@ -47,11 +45,11 @@ def stage(
     """
     to = staging or run.staging
     tables = build_tables(run, to, revision)
-    rows, result = open_rows(run, snapshot, kind, options, tables)
+    rows, result = open_rows(run, snapshot, options, tables)
     return fill(run, rows, result, options, to)
 
 
-def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, options: MigrateOptions) -> Staged:
+def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: MigrateOptions) -> Staged:
     """Bring staging from what it was loaded from to a later snapshot of the same source.
 
     Tables that changed are loaded anew; where rows are or were set aside, all are: what refers to them must be found
@@ -60,11 +58,11 @@ def restage(run: Run, before: Staged, snapshot: Path, kind: str, number: int, op
     :param number: of the pass, from 1.
     :raises DoesNotFit: as :func:`stage`.
     """
-    rows, result = open_rows(run, snapshot, kind, options, before.rows.schema, number)
+    rows, result = open_rows(run, snapshot, options, before.rows.schema, number)
     if before.rows.aside.count():
         build_empty(run, run.staging, str(rows.header.revision))
         return fill(run, rows, result, options, run.staging)
-    former, later = before.rows.footer().checksums, rows.footer().checksums
+    former, later = before.rows.checksums, rows.checksums
     changed = [name for name in rows.tables if later[name] != former.get(name)]
     check_exclusions(rows)
     with run.dialect.loading(run.staging):
@@ -113,13 +111,13 @@ def build_tables(run: Run, staging: URL, revision: str) -> dict[str, Table]:
 
 
 def open_rows(
-    run: Run, snapshot: Path, kind: str, options: MigrateOptions, schema: Mapping[str, Table], number: int = 0
+    run: Run, snapshot: Checked, options: MigrateOptions, schema: Mapping[str, Table], number: int = 0
 ) -> tuple[RowsFile, Adapted | None]:
     """The rows of a snapshot; those of records are made by the adapters first."""
     result = None
     suffix = f"-{number}" if number else ""
-    if kind == "records":
-        snapshot, result = adapt_snapshot(run, snapshot, schema, run.directory / f"rows{suffix}.json")
+    if snapshot.header.kind == "records":
+        snapshot, result = adapt_snapshot(run, snapshot.path, schema, run.directory / f"rows{suffix}.json")
     aside, zone = Aside(run.directory / f"set-aside{suffix}.db"), run.settings.source_time_zone
     accept = options.source.accept_missing
     return RowsFile(snapshot, schema, options.source.exclude, aside, zone, accept_missing=accept), result

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from app.transfer.rows.encode import encode
 from app.transfer.rows.files import write
-from app.transfer.rows.snapshot import SnapshotReader, encode
+from app.transfer.rows.snapshot import SnapshotReader
 from tests.support.deployment import misbehaviour as does
 from tests.support.deployment.export import KINDS
 from tests.support.deployment.runner import Deployment

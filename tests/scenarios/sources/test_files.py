@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 import zstandard
 
+from app.transfer.rows.encode import encode
 from app.transfer.rows.files import write
-from app.transfer.rows.snapshot import SnapshotReader, encode
+from app.transfer.rows.snapshot import SnapshotReader
 from tests.support.deployment.runner import Deployment
 from tests.support.site import Result, Site
 from tests.support.sources.headrows import answered, assert_same, at_head, listed

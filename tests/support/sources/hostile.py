@@ -24,8 +24,8 @@ import orjson
 import zstandard
 
 from app.dialects.model import Column, LogicalType, Table
+from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.header import Header, table_to_json
-from app.transfer.rows.snapshot import encode, hash_rows
 from tests.support.site import ROOT
 
 LATE = "late "

@@ -15,8 +15,8 @@ from app.dialects.base import Dialect
 from app.dialects.model import Table
 from app.transfer.rows.header import header_of
 from app.transfer.rows.scratch import Aside
-from app.transfer.rows.snapshot import SnapshotReader
-from app.transfer.sources.database import write_snapshot
+from app.transfer.rows.snapshot import SnapshotReader, check_file
+from app.transfer.sources.database import write_rows
 from app.transfer.staging.load import load
 from app.transfer.staging.rows_file import RowsFile
 from tests.support.servers.mariadb import MariaDB
@@ -55,7 +55,8 @@ def place(name: str, url: URL, directory: Path) -> Place:
 def snapshot(at: Place, url: URL, to: Path) -> Path:
     """Write a snapshot of all tables of a database."""
     header = header_of("a test", "a test", "0001", at.tables(url))
-    write_snapshot(at.dialect, url, to, header, lambda *_: None)
+    with at.dialect.reader(url) as reader:
+        write_rows(reader, to, header, lambda *_: None)
     return to
 
 
@@ -83,7 +84,7 @@ def load_snapshot(at: Place, staging: URL, path: Path, exclude: Iterable[str] = 
     scratch = at.directory / f"{path.name}-{at.name}.aside"
     aside = Aside(scratch)
     try:
-        rows = RowsFile(path, at.tables(staging), set(exclude), aside)
+        rows = RowsFile(check_file(path), at.tables(staging), set(exclude), aside)
         with at.dialect.loading(staging):
             accounts, _ = load(at.dialect, staging, rows)
         done = Loaded()

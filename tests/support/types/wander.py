@@ -13,8 +13,8 @@ from pathlib import Path
 import orjson
 import sqlalchemy as sa
 
+from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.header import header_of
-from app.transfer.rows.snapshot import encode, hash_rows
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 

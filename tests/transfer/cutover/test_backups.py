@@ -26,9 +26,9 @@ from app.transfer.cutover.backups import (
     register_portable,
 )
 from app.transfer.cutover.manifest import Backup, load_manifest, manifest_of
+from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
-from app.transfer.rows.snapshot import encode, hash_rows
 from app.transfer.run.evidence_files import find_unfinished_files, name_unfinished
 
 DIALECT = SqliteDialect()

@@ -24,10 +24,11 @@ from sqlalchemy import make_url
 from app.dialects.model import Column, ForeignKey, LogicalType, Table
 from app.errors import FerryError, Misconfigured, SnapshotUnusable
 from app.transfer.rows import files
+from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.files import WINDOW_BYTES, read_text
 from app.transfer.rows.header import Header
 from app.transfer.rows.normal_json import normalise_json
-from app.transfer.rows.snapshot import SnapshotReader, check, encode, hash_rows, is_snapshot
+from app.transfer.rows.snapshot import SnapshotReader, check, is_snapshot
 from app.transfer.run.settings import DEFAULTS, build_settings
 from app.transfer.run.source import parse_source
 from app.transfer.sources.classic_file import ClassicFile

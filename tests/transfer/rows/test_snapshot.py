@@ -25,19 +25,10 @@ from hypothesis import strategies as st
 from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import SnapshotUnusable
 from app.transfer.rows.canonical import checksum
+from app.transfer.rows.encode import encode, hash_records, hash_rows
 from app.transfer.rows.files import opened, write
 from app.transfer.rows.header import AppliedProfile, Header, table_from_json, table_to_json
-from app.transfer.rows.snapshot import (
-    BLOCK_LINES,
-    SnapshotReader,
-    check,
-    encode,
-    hash_records,
-    hash_rows,
-    is_anonymised,
-    is_snapshot,
-    rows_of,
-)
+from app.transfer.rows.snapshot import BLOCK_LINES, SnapshotReader, check, is_anonymised, is_snapshot, rows_of
 from tests.support.site import ROOT
 from tests.transfer.strategies import JSON_VALUES, ROWS, TABLE
 

@@ -14,9 +14,10 @@ from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import DoesNotFit, Misconfigured
 from app.transfer.adapters import Accounts, AdapterSet, Find, Record, Rows, adapter
 from app.transfer.rows.canonical import json_text
+from app.transfer.rows.encode import encode, hash_records
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
-from app.transfer.rows.snapshot import SnapshotReader, encode, hash_records, rows_of
+from app.transfer.rows.snapshot import SnapshotReader, rows_of
 from app.transfer.sources.adapt import Adapted, adapt
 
 USERS = Table(
@@ -109,7 +110,7 @@ def run(tmp_path: Path) -> Run:
         head = Header("records", "s", "i", "2024-01-01T00:00:00Z", "0001", types=tuple(records), notes=("n",))
         texts = [[item if isinstance(item, str) else json_text(item) for item in group] for group in records.values()]
         write(source, encode(head, zip(records, map(hash_records, texts), strict=True)))
-        result = adapt(source, to, ADAPTERS, TABLES, tmp_path)
+        _, result = adapt(source, to, ADAPTERS, TABLES, tmp_path)
         assert sorted(file.name for file in tmp_path.iterdir() if file.suffix != ".bak") == [
             "records.json",
             "rows.json",

@@ -14,10 +14,11 @@ from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
 from app.errors import DoesNotFit
 from app.transfer.rows.canonical import checksum
+from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
 from app.transfer.rows.scratch import Aside
-from app.transfer.rows.snapshot import encode, hash_rows
+from app.transfer.rows.snapshot import check_file
 from app.transfer.staging.load import aside_to_json, describe_key, load
 from app.transfer.staging.referring import set_aside_referring
 from app.transfer.staging.rows_file import RowsFile, check_exclusions
@@ -60,7 +61,7 @@ def make(tmp_path: Path, schema: dict[str, Table]) -> Make:
         head = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", given)
         sections = ((table.name, hash_rows(table, rows.get(table.name, ()))) for table in given)
         write(tmp_path / "rows.json", encode(head, sections), keep_former=False)
-        return RowsFile(tmp_path / "rows.json", schema, exclude, Aside(tmp_path / "aside.db"))
+        return RowsFile(check_file(tmp_path / "rows.json"), schema, exclude, Aside(tmp_path / "aside.db"))
 
     return made
 
