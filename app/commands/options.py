@@ -40,10 +40,15 @@ class FerryCommand(click.Command):
     """A command whose help groups its options and lists the exit statuses, and which remembers what was typed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for argument in args:
+            _refuse_bytes(argument, redact_argument(argument))
         ctx.meta[_TYPED] = Typed(
             _find_program(ctx, [self.name or "", *args]), self.name or "", tuple(map(redact_argument, args))
         )
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        directory = str(Path.cwd())
+        _refuse_bytes(directory, f"the current directory {directory}")
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in GROUPS.items():
@@ -60,6 +65,14 @@ class FerryCommand(click.Command):
         del ctx
         with formatter.section("Exit status"):
             formatter.write_dl([(str(int(status)), MEANINGS[status]) for status in ExitStatus])
+
+
+def _refuse_bytes(text: str, shown: str) -> None:
+    """:raises click.UsageError: a text holds bytes that are not UTF-8: no report or manifest could name it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise click.UsageError(f"{shown!a} holds bytes that are not UTF-8; use another name.") from None
 
 
 yes = click.option("-y", "--yes", is_flag=True, help="Answer the question; skips no check.")

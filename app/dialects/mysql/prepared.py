@@ -3,6 +3,8 @@
 What a statement prepares may be put together on the server, e.g. by ``CONCAT``. So the text is asked for first, over
 the same connection, looked at as any other statement is, and sent as the literal that was looked at. In a body, which
 runs later, only a literal can be looked at. How the session reads names and texts is asked for when it was changed.
+In a multi-byte character set such as gbk a backslash may be the second half of a character: texts then end where we do
+not see it (seen on MariaDB 10.11: a statement that named the live database was sent). Those are refused, except UTF-8.
 """
 
 from __future__ import annotations
@@ -18,7 +20,14 @@ from ..base import OutsideStaging
 from .connect import Connection, quote
 from .statements import USUAL, Mode, reached, tokens_with_ends
 
-_MATTERS = re.compile(r"(?i)prepare|execute|sql_mode")
+_MATTERS = re.compile(r"(?i)prepare|execute|sql_mode|names|charset|character")
+_CHANGES_READING = re.compile(r"(?i)sql_mode|names|charset|character")
+_SETS_READING = re.compile(
+    r"(?i)sql_mode|\bset\s+(?:names|charset|character)\b|,\s*names\s*['\"]|\bcharacter_set_client\b"
+)
+_READING = re.compile(r"([A-Z0-9_,]*);([a-z0-9_]+)")
+_UTF8 = re.compile(r"utf8(?:mb[34])?")
+_ONE_BYTE = re.compile(r"ascii|binary|latin\d|cp12\d\d|cp8\d\d|koi8[ru]")
 _ENDS_A_TEXT = ("", ";", "USING", "END", "ELSE", "ELSEIF")
 _RUNS_A_TEXT = "EXECUTE_PREPARED_STMT"
 """A procedure of the schema sys of both servers."""
@@ -86,8 +95,9 @@ class GuardedConnection(Connection):
         else:
             self._refuse_bodies(text, found, mode)
         word = first_word(text, mode)
-        self._prepares_modes |= bool(found) and "sql_mode" in text.lower()
-        if word not in ("SELECT", "SHOW") and ("sql_mode" in text.lower() or self._prepares_modes):
+        changes = bool(_CHANGES_READING.search(text))
+        self._prepares_modes |= bool(found) and changes
+        if word not in ("SELECT", "SHOW") and (changes or self._prepares_modes):
             self.mode = None
         return text
 
@@ -104,8 +114,8 @@ class GuardedConnection(Connection):
         for one in found:
             if one.literal is None:
                 raise OutsideStaging(f"it prepares a text that is not known before it runs: {_short(one.source)}")
-            if "sql_mode" in text.lower():
-                raise OutsideStaging(f"it prepares a text and sets sql_mode: {_short(text)}")
+            if _SETS_READING.search(text):
+                raise OutsideStaging(f"it prepares a text and sets how texts are read: {_short(text)}")
             self._refuse_names(one.literal, mode)
             self._refuse_bodies(one.literal, list(prepared(one.literal, mode)), mode)
         if any(word.upper() == _RUNS_A_TEXT for _kind, word, _end in tokens_with_ends(text, mode)):
@@ -116,9 +126,23 @@ class GuardedConnection(Connection):
             raise OutsideStaging(f"it names the database {place}")
 
     def _ask_mode(self) -> Mode:
-        modes = self._ask("@@SESSION.sql_mode").split(",")
+        # Two answers in one; what comes in another encoding, as UTF-16, does not match.
+        answer = self._ask("CONCAT(@@SESSION.sql_mode, ';', @@SESSION.character_set_client)")
+        match = _READING.fullmatch(answer)
+        if match is None:
+            raise OutsideStaging("it changed in which character set the server answers (character_set_results)")
+        self._refuse_character_set(match[2])
+        modes = match[1].split(",")
         self.mode = Mode("ANSI_QUOTES" in modes, "NO_BACKSLASH_ESCAPES" in modes)
         return self.mode
+
+    def _refuse_character_set(self, name: str) -> None:
+        plain = all(guarded.isascii() for guarded in self.guarded)
+        if not _UTF8.fullmatch(name) and not (plain and _ONE_BYTE.fullmatch(name)):
+            raise OutsideStaging(
+                f"its session was set to the character set {name} (SET NAMES, SET CHARACTER SET or "
+                "character_set_client), in which a statement cannot be looked at before it is sent; use utf8mb4"
+            )
 
     def _ask(self, expression: str) -> str:
         """What an expression is on the server; ``NULL`` is what it makes of NULL in a PREPARE."""

@@ -23,7 +23,7 @@ from ...dialects.model import ControlArea
 from ...dialects.redact import redact
 from ...errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
 from ..rows.expect import Unexpected, an_object
-from .ledger import Entry, Holder, JournalEntry, identity, journal, lease, ledger, metadata, process
+from .ledger import Entry, Holder, JournalEntry, holder_of, identity, journal, lease, ledger, metadata, process
 
 HEARTBEAT_S = 10
 CREATE_ATTEMPTS = 3
@@ -83,7 +83,7 @@ class Control:
 
     def kept(self, name: str) -> str | None:
         """A value kept under a name, or None."""
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, self._understood("identity"):
             found = connection.execute(sa.select(identity.c.value).where(identity.c.name == name)).scalar()
         return None if found is None else str(found)
 
@@ -158,7 +158,7 @@ class Control:
         """:raises FerryError: what a table holds is none of ours, or a newer version's."""
         try:
             yield
-        except (Unexpected, ValueError, TypeError) as error:
+        except (Unexpected, ValueError, TypeError, RecursionError) as error:
             raise FerryError(
                 f"The {table} in the control area {self._place} is damaged, or a newer version wrote it: {error}.",
                 hint="Run the newest version that was used here; or move the control area away: the next run then "
@@ -177,16 +177,14 @@ class Control:
         with self._engine.connect() as connection:
             return self._holder_seen_by(connection)
 
-    @staticmethod
-    def _holder_seen_by(connection: sa.Connection) -> Holder | None:
-        row = connection.execute(
-            sa.select(lease, sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now"))
-        ).first()
-        if row is None:
-            return None
-        # Some servers give the time with its zone; every session is in UTC.
-        age_s = (row.now.replace(tzinfo=None) - row.heartbeat_at).total_seconds()
-        return Holder(row.run_id, row.command, row.host, row.pid, row.process, row.user, row.started_at, age_s)
+    def _holder_seen_by(self, connection: sa.Connection) -> Holder | None:
+        """:raises FerryError: the lease holds values that no run writes."""
+        now = sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now")
+        with self._understood("lease"):
+            row = connection.execute(sa.select(lease, now)).first()
+            if row is None:
+                return None
+            return holder_of(row)
 
     def take_lease(self, run_id: str, command: str) -> Holder | None:
         """Take the lease, from a dead holder too, which is then returned.

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...dialects.model import TableChecksum
-from ..rows.expect import Unexpected, a_text, a_text_or_null, an_object, rows_and_digest, texts
+from ..rows.expect import Unexpected, a_text, a_text_or_null, a_whole_number, an_object, rows_and_digest, texts
 from ..rows.header import AppliedProfile
 
 metadata = sa.MetaData()
@@ -147,6 +147,26 @@ class Holder:
     def __str__(self) -> str:
         since = f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}"
         return f"run {self.run_id} ({self.command}) by {self.user}@{self.host}, process {self.pid}, since {since}"
+
+
+def holder_of(row: sa.Row[Any]) -> Holder:
+    """Who holds the lease, from its row and the server's ``now``.
+
+    :raises Unexpected: a value that no run writes.
+    """
+    for name in ("started_at", "heartbeat_at"):
+        if not isinstance(getattr(row, name), dt.datetime):
+            raise Unexpected(name, "a time")
+    # Some servers give the time with its zone; every session is in UTC.
+    age_s = (row.now.replace(tzinfo=None) - row.heartbeat_at).total_seconds()
+    run_id, command, host, began, user = (
+        a_text(getattr(row, name), name) for name in ("run_id", "command", "host", "process", "user")
+    )
+    pid = a_whole_number(row.pid, "pid", 0, _LARGEST_PID)
+    return Holder(run_id, command, host, pid, began, user, row.started_at, age_s)
+
+
+_LARGEST_PID = 2**31 - 1
 
 
 def process(pid: int) -> str:

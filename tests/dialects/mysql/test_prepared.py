@@ -14,6 +14,8 @@ from app.dialects.mysql import connect
 from app.dialects.mysql.prepared import Guarded, GuardedConnection, guard
 from tests.support.servers.mariadb import MariaDB
 
+ENDS_ELSEWHERE = "UPDATE users AS a JOIN (SELECT '丁\\' AS x) AS b JOIN LIVE.users AS o SET o.name = '2'"
+"""In gbk the backslash is the second half of a character, so that the first text ends before AS."""
 WRITE = "CONCAT('UPDATE ', 'LI', 'VE', '.users SET name = 2')"
 REACHING = {
     "variable": [f"SET @s = {WRITE}", "PREPARE x FROM @s", "EXECUTE x"],
@@ -79,8 +81,31 @@ REACHING = {
         "EXECUTE x",
         "UPDATE users SET name = '\\' WHERE name IN (SELECT name FROM LIVE.users WHERE name <> '')",
     ],
+    "names": ["SET NAMES gbk", ENDS_ELSEWHERE],
+    "names, in a list": ["SET @a = 1, NAMES 'sjis'", ENDS_ELSEWHERE],
+    "names, versioned": ["/*!40101 SET NAMES gbk */", ENDS_ELSEWHERE],
+    "names, by a prepared text": ["EXECUTE IMMEDIATE CONCAT('SET NA', 'MES gbk')", ENDS_ELSEWHERE],
+    "names, prepared": ["PREPARE x FROM 'SET NAMES gbk'", "EXECUTE x", ENDS_ELSEWHERE],
+    "character set": ["SET CHARACTER SET big5", ENDS_ELSEWHERE],
+    "charset": ["SET CHARSET cp932", ENDS_ELSEWHERE],
+    "client": ["SET @@SESSION.character_set_client = 'gbk'", ENDS_ELSEWHERE],
+    "client by number": ["SET character_set_client = 28", ENDS_ELSEWHERE],
+    "an answer in another encoding": [
+        "SET character_set_results = utf16",
+        "SET sql_mode = 'ANSI_QUOTES'",
+        'UPDATE "LIVE"."users" SET name = 2',
+    ],
 }
 HARMLESS = [
+    ["SET NAMES latin1", "SET NAMES utf8mb4", "UPDATE users SET name = 'é'", "CHECK SELECT COUNT(*) FROM users"],
+    [
+        "SET @former = @@character_set_client",
+        "SET character_set_client = utf8",
+        "ALTER TABLE users ADD COLUMN names VARCHAR(9) CHARACTER SET gbk",
+        "EXECUTE IMMEDIATE 'CREATE TABLE more (name INT) DEFAULT CHARSET = utf8mb4'",
+        "SET character_set_client = @former",
+        "CHECK SELECT COUNT(*) FROM users WHERE names IS NULL",
+    ],
     [
         "SET @s = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() "
         "AND table_name = 'users' AND column_name = 'extra') > 0, 'SELECT 1', "

@@ -70,6 +70,25 @@ def test_an_unknown_option_is_a_usage_error(local: Local, command: str, option: 
     assert list(local.directory.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [("--report", "\udcff.json"), ("--to", "a\udcfe")])
+def test_an_argument_that_is_not_utf8_is_a_usage_error(local: Local, options: tuple[str, str]) -> None:
+    """No manifest and no report could name such a file."""
+    shown = options[1].encode("ascii", "backslashreplace").decode()
+    refused(local.run("db-backup", *options), 2, "not UTF-8", shown)
+    assert list(local.directory.iterdir()) == []
+
+
+def test_a_directory_whose_name_is_not_utf8_is_a_usage_error(
+    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "\udcff"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    refused(local.run("db-backup", "--to", "x.bak"), 2, "not UTF-8", "the current directory")
+    assert list(odd.iterdir()) == []
+    assert local.run("db-backup", "--help").status == 0
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", ["report.html", "report.txt", "report"])
 def test_a_report_is_json(local: Local, command: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -50,6 +51,10 @@ def said(*statements: str) -> Callable[[Path], None]:
     return damage
 
 
+LEASE = (
+    "(id, run_id, command, host, pid, process, user, started_at, heartbeat_at) "
+    "VALUES (1, 'r', 'db-init', 'elsewhere', 1234, '1', 'u',"
+)
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "truncated": truncate,
     "zeroed": zero,
@@ -66,6 +71,19 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "an unknown key of a newer version": said("UPDATE ledger SET entry = json_set(entry, '$.newer', 1)"),
     "NUL": said("UPDATE ledger SET entry = char(0) || entry"),
     "not UTF-8": said("UPDATE ledger SET entry = CAST(x'ff' AS TEXT)"),
+    "deep JSON": said(f"UPDATE ledger SET entry = '{'[' * 100_000}'"),
+    "half a value": said("UPDATE identity SET value = '\"x'"),
+    "a lease of no time": said(f"INSERT INTO lease {LEASE} 'yesterday', 'yesterday')"),
+    "a lease of times that are none": said(f"INSERT INTO lease {LEASE} x'ff', x'ff')"),
+    "a lease of NULL": said(
+        "DROP TABLE lease",
+        "CREATE TABLE lease (id, run_id, command, host, pid, process, user, started_at, heartbeat_at)",
+        "INSERT INTO lease (id) VALUES (NULL)",
+    ),
+    "a process that cannot be": said(
+        f"INSERT INTO lease {LEASE.replace('1234', '1099511627776')} '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+        f"UPDATE lease SET host = '{socket.gethostname()}'",
+    ),
     "half a detail": said("UPDATE journal SET detail = '{\"a\": '"),
 }
 COMMANDS = {
