@@ -49,10 +49,10 @@ class Post(db.Model):  # type: ignore[misc,name-defined]
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     title: Mapped[str] = mapped_column(String(200))
-    body: Mapped[str] = mapped_column(Text(1 << 20))
+    body: Mapped[str] = mapped_column(Text)
     posted: Mapped[object] = mapped_column(Instant, index=True)
     score: Mapped[float] = mapped_column(Float(53))
-    picture: Mapped[bytes | None] = mapped_column(LargeBinary(1 << 20))
+    picture: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Tag(db.Model):  # type: ignore[misc,name-defined]

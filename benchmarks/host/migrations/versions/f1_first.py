@@ -31,10 +31,10 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("user_id", sa.Integer(), sa.ForeignKey("users.id"), nullable=False),
         sa.Column("title", sa.String(200), nullable=False),
-        sa.Column("body", sa.Text(1 << 20), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
         sa.Column("posted", _INSTANT, nullable=False),
         sa.Column("score", sa.Float(53), nullable=False),
-        sa.Column("picture", sa.LargeBinary(1 << 20)),
+        sa.Column("picture", sa.LargeBinary()),
     )
     op.create_index("ix_posts_user_id", "posts", ["user_id"])
     op.create_index("ix_posts_posted", "posts", ["posted"])
