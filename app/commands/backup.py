@@ -40,7 +40,7 @@ def db_backup(
 ) -> None:
     """Make a verified backup of this database, for its owner alone."""
     actions = [
-        name for name, given in (("--list", listing), ("--check", check is not None), ("--prune", prune)) if given
+        name for name, is_set in (("--list", listing), ("--check", check is not None), ("--prune", prune)) if is_set
     ]
     if client and portable is not None:
         raise click.UsageError("--client and --portable are one at a time.")

@@ -29,10 +29,10 @@ TERMINAL_TIMEOUT_S = 0.0
 UNATTENDED_TIMEOUT_S = 900.0
 
 
-def lock_timeout_s(given: float | None) -> float:
+def lock_timeout_s(timeout_s: float | None) -> float:
     """How long to wait for the lock: no time on a terminal, else long enough for another deploy."""
-    if given is not None:
-        return given
+    if timeout_s is not None:
+        return timeout_s
     return TERMINAL_TIMEOUT_S if sys.stdin.isatty() else UNATTENDED_TIMEOUT_S
 
 
@@ -50,8 +50,8 @@ def execute(
     :param output: the options of :func:`.options.output`.
     :param settings: keys that options override.
     """
-    shown = Output(output["as_json"], output["quiet"], output["verbose"])
-    renderer = Renderer(shown)
+    terminal = Output(output["as_json"], output["quiet"], output["verbose"])
+    renderer = Renderer(terminal)
     signals = Interruptible()
     status = int(ExitStatus.FAILED)
     live = "unchanged" if command in REPLACING else None
@@ -59,7 +59,7 @@ def execute(
         try:
             answers = Answers.given(yes=yes, allow_production=allow_production)
             hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)
-            run = Run(current_host(), current_settings(settings), command, hooks, verbose=shown.verbose)
+            run = Run(current_host(), current_settings(settings), command, hooks, verbose=terminal.verbose)
             try:
                 report = _do_work(run, work)
                 renderer.result(report)

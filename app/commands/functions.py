@@ -59,7 +59,7 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
     database = dialect.identity(url).full_name
     try:
         with dialect.image(url, copy, None) as image:
-            made = backups.make(
+            backup = backups.make(
                 dialect,
                 image,
                 to,
@@ -72,7 +72,7 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
     finally:
         dialect.drop(copy)
         dialect.drop(scratch)
-    return made.file
+    return backup.file
 
 
 def _key(dialect: Dialect, url: URL) -> bytes | None:

@@ -53,9 +53,9 @@ def complete(hint: str, typed: Typed) -> str:
     """A hint with whole commands in it; where it says "run again", the command to run."""
     if str(typed) in hint:
         return hint  # it was made of that
-    found = _COMMAND.sub(lambda match: _complete(match["name"], _SWITCH_OR_WORD.findall(match["words"]), typed), hint)
-    found = _MIGRATE.sub(f"{typed.program} ", found)
-    return f"{found}\nAgain: {typed}" if _AGAIN.search(hint) and not _COMMAND.search(hint) else found
+    text = _COMMAND.sub(lambda match: _complete(match["name"], _SWITCH_OR_WORD.findall(match["words"]), typed), hint)
+    text = _MIGRATE.sub(f"{typed.program} ", text)
+    return f"{text}\nAgain: {typed}" if _AGAIN.search(hint) and not _COMMAND.search(hint) else text
 
 
 def _complete(name: str, words: list[str], typed: Typed) -> str:

@@ -37,11 +37,11 @@ def db_init(
 
     What is there is backed up first. Not to be confused with flask db init, which writes migration scripts.
     """
-    chosen = InitOptions(
+    settings = InitOptions(
         no_seed=no_seed,
         schema=schema,
         dry_run=dry_run,
         backup_to=backup_to.absolute() if backup_to else None,
         lock_timeout_s=lock_timeout_s(lock_timeout),
     )
-    execute("db-init", lambda run: initialise(run, chosen), output=output, yes=yes, allow_production=allow_production)
+    execute("db-init", lambda run: initialise(run, settings), output=output, yes=yes, allow_production=allow_production)

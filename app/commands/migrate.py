@@ -95,7 +95,7 @@ def db_migrate_data(
             insecure_http=insecure_http,
             verify=verify != "full",
         )
-    chosen = MigrateOptions(
+    choices = MigrateOptions(
         source=SourceOptions(exclude, accept_missing, insecure_http, restart),
         counts_only=verify == "counts",
         set_aside=set_aside,
@@ -109,7 +109,7 @@ def db_migrate_data(
     )
     execute(
         "db-migrate-data",
-        lambda run: load_aside(run, set_aside_from.absolute(), chosen) if set_aside_from else migrate(run, chosen),
+        lambda run: load_aside(run, set_aside_from.absolute(), choices) if set_aside_from else migrate(run, choices),
         output=output,
         yes=yes,
         allow_production=allow_production,
@@ -117,8 +117,8 @@ def db_migrate_data(
     )
 
 
-def _refuse_other_options(**given: object) -> None:
+def _refuse_other_options(**others: object) -> None:
     """What says how to read a source says nothing about rows that were read before."""
-    if names := [name for name, value in given.items() if value]:
-        shown = ", ".join(name if name.isupper() else f"--{name.replace('_', '-')}" for name in names)
-        raise click.UsageError(f"--set-aside-from reads no source, so it does not go with {shown}.")
+    if names := [name for name, value in others.items() if value]:
+        names_shown = ", ".join(name if name.isupper() else f"--{name.replace('_', '-')}" for name in names)
+        raise click.UsageError(f"--set-aside-from reads no source, so it does not go with {names_shown}.")

@@ -67,12 +67,12 @@ class FerryCommand(click.Command):
             formatter.write_dl([(str(int(status)), MEANINGS[status]) for status in ExitStatus])
 
 
-def _refuse_bytes(text: str, shown: str) -> None:
+def _refuse_bytes(text: str, words: str) -> None:
     """:raises click.UsageError: a text holds bytes that are not UTF-8: no report or manifest could name it."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise click.UsageError(f"{shown!a} holds bytes that are not UTF-8; use another name.") from None
+        raise click.UsageError(f"{words!a} holds bytes that are not UTF-8; use another name.") from None
 
 
 yes = click.option("-y", "--yes", is_flag=True, help="Answer the question; skips no check.")

@@ -71,7 +71,7 @@ class Answers:
 def lines(question: Question) -> list[str]:
     """What is shown above the question."""
     target = question.target
-    shown = [
+    above = [
         f"Server:    {target.identity.server} on {target.identity.host}",
         f"Database:  {target.identity.database} ({target.environment})",
         f"Loads:     {question.loads}",
@@ -79,10 +79,10 @@ def lines(question: Question) -> list[str]:
         f"Replaced:  {sum(question.replaced.values())} rows",
     ]
     full = sorted(((name, rows) for name, rows in question.replaced.items() if rows), key=lambda item: -item[1])
-    shown += [f"           {rows:>10} {name}" for name, rows in full[:SHOWN]]
+    above += [f"           {rows:>10} {name}" for name, rows in full[:SHOWN]]
     if len(full) > SHOWN:
-        shown.append(f"           and {len(full) - SHOWN} more tables")
-    return shown + question.find_more()
+        above.append(f"           and {len(full) - SHOWN} more tables")
+    return above + question.find_more()
 
 
 def _ask_at_terminal(question: Question) -> None:

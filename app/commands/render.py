@@ -175,7 +175,7 @@ def _describe_anonymised(report: Report) -> Iterable[str]:
         table, _, column = item["column"].partition(".")
         columns.setdefault(table, []).append(f"{column} ({item['values']}, {item['by']})")
     title = f"Replaced as the profile {report.anonymised.get('profile')!r} says: column (values, by what)"
-    yield from _list_tables(title, [f"{table}: {', '.join(found)}" for table, found in columns.items()])
+    yield from _list_tables(title, [f"{table}: {', '.join(names)}" for table, names in columns.items()])
 
 
 def _waivers(waived: list[dict[str, Any]]) -> list[str]:
@@ -203,9 +203,9 @@ def _describe_kept(item: dict[str, Any]) -> str:
 
 
 def _differences(report: Report) -> list[str]:
-    shown = [_difference(item) for item in report.differences[:SHOWN]]
+    first = [_difference(item) for item in report.differences[:SHOWN]]
     more = f"and more; all of them: {report.differences_file}"
-    return shown if len(report.differences) <= SHOWN else [*shown, more]
+    return first if len(report.differences) <= SHOWN else [*first, more]
 
 
 def _difference(item: dict[str, Any]) -> str:
@@ -214,7 +214,7 @@ def _difference(item: dict[str, Any]) -> str:
 
 
 def _list_tables(title: str, items: Iterable[str]) -> Iterable[str]:
-    found = list(items)
-    if found:
+    rows = list(items)
+    if rows:
         yield f"{title}:"
-        yield from (f"  {item}" for item in found)
+        yield from (f"  {item}" for item in rows)

@@ -35,14 +35,14 @@ def current_host() -> Host:
 
 
 def _refuse_incomplete(app: Flask) -> None:
-    found = app.extensions
+    extensions = app.extensions
     missing = [
         text
         for key, text in (
             ("sqlalchemy", "Flask-SQLAlchemy (db.init_app(app))"),
             ("migrate", "Flask-Migrate (Migrate(app, db))"),
         )
-        if key not in found
+        if key not in extensions
     ]
     if missing:
         raise Misconfigured(
@@ -51,28 +51,28 @@ def _refuse_incomplete(app: Flask) -> None:
             + ".",
             hint="See how to install it: docs/hosts.md",
         )
-    if found["migrate"].db is not found["sqlalchemy"]:
+    if extensions["migrate"].db is not extensions["sqlalchemy"]:
         raise Misconfigured(
             "Flask-Migrate was given another SQLAlchemy() than the app's; was its module imported under two names?",
             hint="Give Migrate(app, db) the db whose init_app(app) is called.",
         )
-    if None not in found["sqlalchemy"].engines:
+    if None not in extensions["sqlalchemy"].engines:
         raise Misconfigured("The app has no default database.", hint="Set SQLALCHEMY_DATABASE_URI.")
 
 
 def _engine_options(app: Flask, db: SQLAlchemy) -> dict[str, Any]:
     """What ``create_engine()`` is given for the default database, as Flask-SQLAlchemy puts it together."""
-    bound = (app.config.get("SQLALCHEMY_BINDS") or {}).get(None)
-    own = bound if isinstance(bound, Mapping) else {}
-    return {**db._engine_options, **own, **(app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})}
+    bind = (app.config.get("SQLALCHEMY_BINDS") or {}).get(None)
+    of_bind = bind if isinstance(bind, Mapping) else {}
+    return {**db._engine_options, **of_bind, **(app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})}
 
 
 def current_dialect(url: URL) -> Dialect:
     """The room of a database that the current app has, or could have."""
     dialect = dialect_for(url, directory=Path(current_app.instance_path), tls_ca=current_settings().tls_ca)
-    own = current_app.extensions["sqlalchemy"].engines.get(None) if "sqlalchemy" in current_app.extensions else None
-    if own is not None:
-        dialect.know_app(own)
+    engine = current_app.extensions["sqlalchemy"].engines.get(None) if "sqlalchemy" in current_app.extensions else None
+    if engine is not None:
+        dialect.know_app(engine)
     return dialect
 
 

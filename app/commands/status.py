@@ -26,16 +26,16 @@ def db_status(check: bool, unlock: str | None, **output: Any) -> None:
     def work(run: Run) -> Report:
         if unlock:
             return _describe_unlocked(run, unlock)
-        found = status(run)
+        result = status(run)
         run.report.outcome = "looked"
-        run.report.exit_status = found.check if check else 0
-        run.report.notes = [] if output["as_json"] else list(lines(found))
-        run.report.target = found.to_json()
-        run.report.summary = "; ".join(found.problems) or "nothing to do"
-        if found.unfinished:
-            run.report.summary = found.unfinished
-        elif found.holder_alive:
-            run.report.summary = f"locked: {found.holder}"
+        run.report.exit_status = result.check if check else 0
+        run.report.notes = [] if output["as_json"] else list(lines(result))
+        run.report.target = result.to_json()
+        run.report.summary = "; ".join(result.problems) or "nothing to do"
+        if result.unfinished:
+            run.report.summary = result.unfinished
+        elif result.holder_alive:
+            run.report.summary = f"locked: {result.holder}"
         return run.report
 
     execute("db-status", work, output=output)
@@ -51,39 +51,39 @@ def _describe_unlocked(run: Run, run_id: str) -> Report:
     return run.report
 
 
-def lines(found: Status) -> Iterator[str]:
+def lines(result: Status) -> Iterator[str]:
     """The status for people."""
-    database = found.database
+    database = result.database
     yield f"Server:      {database['server']} on {database['host']}"
     yield f"Database:    {database['database']}{'' if database['exists'] else ' (not there)'}"
     yield f"Environment: {database['environment']} (from {database['environment_from']})"
-    yield f"Revision:    {found.revision} (head {found.head})"
-    yield f"Rows:        {sum(found.rows.values())} in {len(found.rows)} tables"
-    drift = [*found.drift, *([f"not looked for: {found.not_compared}"] if found.not_compared else [])]
+    yield f"Revision:    {result.revision} (head {result.head})"
+    yield f"Rows:        {sum(result.rows.values())} in {len(result.rows)} tables"
+    drift = [*result.drift, *([f"not looked for: {result.not_compared}"] if result.not_compared else [])]
     first, *others = drift or ["none"]
     yield f"Drift:       {first}"
     yield from (f"             {line}" for line in others)
-    last = found.last_run
+    last = result.last_run
     if last:
         force = "" if last["in_force"] else " (what is live is something else)"
         how = f", anonymised with the profile {last['profile']!r}" if last["profile"] else ""
         yield f"Last run:    {last['run']} {last['command']} from {last['source']}{how}, {last['finished_at']}{force}"
     else:
         yield "Last run:    none"
-    if found.aside:
-        yield f"Set aside:   {found.aside['rows']} rows in {found.aside['file']}"
-        yield f"             to load them when they are fixed: {found.aside['command']}"
-    yield f"Lock:        {found.holder or 'free'}{'' if found.holder_alive or not found.holder else ' (dead)'}"
-    yield f"Cut-over:    {found.unfinished or 'none unfinished'}"
-    for left in found.leftovers:
-        yield f"Left behind: {left}, of a run that was ended; the next run removes it"
-    for oddity in found.oddities:
+    if result.aside:
+        yield f"Set aside:   {result.aside['rows']} rows in {result.aside['file']}"
+        yield f"             to load them when they are fixed: {result.aside['command']}"
+    yield f"Lock:        {result.holder or 'free'}{'' if result.holder_alive or not result.holder else ' (dead)'}"
+    yield f"Cut-over:    {result.unfinished or 'none unfinished'}"
+    for leftover in result.leftovers:
+        yield f"Left behind: {leftover}, of a run that was ended; the next run removes it"
+    for oddity in result.oddities:
         yield f"Left behind: {oddity}"
     where = "" if database["is_file"] else ", on this host only"
-    yield f"Backups:     {len(found.backups)}{_newest(found.backups)}{where}"
-    yield f"Snapshot:    {found.snapshot}"
+    yield f"Backups:     {len(result.backups)}{_newest(result.backups)}{where}"
+    yield f"Snapshot:    {result.snapshot}"
     yield "Settings:"
-    for item in found.settings:
+    for item in result.settings:
         yield f"  {item['key']} = {item['value']}  ({item['from']})"
 
 

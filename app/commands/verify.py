@@ -37,11 +37,11 @@ def db_verify(
         raise click.UsageError("Give a RUN or --against SOURCE, not both.")
     if profile and not against:
         raise click.UsageError("--profile is for --against SOURCE; what a RUN loaded is as it was.")
-    chosen = VerifyOptions(
+    choices = VerifyOptions(
         run_id=run_id,
         against=against is not None,
         source=SourceOptions(exclude, accept_missing, insecure_http),
         lock_timeout_s=lock_timeout_s(lock_timeout),
     )
     settings = {"FERRY_SOURCE": against, "FERRY_PROFILE": profile}
-    execute("db-verify", lambda run: verify(run, chosen), output=output, settings=settings)
+    execute("db-verify", lambda run: verify(run, choices), output=output, settings=settings)

@@ -20,7 +20,9 @@ def refuse_older(find_version: Callable[[str], str] = version) -> None:
 
     :raises ImportError: names them, and what to type.
     """
-    older = [f"{name} {found}" for name in LOWEST if (found := _find(name, find_version)) and _is_older(found, name)]
+    older = [
+        f"{name} {present}" for name in LOWEST if (present := _find(name, find_version)) and _is_older(present, name)
+    ]
     if older:
         wanted = " ".join(f"'{name}>={least}'" for name, least in LOWEST.items())
         raise ImportError(
@@ -35,8 +37,8 @@ def _find(name: str, find_version: Callable[[str], str]) -> str:
         return ""  # vendored, or put there by hand: what is missing will say so
 
 
-def _is_older(found: str, name: str) -> bool:
-    return _numbers(found) < _numbers(LOWEST[name])
+def _is_older(text: str, name: str) -> bool:
+    return _numbers(text) < _numbers(LOWEST[name])
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from .model import Counter
 
 
-def find_match(counter: Counter, found: Sequence[Counter]) -> Counter | None:
+def find_match(counter: Counter, counters: Sequence[Counter]) -> Counter | None:
     """The counter that gives out what another one gave: of the same column, or of the same name.
 
     Servers name the counters of columns each in its own way; one that counts the other way is another one.
     """
-    for other in found:
+    for other in counters:
         if counter.table and (other.table, other.column) == (counter.table, counter.column):
             return other if other.ascends == counter.ascends else None
-    for other in found:
+    for other in counters:
         if other.name == counter.name and not (counter.table and other.table):
             return other if other.ascends == counter.ascends else None
     return None

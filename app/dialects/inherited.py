@@ -9,10 +9,10 @@ _NAMES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "
 _FAMILIES = ("LC_", "SSL_CERT_", "KRB5")
 
 
-def inherit(own: Iterable[str] = ()) -> dict[str, str]:
+def inherit(more: Iterable[str] = ()) -> dict[str, str]:
     """What a program is given of this process's environment: only what is listed.
 
-    :param own: names that this very program knows; no name of a secret.
+    :param more: names that this very program knows; no name of a secret.
     """
-    names = _NAMES.union(own)
+    names = _NAMES.union(more)
     return {name: value for name, value in os.environ.items() if name in names or name.startswith(_FAMILIES)}

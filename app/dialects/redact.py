@@ -71,8 +71,8 @@ def redact(url: URL) -> str:
 
 def identify(url: URL) -> str:
     """A database URL as text that names the database, equal whatever its secrets are."""
-    kept = {name: value for name, value in url.query.items() if name.lower() in _SHOWN}
-    return url.set(query=kept).render_as_string(hide_password=True)
+    query = {name: value for name, value in url.query.items() if name.lower() in _SHOWN}
+    return url.set(query=query).render_as_string(hide_password=True)
 
 
 def _redact_parts(query: Mapping[str, str | Sequence[str]]) -> dict[str, str | tuple[str, ...]]:
@@ -110,6 +110,6 @@ def _bare(rest: str) -> str:
         # A password with a mark in it, or a query with an @: either way it is no place what comes behind.
         return HIDDEN
     for mark in "?#":
-        place, found, _ = place.partition(mark)
-        place += f"{mark}{HIDDEN}" if found else ""
+        place, sign, _ = place.partition(mark)
+        place += f"{mark}{HIDDEN}" if sign else ""
     return (f"{HIDDEN}@" if at else "") + place

@@ -117,8 +117,8 @@ def _manifest() -> Response:
 
 def _export(identity: str) -> Response:
     dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
-    opened = dialect.reader(url)
-    reader = opened.__enter__()
+    context = dialect.reader(url)
+    reader = context.__enter__()
     try:
         _refuse_outside(reader)
         tables = data_tables(reader.tables())
@@ -132,12 +132,12 @@ def _export(identity: str) -> Response:
             time_zone=reader.time_zone(),
         )
     except BaseException:
-        opened.__exit__(None, None, None)
+        context.__exit__(None, None, None)
         raise
     sections = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)
     response = Response(_compress(encode(header, sections)), mimetype="application/zstd")
     # The read ends with the answer, however that ends.
-    response.call_on_close(lambda: opened.__exit__(None, None, None))
+    response.call_on_close(lambda: context.__exit__(None, None, None))
     return response
 
 

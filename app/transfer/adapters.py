@@ -142,8 +142,8 @@ class Record(Mapping[str, Any]):
 
     def find_unaccounted(self) -> list[str]:
         """Keys neither read nor waived, of nested records too (``sections.colour``)."""
-        own = [f"{self.type}.{key}" for key in self._values if key in self._open]
-        return own + [key for child in self._children for key in child.find_unaccounted()]
+        keys = [f"{self.type}.{key}" for key in self._values if key in self._open]
+        return keys + [key for child in self._children for key in child.find_unaccounted()]
 
 
 Function = Callable[[Record, Find], Rows]
@@ -190,14 +190,14 @@ class AdapterSet:
                 f"FERRY_ADAPTERS: module {module.__name__} does not say whose rows its adapters make.",
                 hint='Give it a line like: revision = "<Alembic revision>"',
             )
-        found: dict[str, Adapter] = {}
+        adapters: dict[str, Adapter] = {}
         for value in vars(module).values():
             declared = getattr(value, "__ferry_adapter__", None)
-            if isinstance(declared, Adapter) and found.setdefault(declared.record_type, declared) is not declared:
+            if isinstance(declared, Adapter) and adapters.setdefault(declared.record_type, declared) is not declared:
                 raise Misconfigured(f"FERRY_ADAPTERS: two adapters take {declared.record_type!r} records.")
         return cls(
             revision,
-            found,
+            adapters,
             dict(getattr(module, "natural_keys", {})),
             dict(getattr(module, "not_carried", {})),
         )

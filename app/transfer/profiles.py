@@ -183,8 +183,8 @@ class Name(Replacement):
 
     def text(self, value: str, keyed: Keyed) -> str:
         digest = keyed.digest(self.domain, value)
-        made = f"{GIVEN[digest[-1] % len(GIVEN)]} {FAMILY[digest[-2] % len(FAMILY)]}"
-        return f"{made} {keyed.token(self.domain, value)}" if self.unique else made
+        person = f"{GIVEN[digest[-1] % len(GIVEN)]} {FAMILY[digest[-2] % len(FAMILY)]}"
+        return f"{person} {keyed.token(self.domain, value)}" if self.unique else person
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,9 @@ class Text(Replacement):
 
     def text(self, value: str, keyed: Keyed) -> str:
         # Every word is at least one character and a blank long, so these bytes are enough.
-        drawn = hashlib.shake_256(keyed.digest(self.domain, value)).digest(len(value) // 2 + 1)
-        made = " ".join(WORDS[byte % len(WORDS)] for byte in drawn)
-        return made[: len(value)].rstrip().ljust(len(value), ".")
+        octets = hashlib.shake_256(keyed.digest(self.domain, value)).digest(len(value) // 2 + 1)
+        filler = " ".join(WORDS[byte % len(WORDS)] for byte in octets)
+        return filler[: len(value)].rstrip().ljust(len(value), ".")
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ class Document(Replacement):
             return [self._inside(item, open_, keyed) for item in value]
         if not isinstance(value, dict):
             return None if self.rest is None else self.rest.inside(value, keyed)
-        found = {}
+        members = {}
         for key, item in value.items():
             # A name goes before the star, whatever their order is.
             below = sorted(
@@ -259,10 +259,10 @@ class Document(Replacement):
                 key=lambda known: known[0],
             )
             if below:
-                found[key] = self._inside(item, tuple((path, rule) for _, path, rule in below), keyed)
+                members[key] = self._inside(item, tuple((path, rule) for _, path, rule in below), keyed)
             elif self.rest is not None:
-                found[key] = self.rest.inside(item, keyed)
-        return found
+                members[key] = self.rest.inside(item, keyed)
+        return members
 
 
 def keep(*, matching: str | None = None) -> Replacement:

@@ -47,8 +47,8 @@ _DEFINER = re.compile(rb"(/\*!\d{5,6}\s+)?DEFINER\s*=\s*`(?:[^`]|``)*`@`(?:[^`]|
 def is_client_dump(file: Path) -> bool:
     """Whether a file begins as a dump of the server's own program does."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(64).startswith(_BEGINS)
+        with file.open("rb") as stream:
+            return stream.read(64).startswith(_BEGINS)
     except OSError:
         return False
 
@@ -96,13 +96,13 @@ def _without_owner(line: bytes) -> bytes:
     """Only where a statement begins: a body may hold the same words as a text."""
     if not line.startswith((b"/*!", b"CREATE ")):
         return line
-    return _DEFINER.sub(lambda found: found[1] or b"", line, count=1)
+    return _DEFINER.sub(lambda match: match[1] or b"", line, count=1)
 
 
 def _program(*names: str) -> str:
     for name in names:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise BackupFailed(
         f"There is no program {' or '.join(names)} here.",
         hint="Install it, or leave --client out: Flask-Ferry's own backup needs no program.",
@@ -119,7 +119,7 @@ def _run(
     stdout: IO[bytes] | None = None,
 ) -> None:
     with _options(url, tls_ca) as descriptor:
-        done = subprocess.run(  # noqa: S603 # a program of the system, no shell; names are no options
+        process = subprocess.run(  # noqa: S603 # a program of the system, no shell; names are no options
             [program, f"--defaults-extra-file=/dev/fd/{descriptor}", *flags],
             stdin=stdin or subprocess.DEVNULL,
             stdout=stdout or subprocess.DEVNULL,
@@ -128,22 +128,22 @@ def _run(
             env=inherit(_OWN),
             check=False,
         )
-    if done.returncode:
-        words = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
-        raise BackupFailed(f"{Path(program).name} ended with status {done.returncode}.", details=words)
+    if process.returncode:
+        words = process.stderr.decode(errors="replace").strip().splitlines()[-3:]
+        raise BackupFailed(f"{Path(program).name} ended with status {process.returncode}.", details=words)
 
 
 @contextlib.contextmanager
 def _options(url: URL, tls_ca: Path | None) -> Iterator[int]:
     """A descriptor that the program reads its options from: where the server is, and as whom."""
-    own = connection_arguments(url, tls_ca)
+    arguments = connection_arguments(url, tls_ca)
     options = {
-        "user": own.get("user"),
-        "password": own.get("password"),
-        "host": own.get("host"),
-        "port": own.get("port"),
-        "socket": own.get("unix_socket"),
-        "protocol": "socket" if own.get("unix_socket") else "tcp",
+        "user": arguments.get("user"),
+        "password": arguments.get("password"),
+        "host": arguments.get("host"),
+        "port": arguments.get("port"),
+        "socket": arguments.get("unix_socket"),
+        "protocol": "socket" if arguments.get("unix_socket") else "tcp",
     }
     if not is_nearby(url):
         options |= {"ssl-verify-server-cert": "1", "ssl-ca": str(tls_ca) if tls_ca else None}
@@ -163,6 +163,6 @@ def _quote_option(value: str) -> str:
 
 
 def _last_line(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        opened.seek(max(0, file.stat().st_size - 200))
-        return opened.read().rstrip().rpartition(b"\n")[2]
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - 200))
+        return stream.read().rstrip().rpartition(b"\n")[2]

@@ -171,8 +171,8 @@ def carry(factory: Factory, source: str, staging: str, wanted: Sequence[str], ti
         for table in wanted:
             execute(connection, f"DROP {'SEQUENCE' if kinds[table] == SEQUENCE else 'TABLE'} IF EXISTS {quote(table)}")
             copy_table(connection, source, table, kinds[table])
-        own = [item for item in objects(connection, source) if item.kind == "trigger" and item.table in wanted]
-        create_objects(connection, own)
+        triggers = [item for item in objects(connection, source) if item.kind == "trigger" and item.table in wanted]
+        create_objects(connection, triggers)
 
 
 def create_like(connection: Connection, database: str, like: str) -> None:

@@ -31,12 +31,12 @@ def read_counters(ask: Asks, database: str) -> list[Counter]:
 
     The number in information_schema may be a day old (MySQL manual, 10.2.3), so the definition is asked.
     """
-    found = []
+    counters = []
     for table, column in ask(_COLUMNS, database):
         [(_, sql)] = ask(f"SHOW CREATE TABLE {quote(table)}")
-        said = _NEXT.search(sql)
-        found.append(Counter(f"{table}.{column}", int(said[1]) if said else 1, table, column))
-    return found + [_read_sequence(ask, name) for (name,) in ask(_SEQUENCES, database, SEQUENCE)]
+        match = _NEXT.search(sql)
+        counters.append(Counter(f"{table}.{column}", int(match[1]) if match else 1, table, column))
+    return counters + [_read_sequence(ask, name) for (name,) in ask(_SEQUENCES, database, SEQUENCE)]
 
 
 def _read_sequence(ask: Asks, name: str) -> Counter:
@@ -51,10 +51,10 @@ def _read_sequence(ask: Asks, name: str) -> Counter:
 
 def set_counters(ask: Asks, database: str, counters: Sequence[Counter]) -> list[Counter]:
     """Let counters go on where others stood, and never back; those that there is no counter for."""
-    own = read_counters(ask, database)
+    present = read_counters(ask, database)
     missing = []
     for wanted in counters:
-        match = find_match(wanted, own)
+        match = find_match(wanted, present)
         if match is None:
             missing.append(wanted)
         elif match.table and is_behind(match, wanted):

@@ -163,11 +163,11 @@ class MySqlDialect:
         with self._ask_within(url, to_database=False) as ask:
             schemas = sorted(name for (name,) in ask("SELECT schema_name FROM information_schema.schemata"))
             folds = _folds(ask)
-        found = []
+        databases = []
         for infix, is_generation in ((STAGING, False), (GENERATION, True)):
             present = [names.name_in(schema, database_of(url) + infix, folds=folds) for schema in schemas]
-            found += [Beside(name, names.beside(url, infix, name), is_generation) for name in present if name]
-        return found
+            databases += [Beside(name, names.beside(url, infix, name), is_generation) for name in present if name]
+        return databases
 
     def staging_url(self, url: URL, name: str) -> URL:
         return names.beside(url, STAGING, name)
@@ -178,12 +178,12 @@ class MySqlDialect:
     def prepare_staging(self, staging: URL, target: URL) -> None:
         self.drop(staging)
         with self._ask_within(target, to_database=False) as ask:
-            found = ask(
+            defaults = ask(
                 "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
                 "WHERE schema_name = %s",
                 _spell(ask, database_of(target)) or "",
             )
-            charset = f"CHARACTER SET {found[0][0]} COLLATE {found[0][1]}" if found else _CHARSET
+            charset = f"CHARACTER SET {defaults[0][0]} COLLATE {defaults[0][1]}" if defaults else _CHARSET
             ask(f"CREATE DATABASE {quote(database_of(staging))} {charset}")
 
     def fit_staging(self, staging: URL, target: URL) -> None:
@@ -191,15 +191,15 @@ class MySqlDialect:
             preflight.check_engines(ask, _current(ask))
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
-        own = database_of(url)
-        target = names.target_of(own)
+        database = database_of(url)
+        target = names.target_of(database)
         if target is None:
             return self._engine(url, "foreign_key_checks = 0", options=options)
         with self._ask_within(url, to_database=False) as ask:
             folds, live = _folds(ask), _spell(ask, target) or target
             schemas = [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
-        beside = [name for name in schemas if names.target_of(name) == target and name != own]
-        guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {own}), folds)
+        beside = [name for name in schemas if names.target_of(name) == target and name != database]
+        guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {database}), folds)
         return self._engine(url, "foreign_key_checks = 0", options=options, guarded=guarded)
 
     def read_only_engine(self, url: URL) -> Engine:
@@ -218,12 +218,12 @@ class MySqlDialect:
         def open_connection() -> pymysql.Connection[Any]:
             driver = GuardedConnection if guarded else connect.Connection
             with connect.explained(url):
-                made = connect.connect(
+                connection = connect.connect(
                     url, self._tls_ca, session=session, driver=driver, autocommit=False, read_timeout=PATIENT_S
                 )
             if guarded:
-                guard(made, guarded)
-            return made
+                guard(connection, guarded)
+            return connection
 
         plain = url.set(drivername=f"{url.get_backend_name()}+pymysql", query={})
         return create_engine(

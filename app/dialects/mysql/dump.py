@@ -152,20 +152,20 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
 
 def _write(writer: _Writer, connection: Connection, database: str) -> None:
     name = database.encode("unicode_escape")
-    taken = datetime.now(UTC).isoformat(timespec="seconds")
+    instant = datetime.now(UTC).isoformat(timespec="seconds")
     writer.line(MAGIC)
     writer.line(
-        b"-- server: %s; database: %s; taken: %s" % (str(version_of(connection)).encode(), name, taken.encode())
+        b"-- server: %s; database: %s; taken: %s" % (str(version_of(connection)).encode(), name, instant.encode())
     )
     for sql in HEADER:
         writer.statement(sql.encode())
     writer.statement(f"ALTER DATABASE {charset_of(connection, database)}".encode())
-    found = tables(connection, database)
+    kinds = tables(connection, database)
     # A default may name a sequence, which has to be there.
-    for table in sorted(found, key=lambda name: found[name] != SEQUENCE):
-        refuse_history(table, found[table])
-        writer.block(strip_database(definition(connection, database, table, found[table]), database))
-        if found[table] == SEQUENCE:
+    for table in sorted(kinds, key=lambda name: kinds[name] != SEQUENCE):
+        refuse_history(table, kinds[table])
+        writer.block(strip_database(definition(connection, database, table, kinds[table]), database))
+        if kinds[table] == SEQUENCE:
             value, rounds = position(connection, database, table)
             writer.block(f"DO SETVAL({quote(table)}, {value}, 0, {rounds})")
         else:
@@ -192,16 +192,16 @@ def _write_object(writer: _Writer, item: SchemaObject) -> None:
 
 def _write_rows(writer: _Writer, connection: Connection, database: str, table: str) -> None:
     columns = columns_of(connection, database, table)
-    own = f"{quote(database)}.{quote(table)}"
+    path = f"{quote(database)}.{quote(table)}"
     enums = [quote(name) for name, kind in columns if kind == "enum"]
-    odd = enums and execute(connection, f"SELECT 1 FROM {own} WHERE 0 IN ({', '.join(enums)}) LIMIT 1")
+    odd = enums and execute(connection, f"SELECT 1 FROM {path} WHERE 0 IN ({', '.join(enums)}) LIMIT 1")
     if odd:
         writer.statement(LENIENT_MODE.encode())
     start = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, _ in columns)}) VALUES ".encode()
     if odd:
         # By its number, as a member may be spelled like the value of no member.
         columns = [(name, _NUMBERED if kind == "enum" else kind) for name, kind in columns]
-    for values in _batches(connection, own, columns):
+    for values in _batches(connection, path, columns):
         if b"\n" in start:
             writer.block_of(start + values)
         else:
@@ -210,7 +210,7 @@ def _write_rows(writer: _Writer, connection: Connection, database: str, table: s
         writer.statement(HEADER[1].encode())
 
 
-def _batches(connection: Connection, own: str, columns: list[tuple[str, str]]) -> Iterator[bytes]:
+def _batches(connection: Connection, path: str, columns: list[tuple[str, str]]) -> Iterator[bytes]:
     """Rows as SQL text, about as many as a statement should have."""
     renders = [_render(kind) for _, kind in columns]
     [(allowed,)] = execute(connection, "SELECT @@max_allowed_packet")
@@ -219,9 +219,9 @@ def _batches(connection: Connection, own: str, columns: list[tuple[str, str]]) -
     rows: list[bytes] = []
     size = 0
     with _raw(connection), connection.cursor(SSCursor) as cursor:
-        cursor.execute(f"SELECT {', '.join(selected)} FROM {own}")
-        while (found := cursor.fetchone()) is not None:
-            values = [b"NULL" if value is None else render(value) for value, render in zip(found, renders, strict=True)]
+        cursor.execute(f"SELECT {', '.join(selected)} FROM {path}")
+        while (item := cursor.fetchone()) is not None:
+            values = [b"NULL" if value is None else render(value) for value, render in zip(item, renders, strict=True)]
             row = b"(" + b",".join(values) + b")"
             if rows and size + len(row) > most:
                 yield b",".join(rows)

@@ -29,11 +29,11 @@ def content(connection: Connection, database: str, spelled: str | None = None) -
 
     :param spelled: the database's name in definitions, where it is not its own, as with a generation.
     """
-    found = {}
+    digests = {}
     for name, kind in tables(connection, database).items():
-        own = comparable(definition(connection, database, name, kind), name, spelled or database)
-        found[name] = _digest(own, kind, *_rows(connection, database, name, kind))
-    return found
+        sql = comparable(definition(connection, database, name, kind), name, spelled or database)
+        digests[name] = _digest(sql, kind, *_rows(connection, database, name, kind))
+    return digests
 
 
 def _rows(connection: Connection, database: str, table: str, kind: str) -> tuple[int, str]:
@@ -101,10 +101,10 @@ class MySqlFence:
     def is_held(self) -> bool:
         return self._keeper is not None
 
-    def lock(self, timeout_s: float, own: Sequence[int] = ()) -> None:
+    def lock(self, timeout_s: float, ours: Sequence[int] = ()) -> None:
         """As :meth:`hold`, until :meth:`release`.
 
-        :param own: connections that are not to be named.
+        :param ours: connections that are not to be named.
         """
         deadline = time.monotonic() + timeout_s
         with contextlib.ExitStack() as undo, self._factory(to_database=False) as other:
@@ -112,7 +112,7 @@ class MySqlFence:
             undo.callback(keeper.close)
             while True:
                 names = list(tables(other, self.database))
-                self._lock(keeper, other, names, deadline, timeout_s, own)
+                self._lock(keeper, other, names, deadline, timeout_s, ours)
                 # A table may have been created meanwhile.
                 if list(tables(other, self.database)) == names:
                     break
@@ -126,9 +126,9 @@ class MySqlFence:
         names: list[str],
         deadline: float,
         timeout_s: float,
-        own: Sequence[int],
+        connections: Sequence[int],
     ) -> None:
-        ours = (*own, id_of(keeper.connection))
+        ours = (*connections, id_of(keeper.connection))
         sql = ", ".join(f"{quote(self.database)}.{quote(name)} READ" for name in names)
         while sql:
             if time.monotonic() > deadline:
@@ -136,9 +136,9 @@ class MySqlFence:
             with keeper.busy:
                 running = Running(keeper.connection, f"LOCK TABLES {sql}")
                 if not running.join(deadline - time.monotonic()):
-                    found = blockers(other, self.database, ours)
+                    others = blockers(other, self.database, ours)
                     running.interrupt(other)
-                    raise list_held(found, self.database, timeout_s)
+                    raise list_held(others, self.database, timeout_s)
             if running.error is None or number_of(running.error) != _DEADLOCK:
                 running.result()
                 return

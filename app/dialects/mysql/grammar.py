@@ -105,11 +105,11 @@ def _is_body(sql: bytes) -> bool:
 
 def _does_not_run(sql: bytes) -> bool:
     """Whether an event is disabled as it is restored; its status stands before its comment and its body."""
-    schedule, found, _ = event_with(NOT_LIVE, sql.decode("utf-8", "surrogateescape")).partition(" DISABLE")
+    schedule, mark, _ = event_with(NOT_LIVE, sql.decode("utf-8", "surrogateescape")).partition(" DISABLE")
     # With a backslash, or a quote that is open, the server might find the status elsewhere.
     clear = "\\" not in schedule and '"' not in schedule and schedule.count("'") % 2 == 0
     words = {text.upper() for kind, text in tokens_of(schedule) if kind == "word"}
-    return bool(found) and clear and not words & {"ENABLE", "DO", "COMMENT"}
+    return bool(mark) and clear and not words & {"ENABLE", "DO", "COMMENT"}
 
 
 def _is_engine(tokens: list[Token], at: int) -> bool:

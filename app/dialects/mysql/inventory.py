@@ -97,15 +97,15 @@ def _foreign_keys(connection: Connection, database: str) -> Iterator[Definition]
     for table, name, *rest in execute(connection, _FOREIGN_KEYS, database):
         keys.setdefault((table, name), []).append(tuple(map(str, rest)))
     for (table, name), parts in keys.items():
-        own, referred = tuple(part[0] for part in parts), " , ".join(part[2] for part in parts)
+        columns, referred = tuple(part[0] for part in parts), " , ".join(part[2] for part in parts)
         _, parent, _, updated, deleted = parts[0]
         actions = "".join(
             f" on {event} {action.lower()}"
             for event, action in (("update", updated), ("delete", deleted))
             if action not in ("NO ACTION", "RESTRICT")
         )
-        text = f"{' , '.join(own)} references {parent} ( {referred} ){actions}".lower()
-        yield Definition("foreign key", table, name, own, text)
+        text = f"{' , '.join(columns)} references {parent} ( {referred} ){actions}".lower()
+        yield Definition("foreign key", table, name, columns, text)
 
 
 def _columns(connection: Connection, database: str) -> Iterator[Definition]:

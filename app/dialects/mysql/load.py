@@ -152,7 +152,7 @@ class _Load:
 
     def _take_whole(self, batch: _Batch) -> bool:
         try:
-            found, warnings = self._load_data(batch) if self._file is not None else self._insert(batch)
+            count, warnings = self._load_data(batch) if self._file is not None else self._insert(batch)
         except pymysql.Error as error:
             if number_of(error) in _LOCAL_REFUSED and self._file is not None:
                 self._file, self.note = None, f"LOAD DATA LOCAL is refused ({words_of(error)}): multi-row INSERT"
@@ -160,7 +160,7 @@ class _Load:
             if not is_of_the_row(error):
                 raise
             return False
-        return found == len(batch.rows) and not (warnings and self._warnings())
+        return count == len(batch.rows) and not (warnings and self._warnings())
 
     def _load_data(self, batch: _Batch) -> tuple[int, int]:
         """LOAD DATA LOCAL ignores strict mode: what it says of data is in its warnings alone, and in the count."""
@@ -211,8 +211,8 @@ class _Load:
 
     def _warnings(self) -> str:
         """What the last statement warned of about data."""
-        said = asking(self._connection)("SHOW WARNINGS")
-        return "; ".join(dict.fromkeys(text for _, number, text in said if int(number) not in _NOT_OF_DATA))
+        rows = asking(self._connection)("SHOW WARNINGS")
+        return "; ".join(dict.fromkeys(text for _, number, text in rows if int(number) not in _NOT_OF_DATA))
 
 
 def is_of_the_row(error: pymysql.Error) -> bool:

@@ -47,8 +47,8 @@ def _acquire(ask: Asks, name: str, timeout_s: float) -> None:
     # MySQL counts the time in whole seconds.
     deadline = time.monotonic() + timeout_s
     while True:
-        [(taken,)] = ask("SELECT GET_LOCK(%s, 0)", name)
-        if taken is not None and int(taken):
+        [(status,)] = ask("SELECT GET_LOCK(%s, 0)", name)
+        if status is not None and int(status):
             return
         if time.monotonic() >= deadline:
             raise LockHeld(f"Another run works on this database: {_holder(ask, name)}.")
@@ -57,8 +57,8 @@ def _acquire(ask: Asks, name: str, timeout_s: float) -> None:
 
 def _holder(ask: Asks, name: str) -> str:
     """User and host of the connection that has a lock, as far as they are shown to us."""
-    found = ask(
+    rows = ask(
         "SELECT id, user, host FROM information_schema.processlist WHERE id = IS_USED_LOCK(%s)",
         name,
     )
-    return f"connection {found[0][0]} of {found[0][1]} from {found[0][2]}" if found else "of another user"
+    return f"connection {rows[0][0]} of {rows[0][1]} from {rows[0][2]}" if rows else "of another user"

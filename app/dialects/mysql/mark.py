@@ -22,8 +22,8 @@ def mark(connection: Connection, database: str) -> str:
 
 def mark_in(comment: str | None) -> str:
     """The generation mark in a table's comment, or an empty text."""
-    found = MARK.search(comment or "")
-    return found[1] if found else ""
+    match = MARK.search(comment or "")
+    return match[1] if match else ""
 
 
 def set_mark(connection: Connection, database: str, mark: str) -> None:
@@ -34,8 +34,8 @@ def set_mark(connection: Connection, database: str, mark: str) -> None:
     :param mark: 8 hex digits, or an empty text for none.
     """
     table = f"{quote(database)}.{VERSION_TABLE}"
-    found = execute(connection, _COMMENT, database, VERSION_TABLE)
-    if not found:
+    rows = execute(connection, _COMMENT, database, VERSION_TABLE)
+    if not rows:
         execute(connection, f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num))")
-    own = MARK.sub("", found[0][0]) if found else ""
-    execute(connection, f"ALTER TABLE {table} COMMENT = %s", f"{own} ferry {mark}".strip() if mark else own)
+    words = MARK.sub("", rows[0][0]) if rows else ""
+    execute(connection, f"ALTER TABLE {table} COMMENT = %s", f"{words} ferry {mark}".strip() if mark else words)

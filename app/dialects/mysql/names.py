@@ -122,8 +122,8 @@ def name_in(schema: str, prefix: str, *, folds: bool) -> str | None:
 
     :param folds: the server compares names without regard to case.
     """
-    own, wanted = (schema.lower(), prefix.lower()) if folds else (schema, prefix)
-    if not own.startswith(wanted):
+    folded, wanted = (schema.lower(), prefix.lower()) if folds else (schema, prefix)
+    if not folded.startswith(wanted):
         return None
     name = decode(schema[len(prefix) :])
     return name if name and encode(name) == schema[len(prefix) :] and _PLAIN.fullmatch(name) else None

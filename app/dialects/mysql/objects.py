@@ -90,12 +90,12 @@ def schema_fingerprint(connection: Connection, database: str) -> str:
     """A digest of all tables' definitions and all objects; an empty text where there is no such database."""
     if not exists(connection, database):
         return ""
-    found: list[Any] = [
+    definitions: list[Any] = [
         (name, comparable(definition(connection, database, name, kind), name, database))
         for name, kind in tables(connection, database).items()
     ]
-    found += objects(connection, database)
-    return hashlib.sha256(repr(found).encode()).hexdigest()
+    definitions += objects(connection, database)
+    return hashlib.sha256(repr(definitions).encode()).hexdigest()
 
 
 def objects(connection: Connection, database: str) -> list[SchemaObject]:
@@ -127,12 +127,12 @@ def event_with(status: str, sql: str) -> str:
 
 
 def _sequences(connection: Connection, database: str) -> list[SchemaObject]:
-    found: list[SchemaObject] = []
+    sequences: list[SchemaObject] = []
     for name, kind in tables(connection, database).items():
         if kind == SEQUENCE:
             sql = definition(connection, database, name, kind)
-            found.append(MySqlObject("sequence", name, name, sql, position=position(connection, database, name)))
-    return found
+            sequences.append(MySqlObject("sequence", name, name, sql, position=position(connection, database, name)))
+    return sequences
 
 
 def position(connection: Connection, database: str, sequence: str) -> tuple[int, int]:
@@ -143,7 +143,7 @@ def position(connection: Connection, database: str, sequence: str) -> tuple[int,
 
 
 def _routines(connection: Connection, database: str) -> list[SchemaObject]:
-    found: list[SchemaObject] = []
+    routines: list[SchemaObject] = []
     for kind, name in execute(connection, _ROUTINES, database):
         if kind not in ("function", "procedure"):
             raise DoesNotFit(
@@ -157,17 +157,17 @@ def _routines(connection: Connection, database: str) -> list[SchemaObject]:
                 hint="Let its owner migrate, or grant what SHOW CREATE needs (MariaDB: SELECT ON mysql.proc).",
             )
         session = (("sql_mode", row[1]), ("collation_connection", row[4]))
-        found.append(MySqlObject(kind, name, "", without_owner(row[2]), session))
-    return found
+        routines.append(MySqlObject(kind, name, "", without_owner(row[2]), session))
+    return routines
 
 
 def _views(connection: Connection, database: str) -> list[SchemaObject]:
-    found: dict[str, SchemaObject] = {}
+    views: dict[str, SchemaObject] = {}
     for (name,) in execute(connection, _VIEWS, database):
         [row] = execute(connection, f"SHOW CREATE VIEW {quote(database)}.{quote(name)}")
         sql = strip_database(without_owner(row[1]), database)
-        found[name] = MySqlObject("view", name, name, sql, (("collation_connection", row[3]),))
-    return _in_order(found)
+        views[name] = MySqlObject("view", name, name, sql, (("collation_connection", row[3]),))
+    return _in_order(views)
 
 
 def _in_order(views: dict[str, SchemaObject]) -> list[SchemaObject]:
@@ -177,7 +177,7 @@ def _in_order(views: dict[str, SchemaObject]) -> list[SchemaObject]:
     whoever creates them tries again.
     """
     needs = {
-        name: {found.replace("``", "`") for found in _IDENTIFIER.findall(item.sql)} & views.keys() - {name}
+        name: {identifier.replace("``", "`") for identifier in _IDENTIFIER.findall(item.sql)} & views.keys() - {name}
         for name, item in views.items()
     }
     ordered: list[SchemaObject] = []
@@ -190,24 +190,24 @@ def _in_order(views: dict[str, SchemaObject]) -> list[SchemaObject]:
 
 
 def _triggers(connection: Connection, database: str) -> list[SchemaObject]:
-    found: list[SchemaObject] = []
+    triggers: list[SchemaObject] = []
     for name, timing, event, table, body, sql_mode, collation in execute(connection, _TRIGGERS, database):
         sql = f"CREATE TRIGGER {quote(name)} {timing} {event} ON {quote(table)} FOR EACH ROW {body}"
         session = (("sql_mode", sql_mode), ("collation_connection", collation))
-        found.append(MySqlObject("trigger", name, table, sql, session))
-    return found
+        triggers.append(MySqlObject("trigger", name, table, sql, session))
+    return triggers
 
 
 def _events(connection: Connection, database: str) -> list[SchemaObject]:
     # SHOW EVENTS says so where the privilege is missing; information_schema would show none.
     names = sorted(str(row[1]) for row in execute(connection, f"SHOW EVENTS FROM {quote(database)}"))
-    found: list[SchemaObject] = []
+    events: list[SchemaObject] = []
     for name in names:
         [row] = execute(connection, f"SHOW CREATE EVENT {quote(database)}.{quote(name)}")
         session = (("sql_mode", row[1]), ("time_zone", row[2]), ("collation_connection", row[5]))
         sql = event_with("ENABLE", without_owner(row[3]))
-        found.append(MySqlObject("event", name, "", sql, session))
-    return found
+        events.append(MySqlObject("event", name, "", sql, session))
+    return events
 
 
 def is_mariadb(connection: Connection) -> bool:

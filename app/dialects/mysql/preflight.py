@@ -142,8 +142,8 @@ def _check_references(ask: Asks, url: URL, database: str) -> None:
 
 
 def _first(ask: Asks, query: str, database: str) -> str:
-    found = ask(query, database)
-    return str(found[0][0]) if found else ""
+    rows = ask(query, database)
+    return str(rows[0][0]) if rows else ""
 
 
 def _find_denied_live(ask: Asks, url: URL, database: str) -> list[str]:

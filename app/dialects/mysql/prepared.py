@@ -89,29 +89,29 @@ class GuardedConnection(Connection):
 
     def _looked_at(self, text: str, mode: Mode) -> str:
         """The statement to send: what it prepares is a literal that was looked at."""
-        found = list(prepared(text, mode))
-        if found and found[0].first:
-            text = self._as_literal(found[0], mode)
+        statements = list(prepared(text, mode))
+        if statements and statements[0].first:
+            text = self._as_literal(statements[0], mode)
         else:
-            self._refuse_bodies(text, found, mode)
+            self._refuse_bodies(text, statements, mode)
         word = first_word(text, mode)
         changes = bool(_CHANGES_READING.search(text))
-        self._prepares_modes |= bool(found) and changes
+        self._prepares_modes |= bool(statements) and changes
         if word not in ("SELECT", "SHOW") and (changes or self._prepares_modes):
             self.mode = None
         return text
 
-    def _as_literal(self, found: Prepared, mode: Mode) -> str:
-        text = self._ask(found.source)
+    def _as_literal(self, statement: Prepared, mode: Mode) -> str:
+        text = self._ask(statement.source)
         self._refuse_names(text, mode)
         self._refuse_bodies(text, list(prepared(text, mode)), mode)
         literal = _literal(text, mode)
-        if found.name is None:
-            return f"EXECUTE IMMEDIATE {literal} {found.using}"
-        return f"PREPARE {quote(found.name)} FROM {literal}"
+        if statement.name is None:
+            return f"EXECUTE IMMEDIATE {literal} {statement.using}"
+        return f"PREPARE {quote(statement.name)} FROM {literal}"
 
-    def _refuse_bodies(self, text: str, found: list[Prepared], mode: Mode) -> None:
-        for one in found:
+    def _refuse_bodies(self, text: str, statements: list[Prepared], mode: Mode) -> None:
+        for one in statements:
             if one.literal is None:
                 raise OutsideStaging(f"it prepares a text that is not known before it runs: {_short(one.source)}")
             if _SETS_READING.search(text):

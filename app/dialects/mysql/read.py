@@ -74,11 +74,11 @@ def read_stored_columns(
     :param only: a table; the server opens no other to tell of it.
     :raises DoesNotFit: a column of a type that no canonical form exists for.
     """
-    asked = (database,) if only is None else (database, only)
+    arguments = (database,) if only is None else (database, only)
     of_table = "" if only is None else " AND table_name = %s"
-    tables: dict[str, list[Stored]] = {name: [] for (name,) in ask(_BASE_TABLES.format(of_table), *asked)}
-    checks = set(ask(_JSON_CHECKS + of_table, *asked)) if is_mariadb else set()
-    for table, name, kind, full, nullable, length, scale, digits in ask(_COLUMNS.format(of_table), *asked):
+    tables: dict[str, list[Stored]] = {name: [] for (name,) in ask(_BASE_TABLES.format(of_table), *arguments)}
+    checks = set(ask(_JSON_CHECKS + of_table, *arguments)) if is_mariadb else set()
+    for table, name, kind, full, nullable, length, scale, digits in ask(_COLUMNS.format(of_table), *arguments):
         if table not in tables:
             continue
         if kind not in BY_NAME:
@@ -94,10 +94,10 @@ def columns_of(stored: dict[str, list[Stored]], table: Table) -> list[Stored]:
 
     :raises FerryError: the database has no such table, or not these columns.
     """
-    own = {item.name: item for item in stored.get(table.name, ())}
-    if missing := [name for name in table.column_names if name not in own]:
+    columns = {item.name: item for item in stored.get(table.name, ())}
+    if missing := [name for name in table.column_names if name not in columns]:
         raise FerryError(f"The database has no column {', '.join(f'{table.name}.{name}' for name in missing)}.")
-    return [own[name] for name in table.column_names]
+    return [columns[name] for name in table.column_names]
 
 
 def _number(text: Any) -> int | None:
@@ -119,15 +119,15 @@ def reflect(ask: Asks, database: str, stored: dict[str, list[Stored]]) -> dict[s
     tables = {}
     for table, columns in stored.items():
         names = {item.name for item in columns}
-        own = {
+        uniques = {
             index: tuple(name for name in parts if name)
             for (of, index), parts in indexes.items()
             if of == table and names.issuperset(parts)
         }
-        primary_key = own.pop("PRIMARY", ())
+        primary_key = uniques.pop("PRIMARY", ())
         described = tuple(item.column for item in columns)
         tables[table] = Table(
-            table, described, primary_key, tuple(sorted(own.values())), _foreign_keys(table, keys, names)
+            table, described, primary_key, tuple(sorted(uniques.values())), _foreign_keys(table, keys, names)
         )
     return tables
 
@@ -135,13 +135,13 @@ def reflect(ask: Asks, database: str, stored: dict[str, list[Stored]]) -> dict[s
 def _foreign_keys(
     table: str, keys: dict[tuple[str, str], list[tuple[str, str, str]]], names: set[str]
 ) -> tuple[ForeignKey, ...]:
-    found = []
-    for (own, _), parts in keys.items():
-        if own == table:
+    references = []
+    for (child, _), parts in keys.items():
+        if child == table:
             columns, parents, referred = zip(*parts, strict=True)
             if names.issuperset(columns):
-                found.append(ForeignKey(columns, parents[0], referred))
-    return tuple(sorted(found, key=lambda key: key.columns))
+                references.append(ForeignKey(columns, parents[0], referred))
+    return tuple(sorted(references, key=lambda key: key.columns))
 
 
 class _Stream(SSCursor):
@@ -229,8 +229,8 @@ class MySqlReader:
         return reflect(self._ask, self.database, self._describe_stored())
 
     def time_zone(self) -> str | None:
-        kept = (item.type == "timestamp" for columns in self._describe_stored().values() for item in columns)
-        return find_zone(self._ask) if any(kept) else None
+        instants = (item.type == "timestamp" for columns in self._describe_stored().values() for item in columns)
+        return find_zone(self._ask) if any(instants) else None
 
     def objects(self) -> list[SchemaObject]:
         return copy.objects(self.session, self.database)

@@ -58,11 +58,11 @@ def restore(factory: Factory, dump: Path, database: str) -> None:
                 execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
                 execute(connection, f"CREATE DATABASE {quote(database)}")
                 connection.select_db(database)
-                done = _run(connection, file, dump)
+                count = _run(connection, file, dump)
     except OSError as error:
         raise BackupFailed(f"{dump} cannot be read: {error.strerror or error}.") from error
-    if done != expected:
-        raise BackupFailed(f"{dump} has {expected} statements, of which {done} were found.")
+    if count != expected:
+        raise BackupFailed(f"{dump} has {expected} statements, of which {count} were found.")
 
 
 def _verify(file: IO[bytes], dump: Path) -> int:
@@ -79,11 +79,11 @@ def _verify(file: IO[bytes], dump: Path) -> int:
     if end is None:
         raise BackupFailed(f"{dump} is not complete: it has no end.", hint=hint)
     file.seek(0)
-    found, left = xxhash.xxh3_128(), size - len(end[0])
-    while left and (chunk := file.read(min(left, _CHUNK))):
-        found.update(chunk)
-        left -= len(chunk)
-    if found.hexdigest().encode() != end[2]:
+    digest, rest = xxhash.xxh3_128(), size - len(end[0])
+    while rest and (chunk := file.read(min(rest, _CHUNK))):
+        digest.update(chunk)
+        rest -= len(chunk)
+    if digest.hexdigest().encode() != end[2]:
         raise BackupFailed(f"{dump} is damaged: it is not what was written.", hint=hint)
     file.seek(0)
     return int(end[1])
@@ -120,11 +120,11 @@ def _block(file: IO[bytes], end: bytes) -> bytes:
 
 def _run(connection: Connection, file: IO[bytes], dump: Path) -> int:
     [(most,)] = execute(connection, "SELECT @@max_allowed_packet")
-    done = 0
+    count = 0
     for sql in statements(file):
         if len(sql) >= int(most):
             raise BackupFailed(
-                f"{dump}: statement {done + 1} has {len(sql)} bytes, and the server takes {most}.",
+                f"{dump}: statement {count + 1} has {len(sql)} bytes, and the server takes {most}.",
                 hint=f"SET GLOBAL max_allowed_packet = {(len(sql) // 1024 + 1) * 1024}, then run the command again; "
                 "where that may not be set, back up without SQL: flask db-backup --portable",
             )
@@ -133,9 +133,9 @@ def _run(connection: Connection, file: IO[bytes], dump: Path) -> int:
         except pymysql.Error as error:
             if not is_refusal(error):
                 raise
-            raise _refuse(dump, done + 1, error) from error
-        done += 1
-    return done
+            raise _refuse(dump, count + 1, error) from error
+        count += 1
+    return count
 
 
 def _not_running(sql: bytes) -> bytes:

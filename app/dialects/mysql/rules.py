@@ -62,14 +62,14 @@ def problems(ask: Asks, database: str) -> list[Problem]:
     The other rules need no look: in sessions of ours the server never lets a row pass that breaks one of them.
     """
     keys = _primary_keys(ask, database)
-    found = []
+    broken = []
     for reference in _references(ask, database):
         [(count,)] = ask(f"SELECT count(*) {reference.dangling}")
         if int(count):
             names = keys.get(reference.child) or reference.own
             rows = _rows(ask, names, reference.dangling, "c.")
-            found.append(dangling(reference.child, int(count), reference.parent, _name_some(names, rows, int(count))))
-    return found
+            broken.append(dangling(reference.child, int(count), reference.parent, _name_some(names, rows, int(count))))
+    return broken
 
 
 def _references(ask: Asks, database: str) -> list[_Reference]:
@@ -78,16 +78,16 @@ def _references(ask: Asks, database: str) -> list[_Reference]:
         parts[child, name].append(tuple(rest))
     references = []
     for (child, _), rows in parts.items():
-        own, schemas, parents, referred = zip(*rows, strict=True)
-        references.append(_Reference(child, own, schemas[0], parents[0], referred))
+        columns, schemas, parents, referred = zip(*rows, strict=True)
+        references.append(_Reference(child, columns, schemas[0], parents[0], referred))
     return references
 
 
 def _primary_keys(ask: Asks, database: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    primary: dict[str, tuple[str, ...]] = {}
     for table, column in ask(_INDEXES, database, "PRIMARY"):
-        found[table] = (*found.get(table, ()), column)
-    return found
+        primary[table] = (*primary.get(table, ()), column)
+    return primary
 
 
 def _rows(ask: Asks, names: Sequence[str], rest: str, prefix: str = "") -> Sequence[tuple[Any, ...]]:
@@ -129,13 +129,13 @@ def find_refused_keys(ask: Asks, database: str, words: str) -> list[str]:
         rules = [(match["child"], reference.dangling)]
     else:
         return []
-    found = []
+    lines = []
     for table, rest in rules:
         names = [name for name, in_key in columns[table].items() if in_key] or list(columns[table])[:1]
         [(count,)] = ask(f"SELECT count(*) {rest}")
         if int(count):
-            found.append(f"{table}: {_name_some(names, _rows(ask, names, rest), int(count))}")
-    return found if len(found) == 1 else []
+            lines.append(f"{table}: {_name_some(names, _rows(ask, names, rest), int(count))}")
+    return lines if len(lines) == 1 else []
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -145,17 +145,17 @@ def _names(text: str) -> tuple[str, ...]:
 def _of_key(ask: Asks, database: str, key: str, columns: dict[str, dict[str, bool]]) -> dict[str, tuple[str, ...]]:
     """Tables with the columns of a key: those that it has, or those that its name is made of."""
     table, _, name = key.rpartition(".")
-    found: dict[str, tuple[str, ...]] = {}
-    for own, column in ask(_INDEXES, database, name):
-        if not table or own == table:
-            found[own] = (*found.get(own, ()), column)
-    if found:
-        return found
-    for own in [table] if table in columns else columns:
-        for column in columns[own]:
-            if name == column or name.endswith((f"{own}_{column}", f"{own}_{column}_key")):
-                found[own] = (column,)
-    return found
+    keys: dict[str, tuple[str, ...]] = {}
+    for owner, column in ask(_INDEXES, database, name):
+        if not table or owner == table:
+            keys[owner] = (*keys.get(owner, ()), column)
+    if keys:
+        return keys
+    for owner in [table] if table in columns else columns:
+        for column in columns[owner]:
+            if name == column or name.endswith((f"{owner}_{column}", f"{owner}_{column}_key")):
+                keys[owner] = (column,)
+    return keys
 
 
 def _duplicates(table: str, names: tuple[str, ...]) -> str:

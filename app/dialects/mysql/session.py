@@ -113,8 +113,8 @@ class Running:
 
 def waiting(by: Connection, statements: Sequence[Running]) -> bool:
     """Whether all of these statements wait for a table."""
-    found = execute(by, "SELECT id FROM information_schema.processlist WHERE state = %s", WAITING)
-    return {item.id for item in statements} <= {int(row[0]) for row in found}
+    rows = execute(by, "SELECT id FROM information_schema.processlist WHERE state = %s", WAITING)
+    return {item.id for item in statements} <= {int(row[0]) for row in rows}
 
 
 def until(condition: Callable[[], bool], timeout_s: float) -> bool:
@@ -161,25 +161,25 @@ class Keeper:
         self._stack.close()
 
 
-def blockers(connection: Connection, database: str, own: Sequence[int] = ()) -> list[str]:
+def blockers(connection: Connection, database: str, ours: Sequence[int] = ()) -> list[str]:
     """Connections that keep tables of a database locked, as far as the user may see them.
 
-    :param own: connections of ours, left out.
+    :param ours: connections of ours, left out.
     """
     version = version_of(connection)
     more = []
     try:
-        found = execute(connection, _BLOCKERS_OF_MARIADB if version.is_mariadb else _BLOCKERS_OF_MYSQL, database)
+        rows = execute(connection, _BLOCKERS_OF_MARIADB if version.is_mariadb else _BLOCKERS_OF_MYSQL, database)
     except pymysql.Error as error:
         if number_of(error) not in NOT_GRANTED:
             raise
-        found = execute(connection, _CONNECTIONS, database)
+        rows = execute(connection, _CONNECTIONS, database)
         more = ["Which of them it is, or whether it is another one, is not shown to this user (privilege PROCESS)."]
-    lines = [(int(row[0]), *row[1:]) for row in found]
+    lines = [(int(row[0]), *row[1:]) for row in rows]
     return [
         f"connection {number} of {user} from {host}, {'idle' if command == 'Sleep' else command.lower()} for {time_s} s"
         for number, user, host, command, time_s in lines
-        if number not in own
+        if number not in ours
     ] + more
 
 
@@ -202,11 +202,11 @@ _CONNECTIONS = (
 )
 
 
-def list_held(found: Sequence[str], database: str, timeout_s: float) -> LockHeld:
+def list_held(others: Sequence[str], database: str, timeout_s: float) -> LockHeld:
     """The error for a database that others kept locked."""
     return LockHeld(
         f"Other connections kept tables of {database} locked for {timeout_s:g} s. Nothing was changed.",
-        details=found,
+        details=others,
         hint="End their transactions (SHOW PROCESSLIST; KILL <connection>), or run the command again.",
     )
 

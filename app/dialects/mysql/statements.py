@@ -70,8 +70,8 @@ def _reached(sql: str, names: frozenset[str], folds: bool, mode: Mode) -> str | 
             first = behind == "." and (not index or tokens[index - 1][1] != ".")
             if first and (mode != USUAL or _is_database(sql, names, folds)):
                 return text
-        if kind in ("text", "double") and (found := _in_text(text, words, names, folds, mode)):
-            return found
+        if kind in ("text", "double") and (hit := _in_text(text, words, names, folds, mode)):
+            return hit
     return None
 
 

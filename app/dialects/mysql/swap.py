@@ -108,9 +108,9 @@ def _check(connection: Connection, staging: str, target: str, old: str, control:
         swap_barrier.check_connections(connection, len({*tables(connection, target), *tables(connection, staging)}))
     _check_references(connection, target)
     for database in (target, staging):
-        found = objects(connection, database)
-        try_trigger(connection, control, swap_barrier.VETO, [item for item in found if item.kind == "trigger"])
-        for item in found:
+        items = objects(connection, database)
+        try_trigger(connection, control, swap_barrier.VETO, [item for item in items if item.kind == "trigger"])
+        for item in items:
             if item.kind == "view":
                 check_view(connection, database, item.name)
 
@@ -163,10 +163,10 @@ def _make_plan(connection: Connection, staging: str, target: str, old: str, expe
 
     :raises LateWrite: the target is not what it was.
     """
-    found = content(connection, target)
-    if token(connection, target, found) != expected:
+    digests = content(connection, target)
+    if token(connection, target, digests) != expected:
         raise LateWrite
-    return make_plan(connection, staging, target, old, found)
+    return make_plan(connection, staging, target, old, digests)
 
 
 def _carry_out(
@@ -210,7 +210,7 @@ def _close(
         raise Protected(f"{version} cannot rename tables that it has locked.", hint="Upgrade to MySQL 8.0.13 or later.")
     fence.release()
     both = ((plan.target, plan.leaving), (plan.staging, plan.coming))
-    wanted = [f"{quote(database)}.{quote(name)}" for database, own in both for name in own]
+    wanted = [f"{quote(database)}.{quote(name)}" for database, names in both for name in names]
     try:
         locked = WriteLocked(factory, plan.target, wanted, timeout_s)
     except NotThrough as error:
@@ -239,10 +239,10 @@ def _rename(connection: Connection, closed: Closed, plan: Plan, timeout_s: float
             closed.rename(plan.forward, timeout_s)
     except (NotThrough, FerryError, pymysql.Error) as error:
         if look(connection, plan) is not Live.NEW:
-            found = blockers(connection, plan.target) if isinstance(error, NotThrough) else []
+            others = blockers(connection, plan.target) if isinstance(error, NotThrough) else []
             _triggers_back(connection, closed, plan)
             if isinstance(error, NotThrough):
-                raise list_held(found, plan.target, timeout_s) from error
+                raise list_held(others, plan.target, timeout_s) from error
             raise
     if find_late_writes(closed.reader, plan):
         closed.rename(plan.back, timeout_s)
@@ -318,8 +318,8 @@ def _end_queued(connection: Connection, plan: Plan, control: str) -> None:
 
     :raises FerryError: it does not end.
     """
-    found = _list_queued(connection, plan, control)
-    for number in found:
+    numbers = _list_queued(connection, plan, control)
+    for number in numbers:
         with contextlib.suppress(pymysql.Error):
             execute(connection, f"KILL {number}")
     if not until(lambda: not _list_queued(connection, plan, control), _END_S):
@@ -328,11 +328,11 @@ def _end_queued(connection: Connection, plan: Plan, control: str) -> None:
 
 def _list_queued(connection: Connection, plan: Plan, control: str) -> list[int]:
     sql = "SELECT id, info FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND info IS NOT NULL"
-    own, live = f"{quote(control)}.", f"{quote(plan.target)}."
-    ours = (f"RENAME TABLE {own}", f"RENAME TABLE {live}", f"LOCK TABLES {own}")
+    area, live = f"{quote(control)}.", f"{quote(plan.target)}."
+    ours = (f"RENAME TABLE {area}", f"RENAME TABLE {live}", f"LOCK TABLES {area}")
     triggers = (f"DROP TRIGGER {live}", *(item.sql for item in (*plan.live, *plan.new)))
     return [
         int(number)
         for number, info in execute(connection, sql)
-        if (info.startswith(ours) and own in info) or info.startswith(triggers)
+        if (info.startswith(ours) and area in info) or info.startswith(triggers)
     ]

@@ -98,13 +98,13 @@ def check_connections(connection: Connection, tables: int) -> None:
 
     :raises Protected: with both numbers.
     """
-    [(most, own)] = execute(connection, "SELECT @@max_connections, @@max_user_connections")
+    [(most, user_limit)] = execute(connection, "SELECT @@max_connections, @@max_user_connections")
     [(_, used)] = execute(connection, "SHOW GLOBAL STATUS LIKE 'Threads_connected'")
-    free = min(int(most) - int(used), int(own) or int(most))
+    free = min(int(most) - int(used), int(user_limit) or int(most))
     if free < connections_needed(tables):
         raise Protected(
             f"The cut-over of {tables} tables needs {connections_needed(tables)} connections at a time, and the "
-            f"server has {free} left (max_connections {most}, max_user_connections {own}).",
+            f"server has {free} left (max_connections {most}, max_user_connections {user_limit}).",
             hint="Raise max_connections or max_user_connections, or end connections that are not needed.",
         )
 
@@ -146,8 +146,8 @@ class Barrier:
 
     def _connect(self, *session: str) -> Connection:
         patient = (f"lock_wait_timeout = {PATIENT_S}", *session)
-        opened = self._factory(to_database=False, session=patient, read_timeout=PATIENT_S)
-        return self._stack.enter_context(opened)
+        connection = self._factory(to_database=False, session=patient, read_timeout=PATIENT_S)
+        return self._stack.enter_context(connection)
 
     def _keeper(self) -> Keeper:
         keeper = Keeper(self._factory)
@@ -202,10 +202,10 @@ class Barrier:
         all of its tables, and waits for the last one, of ours, is that name made free.
         """
         execute(self.reader, f"CREATE TABLE IF NOT EXISTS {self._own(VETO)} (id INT PRIMARY KEY) ENGINE=InnoDB")
-        own = f"{self._own(START)} TO {self._own(VETO)}, {self._own(VETO)} TO {self._own(START)}"
+        swapping = f"{self._own(START)} TO {self._own(VETO)}, {self._own(VETO)} TO {self._own(START)}"
         self._start.execute(f"LOCK TABLES {self._own(START)} READ")
         try:
-            self._pass(f"RENAME TABLE {own}, {pairs}", list(self._closing), timeout_s, last=self._let_start)
+            self._pass(f"RENAME TABLE {swapping}, {pairs}", list(self._closing), timeout_s, last=self._let_start)
         finally:
             self._start.execute("UNLOCK TABLES")
 
@@ -282,8 +282,8 @@ class WriteLocked:
     def __init__(self, factory: Factory, database: str, tables: Sequence[str], timeout_s: float) -> None:
         self._stack = contextlib.ExitStack()
         session = (f"lock_wait_timeout = {max(1, math.ceil(timeout_s))}", f"wait_timeout = {SILENT_S}")
-        opened = factory(to_database=False, session=session, read_timeout=PATIENT_S)
-        self.reader = self._stack.enter_context(opened)
+        reader = factory(to_database=False, session=session, read_timeout=PATIENT_S)
+        self.reader = self._stack.enter_context(reader)
         self.reader.select_db(database)
         try:
             if tables:

@@ -88,10 +88,10 @@ class Plan:
         return [item for item in of if item.kind == "trigger"]
 
 
-def make_plan(connection: Connection, staging: str, target: str, old: str, found: Content) -> Plan:
+def make_plan(connection: Connection, staging: str, target: str, old: str, digests: Content) -> Plan:
     """Look at both databases; nothing is changed.
 
-    :param found: what the target's tables hold.
+    :param digests: what the target's tables hold.
     """
     defaults = execute(connection, _DEFAULTS, staging, quote(staging))
     return Plan(
@@ -103,7 +103,7 @@ def make_plan(connection: Connection, staging: str, target: str, old: str, found
         _of(connection, target),
         _of(connection, staging),
         [(table, column, strip_database(default, staging)) for table, column, default in defaults],
-        found,
+        digests,
     )
 
 
@@ -114,8 +114,8 @@ def _of(connection: Connection, database: str) -> list[MySqlObject]:
 
 def prepare_plan(connection: Connection, control: str) -> None:
     """Make the place of the plan: before the server's last checkpoint, as with everything that is not renamed."""
-    own = f"{quote(control)}.{PLAN}"
-    sql = f"CREATE TABLE IF NOT EXISTS {own} (id INT PRIMARY KEY, plan LONGTEXT NOT NULL) CHARACTER SET utf8mb4"
+    table = f"{quote(control)}.{PLAN}"
+    sql = f"CREATE TABLE IF NOT EXISTS {table} (id INT PRIMARY KEY, plan LONGTEXT NOT NULL) CHARACTER SET utf8mb4"
     execute(connection, f"{sql} ENGINE=InnoDB")
 
 
@@ -128,10 +128,10 @@ def read_plan(connection: Connection, control: str) -> Plan | None:
     """The plan of a cut-over that has not ended, if there is one."""
     if PLAN not in tables(connection, control):
         return None
-    found = execute(connection, f"SELECT plan FROM {quote(control)}.{PLAN}")
-    if not found:
+    rows = execute(connection, f"SELECT plan FROM {quote(control)}.{PLAN}")
+    if not rows:
         return None
-    data: dict[str, Any] = json.loads(found[0][0])
+    data: dict[str, Any] = json.loads(rows[0][0])
     for name in ("live", "new"):
         data[name] = [MySqlObject(**{**item, "session": _pairs_of(item["session"])}) for item in data[name]]
     data["defaults"] = _pairs_of(data["defaults"])
@@ -150,10 +150,10 @@ def delete_plan(connection: Connection, control: str) -> None:
 def look(connection: Connection, plan: Plan) -> Live:
     """Which tables are where; a step is done when its source is gone or its destination is there."""
     old, staging = tables(connection, plan.old), tables(connection, plan.staging)
-    done = [name in old for name in plan.leaving] + [name not in staging for name in plan.coming]
-    if all(done):
+    steps = [name in old for name in plan.leaving] + [name not in staging for name in plan.coming]
+    if all(steps):
         return Live.NEW
-    return Live.MIXED if any(done) else Live.OLD
+    return Live.MIXED if any(steps) else Live.OLD
 
 
 def rename_back(connection: Connection, plan: Plan) -> None:
@@ -248,9 +248,9 @@ def _bring(connection: Connection, plan: Plan, kinds: Sequence[str]) -> None:
     """Give the target staging's objects in the place of its own; what is the same in both stays as it is."""
     wanted = [item for item in plan.new if item.kind in kinds]
     former = [item for item in plan.live if item.kind in kinds]
-    kept = {(item.kind, item.name) for item in wanted}
+    names = {(item.kind, item.name) for item in wanted}
     for item in former:
-        if (item.kind, item.name) not in kept:
+        if (item.kind, item.name) not in names:
             execute(connection, _drop(plan.target, item))
     install(connection, plan.target, [item for item in wanted if item not in former], live=True)
 
@@ -305,8 +305,8 @@ def try_trigger(connection: Connection, control: str, table: str, wanted: Sequen
         name = f"{quote(control)}.cutover_try"
         try:
             execute(connection, f"DROP TRIGGER IF EXISTS {name}")
-            own = f"{quote(control)}.{table}"
-            execute(connection, f"CREATE TRIGGER {name} BEFORE INSERT ON {own} FOR EACH ROW SET @ferry = 1")
+            place = f"{quote(control)}.{table}"
+            execute(connection, f"CREATE TRIGGER {name} BEFORE INSERT ON {place} FOR EACH ROW SET @ferry = 1")
             execute(connection, f"DROP TRIGGER {name}")
         except pymysql.Error as error:
             if not is_refusal(error):

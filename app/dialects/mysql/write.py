@@ -131,8 +131,8 @@ def _decimal(stored: Stored) -> Bytes:
 def _float(stored: Stored, *, keeps_minus_zero: bool) -> Bytes:
     def kept(value: float) -> float:
         """What is read back: the digits that are shown, or the bits."""
-        held = _single(value) if stored.type == "float" else value
-        return held if stored.scale is None else float(f"{held:.{stored.scale}f}")
+        digits = _single(value) if stored.type == "float" else value
+        return digits if stored.scale is None else float(f"{digits:.{stored.scale}f}")
 
     def encode(value: Any) -> bytes:
         if type(value) is not float or kept(value) != value or value in (float("inf"), -float("inf")):
@@ -180,8 +180,8 @@ def _set(stored: Stored) -> Bytes:
     members = stored.members
 
     def encode(value: Any) -> bytes:
-        chosen = value.split(",") if type(value) is str and value else []
-        if type(value) is not str or [member for member in members if member in chosen] != chosen:
+        parts = value.split(",") if type(value) is str and value else []
+        if type(value) is not str or [member for member in members if member in parts] != parts:
             raise Unfit
         return value.encode()
 
@@ -192,10 +192,10 @@ def _bytes(stored: Stored) -> Bytes:
     def encode(value: Any) -> bytes:
         if type(value) is not str:
             raise Unfit
-        found = binascii.a2b_base64(value, strict_mode=True)
-        if stored.type == "binary" and len(found) != stored.length:
-            raise Unfit(f"it has {len(found)} bytes")
-        return found
+        octets = binascii.a2b_base64(value, strict_mode=True)
+        if stored.type == "binary" and len(octets) != stored.length:
+            raise Unfit(f"it has {len(octets)} bytes")
+        return octets
 
     return encode
 

@@ -23,11 +23,11 @@ def _name_system(ask: Callable[[str], Sequence[tuple[Any, ...]]], short: str) ->
 
     The server itself knows only what its zone is called at the time, such as CET, which says nothing of summers.
     """
-    asked = [_FIRST + _STEP * week for week in range((_LAST - _FIRST) // _STEP + 1)]
-    [shown] = ask("SELECT " + ", ".join(f"CONVERT_TZ('{one}', '+00:00', 'SYSTEM')" for one in asked))
+    instants = [_FIRST + _STEP * week for week in range((_LAST - _FIRST) // _STEP + 1)]
+    [texts] = ask("SELECT " + ", ".join(f"CONVERT_TZ('{one}', '+00:00', 'SYSTEM')" for one in instants))
     offsets = [
         (one.replace(tzinfo=dt.UTC), dt.datetime.fromisoformat(str(text)) - one)
-        for one, text in zip(asked, shown, strict=True)
+        for one, text in zip(instants, texts, strict=True)
         if text is not None
     ]
     alike = [name for name in sorted(zoneinfo.available_timezones()) if _is_alike(name, offsets)]

@@ -59,10 +59,10 @@ class ProgramFailed(Exception):  # answered by whoever knows what it was needed 
     """
 
     def __init__(self, name: str, status: int, errors: str) -> None:
-        found = _ERROR.search(errors)
-        self.state = (found[1] or "") if found else ""
+        match = _ERROR.search(errors)
+        self.state = (match[1] or "") if match else ""
         self.lost = "server closed the connection" in errors
-        words = found[2] if found else " ".join(errors.split())[-500:]
+        words = match[2] if match else " ".join(errors.split())[-500:]
         details = [line.removeprefix("DETAIL:").strip() for line in errors.splitlines() if line.startswith("DETAIL:")]
         super().__init__(f"{name} ended with status {status}: {': '.join([words, *details[:1]])}")
 
@@ -83,28 +83,28 @@ def find(server_major: int) -> Programs:
 
     :raises ProgramMissing: there are none, or all are older than the server.
     """
-    found = {major: directory for directory in reversed(_directories()) if (major := _version_in(directory))}
-    fitting = sorted(major for major in found if major >= server_major)
+    by_major = {major: directory for directory in reversed(_directories()) if (major := _version_in(directory))}
+    fitting = sorted(major for major in by_major if major >= server_major)
     if fitting:
-        return Programs(found[fitting[0]], fitting[0])
-    if found:
-        raise ProgramMissing(f"pg_dump is of version {max(found)}, older than the server's {server_major}")
+        return Programs(by_major[fitting[0]], fitting[0])
+    if by_major:
+        raise ProgramMissing(f"pg_dump is of version {max(by_major)}, older than the server's {server_major}")
     raise ProgramMissing("pg_dump is not installed (with pg_restore)")
 
 
 def _directories() -> list[Path]:
     on_path = shutil.which("pg_dump")
     # Debian's is a script that chooses among those below by what it finds in other places.
-    found = [Path(on_path).parent] if on_path and Path(on_path).resolve().name != "pg_wrapper" else []
+    places = [Path(on_path).parent] if on_path and Path(on_path).resolve().name != "pg_wrapper" else []
     for pattern in PLACES:
-        found += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
-    return [place for place in found if all((place / name).is_file() for name in ("pg_dump", "pg_restore"))]
+        places += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
+    return [place for place in places if all((place / name).is_file() for name in ("pg_dump", "pg_restore"))]
 
 
 @lru_cache(maxsize=32)
 def _version_in(directory: Path) -> int | None:
     try:
-        done = subprocess.run(  # noqa: S603 # a program of this name, where such programs lie
+        process = subprocess.run(  # noqa: S603 # a program of this name, where such programs lie
             [str(directory / "pg_dump"), "--version"],
             capture_output=True,
             text=True,
@@ -114,7 +114,7 @@ def _version_in(directory: Path) -> int | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = _VERSION.search(done.stdout)
+    match = _VERSION.search(process.stdout)
     return int(match[1]) if match else None
 
 

@@ -79,12 +79,12 @@ class NoSuchDatabase(FerryError):
 
 def hosts_of(url: URL) -> list[str]:
     """The hosts that a URL leads to; an empty name or a directory is a socket."""
-    found: list[str] = []
+    hosts: list[str] = []
     for name in ("hostaddr", "host"):
         value = url.query.get(name, ())
-        found += [part for text in ([value] if isinstance(value, str) else value) for part in text.split(",")]
-        if found:
-            return found
+        hosts += [part for text in ([value] if isinstance(value, str) else value) for part in text.split(",")]
+        if hosts:
+            return hosts
     if url.host:
         return [url.host]
     return [part for name in ("PGHOSTADDR", "PGHOST") for part in os.environ.get(name, "").split(",") if part] or [""]
@@ -236,8 +236,8 @@ def is_at_work(arguments: Mapping[str, str], which: str, value: Any) -> bool:
         f"FROM pg_stat_activity WHERE {which}"
     )
     with psycopg.connect(**arguments, autocommit=True) as second:  # type: ignore[arg-type] # all are text
-        found = second.execute(query.encode(), (value,)).fetchall()
-    return any(row[0] for row in found)
+        rows = second.execute(query.encode(), (value,)).fetchall()
+    return any(row[0] for row in rows)
 
 
 def connect(

@@ -45,14 +45,14 @@ def control_of(connection: Connection, target: str, *, there: bool = True) -> st
     :param there: the connection is to the target's own database, and not to another one of its server.
     """
     names = controls(target)
-    found = _tables_in(connection, names) if there else {}
-    made = [name for name in names if is_control(found.get(name, frozenset()))]
-    if made:
-        return made[0]
+    tables = _tables_in(connection, names) if there else {}
+    areas = [name for name in names if is_control(tables.get(name, frozenset()))]
+    if areas:
+        return areas[0]
     roles = _roles_among(connection, names)
     # An empty schema may be ours, just made; one with anybody's tables is not.
     # Where none is left, settle_name() says so.
-    return next((name for name in names if name not in roles and not found.get(name)), names[0])
+    return next((name for name in names if name not in roles and not tables.get(name)), names[0])
 
 
 def settle_name(connection: Connection, target: str) -> str | None:
@@ -117,25 +117,25 @@ def bring_back(connection: Connection, target: str) -> str | None:
     if oid_of(connection, hold) is None:
         return None
     with connection.transaction():
-        kept = ""
+        remark = ""
         if oid_of(connection, target) is not None:
-            found = f"found_{secrets.token_hex(4)}"
-            connection.execute(f"ALTER SCHEMA {quote(target)} RENAME TO {quote(found)}".encode())
-            kept = f" What had its name is kept as the schema {found}."
+            aside = f"found_{secrets.token_hex(4)}"
+            connection.execute(f"ALTER SCHEMA {quote(target)} RENAME TO {quote(aside)}".encode())
+            remark = f" What had its name is kept as the schema {aside}."
         connection.execute(f"ALTER SCHEMA {quote(hold)} RENAME TO {quote(target)}".encode())
-    return f"The live schema {target} was left renamed by a restore that was cut short; it has its name again.{kept}"
+    return f"The live schema {target} was left renamed by a restore that was cut short; it has its name again.{remark}"
 
 
 def oddities(connection: Connection, target: str) -> list[str]:
     """What lies where it should not; nothing is changed."""
-    hold, found = prefix_of(target) + HOLD, []
+    hold, lines = prefix_of(target) + HOLD, []
     if oid_of(connection, hold) is not None:
-        found.append(
+        lines.append(
             f"The live schema {target} was left renamed to {hold} by a restore that was cut short; the next command "
             "that writes brings it back, e.g.: flask db-backup"
         )
-    made = _made(connection, target)
-    return found + _doubles(connection, made) + _strangers(connection, made)
+    areas = _made(connection, target)
+    return lines + _doubles(connection, areas) + _strangers(connection, areas)
 
 
 def _made(connection: Connection, target: str) -> list[str]:
@@ -146,12 +146,12 @@ def _made(connection: Connection, target: str) -> list[str]:
     return [name for name in names if is_control(there.get(name, frozenset()))]
 
 
-def _doubles(connection: Connection, made: list[str]) -> list[str]:
-    entries = {name: _entries(connection, name) for name in made}
+def _doubles(connection: Connection, areas: list[str]) -> list[str]:
+    entries = {name: _entries(connection, name) for name in areas}
     return [
-        f"There are two control areas: {made[0]}, which is used, with {entries[made[0]]} ledger entries, and {second} "
-        f"with {entries[second]}. {_way_on(made[0], second, entries)}"
-        for second in made[1:]
+        f"There are two control areas: {areas[0]}, which is used, with {entries[areas[0]]} ledger entries, and "
+        f"{second} with {entries[second]}. {_way_on(areas[0], second, entries)}"
+        for second in areas[1:]
     ]
 
 
@@ -170,16 +170,16 @@ def _entries(connection: Connection, schema: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _strangers(connection: Connection, made: list[str]) -> list[str]:
-    rows = connection.execute(_OTHERS.encode(), {"names": made, "own": sorted(TABLES)})
+def _strangers(connection: Connection, areas: list[str]) -> list[str]:
+    rows = connection.execute(_OTHERS.encode(), {"names": areas, "own": sorted(TABLES)})
     return [f"{name} is not Flask-Ferry's, but lies in {schema}, a control area; move it" for schema, name in rows]
 
 
 def _tables_in(connection: Connection, schemas: list[str]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+    by_schema: dict[str, set[str]] = {}
     for schema, table in connection.execute(_TABLES.encode(), (schemas,)):
-        found.setdefault(schema, set()).update([table] if table else [])
-    return {name: frozenset(tables) for name, tables in found.items()}
+        by_schema.setdefault(schema, set()).update([table] if table else [])
+    return {name: frozenset(tables) for name, tables in by_schema.items()}
 
 
 def _roles_among(connection: Connection, names: list[str]) -> frozenset[str]:

@@ -73,8 +73,8 @@ def find_needed(connection: Connection, schema: str, tables: Iterable[str]) -> l
         (schema, list(tables)),
     )
     start: set[Node] = {("pg_class", oid) for (oid,) in rows}
-    found, needs = find_objects(connection, schema), dependencies(connection)
-    start |= {one.node for one in found if one.item.kind in ("trigger", "policy", "rule") and one.item.table in tables}
+    items, needs = find_objects(connection, schema), dependencies(connection)
+    start |= {one.node for one in items if one.item.kind in ("trigger", "policy", "rule") and one.item.table in tables}
     reached: set[Node] = set()
     ahead = set(start)
     while ahead:
@@ -82,7 +82,7 @@ def find_needed(connection: Connection, schema: str, tables: Iterable[str]) -> l
         ahead = set().union(*(needs.get(node, set()) for node in ahead)) - reached
     known = {item.name: item for item in objects(connection, schema) if item.kind == "sequence"}
     kinds = ("type", "function", "procedure", "sequence", "aggregate")
-    wanted = [one.item for one in found if one.node in reached - start and one.item.kind in kinds]
+    wanted = [one.item for one in items if one.node in reached - start and one.item.kind in kinds]
     return [known[item.name] if item.kind == "sequence" else item for item in wanted]
 
 
@@ -97,11 +97,11 @@ def drop_tables(connection: Connection, place: Place, tables: Sequence[str]) -> 
     with connection.transaction():
         for table in tables:
             connection.execute(f"DROP TABLE IF EXISTS {quote(place.schema)}.{quote(table)} CASCADE".encode())
-        left = set(connection.execute(_CONSTRAINTS.encode(), (place.schema, list(tables))).fetchall())
-        if lost := sorted(rules - left):
+        rest = set(connection.execute(_CONSTRAINTS.encode(), (place.schema, list(tables))).fetchall())
+        if vanishing := sorted(rules - rest):
             raise DoesNotFit(
                 "Tables that revisions made refer to carried ones, which cannot be brought anew: "
-                f"{', '.join(f'{name} on {table}' for table, name in lost)}.",
+                f"{', '.join(f'{name} on {table}' for table, name in vanishing)}.",
                 hint="Let a revision make the tables that others refer to.",
             )
     after = {(item.kind, item.name) for item in objects(connection, place.schema)}

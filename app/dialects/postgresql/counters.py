@@ -48,7 +48,7 @@ def read_counters(connection: Connection, schema: str) -> list[Counter]:
 
 
 def _read(connection: Connection, schema: str) -> list[tuple[Counter, _Bounds]]:
-    found = []
+    counters = []
     for name, table, column, step, least, most, cycles, readable in connection.execute(
         _SEQUENCES.encode(), (schema,)
     ).fetchall():
@@ -62,21 +62,21 @@ def _read(connection: Connection, schema: str) -> list[tuple[Counter, _Bounds]]:
         following = row[0] + step if row[1] else row[0]
         if cycles and not least <= following <= most:
             following = least if step > 0 else most
-        found.append((Counter(name, following, table, column, step, cycles), _Bounds(least, most)))
-    return found
+        counters.append((Counter(name, following, table, column, step, cycles), _Bounds(least, most)))
+    return counters
 
 
 def set_counters(connection: Connection, schema: str, counters: Sequence[Counter]) -> list[Counter]:
     """Let sequences go on where others stood, and never back; those that no sequence is there for."""
     known = _read(connection, schema)
-    own = [counter for counter, _ in known]
+    present = [counter for counter, _ in known]
     missing = []
     for wanted in counters:
-        match = find_match(wanted, own)
+        match = find_match(wanted, present)
         if match is None:
             missing.append(wanted)
         elif match.cycles or is_behind(match, wanted):
-            _set(connection, schema, match, known[own.index(match)][1], wanted.next)
+            _set(connection, schema, match, known[present.index(match)][1], wanted.next)
     return missing
 
 

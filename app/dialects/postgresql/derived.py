@@ -21,8 +21,8 @@ def find_populated(connection: Connection, schema: str) -> list[str]:
     populated = {name for (name,) in connection.execute(_POPULATED.encode(), (schema,))}
     if not populated:
         return []
-    found = (one.item for one in find_objects(connection, schema))
-    return [item.name for item in found if item.kind == "materialized view" and item.name in populated]
+    items = (one.item for one in find_objects(connection, schema))
+    return [item.name for item in items if item.kind == "materialized view" and item.name in populated]
 
 
 def refresh(connection: Connection, place: Place, views: list[str]) -> None:

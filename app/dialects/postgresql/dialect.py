@@ -70,9 +70,9 @@ class PostgresqlDialect:
 
     def _place(self, url: URL) -> Place:
         """The schema that a URL means: one of ours by its name, else what the server says is the host's."""
-        own = own_place(url)
-        if own is not None:
-            return own
+        place = own_place(url)
+        if place is not None:
+            return place
         if url not in self._targets:
             with server.connect_anyhow(url, self._tls_ca) as (connection, there):
                 schema = server.schema_of_target(connection, there, _named(url))
@@ -102,8 +102,8 @@ class PostgresqlDialect:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             # Until a command that writes moves it, the control area may be in the way of all sessions of this role.
-            own = control.in_the_way(connection, place.target) if there else None
-        return "SELECT current_schema()", own or place.schema
+            area = control.in_the_way(connection, place.target) if there else None
+        return "SELECT current_schema()", area or place.schema
 
     def preflight(self, url: URL) -> None:
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
@@ -124,15 +124,15 @@ class PostgresqlDialect:
             return there and oid_of(connection, place.schema) is not None
 
     def create(self, url: URL) -> bool:
-        own = own_place(url)
+        named = own_place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             if there:
-                schema = own.schema if own else server.schema_of_target(connection, there, _named(url))
+                schema = named.schema if named else server.schema_of_target(connection, there, _named(url))
                 return server.create_schema(connection, schema)
-        made = server.create(url, self._tls_ca)
+        is_new = server.create(url, self._tls_ca)
         place = self._place(url)
         with connected(url, self._tls_ca) as connection:
-            return server.create_schema(connection, place.schema) or made
+            return server.create_schema(connection, place.schema) or is_new
 
     def drop(self, url: URL) -> None:
         place = self._place(url)
@@ -162,12 +162,12 @@ class PostgresqlDialect:
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             if not there:
                 return []
-            said = control.bring_back(connection, place.target)
+            of_schema = control.bring_back(connection, place.target)
             moved = control.settle_name(connection, place.target)
         # Where the live schema lies may have been decided while it was away.
         self._targets.clear()
         renamed = moved and f"The control area is the schema {moved} now: a role has its former name."
-        return [sentence for sentence in (said, renamed) if sentence]
+        return [sentence for sentence in (of_schema, renamed) if sentence]
 
     def oddities(self, url: URL) -> list[str]:
         target = self._place(url).target
@@ -340,7 +340,7 @@ class PostgresqlDialect:
             around = dump.renames(connection, place, archive.schema or origin.schema)
             comment = mark_of.comment_on(connection, origin.schema)
             around.behind.append(dump.make_comment(connection, place.schema, comment))
-            restore.replay(programs, connection, archive, around, own=True)
+            restore.replay(programs, connection, archive, around, may_read=True)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
@@ -397,7 +397,7 @@ class PostgresqlDialect:
             dump.dump(programs, origin.schema, file, tables=tables)
             archive = dump.archive_of(programs, file, origin.schema)
             around = dump.renames(connection, place, origin.schema, into=True)
-            restore.replay(programs, connection, archive, around, own=True)
+            restore.replay(programs, connection, archive, around, may_read=True)
         self.create_objects(staging, dropped)
 
     # The cut-over
@@ -427,11 +427,11 @@ class PostgresqlDialect:
 
     def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
         """A swap is one transaction: it was done, or never was. A dead client's may still be open, and is ended."""
-        own = [fence.held.info.backend_pid for fence in self._fences if fence.held and not fence.held.closed]
+        pids = [fence.held.info.backend_pid for fence in self._fences if fence.held and not fence.held.closed]
         name = self._fence_name(target)
         with server.connect_anyhow(target, self._tls_ca) as (connection, there):
             if there:
-                swap.end_backends(connection, "application_name = %s", name, but=own)
+                swap.end_backends(connection, "application_name = %s", name, but=pids)
         return []
 
     # The server

@@ -108,10 +108,10 @@ class Archive:
     schema: str | None
 
 
-def archive_of(client: Client, file: Path, own: str) -> Archive:
+def archive_of(client: Client, file: Path, schema: str) -> Archive:
     """Look at a dump.
 
-    :param own: the schema that it probably was taken of.
+    :param schema: the schema that it probably was taken of.
     :raises ProgramFailed: it is none, or was cut off within its contents.
     :raises BackupFailed: it is of more than one schema.
     """
@@ -126,8 +126,8 @@ def archive_of(client: Client, file: Path, own: str) -> Archive:
     lines = [line for line in listing.read_text(errors="replace").splitlines() if _ENTRY.match(line)]
     entries = [line for line in lines if not _LEFT_OUT.match(_content(line))]
     places = [_place(line, file) for line in entries]
-    if all(place.startswith(f"{own} ") for place in places):
-        return Archive(file, entries, own if places else None)
+    if all(place.startswith(f"{schema} ") for place in places):
+        return Archive(file, entries, schema if places else None)
     schemas = {place.split(" ", 1)[0] for place in places}
     if len(schemas) > 1:
         raise BackupFailed(
@@ -205,9 +205,9 @@ def reading(client: Client, archive: Archive, *more: str) -> Iterator[Script]:
     :param more: options.
     :raises ProgramFailed: at the end of the block: the file is damaged.
     """
-    chosen = client.private / "chosen"
-    chosen.write_text("".join(f"{line}\n" for line in archive.entries))
-    arguments = ["--no-owner", "--exit-on-error", "-L", str(chosen), *more, "-f", "-", str(archive.file)]
+    listing = client.private / "chosen"
+    listing.write_text("".join(f"{line}\n" for line in archive.entries))
+    arguments = ["--no-owner", "--exit-on-error", "-L", str(listing), *more, "-f", "-", str(archive.file)]
     with client.running("pg_restore", arguments, stdout=subprocess.PIPE, memory_bytes=READER_BYTES) as source:
         yield Script(source.read)
         # Without this, what a cut file still had would be committed.

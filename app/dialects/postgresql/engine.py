@@ -38,11 +38,11 @@ def _engine(
 
     def connection() -> Connection:
         with explained(url):
-            made = connect(url, tls_ca, search_path=search_path, settings=settings, kind=kind, purpose=purpose)
-            made.autocommit = False
-            if upgrade is not None and isinstance(made, UpgradeConnection):
-                made.begin(upgrade)
-            return made
+            session = connect(url, tls_ca, search_path=search_path, settings=settings, kind=kind, purpose=purpose)
+            session.autocommit = False
+            if upgrade is not None and isinstance(session, UpgradeConnection):
+                session.begin(upgrade)
+            return session
 
     # Whatever driver the host uses, ours makes the connections.
     plain = url.set(drivername="postgresql+psycopg", query={})

@@ -54,9 +54,9 @@ class PostgresqlFence:
         :raises LateWrite, LockHeld, DoesNotFit: nothing was changed.
         :raises DatabaseUnreachable: see :func:`commit`.
         """
-        held = self.held is not None
+        insists = self.held is not None
         with self._transaction() as connection:
-            locking = Locking(connection, self._reconnect, self._schema, EXCLUSIVE, insists=held)
+            locking = Locking(connection, self._reconnect, self._schema, EXCLUSIVE, insists=insists)
             new = swap.run(locking, expected, timeout_s)
             publishing = [name for (name,) in connection.execute(_PUBLISHING)]
             commit(connection, self._reconnect, self._schema, new)

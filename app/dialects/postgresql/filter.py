@@ -183,19 +183,19 @@ class Filter:
 
     def _line(self, words: list[Word]) -> str:
         """The words at the outermost level."""
-        shown: list[str] = []
+        patterns: list[str] = []
         depth, index = 0, 0
         while index < len(words):
             word = words[index]
             depth -= word.raw in (b")", b"]")
             length = self._length_of_name(words, index) if depth == 0 else 0
             if length:
-                shown.append("NAME")
+                patterns.append("NAME")
             elif depth == 0:
-                shown.append(_shorten(word))
+                patterns.append(_shorten(word))
             depth += word.raw in (b"(", b"[")
             index += length or 1
-        return " ".join(shown)
+        return " ".join(patterns)
 
     def _length_of_name(self, words: list[Word], index: int) -> int:
         """How many words a name in the dumped schema has that begins here, if any."""
@@ -275,9 +275,9 @@ def _shorten(word: Word) -> str:
     fixed = {"identifier": "QUOTED", "string": "TEXT", "number": "NUMBER", "parameter": "PARAMETER"}
     if word.kind in fixed:
         return fixed[word.kind]
-    shown = word.raw.lower()
+    text = word.raw.lower()
     # What is left of the patterns' own letters, and of the blanks between words, is a name's as good as any.
-    return shown.decode() if shown.isascii() else "QUOTED"
+    return text.decode() if text.isascii() else "QUOTED"
 
 
 def _is(words: list[Word], index: int, raw: bytes) -> bool:
@@ -289,13 +289,13 @@ def _is_name(words: list[Word], index: int) -> bool:
 
 
 def _outermost(words: list[Word]) -> list[Word]:
-    found, depth = [], 0
+    outer, depth = [], 0
     for word in words:
         depth -= word.raw == b")"
         if depth == 0:
-            found.append(word)
+            outer.append(word)
         depth += word.raw == b"("
-    return found
+    return outer
 
 
 def _source(words: list[Word]) -> tuple[str, str]:

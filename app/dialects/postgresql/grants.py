@@ -87,16 +87,16 @@ def adopt(connection: Connection, live: str, staging: str) -> None:
     former = _objects(connection, live)
     adopt_defaults(connection, live, staging, roles)
     owners = {one.owner for one in former.values()}
-    given: dict[str, set[str]] = defaultdict(set)
+    defaults: dict[str, set[str]] = defaultdict(set)
     for _, kind, grants in connection.execute(_DEFAULTS.encode(), (staging,)):
-        given[kind.removesuffix("S")] |= set(grants)
-    own = _objects(connection, staging)
-    for place, new in own.items():
+        defaults[kind.removesuffix("S")] |= set(grants)
+    objects = _objects(connection, staging)
+    for place, new in objects.items():
         old = former.get(place)
         owner = old.owner if old else (next(iter(owners)) if len(owners) == 1 else new.owner)
         if owner != new.owner and not new.follows:
             _give(connection, staging, new, owner)
-        for statement in _regrant(old, new, given[new.kind], roles) if old else ():
+        for statement in _regrant(old, new, defaults[new.kind], roles) if old else ():
             connection.execute(statement.encode())
     _adopt_columns(connection, live, staging, roles)
 
@@ -117,20 +117,20 @@ def _roles(connection: Connection) -> dict[str, str]:
 
 def _objects(connection: Connection, schema: str) -> dict[tuple[str, str], Owned]:
     set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
-    found = {}
+    objects = {}
     for kind, name, owner, untouched, follows, grants in connection.execute(_OBJECTS.encode(), (schema,)):
-        found[kind, name] = Owned(kind, name, owner, untouched, follows, frozenset(grants))
-    return found
+        objects[kind, name] = Owned(kind, name, owner, untouched, follows, frozenset(grants))
+    return objects
 
 
-def _regrant(old: Owned, new: Owned, given: set[str], roles: dict[str, str]) -> Iterator[str]:
+def _regrant(old: Owned, new: Owned, defaults: set[str], roles: dict[str, str]) -> Iterator[str]:
     """What makes the grants of the live object of those that a new one has, which a revision may have added to.
 
-    :param given: by default privileges, to every new object of this kind.
+    :param defaults: by default privileges, to every new object of this kind.
     """
     for grant in sorted(new.grants - old.grants):
         # Nobody meant it for this one, and the live one does not have it: e.g. that everybody may call a function.
-        if new.untouched or grant in given:
+        if new.untouched or grant in defaults:
             role, privilege, _ = grant.split()
             yield f"REVOKE {privilege} ON {new.kind} {new.name} FROM {roles[role]}"
     for grant in sorted(old.grants - new.grants):
@@ -144,9 +144,9 @@ def _statement(grant: str, on: str, roles: dict[str, str], column: str = "") -> 
 
 def _adopt_columns(connection: Connection, live: str, staging: str, roles: dict[str, str]) -> None:
     rows = connection.execute(_COLUMNS.encode(), (staging, True)).fetchall()
-    own = {(table, column): set(grants) for table, column, grants in rows}
+    present = {(table, column): set(grants) for table, column, grants in rows}
     for table, column, grants in connection.execute(_COLUMNS.encode(), (live, False)).fetchall():
-        for grant in sorted(set(grants) - own.get((table, column), set(grants))):
+        for grant in sorted(set(grants) - present.get((table, column), set(grants))):
             connection.execute(_statement(grant, f"TABLE {table}", roles, f" ({column})").encode())
 
 
@@ -154,9 +154,9 @@ def adopt_defaults(connection: Connection, live: str, staging: str, roles: dict[
     """Let what is created in staging get the privileges that it would get in the live schema."""
     roles = roles or _roles(connection)
     rows = connection.execute(_DEFAULTS.encode(), (staging,)).fetchall()
-    own = {(role, kind): set(grants) for role, kind, grants in rows}
+    present = {(role, kind): set(grants) for role, kind, grants in rows}
     for role, kind, grants in connection.execute(_DEFAULTS.encode(), (live,)).fetchall():
-        for grant in sorted(set(grants) - own.get((role, kind), set())):
+        for grant in sorted(set(grants) - present.get((role, kind), set())):
             begin = f"ALTER DEFAULT PRIVILEGES FOR ROLE {quote(role)} IN SCHEMA {quote(staging)} "
             connection.execute((begin + _statement(grant, kind, roles)).encode())
 
@@ -165,8 +165,8 @@ def adopt_schema(connection: Connection, live: str, staging: str) -> None:
     """Give the staging schema itself the privileges of the live one, and its owner where this user may."""
     roles = _roles(connection)
     owner, grants = _schema(connection, live)
-    own_owner, own = _schema(connection, staging)
-    for grant in sorted(grants - own):
+    own_owner, present = _schema(connection, staging)
+    for grant in sorted(grants - present):
         connection.execute(_statement(grant, f"SCHEMA {quote(staging)}", roles).encode())
     if owner != own_owner:
         try:

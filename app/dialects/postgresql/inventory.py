@@ -66,7 +66,7 @@ def list_definitions(connection: Connection, schema: str) -> list[Definition]:
 
 
 def _objects(connection: Connection, schema: str) -> Iterator[Definition]:
-    for item in (found.item for found in find_objects(connection, schema)):
+    for item in (one.item for one in find_objects(connection, schema)):
         if item.kind not in _ON_ITS_OWN:
             table = "" if item.table == item.name else item.table
             name = item.name.removesuffix(f" on {item.table}") if table else item.name

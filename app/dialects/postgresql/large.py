@@ -20,7 +20,7 @@ ORDER BY 1, a.attnum
 
 def find_references(connection: Connection, schema: str) -> dict[str, list[str]]:
     """By table: the columns that name large objects there are, and by how many values."""
-    found: dict[str, list[str]] = defaultdict(list)
+    references: dict[str, list[str]] = defaultdict(list)
     for table, column in connection.execute(_COLUMNS.encode(), (schema,)).fetchall():
         row: Any = connection.execute(
             f"SELECT count(*) FROM {quote(schema)}.{quote(table)} "
@@ -28,5 +28,5 @@ def find_references(connection: Connection, schema: str) -> dict[str, list[str]]
         ).fetchone()
         if row[0]:
             values = "1 value names a large object" if row[0] == 1 else f"{row[0]} values name large objects"
-            found[table].append(f"{table}.{column}: {values}")
-    return dict(found)
+            references[table].append(f"{table}.{column}: {values}")
+    return dict(references)

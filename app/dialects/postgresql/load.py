@@ -101,33 +101,33 @@ class Loader:
 
     def _is_changed(self, rows: list[_Pending]) -> dict[int, str]:
         """The numbers of rows with a tagged text that the server would not give back as it is."""
-        found: dict[int, str] = {}
-        for index, given in texts(self._columns, [one.row for one in rows]).items():
+        changes: dict[int, str] = {}
+        for index, tagged in texts(self._columns, [one.row for one in rows]).items():
             column = self._columns[index]
-            for place, words in self._ask(column, given):
-                found.setdefault(rows[place].number, f"column {column.name}: {words}")
-        return found
+            for place, words in self._ask(column, tagged):
+                changes.setdefault(rows[place].number, f"column {column.name}: {words}")
+        return changes
 
-    def _ask(self, column: Declared, given: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-        kept = column.as_text(f"u.given::{column.spelled}")
-        query = f"SELECT u.place, {kept} FROM unnest(%s::text[]) WITH ORDINALITY u (given, place)"
+    def _ask(self, column: Declared, tagged: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        form = column.as_text(f"u.given::{column.spelled}")
+        query = f"SELECT u.place, {form} FROM unnest(%s::text[]) WITH ORDINALITY u (given, place)"
         try:
             with self._connection.transaction():
-                rows = self._connection.execute(query.encode(), ([text for _, text in given],)).fetchall()
+                rows = self._connection.execute(query.encode(), ([text for _, text in tagged],)).fetchall()
         except (psycopg.Error, UnicodeEncodeError) as error:
             if not _is_rows_own(error):
                 raise
-            if len(given) == 1:
-                yield given[0][0], _words(error)
+            if len(tagged) == 1:
+                yield tagged[0][0], _words(error)
                 return
-            middle = len(given) // 2
-            yield from self._ask(column, given[:middle])
-            yield from self._ask(column, given[middle:])
+            middle = len(tagged) // 2
+            yield from self._ask(column, tagged[:middle])
+            yield from self._ask(column, tagged[middle:])
             return
-        for place, kept in rows:
-            number, text = given[place - 1]
-            if kept != text:
-                yield number, f"{column.spelled} would hold {text[:80]!r} as {str(kept)[:80]!r}"
+        for place, form in rows:
+            number, text = tagged[place - 1]
+            if form != text:
+                yield number, f"{column.spelled} would hold {text[:80]!r} as {str(form)[:80]!r}"
 
 
 def _is_rows_own(error: Exception) -> bool:
@@ -145,8 +145,8 @@ def _words(error: Exception) -> str:
     # The detail of some refusals is the whole row, which may hold anybody's password hash.
     words = words_of(error).partition(": Failing row contains")[0]
     context = getattr(error, "diag", None) and error.diag.context  # type: ignore[attr-defined] # looked for before
-    found = _IN_COLUMN.search(context or "")
-    return f"{words} (column {found[1]})" if found else words
+    match = _IN_COLUMN.search(context or "")
+    return f"{words} (column {match[1]})" if match else words
 
 
 @contextlib.contextmanager

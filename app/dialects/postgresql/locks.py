@@ -120,11 +120,11 @@ class Locking:
         deadline = time.monotonic() + timeout_s
         patience = PATIENCE * self._deadlock_timeout_s()
         while True:
-            left = deadline - time.monotonic()
-            last = self.insists or left < timeout_s / 2
+            rest_s = deadline - time.monotonic()
+            last = self.insists or rest_s < timeout_s / 2
             with self._watch(insist=last):
                 # The last time we wait for as long as there is.
-                if self._lock(max(left, 0.001) if last else min(patience, left)):
+                if self._lock(max(rest_s, 0.001) if last else min(patience, rest_s)):
                     return
             if time.monotonic() >= deadline:
                 raise _list_held(self.connection, self.schema, self.mode, timeout_s)
@@ -137,7 +137,7 @@ class Locking:
     @contextlib.contextmanager
     def _watch(self, *, insist: bool) -> Iterator[None]:
         """Look meanwhile, over another connection, for those who wait in a circle with ours."""
-        ended, own = threading.Event(), self.connection.info.backend_pid
+        ended, own_pid = threading.Event(), self.connection.info.backend_pid
         cancelled: set[tuple[int, str]] = set()
 
         def watch() -> None:
@@ -146,9 +146,9 @@ class Locking:
             # Without it there are the server's own detector, and the time that we have.
             with contextlib.suppress(FerryError), self.reconnect() as second:
                 while not ended.wait(WATCH_S):
-                    circle = set(second.execute(_CIRCLE.encode(), {"own": own}).fetchall())
+                    circle = set(second.execute(_CIRCLE.encode(), {"own": own_pid}).fetchall())
                     # Each transaction once: a second signal could hit what the same process does next.
-                    pids = [pid for pid, _ in circle - cancelled] if insist else [own] * bool(circle)
+                    pids = [pid for pid, _ in circle - cancelled] if insist else [own_pid] * bool(circle)
                     second.execute("SELECT pg_cancel_backend(pid) FROM unnest(%s::int[]) pid", (pids,))
                     cancelled.update(circle)
 

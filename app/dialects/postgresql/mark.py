@@ -16,8 +16,8 @@ LIVE_COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WH
 
 def mark_in(comment: str | None) -> str:
     """The generation mark in a schema's comment, or an empty text."""
-    found = MARK.search(comment or "")
-    return found[1] if found else ""
+    match = MARK.search(comment or "")
+    return match[1] if match else ""
 
 
 def with_mark(comment: str | None, mark: str) -> str | None:

@@ -70,16 +70,16 @@ def prefix_of(target: str) -> str:
 
 def parse(schema: str) -> tuple[str, str, str] | None:
     """Target, kind (``ferry_staging_``, ``ferry_gen_`` or empty) and name of a schema of ours; None for any other."""
-    target, own = PUBLIC, _OWN.fullmatch(schema)
-    if own is None and (prefixed := _PREFIXED.match(schema)):
-        target, own = prefixed[1], _OWN.fullmatch(schema, prefixed.end())
-    return (target, own[1] or "", (own[2] or "").replace("_", "-")) if own else None
+    target, match = PUBLIC, _OWN.fullmatch(schema)
+    if match is None and (prefixed := _PREFIXED.match(schema)):
+        target, match = prefixed[1], _OWN.fullmatch(schema, prefixed.end())
+    return (target, match[1] or "", (match[2] or "").replace("_", "-")) if match else None
 
 
 def is_droppable(schema: str) -> bool:
     """Whether a schema is a staging schema or a generation, of whichever target."""
-    found = parse(schema)
-    return found is not None and bool(found[1])
+    parts = parse(schema)
+    return parts is not None and bool(parts[1])
 
 
 def beside(target: str, kind: str, name: str) -> str:
@@ -139,8 +139,8 @@ def database_of(url: URL) -> str:
 
 def options_of(url: URL) -> str:
     """The options of a URL, as the server is sent them."""
-    found = url.query.get("options", "")
-    return found if isinstance(found, str) else " ".join(found)
+    value = url.query.get("options", "")
+    return value if isinstance(value, str) else " ".join(value)
 
 
 def with_schema(url: URL, schema: str) -> URL:
@@ -175,13 +175,13 @@ def _settings(options: str) -> Iterator[tuple[str, str]]:
             setting = word[2:]
         else:
             continue
-        name, found, value = setting.partition("=")
-        if found:
+        name, sign, value = setting.partition("=")
+        if sign:
             yield name.strip().lower().replace("-", "_"), value
 
 
 def own_place(url: URL) -> Place | None:
     """The schema of ours that a URL means, or None where it means a target."""
     schema = schema_named(url)
-    found = parse(schema) if schema else None
-    return Place(schema, found[0]) if schema and found else None
+    parts = parse(schema) if schema else None
+    return Place(schema, parts[0]) if schema and parts else None

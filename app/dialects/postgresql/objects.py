@@ -232,20 +232,20 @@ def find_objects(connection: Connection, schema: str) -> list[Found]:
 
 def dependencies(connection: Connection) -> dict[Node, set[Node]]:
     """What objects depend on, of the whole database."""
-    found: dict[Node, set[Node]] = defaultdict(set)
+    needs: dict[Node, set[Node]] = defaultdict(set)
     for catalog, oid, needed_catalog, needed in connection.execute(_DEPENDENCIES.encode()):
-        found[catalog, oid].add((needed_catalog, needed))
-    return found
+        needs[catalog, oid].add((needed_catalog, needed))
+    return needs
 
 
 def _in_order(known: dict[Node, SchemaObject], needs: dict[Node, set[Node]]) -> Iterator[Node]:
     """Each after what it needs, and otherwise in the order they are known in."""
-    seen: set[Node] = set()
+    visited: set[Node] = set()
 
     def visit(node: Node) -> Iterator[Node]:
-        if node in seen:
+        if node in visited:
             return
-        seen.add(node)
+        visited.add(node)
         # By name: OIDs are others in another schema, and the order is part of the fingerprint.
         for needed in sorted(needs.get(node, ()) & known.keys(), key=lambda one: (known[one].kind, known[one].name)):
             yield from visit(needed)
@@ -269,14 +269,14 @@ def _strip_schema(sql: str, schema: str) -> str:
 
 def objects(connection: Connection, schema: str) -> list[SchemaObject]:
     """All objects, in an order that creates them; sequences go on where they are."""
-    found = []
+    items = []
     for item in (one.item for one in find_objects(connection, schema)):
         if item.kind == "sequence":
             item = SchemaObject(
                 item.kind, item.name, item.table, f"{item.sql}; {_position(connection, schema, item.name)}"
             )
-        found.append(item)
-    return found
+        items.append(item)
+    return items
 
 
 def _position(connection: Connection, schema: str, name: str) -> str:
@@ -337,10 +337,10 @@ WHERE n.nspname = %s ORDER BY 2
 
 def definitions(connection: Connection, schema: str) -> list[Any]:
     """All definitions of a schema, free of its own name and of every OID."""
-    found: list[Any] = []
+    rows: list[Any] = []
     for query in (_TABLES, _COLUMNS, _CONSTRAINTS, _INVALID, _OWNED):
-        found += connection.execute(query.encode(), (schema,)).fetchall()
-    return found + [one.item for one in find_objects(connection, schema)]
+        rows += connection.execute(query.encode(), (schema,)).fetchall()
+    return rows + [one.item for one in find_objects(connection, schema)]
 
 
 def fingerprint(connection: Connection, schema: str) -> str:

@@ -119,10 +119,10 @@ def _check_encoding(connection: Connection) -> None:
 
 
 def _check_entanglement(connection: Connection, schema: str) -> None:
-    if found := dependents(connection, schema):
+    if details := dependents(connection, schema):
         raise Protected(
             f"Objects outside the schema {schema} depend on it; they would stay with the old tables after a cut-over.",
-            details=found,
+            details=details,
             hint="Let them lie in the same schema, or drop them before and create them again after the cut-over.",
         )
     spelled = [f"{prefix_of(schema)}{kind}" for kind in (STAGING, GENERATION)]
@@ -164,16 +164,15 @@ def _check_extensions(extensions: list[Extension], schema: str) -> None:
 
 
 def _check_owners(connection: Connection, schema: str) -> None:
-    if found := connection.execute(_RELATIONS_OF_OTHERS.encode(), (schema,)).fetchall():
+    if rows := connection.execute(_RELATIONS_OF_OTHERS.encode(), (schema,)).fetchall():
         user = quote(connection.info.user)
         words = {"S": "SEQUENCE", "v": "VIEW", "m": "MATERIALIZED VIEW"}
         statements = [
-            f"ALTER {words.get(kind, 'TABLE')} {quote(schema)}.{quote(name)} OWNER TO {user};"
-            for name, _, kind in found
+            f"ALTER {words.get(kind, 'TABLE')} {quote(schema)}.{quote(name)} OWNER TO {user};" for name, _, kind in rows
         ]
         raise DoesNotFit(
-            f"User {connection.info.user!r} does not own {', '.join(name for name, _, _ in found[:10])} "
-            f"(owner: {', '.join(sorted({owner for _, owner, _ in found}))}), and cannot put others in their place.",
+            f"User {connection.info.user!r} does not own {', '.join(name for name, _, _ in rows[:10])} "
+            f"(owner: {', '.join(sorted({owner for _, owner, _ in rows}))}), and cannot put others in their place.",
             hint=" ".join(statements),
         )
 

@@ -75,10 +75,10 @@ WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (%s)
 
 def read_declared_columns(connection: Connection, tables: list[int]) -> dict[int, list[Declared]]:
     """The columns of tables that rows travel with, by the tables' OIDs."""
-    found: dict[int, list[Declared]] = defaultdict(list)
+    columns: dict[int, list[Declared]] = defaultdict(list)
     for table, *rest in connection.execute(COLUMNS.encode(), (tables,)):
-        found[table].append(Declared(*rest))
-    return found
+        columns[table].append(Declared(*rest))
+    return columns
 
 
 @contextlib.contextmanager
@@ -111,9 +111,9 @@ class PostgresqlReader:
     @cached_property
     def _get_known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:
         """By a table's name: whether it is partitioned, and its columns by name."""
-        found = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
-        columns = read_declared_columns(self._connection, [oid for oid, _, _ in found])
-        return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in found}
+        rows = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
+        columns = read_declared_columns(self._connection, [oid for oid, _, _ in rows])
+        return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in rows}
 
     def token(self) -> bytes:
         """What :func:`.locks.token` says at this instant; asked before anything else is read."""
@@ -124,15 +124,15 @@ class PostgresqlReader:
 
     def tables(self) -> dict[str, Table]:
         """A partitioned table is one table; one that inherits from another is a table beside it, with its own rows."""
-        found = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
-        oids = [oid for oid, _, _ in found]
+        rows = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
+        oids = [oid for oid, _, _ in rows]
         keys, unique = _keys(self._connection, oids)
         foreign: dict[int, list[ForeignKey]] = defaultdict(list)
-        for table, parent, own, theirs in self._connection.execute(_FOREIGN_KEYS.encode(), (oids,)):
-            foreign[table].append(ForeignKey(tuple(own), parent, tuple(theirs)))
+        for table, parent, ours, theirs in self._connection.execute(_FOREIGN_KEYS.encode(), (oids,)):
+            foreign[table].append(ForeignKey(tuple(ours), parent, tuple(theirs)))
         return {
             name: self._table(name, keys.get(oid, ()), unique[oid], sorted(foreign[oid], key=lambda key: key.columns))
-            for oid, name, _ in found
+            for oid, name, _ in rows
         }
 
     def _table(

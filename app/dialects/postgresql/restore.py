@@ -40,18 +40,20 @@ _SAME_SOURCE = (
 )
 
 
-def replay(client: Client, connection: Connection, archive: Archive, around: Renames, *, own: bool = False) -> None:
+def replay(
+    client: Client, connection: Connection, archive: Archive, around: Renames, *, may_read: bool = False
+) -> None:
     """Run a dump's statements and rows between renames, all in one transaction.
 
     :param connection: in autocommit mode; fit for nothing else afterwards.
-    :param own: the dump was made just now, of a schema of this database: its code may read the live one, as it does
-        where it lies.
+    :param may_read: the dump was made just now, of a schema of this database: its code may read the live one, as it
+        does where it lies.
     :raises ProgramFailed, psycopg.Error: the file is damaged, or the server refused something; nothing is left.
     :raises Unreadable, Forbidden, Trespass: the dump is none that ``pg_dump`` wrote, or its code reaches further than
         its schema; nothing is left.
     """
     check(client, connection, archive, around)
-    watch = Watch(connection, around.place.target, around.hold, around.made, own)
+    watch = Watch(connection, around.place.target, around.hold, around.made, may_read)
     with _transaction(watch), _rename_within(connection, around):
         watch.begin()
         _run(client, connection, archive, _filter(connection, around), watch)
@@ -113,12 +115,12 @@ def _rename_within(connection: Connection, around: Renames) -> Iterator[None]:
     live = oid_of(connection, around.made) if around.hold else None
     for statement in around.before:
         connection.execute(statement.encode())
-    made = oid_of(connection, around.made)
+    created = oid_of(connection, around.made)
     with contextlib.ExitStack() as guards:
         if live is not None:
             guards.enter_context(guarded(connection, live, around.made))
-        if made is not None:
-            guards.enter_context(guarded(connection, made, around.place.schema))
+        if created is not None:
+            guards.enter_context(guarded(connection, created, around.place.schema))
         yield
         for statement in around.behind:
             connection.execute(statement.encode())

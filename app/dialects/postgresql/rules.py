@@ -202,20 +202,20 @@ def analyze(connection: Connection, schema: str) -> None:
 
 def problems(connection: Connection, schema: str) -> list[Problem]:
     """Rows that refer to nothing, checks that were never proved and do not hold, indexes that are not complete."""
-    found: list[Problem] = []
+    broken: list[Problem] = []
     for row in connection.execute(_REFERENCES.encode(), (schema,)).fetchall():
-        found += _dangling(connection, schema, *row)
+        broken += _dangling(connection, schema, *row)
     for table, partitioned, name, expression in connection.execute(_UNPROVED_CHECKS.encode(), (schema,)).fetchall():
         source = relation(schema, table, partitioned=partitioned)
         rows = _number(connection, f"SELECT count(*) FROM {source} WHERE NOT ({expression})")
         if rows:
             do = "does" if rows == 1 else "do"
             text = f"{table}: {count_rows(rows)} {do} not pass the check {name}"
-            found.append(Problem(ProblemKind.RULE, table, text))
+            broken.append(Problem(ProblemKind.RULE, table, text))
     for table, name in connection.execute(_INVALID_INDEXES.encode(), (schema,)):
         text = f"{table}: the index {name} is not valid: it was never completed"
-        found.append(Problem(ProblemKind.RULE, table, text))
-    return found
+        broken.append(Problem(ProblemKind.RULE, table, text))
+    return broken
 
 
 def _dangling(
@@ -227,14 +227,14 @@ def _dangling(
     parent: str,
     parent_partitioned: bool,
     full: bool,
-    own: list[str],
+    ours: list[str],
     theirs: list[str],
     key: list[str],
 ) -> list[Problem]:
-    joined = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(own, theirs, strict=True))
+    joined = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(ours, theirs, strict=True))
     # MATCH FULL wants all columns NULL or none; otherwise one NULL means that the row refers to nothing on purpose.
-    given = (" OR " if full else " AND ").join(f"c.{quote(name)} IS NOT NULL" for name in own)
-    source = f"""FROM {relation(schema, table, partitioned=partitioned)} c WHERE ({given}) AND NOT EXISTS (
+    present = (" OR " if full else " AND ").join(f"c.{quote(name)} IS NOT NULL" for name in ours)
+    source = f"""FROM {relation(schema, table, partitioned=partitioned)} c WHERE ({present}) AND NOT EXISTS (
         SELECT FROM {relation(parent_schema, parent, partitioned=parent_partitioned)} p WHERE {joined})"""
     rows = _number(connection, f"SELECT count(*) {source}")
     if not rows:
@@ -244,8 +244,8 @@ def _dangling(
     sample = connection.execute(
         f"SELECT concat_ws(', ', {columns}) {source} ORDER BY {columns} LIMIT {SHOWN + 1}".encode()
     ).fetchall()
-    shown = [f"({text})" if len(names) > 1 else str(text) for (text,) in sample]
-    keys = name_some(shown[:SHOWN], more=len(shown) > SHOWN)
+    sample_keys = [f"({text})" if len(names) > 1 else str(text) for (text,) in sample]
+    keys = name_some(sample_keys[:SHOWN], more=len(sample_keys) > SHOWN)
     return [dangling(table, rows, parent, f"{', '.join(key) or 'ctid'} {keys}")]
 
 
@@ -256,10 +256,10 @@ def _number(connection: Connection, query: str) -> int:
 
 def find_refused_keys(connection: Connection, schema: str, words: str) -> list[str]:
     """Rows that break what the server's words name, by the key in its detail, or by their own."""
-    found = [f"key {match[1]} {match[2]}" for match in _KEY.finditer(words)]
+    lines = [f"key {match[1]} {match[2]}" for match in _KEY.finditer(words)]
     if match := _HOLDS_NULL.search(words):
-        found += _null_keys(connection, schema, column=match[1], table=match[2])
-    return found
+        lines += _null_keys(connection, schema, column=match[1], table=match[2])
+    return lines
 
 
 def _null_keys(connection: Connection, schema: str, *, column: str, table: str) -> list[str]:
@@ -278,6 +278,6 @@ def _null_keys(connection: Connection, schema: str, *, column: str, table: str) 
         f"SELECT concat_ws(', ', {', '.join(names)}) FROM {quote(schema)}.{quote(table)} "
         f"WHERE {quote(column)} IS NULL ORDER BY {', '.join(names)} LIMIT {SHOWN + 1}".encode()
     ).fetchall()
-    shown = [str(text) for (text,) in rows]
-    keys = name_some(shown[:SHOWN], more=len(shown) > SHOWN)
-    return [f"{table}: {', '.join(row[0]) or 'ctid'} {keys}"] if shown else []
+    sample_keys = [str(text) for (text,) in rows]
+    keys = name_some(sample_keys[:SHOWN], more=len(sample_keys) > SHOWN)
+    return [f"{table}: {', '.join(row[0]) or 'ctid'} {keys}"] if sample_keys else []

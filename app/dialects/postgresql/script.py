@@ -95,8 +95,8 @@ class Statement:
     @property
     def beginning(self) -> str:
         """Its first words, for people; no content of strings, and nothing that a terminal would obey."""
-        shown = ["'...'" if word.kind == "string" else word.raw.decode(errors="replace") for word in self.words[:6]]
-        return printable(" ".join(shown).replace(" . ", "."))[:80]
+        texts = ["'...'" if word.kind == "string" else word.raw.decode(errors="replace") for word in self.words[:6]]
+        return printable(" ".join(texts).replace(" . ", "."))[:80]
 
 
 class Script:
@@ -105,8 +105,8 @@ class Script:
     :param read: gives at most that many bytes, and none at the end.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read = read
+    def __init__(self, source: Callable[[int], bytes]) -> None:
+        self._read = source
         self._buffer = b""
         self._at = 0
         self._ended = False
@@ -140,9 +140,9 @@ class Script:
         while True:
             blank = _BLANK.match(self._buffer, self._at)
             end = blank.end() if blank else self._at
-            left = len(self._buffer) - end
+            rest = len(self._buffer) - end
             # A comment may go on, and the line of a command to psql is short.
-            if left < 256 and self._more():
+            if rest < 256 and self._more():
                 continue
             self._at = end
             if restrict := _RESTRICT.match(self._buffer, self._at):
@@ -150,7 +150,7 @@ class Script:
             elif self._buffer.startswith(b"/*", self._at):
                 raise Unreadable("a comment in /* */ stands between statements")
             else:
-                return left > 0
+                return rest > 0
 
     def _statement(self, number: int) -> Statement:
         words: list[Word] = []
@@ -174,9 +174,9 @@ class Script:
         """The next word behind a position, and where it ends."""
         while True:
             at = self._at + position
-            found = _scan(self._buffer, at, ended=self._ended)
-            if found:
-                kind, begin, end = found
+            span = _scan(self._buffer, at, ended=self._ended)
+            if span:
+                kind, begin, end = span
                 return Word(kind, self._buffer[begin:end]), end - self._at
             if len(self._buffer) - self._at > 2 * MOST_BYTES:
                 raise Unreadable("a statement is longer than any that pg_dump writes")

@@ -78,8 +78,8 @@ def schema_of_target(connection: Connection, there: bool, named: str | None) -> 
     """
     row: Any = connection.execute("SELECT current_schemas(false)::text[], current_setting('search_path')").fetchone()
     # In a control area nobody's tables lie, whatever the app's sessions take for their schema by now.
-    if there and (found := without_controls(connection, list(row[0]))):
-        return str(found[0])
+    if there and (schemas := without_controls(connection, list(row[0]))):
+        return str(schemas[0])
     return named or first_schema(row[1]) or PUBLIC
 
 
@@ -125,10 +125,10 @@ def drop(connection: Connection, schema: str) -> None:
         raise FerryError(f"{schema} is neither a staging schema nor a generation; it is not dropped.")
     if oid_of(connection, schema) is None:
         return
-    if found := dependents(connection, schema):
+    if details := dependents(connection, schema):
         raise FerryError(
             f"The schema {schema} is not dropped: objects outside depend on it.",
-            details=found,
+            details=details,
             hint="Drop these first, or let them refer to the live tables.",
         )
     connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE".encode())
@@ -136,12 +136,12 @@ def drop(connection: Connection, schema: str) -> None:
 
 def beside(connection: Connection, url: URL, target: str) -> list[Beside]:
     """All staging schemas and generations of a target."""
-    found = []
+    schemas = []
     for (schema,) in connection.execute("SELECT nspname::text FROM pg_namespace ORDER BY 1"):
-        own = parse(schema)
-        if own and own[0] == target and own[1]:
-            found.append(Beside(own[2], with_schema(url, schema), own[1] == GENERATION))
-    return found
+        parts = parse(schema)
+        if parts and parts[0] == target and parts[1]:
+            schemas.append(Beside(parts[2], with_schema(url, schema), parts[1] == GENERATION))
+    return schemas
 
 
 def server_uid(connection: Connection) -> str:

@@ -63,10 +63,10 @@ class Swap:
         if oid_of(connection, self.old) is not None:
             raise FerryError(f"The schema {self.old} is there already.")
         for schema in (self.staging, self.live):
-            if found := dependents(connection, schema):
+            if details := dependents(connection, schema):
                 raise DoesNotFit(
                     f"Objects outside the schema {schema} depend on it; they would not move with it.",
-                    details=found,
+                    details=details,
                     hint="Revisions must not spell a schema (schema=...), and nothing outside may refer to its tables.",
                 )
         set_path(connection, [self.staging, *extension_schemas(connection, self.staging, with_tables=True)])

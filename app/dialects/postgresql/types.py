@@ -120,8 +120,8 @@ class Declared:
 
         :param table: its alias; without it the name would mean the value as it is read, e.g. a number's text.
         """
-        own = f"{table}.{quote(self.name)}"
-        return f'{own}::text COLLATE "C"' if self.type is LogicalType.TEXT else own
+        path = f"{table}.{quote(self.name)}"
+        return f'{path}::text COLLATE "C"' if self.type is LogicalType.TEXT else path
 
 
 def converter(declared: Declared) -> Callable[[Any], Any] | None:

@@ -172,10 +172,10 @@ class Watch:
         """Look how things are, behind the renames."""
         self._plain_path()
         self._names = dict(self.connection.execute(_SPACES.encode()).fetchall())
-        made = oid_of(self.connection, self.made)
-        strict = [oid for oid, name in self._names.items() if oid != made and self._is_ours(name)]
+        made_oid = oid_of(self.connection, self.made)
+        strict = [oid for oid, name in self._names.items() if oid != made_oid and self._is_ours(name)]
         lax: Any = self.connection.execute(_LAX).fetchone()
-        self._values = {"made": made, "strict": strict, "lax": lax[0], "may_read": self.may_read}
+        self._values = {"made": made_oid, "strict": strict, "lax": lax[0], "may_read": self.may_read}
         self._image = self._look()
 
     def _is_ours(self, name: str) -> bool:

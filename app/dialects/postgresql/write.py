@@ -35,29 +35,29 @@ def bindable(columns: list[Declared]) -> Callable[[Values], list[Any]]:
     writers = [_writer(column) for column in columns]
 
     def bind(row: Values) -> list[Any]:
-        bound = list(row)
+        parameters = list(row)
         for index, value in enumerate(row):
             if value is None:
                 continue
             if type(value) is dict:
-                bound[index] = _tag(columns[index], value)
+                parameters[index] = _tag(columns[index], value)
             elif (write := writers[index]) is not None:
-                bound[index] = write(value)
-        return bound
+                parameters[index] = write(value)
+        return parameters
 
     return bind
 
 
 def texts(columns: list[Declared], rows: list[Values]) -> dict[int, list[tuple[int, str]]]:
     """By column: the rows' numbers and the tagged texts that the server has to be asked of whether it keeps them."""
-    found: dict[int, list[tuple[int, str]]] = {}
+    by_column: dict[int, list[tuple[int, str]]] = {}
     for number, row in enumerate(rows):
         if dict not in map(type, row):
             continue
         for index, value in enumerate(row):
             if type(value) is dict and "$text" in value and columns[index].type is not LogicalType.DECIMAL:
-                found.setdefault(index, []).append((number, value["$text"]))
-    return found
+                by_column.setdefault(index, []).append((number, value["$text"]))
+    return by_column
 
 
 def _tag(column: Declared, value: dict[str, str]) -> str:
@@ -67,8 +67,8 @@ def _tag(column: Declared, value: dict[str, str]) -> str:
         case {"$text": text} if _TAGS.get(column.type, _never)(text):
             return text
     kind = next(iter(value), "$").removeprefix("$")
-    shown = next(iter(value.values()), "")
-    raise Refused(f"column {column.name} of type {column.spelled} cannot hold the {kind} {shown[:80]!r} as it is")
+    content = next(iter(value.values()), "")
+    raise Refused(f"column {column.name} of type {column.spelled} cannot hold the {kind} {content[:80]!r} as it is")
 
 
 def _never(_text: str) -> bool:
@@ -161,10 +161,10 @@ def _double(column: Declared) -> Callable[[Any], Any]:
 def _single(column: Declared) -> Callable[[Any], Any]:
     def write(value: Any) -> Any:
         try:
-            kept = struct.unpack("f", struct.pack("f", value))[0]
+            rounded = struct.unpack("f", struct.pack("f", value))[0]
         except OverflowError:
-            kept = None
-        if kept != value:
+            rounded = None
+        if rounded != value:
             raise Refused(f"column {column.name}: {column.spelled} would round {value}")
         return value
 

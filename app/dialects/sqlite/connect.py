@@ -135,9 +135,9 @@ def _copy_at_rest(path: Path, to: Path) -> Path:
 
 def _state_of(path: Path) -> dict[str, tuple[int, int]]:
     """Size and time of a database file and its journals, by their suffix."""
-    found = {}
+    states = {}
     for suffix in ("", "-wal", "-journal"):
         with contextlib.suppress(FileNotFoundError):
             stat = path.with_name(path.name + suffix).stat()
-            found[suffix] = (stat.st_size, stat.st_mtime_ns)
-    return found
+            states[suffix] = (stat.st_size, stat.st_mtime_ns)
+    return states

@@ -25,10 +25,10 @@ def read_counters(connection: sqlite3.Connection) -> list[Counter]:
 
 def set_counters(connection: sqlite3.Connection, counters: Sequence[Counter]) -> list[Counter]:
     """Let keys go on where others stood, and never back; those that no table keeps."""
-    found = read_counters(connection)
+    present = read_counters(connection)
     missing = []
     for wanted in counters:
-        match = find_match(wanted, found)
+        match = find_match(wanted, present)
         if match is None and _counts(connection, wanted):
             match = Counter(wanted.name, 1, wanted.table, wanted.column)
             connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, 0)", (wanted.table,))

@@ -147,9 +147,9 @@ class SqliteDialect:
         # Of a killed run the journal may be there without its database.
         staging = {file.name.partition(".db")[0] for file in directory.glob(f"{STAGING_PREFIX}*.db*")}
         names = sorted(name.removeprefix(STAGING_PREFIX) for name in staging)
-        kept = sorted({file.name.partition(".db")[0] for file in (directory / GENERATIONS).glob("*.db*")})
-        found = [Beside(name, self.staging_url(url, name), is_generation=False) for name in names]
-        return found + [Beside(name, self.generation_url(url, name), is_generation=True) for name in kept]
+        generations = sorted({file.name.partition(".db")[0] for file in (directory / GENERATIONS).glob("*.db*")})
+        databases = [Beside(name, self.staging_url(url, name), is_generation=False) for name in names]
+        return databases + [Beside(name, self.generation_url(url, name), is_generation=True) for name in generations]
 
     def prepare_staging(self, staging: URL, target: URL) -> None:
         path = path_of(staging)
@@ -351,11 +351,11 @@ class SqliteDialect:
         if not self.exists(url):
             return ""
         with self._files.read(path_of(url)) as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name <> ? ORDER BY type, name",
                 (mark_of.VIEW,),
             )
-            return hashlib.sha256(repr(found.fetchall()).encode()).hexdigest()
+            return hashlib.sha256(repr(rows.fetchall()).encode()).hexdigest()
 
     @contextlib.contextmanager
     def fence(self, url: URL) -> Iterator[Fence]:

@@ -33,9 +33,9 @@ class _Recorder(sqlite3.Connection):
 
 def _recording(name: str) -> Callable[..., Any]:
     def register(self: _Recorder, *arguments: Any, **named: Any) -> Any:
-        done = getattr(sqlite3.Connection, name)(self, *arguments, **named)
+        result = getattr(sqlite3.Connection, name)(self, *arguments, **named)
         self.calls.append((name, arguments, named))
-        return done
+        return result
 
     return register
 
@@ -94,8 +94,8 @@ def _registered_by(engine: Engine) -> list[tuple[str, tuple[Any, ...], dict[str,
 
 def name_lacking(error: BaseException) -> str:
     """The function or collation that an error says there is none of, as a noun and its name; or an empty text."""
-    found = _LACKING.search(str(error))
-    return f"the {found.group(1).partition(' ')[0]} {found.group(2)}" if found else ""
+    match = _LACKING.search(str(error))
+    return f"the {match.group(1).partition(' ')[0]} {match.group(2)}" if match else ""
 
 
 def lacking(where: str, what: str) -> DoesNotFit:
@@ -113,7 +113,7 @@ def find_lacking(tables: Iterable[tuple[str, str]], functions: Functions) -> lis
 
     :param tables: name and ``CREATE TABLE`` of each.
     """
-    found = []
+    lines = []
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         functions.give(connection)
         for name, sql in tables:
@@ -121,5 +121,5 @@ def find_lacking(tables: Iterable[tuple[str, str]], functions: Functions) -> lis
                 connection.execute(sql)
             except sqlite3.Error as error:
                 if what := name_lacking(error):
-                    found.append(f"table {name} needs {what}")
-    return found
+                    lines.append(f"table {name} needs {what}")
+    return lines

@@ -19,7 +19,7 @@ _OPTIONS = {"without rowid", "strict"}
 
 def list_definitions(connection: sqlite3.Connection) -> list[Definition]:
     """All definitions of a database; those of SQLite's own tables left out."""
-    found: list[Definition] = []
+    definitions: list[Definition] = []
     rows = connection.execute(
         "SELECT m.type, m.name, m.tbl_name, m.sql, coalesce(l.type, '') FROM sqlite_schema m "
         "LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = m.name AND m.type = 'table' "
@@ -29,12 +29,12 @@ def list_definitions(connection: sqlite3.Connection) -> list[Definition]:
         if name == VIEW:
             continue
         if detail == "virtual":
-            found.append(Definition("virtual table", name, name, text=normalise(sql)))
+            definitions.append(Definition("virtual table", name, name, text=normalise(sql)))
         elif kind == "table" and detail != "shadow":
-            found += _of_table(connection, name, sql)
+            definitions += _of_table(connection, name, sql)
         elif kind in ("view", "trigger"):
-            found.append(Definition(kind, "" if kind == "view" else table, name, text=normalise(sql)))
-    return found
+            definitions.append(Definition(kind, "" if kind == "view" else table, name, text=normalise(sql)))
+    return definitions
 
 
 def _of_table(connection: sqlite3.Connection, table: str, sql: str) -> Iterator[Definition]:
@@ -74,7 +74,7 @@ def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[Defini
     for number, _, *rest in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
         keys.setdefault(number, []).append(tuple(str(item or "") for item in rest))
     for parts in keys.values():
-        own = tuple(part[1] for part in parts)
+        columns = tuple(part[1] for part in parts)
         parent, _, _, updated, deleted, _ = parts[0]
         actions = "".join(
             f" on {event} {action.lower()}"
@@ -82,8 +82,8 @@ def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[Defini
             if action != "NO ACTION"
         )
         referred = " , ".join(part[2] for part in parts)
-        text = f"{' , '.join(own)} references {parent} ( {referred} ){actions}".lower()
-        yield Definition("foreign key", table, "", own, text)
+        text = f"{' , '.join(columns)} references {parent} ( {referred} ){actions}".lower()
+        yield Definition("foreign key", table, "", columns, text)
 
 
 def _of_statement(table: str, sql: str) -> Iterator[Definition]:
@@ -156,11 +156,11 @@ def _of_column(table: str, part: list[Token]) -> Iterator[Definition]:
 
 def _outside(part: list[Token]) -> list[Token]:
     """The words of a column's definition that stand in no brackets."""
-    found: list[Token] = []
+    words: list[Token] = []
     depth = 0
     for token in part[1:]:
         if token.kind == "other":
             depth += {"(": 1, ")": -1}.get(token.text, 0)
         elif not depth and token.kind != "text":
-            found.append(token)
-    return found
+            words.append(token)
+    return words

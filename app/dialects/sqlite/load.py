@@ -22,17 +22,17 @@ class _Probe:
         declared = dict(info)
         types = [quote(declared[name]) if declared.get(name) else "" for name in table.column_names]
         columns = ", ".join(f"c{index} {kind}" for index, kind in enumerate(types))
-        found = connection.execute("SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'", (table.name,))
-        (strict,) = found.fetchone()
+        rows = connection.execute("SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'", (table.name,))
+        (strict,) = rows.fetchone()
         connection.execute(f"CREATE TEMP TABLE ferry_probe ({columns}){' STRICT' if strict else ''}")
 
     def check(self, index: int, value: Any) -> None:
         """:raises Unfit: SQLite would hold something else."""
         self._connection.execute(f"INSERT INTO temp.ferry_probe (c{index}) VALUES (?)", (value,))
-        (kept,) = self._connection.execute(f"SELECT c{index} FROM temp.ferry_probe").fetchone()
+        (content,) = self._connection.execute(f"SELECT c{index} FROM temp.ferry_probe").fetchone()
         self._connection.execute("DELETE FROM temp.ferry_probe")
-        if repr(kept) != repr(value):
-            raise Unfit(f"SQLite would hold a {_NAMES[type(value)]} as {_NAMES[type(kept)]}, or another one")
+        if repr(content) != repr(value):
+            raise Unfit(f"SQLite would hold a {_NAMES[type(value)]} as {_NAMES[type(content)]}, or another one")
 
 
 _NAMES: dict[type, str] = {int: "integer", float: "real", str: "text", bytes: "blob", type(None): "NULL"}
@@ -48,18 +48,18 @@ class Binder:
 
     def bind(self, row: Values) -> list[Any]:
         """:raises Unfit: a value that its column would not hold as it is, with the column's name."""
-        bound = list(row)
+        parameters = list(row)
         for index, value in enumerate(row):
             if value is None:
                 continue
             try:
                 if type(value) is dict:
-                    bound[index] = self._untag(index, value)
+                    parameters[index] = self._untag(index, value)
                 elif (write := self._writers[index]) is not None:
-                    bound[index] = write(value)
+                    parameters[index] = write(value)
             except _REFUSED_VALUE as error:
                 raise Unfit(f"column {self._table.columns[index].name}: {error}") from error
-        return bound
+        return parameters
 
     def _untag(self, index: int, tagged: dict[str, str]) -> Any:
         value = untag(tagged)
@@ -75,7 +75,7 @@ class Binder:
                 fit.append((index, self.bind(row)))
             except Unfit as error:
                 refused.append((index, str(error)))
-        failed = insert_batch(self._connection, sql, [bound for _, bound in fit])
+        failed = insert_batch(self._connection, sql, [parameters for _, parameters in fit])
         return sorted(refused + [(fit[place][0], words) for place, words in failed])
 
 

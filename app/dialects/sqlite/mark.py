@@ -26,8 +26,8 @@ NUMBERS = ("application_id", "user_version")
 
 def mark_in(text: str | None, application_id: int, user_version: int) -> str:
     """The mark by a row of :data:`QUERY`, or an empty text."""
-    if found := _TEXT.search(text or ""):
-        return found[1]
+    if match := _TEXT.search(text or ""):
+        return match[1]
     return f"{user_version:08x}" if application_id == _OUR_APPLICATION_ID else ""
 
 
@@ -42,11 +42,11 @@ def set_mark(connection: sqlite3.Connection, mark: str) -> None:
 
 def numbers_of(connection: sqlite3.Connection) -> dict[str, int]:
     """What the app keeps in the file's header."""
-    found = {name: int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in NUMBERS}
-    if found["application_id"] == _OUR_APPLICATION_ID:
-        found["application_id"] = 0
-        found["user_version"] *= found["user_version"] < _LEAST_OF_OURS
-    return found
+    numbers = {name: int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in NUMBERS}
+    if numbers["application_id"] == _OUR_APPLICATION_ID:
+        numbers["application_id"] = 0
+        numbers["user_version"] *= numbers["user_version"] < _LEAST_OF_OURS
+    return numbers
 
 
 def set_numbers(connection: sqlite3.Connection, numbers: Mapping[str, int]) -> None:

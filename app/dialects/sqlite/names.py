@@ -33,8 +33,8 @@ def path_of(url: URL) -> Path:
 
 def is_uri(url: URL) -> bool:
     """Whether the database is written as SQLite's ``file:`` URI; without ``uri=true`` that is a file's plain name."""
-    said = str(url.query.get("uri", "")).lower()
-    return (url.database or "").startswith("file:") and said in ("true", "yes", "on", "y", "t", "1")
+    value = str(url.query.get("uri", "")).lower()
+    return (url.database or "").startswith("file:") and value in ("true", "yes", "on", "y", "t", "1")
 
 
 def url_of(path: Path) -> URL:

@@ -30,8 +30,8 @@ def attach_nothing(action: int, file: str | None, *_more: object) -> int:
 def refuse_attached(engine: Engine) -> None:
     """:raises Protected: whoever connects by such an engine has further databases in sight."""
     with engine.connect() as connection:
-        found = [name for _, name, _ in connection.exec_driver_sql("PRAGMA database_list")]
-    if others := [name for name in found if name not in ("main", "temp")]:
+        databases = [name for _, name, _ in connection.exec_driver_sql("PRAGMA database_list")]
+    if others := [name for name in databases if name not in ("main", "temp")]:
         raise Protected(
             f"A listener of the app attaches further databases to every connection: {', '.join(others)}.",
             hint="Attach them to the app's own engine alone: @event.listens_for(db.engine, 'connect').",

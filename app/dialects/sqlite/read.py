@@ -20,36 +20,36 @@ from .virtual import has_plain_rows, is_keyed_by_rowid, kind_of
 
 def user_tables(connection: sqlite3.Connection) -> list[str]:
     """Ordinary tables; SQLite's own, virtual tables and their shadows left out."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' "
         "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     )
-    return sorted(name for (name,) in found)
+    return sorted(name for (name,) in rows)
 
 
 def tables_with_sql(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """The ordinary tables, each with the statement that creates it."""
     names = set(user_tables(connection))
-    found = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
-    return [(name, sql) for name, sql in found if name in names]
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    return [(name, sql) for name, sql in rows if name in names]
 
 
 def carried_virtual(connection: sqlite3.Connection) -> dict[str, str]:
     """Virtual tables with rows that are read and written like those of any table, each with its statement."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT m.name, m.sql FROM sqlite_schema m JOIN pragma_table_list l "
         "ON l.schema = 'main' AND l.name = m.name AND l.type = 'virtual' ORDER BY m.name"
     )
-    return {name: sql for name, sql in found.fetchall() if has_plain_rows(sql)}
+    return {name: sql for name, sql in rows.fetchall() if has_plain_rows(sql)}
 
 
 def reflect_virtual(connection: sqlite3.Connection, name: str, sql: str) -> Table:
     """A virtual table; the rowid of one for texts is a column here, as others refer to it."""
-    found = reflect(connection, name)
+    table = reflect(connection, name)
     if is_keyed_by_rowid(sql):
         key = Column("rowid", LogicalType.INT, nullable=False, loose=True)
-        return replace(found, columns=(key, *found.columns), primary_key=("rowid",), virtual=True)
-    return replace(found, primary_key=found.column_names[:1], virtual=True)
+        return replace(table, columns=(key, *table.columns), primary_key=("rowid",), virtual=True)
+    return replace(table, primary_key=table.column_names[:1], virtual=True)
 
 
 def reflect(connection: sqlite3.Connection, name: str) -> Table:
@@ -72,31 +72,31 @@ def reflect(connection: sqlite3.Connection, name: str) -> Table:
 
 
 def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
-    found = []
+    uniques = []
     for _, index, unique, _, partial in connection.execute(f"PRAGMA index_list({quote(table)})").fetchall():
         names = [row[2] for row in connection.execute(f"PRAGMA index_info({quote(index)})")]
         if unique and not partial and None not in names:
-            found.append(tuple(names))
-    return tuple(sorted(found))
+            uniques.append(tuple(names))
+    return tuple(sorted(uniques))
 
 
 def _foreign_keys(connection: sqlite3.Connection, table: str) -> tuple[ForeignKey, ...]:
     keys: dict[int, tuple[str, list[str], list[str | None]]] = {}
     for number, _, parent, column, referred, *_ in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
-        _, own, theirs = keys.setdefault(number, (parent, [], []))
-        own.append(column)
+        _, columns, theirs = keys.setdefault(number, (parent, [], []))
+        columns.append(column)
         theirs.append(referred)
-    found = []
-    for parent, own, theirs in keys.values():
+    references = []
+    for parent, columns, theirs in keys.values():
         # A foreign key may leave its columns out and mean the parent's primary key.
         referred = tuple(name for name in theirs if name) or _primary_key(connection, parent)
-        found.append(ForeignKey(tuple(own), parent, referred))
-    return tuple(sorted(found, key=lambda key: key.columns))
+        references.append(ForeignKey(tuple(columns), parent, referred))
+    return tuple(sorted(references, key=lambda key: key.columns))
 
 
 def _primary_key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
-    found = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,))
-    return tuple(name for (name,) in found)
+    rows = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,))
+    return tuple(name for (name,) in rows)
 
 
 class SqliteReader:
@@ -121,13 +121,13 @@ class SqliteReader:
             "WHERE m.sql IS NOT NULL AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.name <> ? ORDER BY m.rowid",
             (VIEW,),
         )
-        found = []
+        items = []
         for kind, name, table, sql, detail in rows:
             if kind != "table":
-                found.append(SchemaObject(kind, name, table, sql))
+                items.append(SchemaObject(kind, name, table, sql))
             elif detail == "virtual" and not has_plain_rows(sql):
-                found.append(SchemaObject(kind_of(sql), name, table, sql))
-        return found
+                items.append(SchemaObject(kind_of(sql), name, table, sql))
+        return items
 
     def definitions(self) -> list[Definition]:
         return inventory.list_definitions(self._connection)
@@ -154,10 +154,10 @@ class SqliteReader:
         :raises DoesNotFit: there is no other way to read it.
         """
         if table not in self._sources:
-            found = self._connection.execute(
+            collations = self._connection.execute(
                 "SELECT DISTINCT x.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS x", (table,)
             )
-            unknown = [name for (name,) in found.fetchall() if not self._knows_collation(name)]
+            unknown = [name for (name,) in collations.fetchall() if not self._knows_collation(name)]
             if unknown and not self._has_rowid(table):
                 # It lies in such an index itself.
                 raise lacking(f"The table {table}", f"the collation {unknown[0]}")
@@ -165,8 +165,8 @@ class SqliteReader:
         return self._sources[table]
 
     def _has_rowid(self, table: str) -> bool:
-        found = self._connection.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,))
-        return not found.fetchone()[0]
+        rows = self._connection.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,))
+        return not rows.fetchone()[0]
 
     def _knows_collation(self, name: str) -> bool:
         """Whether it can be sorted by; a list of them has those that a schema only names, too."""
@@ -212,9 +212,9 @@ class SqliteReader:
                 texts = f"SELECT {name}, {key} FROM {quote(table.name)} WHERE typeof({name}) = 'text' ORDER BY {key}"
                 for value, *parts in self._connection.execute(texts):
                     if not is_utf8(value):
-                        shown = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in parts]
+                        key_values = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in parts]
                         return DoesNotFit(
-                            f"{table.name}.{column.name} holds text that is not UTF-8 (key {shown}).",
+                            f"{table.name}.{column.name} holds text that is not UTF-8 (key {key_values}).",
                             hint="Repair this value in the source and run again.",
                         )
         finally:

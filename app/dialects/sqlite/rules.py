@@ -23,23 +23,23 @@ def problems(files: Files, path: Path) -> list[Problem]:
     with damage_named(path), files.open(path) as connection:
         if lacking := find_lacking(tables_with_sql(connection), files.functions):
             raise DoesNotFit(f"{path} cannot be checked: {'; '.join(lacking)}.", hint=WAY_OUT)
-        found = [
+        broken = [
             Problem(ProblemKind.DAMAGE, "", text)
             for (text,) in connection.execute("PRAGMA integrity_check")
             if text != "ok"
         ]
         try:
-            lost = connection.execute(
+            orphans = connection.execute(
                 "SELECT \"table\", parent, count(*), group_concat(CASE WHEN n <= 6 THEN rowid END, ', ') FROM "
                 '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
                 'GROUP BY "table", parent'
             ).fetchall()
         except sqlite3.OperationalError as error:
             # "foreign key mismatch": the referred columns are not unique.
-            return [*found, Problem(ProblemKind.RULE, "", str(error))]
-    for table, parent, rows, keys in lost:
-        found.append(dangling(table, rows, parent, f"rowid {_first(keys)}"))
-    return found
+            return [*broken, Problem(ProblemKind.RULE, "", str(error))]
+    for table, parent, rows, keys in orphans:
+        broken.append(dangling(table, rows, parent, f"rowid {_first(keys)}"))
+    return broken
 
 
 def find_refused_keys(files: Files, path: Path, words: str) -> list[str]:

@@ -50,15 +50,15 @@ def pages_per_step(connection: sqlite3.Connection) -> int:
 def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeout_s: float) -> None:
     """Copy staging into the live file unless that was written since ``token``."""
     deadline = time.monotonic() + timeout_s
-    asked = False
+    is_asked = False
 
     def guard(status: int, _remaining: int, _total: int) -> None:
-        nonlocal asked
+        nonlocal is_asked
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             if time.monotonic() > deadline:
                 raise held(timeout_s)
-        elif not asked:
-            asked = True
+        elif not is_asked:
+            is_asked = True
             if fence.token() != token:
                 raise LateWrite
 
@@ -70,7 +70,7 @@ def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeo
         live.execute("PRAGMA busy_timeout = 0")
         fence.release()
         source.backup(live, pages=pages_per_step(source), progress=guard, sleep=0.01)
-        if not asked:
+        if not is_asked:
             raise FerryError("the fence was not asked; this must not happen")
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

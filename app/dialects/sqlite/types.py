@@ -44,9 +44,9 @@ def logical_type(declared: str) -> tuple[LogicalType, int | None, int | None]:
     if match is None:
         return LogicalType.ANY, None, None
     name, first, second = match.group(1).upper(), match.group(2), match.group(3)
-    found = _EXACT_NAMES.get(name) or next((kind for part, kind in _PARTS if part in name), LogicalType.ANY)
-    length = int(first) if first and found is LogicalType.TEXT else None
-    return found, length, int(second) if second and found is LogicalType.DECIMAL else None
+    logical = _EXACT_NAMES.get(name) or next((kind for part, kind in _PARTS if part in name), LogicalType.ANY)
+    length = int(first) if first and logical is LogicalType.TEXT else None
+    return logical, length, int(second) if second and logical is LogicalType.DECIMAL else None
 
 
 def _bool(value: Any) -> Any:

@@ -44,8 +44,8 @@ def refresh(connection: sqlite3.Connection, objects: list[SchemaObject]) -> list
 
     :raises DoesNotFit: one of them has no such table any more, or needs what no connection has.
     """
-    found = [item.name for item in objects if item.kind == DERIVED and _has_content_elsewhere(item.sql)]
-    for name in found:
+    names = [item.name for item in objects if item.kind == DERIVED and _has_content_elsewhere(item.sql)]
+    for name in names:
         quoted = '"' + name.replace('"', '""') + '"'
         try:
             connection.execute(f"INSERT INTO {quoted} ({quoted}) VALUES ('rebuild')")
@@ -54,15 +54,15 @@ def refresh(connection: sqlite3.Connection, objects: list[SchemaObject]) -> list
                 f"The search index {name} cannot be made anew from the table that it is of: {error}.",
                 hint="Make it anew, or drop it, in a revision; then run the command again.",
             ) from error
-    return found
+    return names
 
 
 def _module(sql: str) -> str:
-    found = _MODULE.search(sql)
-    return found[1].lower() if found else ""
+    match = _MODULE.search(sql)
+    return match[1].lower() if match else ""
 
 
 def _has_content_elsewhere(sql: str) -> bool:
     """Whether it is an index over another table; one whose ``content`` is empty keeps the only copy of its terms."""
-    found = _CONTENT.search(sql)
-    return _module(sql) in _SEARCH and found is not None and any(found.groups())
+    match = _CONTENT.search(sql)
+    return _module(sql) in _SEARCH and match is not None and any(match.groups())

@@ -71,14 +71,14 @@ def choose_profile(run: Run) -> Chosen | None:
     return Chosen(name, known[name])
 
 
-def as_profiled(spec: SourceSpec, chosen: Chosen | None) -> SourceSpec:
+def as_profiled(spec: SourceSpec, choice: Chosen | None) -> SourceSpec:
     """The source as another one than itself without the profile."""
-    return replace(spec, identity=chosen.applied.identity_of(spec.identity)) if chosen else spec
+    return replace(spec, identity=choice.applied.identity_of(spec.identity)) if choice else spec
 
 
-def as_plain(spec: SourceSpec, chosen: Chosen) -> SourceSpec:
+def as_plain(spec: SourceSpec, choice: Chosen) -> SourceSpec:
     """The source of :func:`as_profiled` as it was."""
-    return replace(spec, identity=spec.identity.removesuffix(chosen.applied.identity_of("")))
+    return replace(spec, identity=spec.identity.removesuffix(choice.applied.identity_of("")))
 
 
 def profile_key(run: Run) -> bytes:
@@ -86,14 +86,14 @@ def profile_key(run: Run) -> bytes:
 
     :raises Misconfigured: the key is too short to be one.
     """
-    given = run.settings.profile_key
-    if given is not None:
-        if len(given) < LEAST_KEY_CHARACTERS:
+    text = run.settings.profile_key
+    if text is not None:
+        if len(text) < LEAST_KEY_CHARACTERS:
             raise Misconfigured(
                 f"FERRY_PROFILE_KEY has fewer than {LEAST_KEY_CHARACTERS} characters.",
                 hint="Set FERRY_PROFILE_KEY to a long random text, or not at all: then a key is made and kept.",
             )
-        return given.encode()
+        return text.encode()
     path = run.control.directory / KEY_FILE
     if not path.exists():
         beside = path.with_name(f".{KEY_FILE}.{run.id}.tmp")
@@ -137,13 +137,13 @@ class Bound:
         if table.name in self.exclude:
             self.excluded[table.name] = sum(1 for _ in rows)
             return
-        own = self.rules.get(table.name, {})
+        rules = self.rules.get(table.name, {})
         changes = [
-            (place, column.name, _change(column, own[column.name], self.keyed))
+            (place, column.name, _change(column, rules[column.name], self.keyed))
             for place, column in enumerate(table.columns)
-            if column.name in own and own[column.name] != Keep()
+            if column.name in rules and rules[column.name] != Keep()
         ]
-        others = [(place, column) for place, column in enumerate(table.columns) if column.name not in own]
+        others = [(place, column) for place, column in enumerate(table.columns) if column.name not in rules]
         for number, row in enumerate(rows, 1):
             for place, column in others:
                 if isinstance(row[place], dict):
@@ -156,42 +156,42 @@ class Bound:
 
     def receipt(self, tables: Iterable[Table]) -> dict[str, Any]:
         """What was replaced, and how many values; what is kept."""
-        replaced, kept = [], []
+        replaced, columns_kept = [], []
         for table in tables:
             for name, rule in self.rules.get(table.name, {}).items():
                 full = f"{table.name}.{name}"
                 if table.name in self.exclude:
                     continue
                 if rule == Keep():
-                    kept.append(full)
+                    columns_kept.append(full)
                 else:
                     replaced.append({"column": full, "by": rule.kind, "values": self.values[full]})
-        return {"profile": self.chosen.name, "replaced": replaced, "kept": kept}
+        return {"profile": self.chosen.name, "replaced": replaced, "kept": columns_kept}
 
 
 def bind(
-    run: Run, chosen: Chosen, tables: Mapping[str, Table], revision: str | None, exclude: Collection[str]
+    run: Run, choice: Chosen, tables: Mapping[str, Table], revision: str | None, exclude: Collection[str]
 ) -> Bound:
     """A profile with its key, for a source's tables.
 
     :raises Misconfigured: as :func:`check_profile` and :func:`profile_key`.
     """
-    rules = check_profile(run, chosen, tables, revision, exclude)
-    return Bound(chosen, rules, Keyed(profile_key(run)), frozenset(exclude))
+    rules = check_profile(run, choice, tables, revision, exclude)
+    return Bound(choice, rules, Keyed(profile_key(run)), frozenset(exclude))
 
 
 def check_profile(
-    run: Run, chosen: Chosen, tables: Mapping[str, Table], revision: str | None, exclude: Collection[str]
+    run: Run, choice: Chosen, tables: Mapping[str, Table], revision: str | None, exclude: Collection[str]
 ) -> Tables:
     """What a profile says of a source's tables, checked against them; writes nothing.
 
     :param exclude: tables whose rows are left out; nobody needs to speak of them.
     :raises Misconfigured: names every column that is not covered, is not there, or cannot be replaced so.
     """
-    rules = chosen.profile.at(revision, run.schema.lineage()) if revision else None
+    rules = choice.profile.at(revision, run.schema.lineage()) if revision else None
     if rules is None:
         raise Misconfigured(
-            f"The profile {chosen.name!r} says nothing of revision {revision} or one before it.",
+            f"The profile {choice.name!r} says nothing of revision {revision} or one before it.",
             hint=f"Declare its columns in {run.settings.profiles} {GUIDE}",
         )
     problems = [*_unknown(rules, tables, exclude)]
@@ -200,7 +200,7 @@ def check_profile(
             problems += _problems(table, rules, tables)
     if problems:
         raise Misconfigured(
-            f"The profile {chosen.name!r} does not fit the source, which is at revision {revision}.",
+            f"The profile {choice.name!r} does not fit the source, which is at revision {revision}.",
             details=problems,
             hint=f"Declare in {run.settings.profiles} what becomes of each, or that it is kept {GUIDE}",
         )
@@ -215,27 +215,27 @@ def _unknown(rules: Tables, tables: Mapping[str, Table], exclude: Collection[str
 
 
 def _problems(table: Table, rules: Tables, tables: Mapping[str, Table]) -> Iterator[str]:
-    own = rules.get(table.name, {})
+    of_table = rules.get(table.name, {})
     for column in table.columns:
         full = f"{table.name}.{column.name}"
-        rule = own.get(column.name)
+        rule = of_table.get(column.name)
         if rule is None:
             if column.type in COVERED:
                 yield f"{full} ({column.type}) is neither replaced nor kept"
         elif why := _unfit(column, rule):
             yield f"{full}: {why}"
-    yield from _key_problems(table, own)
+    yield from _key_problems(table, of_table)
     for key in table.foreign_keys:
         theirs = rules.get(key.table, {})
         for here, there in zip(key.columns, key.referred, strict=True):
-            if key.table in tables and own.get(here, Keep()) != theirs.get(there, Keep()):
+            if key.table in tables and of_table.get(here, Keep()) != theirs.get(there, Keep()):
                 yield f"{table.name}.{here} refers to {key.table}.{there}, which is replaced otherwise"
 
 
-def _key_problems(table: Table, own: Mapping[str, Replacement]) -> Iterator[str]:
+def _key_problems(table: Table, rules: Mapping[str, Replacement]) -> Iterator[str]:
     for name in dict.fromkeys(name for names in (table.primary_key, *table.unique) for name in names):
-        if name in own and not own[name].distinct:
-            yield f"{table.name}.{name} is part of a key, and {own[name].kind!r} may give equal values"
+        if name in rules and not rules[name].distinct:
+            yield f"{table.name}.{name} is part of a key, and {rules[name].kind!r} may give equal values"
 
 
 def _unfit(column: Column, rule: Replacement) -> str | None:
@@ -290,8 +290,8 @@ def _change(column: Column, rule: Replacement, keyed: Keyed) -> Change:
 def _document(text: str, rule: Document, keyed: Keyed) -> str:
     """The JSON text of what stands in; what is no JSON, or cannot be written as such, is not kept."""
     try:
-        found = json.loads(text, parse_float=Decimal, parse_int=_integer)
-        return json_text(rule.inside(found, keyed))
+        document = json.loads(text, parse_float=Decimal, parse_int=_integer)
+        return json_text(rule.inside(document, keyed))
     except (ValueError, TypeError, RecursionError):
         return JSON_NULL
 
@@ -306,8 +306,8 @@ _EMPTY = {LogicalType.TEXT: "", LogicalType.BYTES: "", LogicalType.JSON: JSON_NU
 def _plain(value: Any) -> str:
     """A text, or what SQLite holds in its place, as a text."""
     if isinstance(value, dict):
-        found = untag(value)
-        return to_base64(found) if isinstance(found, bytes) else str(found)
+        content = untag(value)
+        return to_base64(content) if isinstance(content, bytes) else str(content)
     return str(value)
 
 

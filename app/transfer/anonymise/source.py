@@ -28,42 +28,42 @@ def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> Sourc
     :param spec: with the identity that it has with the profile.
     :raises FerryError: as :func:`.extract.open_source`; the profile does not fit the source.
     """
-    chosen = choose_profile(run)
-    if chosen is None:
+    choice = choose_profile(run)
+    if choice is None:
         return open_source(run, spec, options)
-    plain = as_plain(spec, chosen)
+    plain = as_plain(spec, choice)
     inner = open_source(run, plain, options)
     try:
         if inner.profile is not None:
-            return _accept_anonymised(inner, inner.profile, chosen)
-        return AnonymisedSource(run, inner, plain, options, chosen)
+            return _accept_anonymised(inner, inner.profile, choice)
+        return AnonymisedSource(run, inner, plain, options, choice)
     except BaseException:
         inner.close()
         raise
 
 
-def _accept_anonymised(inner: Source, profile: AppliedProfile, chosen: Chosen) -> Source:
+def _accept_anonymised(inner: Source, profile: AppliedProfile, choice: Chosen) -> Source:
     """A snapshot that was anonymised when it was written."""
-    if profile != chosen.applied:
+    if profile != choice.applied:
         raise Misconfigured(
             f"{inner.describe}: its rows were anonymised with the profile {profile.name!r}, and not as "
-            f"{chosen.name!r} is now.",
+            f"{choice.name!r} is now.",
             hint="Give it without --profile, or pull the source anew with it.",
         )
-    inner.describe += f", anonymised with the profile {chosen.name!r}"
+    inner.describe += f", anonymised with the profile {choice.name!r}"
     return inner
 
 
 class AnonymisedSource(Source):
     """Reads a source into the run's private directory (a database straight through) and writes what stands in."""
 
-    def __init__(self, run: Run, inner: Source, spec: SourceSpec, options: SourceOptions, chosen: Chosen) -> None:
+    def __init__(self, run: Run, inner: Source, spec: SourceSpec, options: SourceOptions, choice: Chosen) -> None:
         super().__init__()
-        self._inner, self._spec, self._options, self._chosen = inner, spec, options, chosen
-        self.describe = f"{inner.describe}, anonymised with the profile {chosen.name!r}"
+        self._inner, self._spec, self._options, self._chosen = inner, spec, options, choice
+        self.describe = f"{inner.describe}, anonymised with the profile {choice.name!r}"
         self._ahead = inner.look_ahead(run)
         if self._ahead.tables is not None:
-            check_profile(run, chosen, self._ahead.tables, self._ahead.revision, options.exclude)
+            check_profile(run, choice, self._ahead.tables, self._ahead.revision, options.exclude)
 
     def close(self) -> None:
         self._inner.close()
@@ -75,18 +75,18 @@ class AnonymisedSource(Source):
         """
         with private_directory(run) as private, _wordless(run):
             if self._inner.changes_rows:
-                bound = self._bind(run, self._ahead.tables or {}, self._ahead.revision)
-                taken = self._inner.take_changed(run, Destination(to.snapshot, private, passing=True), bound)
+                binding = self._bind(run, self._ahead.tables or {}, self._ahead.revision)
+                snapshot = self._inner.take_changed(run, Destination(to.snapshot, private, passing=True), binding)
             else:
-                taken, bound = self._through_files(run, to, private)
-        extra = {name: bound.excluded.get(name, rows) for name, rows in taken.extra.items()}
+                snapshot, binding = self._through_files(run, to, private)
+        extra = {name: binding.excluded.get(name, rows) for name, rows in snapshot.extra.items()}
         run.report.waived += [
             {"what": f"table {name}", "rows": rows, "reason": "--exclude"}
-            for name, rows in bound.excluded.items()
+            for name, rows in binding.excluded.items()
             if name not in extra and rows
         ]
-        run.report.anonymised = bound.receipt(taken.header.tables)
-        return replace(taken, extra=extra)
+        run.report.anonymised = binding.receipt(snapshot.header.tables)
+        return replace(snapshot, extra=extra)
 
     def _bind(self, run: Run, tables: Mapping[str, Table], revision: str | None) -> Bound:
         return bind(run, self._chosen, tables, revision, self._options.exclude)
@@ -94,22 +94,22 @@ class AnonymisedSource(Source):
     def _through_files(self, run: Run, to: Destination, private: Path) -> tuple[Taken, Bound]:
         """What the source gave lies in the private directory, and is gone with it."""
         tables = self._check_first(run)
-        taken = self._inner.take(run, Destination(private / "received.json", private, passing=True))
-        path = taken.path
-        if taken.header.kind == "records":
-            run.report.records = taken.received()
+        received = self._inner.take(run, Destination(private / "received.json", private, passing=True))
+        path = received.path
+        if received.header.kind == "records":
+            run.report.records = received.received()
             rows, result = adapt_snapshot(run, path, tables, private / "rows.json", withhold=True)
             path = rows.path
             account(run, result, withhold=True)
         with SnapshotReader(path) as reader:
             header = reader.header
-            bound = self._bind(run, {table.name: table for table in header.tables}, header.revision)
+            binding = self._bind(run, {table.name: table for table in header.tables}, header.revision)
             sections = (
-                (table.name, hash_rows(table, bound.rows(table, (values for values, _, _ in rows))))
+                (table.name, hash_rows(table, binding.rows(table, (values for values, _, _ in rows))))
                 for table, rows in rows_of(reader)
             )
-            made = write_taken(run, to.snapshot, bound.header(header, self._spec.identity), sections)
-        return replace(made, extra=taken.extra), bound
+            snapshot = write_taken(run, to.snapshot, binding.header(header, self._spec.identity), sections)
+        return replace(snapshot, extra=received.extra), binding
 
     def _check_first(self, run: Run) -> dict[str, Table]:
         """Know before hours of reading that the profile fits the revision that the rows will be of."""

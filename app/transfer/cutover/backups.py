@@ -31,7 +31,7 @@ def state_of(dialect: Dialect, url: URL) -> dict[str, TableChecksum]:
 
 
 def to_lists(sums: dict[str, TableChecksum]) -> dict[str, list[Any]]:
-    return {name: [found.rows, str(found)] for name, found in sums.items()}
+    return {name: [checksum.rows, str(checksum)] for name, checksum in sums.items()}
 
 
 def _now() -> str:
@@ -138,24 +138,24 @@ def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, Table
         if problems:
             raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
         with dialect.reader(scratch) as reader:
-            found = fingerprint(reader, expected)
+            sums = fingerprint(reader, expected)
     finally:
         dialect.drop(scratch)
-    if found != expected:
-        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if sums != expected:
+        wrong = sorted(name for name in expected.keys() | sums.keys() if expected.get(name) != sums.get(name))
         raise BackupFailed(f"The backup {dump} does not read back as what was backed up: {', '.join(wrong)}.")
 
 
 def listed(directory: Path, database: str | None = None) -> list[Backup]:
     """Backups in a directory, oldest first; of one database, or of all. A file with a broken manifest is no backup."""
-    found = []
+    backups = []
     for path in directory.glob(f"*{SUFFIX}") if directory.is_dir() else ():
         backup = None
         with contextlib.suppress(BackupFailed):
             backup = load_manifest(path.with_name(path.name.removesuffix(SUFFIX)))
         if backup and backup.path.exists() and database in (None, backup.database):
-            found.append(backup)
-    return sorted(found, key=lambda backup: (backup.made_at, backup.id))
+            backups.append(backup)
+    return sorted(backups, key=lambda backup: (backup.made_at, backup.id))
 
 
 def explain_unsealed(file: Path) -> str:
@@ -168,13 +168,13 @@ def explain_unsealed(file: Path) -> str:
 
 def broken(directory: Path) -> list[str]:
     """What is wrong with each manifest in a directory that cannot be read."""
-    found = []
+    lines = []
     for path in sorted(directory.glob(f"*{SUFFIX}")) if directory.is_dir() else ():
         try:
             load_manifest(path.with_name(path.name.removesuffix(SUFFIX)))
         except BackupFailed as error:
-            found.append(error.message)
-    return found
+            lines.append(error.message)
+    return lines
 
 
 def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> None:
@@ -224,8 +224,8 @@ def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: s
     :param needed: paths that must stay: the newest verified one and those of unfinished runs.
     :param command: only this command's.
     """
-    found: list[Backup] = []
+    surplus: list[Backup] = []
     for name in {backup.command for backup in backups if command in (None, backup.command)}:
-        own = [backup for backup in backups if backup.command == name]
-        found += [backup for backup in own[:-keep] if backup.file not in needed and backup is not backups[-1]]
-    return found
+        of_command = [backup for backup in backups if backup.command == name]
+        surplus += [backup for backup in of_command[:-keep] if backup.file not in needed and backup is not backups[-1]]
+    return surplus

@@ -157,10 +157,10 @@ def recover(run: Run) -> tuple[Entry | None, str]:
 
     Only ever called under the lock.
     """
-    begun = run.control.find_unfinished_cut_over()
-    if begun is None:
+    unfinished = run.control.find_unfinished_cut_over()
+    if unfinished is None:
         return None, ""
-    entry = run.control.entry_begun(begun)
+    entry = run.control.entry_begun(unfinished)
     run.report.live = "unknown"
     finished = _mark_when_recovered(run, entry) == entry.mark
     if finished:

@@ -14,12 +14,12 @@ def prune(run: Run) -> None:
     """After a success: keep as many generations and backups of this command as configured."""
     keep = run.settings.keep
     entries = run.control.ledger()
-    own = [entry for entry in entries if entry.command == run.command]
-    for entry in own[:-keep]:
+    of_command = [entry for entry in entries if entry.command == run.command]
+    for entry in of_command[:-keep]:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
     database = run.dialect.identity(run.target).full_name
-    found = backups.listed(run.settings.backups, database)
-    backups.prune(found, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
+    files = backups.listed(run.settings.backups, database)
+    backups.prune(files, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
     run.prune_runs()
     _drop_stale(run.settings.backups, f".{Path(database).stem}-")
     _drop_stale(run.settings.snapshot.parent, f".{run.settings.snapshot.name}.")
@@ -28,8 +28,8 @@ def prune(run: Run) -> None:
 def _drop_stale(directory: Path, start: str) -> None:
     """Remove the temporary files of killed runs; another host may be writing one, but not for so long."""
     for file in directory.iterdir() if directory.is_dir() else ():
-        name, found, rest = file.name.partition(".tmp")
-        if name.startswith(start) and found and rest in ("", "-journal"):
+        name, sign, rest = file.name.partition(".tmp")
+        if name.startswith(start) and sign and rest in ("", "-journal"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > LEFTOVER_S:
                     file.unlink()

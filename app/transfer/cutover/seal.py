@@ -30,12 +30,12 @@ def existing_key(settings: Settings, control: Control | None) -> bytes | None:
 
 def make_key(settings: Settings, control: Control) -> bytes:
     """The key of this database's backups, made where there is none; called under the lock."""
-    found = existing_key(settings, control)
-    if found is None:
+    key = existing_key(settings, control)
+    if key is None:
         control.keep(KEPT_AS, secrets.token_hex(32))
-        found = existing_key(settings, control)
-    assert found is not None  # noqa: S101 # it was kept just now
-    return found
+        key = existing_key(settings, control)
+    assert key is not None  # noqa: S101 # it was kept just now
+    return key
 
 
 def seal(manifest: Mapping[str, Any], key: bytes) -> str:
@@ -47,5 +47,5 @@ def seal(manifest: Mapping[str, Any], key: bytes) -> str:
 
 def is_sealed(manifest: Mapping[str, Any], key: bytes | None) -> bool:
     """Whether a manifest has the seal of this key."""
-    given = str(manifest.get("seal") or "")
-    return key is not None and hmac.compare_digest(seal(manifest, key).encode(), given.encode())
+    text = str(manifest.get("seal") or "")
+    return key is not None and hmac.compare_digest(seal(manifest, key).encode(), text.encode())

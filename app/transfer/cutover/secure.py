@@ -81,16 +81,16 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
 
 
 def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path | None) -> Backup | None:
-    if not any(found.rows for name, found in sums.items() if name != VERSION_TABLE):
+    if not any(checksum.rows for name, checksum in sums.items() if name != VERSION_TABLE):
         run.note("Nothing to back up: the database is empty.")
         return None
     for line in lines_outside(image.reader):
         run.warn(f"The backup made now has the number and not the content of {line}")
     run.report.backup = None
-    made = write_backup(run, image, to)
-    run.report.backup = made.file
-    run.emit("note", f"Backup: {made.file} ({made.rows} rows, {made.size_bytes} bytes, read back)")
-    return made
+    backup = write_backup(run, image, to)
+    run.report.backup = backup.file
+    run.emit("note", f"Backup: {backup.file} ({backup.rows} rows, {backup.size_bytes} bytes, read back)")
+    return backup
 
 
 def lines_outside(reader: Reader) -> list[str]:
@@ -128,8 +128,8 @@ def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
 
 def rows_beside_tables(reader: Reader) -> dict[str, int]:
     """Virtual tables that hold rows of their own, which no snapshot has, and how many."""
-    found = {item.name: reader.count(item.name) for item in reader.objects() if item.kind == "virtual table"}
-    return {name: rows for name, rows in found.items() if rows}
+    counts = {item.name: reader.count(item.name) for item in reader.objects() if item.kind == "virtual table"}
+    return {name: rows for name, rows in counts.items() if rows}
 
 
 def describe_rows(tables: Mapping[str, int]) -> str:
@@ -147,9 +147,9 @@ def write_portable(database: str, reader: Reader, to: Path) -> None:
             "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
             hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
         )
-    if held := rows_beside_tables(reader):
+    if rows_beside := rows_beside_tables(reader):
         raise BackupFailed(
-            f"A portable snapshot cannot hold the rows of virtual tables: {describe_rows(held)}.",
+            f"A portable snapshot cannot hold the rows of virtual tables: {describe_rows(rows_beside)}.",
             hint="Make an ordinary backup, which has all of them: flask db-backup",
         )
     header = header_of(

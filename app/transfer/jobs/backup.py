@@ -50,11 +50,11 @@ def make_backup(
             recover(run)
             run.drop_leftovers()
             with prove_left_alone(run):
-                made = _make(run, to, portable=portable, client=client)
+                backup = _make(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
-    run.report.backup = made.file
-    text = f"Backup {made.id}: {made.rows} rows, {made.size_bytes} bytes, read back: {made.file}"
+    run.report.backup = backup.file
+    text = f"Backup {backup.id}: {backup.rows} rows, {backup.size_bytes} bytes, read back: {backup.file}"
     return run.report.ended("done", text)
 
 
@@ -82,16 +82,16 @@ def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
     if to is None and portable:
         backups.prepare_directory(run.settings.backups)
         to = backups.file_for(run.settings.backups, _database(run), run.command, ".json.zst")
-    made: list[Backup] = []
+    files: list[Backup] = []
 
     def write() -> None:
         with run.dialect.image(run.target, run.old_generation, None) as image:
             _refuse_outside(image)
-            made.append(write_backup(run, ClientImage(run, image) if client else image, to))
+            files.append(write_backup(run, ClientImage(run, image) if client else image, to))
 
     try:
         carry_out_steps(run, [Step("backup", write)])
-        return made[0]
+        return files[0]
     except BackupFailed as error:
         if client and error.hint is None:
             raise error.with_hint(
@@ -126,15 +126,15 @@ def list_backups(run: Run) -> list[Backup]:
 def list_report(run: Run) -> Report:
     """The backups of this database, for people and programs."""
     run.refuse_prohibited()
-    found = list_backups(run)
+    of_database = list_backups(run)
     run.report.notes = [
         f"{b.id}  {b.made_at}  {b.rows} rows  {b.size_bytes} bytes  revision {b.revision}  by {b.command}"
         f"{'  portable' if b.portable else ''}"
-        for b in found
+        for b in of_database
     ]
     for message in backups.broken(run.settings.backups):
         run.warn(message)
-    return run.report.ended("listed", f"{len(found)} backups of {_database(run)} in {run.settings.backups}.")
+    return run.report.ended("listed", f"{len(of_database)} backups of {_database(run)} in {run.settings.backups}.")
 
 
 def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) -> Report:
@@ -143,15 +143,15 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     :raises BackupFailed: one is damaged, or there is none such.
     """
     run.refuse_prohibited()
-    found = list_backups(run)
+    to_check = list_backups(run)
     if wanted:
-        found = [backup for backup in backups.listed(run.settings.backups) if backup.id == wanted]
-    if not found:
+        to_check = [backup for backup in backups.listed(run.settings.backups) if backup.id == wanted]
+    if not to_check:
         raise BackupFailed(
             f"There is no backup {wanted or ''} in {run.settings.backups}.", hint="See: flask db-backup --list"
         )
     wrong = []
-    for backup in found:
+    for backup in to_check:
         try:
             with run.locked(lock_timeout_s), prove_left_alone(run):
                 backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
@@ -160,8 +160,8 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
         else:
             run.note(f"{backup.id}: {backup.rows} rows, as they were when it was made")
     if wrong:
-        raise BackupFailed(f"{len(wrong)} of {len(found)} backups are not good.", details=wrong)
-    return run.report.ended("checked", f"{len(found)} backups are good.")
+        raise BackupFailed(f"{len(wrong)} of {len(to_check)} backups are not good.", details=wrong)
+    return run.report.ended("checked", f"{len(to_check)} backups are good.")
 
 
 @contextlib.contextmanager
@@ -204,13 +204,13 @@ def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
     run.refuse_prohibited()
     unfinished, control = run.look().unfinished, run.peek()
     needed = {control.entry_begun(unfinished).backup or ""} if unfinished and control else set()
-    found = list_backups(run)
-    removed = backups.beyond(found, run.settings.keep, needed)
+    of_database = list_backups(run)
+    removed = backups.beyond(of_database, run.settings.keep, needed)
     if not dry_run:
         backups.remove(removed)
     run.report.notes = [f"{'would remove' if dry_run else 'removed'} {b.id} of {b.made_at}" for b in removed]
     text = (
         f"{'Would remove' if dry_run else 'Removed'} {len(removed)} backups and {'keep' if dry_run else 'kept'} "
-        f"{len(found) - len(removed)} (FERRY_KEEP {run.settings.keep} a command)."
+        f"{len(of_database) - len(removed)} (FERRY_KEEP {run.settings.keep} a command)."
     )
     return run.report.ended("dry run" if dry_run else "pruned", text)

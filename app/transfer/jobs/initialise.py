@@ -129,21 +129,21 @@ class Initialise(Job):
             run.schema.build(run.staging, head)
             return
         run.schema.create_models(run.staging)
-        found = find_differences(run)
-        if not found.lines:
+        differences = find_differences(run)
+        if not differences.lines:
             run.schema.stamp(run.staging, head)
-        elif self._options.schema is None and not found.ahead:
+        elif self._options.schema is None and not differences.ahead:
             self._built_from = "migrations"
             run.note(f"The models differ from the Alembic head {head}, though not in tables and columns:")
-            for line in found.lines:
+            for line in differences.lines:
                 run.note(f"  {line}")
             run.note("The revisions made the tables, so that the database is at one; or: flask db-init --schema models")
             run.dialect.prepare_staging(run.staging, run.target)
             run.schema.build(run.staging, head)
         else:
-            self._drift = found.lines
+            self._drift = differences.lines
             run.warn(f"The models differ from the Alembic head {head}, so the database is stamped with no revision:")
-            for line in found.lines:
+            for line in differences.lines:
                 run.warn(f"  {line}")
             run.warn("To version this: flask db-init --schema migrations --no-seed, then flask db migrate -m ...")
             run.warn("An app that runs its own upgrade when it starts does not start before.")
@@ -196,21 +196,21 @@ def find_differences(run: Run) -> Differences:
     of the revisions and of what the models make.
     """
     key = f"differences {_digest(run)}"
-    kept = run.control.kept(key)
-    if kept is None:
+    text = run.control.kept(key)
+    if text is None:
         with run.schema.built_at(run.scratch, run.schema.head()) as at_head:
-            found = run.schema.differences_to_models(at_head)
-            lines = describe_differences(found, "head")
+            operations = run.schema.differences_to_models(at_head)
+            lines = describe_differences(operations, "head")
             lines += [line for line in _find_unmade(run, at_head) if line not in lines]
-        kept = json.dumps([lines, is_ahead(found)])
-        run.control.keep(key, kept, in_place_of="differences ")
-    return Differences(*json.loads(kept))
+        text = json.dumps([lines, is_ahead(operations)])
+        run.control.keep(key, text, in_place_of="differences ")
+    return Differences(*json.loads(text))
 
 
 def _find_unmade(run: Run, at_head: URL) -> list[str]:
     """Tables and columns of head that the models did not make, whatever the host lets Alembic compare."""
-    with run.dialect.reader(run.staging) as made, run.dialect.reader(at_head) as wanted:
-        present = {name: set(table.column_names) for name, table in made.tables().items()}
+    with run.dialect.reader(run.staging) as models, run.dialect.reader(at_head) as wanted:
+        present = {name: set(table.column_names) for name, table in models.tables().items()}
         tables = data_tables(wanted.tables())
     lines = [f"table {name} of head is in no model" for name in sorted(tables.keys() - present.keys())]
     return lines + [
@@ -247,15 +247,15 @@ def _describe(run: Run) -> str | None:
     with run.dialect.reader(run.staging) as staged:
         tables = data_tables(staged.tables())
         revision = revision_of(staged)
-        made = {item.name for item in staged.objects()}
-        for name, found in fingerprint(staged).items():
+        names = {item.name for item in staged.objects()}
+        for name, checksum in fingerprint(staged).items():
             if name in tables:
-                run.report.tables.append(TableReceipt(name, found.rows, found.rows, checksum=str(found)))
+                run.report.tables.append(TableReceipt(name, checksum.rows, checksum.rows, checksum=str(checksum)))
     if run.dialect.exists(run.before):
         with run.dialect.reader(run.before) as old:
             unknown = sorted(set(data_tables(old.tables())) - set(tables))
             kinds = ("view", "virtual table")
-            views = sorted(item.name for item in old.objects() if item.kind in kinds and item.name not in made)
+            views = sorted(item.name for item in old.objects() if item.kind in kinds and item.name not in names)
         if unknown or views:
             run.note(f"No model knows {', '.join(unknown + views)}: they stay in the backup only.")
     return revision

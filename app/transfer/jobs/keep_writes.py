@@ -84,11 +84,13 @@ class KeepingRollback(Rollback):
                 self.run.dialect.drop(url)
 
     def summary(self, entry: Entry, rows: int) -> str:
-        kept = sum(sum(item["counts"].values()) for item in self.report.kept)
-        more = f", {kept} rows written since among them" if kept else ""
-        found = self._left
-        left = f" {found.rows} rows were not kept, or not whole: {found.file}" if found and found.items else ""
-        return f"{super().summary(entry, rows).removesuffix('.')}{more}.{left}"
+        count = sum(sum(item["counts"].values()) for item in self.report.kept)
+        more = f", {count} rows written since among them" if count else ""
+        not_kept = self._left
+        rest = (
+            f" {not_kept.rows} rows were not kept, or not whole: {not_kept.file}" if not_kept and not_kept.items else ""
+        )
+        return f"{super().summary(entry, rows).removesuffix('.')}{more}.{rest}"
 
     # Before: what there has to be
 
@@ -126,9 +128,9 @@ class KeepingRollback(Rollback):
 
     def describe(self) -> list[str]:
         """What is kept and what is not, a table a line."""
-        shown = [f"Kept:      {item['table']}: {_counts(item['counts'])}" for item in self.report.kept]
-        left = self._left.lines() if self._left else []
-        return [*(shown or ["Kept:      nothing"]), *left]
+        lines = [f"Kept:      {item['table']}: {_counts(item['counts'])}" for item in self.report.kept]
+        rest = self._left.lines() if self._left else []
+        return [*(lines or ["Kept:      nothing"]), *rest]
 
     def _find_changes(self, live: sa.URL | None = None) -> None:
         """Find what was written, at the old revision; with the conflicts that the old generation has with it."""
@@ -183,18 +185,18 @@ class KeepingRollback(Rollback):
         run = self.run
         run.dialect.copy(live, self._was, timeout_s=SWAP_TIMEOUT_S)
         with run.dialect.reader(self._new) as new:
-            kept = fingerprint(new)
+            sums = fingerprint(new)
             with run.dialect.reader(self._was) as copy:
                 tables, now = data_tables(copy.tables()), fingerprint(copy)
             if shape_of(new.tables()) != shape_of(tables) or revision_of(new) != self.target.revision:
                 raise DoesNotFit("Tables of the live database were changed since the cut-over, not only rows.")
-            other = [name for name in tables if kept[name] != now[name]]
+            other = [name for name in tables if sums[name] != now[name]]
             with run.dialect.loading(self._was):
                 run.dialect.clear(self._was, other)
                 for name in other:
                     table = _in_order(new.tables()[name], tables[name])
                     run.dialect.load(self._was, table, new.rows(new.tables()[name]), batch_rows=BATCH_ROWS)
-        if state_of(run.dialect, self._was) != kept:
+        if state_of(run.dialect, self._was) != sums:
             raise VerificationFailed("The copy of what the cut-over made live is not what it is a copy of.")
 
     def _carry(self, url: sa.URL) -> None:
@@ -208,14 +210,14 @@ class KeepingRollback(Rollback):
 
     def _refuse_other_shape(self, before: Reader, old: Reader) -> None:
         """:raises DoesNotFit: the downgrades did not lead to the schema that was live before."""
-        if (found := shape_of(before.tables())) == (wanted := shape_of(old.tables())):
+        if (shape := shape_of(before.tables())) == (wanted := shape_of(old.tables())):
             return
-        wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        wrong = sorted(name for name in shape.keys() | wanted.keys() if shape.get(name) != wanted.get(name))
         idle = self._idle
         which = f"; the downgrade of {', '.join(idle)} changes nothing" if idle else ""
         raise DoesNotFit(
             f"The downgrades to {self._revision} do not lead to the schema that was live before{which}.",
-            details=[f"{name}: {found.get(name)} in place of {wanted.get(name)}" for name in wrong[:SHOWN]],
+            details=[f"{name}: {shape.get(name)} in place of {wanted.get(name)}" for name in wrong[:SHOWN]],
         )
 
     def _compare(self, before: Reader, after: Reader, old: Reader) -> Changes:
@@ -245,12 +247,12 @@ class KeepingRollback(Rollback):
 
     def _name_left(self, changes: Changes, live: sa.URL) -> None:
         run = self.run
-        left = self._left = NotKept(changes, self._declared(), _tables_of(run, self._old), run.directory / NOT_KEPT)
+        not_kept = self._left = NotKept(changes, self._declared(), _tables_of(run, self._old), run.directory / NOT_KEPT)
         with run.dialect.reader(self._new) as new, run.dialect.reader(live) as now:
-            left.take(find_writes(new, now, run.directory / "left.keys"))
-        run.report.not_kept = left.items
-        if left.items:
-            write(left.file, [to_plain_json(left.all_keys())], keep_former=False)
+            not_kept.take(find_writes(new, now, run.directory / "left.keys"))
+        run.report.not_kept = not_kept.items
+        if not_kept.items:
+            write(not_kept.file, [to_plain_json(not_kept.all_keys())], keep_former=False)
 
     # The old generation, with them
 
@@ -276,10 +278,8 @@ class KeepingRollback(Rollback):
             expected: dict[str, TableChecksum] = fingerprint(old)
             for name, touched in changes.tables.items():
                 expected[name] = changes.expect(touched, old, expected[name])
-            found = fingerprint(staged)
-            if wrong := sorted(
-                name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
-            ):
+            sums = fingerprint(staged)
+            if wrong := sorted(name for name in expected.keys() | sums.keys() if expected.get(name) != sums.get(name)):
                 raise VerificationFailed(
                     f"Staging is not what was live before with what was written since: {', '.join(wrong)}."
                 )
@@ -292,10 +292,10 @@ def _tables_of(run: Run, url: sa.URL) -> dict[str, Table]:
         return data_tables(reader.tables())
 
 
-def _in_order(kept: Table, table: Table) -> Table:
+def _in_order(generation: Table, table: Table) -> Table:
     """A table with its columns in the order in which a generation has them."""
     by_name = {column.name: column for column in table.columns}
-    return Table(table.name, tuple(by_name[name] for name in kept.column_names), table.primary_key)
+    return Table(table.name, tuple(by_name[name] for name in generation.column_names), table.primary_key)
 
 
 def _counts(counts: dict[str, int]) -> str:

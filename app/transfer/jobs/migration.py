@@ -109,16 +109,16 @@ class Migration(Job):
 
         :raises VerificationFailed: the upgrade made some.
         """
-        kept = [item for item in problems if item.kind is ProblemKind.DANGLING]
-        if new := find_new(kept, self._violations, self._find_violations(kept)):
+        violations = [item for item in problems if item.kind is ProblemKind.DANGLING]
+        if new := find_new(violations, self._violations, self._find_violations(violations)):
             raise VerificationFailed(
                 f"At head ({self.plan.head}) rows refer to rows that are not there, and did not before the upgrade.",
-                details=[*new, *self._show_rows(kept)],
+                details=[*new, *self._show_rows(violations)],
                 hint="Repair the revision, then run again.",
             )
-        for item in kept:
+        for item in violations:
             self.run.note(f"Kept as they were: {item}")
-        return [item for item in problems if item not in kept]
+        return [item for item in problems if item not in violations]
 
     def _show_rows(self, problems: Iterable[Problem]) -> list[str]:
         """The statements that show the rows."""
@@ -136,18 +136,20 @@ class Migration(Job):
     def _check_objects(self, declared: Declarations) -> None:
         run = self.run
         with run.dialect.reader(run.staging) as after:
-            lost = find_lost(self._definitions, after.definitions(), after.tables(), self._heard, declared)
-        self.report.objects = [str(item) for item in lost if item.reason]
+            losses = find_lost(self._definitions, after.definitions(), after.tables(), self._heard, declared)
+        self.report.objects = [str(item) for item in losses if item.reason]
         accepted = [line for line in (*self.report.losses, *self.report.objects) if ACCEPTED in line]
         for name in self.options.accept_loss:
             if not any(name in line for line in accepted):
                 run.note(f"Nothing of {name} was lost: {ACCEPTED} is not needed for it.")
-        if unsaid := [item for item in lost if not item.reason]:
-            found = [
+        if unsaid := [item for item in losses if not item.reason]:
+            undeclared = [
                 Undeclared(f"{item.definition.kind} {item.definition.label}", item.text, item.revision)
                 for item in unsaid
             ]
-            refuse_undeclared(found, f"take away {len(found)} things that no revision drops by name", self.plan.head)
+            refuse_undeclared(
+                undeclared, f"take away {len(undeclared)} things that no revision drops by name", self.plan.head
+            )
 
     def _declared(self, revision: str) -> Declarations:
         return self.run.schema.declarations(revision).accepting(self.options.accept_loss)

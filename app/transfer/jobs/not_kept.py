@@ -34,8 +34,8 @@ class NotKept:
                 self._origins.setdefault(place.partition(".")[0], {})[name] = True
             for column in table.column_names:
                 for place in {f"{name}.{column}", *moved(f"{name}.{column}", declared)}:
-                    new, _, own = place.partition(".")
-                    self._columns.setdefault(new, set()).add(own)
+                    new, _, column_name = place.partition(".")
+                    self._columns.setdefault(new, set()).add(column_name)
                     self._origins.setdefault(new, {}).setdefault(name, False)
         self._keys: dict[tuple[str, str], list[str]] = {}
         self._left: set[tuple[str, str]] = set()

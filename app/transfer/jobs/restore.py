@@ -50,8 +50,8 @@ class Chosen:
 
     @property
     def label(self) -> str:
-        made = f" (made {self.backup.made_at} by {self.backup.command})" if self.backup else ""
-        return f"{self.path}{made}{'' if self.sealed else ', which does not have the seal of this database'}"
+        origin = f" (made {self.backup.made_at} by {self.backup.command})" if self.backup else ""
+        return f"{self.path}{origin}{'' if self.sealed else ', which does not have the seal of this database'}"
 
 
 def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
@@ -60,12 +60,12 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
     :raises BackupFailed: there is none such.
     """
     database = run.dialect.identity(run.target).full_name
-    found = backups.listed(run.settings.backups, database)
+    of_database = backups.listed(run.settings.backups, database)
     if wanted is None:
-        own = [backup for backup in found if backup.command in MADE_BY]
-        if not own:
-            raise _no_backup(run, database, found)
-        return Chosen(own[-1].path, own[-1], own[-1].portable)
+        ordinary = [backup for backup in of_database if backup.command in MADE_BY]
+        if not ordinary:
+            raise _no_backup(run, database, of_database)
+        return Chosen(ordinary[-1].path, ordinary[-1], ordinary[-1].portable)
     for backup in backups.listed(run.settings.backups):
         if backup.id == wanted:
             return Chosen(backup.path, backup, backup.portable)
@@ -121,13 +121,13 @@ def restore(
 
     @functools.cache
     def decide() -> Chosen:
-        chosen = choose(run, wanted, directory)
-        _check(run, chosen)
-        return accept_file(run, chosen, trusted=trust_file)
+        choice = choose(run, wanted, directory)
+        _check(run, choice)
+        return accept_file(run, choice, trusted=trust_file)
 
     def plan(_: Planning) -> Job:
-        chosen = decide()
-        return Restore(run, run.look(), chosen, backup_to)
+        backup_choice = decide()
+        return Restore(run, run.look(), backup_choice, backup_to)
 
     return carry_out(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
 
@@ -137,10 +137,10 @@ class Restore(Job):
 
     keeps_counters = True
 
-    def __init__(self, run: Run, target: Target, chosen: Chosen, backup_to: Path | None) -> None:
+    def __init__(self, run: Run, target: Target, choice: Chosen, backup_to: Path | None) -> None:
         super().__init__(run, target, backup_to=backup_to)
-        self._chosen = chosen
-        self.report.source = {"label": chosen.label}
+        self._chosen = choice
+        self.report.source = {"label": choice.label}
 
     @property
     def runs_revisions(self) -> bool:
@@ -166,8 +166,8 @@ class Restore(Job):
         has = {table.name for table in check(self._chosen.path)[0].tables}
         with self.run.dialect.reader(self.run.target) as reader:
             beside = rows_beside_tables(reader)
-        lost = {name: rows for name, rows in self.target.rows.items() if rows and name not in has} | beside
-        return describe_rows(lost)
+        counts = {name: rows for name, rows in self.target.rows.items() if rows and name not in has} | beside
+        return describe_rows(counts)
 
     def question(self) -> Question:
         target = self.target
@@ -216,99 +216,99 @@ class Restore(Job):
                 self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
 
 
-def accept_file(run: Run, chosen: Chosen, *, trusted: bool) -> Chosen:
+def accept_file(run: Run, choice: Chosen, *, trusted: bool) -> Chosen:
     """Decide by digest and seal whether a file may be put back: before its first statement, never after.
 
     :param trusted: somebody says that it may, whoever made it.
     :raises BackupFailed: it is not what its manifest says.
     :raises Protected: it has no seal of this database's key, and nobody says that it may be trusted.
     """
-    digest = file_sha256(chosen.path)
-    if chosen.backup and digest != chosen.backup.sha256:
+    digest = file_sha256(choice.path)
+    if choice.backup and digest != choice.backup.sha256:
         raise BackupFailed(
-            f"{chosen.path} was changed since it was made (another SHA-256).",
+            f"{choice.path} was changed since it was made (another SHA-256).",
             hint="Use another one: flask db-backup --list",
         )
-    sealed = bool(chosen.backup and chosen.backup.has_seal_of(existing_key(run.settings, run.peek())))
+    sealed = bool(choice.backup and choice.backup.has_seal_of(existing_key(run.settings, run.peek())))
     # What a database would read along with its file is not under the seal.
-    sealed = sealed and not any(chosen.path.with_name(chosen.path.name + end).exists() for end in ("-wal", "-journal"))
+    sealed = sealed and not any(choice.path.with_name(choice.path.name + end).exists() for end in ("-wal", "-journal"))
     if not sealed and not trusted:
         raise Protected(
-            backups.explain_unsealed(chosen.path),
-            hint=f"Where you know who made it: flask db-restore {shlex.quote(str(chosen.path))} --trust-file\n"
+            backups.explain_unsealed(choice.path),
+            hint=f"Where you know who made it: flask db-restore {shlex.quote(str(choice.path))} --trust-file\n"
             "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
         )
-    if not sealed and not chosen.portable and run.dialect.is_script(chosen.path):
+    if not sealed and not choice.portable and run.dialect.is_script(choice.path):
         raise Protected(
-            f"{chosen.path} is a script for the server's own client program. It could only be run as it stands, "
+            f"{choice.path} is a script for the server's own client program. It could only be run as it stands, "
             "whatever it says, so it is put back with the seal of this database only.",
             hint="Load it by hand into a database of its own, with a user who may reach no other, and migrate from "
             f"that: flask {MIGRATE} DATABASE-URL",
         )
-    return replace(chosen, sha256=digest, sealed=sealed)
+    return replace(choice, sha256=digest, sealed=sealed)
 
 
-def _check(run: Run, chosen: Chosen) -> None:
+def _check(run: Run, choice: Chosen) -> None:
     """Refuse a file that is damaged, before the question."""
-    if chosen.portable:
-        header, _ = check(chosen.path)
+    if choice.portable:
+        header, _ = check(choice.path)
         if header.kind != "rows" or header.revision is None:
             raise SnapshotUnusable(
-                f"{chosen.path} holds records of an API, not rows.",
-                hint=f"Migrate from it: flask {MIGRATE} {shlex.quote(str(chosen.path))}",
+                f"{choice.path} holds records of an API, not rows.",
+                hint=f"Migrate from it: flask {MIGRATE} {shlex.quote(str(choice.path))}",
             )
-        run.schema.require(header.revision, str(chosen.path))
-    elif (server := find_server(chosen.path)) not in (None, run.dialect.name):
+        run.schema.require(header.revision, str(choice.path))
+    elif (server := find_server(choice.path)) not in (None, run.dialect.name):
         raise BackupFailed(
-            f"{chosen.path} is a backup of {server}, and this database is {run.dialect.name}'s.",
+            f"{choice.path} is a backup of {server}, and this database is {run.dialect.name}'s.",
             hint=f"Put it back where it is from, and bring the rows over from there: flask {MIGRATE} DATABASE-URL",
         )
 
 
-def stage_backup(run: Run, chosen: Chosen) -> Callable[[], None]:
+def stage_backup(run: Run, choice: Chosen) -> Callable[[], None]:
     """Bring a backup into staging; returns what proves that it is what was backed up.
 
     That raises VerificationFailed where the rows are not those of its manifest, and BackupFailed where they are damaged
     or the file was changed meanwhile.
     """
-    if chosen.portable:
-        snapshot = check_file(chosen.path)
+    if choice.portable:
+        snapshot = check_file(choice.path)
         staged = stage(run, snapshot, str(snapshot.header.revision), MigrateOptions())
         refresh_derived(run)
 
         def verify() -> None:
             verify_staging(run, staged.rows, staged.accounts)
-            _refuse_changed(chosen)
+            _refuse_changed(choice)
 
         return verify
-    run.dialect.restore(chosen.path, run.staging)
+    run.dialect.restore(choice.path, run.staging)
     run.dialect.fit_staging(run.staging, run.target)
 
     def verify_dump() -> None:
-        _verify(run, chosen)
-        _refuse_changed(chosen)
+        _verify(run, choice)
+        _refuse_changed(choice)
 
     return verify_dump
 
 
-def _refuse_changed(chosen: Chosen) -> None:
+def _refuse_changed(choice: Chosen) -> None:
     """:raises BackupFailed: the file is no longer the one that was accepted."""
-    if file_sha256(chosen.path) != chosen.sha256:
-        raise BackupFailed(f"{chosen.path} was changed while it was read.", hint="Run the command again.")
+    if file_sha256(choice.path) != choice.sha256:
+        raise BackupFailed(f"{choice.path} was changed while it was read.", hint="Run the command again.")
 
 
-def _verify(run: Run, chosen: Chosen) -> None:
+def _verify(run: Run, choice: Chosen) -> None:
     damage = [str(item) for item in run.dialect.problems(run.staging) if item.kind is not ProblemKind.DANGLING]
     if damage:
-        raise BackupFailed(f"{chosen.path} is damaged.", details=damage, hint="Use another one: flask db-backup --list")
-    if chosen.backup is None:
-        run.note(f"{chosen.path} has no manifest: it was checked for damage, not against what was backed up.")
+        raise BackupFailed(f"{choice.path} is damaged.", details=damage, hint="Use another one: flask db-backup --list")
+    if choice.backup is None:
+        run.note(f"{choice.path} has no manifest: it was checked for damage, not against what was backed up.")
         return
-    if chosen.portable:
+    if choice.portable:
         raise FerryError("a portable snapshot is verified as it is loaded")
-    expected = {n: TableChecksum(rows, int(total, 16)) for n, (rows, total) in chosen.backup.tables.items()}
+    expected = {n: TableChecksum(rows, int(total, 16)) for n, (rows, total) in choice.backup.tables.items()}
     with run.dialect.reader(run.staging) as reader:
-        found = fingerprint(reader, expected)
-    if found != expected:
-        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise VerificationFailed(f"{chosen.path} does not hold what was backed up: {', '.join(wrong)}.")
+        sums = fingerprint(reader, expected)
+    if sums != expected:
+        wrong = sorted(name for name in expected.keys() | sums.keys() if expected.get(name) != sums.get(name))
+        raise VerificationFailed(f"{choice.path} does not hold what was backed up: {', '.join(wrong)}.")

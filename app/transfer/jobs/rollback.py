@@ -135,19 +135,19 @@ class Rollback(Job):
             run.note("What was written since the cut-over is not known; it is in the backup made now.")
             return
         with run.dialect.reader(new) as was, run.dialect.reader(live) as is_now:
-            found = keep_writes_since(run, last, was, is_now)
-        if found.file is None:
+            writes = keep_writes_since(run, last, was, is_now)
+        if writes.file is None:
             run.note("Nothing was written since the cut-over.")
             return
         run.warn(
-            f"{found.count} rows were written since the cut-over; they are whole in {found.file} and kept in the "
+            f"{writes.count} rows were written since the cut-over; they are whole in {writes.file} and kept in the "
             "backup. To put them back by hand: docs/guide.md."
         )
 
 
 def _refuse_copy(run: Run, generation: sa.URL) -> NoReturn:
-    with run.dialect.reader(generation) as kept, run.dialect.reader(run.staging) as copy:
-        details = databases_differ(run, kept, copy)
+    with run.dialect.reader(generation) as original, run.dialect.reader(run.staging) as copy:
+        details = databases_differ(run, original, copy)
     raise VerificationFailed("The copy of the old generation is not what the generation is.", details=details)
 
 

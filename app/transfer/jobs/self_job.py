@@ -94,16 +94,16 @@ class SelfJob(Migration):
         if not data_tables(tables):
             run.schema.build(run.staging, self.plan.head)
             return self.plan.head
-        found = recognise(run.schema, tables, run.scratch)
-        if found.revision is None or found.missing or found.extra_columns:
+        recognition = recognise(run.schema, tables, run.scratch)
+        if recognition.revision is None or recognition.missing or recognition.extra_columns:
             raise DoesNotFit(
                 "The live database has no alembic_version, and its tables are not those of any revision.",
-                details=[f"nearest is {found.revision}", *found.missing, *found.extra_columns],
+                details=[f"nearest is {recognition.revision}", *recognition.missing, *recognition.extra_columns],
                 hint="Stamp it with the revision it is at: flask db stamp REVISION",
             )
-        run.note(f"The live database has no alembic_version; its tables are those of {found.revision}.")
-        run.schema.stamp(run.staging, found.revision)
-        return found.revision
+        run.note(f"The live database has no alembic_version; its tables are those of {recognition.revision}.")
+        run.schema.stamp(run.staging, recognition.revision)
+        return recognition.revision
 
     def _prove_copy(self) -> Before:
         """:raises VerificationFailed: staging does not hold what was secured."""

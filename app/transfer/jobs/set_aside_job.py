@@ -50,11 +50,11 @@ def load_aside(run: Run, path: Path, options: MigrateOptions) -> Report:
     tables: dict[str, Table] = {}
 
     def plan(planning: Planning) -> Job | Nothing:
-        found = planning.resources.enter_context(plan_set_aside(run, AsideFile(path), tables or None))
-        tables.update(found.tables)
-        if found.plan.action is Action.NOTHING:
-            return Nothing(nothing_left(found), {"live": found.plan.target.revision})
-        job = SetAsideJob(run, found, options)
+        aside = planning.resources.enter_context(plan_set_aside(run, AsideFile(path), tables or None))
+        tables.update(aside.tables)
+        if aside.plan.action is Action.NOTHING:
+            return Nothing(nothing_left(aside), {"live": aside.plan.target.revision})
+        job = SetAsideJob(run, aside, options)
         planning.resources.callback(job.close)
         return job
 
@@ -64,10 +64,10 @@ def load_aside(run: Run, path: Path, options: MigrateOptions) -> Report:
 class SetAsideJob(SelfJob):
     """The live database itself, with the fixed rows added."""
 
-    def __init__(self, run: Run, found: AsidePlan, options: MigrateOptions) -> None:
-        super().__init__(run, found.plan, options)
-        self.report.source = {"label": str(found.file.path)}
-        self._found = found
+    def __init__(self, run: Run, aside: AsidePlan, options: MigrateOptions) -> None:
+        super().__init__(run, aside.plan, options)
+        self.report.source = {"label": str(aside.file.path)}
+        self._found = aside
         self._effect = Effect()
         self._receipts: list[TableReceipt] = []
         self._ledger: dict[str, Any] = {}
@@ -109,20 +109,20 @@ class SetAsideJob(SelfJob):
 
     def _stage_without(self) -> None:
         """The snapshot as its run loaded it, and what was loaded since, at its revision."""
-        run, found, to = self.run, self._found, self._less
-        snapshot = check_file(found.snapshot)
-        staged = stage(run, snapshot, found.origin.revision, found.stage_options(), staging=to)
+        run, aside, to = self.run, self._found, self._less
+        snapshot = check_file(aside.snapshot)
+        staged = stage(run, snapshot, aside.origin.revision, aside.stage_options(), staging=to)
         rows, accounts = staged.rows, staged.accounts
-        if digest_of(rows.aside.rows()) != found.base.options["aside"]["digest"]:
+        if digest_of(rows.aside.rows()) != aside.base.options["aside"]["digest"]:
             raise SnapshotUnusable(
-                f"{found.snapshot} gives other rows to set aside than it gave run {found.base.run_id}: adapters, "
+                f"{aside.snapshot} gives other rows to set aside than it gave run {aside.base.run_id}: adapters, "
                 "revisions or the server are others now.",
                 hint="Migrate again with the fixed source: flask db-migrate-data --rerun --set-aside",
             )
         self._refuse_others(rows)
-        if found.earlier.counts():
-            rows.bring_in(found.earlier)
-            build_empty(run, to, found.origin.revision)
+        if aside.earlier.counts():
+            rows.bring_in(aside.earlier)
+            build_empty(run, to, aside.origin.revision)
             accounts, refused = load_into(run, to, rows)
             if refused:
                 raise DoesNotFit("Rows that an earlier run loaded are refused now.", details=refused)
@@ -199,10 +199,10 @@ class SetAsideJob(SelfJob):
             verify_upgrade(before_upgrade(rows, self._accounts), with_them, declared, self._heard, self.plan.head)
             former = {place for name in rows.tables for place in moved(name, declared)}
             others = self._effect.compute(without, with_them, former, run.directory / "differences.keys")
-            if kept := keep_differences(run, others):
+            if evidence := keep_differences(run, others):
                 raise DoesNotFit(
-                    f"With these rows the revisions would make other rows of {kept.count} that are live already.",
-                    details=kept.lines(),
+                    f"With these rows the revisions would make other rows of {evidence.count} that are live already.",
+                    details=evidence.lines(),
                     hint="Fix the rows so that they leave those alone (another key, another value), or take them "
                     f"out of the file and insert them in the application; then: {self._again()}",
                 )
@@ -213,31 +213,31 @@ class SetAsideJob(SelfJob):
 
     def _keep(self, rows: RowsFile) -> None:
         """The receipt per table of the file; what is loaded and what remains, each in a file of the run."""
-        run, found = self.run, self._found
-        given, fresh = found.given.counts(), found.fresh.counts()
+        run, aside = self.run, self._found
+        counts, fresh = aside.given.counts(), aside.fresh.counts()
         loaded = RowStore()
         try:
-            for table, number, reason, row in found.fresh.items():
+            for table, number, reason, row in aside.fresh.items():
                 if not rows.aside.has(table, number):
                     loaded.add(table, number, reason, row)
-            for name, count in loaded.counts().items() | {(name, 0) for name in given if not loaded.counts()[name]}:
+            for name, count in loaded.counts().items() | {(name, 0) for name in counts if not loaded.counts()[name]}:
                 self._receipts.append(
                     TableReceipt(
                         name,
-                        given[name],
+                        counts[name],
                         count,
-                        given[name] - fresh[name],
+                        counts[name] - fresh[name],
                         fresh[name] - count,
-                        note="waived: loaded before" if given[name] > fresh[name] else "",
+                        note="waived: loaded before" if counts[name] > fresh[name] else "",
                     )
                 )
             self._receipts.sort(key=lambda receipt: receipt.table)
             path = run.directory / LOADED
             items = ({"table": t, "number": n, "reason": why, "row": row} for t, n, why, row in loaded.items())
-            write_aside(path, found.origin, items)
+            write_aside(path, aside.origin, items)
             self._ledger = {
-                "run": found.base.run_id,
-                "file": str(found.file.path),
+                "run": aside.base.run_id,
+                "file": str(aside.file.path),
                 "rows": loaded.counts().total(),
                 "loaded": str(path),
                 "sha256": file_sha256(path),
@@ -258,12 +258,12 @@ class SetAsideJob(SelfJob):
 
     def _still(self, rows: RowsFile) -> list[str]:
         """Those of the file that are refused, with key and reason; what only goes with others comes last."""
-        found = [
+        lines = [
             (reason.startswith(REFERS), f"{table}: row {number}: {reason}; key {describe_key(rows.tables[table], row)}")
             for table, number, reason, row in rows.aside.rows()
             if self._found.fresh.has(table, number)
         ]
-        return [line for _, line in sorted(found, key=lambda item: item[0])]
+        return [line for _, line in sorted(lines, key=lambda item: item[0])]
 
     def _keep_rest(self, rows: RowsFile) -> None:
         run, count = self.run, rows.aside.count()
@@ -284,10 +284,10 @@ class SetAsideJob(SelfJob):
         self.report.tables[:] = self._receipts
         run, path = self.run, self.run.directory / ADDED
         with run.dialect.reader(run.staging) as staged:
-            if kept := keep_differences(run, self._effect.compare(staged)):
+            if evidence := keep_differences(run, self._effect.compare(staged)):
                 raise DoesNotFit(
-                    f"The live database has {kept.count} rows with the same keys and other values.",
-                    details=kept.lines(),
+                    f"The live database has {evidence.count} rows with the same keys and other values.",
+                    details=evidence.lines(),
                     hint=f"Give the fixed rows other keys, or change the live ones in the application; then: "
                     f"{loading_command(self._found.file.path)}",
                 )
@@ -314,7 +314,7 @@ class SetAsideJob(SelfJob):
         """The copy holds every row that was live, and those added, and nothing else."""
         with self.run.dialect.reader(self.run.staging) as staged:
             after = fingerprint(staged)
-        expected = {name: plus(found, sums[name]) if name in sums else found for name, found in before.items()}
+        expected = {name: plus(checksum, sums[name]) if name in sums else checksum for name, checksum in before.items()}
         if after != expected:
             wrong = sorted(name for name in after.keys() | expected.keys() if after.get(name) != expected.get(name))
             raise VerificationFailed(
@@ -322,17 +322,17 @@ class SetAsideJob(SelfJob):
                 details=[f"{n}: {expected[n].rows} rows expected, {after[n].rows} found" for n in wrong if n in after],
                 hint="The live database is unchanged. Nothing of the rows was wrong; please report this.",
             )
-        self._lived = sum(found.rows for name, found in before.items() if name != VERSION_TABLE)
+        self._lived = sum(checksum.rows for name, checksum in before.items() if name != VERSION_TABLE)
 
     def _refuse_problems(self, already: set[Problem]) -> None:
-        found = self.run.dialect.problems(self.run.staging)
-        if new := [str(item) for item in found if item not in already]:
+        problems = self.run.dialect.problems(self.run.staging)
+        if new := [str(item) for item in problems if item not in already]:
             raise DoesNotFit(
                 f"With the rows added {len(new)} rules do not hold.",
                 details=new,
                 hint=f"What they refer to may be deleted by now. Fix them, or take them out; then: {self._again()}",
             )
-        for text in found:
+        for text in problems:
             self.run.warn(f"Of the live database itself: {text}")
 
     def _report_added(self, sums: Mapping[str, TableChecksum]) -> None:

@@ -61,7 +61,7 @@ class SourceJob(Migration):
         return self._source.describe
 
     def entry(self) -> Entry:
-        taken = self._taken
+        snapshot = self._taken
         return entry_for(
             self.run,
             self.target,
@@ -70,15 +70,15 @@ class SourceJob(Migration):
             source_identity=self.plan.source.identity,
             source=self.plan.source.label,
             revision=self.plan.head,
-            snapshot=str(taken.path),
-            snapshot_sha256=taken.sha256,
-            from_snapshot_of=taken.fallback_of,
+            snapshot=str(snapshot.path),
+            snapshot_sha256=snapshot.sha256,
+            from_snapshot_of=snapshot.fallback_of,
             options={
                 "previous_absent": self.secured.absent,
                 "loaded_sha256": self._origin.sha256,
                 **self.options.for_ledger(),
                 **({"aside": self.report.aside} if self.report.aside else {}),
-                **_profile_of(taken),
+                **_profile_of(snapshot),
             },
         )
 
@@ -91,24 +91,24 @@ class SourceJob(Migration):
         self.options = self.options.without(uncounted)
 
     def _look_at_snapshot(self) -> None:
-        taken, revision = self._taken, self._taken.header.revision
+        snapshot, revision = self._taken, self._taken.header.revision
         if revision is None:
-            raise DoesNotFit(f"{taken.path} does not say at which revision its rows are.")
-        self.run.schema.require(revision, str(taken.path))
+            raise DoesNotFit(f"{snapshot.path} does not say at which revision its rows are.")
+        self.run.schema.require(revision, str(snapshot.path))
         self._revision = revision
 
     def _build(self) -> None:
-        run, taken = self.run, self._taken
+        run, snapshot = self.run, self._taken
         self._tables = build_tables(run, run.staging, self._revision)
         with run.dialect.reader(run.staging) as reader:
-            made = reader.definitions()
-        same_server = taken.server == run.dialect.name
-        missing = find_not_migrated(taken.definitions, made, self._tables, same_server=same_server)
+            definitions = reader.definitions()
+        same_server = snapshot.server == run.dialect.name
+        missing = find_not_migrated(snapshot.definitions, definitions, self._tables, same_server=same_server)
         self.report.not_migrated = [str(item) for item in missing]
 
     def _adapt(self) -> None:
-        taken = self._taken
-        self._rows = open_rows(self.run, taken.snapshot, self.options, self._tables)
+        snapshot = self._taken
+        self._rows = open_rows(self.run, snapshot.snapshot, self.options, self._tables)
 
     def _load(self) -> None:
         self._staged = fill(self.run, *self._rows, self.options, self.run.staging)
@@ -141,54 +141,54 @@ class SourceJob(Migration):
 
     def _find_origin(self) -> Origin:
         """What rows set aside would be of. A classic file is known by its own digest and loaded as another one."""
-        source, taken = self.plan.source, self._taken
-        made_here = taken.path.parent == self.run.directory
-        loaded = file_sha256(taken.path) if made_here or taken.sha256 is None else taken.sha256
-        return Origin(self.run.id, self._revision, source.label, source.identity, str(taken.path), loaded)
+        source, snapshot = self.plan.source, self._taken
+        made_here = snapshot.path.parent == self.run.directory
+        loaded = file_sha256(snapshot.path) if made_here or snapshot.sha256 is None else snapshot.sha256
+        return Origin(self.run.id, self._revision, source.label, source.identity, str(snapshot.path), loaded)
 
     def _take(self) -> Taken:
         """Read the source; when that breaks off, the last good snapshot may stand in."""
         run, spec = self.run, self.plan.source
         try:
-            taken = self._source.take(run, Destination.of(run))
+            snapshot = self._source.take(run, Destination.of(run))
         except FerryError as error:
             if not can_fall_back(error) or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
                 raise
             self._source = fallback(run, spec, self.options.source, error)
             run.warn(f"{error.message} Falling back to {self._source.describe}.")
             run.hooks.ask(self.question())
-            taken = self._source.take(run, Destination.of(run))
-        accept_missing(taken.header.missing, self.options.source, f"flask {run.command} {spec.label}")
-        return taken
+            snapshot = self._source.take(run, Destination.of(run))
+        accept_missing(snapshot.header.missing, self.options.source, f"flask {run.command} {spec.label}")
+        return snapshot
 
     def _count_passes(self) -> int:
         """How often the source is read again: a file never, and no snapshot in its place."""
-        spec, asked = self.plan.source, self.options.catch_up
+        spec, passes = self.plan.source, self.options.catch_up
         if self._taken.fallback_of or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
             return 0
-        return asked if asked is not None else DATABASE_PASSES if spec.kind is SourceKind.DATABASE else 0
+        return passes if passes is not None else DATABASE_PASSES if spec.kind is SourceKind.DATABASE else 0
 
     def _describe_source(self) -> None:
-        taken, read_from = self._taken, self._read_from
-        self.report.snapshot = str(taken.path)
+        snapshot, read_from = self._taken, self._read_from
+        self.report.snapshot = str(snapshot.path)
         self.report.source = {
             "label": self.plan.source.label,
-            "read": f"from {read_from} to {taken.footer.read_until}",
-            "revision": taken.header.revision,
-            "sha256": taken.sha256,
-            "fallback_of": taken.fallback_of,
+            "read": f"from {read_from} to {snapshot.footer.read_until}",
+            "revision": snapshot.header.revision,
+            "sha256": snapshot.sha256,
+            "fallback_of": snapshot.fallback_of,
         }
         if self.plan.source.kind in (SourceKind.HTTP, SourceKind.DATABASE):
             self.run.note(
-                f"The source was read from {read_from} to {taken.footer.read_until}; "
+                f"The source was read from {read_from} to {snapshot.footer.read_until}; "
                 "what was written there later is not carried."
             )
-        if taken.header.kind == "records":
-            self.report.records = taken.received()
-        waived = [{"what": f"table {t}", "rows": n, "reason": "--exclude"} for t, n in taken.extra.items()]
+        if snapshot.header.kind == "records":
+            self.report.records = snapshot.received()
+        waived = [{"what": f"table {t}", "rows": n, "reason": "--exclude"} for t, n in snapshot.extra.items()]
         missing = [
             {"what": f"table {t}", "rows": None, "reason": f"--accept-missing: {why}"}
-            for t, why in taken.header.missing.items()
+            for t, why in snapshot.header.missing.items()
         ]
         lacking = [
             {"what": f"{kind} {name}", "rows": None, "reason": f"--accept-missing: the source lacks it; {how}"}
@@ -227,6 +227,6 @@ def _receipt_of(table: str, load: TableLoad, note: str) -> TableReceipt:
     return receipt
 
 
-def _profile_of(taken: Taken) -> dict[str, dict[str, str]]:
+def _profile_of(snapshot: Taken) -> dict[str, dict[str, str]]:
     """What the ledger keeps of the profile, if there is one."""
-    return {"profile": asdict(taken.header.profile)} if taken.header.profile else {}
+    return {"profile": asdict(snapshot.header.profile)} if snapshot.header.profile else {}

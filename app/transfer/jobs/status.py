@@ -58,7 +58,7 @@ def status(run: Run) -> Status:
     control = run.peek()
     holder = control.holder() if control else None
     head, drift, not_compared = _find_drift(run, target)
-    found = Status(
+    result = Status(
         database={
             "server": target.identity.server,
             "host": target.identity.host,
@@ -86,8 +86,8 @@ def status(run: Run) -> Status:
         oddities=run.dialect.oddities(run.target),
         aside=_aside(target),
     )
-    _check(found, target, holder)
-    return found
+    _check(result, target, holder)
+    return result
 
 
 def _last(target: Target) -> dict[str, Any] | None:
@@ -114,8 +114,8 @@ def _leftovers(run: Run, control: Control) -> list[str]:
 
 def _aside(target: Target) -> dict[str, Any] | None:
     """What the newest run that set rows aside, or loaded some, left aside."""
-    found = next((entry.options["aside"] for entry in lineage(target) if "aside" in entry.options), None)
-    return found if found and found["rows"] else None
+    aside = next((entry.options["aside"] for entry in lineage(target) if "aside" in entry.options), None)
+    return aside if aside and aside["rows"] else None
 
 
 def _describe_unfinished(run: Run, target: Target, control: Control | None) -> str | None:
@@ -190,27 +190,27 @@ def _settings(run: Run) -> list[dict[str, str]]:
     rows = [{"key": "SQLALCHEMY_DATABASE_URI", "value": redact(run.target), "from": "the app's engine"}]
     for key in DEFAULTS:
         value = values[key]
-        shown = "" if value is None else "***" if key in SECRET else str(value)
-        rows.append({"key": key, "value": shown, "from": settings.origins[key]})
+        text = "" if value is None else "***" if key in SECRET else str(value)
+        rows.append({"key": key, "value": text, "from": settings.origins[key]})
     return rows
 
 
-def _check(found: Status, target: Target, holder: Holder | None) -> None:
-    if found.drift:
-        found.problems.append("the schema drifted")
+def _check(result: Status, target: Target, holder: Holder | None) -> None:
+    if result.drift:
+        result.problems.append("the schema drifted")
     if not target.exists:
-        found.problems.append("there is no database yet")
-    elif found.head is None:
-        found.problems.append(str(found.not_compared))
-    elif found.revision != found.head:
-        found.problems.append(f"the database is at {found.revision}, head is {found.head}")
-    elif found.not_compared:
-        found.problems.append(f"drift was not looked for: {found.not_compared}")
-    if not target.empty and not found.backups:
-        found.problems.append("there is no verified backup")
-    if found.problems:
-        found.check = int(ExitStatus.FAILED)
+        result.problems.append("there is no database yet")
+    elif result.head is None:
+        result.problems.append(str(result.not_compared))
+    elif result.revision != result.head:
+        result.problems.append(f"the database is at {result.revision}, head is {result.head}")
+    elif result.not_compared:
+        result.problems.append(f"drift was not looked for: {result.not_compared}")
+    if not target.empty and not result.backups:
+        result.problems.append("there is no verified backup")
+    if result.problems:
+        result.check = int(ExitStatus.FAILED)
     if holder and holder.alive:
-        found.check = int(ExitStatus.LOCKED)
-    if found.unfinished:
-        found.check = int(ExitStatus.CUT_OVER_UNFINISHED)
+        result.check = int(ExitStatus.LOCKED)
+    if result.unfinished:
+        result.check = int(ExitStatus.CUT_OVER_UNFINISHED)

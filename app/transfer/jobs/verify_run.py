@@ -92,11 +92,11 @@ class Proof:
 
     def receipt(self) -> Report:
         """The outcome; its status is 23 where there are differences."""
-        run, kept = self.run, self._kept
+        run, evidence = self.run, self._kept
         run.report.revisions = {"live": self._live.revision}
-        if kept:
-            which = "the first of them" if kept.more else "all of them"
-            text = f"{kept.count} differences between this database and {self._label}; {which}: {kept.file}"
+        if evidence:
+            which = "the first of them" if evidence.more else "all of them"
+            text = f"{evidence.count} differences between this database and {self._label}; {which}: {evidence.file}"
             run.report.ended("different", text, 23)
         else:
             rows = sum(self._live.rows.values())
@@ -112,14 +112,14 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
     entry = _entry(run, options.run_id)
     label = f"run {entry.run_id} ({entry.command} from {entry.source})"
     excluded = set(entry.options.get("exclude", ()))
-    chosen = MigrateOptions(
+    choices = MigrateOptions(
         SourceOptions(tuple(sorted(excluded)), accept_missing=True), set_aside=bool(entry.options.get("set_aside"))
     )
     revision: str | None
     if LOADS in entry.options:
         revision = _stage_with_added(run, entry)
     elif entry.command == MIGRATE and entry.source_identity != SELF:
-        revision = _stage_snapshot(run, find_snapshot(entry), chosen)
+        revision = _stage_snapshot(run, find_snapshot(entry), choices)
     elif entry.command == MIGRATE or entry.command == "db-restore":
         revision = _stage_backup(run, entry)
     else:
@@ -130,14 +130,14 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
 def _entry(run: Run, run_id: str | None) -> Entry:
     control = run.peek()
     entries = control.ledger() if control else []
-    found = [entry for entry in entries if run_id in (None, entry.run_id)]
-    if not found:
+    matches = [entry for entry in entries if run_id in (None, entry.run_id)]
+    if not matches:
         known = ", ".join(entry.run_id for entry in entries[-5:]) or "none"
         raise Misconfigured(
             f"The ledger has no run {run_id or 'at all'}.",
             hint=f"Runs: {known}. Or compare with a source: flask db-verify --against SOURCE",
         )
-    return found[-1]
+    return matches[-1]
 
 
 def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
@@ -154,8 +154,8 @@ def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
 
 def _stage_classic(run: Run, path: Path, options: MigrateOptions) -> str:
     spec = parse_source(replace(run.settings, source=str(path)))
-    taken = open_source(run, spec, options.source).take(run, Destination.of(run))
-    return _stage_snapshot(run, taken.path, options)
+    snapshot = open_source(run, spec, options.source).take(run, Destination.of(run))
+    return _stage_snapshot(run, snapshot.path, options)
 
 
 def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, set[str]]:
@@ -168,11 +168,11 @@ def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, se
     to = Destination(run.directory / "against.json", run.directory)
     source = open_anonymised(run, spec, options)
     try:
-        taken = source.take(run, to)
+        snapshot = source.take(run, to)
     finally:
         source.close()
-    chosen = MigrateOptions(replace(options, accept_missing=True))
-    return spec.label, _stage_snapshot(run, taken.path, chosen), set(options.exclude)
+    choices = MigrateOptions(replace(options, accept_missing=True))
+    return spec.label, _stage_snapshot(run, snapshot.path, choices), set(options.exclude)
 
 
 def _refuse_plain(run: Run) -> None:

@@ -45,17 +45,17 @@ def keep_writes_since(run: Run, since: Entry, was: Reader, is_now: Reader) -> Wr
 
     :param since: the cut-over that made ``was`` live.
     """
-    found = WritesSince(schema=find_schema_changes(was, is_now))
-    counted = _count(run, found, find_writes(was, is_now, run.directory / "differences.keys"))
+    writes = WritesSince(schema=find_schema_changes(was, is_now))
+    counted = _count(run, writes, find_writes(was, is_now, run.directory / "differences.keys"))
     run.report.differences = []
     first = list(islice(counted, 1))
-    if not first and not found.schema:
-        return found
+    if not first and not writes.schema:
+        return writes
     path = run.directory / WRITES_SINCE
-    write(path, _encode(_head(run, since, is_now, found.schema), chain(first, counted)), keep_former=False)
-    found.file = path
+    write(path, _encode(_head(run, since, is_now, writes.schema), chain(first, counted)), keep_former=False)
+    writes.file = path
     run.report.differences_file = str(path)
-    return found
+    return writes
 
 
 def _count(run: Run, into: WritesSince, writes: Iterable[Written]) -> Iterator[Written]:

@@ -60,7 +60,7 @@ def find_changed(
     key = before.primary_key
     if key and key == after.primary_key and set(key) <= set(common):
         return _paired(before, common, left(), right(), scratch)
-    return [found for name in common if (found := _counted(before, common, name, left, right))]
+    return [change for name in common if (change := _counted(before, common, name, left, right))]
 
 
 def _converters(before: Table, after: Table, common: list[str]) -> list[Coercion | None]:
@@ -80,20 +80,20 @@ def _project(
 def _paired(
     table: Table, common: list[str], left: Iterable[Values], right: Iterable[Values], scratch: Path
 ) -> list[Changed]:
-    kept = {column.name: column for column in table.columns}
-    projected = Table(table.name, tuple(kept[name] for name in common), table.primary_key)
-    number, found = _Count(), dict[str, Changed]()
+    by_name = {column.name: column for column in table.columns}
+    projected = Table(table.name, tuple(by_name[name] for name in common), table.primary_key)
+    number, changes = _Count(), dict[str, Changed]()
     for _, was, now in unequal(projected, number.count(left), right, scratch):
         if was is None or now is None:
             continue
         for name in list_changed_columns(projected, was, now):
-            change = found.setdefault(name, Changed(f"{table.name}.{name}", 0))
+            change = changes.setdefault(name, Changed(f"{table.name}.{name}", 0))
             change.values += 1
             if len(change.keys) < SHOWN:
                 change.keys.append(_describe_key(projected, was))
-    for change in found.values():
+    for change in changes.values():
         change.of = number.rows
-    return list(found.values())
+    return list(changes.values())
 
 
 class _Count:
@@ -132,7 +132,7 @@ def _counted(
             connection.execute(add, (encode_row([row[place]]),))
         for row in right():
             connection.execute("UPDATE v SET n = n - 1 WHERE value = ?", (encode_row([row[place]]),))
-        [(lost,)] = connection.execute("SELECT coalesce(sum(n), 0) FROM v WHERE n > 0").fetchall()
+        [(missing,)] = connection.execute("SELECT coalesce(sum(n), 0) FROM v WHERE n > 0").fetchall()
     finally:
         connection.close()
-    return Changed(f"{table.name}.{name}", rows, int(lost)) if lost else None
+    return Changed(f"{table.name}.{name}", rows, int(missing)) if missing else None

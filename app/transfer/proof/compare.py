@@ -82,8 +82,8 @@ def unequal(
             connection.execute("INSERT INTO l VALUES (?, ?, ?)", (*key, encode_row(row)))
         connection.execute("DELETE FROM seen")
         yield from _against(connection, table, right)
-        for found, number, line in connection.execute("SELECT key, n, line FROM l ORDER BY key, n"):
-            yield (found, number), decode_row(line), None
+        for key_bytes, number, line in connection.execute("SELECT key, n, line FROM l ORDER BY key, n"):
+            yield (key_bytes, number), decode_row(line), None
     finally:
         connection.close()
         scratch.unlink(missing_ok=True)
@@ -114,11 +114,11 @@ def _against(
 ) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
     same = same_rows(table)
     for key, row in number_rows(connection, table, right):
-        found = connection.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()
-        if found is None:
+        match = connection.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()
+        if match is None:
             yield key, None, row
-        elif not same(found[0], row):
-            yield key, decode_row(found[0]), row
+        elif not same(match[0], row):
+            yield key, decode_row(match[0]), row
 
 
 def same_rows(table: Table) -> Callable[[bytes, Values], bool]:
@@ -126,8 +126,8 @@ def same_rows(table: Table) -> Callable[[bytes, Values], bool]:
     hash_row = row_hasher(table)
 
     def same(line: bytes, row: Values) -> bool:
-        own = encode_row(row)
-        return line == own or hash_row(decode_row(line), line) == hash_row(row, own)
+        other = encode_row(row)
+        return line == other or hash_row(decode_row(line), line) == hash_row(row, other)
 
     return same
 
@@ -140,11 +140,11 @@ def describe_values(table: Table, row: Values) -> list[Any]:
 
 
 def list_changed_columns(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
-    found: dict[str, tuple[Any, Any]] = {}
+    changes: dict[str, tuple[Any, Any]] = {}
     for column, old, new in zip(table.columns, former, row, strict=True):
         if old != new and not (column.type is LogicalType.JSON and _same_json(old, new)):
-            found[column.name] = (masked(column, old), masked(column, new))
-    return found
+            changes[column.name] = (masked(column, old), masked(column, new))
+    return changes
 
 
 def _same_json(old: Any, new: Any) -> bool:
@@ -161,11 +161,11 @@ def compare_databases(left: Reader, right: Reader, scratch: Path) -> Iterator[Di
         if name not in ours or name not in theirs:
             yield Difference(name, [], "table missing" if name in ours else "table added", {})
             continue
-        own, other = set(ours[name].column_names), set(theirs[name].column_names)
-        for column in sorted(own ^ other):
-            kind = "column missing" if column in own else "column added"
+        columns, other = set(ours[name].column_names), set(theirs[name].column_names)
+        for column in sorted(columns ^ other):
+            kind = "column missing" if column in columns else "column added"
             yield Difference(f"{name}.{column}", [], kind, {})
-        table = sort_columns(_only(ours[name], own & other))
+        table = sort_columns(_only(ours[name], columns & other))
         if checksum(table, left.rows(table)) != checksum(table, right.rows(table)):
             yield from differences(table, left.rows(table), right.rows(table), scratch)
 

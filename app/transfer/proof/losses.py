@@ -35,21 +35,21 @@ def find_revision(name: str, heard: Heard) -> str:
     return heard.dropped.get(column or table) or heard.touched.get(table, "")
 
 
-def refuse_undeclared(found: Sequence[Undeclared], what: str, head: str) -> NoReturn:
+def refuse_undeclared(items: Sequence[Undeclared], what: str, head: str) -> NoReturn:
     """Stop the run.
 
     :param what: how they would go, for people.
     :param head: the revision to declare it of where none is known.
     :raises VerificationFailed: always.
     """
-    names = list(dict.fromkeys(item.name for item in found))
+    names = list(dict.fromkeys(item.name for item in items))
     losses: dict[str, list[str]] = {}
     for name in names:
-        revision = next(item.revision for item in found if item.name == name)
+        revision = next(item.revision for item in items if item.name == name)
         losses.setdefault(revision or head, []).append(name)
     raise VerificationFailed(
         f"The upgrade would {what}.",
-        details=[str(item) for item in found],
+        details=[str(item) for item in items],
         hint="\n".join(
             [
                 "Where the revision is yours, say there that it may go (or where it went, with ferry_moves):",

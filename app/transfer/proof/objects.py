@@ -113,12 +113,12 @@ def find_lost(
     """
     renames, stock = list_renames(heard, declared), _Stock(after)
     pairs = [(was, follow(was, renames)) for was in before]
-    gone = [(was, now) for was, now in pairs if not stock.take(now) and not _has_name(now, after)]
+    missing = [(was, now) for was, now in pairs if not stock.take(now) and not _has_name(now, after)]
     account = _Account(tables, heard, declared)
     # What has a name is dropped by that; what has none by a name made of its columns, or by what is left then.
     return [
         account.explain(was, now)
-        for was, now in sorted(gone, key=lambda pair: (not pair[0].name, not account.is_named_after(pair[0])))
+        for was, now in sorted(missing, key=lambda pair: (not pair[0].name, not account.is_named_after(pair[0])))
         if not _is_replaced(now, after, tables)
     ]
 
@@ -141,7 +141,7 @@ def _is_replaced(item: Definition, definitions: Iterable[Definition], tables: Ma
             indexes = [other.text for other in others if other.kind in ("index", "unique")]
             return any(f"{text} ,".startswith(f"{item.text} ,") for text in indexes)
         case "unique":
-            keys_of = {name.lower(): found.primary_key for name, found in tables.items()}
+            keys_of = {name.lower(): known_table.primary_key for name, known_table in tables.items()}
             key = {column.lower() for column in keys_of.get(table, ())}
             return bool(key) and key == {column.lower() for column in item.columns}
         case _:
@@ -171,8 +171,8 @@ class _Account:
         by, table = self._heard.touched.get(was.table.lower(), ""), now.table.lower()
         if table and table not in self._columns:
             return Lost(was, by, f"gone with {was.table}")
-        if gone := [column for column in now.columns if column.lower() not in self._columns.get(table, set())]:
-            return Lost(was, by, f"gone with the column {was.table}.{gone[0]}")
+        if missing := [column for column in now.columns if column.lower() not in self._columns.get(table, set())]:
+            return Lost(was, by, f"gone with the column {was.table}.{missing[0]}")
         return Lost(was, by)
 
     def _find_drop(self, was: Definition, now: Definition) -> str | None:
@@ -184,10 +184,10 @@ class _Account:
     def _take_nameless(self, was: Definition, now: Definition) -> str | None:
         """The revision that dropped such a constraint of this table; one that is named after its columns first."""
         tables = {was.table.lower(), now.table.lower()}
-        found = [item for item in self._nameless if item.kind == was.kind and item.table in tables]
-        if not found:
+        matches = [item for item in self._nameless if item.kind == was.kind and item.table in tables]
+        if not matches:
             return None
-        best = max(found, key=lambda item: (item.name == was.name.lower(), _holds(item.name, was)))
+        best = max(matches, key=lambda item: (item.name == was.name.lower(), _holds(item.name, was)))
         if was.name and best.name != was.name.lower():
             return None
         self._nameless.remove(best)

@@ -53,8 +53,8 @@ def _rename_column(item: Definition, rename: Rename) -> Definition:
     names = {rename.old: rename.new}
     if item.table.lower() != rename.table:
         return replace(item, text=_rename_parent(item, rename, rename.table))
-    own, reference, rest = item.text.partition(_REFERENCES) if item.kind == "foreign key" else (item.text, "", "")
-    text = item.text if item.kind == "comment" else spelling.rename(own, names) + reference + rest
+    child, reference, rest = item.text.partition(_REFERENCES) if item.kind == "foreign key" else (item.text, "", "")
+    text = item.text if item.kind == "comment" else spelling.rename(child, names) + reference + rest
     renamed = replace(
         item,
         name=names.get(item.name.lower(), item.name) if item.kind in _OF_COLUMNS else item.name,
@@ -67,7 +67,7 @@ def _rename_column(item: Definition, rename: Rename) -> Definition:
 
 def _rename_parent(item: Definition, rename: Rename, parent: str) -> str:
     """The text of a foreign key to a table that has a new name, or a column of it."""
-    own, reference, rest = item.text.partition(_REFERENCES)
+    child, reference, rest = item.text.partition(_REFERENCES)
     if item.kind != "foreign key" or not reference or rest.split(" ", 1)[0] != parent:
         return item.text
-    return own + reference + spelling.rename(rest, {rename.old: rename.new})
+    return child + reference + spelling.rename(rest, {rename.old: rename.new})

@@ -29,7 +29,7 @@ def verify_loaded(
     scratch: Path,
     *,
     counts_only: bool,
-    keep: Keep = lambda found: list(map(str, islice(found, SHOWN))),
+    keep: Keep = lambda items: list(map(str, islice(items, SHOWN))),
 ) -> None:
     """Compare what staging holds with what was loaded into it.
 
@@ -40,16 +40,16 @@ def verify_loaded(
     wrong: dict[str, str] = {}
     for name, table in tables.items():
         if counts_only:
-            found = TableChecksum(staging.count(name), expected[name].total)
+            actual = TableChecksum(staging.count(name), expected[name].total)
         else:
-            found = checksum(table, staging.rows(table))
-        if found != expected[name]:
-            wrong[name] = f"{name}: {expected[name].rows} rows loaded, {found.rows} found"
+            actual = checksum(table, staging.rows(table))
+        if actual != expected[name]:
+            wrong[name] = f"{name}: {expected[name].rows} rows loaded, {actual.rows} found"
     if wrong:
-        told = chain.from_iterable(differences(tables[n], rows_of(n), staging.rows(tables[n]), scratch) for n in wrong)
+        lines = chain.from_iterable(differences(tables[n], rows_of(n), staging.rows(tables[n]), scratch) for n in wrong)
         raise VerificationFailed(
             f"What staging holds is not what was loaded: {', '.join(wrong)}.",
-            details=[*wrong.values(), *keep(told)],
+            details=[*wrong.values(), *keep(lines)],
             hint="The live database is unchanged. Nothing of the source was wrong; please report this.",
         )
 
@@ -68,7 +68,7 @@ class Before:
     @property
     def counts(self) -> dict[str, int]:
         """Rows of each table."""
-        return {name: found.rows for name, found in self.checksums.items()}
+        return {name: total.rows for name, total in self.checksums.items()}
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Upgraded:
     rows: dict[str, int]
 
 
-def verify_upgrade(before: Before, after: Reader, said: Declarations, heard: Heard, head: str) -> Upgraded:
+def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard: Heard, head: str) -> Upgraded:
     """Find what disappeared in an upgrade while it held values.
 
     A column that is gone is accounted for by a declared loss, a declared move whose destination is there, or a new
@@ -93,11 +93,11 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations, heard: Hea
     problems: list[tuple[str, str]] = []
     result = Upgraded([], [], {})
     for name, table in data_tables(before.tables).items():
-        if (reason := _find_lost(name, said)) is not None:
+        if (reason := _find_lost(name, declared)) is not None:
             if before.counts[name]:
                 result.losses.append(f"{name}: {before.counts[name]} rows: {reason}")
             continue
-        now = moved(name, said)
+        now = moved(name, declared)
         there = [place for place in now if place in tables]
         if not there:
             if before.counts[name]:
@@ -108,10 +108,10 @@ def verify_upgrade(before: Before, after: Reader, said: Declarations, heard: Hea
             problems.append((name, f"table {name} had {before.counts[name]} rows and {' + '.join(there)} has {rows}"))
         if there != [name]:
             result.moves.append(f"{name} -> {', '.join(there)}")
-        problems += _check_columns(before, table, [tables[place] for place in there], tables, after, said, result)
+        problems += _check_columns(before, table, [tables[place] for place in there], tables, after, declared, result)
     if problems:
-        found = [Undeclared(name, text, find_revision(name, heard)) for name, text in problems]
-        refuse_undeclared(found, f"lose {len(found)} things that no revision declares", head)
+        undeclared = [Undeclared(name, text, find_revision(name, heard)) for name, text in problems]
+        refuse_undeclared(undeclared, f"lose {len(undeclared)} things that no revision declares", head)
     return result
 
 
@@ -122,7 +122,7 @@ def find_changed_values(
 
     :param touched: whether a table may have been changed; what no statement reached is not read again.
     """
-    tables, found = data_tables(after.tables()), list[Changed]()
+    tables, changes = data_tables(after.tables()), list[Changed]()
     for name, table in data_tables(before.tables).items():
         places = [place for place in moved(name, declared) if place in tables]
         if len(places) != 1 or not touched(name) or not before.checksums[name].rows:
@@ -131,25 +131,25 @@ def find_changed_values(
         if now == table and checksum(now, after.rows(now)) == before.checksums[name]:
             continue
         rows = functools.partial(before.rows_of, table), functools.partial(after.rows, now)
-        found += find_changed(table, now, *rows, scratch)
-    return found
+        changes += find_changed(table, now, *rows, scratch)
+    return changes
 
 
-def moved(name: str, said: Declarations) -> list[str]:
+def moved(name: str, declared: Declarations) -> list[str]:
     """Follow a name through all revisions' declared moves."""
-    return _trail(name, said)[-1]
+    return _trail(name, declared)[-1]
 
 
-def _find_lost(name: str, said: Declarations) -> str | None:
+def _find_lost(name: str, declared: Declarations) -> str | None:
     """Why what had this name before is dropped, under whatever name it had by then; None when no revision says so."""
-    names = dict.fromkeys(place for places in _trail(name, said) for place in places)
-    return next((said.losses[place] for place in names if place in said.losses), None)
+    names = dict.fromkeys(place for places in _trail(name, declared) for place in places)
+    return next((declared.losses[place] for place in names if place in declared.losses), None)
 
 
-def _trail(name: str, said: Declarations) -> list[list[str]]:
+def _trail(name: str, declared: Declarations) -> list[list[str]]:
     """Where a name is before the first revision and after each."""
     trail = [[name]]
-    for moves in said.moves:
+    for moves in declared.moves:
         followed: list[str] = []
         for place in trail[-1]:
             table, _, column = place.partition(".")
@@ -166,21 +166,21 @@ def _check_columns(
     now: list[Table],
     tables: Mapping[str, Table],
     after: Reader,
-    said: Declarations,
+    declared: Declarations,
     result: Upgraded,
 ) -> list[tuple[str, str]]:
     here = {column for place in now for column in place.column_names}
-    gone = [column.name for column in table.columns if column.name not in here]
-    sums = _column_sums(table, before.rows_of(table), gone) if gone else {}
+    missing = [column.name for column in table.columns if column.name not in here]
+    sums = _column_sums(table, before.rows_of(table), missing) if missing else {}
     problems = []
-    for column in gone:
+    for column in missing:
         full = f"{table.name}.{column}"
         values = sums[column]
         if not values.rows:
             continue
-        if (reason := _find_lost(full, said)) is not None:
+        if (reason := _find_lost(full, declared)) is not None:
             result.losses.append(f"{full}: {values.rows} values: {reason}")
-        elif places := [place for place in moved(full, said) if _is_there(place, tables) and place != full]:
+        elif places := [place for place in moved(full, declared) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
             problems += [(full, text) for text in _check_move(full, values, places, tables, after)]
         elif renamed := _follow_renames(values, table, now, after):
@@ -202,8 +202,8 @@ def _check_move(
     table, _, column = places[0].partition(".")
     if len(places) > 1 or not column:
         return []
-    found = sum(1 for _ in after.values(tables[table], column))
-    return [f"column {full} had {values.rows} values and {places[0]} has {found}"] if found < values.rows else []
+    count = sum(1 for _ in after.values(tables[table], column))
+    return [f"column {full} had {values.rows} values and {places[0]} has {count}"] if count < values.rows else []
 
 
 def _follow_renames(values: TableChecksum, table: Table, now: list[Table], after: Reader) -> str | None:

@@ -29,13 +29,13 @@ class Violation:
 
 def find_violations(reader: Reader, tables: Collection[str]) -> Counter[Violation]:
     """How many rows of these tables have each value that no row of the table they refer to has."""
-    found: Counter[Violation] = Counter()
+    violations: Counter[Violation] = Counter()
     known = reader.tables()
     for name in tables:
         for key in known[name].foreign_keys:
             if key.table in known and _has(known[name], key.columns) and _has(known[key.table], key.referred):
-                found += Counter(_of_key(reader, known[name], key, known[key.table]))
-    return found
+                violations += Counter(_of_key(reader, known[name], key, known[key.table]))
+    return violations
 
 
 def _has(table: Table, columns: Collection[str]) -> bool:
@@ -65,8 +65,8 @@ def _values(reader: Reader, table: Table, columns: Collection[str]) -> Iterator[
 
 def find_new(problems: Iterable[Problem], before: Counter[Violation], after: Counter[Violation]) -> list[str]:
     """What an upgrade made, or may have made as it cannot be seen here, of all that a server finds."""
-    seen = {(item.table, item.parent) for item in after}
-    lines = [str(item) for item in problems if (item.table, item.parent) not in seen]
+    visible = {(item.table, item.parent) for item in after}
+    lines = [str(item) for item in problems if (item.table, item.parent) not in visible]
     rows: Counter[tuple[str, str, str]] = Counter()
     for item, count in (after - before).items():
         rows[item.table, ", ".join(item.columns), item.parent] += count

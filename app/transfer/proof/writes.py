@@ -56,11 +56,13 @@ class Written:
 def find_schema_changes(was: Reader, is_now: Reader) -> list[str]:
     """Tables and columns that only one of the two has."""
     ours, theirs = data_tables(was.tables()), data_tables(is_now.tables())
-    found = [f"table {name} {'gone' if name in ours else 'new'}" for name in sorted(ours.keys() ^ theirs.keys())]
+    lines = [f"table {name} {'gone' if name in ours else 'new'}" for name in sorted(ours.keys() ^ theirs.keys())]
     for name in sorted(ours.keys() & theirs.keys()):
-        own, other = set(ours[name].column_names), set(theirs[name].column_names)
-        found += [f"column {name}.{column} {'gone' if column in own else 'new'}" for column in sorted(own ^ other)]
-    return found
+        columns, other = set(ours[name].column_names), set(theirs[name].column_names)
+        lines += [
+            f"column {name}.{column} {'gone' if column in columns else 'new'}" for column in sorted(columns ^ other)
+        ]
+    return lines
 
 
 def find_writes(was: Reader, is_now: Reader, scratch: Path) -> Iterator[Written]:
@@ -80,19 +82,19 @@ def find_writes(was: Reader, is_now: Reader, scratch: Path) -> Iterator[Written]
 def _joined(was: Table | None, is_now: Table | None) -> Table:
     if is_now is None or was is None:
         return was or is_now or Table("", ())
-    gone = tuple(column for column in was.columns if column.name not in is_now.column_names)
+    former = tuple(column for column in was.columns if column.name not in is_now.column_names)
     key = is_now.primary_key if was.primary_key == is_now.primary_key else ()
-    return Table(is_now.name, (*is_now.columns, *gone), key)
+    return Table(is_now.name, (*is_now.columns, *former), key)
 
 
-def _rows(reader: Reader, own: Table | None, table: Table) -> Iterator[Values]:
+def _rows(reader: Reader, source: Table | None, table: Table) -> Iterator[Values]:
     """The rows of a table in the order of another one's columns."""
-    if own is None:
+    if source is None:
         return
-    places = [own.column_names.index(name) if name in own.column_names else None for name in table.column_names]
-    for row in reader.rows(own):
+    places = [source.column_names.index(name) if name in source.column_names else None for name in table.column_names]
+    for row in reader.rows(source):
         yield [None if place is None else row[place] for place in places]
 
 
-def _sum(reader: Reader, own: Table | None, table: Table) -> object:
-    return checksum(table, _rows(reader, own, table))
+def _sum(reader: Reader, source: Table | None, table: Table) -> object:
+    return checksum(table, _rows(reader, source, table))

@@ -53,14 +53,14 @@ def coercion(source: Column, target: Column, zone: dt.tzinfo | None = None) -> C
     if source.type is target.type and not (source.type is LogicalType.DECIMAL and source.scale != target.scale):
         return None
     convert = _converter(source, target)
-    shown = zone if is_shown(source, target) else None
+    clock = zone if is_shown(source, target) else None
 
     def coerce(value: Any) -> Any:
-        if shown and type(value) is str:
-            value = show_in(shown, value) or tag(value)
-        own = untag(value) if type(value) is dict else _own(source.type, value)
-        form = convert(own, target)
-        return value if form is None and type(value) is dict else tag(own) if form is None else form
+        if clock and type(value) is str:
+            value = show_in(clock, value) or tag(value)
+        content = untag(value) if type(value) is dict else _own(source.type, value)
+        form = convert(content, target)
+        return value if form is None and type(value) is dict else tag(content) if form is None else form
 
     return coerce
 

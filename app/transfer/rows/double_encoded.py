@@ -43,20 +43,20 @@ class DoubleEncoded:
             yield row
 
     def _count(self, table: Table, place: int, row: Values, value: str) -> None:
-        found = self._found.setdefault(f"{table.name}.{table.column_names[place]}", _Found())
-        found.texts += 1
+        tally = self._found.setdefault(f"{table.name}.{table.column_names[place]}", _Found())
+        tally.texts += 1
         if is_double_encoded(value):
-            found.double += 1
+            tally.double += 1
             key = table.key_of(row) if table.primary_key else []
             # A key that is a text may be somebody's address.
-            found.key = found.key or (key if all(type(part) is int for part in key) else [])
+            tally.key = tally.key or (key if all(type(part) is int for part in key) else [])
 
     def warnings(self) -> list[str]:
         """A sentence for each column most of whose texts beyond ASCII are such ones; no value is shown."""
         return [
-            f"{name}: {found.double} of {found.texts} texts that are not ASCII look like UTF-8 that was read as latin1"
-            + (f", such as that of key {', '.join(map(str, found.key))}" if found.key else "")
+            f"{name}: {tally.double} of {tally.texts} texts that are not ASCII look like UTF-8 that was read as latin1"
+            + (f", such as that of key {', '.join(map(str, tally.key))}" if tally.key else "")
             + "; they are carried as they are."
-            for name, found in self._found.items()
-            if found.double * 2 > found.texts
+            for name, tally in self._found.items()
+            if tally.double * 2 > tally.texts
         ]

@@ -141,7 +141,7 @@ class Encoding:
     def _encode_footer(self) -> bytes:
         checksums = self.footer.checksums.items()
         footer = {
-            "sections": {name: {"rows": found.rows, "checksum": str(found)} for name, found in checksums},
+            "sections": {name: {"rows": checksum.rows, "checksum": str(checksum)} for name, checksum in checksums},
             "read_until": self.footer.read_until,
             "blocks": self._blocks.finish(),
             "sha256": self.sha256,

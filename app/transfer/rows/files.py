@@ -60,10 +60,10 @@ def _keep(path: Path) -> Path | None:
         return None
     stamp = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y%m%dT%H%M%S")
     for suffix in ("", *(f"-{n}" for n in range(1, 1000))):
-        kept = path.with_name(f"{path.name}.{stamp}{suffix}.bak")
+        copy = path.with_name(f"{path.name}.{stamp}{suffix}.bak")
         with contextlib.suppress(FileExistsError):
-            kept.hardlink_to(path)
-            return kept
+            copy.hardlink_to(path)
+            return copy
     raise FileExistsError(f"{path.name}.{stamp}.bak and 999 more exist in {path.parent}")
 
 

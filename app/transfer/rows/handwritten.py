@@ -30,8 +30,8 @@ def _number(value: Any) -> bool:
 
 
 def _float(value: Any) -> float | None:
-    found = float(value) if _number(value) else math.inf
-    return found if math.isfinite(found) else None
+    number = float(value) if _number(value) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _decimal(column: Column, value: Any) -> str | None:
@@ -101,8 +101,8 @@ def _form(column: Column, value: Any) -> Any:
             return _float(value)
         case LogicalType.DECIMAL:
             return _decimal(column, value)
-    read = _TEXTS.get(column.type)
-    return read(value) if read and isinstance(value, str) else None
+    parse = _TEXTS.get(column.type)
+    return parse(value) if parse and isinstance(value, str) else None
 
 
 def canonical_row(table: Table, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -110,13 +110,13 @@ def canonical_row(table: Table, row: Mapping[str, Any]) -> tuple[dict[str, Any],
 
     :param row: as :mod:`.strictjson` reads it: fractions are ``Decimal``.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     names = set(table.column_names)
     wrong = [f"there is no column {name}" for name in row if name not in names]
     wrong += [f"column {name} is missing" for name in table.column_names if name not in row]
     for column in table.columns:
         value = row.get(column.name)
-        found[column.name] = None if value is None else _form(column, value)
-        if value is not None and found[column.name] is None:
+        values[column.name] = None if value is None else _form(column, value)
+        if value is not None and values[column.name] is None:
             wrong.append(f"column {column.name} takes {_EXAMPLES[column.type]}, or null")
-    return found, wrong
+    return values, wrong

@@ -126,19 +126,19 @@ def header_to_json(header: Header) -> dict[str, Any]:
 def _counter_json(counter: Counter) -> dict[str, Any]:
     """The number as text: it may be beyond 64 bits, and a reader's numbers may be smaller still."""
     optional = {"table": counter.table, "column": counter.column, "cycles": counter.cycles}
-    own = {"name": counter.name, "next": str(counter.next), "step": str(counter.step)}
-    return own | {key: value for key, value in optional.items() if value}
+    required = {"name": counter.name, "next": str(counter.next), "step": str(counter.step)}
+    return required | {key: value for key, value in optional.items() if value}
 
 
 def _counter_from_json(data: Any, place: str) -> Counter:
-    found = an_object(data, place)
+    members = an_object(data, place)
     return Counter(
-        a_text(found.get("name"), f"{place}: name"),
-        a_number_as_text(found.get("next"), f"{place}: next"),
-        a_text(found.get("table", ""), f"{place}: table"),
-        a_text(found.get("column", ""), f"{place}: column"),
-        a_number_as_text(found.get("step", "1"), f"{place}: step"),
-        a_flag(found.get("cycles", False), f"{place}: cycles"),
+        a_text(members.get("name"), f"{place}: name"),
+        a_number_as_text(members.get("next"), f"{place}: next"),
+        a_text(members.get("table", ""), f"{place}: table"),
+        a_text(members.get("column", ""), f"{place}: column"),
+        a_number_as_text(members.get("step", "1"), f"{place}: step"),
+        a_flag(members.get("cycles", False), f"{place}: cycles"),
     )
 
 
@@ -154,9 +154,9 @@ def table_to_json(table: Table) -> dict[str, Any]:
 
 
 def _column_json(column: Column) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": column.name, "type": str(column.type), "nullable": column.nullable}
+    required: dict[str, Any] = {"name": column.name, "type": str(column.type), "nullable": column.nullable}
     optional = {"length": column.length, "scale": column.scale, "loose": column.loose or None}
-    return found | {key: value for key, value in optional.items() if value is not None}
+    return required | {key: value for key, value in optional.items() if value is not None}
 
 
 def table_from_json(data: Any, place: str = "table") -> Table:
@@ -164,39 +164,39 @@ def table_from_json(data: Any, place: str = "table") -> Table:
 
     :raises Unexpected: not such a description, or its keys are of columns that it does not have.
     """
-    found = an_object(data, place)
-    name = a_text(found.get("name"), f"{place}: name")
+    members = an_object(data, place)
+    name = a_text(members.get("name"), f"{place}: name")
     place = f"table {name[:100]!r}"
     columns = tuple(
         _column_from_json(column, f"{place}: columns[{index}]")
-        for index, column in enumerate(a_list(found.get("columns"), f"{place}: columns"))
+        for index, column in enumerate(a_list(members.get("columns"), f"{place}: columns"))
     )
     names = distinct(tuple(column.name for column in columns), f"{place}: columns")
     return Table(
         name,
         columns,
-        _find_type(found.get("primary_key"), names, f"{place}: primary_key"),
+        _find_type(members.get("primary_key"), names, f"{place}: primary_key"),
         tuple(
             _find_type(item, names, f"{place}: unique[{index}]")
-            for index, item in enumerate(a_list(found.get("unique"), f"{place}: unique"))
+            for index, item in enumerate(a_list(members.get("unique"), f"{place}: unique"))
         ),
         tuple(
             _foreign_key(item, names, f"{place}: foreign_keys[{index}]")
-            for index, item in enumerate(a_list(found.get("foreign_keys"), f"{place}: foreign_keys"))
+            for index, item in enumerate(a_list(members.get("foreign_keys"), f"{place}: foreign_keys"))
         ),
     )
 
 
 def _column_from_json(data: Any, place: str) -> Column:
-    found = an_object(data, place)
-    scale = found.get("scale")
+    members = an_object(data, place)
+    scale = members.get("scale")
     return Column(
-        a_text(found.get("name"), f"{place}: name"),
-        LogicalType(one_of(found.get("type"), f"{place}: type", tuple(LogicalType))),
-        a_flag(found.get("nullable"), f"{place}: nullable"),
-        a_count_or_null(found.get("length"), f"{place}: length"),
+        a_text(members.get("name"), f"{place}: name"),
+        LogicalType(one_of(members.get("type"), f"{place}: type", tuple(LogicalType))),
+        a_flag(members.get("nullable"), f"{place}: nullable"),
+        a_count_or_null(members.get("length"), f"{place}: length"),
         None if scale is None else a_whole_number(scale, f"{place}: scale", -LARGEST_SCALE, LARGEST_SCALE),
-        a_flag(found.get("loose", False), f"{place}: loose"),
+        a_flag(members.get("loose", False), f"{place}: loose"),
     )
 
 
@@ -211,10 +211,10 @@ def _foreign_key(data: Any, columns: tuple[str, ...], place: str) -> ForeignKey:
     parts = a_list(data, place)
     if len(parts) != 3:
         raise Unexpected(place, "three things: columns, table, the columns they refer to")
-    own, referred = _find_type(parts[0], columns, place), texts(parts[2], place)
-    if len(own) != len(referred):
+    child, referred = _find_type(parts[0], columns, place), texts(parts[2], place)
+    if len(child) != len(referred):
         raise Unexpected(place, "as many columns as it refers to")
-    return ForeignKey(own, a_text(parts[1], place), referred)
+    return ForeignKey(child, a_text(parts[1], place), referred)
 
 
 def header_from_json(data: Any) -> Header:
@@ -222,40 +222,42 @@ def header_from_json(data: Any) -> Header:
 
     :raises Unexpected: something in it is of another kind.
     """
-    found = an_object(data, "the header")
-    kind = cast(Kind, one_of(found.get("kind"), "kind", ("rows", "records")))
+    members = an_object(data, "the header")
+    kind = cast(Kind, one_of(members.get("kind"), "kind", ("rows", "records")))
     tables = tuple(
         table_from_json(item, f"tables[{index}]")
-        for index, item in enumerate(a_list(found.get("tables", []), "tables"))
+        for index, item in enumerate(a_list(members.get("tables", []), "tables"))
     )
     distinct(tuple(table.name for table in tables), "tables")
-    missing = an_object(found.get("missing"), "missing")
+    missing = an_object(members.get("missing"), "missing")
     return Header(
         kind=kind,
-        source=a_text(found.get("source"), "source"),
-        identity=a_text(found.get("identity"), "identity"),
-        read_from=an_instant(found.get("read_from"), "read_from"),
-        revision=a_text_or_null(found.get("revision"), "revision"),
+        source=a_text(members.get("source"), "source"),
+        identity=a_text(members.get("identity"), "identity"),
+        read_from=an_instant(members.get("read_from"), "read_from"),
+        revision=a_text_or_null(members.get("revision"), "revision"),
         tables=tables,
-        types=distinct(texts(found.get("types", []), "types"), "types"),
+        types=distinct(texts(members.get("types", []), "types"), "types"),
         missing={name: a_text(reason, f"missing: {name}") for name, reason in missing.items()},
-        notes=texts(found.get("notes"), "notes"),
+        notes=texts(members.get("notes"), "notes"),
         counters=tuple(
             _counter_from_json(item, f"counters[{index}]")
-            for index, item in enumerate(a_list(found.get("counters", []), "counters"))
+            for index, item in enumerate(a_list(members.get("counters", []), "counters"))
         ),
-        profile=_profile(found["profile"]) if "profile" in found else None,
+        profile=_profile(members["profile"]) if "profile" in members else None,
         numbers={
             name: a_whole_number(number, f"numbers: {name[:100]}", -(2**31), 2**31 - 1)
-            for name, number in an_object(found.get("numbers", {}), "numbers").items()
+            for name, number in an_object(members.get("numbers", {}), "numbers").items()
         },
-        time_zone=a_text_or_null(found.get("time_zone"), "time_zone"),
+        time_zone=a_text_or_null(members.get("time_zone"), "time_zone"),
     )
 
 
 def _profile(data: Any) -> AppliedProfile:
-    found = an_object(data, "profile")
-    return AppliedProfile(a_text(found.get("name"), "profile: name"), a_text(found.get("digest"), "profile: digest"))
+    members = an_object(data, "profile")
+    return AppliedProfile(
+        a_text(members.get("name"), "profile: name"), a_text(members.get("digest"), "profile: digest")
+    )
 
 
 @dataclass(frozen=True)
@@ -273,16 +275,16 @@ def footer_from_json(data: Any) -> StatedFooter:
 
     :raises Unexpected: something in it is of another kind.
     """
-    found = an_object(data, "the footer")
-    sections = an_object(found.get("sections"), "sections")
-    blocks = a_list(found.get("blocks"), "blocks")
+    members = an_object(data, "the footer")
+    sections = an_object(members.get("sections"), "sections")
+    blocks = a_list(members.get("blocks"), "blocks")
     return StatedFooter(
         Footer(
             {name: read_checksum(item, f"sections: {name[:100]}") for name, item in sections.items()},
-            an_instant(found.get("read_until"), "read_until"),
+            an_instant(members.get("read_until"), "read_until"),
         ),
-        a_flag(found.get("complete"), "complete"),
-        a_digest(found.get("sha256"), "sha256", 64),
+        a_flag(members.get("complete"), "complete"),
+        a_digest(members.get("sha256"), "sha256", 64),
         tuple(a_digest(item, f"blocks[{index}]", 16) for index, item in enumerate(blocks)),
     )
 
@@ -292,9 +294,9 @@ def read_checksum(data: Any, place: str) -> TableChecksum:
 
     :raises Unexpected: they are none.
     """
-    found = an_object(data, place)
-    digits = a_digest(found.get("checksum"), f"{place}: checksum", 32)
-    return TableChecksum(a_count(found.get("rows"), f"{place}: rows"), int(digits, 16))
+    members = an_object(data, place)
+    digits = a_digest(members.get("checksum"), f"{place}: checksum", 32)
+    return TableChecksum(a_count(members.get("rows"), f"{place}: rows"), int(digits, 16))
 
 
 def header_of(

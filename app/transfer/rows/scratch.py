@@ -31,11 +31,11 @@ class Aside:
 
     def add(self, table: str, number: int, reason: str, row: Values) -> bool:
         """Set a row aside; returns whether it was not yet."""
-        found = self._connection.execute(
+        row_added = self._connection.execute(
             "INSERT INTO aside VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
             (table, number, reason, encode_row(row).decode()),
         ).fetchone()
-        return found is not None
+        return row_added is not None
 
     def take_back(self, table: str, number: int) -> None:
         """The row is not set aside any more."""
@@ -89,10 +89,10 @@ class Keys:
     def add(self, section: str, key: object, value: int) -> str:
         """Remember a key: ``new``, ``repeat`` (the same content had it) or ``conflict`` (other content had it)."""
         text, digest = key_text(key), f"{value:032x}"
-        found = self._connection.execute(
+        row_added = self._connection.execute(
             "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1", (section, text, digest)
         ).fetchone()
-        if found:
+        if row_added:
             return "new"
         (former,) = self._connection.execute(
             "SELECT hash FROM seen WHERE section = ? AND key = ?", (section, text)
@@ -110,10 +110,10 @@ class Keys:
         self._connection.execute("INSERT OR REPLACE INTO natural VALUES (?, ?, ?)", (section, natural_key, identifier))
 
     def named(self, section: str, natural_key: str) -> int | None:
-        found = self._connection.execute(
+        match = self._connection.execute(
             "SELECT id FROM natural WHERE section = ? AND value = ?", (section, natural_key)
         ).fetchone()
-        return found[0] if found else None
+        return match[0] if match else None
 
     def expect(self, section: str, key: object, by: str) -> None:
         self._connection.execute("INSERT OR IGNORE INTO expected VALUES (?, ?, ?)", (section, key_text(key), by))
@@ -157,16 +157,16 @@ class RowStore:
 
     def add(self, table: str, number: int, reason: str, row: Item) -> bool:
         """Keep a row; returns whether there was none of this number yet."""
-        found = self._connection.execute(
+        row_added = self._connection.execute(
             "INSERT INTO rows VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
             (table, number, reason, json.dumps(row)),
         ).fetchone()
-        return found is not None
+        return row_added is not None
 
     def get(self, table: str, number: int) -> dict[str, Any] | None:
         query = "SELECT line FROM rows WHERE tab = ? AND number = ?"
-        found = self._connection.execute(query, (table, number)).fetchone()
-        return json.loads(found[0]) if found else None
+        match = self._connection.execute(query, (table, number)).fetchone()
+        return json.loads(match[0]) if match else None
 
     def has(self, table: str, number: int) -> bool:
         query = "SELECT 1 FROM rows WHERE tab = ? AND number = ?"

@@ -111,9 +111,9 @@ class SnapshotReader:
             raise self._refuse("the file ends too early")
         return line
 
-    def _read(self, read: Callable[[], bytes]) -> bytes:
+    def _read(self, step: Callable[[], bytes]) -> bytes:
         try:
-            return read()
+            return step()
         except DAMAGED as error:
             raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
 
@@ -146,7 +146,7 @@ class SnapshotReader:
     def sections(self) -> Iterator[tuple[str, Iterator[HashedLine]]]:
         """Each section's name and lines; the lines left unread are read over, so that the checks are complete."""
         names = self.header.sections
-        found: dict[str, TableChecksum] = {}
+        sums: dict[str, TableChecksum] = {}
         for index, name in enumerate(names):
             if self._hash_line() != orjson.dumps(name) + b": [":
                 raise self._refuse(f"the section {name!r} does not begin here")
@@ -155,12 +155,12 @@ class SnapshotReader:
             yield name, lines
             for _ in lines:
                 pass
-            found[name] = TableChecksum(totals[0], totals[1] % MODULUS)
+            sums[name] = TableChecksum(totals[0], totals[1] % MODULUS)
         if not names:
             self._hash_line()
         if self._hash_line() != b"},":
             raise self._refuse("the data does not end here")
-        self._read_footer(found)
+        self._read_footer(sums)
 
     def _section(self, name: str, *, last: bool, totals: list[int]) -> Iterator[HashedLine]:
         end = b"]" if last else b"],"
@@ -197,25 +197,25 @@ class SnapshotReader:
 
         return hash_one
 
-    def _read_footer(self, found: dict[str, TableChecksum]) -> None:
+    def _read_footer(self, sums: dict[str, TableChecksum]) -> None:
         expected = self._digest.hexdigest()
-        stated = self._parse_footer(found)
+        stated = self._parse_footer(sums)
         if self._read(lambda: self._file.read(1)):
             raise self._refuse("there is text behind the footer", self.line_number + 1)
         if stated.sha256 != expected:
             raise self._explain_edited(stated.blocks)
         checksums = stated.footer.checksums
-        for name, checksum in found.items():
+        for name, checksum in sums.items():
             if checksums.get(name) != checksum:
                 raise self._refuse(f"the checksum of {name} is another one than that of its rows")
-        if not stated.complete or set(checksums) != set(found):
+        if not stated.complete or set(checksums) != set(sums):
             raise self._refuse("the snapshot is marked incomplete")
         self.footer = stated.footer
 
-    def _parse_footer(self, found: dict[str, TableChecksum]) -> StatedFooter:
+    def _parse_footer(self, sums: dict[str, TableChecksum]) -> StatedFooter:
         # It has a hash for each block and a checksum for each section, and nothing else that grows.
         blocks = self._data_lines // BLOCK_LINES + 1
-        names = sum(len(orjson.dumps(name)) + 200 for name in found)
+        names = sum(len(orjson.dumps(name)) + 200 for name in sums)
         match = _FOOTER.fullmatch(self._line(MOST_HEADER_BYTES + 32 * blocks + names))
         if match is None:
             raise self._refuse("not the footer of a snapshot")
@@ -228,12 +228,12 @@ class SnapshotReader:
 
     def _explain_edited(self, stated: tuple[str, ...]) -> SnapshotUnusable:
         """Name the first block of lines that is not what the footer says."""
-        own = self._blocks.finish()
+        hashes = self._blocks.finish()
         for index, start in enumerate(self._block_starts):
-            if index >= len(stated) or own[index] != stated[index]:
+            if index >= len(stated) or hashes[index] != stated[index]:
                 last = min(start + BLOCK_LINES, self.line_number) - 1
                 return self._refuse(f"the file was edited between here and line {last}", start)
-        if len(own) != len(stated):
+        if len(hashes) != len(stated):
             return self._refuse("lines are missing before the end")
         return self._refuse("the header was edited", 1)
 

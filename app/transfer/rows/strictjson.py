@@ -63,11 +63,11 @@ def _constant(name: str) -> NoReturn:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    by_key = dict(pairs)
+    if len(by_key) != len(pairs):
         twice = sorted(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
         raise NotKept(f"the same key twice in one object: {', '.join(repr(key[:40]) for key in twice[:5])}")
-    return found
+    return by_key
 
 
 _DECODER = json.JSONDecoder(
@@ -171,19 +171,19 @@ def whole_list(text: str) -> Iterator[tuple[str, Any]]:
     _check_end(text, _expect(text, end, "]"))
 
 
-def _walk(text: str, read: Callable[[str, int], int]) -> None:
-    """Walk over the object that the text is; ``read`` is given each key and place, and returns where the value ends."""
+def _walk(text: str, take: Callable[[str, int], int]) -> None:
+    """Walk over the object that the text is; ``take`` is given each key and place, and returns where the value ends."""
     at = _skip(text, _expect(text, 0, "{"))
-    seen = set()
+    keys = set()
     if text[at : at + 1] != "}":
         while True:
             key, at = _value(text, _skip(text, at))
             if not isinstance(key, str):
                 raise StrictJSONError(f"a key of an object is no text at {_line(text, at)}")
-            if key in seen:
+            if key in keys:
                 raise NotKept(f"the same key twice in one object: {key[:40]!r}")
-            seen.add(key)
-            at = _skip(text, read(key, _skip(text, _expect(text, at, ":"))))
+            keys.add(key)
+            at = _skip(text, take(key, _skip(text, _expect(text, at, ":"))))
             if text[at : at + 1] == "}":
                 break
             at = _expect(text, at, ",")
@@ -208,21 +208,21 @@ def members(text: str) -> dict[str, int]:
 
 def envelope(text: str, key: str | None) -> tuple[list[tuple[str, Any]] | None, dict[str, Any]]:
     """The elements of the array under ``key`` (None when there is none), and the other members of the object."""
-    found: list[tuple[str, Any]] | None = None
+    items: list[tuple[str, Any]] | None = None
     others: dict[str, Any] = {}
 
     def read(name: str, at: int) -> int:
-        nonlocal found
+        nonlocal items
         if name != key or text[at : at + 1] != "[":
             others[name], end = _value(text, at)
             return end
-        found, end = [], at + 1
+        items, end = [], at + 1
         for raw, value, end in elements(text, at):  # noqa: B007 # the last one counts
-            found.append((raw, value))
+            items.append((raw, value))
         return _expect(text, end, "]")
 
     _walk(text, read)
-    return found, others
+    return items, others
 
 
 def _end_of_value(text: str, at: int) -> int:

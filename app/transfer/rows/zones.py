@@ -32,10 +32,10 @@ def show_in(zone: dt.tzinfo, instant: str) -> str | None:
 
 def is_ambiguous(zone: dt.tzinfo, instant: str) -> bool:
     """Whether the clock of a zone showed the same at another instant as well, as in an hour of autumn."""
-    shown = show_in(zone, instant)
-    if shown is None:
+    clock = show_in(zone, instant)
+    if clock is None:
         return False
-    local = dt.datetime.fromisoformat(shown).replace(tzinfo=zone)
+    local = dt.datetime.fromisoformat(clock).replace(tzinfo=zone)
     first, second = local.replace(fold=0).utcoffset(), local.replace(fold=1).utcoffset()
     # In an hour that spring left out the second is the larger one; no instant is shown so.
     return first is not None and second is not None and first > second

@@ -84,8 +84,8 @@ class Control:
     def kept(self, name: str) -> str | None:
         """A value kept under a name, or None."""
         with self._engine.connect() as connection, self._understood("identity"):
-            found = connection.execute(sa.select(identity.c.value).where(identity.c.name == name)).scalar()
-        return None if found is None else str(found)
+            value = connection.execute(sa.select(identity.c.value).where(identity.c.name == name)).scalar()
+        return None if value is None else str(value)
 
     def keep(self, name: str, value: str, *, in_place_of: str | None = None) -> None:
         """Keep a value under a name, in place of what was there (under every name that begins so)."""
@@ -103,8 +103,8 @@ class Control:
     def ledger(self) -> list[Entry]:
         """All entries, oldest first."""
         with self._engine.connect() as connection, self._understood("ledger"):
-            found = connection.execute(sa.select(ledger.c.entry).order_by(ledger.c.number)).scalars()
-            return [Entry.from_json(entry) for entry in found]
+            texts = connection.execute(sa.select(ledger.c.entry).order_by(ledger.c.number)).scalars()
+            return [Entry.from_json(entry) for entry in texts]
 
     def record(self, entry: Entry) -> None:
         """Write the ledger entry of a cut-over and close it in the journal, in one transaction."""
@@ -145,13 +145,13 @@ class Control:
                 for row in connection.execute(query)
             ]
 
-    def entry_begun(self, begun: JournalEntry) -> Entry:
+    def entry_begun(self, record: JournalEntry) -> Entry:
         """The ledger entry of a cut-over that was begun.
 
         :raises FerryError: the journal is damaged, or of another version.
         """
         with self._understood("journal"):
-            return Entry.from_json(begun.detail.get("entry"))
+            return Entry.from_json(record.detail.get("entry"))
 
     @contextlib.contextmanager
     def _understood(self, table: str) -> Iterator[None]:
@@ -218,8 +218,8 @@ class Control:
 
         :raises LeaseLost: another run has it, or nobody.
         """
-        if lost := self.find_lost_lease(run_id):
-            raise lost
+        if error := self.find_lost_lease(run_id):
+            raise error
 
     def find_lost_lease(self, run_id: str) -> LeaseLost | None:
         """The error of a run whose lease was taken away, or None while it has it."""

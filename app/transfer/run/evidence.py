@@ -36,27 +36,27 @@ class Kept:
 
     def lines(self) -> list[str]:
         """The first ones, and where all of them are."""
-        shown = [str(item) for item in self.found[:SHOWN]]
-        left = f"and {len(self.found) - SHOWN} more; " if len(self.found) > SHOWN else ""
-        return [*shown, f"{left}{'the first' if self.more else 'all'} {len(self.found)}: {self.file}"]
+        lines = [str(item) for item in self.found[:SHOWN]]
+        rest = f"and {len(self.found) - SHOWN} more; " if len(self.found) > SHOWN else ""
+        return [*lines, f"{rest}{'the first' if self.more else 'all'} {len(self.found)}: {self.file}"]
 
 
-def keep_differences(run: Run, found: Iterable[Difference]) -> Kept | None:
+def keep_differences(run: Run, differences: Iterable[Difference]) -> Kept | None:
     """Write differences to a file of the run, and name them in its report; None when there are none."""
-    items = list(islice(found, KEPT_DIFFERENCES + 1))
+    items = list(islice(differences, KEPT_DIFFERENCES + 1))
     if not items:
         return None
-    kept = Kept(items[:KEPT_DIFFERENCES], len(items) > KEPT_DIFFERENCES, run.directory / NAME)
-    write(kept.file, [to_plain_json([item.to_json() for item in kept.found])], keep_former=False)
-    run.report.differences = [item.to_json() for item in kept.found[:REPORTED]]
-    run.report.differences_file = str(kept.file)
-    return kept
+    evidence = Kept(items[:KEPT_DIFFERENCES], len(items) > KEPT_DIFFERENCES, run.directory / NAME)
+    write(evidence.file, [to_plain_json([item.to_json() for item in evidence.found])], keep_former=False)
+    run.report.differences = [item.to_json() for item in evidence.found[:REPORTED]]
+    run.report.differences_file = str(evidence.file)
+    return evidence
 
 
-def keep_lines(run: Run, found: Iterable[Difference]) -> list[str]:
+def keep_lines(run: Run, differences: Iterable[Difference]) -> list[str]:
     """Keep differences; the first ones and the file as lines, or none."""
-    kept = keep_differences(run, found)
-    return kept.lines() if kept else []
+    evidence = keep_differences(run, differences)
+    return evidence.lines() if evidence else []
 
 
 def databases_differ(run: Run, left: Reader, right: Reader) -> list[str]:

@@ -44,9 +44,9 @@ def name_unfinished(file: Path, run: str) -> str:
 
 def find_unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
     """Backup files that some runs did not finish, with what a database leaves beside its file."""
-    found = []
+    paths = []
     for path in sorted(directory.glob(".*.tmp*")) if directory.is_dir() else ():
         name, _, end = path.name.rpartition(".tmp")
         if end in ("", "-journal", "-wal", "-shm") and name.rpartition(".")[2] in runs:
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths

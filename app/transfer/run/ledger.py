@@ -88,24 +88,24 @@ class Entry:
 
         :raises Unexpected: it is none, or has a key that this version does not know.
         """
-        found = an_object(value, "the entry")
-        if unknown := sorted(found.keys() - {item.name for item in fields(cls)}):
+        members = an_object(value, "the entry")
+        if unknown := sorted(members.keys() - {item.name for item in fields(cls)}):
             raise Unexpected("the entry", f"of this version: it says {', '.join(unknown)[:200]}")
         for name in ("run_id", "command", "source_identity", "source", "mark", "previous_mark", "finished_at"):
-            a_text(found.get(name), name)
+            a_text(members.get(name), name)
         for name in ("revision", "snapshot", "snapshot_sha256", "from_snapshot_of", "backup", "undoes"):
-            a_text_or_null(found.get(name), name)
-        texts(found.get("drift", []), "drift")
-        an_object(found.get("options", {}), "options")
-        for name, pair in an_object(found.get("checksums", {}), "checksums").items():
+            a_text_or_null(members.get(name), name)
+        texts(members.get("drift", []), "drift")
+        an_object(members.get("options", {}), "options")
+        for name, pair in an_object(members.get("checksums", {}), "checksums").items():
             rows_and_digest(pair, f"checksums.{name}")
-        return cls(**{"revision": None, **found})
+        return cls(**{"revision": None, **members})
 
     @property
     def profile(self) -> AppliedProfile | None:
         """What the rows were anonymised with."""
-        said = self.options.get("profile")
-        return AppliedProfile(**said) if said else None
+        profile = self.options.get("profile")
+        return AppliedProfile(**profile) if profile else None
 
     @property
     def table_checksums(self) -> dict[str, TableChecksum]:

@@ -206,8 +206,8 @@ class Run:
         with contextlib.ExitStack() as stack:
             while True:
                 try:
-                    left = max(0.0, deadline - time.monotonic())
-                    stack.enter_context(self._session_lock(min(left, LOCK_POLL_S)))
+                    rest_s = max(0.0, deadline - time.monotonic())
+                    stack.enter_context(self._session_lock(min(rest_s, LOCK_POLL_S)))
                     dead = self.control.take_lease(self.id, self.command)
                     break
                 except LockHeld:
@@ -224,10 +224,10 @@ class Run:
             except CutOverUnfinished:
                 raise
             except self.write_errors as error:
-                lost = self._find_lost_lease()
-                if lost and not isinstance(error, LeaseLost):
+                lease_error = self._find_lost_lease()
+                if lease_error and not isinstance(error, LeaseLost):
                     # That another run took over is why things are not where they were.
-                    raise lost from error
+                    raise lease_error from error
                 raise
 
     def _find_lost_lease(self) -> LeaseLost | None:
@@ -240,8 +240,8 @@ class Run:
 
         Every command that writes does so in a step, so none of them can forget it; one that was refused keeps nothing.
         """
-        declared, kept = self.settings.environment, self.control.environment()
-        if declared and (kept is None or ENVIRONMENTS.index(declared) > ENVIRONMENTS.index(kept)):
+        declared, former = self.settings.environment, self.control.environment()
+        if declared and (former is None or ENVIRONMENTS.index(declared) > ENVIRONMENTS.index(former)):
             self.control.keep("environment", declared)
 
     def _release_lease(self) -> None:

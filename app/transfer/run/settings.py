@@ -264,11 +264,11 @@ def _start_of(file: Path) -> bytes:
 
     :raises Misconfigured: there is more.
     """
-    with file.open("rb") as opened:
-        found = opened.read(LONGEST_PASSWORD + 1)
-    if len(found) > LONGEST_PASSWORD:
+    with file.open("rb") as stream:
+        start = stream.read(LONGEST_PASSWORD + 1)
+    if len(start) > LONGEST_PASSWORD:
         raise Misconfigured(f"FERRY_SOURCE_PASSWORD_FILE: {file} is longer than any password.")
-    return found
+    return start
 
 
 def _time_zone(keys: _Keys) -> str | None:

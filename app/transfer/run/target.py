@@ -103,9 +103,9 @@ def environment_of(settings: Settings, control: Control | None, *, nearby: bool)
 
     :param nearby: the database is a file, or on this machine: without a setting it is for development.
     """
-    kept = control.environment() if control else None
+    former = control.environment() if control else None
     configured = settings.environment or ("development" if nearby else "production")
     origin = settings.origins["FERRY_ENVIRONMENT"]
-    if kept and ENVIRONMENTS.index(kept) > ENVIRONMENTS.index(configured):
-        return kept, "control area"
+    if former and ENVIRONMENTS.index(former) > ENVIRONMENTS.index(configured):
+        return former, "control area"
     return configured, origin

@@ -54,17 +54,19 @@ def declared_by(module: object) -> Declared:
     return Declared(moves, dict(getattr(module, LOSSES, {})))
 
 
-def combine(revisions: Iterable[str], said: Mapping[str, Declared], besides: Mapping[str, Declared]) -> Declarations:
+def combine(
+    revisions: Iterable[str], by_revision: Mapping[str, Declared], besides: Mapping[str, Declared]
+) -> Declarations:
     """All that is said of some revisions, oldest first.
 
-    :param said: by the revisions themselves.
+    :param by_revision: by the revisions themselves.
     :param besides: by who deploys them, which counts where both say something of one name.
     """
     moves, losses = [], dict[str, str]()
     for revision in revisions:
-        own, other = said[revision], besides.get(revision, Declared())
-        moves.append({**own.moves, **other.moves})
-        reasons = {**own.losses, **other.losses}
+        declared, other = by_revision[revision], besides.get(revision, Declared())
+        moves.append({**declared.moves, **other.moves})
+        reasons = {**declared.losses, **other.losses}
         losses.update({name: f"{why} (revision {revision})" for name, why in reasons.items()})
     return Declarations(tuple(moves), losses)
 
@@ -80,20 +82,20 @@ def read_declarations(path: Path) -> dict[str, Declared]:
             text = file.read(_LARGEST + 1)
         if len(text) > _LARGEST:
             raise Misconfigured(f"{where} is larger than {_LARGEST >> 20} MB.")
-        found = tomllib.loads(text.decode())
+        document = tomllib.loads(text.decode())
     except OSError as error:
         raise Misconfigured(f"{where} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{where} is not TOML: {error}.", hint=_form()) from error
-    return {revision: _checked(f"{where}, [{_quoted(revision)}]", said) for revision, said in found.items()}
+    return {revision: _checked(f"{where}, [{_quoted(revision)}]", content) for revision, content in document.items()}
 
 
-def _checked(where: str, said: Any) -> Declared:
-    if not isinstance(said, dict):
+def _checked(where: str, content: Any) -> Declared:
+    if not isinstance(content, dict):
         raise Misconfigured(f"{where} is no table.", hint=_form())
-    if unknown := sorted(set(said) - {MOVES, LOSSES}):
+    if unknown := sorted(set(content) - {MOVES, LOSSES}):
         raise Misconfigured(f"{where} has {unknown[0]!r}, which means nothing.", hint=_form())
-    moves, losses = said.get(MOVES, {}), said.get(LOSSES, {})
+    moves, losses = content.get(MOVES, {}), content.get(LOSSES, {})
     for name, reason in (losses if isinstance(losses, dict) else {"": None}).items():
         if not isinstance(reason, str) or not reason.strip():
             raise Misconfigured(f"{where}, {LOSSES}: {name!r} needs a reason, as a text.", hint=_form())

@@ -47,14 +47,14 @@ def _put(create_engine: Callable[..., Engine], engine_from_config: Callable[...,
         place.engine_from_config = engine_from_config  # type: ignore[attr-defined]
 
 
-def _is_one_of(given: object, *urls: URL) -> bool:
-    return any(_is_same(given, url) for url in urls)
+def _is_one_of(value: object, *urls: URL) -> bool:
+    return any(_is_same(value, url) for url in urls)
 
 
-def _is_same(given: object, url: URL) -> bool:
+def _is_same(value: object, url: URL) -> bool:
     """Whether a URL in a configuration means a database; it may hide the password, and be relative to the app."""
     try:
-        other = given if isinstance(given, URL) else make_url(str(given))
+        other = value if isinstance(value, URL) else make_url(str(value))
     except ArgumentError:
         return False
     if other.get_backend_name() != url.get_backend_name():

@@ -57,7 +57,7 @@ def unsupported(host: Host) -> Iterator[Protected]:
 
 def _binds(host: Host) -> Iterator[Protected]:
     """Further databases that hold tables of the app; one for nothing but the app's own SQL is left alone."""
-    filled = {str(key) for key, found in host.db.metadatas.items() if key and found.tables}
+    filled = {str(key) for key, metadata in host.db.metadatas.items() if key and metadata.tables}
     there = {str(key) for key in host.db.engines if key}
     env = host.migrations / "env.py"
     # The template of `flask db init --multidb` runs revisions on each of them.
@@ -97,15 +97,15 @@ def _engine_options(options: Mapping[str, Any]) -> Iterator[Protected]:
 
 def _other_schemas(metadatas: Iterable[MetaData]) -> Iterator[Protected]:
     tables = [table for metadata in metadatas for table in metadata.tables.values()]
-    found = {table.fullname for table in tables if table.schema is not None}
-    found |= {
+    names = {table.fullname for table in tables if table.schema is not None}
+    names |= {
         f"the type of {table.name}.{column.name}"
         for table in tables
         for column in table.columns
         if getattr(column.type, "schema", None) is not None
     }
-    if found:
-        yield Protected(f"Models name a schema: {', '.join(sorted(found))}.", hint=_NO_SCHEMA)
+    if names:
+        yield Protected(f"Models name a schema: {', '.join(sorted(names))}.", hint=_NO_SCHEMA)
 
 
 def refuse_elsewhere(host: Host) -> None:
@@ -113,20 +113,20 @@ def refuse_elsewhere(host: Host) -> None:
 
     :raises Protected: names both places.
     """
-    asked = host.dialect.whereabouts(host.url) if host.dialect.exists(host.url) else None
+    expected = host.dialect.whereabouts(host.url) if host.dialect.exists(host.url) else None
     with host.app_context():
         engine = host.db.engine
-        if asked is None or engine.dialect.is_async:
+        if expected is None or engine.dialect.is_async:
             return
         try:
             with engine.connect() as connection:
-                found = connection.exec_driver_sql(asked[0]).scalar()
+                place = connection.exec_driver_sql(expected[0]).scalar()
         finally:
             # Of a cut-over an idle session of ours would be in the way.
             engine.dispose()
-    if str(found).casefold() != asked[1].casefold():
+    if str(place).casefold() != expected[1].casefold():
         raise Protected(
-            f"The app's own sessions work in {found}, and not in {asked[1]}, which its database URL means.",
+            f"The app's own sessions work in {place}, and not in {expected[1]}, which its database URL means.",
             hint="Say it in the URL, where a listener or the driver's options say it now.",
         )
 
@@ -151,15 +151,15 @@ def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
                 )
 
 
-def refuse_configuration(given: Mapping[str, Any], where: str) -> None:
+def refuse_configuration(options: Mapping[str, Any], where: str) -> None:
     """Refuse what ``context.configure()`` is given where it hides the version, or looks at live databases.
 
     :raises Protected: names the argument.
     """
     for name, allowed in _EXPECTED.items():
-        if given.get(name) not in allowed:
+        if options.get(name) not in allowed:
             raise Protected(
-                f"{where} sets {name}={given[name]!r}: revisions are only found in the table {VERSION_TABLE} of the "
+                f"{where} sets {name}={options[name]!r}: revisions are only found in the table {VERSION_TABLE} of the "
                 "default schema, and tables only there.",
                 hint=f"Leave {name} out.",
             )
@@ -172,16 +172,16 @@ def refuse_env(config: Config, script: ScriptDirectory, engine: Engine) -> None:
     :raises Misconfigured: it works on another: it opened an engine of its own.
     :raises Protected: it keeps the version elsewhere.
     """
-    met: list[MigrationContext] = []
+    contexts: list[MigrationContext] = []
 
     def look(_revision: object, context: MigrationContext) -> list[Any]:
-        met.append(context)
+        contexts.append(context)
         return []
 
     env = Path(script.dir) / "env.py"
     with EnvironmentContext(config, script, fn=look, dont_mutate=True):
         script.run_env()
-    for context in met:
+    for context in contexts:
         refuse_configuration({**context.opts, "version_table": context.version_table}, str(env))
         if context.connection is None or context.connection.engine.pool is not engine.pool:
             raise Misconfigured(

@@ -55,7 +55,7 @@ def _logging_kept(*, verbose: bool) -> Iterator[None]:
     """Undo what env.py's ``fileConfig()`` does: it disables every existing logger and installs handlers."""
     root = logging.getLogger()
     loggers = [root, *(item for item in root.manager.loggerDict.values() if isinstance(item, logging.Logger))]
-    kept = [(item, item.level, item.handlers[:], item.disabled, item.propagate) for item in loggers]
+    former = [(item, item.level, item.handlers[:], item.disabled, item.propagate) for item in loggers]
     silenced = root.manager.disable
     if not verbose:
         logging.disable(logging.WARNING)
@@ -63,6 +63,6 @@ def _logging_kept(*, verbose: bool) -> Iterator[None]:
         yield
     finally:
         logging.disable(silenced)
-        for item, level, handlers, disabled, propagate in kept:
+        for item, level, handlers, disabled, propagate in former:
             item.level, item.handlers[:], item.disabled, item.propagate = level, handlers, disabled, propagate
         root.manager._clear_cache()  # type: ignore[attr-defined] # levels were set past setLevel(), which does this

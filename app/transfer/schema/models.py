@@ -34,8 +34,8 @@ def metadatas_of(host: Host) -> list[MetaData]:
     # Only where they are configured: to look at an app must not depend on whether they can be.
     links = [item for mapper in mappers if mapper.configured for item in mapper.relationships]
     tables += [item.secondary for item in links if item.secondary is not None]
-    found = [host.db.metadatas[None], *(getattr(table, "metadata", None) for table in tables)]
-    return list({id(item): item for item in found if item is not None}.values())
+    metadatas = [host.db.metadatas[None], *(getattr(table, "metadata", None) for table in tables)]
+    return list({id(item): item for item in metadatas if item is not None}.values())
 
 
 def require_models(host: Host) -> None:
@@ -74,6 +74,6 @@ def _find_clashes(metadatas: Iterable[MetaData]) -> Iterator[str]:
             claimants[table.name.lower()].append(f"a table of {len(table.columns)} columns")
             for index in table.indexes:
                 claimants[str(index.name).lower()].append(f"an index of the table {table.name}")
-    for name, found in claimants.items():
-        if len(found) > 1:
-            yield f"{name} is the name of {' and of '.join(found)}"
+    for name, claims in claimants.items():
+        if len(claims) > 1:
+            yield f"{name} is the name of {' and of '.join(claims)}"

@@ -49,14 +49,14 @@ def _shapes(schema: Schema, scratch: URL) -> Generator[tuple[str, Shape]]:
     dialect, target = schema.host.dialect, schema.host.url
     dialect.prepare_staging(scratch, target)
     try:
-        built = set[str]()
+        revisions = set[str]()
         for revision in schema.lineage():
             wanted = schema.up_to(revision)
-            if not built <= wanted:  # that was another branch
+            if not revisions <= wanted:  # that was another branch
                 dialect.drop(scratch)
                 dialect.prepare_staging(scratch, target)
             schema.build(scratch, revision)
-            built = wanted
+            revisions = wanted
             with dialect.reader(scratch) as reader:
                 yield revision, _shape_of(reader.tables())
     finally:

@@ -111,9 +111,9 @@ class Effect:
         self._connection.execute("DELETE FROM seen")
         for key, row in number_rows(self._connection, table, rows):
             query = "UPDATE rows SET state = 1 WHERE tab = ? AND key = ? AND n = ? RETURNING line"
-            found = self._connection.execute(query, (table.name, *key)).fetchone()
-            if found and not same(found[0], row):
-                yield difference(table, row, decode_row(found[0]))
+            match = self._connection.execute(query, (table.name, *key)).fetchone()
+            if match and not same(match[0], row):
+                yield difference(table, row, decode_row(match[0]))
 
     def there(self, name: str) -> int:
         """How many rows of a table the database that was compared last has already."""
@@ -163,8 +163,8 @@ def _fit(table: Table, effect: TableEffect, rows: Iterable[Values], largest: int
 
 def write_added(path: Path, effect: Effect, staging: Reader, label: str, revision: str) -> None:
     """Write the rows that a copy of the live database lacks as a snapshot: what is added, and the proof of it later."""
-    found = {table.name: table for table, _ in effect.rows(staging)}
-    header = Header("rows", label, label, now(), revision, tuple(found.values()))
+    tables = {table.name: table for table, _ in effect.rows(staging)}
+    header = Header("rows", label, label, now(), revision, tuple(tables.values()))
     sections = ((table.name, hash_rows(table, rows)) for table, rows in effect.rows(staging))
     write_snapshot(path, header, sections, keep_former=False)
 

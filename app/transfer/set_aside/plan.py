@@ -72,28 +72,28 @@ def plan_set_aside(run: Run, file: AsideFile, known: Mapping[str, Table] | None 
     if target.revision is not None:
         run.schema.require(target.revision, "The live database")
     snapshot = _snapshot(base)
-    with _stores() as (given, earlier, fresh):
+    with _stores() as (store, earlier, fresh):
         tables = known or run.schema.tables_at(run.scratch, origin.revision)
-        read_rows(file, tables, given)
+        read_rows(file, tables, store)
         for entry in later:
             _read_loaded(entry, tables, earlier)
-        by = _divide(file, given, earlier, fresh, later)
-        left = fresh.counts().total()
-        reason = f"{left} of the rows that run {base.run_id} set aside are loaded" if left else "all are loaded"
+        by = _divide(file, store, earlier, fresh, later)
+        count = fresh.counts().total()
+        reason = f"{count} of the rows that run {base.run_id} set aside are loaded" if count else "all are loaded"
         spec = SourceSpec(SourceKind.SELF, SELF, SELF)
-        action = Action.ADD if left else Action.NOTHING
+        action = Action.ADD if count else Action.NOTHING
         plan = Plan(run.command, target, action, reason, spec, head, base=base)
         excluded = tuple(sorted(base.options.get("exclude", ())))
-        yield AsidePlan(plan, file, base, origin, snapshot, excluded, tables, given, earlier, fresh, by)
+        yield AsidePlan(plan, file, base, origin, snapshot, excluded, tables, store, earlier, fresh, by)
 
 
 @contextlib.contextmanager
 def _stores() -> Iterator[tuple[RowStore, RowStore, RowStore]]:
     with contextlib.ExitStack() as stack:
-        made = (RowStore(), RowStore(), RowStore())
-        for store in made:
+        stores = (RowStore(), RowStore(), RowStore())
+        for store in stores:
             stack.callback(store.close)
-        yield made
+        yield stores
 
 
 def _base(target: Target, file: AsideFile) -> tuple[Entry, list[Entry]]:
@@ -155,9 +155,9 @@ def _snapshot(base: Entry) -> Path:
 
 
 def _read_loaded(entry: Entry, tables: Mapping[str, Table], into: RowStore) -> None:
-    said = entry.options[LOADS]
-    path = Path(said["loaded"])
-    if not path.is_file() or file_sha256(path) != said["sha256"]:
+    loads = entry.options[LOADS]
+    path = Path(loads["loaded"])
+    if not path.is_file() or file_sha256(path) != loads["sha256"]:
         raise SnapshotUnusable(
             f"{path} is not there any more, or was changed: the rows that run {entry.run_id} loaded, which others may "
             "refer to.",
@@ -167,10 +167,10 @@ def _read_loaded(entry: Entry, tables: Mapping[str, Table], into: RowStore) -> N
     read_rows(AsideFile(path), tables, into)
 
 
-def _divide(file: AsideFile, given: RowStore, earlier: RowStore, fresh: RowStore, later: list[Entry]) -> str:
+def _divide(file: AsideFile, store: RowStore, earlier: RowStore, fresh: RowStore, later: list[Entry]) -> str:
     """Tell what is left to load from what was loaded before; returns which runs did that."""
     other = []
-    for table, number, reason, row in given.items():
+    for table, number, reason, row in store.items():
         was = earlier.get(table, number)
         if was is None:
             fresh.add(table, number, reason, row)

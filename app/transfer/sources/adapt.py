@@ -47,10 +47,10 @@ class _Finder:
         self.asking = ""
 
     def id(self, table: str, natural_key: str) -> int:
-        found = self._keys.named(table, natural_key)
-        if found is None:
+        number = self._keys.named(table, natural_key)
+        if number is None:
             raise DoesNotFit(f"{self.asking} refers to {natural_key!r} in {table}, which no record made.")
-        return found
+        return number
 
     def has_type(self, record_type: str) -> bool:
         return record_type in self._types
@@ -83,10 +83,10 @@ class _Run:
         finder.asking = name
         try:
             record = Record(adapter.record_type, _object(loads(line.decode()), name), self.result.accounts, name)
-            made = 0
+            count = 0
             for table, row in adapter.function(record, finder):
                 self._add(adapter, table, row, name)
-                made += 1
+                count += 1
         except DoesNotFit as error:
             self._problem(f"{name}: {WITHHELD}" if self._withhold else error.message)
         except Exception as error:
@@ -96,13 +96,13 @@ class _Run:
                 hint="Fix it (docs/adapters.md), then run again: flask db-migrate-data",
             ) from error
         else:
-            self._account(record, made)
+            self._account(record, count)
         self.result.records[adapter.record_type] += 1
 
-    def _account(self, record: Record, made: int) -> None:
+    def _account(self, record: Record, rows: int) -> None:
         if unaccounted := record.find_unaccounted():
             self._problem(f"{record.name}: no adapter reads or waives {', '.join(unaccounted)}")
-        if not made and not record.may_be_rowless:
+        if not rows and not record.may_be_rowless:
             self._problem(f"{record.name} gives no row, and its adapter does not say why")
 
     def _problem(self, words: str) -> None:
@@ -178,10 +178,10 @@ def adapt(
             run._problem(f"{by} repeats {'a row' if withhold else f'the row {key}'} of {table}, which no record gave")
         if run.problems:
             raise refusal(run.problems)
-        written = _compose(to, header, adapters.revision, tables, parts)
+        snapshot = _compose(to, header, adapters.revision, tables, parts)
         for part in parts.values():
             part.file.unlink()
-    return written, run.result
+    return snapshot, run.result
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:
@@ -242,9 +242,9 @@ def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None
         report.waived.append({"what": f"{record_type}.{key}", "records": count, "reason": reason})
     notes = result.accounts.notes.items()
     if withhold:
-        found = sorted({record_type for (record_type, _), _ in notes})
+        names = sorted({record_type for (record_type, _), _ in notes})
         report.notes += [
-            f"Adapters had remarks on records of {name}; a run without a profile says them" for name in found
+            f"Adapters had remarks on records of {name}; a run without a profile says them" for name in names
         ]
         return
     for (record_type, text), count in sorted(notes):
@@ -274,11 +274,11 @@ def load_adapters(run: Run) -> AdapterSet:
 
 def missing_tables(adapters: AdapterSet, types: Collection[str], why: dict[str, str]) -> dict[str, str]:
     """The tables that no record type of this source gives rows of, with the reason."""
-    made = {table for name in types for table in adapters.adapters[name].makes if name in adapters.adapters}
+    tables = {table for name in types for table in adapters.adapters[name].makes if name in adapters.adapters}
     lacking: dict[str, str] = {}
     for name, adapter in adapters.adapters.items():
         if name not in types:
             lacking.update({table: why.get(name, f"the source gives no {name}") for table in adapter.makes})
     # A type that is named as unavailable makes its tables missing, whatever another type may add to them.
     named = {t for name in why for t in adapters.adapters[name].makes[:1] if name in adapters.adapters}
-    return {table: reason for table, reason in sorted(lacking.items()) if table not in made or table in named}
+    return {table: reason for table, reason in sorted(lacking.items()) if table not in tables or table in named}

@@ -76,11 +76,11 @@ class Taken:
         return [
             {
                 "type": name,
-                "received": found.rows + self.repeats.get(name, 0),
-                "distinct": found.rows,
+                "received": checksum.rows + self.repeats.get(name, 0),
+                "distinct": checksum.rows,
                 "identical_repeats": self.repeats.get(name, 0),
             }
-            for name, found in self.footer.checksums.items()
+            for name, checksum in self.footer.checksums.items()
         ]
 
 
@@ -138,18 +138,18 @@ class Source(ABC):
         del run
         return Ahead()
 
-    def changed(self, taken: Taken) -> list[str] | None:
+    def changed(self, snapshot: Taken) -> list[str] | None:
         """The tables that are not what was taken any more; None where only reading all of it again can tell.
 
         :raises SourceIncomplete, Unauthorized: it cannot be read again.
         """
-        del taken
+        del snapshot
         return []
 
-    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
-        """Read everything once more, into a snapshot in the place of the first; ``taken`` where nothing changed."""
+    def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:
+        """Read everything once more, into a snapshot in the place of the first; ``snapshot`` where nothing changed."""
         del run, to
-        return taken
+        return snapshot
 
     def close(self) -> None:
         """Let go of connections."""

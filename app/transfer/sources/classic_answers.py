@@ -96,8 +96,8 @@ def _read_counts(says: Mapping[str, Any]) -> dict[str, int]:
     :raises StrictJSONError: one of them is no count.
     """
     try:
-        found = {name: says.get(name) for name in ("total", "count", "page")}
-        return {name: a_count(value, f"{name!r} of the answer") for name, value in found.items() if value is not None}
+        numbers = {name: says.get(name) for name in ("total", "count", "page")}
+        return {name: a_count(value, f"{name!r} of the answer") for name, value in numbers.items() if value is not None}
     except Unexpected as error:
         raise StrictJSONError(str(error)) from error
 

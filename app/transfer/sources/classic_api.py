@@ -129,16 +129,16 @@ class ClassicSource:
             return [Endpoint("user", "/api/user", "users", paged=True)], {
                 name: why for name in others if name not in ("users", "sections")
             }
-        found = [Endpoint("users", "/api/export/users", "users", paged=True)]
+        available = [Endpoint("users", "/api/export/users", "users", paged=True)]
         unavailable: dict[str, str] = {}
         for candidates in _EXPORTED + _BESIDES:
             endpoint = next((candidate for candidate in candidates if self._answers(candidate)), None)
             if endpoint:
-                found.append(endpoint)
+                available.append(endpoint)
             else:
                 unavailable[candidates[-1].type] = f"no endpoint at {' or '.join(c.path for c in candidates)} (404)"
-        found.append(Endpoint("user", "/api/user", "users", paged=True))
-        return found, unavailable
+        available.append(Endpoint("user", "/api/user", "users", paged=True))
+        return available, unavailable
 
     def _not_admin(self, error: Refused) -> Unauthorized:
         return Unauthorized(
@@ -171,14 +171,14 @@ class ClassicSource:
         keys: Keys,
         types: Iterable[Endpoint],
         progress: Progress,
-        done: Mapping[str, Part] | None = None,
+        finished_parts: Mapping[str, Part] | None = None,
     ) -> Iterator[Part]:
         """Read each type completely into a part; what changed while other types were read is read once more.
 
-        :param done: parts of an earlier run, which are not read again unless they changed.
+        :param finished_parts: parts of an earlier run, which are not read again unless they changed.
         :raises SourceIncomplete: three passes disagreed, or an answer stayed incomplete.
         """
-        endpoints, parts = list(types), dict(done or {})
+        endpoints, parts = list(types), dict(finished_parts or {})
         waiting = [endpoint for endpoint in endpoints if endpoint.type not in parts]
         for _ in range(PASSES):
             for endpoint in waiting:

@@ -45,23 +45,23 @@ class ClassicDeployment(Source):
         parts, resumed_from = self._parts(run, endpoints, to)
         return self._write(run, to, parts, missing, resumed_from or read_from)
 
-    def changed(self, taken: Taken) -> None:
-        del taken
+    def changed(self, snapshot: Taken) -> None:
+        del snapshot
 
-    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
+    def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:
         endpoints, unavailable = self._source.endpoints()
         missing = missing_tables(self._adapters, [endpoint.type for endpoint in endpoints], unavailable)
-        if missing != taken.header.missing:
+        if missing != snapshot.header.missing:
             raise SourceIncomplete(f"{self._spec.label} does not answer what it answered before.", hint=AGAIN)
         directory = to.directory / "records-again"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
         read_from = now()
         with writable(directory), open_keys(directory / "keys") as keys:
-            found = self._source.extract(directory, keys, endpoints, run.progress)
-            parts = {part.name: part for part in found}
-        if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == taken.footer.checksums:
-            return taken
+            stream = self._source.extract(directory, keys, endpoints, run.progress)
+            parts = {part.name: part for part in stream}
+        if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == snapshot.footer.checksums:
+            return snapshot
         return self._write(run, to, parts, missing, read_from)
 
     def _write(
@@ -77,9 +77,9 @@ class ClassicDeployment(Source):
             types=tuple(order),
             missing=missing,
         )
-        taken = write_taken(run, to.snapshot, header, ((name, parts[name].read()) for name in order))
-        taken.repeats = {name: part.repeats for name, part in parts.items()}
-        return taken
+        snapshot = write_taken(run, to.snapshot, header, ((name, parts[name].read()) for name in order))
+        snapshot.repeats = {name: part.repeats for name, part in parts.items()}
+        return snapshot
 
     def _parts(self, run: Run, endpoints: list[Endpoint], to: Destination) -> tuple[dict[str, Part], str | None]:
         # What is removed with its run cannot be gone on with.

@@ -106,8 +106,8 @@ class ClassicShape(Source):
         )
         path = to.directory / "records.json"
         sections = ((name, hash_records(self._file.records(name))) for name in self._order)
-        written = write_snapshot(path, header, sections, keep_former=False)
-        return Taken(path, written.header, written.footer, sha256=file_sha256(self._path))
+        snapshot = write_snapshot(path, header, sections, keep_former=False)
+        return Taken(path, snapshot.header, snapshot.footer, sha256=file_sha256(self._path))
 
 
 def modified(path: Path) -> str:

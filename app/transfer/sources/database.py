@@ -160,10 +160,10 @@ class DatabaseSource(Source):
         with run.host.app_context():
             self._dialect.know_app(run.host.db.engine)
         with _readable(self._dialect, spec):
-            found = look(self._dialect, url, spec.label)
+            state = look(self._dialect, url, spec.label)
         # On the target's server: what fails there is not the source's fault.
         self._state = recognise_revision(
-            found, run.schema, run.scratch, spec.label, accept_missing=options.accept_missing
+            state, run.schema, run.scratch, spec.label, accept_missing=options.accept_missing
         )
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
@@ -185,24 +185,24 @@ class DatabaseSource(Source):
     def _refuse_virtual(self) -> None:
         """What an index over another table says is made anew from that; other virtual tables have rows of their own."""
         self._virtual = sorted(item.name for item in self._state.objects if item.kind == "virtual table")
-        left = [name for name in self._virtual if name not in self._options.exclude]
+        names = [name for name in self._virtual if name not in self._options.exclude]
         with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
-            filled = [f"{name} ({rows} rows)" for name in left if (rows := reader.count(name))]
+            filled = [f"{name} ({rows} rows)" for name in names if (rows := reader.count(name))]
         if filled:
             raise DoesNotFit(
                 f"{self._spec.label} has virtual tables with rows of their own, which are not carried: "
                 f"{', '.join(filled)}.",
-                hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in left)}",
+                hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in names)}",
             )
 
     def _refuse_outside(self) -> None:
-        left = {name: words for name, words in self._state.outside.items() if name not in self._options.exclude}
-        if left:
+        outside = {name: words for name, words in self._state.outside.items() if name not in self._options.exclude}
+        if outside:
             raise DoesNotFit(
                 f"{self._spec.label} has large objects, which lie outside of its tables and are not carried.",
-                details=[line for words in left.values() for line in words],
+                details=[line for words in outside.values() for line in words],
                 hint="Let a revision of the old app put them into a column of bytes (lo_get), or leave their tables "
-                f"out with: {' '.join(f'--exclude {name}' for name in left)}",
+                f"out with: {' '.join(f'--exclude {name}' for name in outside)}",
             )
 
     def look_ahead(self, run: Run) -> Ahead:
@@ -229,15 +229,15 @@ class DatabaseSource(Source):
         header = change.header(header, self._spec.identity) if change else header
         double = DoubleEncoded()
         with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
-            written = write_rows(reader, path, header, run.progress, change, double)
+            file = write_rows(reader, path, header, run.progress, change, double)
         for warning in double.warnings():
             if warning not in self._warned:
                 run.warn(warning)
         self._warned.update(double.warnings())
-        taken = leave_out(run, describe_taken(run, written), self._options)
-        taken.definitions, taken.server = state.definitions, self._dialect.name
-        taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
-        return taken
+        snapshot = leave_out(run, describe_taken(run, file), self._options)
+        snapshot.definitions, snapshot.server = state.definitions, self._dialect.name
+        snapshot.extra |= {name: None for name in self._virtual if name in self._options.exclude}
+        return snapshot
 
     @functools.cached_property
     def _watch(self) -> Watch:
@@ -247,9 +247,9 @@ class DatabaseSource(Source):
     def close(self) -> None:
         self._open.close()
 
-    def changed(self, taken: Taken) -> list[str]:
+    def changed(self, snapshot: Taken) -> list[str]:
         """Only where the server does not say that nobody wrote, all rows are read again."""
-        own = set(taken.header.tables)
+        tables = set(snapshot.header.tables)
         with _readable(self._dialect, self._spec):
             if not self._dialect.exists(self._url):
                 raise SourceIncomplete(f"{self._spec.label} is not there any more.", hint=AGAIN)
@@ -257,13 +257,13 @@ class DatabaseSource(Source):
             if self._token is not None and self._watch.token() == self._token:
                 return []
         with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
-            if set(map(sort_columns, data_tables(reader.tables()).values())) != own:
+            if set(map(sort_columns, data_tables(reader.tables()).values())) != tables:
                 raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
-            found = checksums(reader, {table.name: table for table in taken.header.tables})
-        return unlike(taken.footer.checksums, found)
+            sums = checksums(reader, {table.name: table for table in snapshot.header.tables})
+        return unlike(snapshot.footer.checksums, sums)
 
-    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
-        del taken
+    def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:
+        del snapshot
         return self.take(run, to)
 
 

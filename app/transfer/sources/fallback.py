@@ -61,9 +61,9 @@ class FallbackFile(Source):
         return self._inner.look_ahead(run)
 
     def take(self, run: Run, to: Destination) -> Taken:
-        taken = self._inner.take(run, to)
-        taken.fallback_of = self.taken_at
-        return taken
+        snapshot = self._inner.take(run, to)
+        snapshot.fallback_of = self.taken_at
+        return snapshot
 
 
 def _how(run: Run) -> str:

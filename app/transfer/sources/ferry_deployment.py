@@ -39,18 +39,18 @@ class FerryDeployment(Source):
     def take(self, run: Run, to: Destination) -> Taken:
         path = to.snapshot
         with writable(path):
-            written = self._source.write_snapshot(path, self._spec.identity, run.progress)
-        return leave_out(run, describe_taken(run, written), self._options)
+            file = self._source.write_snapshot(path, self._spec.identity, run.progress)
+        return leave_out(run, describe_taken(run, file), self._options)
 
-    def changed(self, taken: Taken) -> list[str]:
-        said = self._source.manifest()
-        self._refuse_other(said)
-        return unlike(taken.footer.checksums, said.tables)
+    def changed(self, snapshot: Taken) -> list[str]:
+        manifest = self._source.manifest()
+        self._refuse_other(manifest)
+        return unlike(snapshot.footer.checksums, manifest.tables)
 
-    def _refuse_other(self, said: Manifest) -> None:
-        if (said.revision, said.tables.keys()) != (self.manifest.revision, self.manifest.tables.keys()):
+    def _refuse_other(self, manifest: Manifest) -> None:
+        if (manifest.revision, manifest.tables.keys()) != (self.manifest.revision, self.manifest.tables.keys()):
             raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
 
-    def again(self, run: Run, taken: Taken, to: Destination) -> Taken:
-        del taken
+    def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:
+        del snapshot
         return self.take(run, to)

@@ -50,13 +50,13 @@ def speaks_ferry(client: HttpClient) -> bool:
     :raises SourceIncomplete: no answer at all.
     """
     try:
-        said = client.get(PROBE, lambda answer: answer, MOST_SMALL_BYTES)
+        probe = client.get(PROBE, lambda answer: answer, MOST_SMALL_BYTES)
     except Refused:
         return False
-    if "json" not in said.content_type:
+    if "json" not in probe.content_type:
         return False
     try:
-        body = loads(said.text())
+        body = loads(probe.text())
     except StrictJSONError:
         # Whatever this is: not Ferry's protocol.
         return False
@@ -88,13 +88,13 @@ class FerrySource:
 
     def _parse_manifest(self, answer: Answer) -> Manifest:
         try:
-            said = an_object(loads(answer.json_text()), "the answer")
-            if (version := a_count(said.get("version"), "version")) != VERSION:
+            members = an_object(loads(answer.json_text()), "the answer")
+            if (version := a_count(members.get("version"), "version")) != VERSION:
                 raise SourceIncomplete(f"{self._client.base} speaks version {version}; this program reads {VERSION}.")
-            tables = an_object(said.get("tables"), "tables")
+            tables = an_object(members.get("tables"), "tables")
             return Manifest(
-                a_text(said.get("database"), "database"),
-                a_text_or_null(said.get("revision"), "revision"),
+                a_text(members.get("database"), "database"),
+                a_text_or_null(members.get("revision"), "revision"),
                 {name: read_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()},
             )
         except Unexpected as error:

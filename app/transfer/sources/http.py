@@ -136,8 +136,8 @@ class HttpClient:
         :raises TooLarge: the answer is larger.
         :raises SourceIncomplete: no complete answer within the attempts and their time, or one that cannot be kept.
         """
-        shown = path + ("?" + "&".join(f"{name}={value}" for name, value in params.items()) if params else "")
-        what = f"GET {shown}"
+        address = path + ("?" + "&".join(f"{name}={value}" for name, value in params.items()) if params else "")
+        what = f"GET {address}"
 
         def attempt() -> T:
             answer = self._complete(self._request("GET", path, params=params), what, most_bytes)
@@ -198,10 +198,10 @@ class HttpClient:
         raise AssertionError("unreachable")
 
     def _wait(self, number: int, error: Exception) -> float:
-        asked = error.wait_s if isinstance(error, Transient) else None
+        wait_s = error.wait_s if isinstance(error, Transient) else None
         # Starts at a sixtieth of the time-out, doubles, with jitter so that two clients do not stay in step.
-        own: float = self.timeout_s / 60 * 2 ** (number - 1) * random.uniform(0.8, 1.2)  # noqa: S311 # not for secrecy
-        return max(own, asked or 0.0)
+        backoff_s: float = self.timeout_s / 60 * 2 ** (number - 1) * random.uniform(0.8, 1.2)  # noqa: S311 # not for secrecy
+        return max(backoff_s, wait_s or 0.0)
 
     def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
         url = self.base + path
@@ -266,9 +266,9 @@ class HttpClient:
                 body += piece
                 if len(body) > most_bytes:
                     raise self._too_large(what, f"more than {most_bytes >> 20} MiB, decompressed")
-        said = response.headers
-        ended = any(name in said for name in ("Content-Length", "Transfer-Encoding")) or _is_gzip(response)
-        return Answer(response.status_code, said.get("Content-Type", ""), bytes(body), set_cookies(response), ended)
+        headers = response.headers
+        ended = any(name in headers for name in ("Content-Length", "Transfer-Encoding")) or _is_gzip(response)
+        return Answer(response.status_code, headers.get("Content-Type", ""), bytes(body), set_cookies(response), ended)
 
     def _too_large(self, what: str, size: str) -> TooLarge:
         return TooLarge(
@@ -284,13 +284,13 @@ class HttpClient:
         if status != 200:
             raise Refused(status, f"{self.base}: status {status}", response.headers.get("Content-Type", ""))
 
-    def _pieces(self, response: requests.Response, read: Callable[[], bytes], late: str) -> Iterator[bytes]:
+    def _pieces(self, response: requests.Response, read_piece: Callable[[], bytes], late: str) -> Iterator[bytes]:
         """The body, decompressed.
 
-        :param read: the next bytes as they travel.
+        :param read_piece: the next bytes as they travel.
         :param late: what to say when they do not come in time.
         """
-        pieces: Iterator[bytes] = iter(read, b"")
+        pieces: Iterator[bytes] = iter(read_piece, b"")
         try:
             yield from inflate(pieces) if _is_gzip(response) else pieces
         except EOFError as error:
@@ -306,11 +306,11 @@ def _is_gzip(response: requests.Response) -> bool:
 
 def set_cookies(response: requests.Response) -> dict[str, str]:
     """Cookies as the server sent them, whatever domain or transport they ask for."""
-    found: dict[str, str] = {}
+    cookies: dict[str, str] = {}
     for header in response.raw.headers.getlist("Set-Cookie"):
         name, _, value = header.partition(";")[0].partition("=")
-        found[name.strip()] = value.strip()
-    return found
+        cookies[name.strip()] = value.strip()
+    return cookies
 
 
 def _retry_after(text: str | None) -> float | None:

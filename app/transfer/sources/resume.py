@@ -44,12 +44,12 @@ def resumable(run: Run, spec: SourceSpec) -> tuple[dict[str, Part], str | None]:
     since = None
     for entry in last:
         if entry.step.startswith("extract ") and entry.detail.get("identity") == spec.identity:
-            said = entry.detail
+            detail = entry.detail
             name = entry.step.removeprefix("extract ")
-            part = Part(name, Path(said["file"]), said["lines"], int(said["total"], 16), said["repeats"])
-            if age_s(said["read_from"]) <= RESUMABLE_S and part.is_whole():
+            part = Part(name, Path(detail["file"]), detail["lines"], int(detail["total"], 16), detail["repeats"])
+            if age_s(detail["read_from"]) <= RESUMABLE_S and part.is_whole():
                 parts[name] = part
-                since = said["read_from"]
+                since = detail["read_from"]
     if parts:
         run.note(
             f"Going on with run {last[0].run_id}, which had read {', '.join(parts)} since {since}; "

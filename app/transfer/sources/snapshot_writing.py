@@ -17,8 +17,8 @@ from .base import SourceOptions, Taken
 def write_taken(run: Run, path: Path, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
     """Write the snapshot of a source; the former one is kept."""
     with writable(path):
-        written = write_snapshot(path, header, sections)
-    return describe_taken(run, written)
+        file = write_snapshot(path, header, sections)
+    return describe_taken(run, file)
 
 
 @contextlib.contextmanager
@@ -33,26 +33,26 @@ def writable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def describe_taken(run: Run, written: Written) -> Taken:
+def describe_taken(run: Run, file: Written) -> Taken:
     """A snapshot that was just written."""
-    former = written.former
+    former = file.former
     if former:
         run.note(f"The former snapshot is kept as {former}.")
-        if written.header.profile is not None and not is_anonymised(former):
+        if file.header.profile is not None and not is_anonymised(former):
             run.warn(f"{former} is not anonymised: remove it if nobody is to keep what it holds.")
-    return Taken(written.path, written.header, written.footer, written.sha256, former=former)
+    return Taken(file.path, file.header, file.footer, file.sha256, former=former)
 
 
-def unlike(taken: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
-    return sorted(name for name in taken if taken[name] != found.get(name))
+def unlike(former: Mapping[str, object], sums: Mapping[str, object]) -> list[str]:
+    return sorted(name for name in former if former[name] != sums.get(name))
 
 
-def leave_out(run: Run, taken: Taken, options: SourceOptions) -> Taken:
+def leave_out(run: Run, snapshot: Taken, options: SourceOptions) -> Taken:
     """Count the rows of excluded tables that the revision does not have: nothing behind this would name them."""
-    revision = taken.header.revision
-    asked = set(options.exclude) & set(taken.footer.checksums)
-    if taken.header.kind == "rows" and asked and revision is not None:
-        run.schema.require(revision, taken.header.source)
-        extra = asked - set(run.schema.tables_at(run.scratch, revision))
-        taken.extra = {name: taken.footer.checksums[name].rows for name in sorted(extra)}
-    return taken
+    revision = snapshot.header.revision
+    excluded = set(options.exclude) & set(snapshot.footer.checksums)
+    if snapshot.header.kind == "rows" and excluded and revision is not None:
+        run.schema.require(revision, snapshot.header.source)
+        extra = excluded - set(run.schema.tables_at(run.scratch, revision))
+        snapshot.extra = {name: snapshot.footer.checksums[name].rows for name in sorted(extra)}
+    return snapshot

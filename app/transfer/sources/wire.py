@@ -61,10 +61,10 @@ class Clock:
 
         :raises TimeoutError: nothing.
         """
-        left = self.until - time.monotonic()
-        if left <= 0:
+        rest_s = self.until - time.monotonic()
+        if rest_s <= 0:
             raise TimeoutError("timed out")
-        return left
+        return rest_s
 
 
 class Pace:
@@ -163,15 +163,15 @@ def _connect(connection: HTTPConnection, host: str, clock: Clock) -> socket.sock
     try:
         for address in _addresses(host, connection.port, clock):
             try:
-                made = connecting.create_connection(
+                link = connecting.create_connection(
                     (address, connection.port),
                     min(CONNECT_S, clock.left_s()),
                     source_address=connection.source_address,
                     socket_options=connection.socket_options,
                 )
                 # The handshake is one operation with one deadline.
-                made.settimeout(clock.left_s())
-                return made
+                link.settimeout(clock.left_s())
+                return link
             except OSError as error:
                 last = error
     except socket.gaierror as error:
@@ -195,8 +195,8 @@ def _addresses(host: str, port: int, clock: Clock) -> list[str]:
 
     def look_up() -> None:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            answers.put([str(entry[4][0]) for entry in found])
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put([str(entry[4][0]) for entry in entries])
         except (OSError, UnicodeError) as error:
             answers.put(error)
 
@@ -242,17 +242,18 @@ def expand(pieces: Iterable[bytes]) -> Iterator[bytes]:
     :raises TooLong: it is a bomb.
     """
     decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
-    received = given = 0
+    received = plain_size = 0
     for piece in pieces:
         received += len(piece)
         for start in range(0, len(piece), _ZSTD_STEP):
             if decompressor.eof:
                 raise EOFError("there are bytes behind the compressed export")
             plain = decompressor.decompress(piece[start : start + _ZSTD_STEP])
-            given += len(plain)
-            if given > RATIO_FREE_BYTES and given > MOST_RATIO * received:
+            plain_size += len(plain)
+            if plain_size > RATIO_FREE_BYTES and plain_size > MOST_RATIO * received:
                 raise TooLong(
-                    f"{received:,} bytes stand for more than {given:,}, and one may stand for {MOST_RATIO:,} at most"
+                    f"{received:,} bytes stand for more than {plain_size:,}, and one may stand for {MOST_RATIO:,} at "
+                    "most"
                 )
             if plain:
                 yield plain

@@ -32,7 +32,7 @@ class CatchUp:
         self._left = passes
         self._asked = passes > 0
 
-    def carry_out(self, taken: Taken, staged: Staged) -> tuple[Taken, Staged]:
+    def carry_out(self, snapshot: Taken, staged: Staged) -> tuple[Taken, Staged]:
         """Read again until nothing has changed or the passes are used up.
 
         :raises DoesNotFit: the schema refuses rows that were written meanwhile.
@@ -42,51 +42,51 @@ class CatchUp:
         while self._left:
             self._left -= 1
             number += 1
-            later = self._again(taken)
-            if later is taken:
+            later = self._again(snapshot)
+            if later is snapshot:
                 break
-            staged = self._carry(number, taken, later, staged)
-            taken = later
-        return taken, staged
+            staged = self._carry(number, snapshot, later, staged)
+            snapshot = later
+        return snapshot, staged
 
-    def _again(self, taken: Taken) -> Taken:
+    def _again(self, snapshot: Taken) -> Taken:
         """What the source holds now; the very same where nothing changed, or where it cannot be read any more."""
         try:
             return (
-                taken
-                if self._find_changed(taken) == []
-                else self._source.again(self._run, taken, Destination.of(self._run))
+                snapshot
+                if self._find_changed(snapshot) == []
+                else self._source.again(self._run, snapshot, Destination.of(self._run))
             )
         except FerryError as error:
-            self._tolerate(error, taken)
-            return taken
+            self._tolerate(error, snapshot)
+            return snapshot
 
-    def _find_changed(self, taken: Taken) -> list[str] | None:
+    def _find_changed(self, snapshot: Taken) -> list[str] | None:
         """As the source says, without the tables that are left out anyway."""
-        found = self._source.changed(taken)
-        return found and [name for name in found if name not in self._options.source.exclude]
+        tables = self._source.changed(snapshot)
+        return tables and [name for name in tables if name not in self._options.source.exclude]
 
-    def _tolerate(self, error: FerryError, taken: Taken) -> None:
+    def _tolerate(self, error: FerryError, snapshot: Taken) -> None:
         """What was taken is whole: it stands in as any good snapshot may, if snapshots may at all."""
         if not can_fall_back(error) or not self._run.settings.fallback.allowed:
             raise error
         self._asked = False
         self._left = 0
-        taken.fallback_of = taken.header.read_from
-        self._run.warn(f"{error.message} What was written there after {taken.footer.read_until} is not carried.")
+        snapshot.fallback_of = snapshot.header.read_from
+        self._run.warn(f"{error.message} What was written there after {snapshot.footer.read_until} is not carried.")
 
-    def _carry(self, number: int, taken: Taken, later: Taken, staged: Staged) -> Staged:
+    def _carry(self, number: int, snapshot: Taken, later: Taken, staged: Staged) -> Staged:
         run = self._run
-        if taken.header.kind == "rows" and later.former:
+        if snapshot.header.kind == "rows" and later.former:
             staged.rows.moved(later.former)
-        found = restage(run, staged, later.snapshot, number, self._options)
-        changes = list(self._changes(staged, found))
+        next_staged = restage(run, staged, later.snapshot, number, self._options)
+        changes = list(self._changes(staged, next_staged))
         run.report.catch_up += [{"pass": number, **change} for change in changes]
-        said = "; ".join(f"{c['table']} +{c['added']} ~{c['changed']} -{c['removed']}" for c in changes)
+        counts = "; ".join(f"{c['table']} +{c['added']} ~{c['changed']} -{c['removed']}" for c in changes)
         run.note(
-            f"The source was written while it was read; pass {number} carried: {said or 'nothing that is loaded'}."
+            f"The source was written while it was read; pass {number} carried: {counts or 'nothing that is loaded'}."
         )
-        return found
+        return next_staged
 
     def _changes(self, before: Staged, after: Staged) -> Iterator[dict[str, Any]]:
         """Per table that changed: rows added, changed and removed, with some keys."""
@@ -109,18 +109,18 @@ class CatchUp:
                 "keys": keys,
             }
 
-    def last_look(self, taken: Taken) -> None:
+    def last_look(self, snapshot: Taken) -> None:
         """After the upgrade, say which tables the source has changed by now; that is not carried."""
         if not self._asked:
             return
         try:
-            changed = self._find_changed(taken)
+            changed = self._find_changed(snapshot)
         except FerryError as error:
-            self._tolerate(error, taken)
+            self._tolerate(error, snapshot)
             return
         if changed:
             self._run.report.not_caught_up = changed
             self._run.warn(
-                f"The source was written after {taken.footer.read_until}, which is not carried: {', '.join(changed)}. "
-                f"Stop its writers, then run again: flask {self._run.command} --rerun"
+                f"The source was written after {snapshot.footer.read_until}, which is not carried: "
+                f"{', '.join(changed)}. Stop its writers, then run again: flask {self._run.command} --rerun"
             )

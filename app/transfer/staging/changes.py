@@ -111,10 +111,10 @@ class Changes:
         query = "SELECT was, becomes FROM changes WHERE tab = ? AND key = ? AND n = ?"
         self._connection.execute("DELETE FROM seen")
         for key, row in number_rows(self._connection, table, rows_as(old, table)):
-            found = self._connection.execute(query, (name, *key)).fetchone()
-            if found is None or (not keyed and found[0] is None):
+            match = self._connection.execute(query, (name, *key)).fetchone()
+            if match is None or (not keyed and match[0] is None):
                 continue  # of rows without a key each is one more
-            was, becomes = (None if line is None else decode_row(line) for line in found)
+            was, becomes = (None if line is None else decode_row(line) for line in match)
             result, wrong = _merge(touched, row, was, becomes)
             if wrong:
                 yield f"{name} {describe_values(table, row)}: {wrong}"
@@ -169,8 +169,8 @@ class Changes:
             for row in old.rows(touched.table):
                 [(key, _)] = number_rows(numbers, touched.compared, [[row[place] for place in places]])
                 query = "SELECT place FROM changes WHERE tab = ? AND key = ? AND n = ?"
-                found = self._connection.execute(query, (name, *key)).fetchone()
-                result = row if found is None or found[0] is None else decode_row(found[0])[0]
+                match = self._connection.execute(query, (name, *key)).fetchone()
+                result = row if match is None or match[0] is None else decode_row(match[0])[0]
                 yield row, result if result is None or touched.key is None else row
 
     def _added(self, touched: Touched) -> Iterator[Values]:
@@ -209,12 +209,12 @@ class Changes:
             parts = [b"" if row is None else b"%032x" % hash_row(row, encode_row(row)) for row in (before, after)]
             return hash_line(b" ".join(parts))
 
-        found = sum(
+        total = sum(
             of(before, after)
             for _, before, after in unequal(table, rows_as(old, table), rows_as(staged, table), self._scratch)
         )
         wanted = sum(of(*pair) for pair in self._effects(touched, old))
-        if (found - wanted) % MODULUS:
+        if (total - wanted) % MODULUS:
             raise VerificationFailed(f"The rows of {table.name} are not those of before with what was written since.")
 
     def _effects(self, touched: Touched, old: Reader) -> Iterator[tuple[Values | None, Values | None]]:
@@ -227,9 +227,9 @@ class Changes:
 
 def rows_as(reader: Reader, table: Table) -> Iterator[Values]:
     """The rows of a table of this name, their columns in this table's order."""
-    own = reader.tables()[table.name]
-    places = [own.column_names.index(name) for name in table.column_names]
-    for row in reader.rows(own):
+    source = reader.tables()[table.name]
+    places = [source.column_names.index(name) for name in table.column_names]
+    for row in reader.rows(source):
         yield [row[place] for place in places]
 
 
@@ -247,21 +247,24 @@ def _merge(
         return row, f"it is another one than the row that was changed ({', '.join(sorted(apart))})"
     if becomes is None:
         return None, None
-    written = _differing(table, was, becomes)
-    if written & apart:
-        return row, f"{', '.join(sorted(written & apart))} was written, and the downgrade does not bring it back"
+    columns_written = _differing(table, was, becomes)
+    if columns_written & apart:
+        return (
+            row,
+            f"{', '.join(sorted(columns_written & apart))} was written, and the downgrade does not bring it back",
+        )
     columns = zip(table.column_names, row, becomes, strict=True)
-    return [new if name in written else own for name, own, new in columns], None
+    return [new if name in columns_written else value for name, value, new in columns], None
 
 
 def _differing(table: Table, one: Values, other: Values) -> set[str]:
     """The columns in which two rows are not the same, as checksums see it."""
-    found = set()
-    for column, left, right in zip(table.columns, one, other, strict=True):
+    names = set()
+    for column, here, there in zip(table.columns, one, other, strict=True):
         hash_value = row_hasher(Table(table.name, (column,)))
-        if left != right and hash_value([left], encode_row([left])) != hash_value([right], encode_row([right])):
-            found.add(column.name)
-    return found
+        if here != there and hash_value([here], encode_row([here])) != hash_value([there], encode_row([there])):
+            names.add(column.name)
+    return names
 
 
 def _with_key(touched: Touched, row: Values, number: int) -> Values:

@@ -55,8 +55,8 @@ def prove_counters(run: Run, counters: Sequence[Counter], staging: URL) -> None:
     """:raises VerificationFailed: staging would give out a number that was given out before."""
     if not counters:
         return
-    found = read_counters(run, staging)
-    pairs = [(wanted, find_match(wanted, found)) for wanted in counters]
+    present = read_counters(run, staging)
+    pairs = [(wanted, find_match(wanted, present)) for wanted in counters]
     behind = [
         f"{wanted.name}: {match.next} would be next, and {wanted.next} was"
         for wanted, match in pairs

@@ -145,8 +145,8 @@ def _list_refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> li
 
 def describe_key(table: Table, row: Values) -> str:
     """A row's key for people; secrets masked."""
-    shown = describe_values(table, row)
-    return str(shown[0]) if len(shown) == 1 else str(shown)
+    values = describe_values(table, row)
+    return str(values[0]) if len(values) == 1 else str(values)
 
 
 def aside_to_json(rows: RowsFile) -> Iterator[dict[str, Any]]:

@@ -32,8 +32,8 @@ class MigrateOptions:
 
     def without(self, tables: Collection[str]) -> MigrateOptions:
         """The options without some excluded tables, which a snapshot does not have at all."""
-        kept = tuple(name for name in self.source.exclude if name not in tables)
-        return replace(self, source=replace(self.source, exclude=kept))
+        exclude = tuple(name for name in self.source.exclude if name not in tables)
+        return replace(self, source=replace(self.source, exclude=exclude))
 
     def for_ledger(self) -> dict[str, Any]:
         """What a later proof of this run needs to know."""

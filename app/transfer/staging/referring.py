@@ -22,8 +22,8 @@ def set_aside_referring(rows: RowsFile, may_go: MayGo = lambda _table, _number: 
     :return: how many were.
     """
     added = 0
-    while found := _one_round(rows, may_go):
-        added += found
+    while count := _one_round(rows, may_go):
+        added += count
     return added
 
 

@@ -74,12 +74,12 @@ class RowsFile:
             if table.name not in schema:
                 extra[table.name] = []
                 continue
-            own = {column.name: column for column in schema[table.name].columns}
-            self._places[table.name] = [i for i, column in enumerate(table.columns) if column.name in own]
-            extra[table.name] = [column.name for column in table.columns if column.name not in own]
-            columns = tuple(own[table.columns[i].name] for i in self._places[table.name])
-            found = self._coercions_of(table, own)
-            self._coercions[table.name] = [(place, change) for place, change in enumerate(found) if change]
+            by_name = {column.name: column for column in schema[table.name].columns}
+            self._places[table.name] = [i for i, column in enumerate(table.columns) if column.name in by_name]
+            extra[table.name] = [column.name for column in table.columns if column.name not in by_name]
+            columns = tuple(by_name[table.columns[i].name] for i in self._places[table.name])
+            coercions = self._coercions_of(table, by_name)
+            self._coercions[table.name] = [(place, change) for place, change in enumerate(coercions) if change]
             # What lies in such a column of such a source may be anything; of any other source it may not.
             sources = [table.columns[i] for i in self._places[table.name]]
             self._strict[table.name] = [
@@ -89,7 +89,7 @@ class RowsFile:
             ]
             at_r = schema[table.name]
             fitted[table.name] = Table(table.name, columns, at_r.primary_key, at_r.unique, at_r.foreign_keys)
-        problems = self._values_without_a_place(schema, {name: found for name, found in extra.items() if found})
+        problems = self._values_without_a_place(schema, {name: names for name, names in extra.items() if names})
         problems += [f"table {name}" for name in extra if name not in schema and name not in self._exclude]
         if problems:
             raise DoesNotFit(
@@ -102,31 +102,31 @@ class RowsFile:
             raise DoesNotFit(f"--exclude names tables that are not there: {', '.join(unknown)}.")
         return fitted
 
-    def _coercions_of(self, table: Table, own: Mapping[str, Column]) -> list[Coercion | None]:
+    def _coercions_of(self, table: Table, by_name: Mapping[str, Column]) -> list[Coercion | None]:
         """What is done to each column that has a place.
 
         :raises DoesNotFit: instants would be shown in a zone that is not known here.
         """
-        pairs = [(table.columns[i], own[table.columns[i].name]) for i in self._places[table.name]]
-        shown = [i for i in self._places[table.name] if is_shown(table.columns[i], own[table.columns[i].name])]
-        if not shown or self.zone is None:
+        pairs = [(table.columns[i], by_name[table.columns[i].name]) for i in self._places[table.name]]
+        by_clock = [i for i in self._places[table.name] if is_shown(table.columns[i], by_name[table.columns[i].name])]
+        if not by_clock or self.zone is None:
             return [coercion(*pair) for pair in pairs]
         zone = parse_zone(self.zone)
         if zone is None and table.name not in self._exclude:
             raise DoesNotFit(
-                f"{table.name}.{table.columns[shown[0]].name} was read in the time zone {self.zone}, which is "
+                f"{table.name}.{table.columns[by_clock[0]].name} was read in the time zone {self.zone}, which is "
                 "not known here.",
                 hint="Say which one it is: FERRY_SOURCE_TIME_ZONE=Europe/Berlin, or an offset such as +02:00",
             )
-        self._shown[table.name] = shown
+        self._shown[table.name] = by_clock
         return [coercion(*pair, zone) for pair in pairs]
 
     @property
     def shown_columns(self) -> list[str]:
         """The columns whose instants are loaded as a clock of :attr:`zone` showed them."""
-        own = {table.name: table.column_names for table in self.header.tables}
-        kept = {name: places for name, places in self._shown.items() if name not in self._exclude}
-        return [f"{name}.{own[name][place]}" for name, places in kept.items() for place in places]
+        names_of = {table.name: table.column_names for table in self.header.tables}
+        by_table = {name: places for name, places in self._shown.items() if name not in self._exclude}
+        return [f"{name}.{names_of[name][place]}" for name, places in by_table.items() for place in places]
 
     def instants(self) -> Iterator[tuple[str, str, Table, Values]]:
         """Every instant of :attr:`shown_columns`: the column, the instant, its table and row."""
@@ -161,7 +161,7 @@ class RowsFile:
         self.missing = [*tables, *(name for name, _ in columns)]
 
     def _values_without_a_place(self, schema: Mapping[str, Table], extra: Mapping[str, list[str]]) -> list[str]:
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         if not extra:
             return []
         for table, rows in read_checked(self._snapshot):
@@ -172,8 +172,8 @@ class RowsFile:
                 for name, place in places:
                     if row[place] is not None:
                         key = f"column {table.name}.{name}"
-                        found[key] = found.get(key, 0) + 1
-        return [f"{name} ({count} values)" for name, count in found.items()]
+                        counts[key] = counts.get(key, 0) + 1
+        return [f"{name} ({count} values)" for name, count in counts.items()]
 
     @property
     def path(self) -> Path:
@@ -216,8 +216,8 @@ class RowsFile:
         name = table.name
         if name in self.aside.tables() or name in (self.fixed.counts() if self.fixed else ()):
             return None
-        own = next(own for own in self.header.tables if own.name == name)
-        if self._coercions[name] or list(map(_hashed_as, own.columns)) != list(map(_hashed_as, table.columns)):
+        stored = next(stored for stored in self.header.tables if stored.name == name)
+        if self._coercions[name] or list(map(_hashed_as, stored.columns)) != list(map(_hashed_as, table.columns)):
             return None
         return self.checksums[name]
 
@@ -278,7 +278,7 @@ def check_exclusions(rows: RowsFile) -> None:
         if rows.is_excluded(table.name) or not keys:
             continue
         referred = [places_of(table, key.columns) for key in keys]
-        referring = sum(1 for row in values if any(all(row[i] is not None for i in own) for own in referred))
+        referring = sum(1 for row in values if any(all(row[i] is not None for i in places) for places in referred))
         if referring:
             problems.append(f"{referring} rows of {table.name} refer to {', '.join(key.table for key in keys)}")
     if problems:

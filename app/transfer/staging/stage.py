@@ -168,7 +168,7 @@ def verify_staging(
             rows.rows,
             run.directory / "differences.keys",
             counts_only=counts_only,
-            keep=lambda found: keep_lines(run, found),
+            keep=lambda differences: keep_lines(run, differences),
         )
 
 

@@ -39,8 +39,8 @@ def bring_unmanaged(run: Run, revision: str, carried: Collection[str] = ()) -> l
 def _bring(run: Run, live: URL, tables: list[str], wanted: list[SchemaObject]) -> None:
     if tables:
         run.dialect.carry(live, run.staging, tables)
-        said = [f"table {name}: no revision made it; carried as it is" for name in tables]
-        run.report.carried += [text for text in said if text not in run.report.carried]
+        lines = [f"table {name}: no revision made it; carried as it is" for name in tables]
+        run.report.carried += [text for text in lines if text not in run.report.carried]
     movable = [item for item in wanted if item.kind not in ("index", "virtual table")]
     run.dialect.create_objects(run.staging, movable)
     run.report.carried += [f"{item.kind} {item.name}: no revision made it; created again" for item in movable]
