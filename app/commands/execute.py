@@ -55,9 +55,9 @@ def execute(
     signals = Interruptible()
     status = int(ExitStatus.FAILED)
     live = "unchanged" if command in REPLACING else None
-    with signals.installed(), hold_sessions():
+    with signals.install(), hold_sessions():
         try:
-            answers = Answers.given(yes=yes, allow_production=allow_production)
+            answers = Answers.from_options(yes=yes, allow_production=allow_production)
             hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)
             run = Run(current_host(), current_settings(settings), command, hooks, verbose=terminal.verbose)
             try:
@@ -88,19 +88,19 @@ def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:
         remove_abandoned(run.dialect.control_area(run.target).directory)
         return work(run)
     except FerryError as error:
-        run.failed(_with_whole_commands(error))
+        run.record_failure(_with_whole_commands(error))
         raise
     except run.database_errors as error:
-        run.failed(error)
+        run.record_failure(error)
         # The driver's words only: SQLAlchemy's own add the values of the statement.
         words = getattr(error, "orig", None) or error
         raise FerryError(f"The database refused: {words}", hint=_OTHERWISE) from error
     except OSError as error:
-        run.failed(error)
+        run.record_failure(error)
         place = f"{error.filename}: " if error.filename else ""
         raise FerryError(f"This machine refused: {place}{error.strerror or error}", hint=_OTHERWISE) from error
     except BaseException as error:
-        run.failed(error)
+        run.record_failure(error)
         raise
 
 

@@ -28,7 +28,7 @@ class Answers:
     typed: Typed = field(default_factory=lambda: Typed("flask", "COMMAND"))
 
     @classmethod
-    def given(cls, *, yes: bool, allow_production: bool) -> Answers:
+    def from_options(cls, *, yes: bool, allow_production: bool) -> Answers:
         forced = os.environ.get("FORCE_YES", "").lower() in ("1", "true", "yes")
         return cls(yes or forced, allow_production, get_typed_command())
 

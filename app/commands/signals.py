@@ -46,7 +46,7 @@ class Interruptible:
             del error  # its traceback leads here, so it would keep itself alive
 
     @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
+    def install(self) -> Iterator[None]:
         """Handle the signals here; a program that embeds the commands in a thread keeps its own."""
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -203,7 +203,7 @@ def _skip_verification() -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def connected(
+def connect_to(
     url: URL, tls_ca: Path | None, *, to_database: bool = True, session: Sequence[str] = (), **options: Any
 ) -> Iterator[pymysql.Connection[Any]]:
     """A connection in autocommit mode: strict, UTC, utf8mb4, patient with a slow reader.
@@ -213,7 +213,7 @@ def connected(
     :param options: for the driver, e.g. a cursor class or converters.
     :raises DatabaseUnreachable, AccessDenied: here, and wherever the connection is lost inside.
     """
-    with explained(url):
+    with explain_errors(url):
         connection = connect(url, tls_ca, to_database=to_database, session=session, **options)
         try:
             yield connection
@@ -231,7 +231,7 @@ def connect(
     driver: type[Connection] = Connection,
     **options: Any,
 ) -> pymysql.Connection[Any]:
-    """As :func:`connected`, but the caller closes it and has the driver's own errors."""
+    """As :func:`connect_to`, but the caller closes it and has the driver's own errors."""
     arguments = connection_arguments(url, tls_ca)
     if not to_database:
         arguments.pop("database", None)
@@ -252,7 +252,7 @@ def connect(
 
 
 @contextlib.contextmanager
-def explained(url: URL) -> Iterator[None]:
+def explain_errors(url: URL) -> Iterator[None]:
     """Name the server where it does not answer, goes away, refuses the user, or has no room.
 
     :raises DatabaseUnreachable, AccessDenied: without the password.

@@ -25,7 +25,7 @@ from ..watch import TokenWatch
 from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, swap
 from . import counters as counters_of
 from . import mark as mark_of
-from .connect import connected, number_of, quote
+from .connect import connect_to, number_of, quote
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded, GuardedConnection, guard
 from .read import Asks, MySqlReader, asking, reading
@@ -65,11 +65,11 @@ class MySqlDialect:
         self._directory, self._tls_ca = directory, tls_ca
 
     def _connect(self, url: URL, **options: Any) -> contextlib.AbstractContextManager[pymysql.Connection[Any]]:
-        return connected(url, self._tls_ca, **options)
+        return connect_to(url, self._tls_ca, **options)
 
     def _factory(self, url: URL) -> Callable[..., contextlib.AbstractContextManager[pymysql.Connection[Any]]]:
         """Connections for those who need several."""
-        return functools.partial(connected, url, self._tls_ca)
+        return functools.partial(connect_to, url, self._tls_ca)
 
     @contextlib.contextmanager
     def _ask_within(self, url: URL, *, to_database: bool = True) -> Iterator[Asks]:
@@ -163,11 +163,7 @@ class MySqlDialect:
         with self._ask_within(url, to_database=False) as ask:
             schemas = sorted(name for (name,) in ask("SELECT schema_name FROM information_schema.schemata"))
             folds = _folds(ask)
-        databases = []
-        for infix, is_generation in ((STAGING, False), (GENERATION, True)):
-            present = [names.name_in(schema, database_of(url) + infix, folds=folds) for schema in schemas]
-            databases += [Beside(name, names.beside(url, infix, name), is_generation) for name in present if name]
-        return databases
+        return names.list_beside(url, schemas, folds=folds)
 
     def staging_url(self, url: URL, name: str) -> URL:
         return names.beside(url, STAGING, name)
@@ -217,7 +213,7 @@ class MySqlDialect:
     ) -> Engine:
         def open_connection() -> pymysql.Connection[Any]:
             driver = GuardedConnection if guarded else connect.Connection
-            with connect.explained(url):
+            with connect.explain_errors(url):
                 connection = connect.connect(
                     url, self._tls_ca, session=session, driver=driver, autocommit=False, read_timeout=PATIENT_S
                 )

@@ -12,7 +12,7 @@ import pymysql
 from sqlalchemy import URL
 
 from ...errors import LockHeld
-from .connect import connected
+from .connect import connect_to
 from .read import Asks, asking
 
 _POLL_S = 0.1
@@ -32,7 +32,7 @@ def lock(url: URL, tls_ca: Path | None, uid: str, timeout_s: float) -> Iterator[
     :raises LockHeld: somebody else has it for ``timeout_s``.
     """
     name = lock_name(uid)
-    with connected(url, tls_ca, to_database=False) as connection:
+    with connect_to(url, tls_ca, to_database=False) as connection:
         ask = asking(connection)
         _acquire(ask, name, timeout_s)
         try:

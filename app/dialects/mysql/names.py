@@ -14,10 +14,12 @@ name is written ``_`` and the small one, and ``-`` is written ``__``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from sqlalchemy import URL
 
 from ...errors import FerryError, Protected
+from ..model import Beside
 from ..redact import redact
 
 STAGING = "__stg_"
@@ -127,6 +129,15 @@ def name_in(schema: str, prefix: str, *, folds: bool) -> str | None:
         return None
     name = decode(schema[len(prefix) :])
     return name if name and encode(name) == schema[len(prefix) :] and _PLAIN.fullmatch(name) else None
+
+
+def list_beside(url: URL, schemas: Iterable[str], *, folds: bool) -> list[Beside]:
+    """All staging databases and generations of a target among a server's databases."""
+    schemas, databases = list(schemas), []
+    for infix, is_generation in ((STAGING, False), (GENERATION, True)):
+        present = [name_in(schema, database_of(url) + infix, folds=folds) for schema in schemas]
+        databases += [Beside(name, beside(url, infix, name), is_generation) for name in present if name]
+    return databases
 
 
 def grant_pattern(database: str, more: str = "") -> str:

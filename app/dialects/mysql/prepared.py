@@ -18,7 +18,7 @@ import pymysql
 
 from ..base import OutsideStaging
 from .connect import Connection, quote
-from .statements import USUAL, Mode, reached, tokens_with_ends
+from .statements import USUAL, Mode, find_reached, tokens_with_ends
 
 _MATTERS = re.compile(r"(?i)prepare|execute|sql_mode|names|charset|character")
 _CHANGES_READING = re.compile(r"(?i)sql_mode|names|charset|character")
@@ -79,7 +79,7 @@ class GuardedConnection(Connection):
         mode = self.mode or self._ask_mode()
         self._refuse_names(text, mode)
         if _MATTERS.search(text):
-            sql = self._looked_at(text, mode)
+            sql = self._rewrite_prepared(text, mode)
         return int(super().query(sql, unbuffered))
 
     def select_db(self, db: str) -> None:
@@ -87,9 +87,9 @@ class GuardedConnection(Connection):
             raise OutsideStaging(f"it selects the database {db}")
         super().select_db(db)
 
-    def _looked_at(self, text: str, mode: Mode) -> str:
+    def _rewrite_prepared(self, text: str, mode: Mode) -> str:
         """The statement to send: what it prepares is a literal that was looked at."""
-        statements = list(prepared(text, mode))
+        statements = list(find_prepared(text, mode))
         if statements and statements[0].first:
             text = self._as_literal(statements[0], mode)
         else:
@@ -104,7 +104,7 @@ class GuardedConnection(Connection):
     def _as_literal(self, statement: Prepared, mode: Mode) -> str:
         text = self._ask(statement.source)
         self._refuse_names(text, mode)
-        self._refuse_bodies(text, list(prepared(text, mode)), mode)
+        self._refuse_bodies(text, list(find_prepared(text, mode)), mode)
         literal = _literal(text, mode)
         if statement.name is None:
             return f"EXECUTE IMMEDIATE {literal} {statement.using}"
@@ -117,12 +117,12 @@ class GuardedConnection(Connection):
             if _SETS_READING.search(text):
                 raise OutsideStaging(f"it prepares a text and sets how texts are read: {_short(text)}")
             self._refuse_names(one.literal, mode)
-            self._refuse_bodies(one.literal, list(prepared(one.literal, mode)), mode)
+            self._refuse_bodies(one.literal, list(find_prepared(one.literal, mode)), mode)
         if any(word.upper() == _RUNS_A_TEXT for _kind, word, _end in tokens_with_ends(text, mode)):
             raise OutsideStaging(f"it runs a text by sys.{_RUNS_A_TEXT.lower()}")
 
     def _refuse_names(self, text: str, mode: Mode) -> None:
-        if place := reached(text, self.guarded, folds=self.folds, mode=mode):
+        if place := find_reached(text, self.guarded, folds=self.folds, mode=mode):
             raise OutsideStaging(f"it names the database {place}")
 
     def _ask_mode(self) -> Mode:
@@ -169,7 +169,7 @@ def first_word(sql: str, mode: Mode) -> str:
     return next((text.upper() for kind, text, _end in tokens_with_ends(sql, mode) if kind == "word"), "")
 
 
-def prepared(sql: str, mode: Mode) -> Iterator[Prepared]:
+def find_prepared(sql: str, mode: Mode) -> Iterator[Prepared]:
     """Each text that a statement, or a body in it, prepares."""
     tokens = list(tokens_with_ends(sql, mode))
     words = [text.upper() if kind == "word" else text if kind == "other" else "x" for kind, text, _end in tokens]

@@ -19,7 +19,7 @@ from sqlalchemy import URL
 from ...errors import DoesNotFit, FerryError
 from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
 from . import copy, inventory
-from .connect import connected, explained, number_of, quote, version_of
+from .connect import connect_to, explain_errors, number_of, quote, version_of
 from .counters import read_counters
 from .types import BY_NAME, Stored, reader_of
 from .zone import find_zone
@@ -283,7 +283,7 @@ class MySqlReader:
 
         :raises FerryError: DDL of somebody else came between the instant and the first look at the table.
         """
-        with explained(self._url):
+        with explain_errors(self._url):
             try:
                 yield
             except pymysql.Error as error:
@@ -307,7 +307,7 @@ def _convert(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], A
 @contextlib.contextmanager
 def reading(url: URL, tls_ca: Path | None) -> Iterator[MySqlReader]:
     """One consistent read of a database; the connection is its own."""
-    with connected(url, tls_ca, conv=RAW) as connection:
+    with connect_to(url, tls_ca, conv=RAW) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")

@@ -40,7 +40,7 @@ class Mode:
 USUAL = Mode()
 
 
-def reached(sql: str, names: frozenset[str], *, folds: bool, mode: Mode = USUAL) -> str | None:
+def find_reached(sql: str, names: frozenset[str], *, folds: bool, mode: Mode = USUAL) -> str | None:
     """The name in a statement that means one of some databases, or None.
 
     :param names: as they are spelled; in lower case where names are folded.
@@ -50,11 +50,11 @@ def reached(sql: str, names: frozenset[str], *, folds: bool, mode: Mode = USUAL)
     near = frozenset(name for name in names if name.lower() in lowered)
     if not near:
         return None
-    return (_reached if len(sql) < 1 << 16 else _reached.__wrapped__)(sql, near, folds, mode)
+    return (_search if len(sql) < 1 << 16 else _search.__wrapped__)(sql, near, folds, mode)
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def _reached(sql: str, names: frozenset[str], folds: bool, mode: Mode) -> str | None:
+def _search(sql: str, names: frozenset[str], folds: bool, mode: Mode) -> str | None:
     tokens = tokens_of(sql, mode)
     words = [text.upper() if kind == "word" else "" for kind, text in tokens]
     statement = next((word for word in words if word), "")
@@ -81,7 +81,7 @@ def _in_text(text: str, words: list[str], names: frozenset[str], folds: bool, mo
     if _fold(text, folds) in names and "INFORMATION_SCHEMA" in words:
         return f"{text} (ask for DATABASE() instead)"
     if statement in _RUNS_TEXTS and "." in text and any(name.lower() in text.lower() for name in names):
-        return _reached(text, names, folds, mode)
+        return _search(text, names, folds, mode)
     return None
 
 

@@ -136,7 +136,7 @@ class Barrier:
             self._worker.select_db(database)
             self._spare = self._connect()
             self._start = self._keeper()
-            self._keeper().execute(f"LOCK TABLES {self._own(GATE)} READ")
+            self._keeper().execute(f"LOCK TABLES {self._spell(GATE)} READ")
             for name in tables:
                 self._closing[name] = self._close(self._connect(), name)
             self._list_queued(list(self._closing.values()))
@@ -154,11 +154,11 @@ class Barrier:
         self._stack.callback(keeper.close)
         return keeper
 
-    def _own(self, table: str) -> str:
+    def _spell(self, table: str) -> str:
         return f"{quote(self._control)}.{table}"
 
     def _close(self, connection: Connection, table: str) -> Running:
-        wanted = (self._own(NOTHING), names([table], self._database), self._own(GATE))
+        wanted = (self._spell(NOTHING), names([table], self._database), self._spell(GATE))
         sql = f"LOCK TABLES {', '.join(f'{name} WRITE' for name in wanted)}"
         self._started.append(Running(connection, sql))
         return self._started[-1]
@@ -182,7 +182,7 @@ class Barrier:
 
     def drain(self, tables: Sequence[str], timeout_s: float) -> None:
         # It gets all of the tables and then fails: the name is taken, and the first table would be renamed twice.
-        pairs = [f"{names([name], self._database)} TO {self._own(START)}" for name in [*tables, tables[0]]]
+        pairs = [f"{names([name], self._database)} TO {self._spell(START)}" for name in [*tables, tables[0]]]
         try:
             self._pass(f"RENAME TABLE {', '.join(pairs)}", tables, timeout_s)
         except pymysql.Error as error:
@@ -201,9 +201,9 @@ class Barrier:
         meanwhile. So this one begins with renaming something to a name that is taken, and fails; only when it has
         all of its tables, and waits for the last one, of ours, is that name made free.
         """
-        execute(self.reader, f"CREATE TABLE IF NOT EXISTS {self._own(VETO)} (id INT PRIMARY KEY) ENGINE=InnoDB")
-        swapping = f"{self._own(START)} TO {self._own(VETO)}, {self._own(VETO)} TO {self._own(START)}"
-        self._start.execute(f"LOCK TABLES {self._own(START)} READ")
+        execute(self.reader, f"CREATE TABLE IF NOT EXISTS {self._spell(VETO)} (id INT PRIMARY KEY) ENGINE=InnoDB")
+        swapping = f"{self._spell(START)} TO {self._spell(VETO)}, {self._spell(VETO)} TO {self._spell(START)}"
+        self._start.execute(f"LOCK TABLES {self._spell(START)} READ")
         try:
             self._pass(f"RENAME TABLE {swapping}, {pairs}", list(self._closing), timeout_s, last=self._let_start)
         finally:
@@ -214,7 +214,7 @@ class Barrier:
         if running.done or not self._is_wanted(self._control, START):
             raise NotThrough()
         self._list_queued(list(self._closing.values()))
-        execute(self.reader, f"DROP TABLE {self._own(VETO)}")
+        execute(self.reader, f"DROP TABLE {self._spell(VETO)}")
         self._start.execute("UNLOCK TABLES")
 
     def _pass(

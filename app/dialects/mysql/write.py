@@ -129,13 +129,13 @@ def _decimal(stored: Stored) -> Bytes:
 
 
 def _float(stored: Stored, *, keeps_minus_zero: bool) -> Bytes:
-    def kept(value: float) -> float:
+    def round_as_stored(value: float) -> float:
         """What is read back: the digits that are shown, or the bits."""
         digits = _single(value) if stored.type == "float" else value
         return digits if stored.scale is None else float(f"{digits:.{stored.scale}f}")
 
     def encode(value: Any) -> bytes:
-        if type(value) is not float or kept(value) != value or value in (float("inf"), -float("inf")):
+        if type(value) is not float or round_as_stored(value) != value or value in (float("inf"), -float("inf")):
             raise Unfit
         text = repr(value)
         if text == "-0.0" and not keeps_minus_zero:

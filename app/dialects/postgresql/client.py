@@ -206,7 +206,7 @@ class Running:
             raise TimeoutError(f"{self.name} gave nothing for {OUTPUT_LIMIT_S:.0f} s")
         return os.read(self.process.stdout.fileno(), size_bytes)
 
-    def ended(self, watched: Path | None = None) -> None:
+    def wait_for_end(self, watched: Path | None = None) -> None:
         """Wait for its end.
 
         :param watched: a file that it writes: as long as that grows, nobody asks after it.

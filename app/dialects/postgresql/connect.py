@@ -305,17 +305,17 @@ def _set(connection: Connection, settings: Mapping[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def connected(url: URL, tls_ca: Path | None, **options: Any) -> Iterator[Connection]:
+def connect_to(url: URL, tls_ca: Path | None, **options: Any) -> Iterator[Connection]:
     """As :func:`connect`, with errors that name the server, here and inside.
 
-    :raises NoSuchDatabase, DatabaseUnreachable, AccessDenied, DoesNotFit, FerryError: see :func:`explained`.
+    :raises NoSuchDatabase, DatabaseUnreachable, AccessDenied, DoesNotFit, FerryError: see :func:`explain_errors`.
     """
-    with explained(url), contextlib.closing(connect(url, tls_ca, **options)) as connection:
+    with explain_errors(url), contextlib.closing(connect(url, tls_ca, **options)) as connection:
         yield connection
 
 
 @contextlib.contextmanager
-def explained(url: URL) -> Iterator[None]:
+def explain_errors(url: URL) -> Iterator[None]:
     """Turn the driver's errors into ours.
 
     :raises DatabaseUnreachable: no answer, or the connection was lost.

@@ -55,6 +55,14 @@ def control_of(connection: Connection, target: str, *, there: bool = True) -> st
     return next((name for name in names if name not in roles and not tables.get(name)), names[0])
 
 
+def settle(connection: Connection, target: str) -> list[str]:
+    """Give the live schema and the control area names that are in nobody's way; return what was done, in sentences."""
+    of_schema = bring_back(connection, target)
+    name = settle_name(connection, target)
+    of_area = name and f"The control area is the schema {name} now: a role has its former name."
+    return [sentence for sentence in (of_schema, of_area) if sentence]
+
+
 def settle_name(connection: Connection, target: str) -> str | None:
     """Give a control area another name where a role has its; return that, or None where nothing was to be done.
 
@@ -134,11 +142,11 @@ def oddities(connection: Connection, target: str) -> list[str]:
             f"The live schema {target} was left renamed to {hold} by a restore that was cut short; the next command "
             "that writes brings it back, e.g.: flask db-backup"
         )
-    areas = _made(connection, target)
+    areas = _list_areas(connection, target)
     return lines + _doubles(connection, areas) + _strangers(connection, areas)
 
 
-def _made(connection: Connection, target: str) -> list[str]:
+def _list_areas(connection: Connection, target: str) -> list[str]:
     """The control areas that are a target's, or that a fault of an older version made of one: the used one first."""
     names = controls(target)
     names += [second for name in names for second in controls(name)]

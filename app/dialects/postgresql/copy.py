@@ -10,11 +10,15 @@ import psycopg
 
 from ...errors import DoesNotFit
 from ..model import SchemaObject
+from . import dump
+from .client import Client
 from .connect import Connection, words_of
 from .extensions import extension_schemas, lent, set_path
+from .mark import comment_on
 from .names import Place, quote
 from .objects import Node, dependencies, find_objects, objects
 from .read import OWN_TABLES
+from .restore import replay
 from .rules import relation
 
 _IN_PLACE = ("type", "sequence")
@@ -24,6 +28,28 @@ _CONSTRAINTS = """
 SELECT c.relname::text, k.conname::text FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND NOT c.relname = ANY (%s)
 """
+
+
+def copy_schema(client: Client, connection: Connection, origin: str, place: Place, *, timeout_s: float) -> None:
+    """Make a schema of another one of the same database, with its comment.
+
+    :raises ProgramFailed, psycopg.Error: the server refused something; nothing is left.
+    """
+    file = client.private / "copy.dump"
+    dump.dump(client, origin, file, wait_s=timeout_s)
+    archive = dump.archive_of(client, file, origin)
+    around = dump.renames(connection, place, archive.schema or origin)
+    comment = comment_on(connection, origin)
+    around.behind.append(dump.make_comment(connection, place.schema, comment))
+    replay(client, connection, archive, around, may_read=True)
+
+
+def copy_tables(client: Client, connection: Connection, origin: str, place: Place, tables: Sequence[str]) -> None:
+    """Make tables of another schema of the same database in this one, where they are not there; raises as above."""
+    file = client.private / "tables.dump"
+    dump.dump(client, origin, file, tables=tables)
+    archive = dump.archive_of(client, file, origin)
+    replay(client, connection, archive, dump.renames(connection, place, origin, into=True), may_read=True)
 
 
 def create_objects(connection: Connection, place: Place, wanted: Sequence[SchemaObject]) -> None:

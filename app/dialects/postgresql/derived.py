@@ -6,6 +6,7 @@ import psycopg
 
 from ...errors import DoesNotFit
 from .connect import Connection, is_lost, is_out_of_space, words_of
+from .extensions import lent
 from .names import Place, quote
 from .objects import find_objects
 
@@ -23,6 +24,15 @@ def find_populated(connection: Connection, schema: str) -> list[str]:
         return []
     items = (one.item for one in find_objects(connection, schema))
     return [item.name for item in items if item.kind == "materialized view" and item.name in populated]
+
+
+def refresh_all(connection: Connection, place: Place) -> list[str]:
+    """Fill the materialized views of a schema that hold rows; returns their names, raises as :func:`refresh`."""
+    views = find_populated(connection, place.schema)
+    if views:
+        with lent(connection, place.target, place.schema):
+            refresh(connection, place, views)
+    return views
 
 
 def refresh(connection: Connection, place: Place, views: list[str]) -> None:

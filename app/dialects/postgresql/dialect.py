@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -39,14 +38,11 @@ from . import (
 )
 from . import counters as counters_of
 from . import mark as mark_of
-from .client import Client, client
-from .connect import Connection, NoSuchDatabase, connected, connection_arguments, is_nearby, is_out_of_space, place_of
+from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, is_out_of_space
 from .extensions import lent, oid_of
 from .fence import PostgresqlFence
-from .grants import adopt_defaults
 from .names import GENERATION, STAGING, Place, own_place, with_schema
-from .names import schema_named as _named
-from .read import PostgresqlImage, PostgresqlReader, begin, reading
+from .read import PostgresqlImage, PostgresqlReader, begin, export_snapshot, reading
 
 
 class PostgresqlDialect:
@@ -74,23 +70,18 @@ class PostgresqlDialect:
         if place is not None:
             return place
         if url not in self._targets:
-            with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-                schema = server.schema_of_target(connection, there, _named(url))
-                names.check_target(schema)
-                if not there or oid_of(connection, schema) is None:
-                    return Place(schema, schema)
+            schema, there = server.find_target(url, self._tls_ca)
+            if not there:
+                return Place(schema, schema)
             self._targets[url] = schema
         return Place(self._targets[url], self._targets[url])
 
     def _connect(self, url: URL, place: Place | None = None, **options: Any) -> AbstractContextManager[Connection]:
         path = [(place or self._place(url)).schema]
-        return connected(url, self._tls_ca, search_path=path, **options)
+        return connect_to(url, self._tls_ca, search_path=path, **options)
 
     def check(self, url: URL) -> None:
-        names.database_of(url)
-        named = _named(url)
-        if named is not None:
-            names.check_target(named)
+        names.check_url(url)
 
     def know_app(self, engine: Engine) -> None:
         """A server keeps all functions and collations itself."""
@@ -107,13 +98,8 @@ class PostgresqlDialect:
 
     def preflight(self, url: URL) -> None:
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            schema = server.schema_of_target(connection, there, _named(url))
-            names.check_target(schema)
-            if there:
-                preflight.preflight(connection, schema)
-            else:
-                preflight.check_server(connection)
-                preflight.check_can_create(connection, names.database_of(url))
+            schema = server.schema_of_target(connection, there, url)
+            preflight.preflight(connection, schema, None if there else names.database_of(url))
 
     def keep_copies_in(self, directory: Path) -> None:
         """Nothing: a server's database is read where it is."""
@@ -124,15 +110,7 @@ class PostgresqlDialect:
             return there and oid_of(connection, place.schema) is not None
 
     def create(self, url: URL) -> bool:
-        named = own_place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            if there:
-                schema = named.schema if named else server.schema_of_target(connection, there, _named(url))
-                return server.create_schema(connection, schema)
-        is_new = server.create(url, self._tls_ca)
-        place = self._place(url)
-        with connected(url, self._tls_ca) as connection:
-            return server.create_schema(connection, place.schema) or is_new
+        return server.ensure(url, self._tls_ca)
 
     def drop(self, url: URL) -> None:
         place = self._place(url)
@@ -142,32 +120,23 @@ class PostgresqlDialect:
     def identity(self, url: URL) -> Identity:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, _):
-            server_uid, version = server.server_uid(connection), server.version_of(connection)
-        database = names.database_of(url)
-        # By name, and not by OID: so it stays the same when the database is created.
-        uid = hashlib.sha256(repr((server_uid, database, place.schema)).encode()).hexdigest()[:32]
-        name = database if place.schema == names.PUBLIC else f"{database}.{place.schema}"
-        return Identity(f"PostgreSQL {version}", place_of(url), name, uid, nearby=is_nearby(url))
+            return server.identify(connection, url, place.schema)
 
     def control_area(self, url: URL) -> ControlArea:
-        place, database = self._place(url), names.database_of(url)
-        name = database if place.schema == names.PUBLIC else f"{database}.{place.schema}"
+        place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            control_schema = control.control_of(connection, place.target, there=there)
-        area = with_schema(url, control_schema)
-        return ControlArea(area, self._directory / f"{escaped(name, safe='')}.ferry")
+            area = with_schema(url, control.control_of(connection, place.target, there=there))
+        return ControlArea(area, self._directory / f"{escaped(names.full_name(url, place.schema), safe='')}.ferry")
 
     def settle_control(self, url: URL) -> list[str]:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
             if not there:
                 return []
-            of_schema = control.bring_back(connection, place.target)
-            moved = control.settle_name(connection, place.target)
+            sentences = control.settle(connection, place.target)
         # Where the live schema lies may have been decided while it was away.
         self._targets.clear()
-        renamed = moved and f"The control area is the schema {moved} now: a role has its former name."
-        return [sentence for sentence in (of_schema, renamed) if sentence]
+        return sentences
 
     def oddities(self, url: URL) -> list[str]:
         target = self._place(url).target
@@ -194,22 +163,18 @@ class PostgresqlDialect:
 
     def prepare_staging(self, staging: URL, target: URL) -> None:
         self.create(target)
-        place = self._own(staging)
-        with self._connect(staging, place) as connection, connection.transaction():
-            server.drop(connection, place.schema)
-            server.create_schema(connection, place.schema)
-            adopt_defaults(connection, place.target, place.schema)
+        place = self._droppable_place(staging)
+        with self._connect(staging, place) as connection:
+            server.create_anew(connection, place)
 
     def fit_staging(self, staging: URL, target: URL) -> None:
-        place = self._own(staging)
+        place = self._droppable_place(staging)
         with self._connect(staging, place) as connection:
-            if oid_of(connection, place.schema) is None:
-                raise FerryError(f"There is no schema {place.schema}.")
             what = f"What was restored to {place.schema} cannot be analyzed"
-            with dump.answering(staging, BackupFailed, what), restore.watching(connection, place):
-                rules.analyze(connection, place.schema)
+            with dump.answering(staging, BackupFailed, what):
+                restore.analyze(connection, place)
 
-    def _own(self, url: URL) -> Place:
+    def _droppable_place(self, url: URL) -> Place:
         """The staging schema or generation that a URL means; nothing is ever made in the place of a live one."""
         place = self._place(url)
         if not names.is_droppable(place.schema):
@@ -241,8 +206,7 @@ class PostgresqlDialect:
     def set_mark(self, url: URL, mark: str) -> None:
         place = self._place(url)
         with self._connect(url, place) as connection:
-            comment = mark_of.comment_on(connection, place.schema)
-            mark_of.set_comment(connection, place.schema, mark_of.with_mark(comment, mark))
+            mark_of.set_mark(connection, place.schema, mark)
 
     def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
         """Such a server has none."""
@@ -264,7 +228,7 @@ class PostgresqlDialect:
             return load.Loader(connection, place.schema, table).load(rows, batch_rows)
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
-        place = self._own(staging)
+        place = self._droppable_place(staging)
         with self._connect(staging, place) as connection:
             rules.clear(connection, place.schema, tables)
 
@@ -286,16 +250,12 @@ class PostgresqlDialect:
             rules.validate(connection, place.schema, keep_violations=keep_violations)
 
     def refresh_derived(self, staging: URL) -> list[str]:
-        place = self._own(staging)
+        place = self._droppable_place(staging)
         with self._connect(staging, place) as connection:
-            views = derived.find_populated(connection, place.schema)
-            if views:
-                with lent(connection, place.target, place.schema):
-                    derived.refresh(connection, place, views)
-        return views
+            return derived.refresh_all(connection, place)
 
     def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
-        place = self._own(staging)
+        place = self._droppable_place(staging)
         with self._connect(staging, place) as connection:
             return counters_of.set_counters(connection, place.schema, counters)
 
@@ -317,30 +277,14 @@ class PostgresqlDialect:
 
     # Copies and backups
 
-    @contextlib.contextmanager
-    def _client(self, url: URL, failed: type[FerryError], what: str) -> Iterator[tuple[Client, Connection]]:
-        """Programs for the URL's database, and a connection to it; whatever they end with as our errors."""
-        with (
-            connected(url, self._tls_ca) as connection,
-            dump.answering(url, failed, what),
-            client(connection_arguments(url, self._tls_ca), connection.info.server_version, None) as programs,
-        ):
-            yield programs, connection
-
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
-        origin, place = self._place(source), self._own(to)
+        origin, place = self._place(source), self._droppable_place(to)
         if origin == place:
             return
         self.drop(to)
         what = f"The copy of the schema {origin.schema} failed"
-        with self._client(source, ToolFailed, what) as (programs, connection):
-            file = programs.private / "copy.dump"
-            dump.dump(programs, origin.schema, file, wait_s=timeout_s)
-            archive = dump.archive_of(programs, file, origin.schema)
-            around = dump.renames(connection, place, archive.schema or origin.schema)
-            comment = mark_of.comment_on(connection, origin.schema)
-            around.behind.append(dump.make_comment(connection, place.schema, comment))
-            restore.replay(programs, connection, archive, around, may_read=True)
+        with dump.open_client(source, self._tls_ca, ToolFailed, what) as (programs, connection):
+            copy.copy_schema(programs, connection, origin.schema, place, timeout_s=timeout_s)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
@@ -350,9 +294,9 @@ class PostgresqlDialect:
             token = locks.token(connection, place.schema) if fence is not None else b""
 
             def write(to: Path) -> None:
-                snapshot: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
-                with self._client(target, BackupFailed, f"The backup to {to} failed") as (programs, _):
-                    dump.dump(programs, place.schema, to, snapshot=snapshot[0])
+                what = f"The backup to {to} failed"
+                with dump.open_client(target, self._tls_ca, BackupFailed, what) as (programs, _):
+                    dump.dump(programs, place.schema, to, snapshot=export_snapshot(connection))
 
             yield PostgresqlImage(PostgresqlReader(connection, place.schema), token, write)
 
@@ -367,24 +311,23 @@ class PostgresqlDialect:
 
     def restore(self, backup: Path, url: URL) -> None:
         what = f"{backup} cannot be restored"
-        with dump.answering(url, BackupFailed, what), backup.open("rb") as file:
-            if file.read(len(dump.MAGIC)) != dump.MAGIC:
-                raise BackupFailed(f"{backup} is not a backup of PostgreSQL.")
-        place = self._own(url)
-        with self._client(url, BackupFailed, what) as (programs, connection):
+        with dump.answering(url, BackupFailed, what):
+            dump.check_magic(backup)
+        place = self._droppable_place(url)
+        with dump.open_client(url, self._tls_ca, BackupFailed, what) as (programs, connection):
             archive = dump.archive_of(programs, backup.resolve(), place.target)
             self.drop(url)
             around = dump.renames(connection, place, archive.schema or place.target)
             restore.replay(programs, connection, archive, around)
 
     def keep(self, staging: URL, generation: URL) -> None:
-        place, to = self._place(staging), self._own(generation)
+        place, to = self._place(staging), self._droppable_place(generation)
         with self._connect(staging, place) as connection, connection.transaction():
             server.drop(connection, to.schema)
             copy.keep(connection, place.schema, to.schema)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        origin, place = self._place(source), self._own(staging)
+        origin, place = self._place(source), self._droppable_place(staging)
         with self._connect(source, origin) as connection:
             begin(connection, origin.schema)
             needed = copy.find_needed(connection, origin.schema, tables)
@@ -392,12 +335,8 @@ class PostgresqlDialect:
             dropped = copy.drop_tables(connection, place, tables)
         self.create_objects(staging, needed)
         what = f"The tables {', '.join(tables)}, which no revision made, cannot be carried"
-        with self._client(source, DoesNotFit, what) as (programs, connection):
-            file = programs.private / "tables.dump"
-            dump.dump(programs, origin.schema, file, tables=tables)
-            archive = dump.archive_of(programs, file, origin.schema)
-            around = dump.renames(connection, place, origin.schema, into=True)
-            restore.replay(programs, connection, archive, around, may_read=True)
+        with dump.open_client(source, self._tls_ca, DoesNotFit, what) as (programs, connection):
+            copy.copy_tables(programs, connection, origin.schema, place, tables)
         self.create_objects(staging, dropped)
 
     # The cut-over
@@ -422,7 +361,9 @@ class PostgresqlDialect:
 
     def swap(self, staging: URL, target: URL, old: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
         assert isinstance(fence, PostgresqlFence)  # noqa: S101 # each room makes and gets its own
-        exchange = swap.Swap(self._own(staging).schema, self._place(target).schema, self._own(old).schema)
+        exchange = swap.Swap(
+            self._droppable_place(staging).schema, self._place(target).schema, self._droppable_place(old).schema
+        )
         fence.swap(exchange, token, timeout_s)
 
     def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
@@ -453,6 +394,6 @@ class PostgresqlDialect:
         uid = self.identity(url).uid
         with (
             self._connect(url, application=lock.own_name("lock")) as connection,
-            lock.locked(connection, uid, timeout_s),
+            lock.hold_lock(connection, uid, timeout_s),
         ):
             yield

@@ -26,15 +26,15 @@ from sqlalchemy import URL
 
 from ...errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
 from ..files import fsync_directory, open_private
-from .client import Client, ProgramFailed, ProgramMissing, is_lost
-from .connect import Connection, place_of, words_of
+from .client import Client, ProgramFailed, ProgramMissing, client, is_lost
+from .connect import Connection, connect_to, connection_arguments, place_of, words_of
 from .extensions import extensions_in, oid_of
 from .filter import Forbidden
 from .names import HOLD, Place, prefix_of, quote
 from .script import Script, Unreadable, printable
 from .watch import Trespass
 
-MAGIC = b"PGDMP"
+_MAGIC = b"PGDMP"
 
 EXTENSIONS_HINT = (
     "An extension that lies in the schema of the app's tables can only be moved by a superuser. Let one do so, once: "
@@ -86,13 +86,20 @@ def dump(
     try:
         with open_private(to) as file:
             with client.running("pg_dump", arguments, stdout=file) as running:
-                running.ended(watched=to)
+                running.wait_for_end(watched=to)
             os.fsync(file.fileno())
     except BaseException:
         with contextlib.suppress(OSError):
             to.unlink(missing_ok=True)
         raise
     fsync_directory(to.parent)
+
+
+def check_magic(file: Path) -> None:
+    """:raises BackupFailed: the file does not begin as dumps do."""
+    with file.open("rb") as stream:
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            raise BackupFailed(f"{file} is not a backup of PostgreSQL.")
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ def archive_of(client: Client, file: Path, schema: str) -> Archive:
         listing.open("wb") as to,
         client.running("pg_restore", ["-l", str(file)], stdout=to, memory_bytes=READER_BYTES) as running,
     ):
-        running.ended(watched=listing)
+        running.wait_for_end(watched=listing)
     if listing.stat().st_size > MOST_CONTENTS_BYTES:
         raise BackupFailed(f"{file} lists more objects than any schema has.")
     lines = [line for line in listing.read_text(errors="replace").splitlines() if _ENTRY.match(line)]
@@ -211,7 +218,20 @@ def reading(client: Client, archive: Archive, *more: str) -> Iterator[Script]:
     with client.running("pg_restore", arguments, stdout=subprocess.PIPE, memory_bytes=READER_BYTES) as source:
         yield Script(source.read)
         # Without this, what a cut file still had would be committed.
-        source.ended()
+        source.wait_for_end()
+
+
+@contextlib.contextmanager
+def open_client(
+    url: URL, tls_ca: Path | None, failed: type[FerryError], what: str
+) -> Iterator[tuple[Client, Connection]]:
+    """Programs for the URL's database, and a connection to it; see :func:`answering` for what they end with."""
+    with (
+        connect_to(url, tls_ca) as connection,
+        answering(url, failed, what),
+        client(connection_arguments(url, tls_ca), connection.info.server_version, None) as programs,
+    ):
+        yield programs, connection
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Engine
 from sqlalchemy.pool import NullPool
 
-from .connect import SETTINGS, Connection, connect, connected, explained
+from .connect import SETTINGS, Connection, connect, connect_to, explain_errors
 from .extensions import extension_schemas
 from .names import Place
 from .upgrade import Upgrade, UpgradeConnection
@@ -37,7 +37,7 @@ def _engine(
     kind = Connection if purpose else UpgradeConnection
 
     def connection() -> Connection:
-        with explained(url):
+        with explain_errors(url):
             session = connect(url, tls_ca, search_path=search_path, settings=settings, kind=kind, purpose=purpose)
             session.autocommit = False
             if upgrade is not None and isinstance(session, UpgradeConnection):
@@ -72,6 +72,6 @@ def read_only_engine(url: URL, tls_ca: Path | None, place: Place) -> Engine:
 
 def _search_path(url: URL, tls_ca: Path | None, place: Place) -> list[str]:
     """A place and the schemas of extensions: never the live one, even while it holds nothing else."""
-    with connected(url, tls_ca) as connection:
+    with connect_to(url, tls_ca) as connection:
         behind = extension_schemas(connection, place.schema)
     return [place.schema, *(schema for schema in behind if schema != place.target)]

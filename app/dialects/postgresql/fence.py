@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import URL
 
-from .connect import Connection, explained
+from .connect import Connection, explain_errors
 from .locks import EXCLUSIVE, SHARE, Locking, Reconnect, token
 from .swap import Swap, commit
 
@@ -31,7 +31,7 @@ class PostgresqlFence:
     def token(self) -> bytes:
         """Of this instant; nothing is held open between two of them."""
         if self.held is not None:
-            with explained(self._url):
+            with explain_errors(self._url):
                 return token(self.held, self._schema)
         with self._reconnect() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -75,7 +75,7 @@ class PostgresqlFence:
                 connection = stack.enter_context(self._reconnect())
                 connection.execute("BEGIN")
             else:
-                stack.enter_context(explained(self._url))
+                stack.enter_context(explain_errors(self._url))
             try:
                 yield connection
             finally:

@@ -89,7 +89,7 @@ def lift_guard(connection: Executes, guard: str | None) -> None:
 
 
 @contextlib.contextmanager
-def guarded(connection: psycopg.Connection[Any], oid: int, schema: str) -> Iterator[None]:
+def guard_schema(connection: psycopg.Connection[Any], oid: int, schema: str) -> Iterator[None]:
     """A block within a transaction, at whose end a schema has its name again; see :func:`set_guard`."""
     guard = set_guard(connection, oid, schema)
     yield

@@ -31,7 +31,7 @@ def own_name(purpose: str) -> str:
 
 
 @contextlib.contextmanager
-def locked(connection: Connection, uid: str, timeout_s: float) -> Iterator[None]:
+def hold_lock(connection: Connection, uid: str, timeout_s: float) -> Iterator[None]:
     """The session lock of a target; it ends with the connection, and so with this process.
 
     :raises LockHeld: somebody else (named) holds it.

@@ -26,6 +26,10 @@ def with_mark(comment: str | None, mark: str) -> str | None:
     return f"{words} [ferry {mark}]".strip() if mark else words or None
 
 
+def set_mark(connection: Connection, schema: str, mark: str) -> None:
+    set_comment(connection, schema, with_mark(comment_on(connection, schema), mark))
+
+
 def comment_on(connection: Connection, schema: str) -> str | None:
     row = connection.execute(
         "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s", (schema,)

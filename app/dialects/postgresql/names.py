@@ -137,6 +137,19 @@ def database_of(url: URL) -> str:
     return url.database
 
 
+def check_url(url: URL) -> None:
+    """:raises Protected: the URL names no database, or a schema that can be no target."""
+    database_of(url)
+    named = schema_named(url)
+    if named is not None:
+        check_target(named)
+
+
+def full_name(url: URL, schema: str) -> str:
+    """The name of a schema for people: its database's alone where it is ``public``."""
+    return database_of(url) if schema == PUBLIC else f"{database_of(url)}.{schema}"
+
+
 def options_of(url: URL) -> str:
     """The options of a URL, as the server is sent them."""
     value = url.query.get("options", "")

@@ -17,7 +17,8 @@ from .connect import Connection
 from .names import quote
 
 
-def _own(catalog: str, oid: str) -> str:
+def _independent(catalog: str, oid: str) -> str:
+    """A condition: the object was made by hand, by no extension and by no other object."""
     return (
         f"NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = {oid} "
         "AND e.deptype IN ('e', 'i'))"
@@ -29,7 +30,7 @@ SELECT 'pg_type', t.oid, 'type', t.typname::text, '', format('CREATE TYPE %%I AS
     (SELECT string_agg(quote_literal(l.enumlabel), ', ' ORDER BY l.enumsortorder)
         FROM pg_enum l WHERE l.enumtypid = t.oid))
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname = %s AND t.typtype = 'e' AND {_own("pg_type", "t.oid")}
+WHERE n.nspname = %s AND t.typtype = 'e' AND {_independent("pg_type", "t.oid")}
 """
 
 _DOMAINS = f"""
@@ -41,7 +42,7 @@ SELECT 'pg_type', t.oid, 'type', t.typname::text, '', concat_ws(' ',
     (SELECT string_agg(format('CONSTRAINT %%I %%s', c.conname, pg_get_constraintdef(c.oid)), ' ' ORDER BY c.conname)
         FROM pg_constraint c WHERE c.contypid = t.oid AND c.contype = 'c'))
 FROM pg_type t JOIN pg_type b ON b.oid = t.typbasetype JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname = %s AND t.typtype = 'd' AND {_own("pg_type", "t.oid")}
+WHERE n.nspname = %s AND t.typtype = 'd' AND {_independent("pg_type", "t.oid")}
 """
 
 _COMPOSITES = f"""
@@ -49,21 +50,21 @@ SELECT 'pg_type', t.oid, 'type', t.typname::text, '', format('CREATE TYPE %%I AS
     (SELECT string_agg(format('%%I %%s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
         FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
 FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid AND c.relkind = 'c' JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname = %s AND {_own("pg_type", "t.oid")}
+WHERE n.nspname = %s AND {_independent("pg_type", "t.oid")}
 """
 
 _RANGES = f"""
 SELECT 'pg_type', t.oid, 'type', t.typname::text, '', format('CREATE TYPE %%I AS RANGE (SUBTYPE = %%s%%s)', t.typname,
     format_type(r.rngsubtype, NULL), CASE WHEN r.rngsubdiff <> 0 THEN ', SUBTYPE_DIFF = ' || r.rngsubdiff::regproc END)
 FROM pg_range r JOIN pg_type t ON t.oid = r.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname = %s AND r.rngcanonical = 0 AND {_own("pg_type", "t.oid")}
+WHERE n.nspname = %s AND r.rngcanonical = 0 AND {_independent("pg_type", "t.oid")}
 """
 
 _FUNCTIONS = f"""
 SELECT 'pg_proc', p.oid, CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END,
     format('%%I(%%s)', p.proname, pg_get_function_identity_arguments(p.oid)), '', pg_get_functiondef(p.oid)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = %s AND p.prokind <> 'a' AND {_own("pg_proc", "p.oid")}
+WHERE n.nspname = %s AND p.prokind <> 'a' AND {_independent("pg_proc", "p.oid")}
 """
 
 _SEQUENCES = f"""
@@ -72,7 +73,7 @@ SELECT 'pg_class', c.oid, 'sequence', c.relname::text, '', format(
     format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
     CASE WHEN s.seqcycle THEN ' CYCLE' ELSE '' END)
 FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND {_own("pg_class", "c.oid")} AND NOT EXISTS (
+WHERE n.nspname = %s AND {_independent("pg_class", "c.oid")} AND NOT EXISTS (
     SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0)
 """
@@ -83,14 +84,14 @@ SELECT 'pg_class', c.oid, CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 
         CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.relname,
         ' WITH (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relkind IN ('v', 'm') AND {_own("pg_class", "c.oid")}
+WHERE n.nspname = %s AND c.relkind IN ('v', 'm') AND {_independent("pg_class", "c.oid")}
 """
 
 _INDEXES = f"""
 SELECT 'pg_class', c.oid, 'index', c.relname::text, t.relname::text, pg_get_indexdef(c.oid, 0, true)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
-WHERE n.nspname = %s AND t.relkind IN ('r', 'p', 'm') AND NOT t.relispartition AND {_own("pg_class", "t.oid")}
+WHERE n.nspname = %s AND t.relkind IN ('r', 'p', 'm') AND NOT t.relispartition AND {_independent("pg_class", "t.oid")}
     AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))
 """
 
@@ -98,7 +99,7 @@ _RULES = f"""
 SELECT 'pg_rewrite', r.oid, 'rule', format('%%s on %%s', r.rulename, c.relname), c.relname::text,
     rtrim(pg_get_ruledef(r.oid, true), ';')
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND r.rulename <> '_RETURN' AND {_own("pg_class", "c.oid")}
+WHERE n.nspname = %s AND r.rulename <> '_RETURN' AND {_independent("pg_class", "c.oid")}
 """
 
 # Two tables may each have a trigger (rule, policy) of one name: the table is part of the name here.
@@ -108,7 +109,7 @@ SELECT 'pg_trigger', g.oid, 'trigger', format('%%s on %%s', g.tgname, c.relname)
         c.relname, CASE g.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END,
         g.tgname) END
 FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND NOT g.tgisinternal AND NOT c.relispartition AND {_own("pg_class", "c.oid")}
+WHERE n.nspname = %s AND NOT g.tgisinternal AND NOT c.relispartition AND {_independent("pg_class", "c.oid")}
 """
 
 _POLICIES = f"""
@@ -122,7 +123,7 @@ SELECT 'pg_policy', p.oid, 'policy', format('%%s on %%s', p.polname, c.relname),
     'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
     'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND {_own("pg_class", "c.oid")}
+WHERE n.nspname = %s AND {_independent("pg_class", "c.oid")}
 """
 
 _ROW_SECURITY = f"""
@@ -130,7 +131,7 @@ SELECT 'row security', c.oid, 'row security', format('row security of %%s', c.re
     format('ALTER TABLE %%I ENABLE ROW LEVEL SECURITY', c.relname)
     || CASE WHEN c.relforcerowsecurity THEN format('; ALTER TABLE %%I FORCE ROW LEVEL SECURITY', c.relname) ELSE '' END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relrowsecurity AND {_own("pg_class", "c.oid")}
+WHERE n.nspname = %s AND c.relrowsecurity AND {_independent("pg_class", "c.oid")}
 """
 
 _STATISTICS = """
@@ -292,7 +293,7 @@ SELECT 'table', c.relname::text, c.relkind::text, c.relpersistence::text, c.reli
     ARRAY(SELECT p.relname::text FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = c.oid
         ORDER BY i.inhseqno)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'f') AND {_own("pg_class", "c.oid")}
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'f') AND {_independent("pg_class", "c.oid")}
 ORDER BY 2
 """
 
@@ -305,7 +306,7 @@ SELECT 'column', c.relname::text, a.attname::text, format_type(a.atttypid, a.att
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
-    AND {_own("pg_class", "c.oid")}
+    AND {_independent("pg_class", "c.oid")}
 ORDER BY c.relname, a.attnum
 """
 
@@ -315,7 +316,7 @@ SELECT 'constraint', c.relname::text, k.conname::text, CASE k.contype
     WHEN 'f' THEN regexp_replace(pg_get_constraintdef(k.oid, true), ' NOT VALID$', '')
     ELSE pg_get_constraintdef(k.oid, true) END
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND k.contype <> 't' AND {_own("pg_class", "c.oid")}
+WHERE n.nspname = %s AND k.contype <> 't' AND {_independent("pg_class", "c.oid")}
 ORDER BY 2, 3
 """
 

@@ -79,14 +79,18 @@ def dependents(connection: Connection, schema: str) -> list[str]:
     return [f"{what} depends on {on}" for what, on in rows]
 
 
-def preflight(connection: Connection, schema: str) -> None:
-    """Refuse a target that is there and could not be cut over.
+def preflight(connection: Connection, schema: str, missing: str | None) -> None:
+    """Refuse a target that is there and could not be cut over, or is not and could not be created.
 
+    :param missing: the target's database, where the connection is to another one as that is not there.
     :raises Protected, DoesNotFit: see :meth:`.base.Dialect.preflight`.
     """
-    check_server(connection)
-    _check_encoding(connection)
     check_target(schema)
+    _check_server(connection)
+    if missing is not None:
+        _check_can_create(connection, missing)
+        return
+    _check_encoding(connection)
     if oid_of(connection, schema) is None:
         _check_creation(connection)
         return
@@ -97,7 +101,7 @@ def preflight(connection: Connection, schema: str) -> None:
     _try(connection, schema, extensions)
 
 
-def check_server(connection: Connection) -> None:
+def _check_server(connection: Connection) -> None:
     """:raises Protected: too old, or a standby."""
     if connection.info.server_version < OLDEST_VERSION:
         raise Protected(
@@ -238,8 +242,7 @@ def _granting(statement: str) -> Iterator[None]:
         raise DoesNotFit(f"A privilege is missing that a cut-over needs: {words_of(error)}.", hint=statement) from error
 
 
-def check_can_create(connection: Connection, database: str) -> None:
-    """:raises DoesNotFit: this user may not create databases."""
+def _check_can_create(connection: Connection, database: str) -> None:
     row: Any = connection.execute(
         "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
     ).fetchone()

@@ -16,7 +16,7 @@ from ...errors import DoesNotFit, FerryError
 from ..base import Reader
 from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
 from . import inventory, locks, objects
-from .connect import Connection, connected
+from .connect import Connection, connect_to
 from .counters import read_counters
 from .extensions import extension_schemas, oid_of, set_path
 from .large import find_references
@@ -87,7 +87,7 @@ def reading(url: URL, tls_ca: Path | None, schema: str) -> Iterator[PostgresqlRe
 
     :raises FerryError: there is no such schema.
     """
-    with connected(url, tls_ca, search_path=[schema]) as connection:
+    with connect_to(url, tls_ca, search_path=[schema]) as connection:
         begin(connection, schema)
         yield PostgresqlReader(connection, schema)
 
@@ -98,6 +98,12 @@ def begin(connection: Connection, schema: str) -> None:
     if oid_of(connection, schema) is None:
         raise FerryError(f"There is no schema {schema} in the database {connection.info.dbname}.")
     set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
+
+
+def export_snapshot(connection: Connection) -> str:
+    """The name under which another session sees what the transaction of this one sees, as long as that is open."""
+    row: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    return str(row[0])
 
 
 class PostgresqlReader:

@@ -20,12 +20,14 @@ from collections.abc import Iterator
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from ...errors import FerryError
+from . import rules
 from .client import Client
 from .connect import Connection
 from .dump import Archive, Renames, reading
 from .extensions import oid_of
 from .filter import Act, Filter
-from .guard import guarded
+from .guard import guard_schema
 from .names import Place
 from .script import Script, Statement
 from .watch import Trespass, Watch
@@ -60,16 +62,18 @@ def replay(
         watch.check()
 
 
-@contextlib.contextmanager
-def watching(connection: Connection, place: Place) -> Iterator[None]:
-    """A transaction of other work on a schema that was restored: its code may be called again.
+def analyze(connection: Connection, place: Place) -> None:
+    """Analyze what was restored, whose own code may be called by that again.
 
-    :raises Trespass: it reached further than its schema; nothing is left.
+    :raises FerryError: there is no such schema.
+    :raises Trespass: the code reached further than its schema; nothing is left of it.
     """
+    if oid_of(connection, place.schema) is None:
+        raise FerryError(f"There is no schema {place.schema}.")
     watch = Watch(connection, place.target, None, place.schema, may_read=True)
     with _transaction(watch):
         watch.begin()
-        yield
+        rules.analyze(connection, place.schema)
         watch.check()
 
 
@@ -103,10 +107,10 @@ def check(client: Client, connection: Connection, archive: Archive, around: Rena
 def _filter(connection: Connection, around: Renames) -> Filter:
     languages = {name for (name,) in connection.execute(_LANGUAGES)}
 
-    def known(*function: str) -> bool:
+    def is_known(*function: str) -> bool:
         return connection.execute(_SAME_SOURCE, function).fetchone() is not None
 
-    return Filter(around.made, [around.hold] if around.hold else [], languages, known)
+    return Filter(around.made, [around.hold] if around.hold else [], languages, is_known)
 
 
 @contextlib.contextmanager
@@ -118,9 +122,9 @@ def _rename_within(connection: Connection, around: Renames) -> Iterator[None]:
     created = oid_of(connection, around.made)
     with contextlib.ExitStack() as guards:
         if live is not None:
-            guards.enter_context(guarded(connection, live, around.made))
+            guards.enter_context(guard_schema(connection, live, around.made))
         if created is not None:
-            guards.enter_context(guarded(connection, created, around.place.schema))
+            guards.enter_context(guard_schema(connection, created, around.place.schema))
         yield
         for statement in around.behind:
             connection.execute(statement.encode())

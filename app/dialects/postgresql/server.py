@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,12 +14,27 @@ import psycopg
 from sqlalchemy import URL
 
 from ...errors import DatabaseUnreachable, FerryError
-from ..model import Beside
-from .connect import Connection, NoSuchDatabase, connected
+from ..model import Beside, Identity
+from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, place_of
 from .control import without_controls
 from .extensions import oid_of
+from .grants import adopt_defaults
 from .lock import POLL_S
-from .names import GENERATION, PUBLIC, database_of, first_schema, is_droppable, parse, quote, with_schema
+from .names import (
+    GENERATION,
+    PUBLIC,
+    Place,
+    check_target,
+    database_of,
+    first_schema,
+    full_name,
+    is_droppable,
+    own_place,
+    parse,
+    quote,
+    schema_named,
+    with_schema,
+)
 from .preflight import dependents
 
 MAINTENANCE = ("postgres", "template1")
@@ -30,7 +46,7 @@ BUSY_LIMIT_S = 15.0
 def connect_anyhow(url: URL, tls_ca: Path | None) -> Iterator[tuple[Connection, bool]]:
     """A connection to the URL's server, and whether it is to its database, or that is not there.
 
-    :raises DatabaseUnreachable, AccessDenied: as :func:`.postgresql_connect.explained` says.
+    :raises DatabaseUnreachable, AccessDenied: as :func:`.connect.explain_errors` says.
     """
     with contextlib.ExitStack() as stack:
         connection, there = _first(stack, url, tls_ca)
@@ -39,7 +55,7 @@ def connect_anyhow(url: URL, tls_ca: Path | None) -> Iterator[tuple[Connection, 
 
 def _first(stack: contextlib.ExitStack, url: URL, tls_ca: Path | None) -> tuple[Connection, bool]:
     try:
-        return stack.enter_context(connected(url, tls_ca)), True
+        return stack.enter_context(connect_to(url, tls_ca)), True
     except NoSuchDatabase as error:
         return stack.enter_context(maintenance(url, tls_ca, error)), False
     except DatabaseUnreachable as error:
@@ -62,7 +78,7 @@ def maintenance(url: URL, tls_ca: Path | None, missing: FerryError) -> Iterator[
     for name in MAINTENANCE:
         with contextlib.ExitStack() as stack:
             try:
-                connection = stack.enter_context(connected(url, tls_ca, database=name))
+                connection = stack.enter_context(connect_to(url, tls_ca, database=name))
             except FerryError:
                 continue  # it may be gone, or closed to this user: the next one will do
             yield connection
@@ -70,17 +86,40 @@ def maintenance(url: URL, tls_ca: Path | None, missing: FerryError) -> Iterator[
     raise missing
 
 
-def schema_of_target(connection: Connection, there: bool, named: str | None) -> str:
+def schema_of_target(connection: Connection, there: bool, url: URL) -> str:
     """The schema that a host's tables lie in, or would.
 
     :param there: the connection is to the target's own database.
-    :param named: what the URL says itself.
     """
     row: Any = connection.execute("SELECT current_schemas(false)::text[], current_setting('search_path')").fetchone()
     # In a control area nobody's tables lie, whatever the app's sessions take for their schema by now.
     if there and (schemas := without_controls(connection, list(row[0]))):
         return str(schemas[0])
-    return named or first_schema(row[1]) or PUBLIC
+    return schema_named(url) or first_schema(row[1]) or PUBLIC
+
+
+def find_target(url: URL, tls_ca: Path | None) -> tuple[str, bool]:
+    """The schema that a URL means as a target, and whether it is there.
+
+    :raises Protected: its name is too long, or one of ours.
+    """
+    with connect_anyhow(url, tls_ca) as (connection, there):
+        schema = schema_of_target(connection, there, url)
+        check_target(schema)
+        return schema, there and oid_of(connection, schema) is not None
+
+
+def ensure(url: URL, tls_ca: Path | None) -> bool:
+    """Create the schema that a URL means, and its database before; return whether one of them was absent."""
+    place = own_place(url)
+    with connect_anyhow(url, tls_ca) as (connection, there):
+        if there:
+            schema = place.schema if place else schema_of_target(connection, there, url)
+            return create_schema(connection, schema)
+    is_new = create(url, tls_ca)
+    schema = place.schema if place else find_target(url, tls_ca)[0]
+    with connect_to(url, tls_ca) as connection:
+        return create_schema(connection, schema) or is_new
 
 
 def create(url: URL, tls_ca: Path | None) -> bool:
@@ -116,6 +155,14 @@ def create_schema(connection: Connection, schema: str) -> bool:
     return True
 
 
+def create_anew(connection: Connection, place: Place) -> None:
+    """Make an empty staging schema, in the place of one that is there, whose objects get the live ones' privileges."""
+    with connection.transaction():
+        drop(connection, place.schema)
+        create_schema(connection, place.schema)
+        adopt_defaults(connection, place.target, place.schema)
+
+
 def drop(connection: Connection, schema: str) -> None:
     """Drop a staging schema or generation, if it is there.
 
@@ -142,6 +189,14 @@ def beside(connection: Connection, url: URL, target: str) -> list[Beside]:
         if parts and parts[0] == target and parts[1]:
             schemas.append(Beside(parts[2], with_schema(url, schema), parts[1] == GENERATION))
     return schemas
+
+
+def identify(connection: Connection, url: URL, schema: str) -> Identity:
+    """Which server and which schema this is; by name, and not by OID, so that it is the same once it is created."""
+    parts = (server_uid(connection), database_of(url), schema)
+    uid = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    name = f"PostgreSQL {version_of(connection)}"
+    return Identity(name, place_of(url), full_name(url, schema), uid, nearby=is_nearby(url))
 
 
 def server_uid(connection: Connection) -> str:

@@ -25,7 +25,7 @@ def explain_file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise swap.explained(path, error) from error
+        raise swap.explain_error(path, error) from error
 
 
 COPIES = 3
@@ -95,6 +95,12 @@ def damage_named(path: Path) -> Iterator[None]:
                 hint="Put a backup back (flask db-backup --list, flask db-restore), or repair the file.",
             ) from error
         raise
+
+
+def remove(path: Path) -> None:
+    """Remove a database file with what SQLite keeps beside it, where there is any of it."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _needs_copy(connection: sqlite3.Connection, path: Path) -> bool:

@@ -1,14 +1,69 @@
-"""SQLite: tables that no revision made, copied from an attached database as they are."""
+"""SQLite: whole databases copied; tables and objects that no revision made, made again in another one."""
 
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
 
+from ...errors import DoesNotFit, LockHeld
+from ..files import fsync, fsync_directory
+from ..model import SchemaObject
+from . import virtual
+from .connect import Files, remove
 from .names import quote
 from .read import carried_virtual, reflect, reflect_virtual
 
 
-def carry_table(connection: sqlite3.Connection, table: str) -> None:
+def copy_file(files: Files, source: Path, to: Path, *, timeout_s: float) -> None:
+    """Copy a database as it is at one instant, by SQLite's backup, in the place of what is there.
+
+    :raises LockHeld: another program kept the source locked for ``timeout_s``.
+    :raises DatabaseDamaged: the source is no database, or a broken one.
+    """
+    remove(to)
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = time.monotonic() + timeout_s
+
+    def guard(status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+            raise LockHeld(f"{source} stayed locked by another program for {timeout_s:g} s.")
+
+    with files.read(source, timeout_s=timeout_s) as original, files.create(to) as copy:
+        copy.execute("PRAGMA synchronous = OFF")
+        original.backup(copy, progress=guard, sleep=0.01)
+        copy.execute("PRAGMA journal_mode = DELETE")
+    fsync(to)
+    fsync_directory(to.parent)
+
+
+def create_objects(connection: sqlite3.Connection, objects: Iterable[SchemaObject]) -> None:
+    """:raises DoesNotFit: an object refers to what is not there any more."""
+    for item in objects:
+        try:
+            connection.execute(item.sql)
+            if item.kind == "view":
+                connection.execute(f"SELECT * FROM {quote(item.name)} LIMIT 0")
+            virtual.refresh(connection, [item])
+        except sqlite3.Error as error:
+            raise DoesNotFit(
+                f"The {item.kind} {item.name!r}, which no revision made, does not fit the new schema: {error}",
+                hint=f"Drop or rewrite this {item.kind} in the live database, or let a revision do it.",
+            ) from error
+
+
+def carry(connection: sqlite3.Connection, source: Path, tables: Iterable[str]) -> None:
+    """Copy tables of another database into this one, in the place of those that are there."""
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("ATTACH DATABASE ? AS origin", (str(source),))
+    connection.execute("BEGIN")
+    for table in tables:
+        _carry_table(connection, table)
+    connection.execute("COMMIT")
+
+
+def _carry_table(connection: sqlite3.Connection, table: str) -> None:
     """Make a table of the database attached as ``origin`` in the main one, with its rows, indexes and triggers."""
     query = "SELECT sql FROM origin.sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL AND type = ?"
     connection.execute(f"DROP TABLE IF EXISTS main.{quote(table)}")

@@ -7,20 +7,17 @@ import hashlib
 import shutil
 import socket
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, LockHeld, Protected
+from ...errors import BackupFailed, DatabaseDamaged, Protected
 from ..base import Fence, Watch
-from ..files import create_private, fsync, fsync_directory, make_directory
+from ..files import create_private, make_directory
 from ..model import (
     THIS_HOST,
     Beside,
@@ -30,30 +27,22 @@ from ..model import (
     Identity,
     LateWrite,
     LoadResult,
-    Refusal,
     SchemaObject,
     Table,
     Values,
 )
 from ..samples import Problem
+from . import copy, engine, lock, names, restore, rules, swap, virtual
 from . import counters as counters_of
-from . import engine, rules, swap, virtual
 from . import mark as mark_of
-from .connect import Files, explain_file_errors
-from .copy import carry_table
+from .connect import Files, explain_file_errors, remove
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
-from .load import Binder
+from .load import load
 from .names import path_of, quote, url_of
 from .preflight import refuse_attached, refuse_read_only
 from .read import SqliteReader, tables_with_sql
 from .watch import SqliteWatch
-
-HEADER = b"SQLite format 3\x00"
-
-AREA_SUFFIX = ".ferry"
-STAGING_PREFIX = "staging-"
-GENERATIONS = "generations"
 
 IMAGE_TIMEOUT_S = 20.0
 
@@ -116,10 +105,9 @@ class SqliteDialect:
 
     def drop(self, url: URL) -> None:
         path = path_of(url)
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        remove(path)
         # A look at a database that no run has touched leaves nothing beside it.
-        if path.parent.suffix == AREA_SUFFIX:
+        if names.is_area(path.parent):
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
 
@@ -132,24 +120,17 @@ class SqliteDialect:
         return Identity(f"SQLite {sqlite3.sqlite_version}", THIS_HOST, str(path), uid)
 
     def control_area(self, url: URL) -> ControlArea:
-        path = path_of(url).resolve()
-        directory = path.with_name(path.name + AREA_SUFFIX)
+        directory = names.area_of(url)
         return ControlArea(url_of(directory / "control.db"), directory)
 
     def staging_url(self, url: URL, name: str) -> URL:
-        return url_of(self.control_area(url).directory / f"{STAGING_PREFIX}{name}.db")
+        return url_of(names.staging_file(url, name))
 
     def generation_url(self, url: URL, name: str) -> URL:
-        return url_of(self.control_area(url).directory / GENERATIONS / f"{name}.db")
+        return url_of(names.generation_file(url, name))
 
     def beside(self, url: URL) -> list[Beside]:
-        directory = self.control_area(url).directory
-        # Of a killed run the journal may be there without its database.
-        staging = {file.name.partition(".db")[0] for file in directory.glob(f"{STAGING_PREFIX}*.db*")}
-        names = sorted(name.removeprefix(STAGING_PREFIX) for name in staging)
-        generations = sorted({file.name.partition(".db")[0] for file in (directory / GENERATIONS).glob("*.db*")})
-        databases = [Beside(name, self.staging_url(url, name), is_generation=False) for name in names]
-        return databases + [Beside(name, self.generation_url(url, name), is_generation=True) for name in generations]
+        return names.list_beside(url)
 
     def prepare_staging(self, staging: URL, target: URL) -> None:
         path = path_of(staging)
@@ -246,24 +227,8 @@ class SqliteDialect:
             return virtual.refresh(connection, objects)
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
-        names = ", ".join(map(quote, table.column_names))
-        places = ", ".join("?" * len(table.columns))
-        sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})"
-        loaded, refused, number = 0, [], 0
         with explain_file_errors(path_of(url)), self._files.open(path_of(url)) as connection:
-            for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY"):
-                connection.execute(f"PRAGMA {pragma}")
-            connection.execute("PRAGMA temp_store = MEMORY")
-            connection.execute("BEGIN")
-            binder = Binder(connection, table)
-            source = iter(rows)
-            while batch := list(islice(source, batch_rows)):
-                failed = binder.insert(sql, batch)
-                refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
-                loaded += len(batch) - len(failed)
-                number += len(batch)
-            connection.execute("COMMIT")
-        return LoadResult(loaded, refused)
+            return load(connection, table, rows, batch_rows)
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
@@ -277,21 +242,7 @@ class SqliteDialect:
 
     def copy_file(self, source: URL, to: URL, *, timeout_s: float) -> None:
         """As :meth:`copy`, with the library's own errors."""
-        target = path_of(to)
-        self.drop(to)
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        deadline = time.monotonic() + timeout_s
-
-        def guard(status: int, _remaining: int, _total: int) -> None:
-            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
-                raise LockHeld(f"{source.database} stayed locked by another program for {timeout_s:g} s.")
-
-        with self._files.read(path_of(source), timeout_s=timeout_s) as original, self._files.create(target) as copy:
-            copy.execute("PRAGMA synchronous = OFF")
-            original.backup(copy, progress=guard, sleep=0.01)
-            copy.execute("PRAGMA journal_mode = DELETE")
-        fsync(target)
-        fsync_directory(target.parent)
+        copy.copy_file(self._files, path_of(source), path_of(to), timeout_s=timeout_s)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[SqliteImage]:
@@ -309,26 +260,11 @@ class SqliteDialect:
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
         with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
-            connection.execute("PRAGMA foreign_keys = OFF")
-            connection.execute("ATTACH DATABASE ? AS origin", (str(path_of(source)),))
-            connection.execute("BEGIN")
-            for table in tables:
-                carry_table(connection, table)
-            connection.execute("COMMIT")
+            copy.carry(connection, path_of(source), tables)
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
         with self._files.open(path_of(staging)) as connection:
-            for item in objects:
-                try:
-                    connection.execute(item.sql)
-                    if item.kind == "view":
-                        connection.execute(f"SELECT * FROM {quote(item.name)} LIMIT 0")
-                    virtual.refresh(connection, [item])
-                except sqlite3.Error as error:
-                    raise DoesNotFit(
-                        f"The {item.kind} {item.name!r}, which no revision made, does not fit the new schema: {error}",
-                        hint=f"Drop or rewrite this {item.kind} in the live database, or let a revision do it.",
-                    ) from error
+            copy.create_objects(connection, objects)
 
     def problems(self, url: URL) -> list[Problem]:
         return rules.problems(self._files, path_of(url))
@@ -407,18 +343,8 @@ class SqliteDialect:
     def control_engine(self, area: ControlArea) -> Engine:
         return engine.control_engine(area.url)
 
-    @contextlib.contextmanager
-    def lock(self, url: URL, timeout_s: float) -> Iterator[None]:
-        # The file is never removed: unlinking it while it is held would give two holders (facts, Q4).
-        lock = FileLock(self.control_area(url).directory / "lock", mode=0o600)
-        try:
-            lock.acquire(timeout=timeout_s)
-        except Timeout as error:
-            raise LockHeld("Another run works on this database.") from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def lock(self, url: URL, timeout_s: float) -> contextlib.AbstractContextManager[None]:
+        return lock.lock(names.area_of(url), timeout_s)
 
     def client_dump(self, url: URL, to: Path) -> None:
         raise BackupFailed(
@@ -431,10 +357,4 @@ class SqliteDialect:
         return False
 
     def restore(self, backup: Path, url: URL) -> None:
-        try:
-            with backup.open("rb") as file:
-                if file.read(len(HEADER)) != HEADER:
-                    raise BackupFailed(f"{backup} is not a SQLite database.")
-            self.copy_file(url_of(backup), url, timeout_s=60)
-        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
-            raise BackupFailed(f"{backup} cannot be read: {error}") from error
+        restore.restore(self._files, backup, path_of(url))

@@ -25,7 +25,7 @@ def token_of(connection: sqlite3.Connection, descriptor: int) -> bytes:
 class SqliteFence:
     """Watches a live file: ``PRAGMA data_version`` in WAL mode, the change counter in rollback mode.
 
-    Source any descriptor of a file drops the locks that SQLite holds on it in this process (POSIX), so the
+    Closing any descriptor of a file drops the locks that SQLite holds on it in this process (POSIX), so the
     descriptor stays open for as long as the fence.
     """
 
@@ -47,7 +47,7 @@ class SqliteFence:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            raise held(timeout_s) from error
+            raise explain_held(timeout_s) from error
         finally:
             self._connection.execute("PRAGMA busy_timeout = 0")
         try:
@@ -61,14 +61,14 @@ class SqliteFence:
             self._connection.execute("ROLLBACK")
 
 
-def held(timeout_s: float) -> LockHeld:
+def explain_held(timeout_s: float) -> LockHeld:
     return LockHeld(
         f"The database stayed locked by another program for {timeout_s:g} s.",
         hint="Find it with: fuser -v <database file>; end its transaction and run the command again.",
     )
 
 
-def locked(path: Path) -> LockHeld:
+def explain_locked(path: Path) -> LockHeld:
     return LockHeld(
         f"{path} stayed locked by another program.",
         hint=f"Find it with: fuser -v {path}; end its transaction and run the command again.",

@@ -89,7 +89,7 @@ def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[Defini
 def _of_statement(table: str, sql: str) -> Iterator[Definition]:
     """What only the statement tells."""
     tokens = list(read_tokens(sql))
-    inside, rest = _enclosed(
+    inside, rest = _split_brackets(
         tokens, tokens.index(Token("other", "(")) if Token("other", "(") in tokens else len(tokens)
     )
     parts = _split(inside)
@@ -107,7 +107,7 @@ def _is_of_table(part: list[Token]) -> bool:
     return part[0].kind == "word" and part[0].text in _OF_TABLES
 
 
-def _enclosed(tokens: list[Token], start: int) -> tuple[list[Token], list[Token]]:
+def _split_brackets(tokens: list[Token], start: int) -> tuple[list[Token], list[Token]]:
     """What stands in the brackets that open at ``start``, and what follows them."""
     depth = 0
     for place in range(start, len(tokens)):
@@ -135,7 +135,7 @@ def _split(tokens: list[Token]) -> list[list[Token]]:
 def _checks(table: str, part: list[Token], columns: set[str]) -> Iterator[Definition]:
     for place, token in enumerate(part[:-1]):
         if token == Token("word", "check") and part[place + 1] == Token("other", "("):
-            expression, _ = _enclosed(part, place + 1)
+            expression, _ = _split_brackets(part, place + 1)
             named = place > 1 and part[place - 2] == Token("word", "constraint")
             name = part[place - 1].text if named else ""
             needed = tuple(sorted({one.text for one in expression if one.kind != "text"} & columns))
@@ -150,7 +150,7 @@ def _of_column(table: str, part: list[Token]) -> Iterator[Definition]:
     if "autoincrement" in words:
         yield Definition("autoincrement", table, column, (column,), "autoincrement")
     if "as" in words:
-        expression, _ = _enclosed(part, part.index(Token("word", "as")) + 1)
+        expression, _ = _split_brackets(part, part.index(Token("word", "as")) + 1)
         yield Definition("generated column", table, column, (column,), join(expression))
 
 

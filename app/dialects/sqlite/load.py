@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from ...errors import LoadError
-from ..model import Table, Values
+from ..model import LoadResult, Refusal, Table, Values
 from ..values import untag
 from .functions import refuse_lacking
 from .names import quote
 from .write import Unfit, writer
+
+
+def load(connection: sqlite3.Connection, table: Table, rows: Iterable[Values], batch_rows: int) -> LoadResult:
+    """Insert canonical rows in one transaction.
+
+    :param rows: in the order of the table's columns; read once, never held whole.
+    :param batch_rows: rows per call of the driver, 1 or more.
+    :return: the number of rows that are in, and those that were refused, numbered from 1.
+    :raises LoadError: something else than a row was refused.
+    """
+    for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY", "temp_store = MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    names = ", ".join(map(quote, table.column_names))
+    sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({', '.join('?' * len(table.columns))})"
+    loaded, refused, number = 0, [], 0
+    connection.execute("BEGIN")
+    binder = Binder(connection, table)
+    source = iter(rows)
+    while batch := list(islice(source, batch_rows)):
+        failed = binder.insert(sql, batch)
+        refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
+        loaded += len(batch) - len(failed)
+        number += len(batch)
+    connection.execute("COMMIT")
+    return LoadResult(loaded, refused)
 
 
 class _Probe:

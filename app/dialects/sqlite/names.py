@@ -1,4 +1,4 @@
-"""SQLite: URLs and paths of database files."""
+"""SQLite: URLs and paths of database files, and where staging and generations lie."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from sqlalchemy import URL
 
 from ...errors import Protected
+from ..model import Beside
 
 
 def path_of(url: URL) -> Path:
@@ -39,6 +40,43 @@ def is_uri(url: URL) -> bool:
 
 def url_of(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
+
+
+_AREA_SUFFIX = ".ferry"
+_STAGING_PREFIX = "staging-"
+_GENERATIONS = "generations"
+
+
+def area_of(url: URL) -> Path:
+    """The directory of the control area, beside the database itself."""
+    path = path_of(url).resolve()
+    return path.with_name(path.name + _AREA_SUFFIX)
+
+
+def is_area(directory: Path) -> bool:
+    return directory.suffix == _AREA_SUFFIX
+
+
+def staging_file(url: URL, name: str) -> Path:
+    return area_of(url) / f"{_STAGING_PREFIX}{name}.db"
+
+
+def generation_file(url: URL, name: str) -> Path:
+    return area_of(url) / _GENERATIONS / f"{name}.db"
+
+
+def list_beside(url: URL) -> list[Beside]:
+    """All staging databases and generations of a target."""
+    area = area_of(url)
+    # Of a killed run the journal may be there without its database.
+    staging = sorted({_stem(file).removeprefix(_STAGING_PREFIX) for file in area.glob(f"{_STAGING_PREFIX}*.db*")})
+    generations = sorted({_stem(file) for file in (area / _GENERATIONS).glob("*.db*")})
+    databases = [Beside(name, url_of(staging_file(url, name)), is_generation=False) for name in staging]
+    return databases + [Beside(name, url_of(generation_file(url, name)), is_generation=True) for name in generations]
+
+
+def _stem(file: Path) -> str:
+    return file.name.partition(".db")[0]
 
 
 def quote(name: str) -> str:

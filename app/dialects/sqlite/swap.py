@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ...errors import DoesNotFit, FerryError
 from ..model import LateWrite
-from .fence import SqliteFence, held, locked
+from .fence import SqliteFence, explain_held, explain_locked
 
 _STEP_BYTES = 1 << 20
 """A step must stay below the page cache (2 MB): the cache would spill to the file before the fence is asked."""
@@ -22,10 +22,10 @@ _STEP_BYTES = 1 << 20
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def explained(path: Path, error: sqlite3.Error | OSError) -> FerryError:
+def explain_error(path: Path, error: sqlite3.Error | OSError) -> FerryError:
     """The error that says what could not be done with a file, and why."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return locked(path)
+        return explain_locked(path)
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in _NO_ROOM
     if full:
         return DoesNotFit(
@@ -56,7 +56,7 @@ def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeo
         nonlocal is_asked
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             if time.monotonic() > deadline:
-                raise held(timeout_s)
+                raise explain_held(timeout_s)
         elif not is_asked:
             is_asked = True
             if fence.token() != token:
@@ -74,8 +74,8 @@ def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeo
             raise FerryError("the fence was not asked; this must not happen")
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise held(timeout_s) from error
-        raise explained(target, error) from error
+            raise explain_held(timeout_s) from error
+        raise explain_error(target, error) from error
     finally:
         live.close()
         source.close()

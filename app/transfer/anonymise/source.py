@@ -97,7 +97,7 @@ class AnonymisedSource(Source):
         received = self._inner.take(run, Destination(private / "received.json", private, passing=True))
         path = received.path
         if received.header.kind == "records":
-            run.report.records = received.received()
+            run.report.records = received.count_received()
             rows, result = adapt_snapshot(run, path, tables, private / "rows.json", withhold=True)
             path = rows.path
             account(run, result, withhold=True)

@@ -146,7 +146,7 @@ def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, Table
         raise BackupFailed(f"The backup {dump} does not read back as what was backed up: {', '.join(wrong)}.")
 
 
-def listed(directory: Path, database: str | None = None) -> list[Backup]:
+def list_in(directory: Path, database: str | None = None) -> list[Backup]:
     """Backups in a directory, oldest first; of one database, or of all. A file with a broken manifest is no backup."""
     backups = []
     for path in directory.glob(f"*{SUFFIX}") if directory.is_dir() else ():

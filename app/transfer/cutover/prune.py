@@ -18,7 +18,7 @@ def prune(run: Run) -> None:
     for entry in of_command[:-keep]:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
     database = run.dialect.identity(run.target).full_name
-    files = backups.listed(run.settings.backups, database)
+    files = backups.list_in(run.settings.backups, database)
     backups.prune(files, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
     run.prune_runs()
     _drop_stale(run.settings.backups, f".{Path(database).stem}-")

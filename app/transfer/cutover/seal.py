@@ -24,7 +24,7 @@ _UNSEALED = ("seal", "file")
 
 def existing_key(settings: Settings, control: Control | None) -> bytes | None:
     """The key of this database's backups, or None where none was ever made; nothing is written."""
-    text = settings.backup_key or (control.kept(KEPT_AS) if control else None)
+    text = settings.backup_key or (control.get(KEPT_AS) if control else None)
     return hashlib.sha256(text.encode()).digest() if text else None
 
 

@@ -28,7 +28,7 @@ def adopt(run: Run, message: str, *, lock_timeout_s: float) -> Report:
             "There is no database yet: the first revision needs none.", hint="Make it with: flask db migrate -m first"
         )
     require_models(run.host)
-    with run.locked(lock_timeout_s):
+    with run.hold_lock(lock_timeout_s):
         try:
             run.dialect.prepare_staging(run.scratch, run.target)
             file = run.schema.write_first(run.scratch, message)
@@ -36,4 +36,4 @@ def adopt(run: Run, message: str, *, lock_timeout_s: float) -> Report:
             run.dialect.drop(run.scratch)
     run.note(f"Look at it, and commit it: {file}")
     run.note("Then let the database be known by it: flask db-migrate-data self")
-    return run.report.ended("written", f"Wrote the first revision; {run.target.database} is unchanged.")
+    return run.report.end("written", f"Wrote the first revision; {run.target.database} is unchanged.")

@@ -45,8 +45,8 @@ def make_backup(
     try:
         run.check_space(run.look())
         if dry_run:
-            return run.report.ended("dry run", f"Would back {_database(run)} up to {to or run.settings.backups}.")
-        with run.locked(lock_timeout_s):
+            return run.report.end("dry run", f"Would back {_database(run)} up to {to or run.settings.backups}.")
+        with run.hold_lock(lock_timeout_s):
             recover(run)
             run.drop_leftovers()
             with prove_left_alone(run):
@@ -55,7 +55,7 @@ def make_backup(
         raise BackupFailed(error.message, hint=error.hint) from error
     run.report.backup = backup.file
     text = f"Backup {backup.id}: {backup.rows} rows, {backup.size_bytes} bytes, read back: {backup.file}"
-    return run.report.ended("done", text)
+    return run.report.end("done", text)
 
 
 def _check_place(to: Path | None, *, portable: bool) -> None:
@@ -120,7 +120,7 @@ def _database(run: Run) -> Path:
 
 def list_backups(run: Run) -> list[Backup]:
     """The backups of this database, oldest first."""
-    return backups.listed(run.settings.backups, str(_database(run)))
+    return backups.list_in(run.settings.backups, str(_database(run)))
 
 
 def list_report(run: Run) -> Report:
@@ -134,7 +134,7 @@ def list_report(run: Run) -> Report:
     ]
     for message in backups.broken(run.settings.backups):
         run.warn(message)
-    return run.report.ended("listed", f"{len(of_database)} backups of {_database(run)} in {run.settings.backups}.")
+    return run.report.end("listed", f"{len(of_database)} backups of {_database(run)} in {run.settings.backups}.")
 
 
 def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) -> Report:
@@ -145,7 +145,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     run.refuse_prohibited()
     to_check = list_backups(run)
     if wanted:
-        to_check = [backup for backup in backups.listed(run.settings.backups) if backup.id == wanted]
+        to_check = [backup for backup in backups.list_in(run.settings.backups) if backup.id == wanted]
     if not to_check:
         raise BackupFailed(
             f"There is no backup {wanted or ''} in {run.settings.backups}.", hint="See: flask db-backup --list"
@@ -153,7 +153,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     wrong = []
     for backup in to_check:
         try:
-            with run.locked(lock_timeout_s), prove_left_alone(run):
+            with run.hold_lock(lock_timeout_s), prove_left_alone(run):
                 backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
         except BackupFailed as error:
             wrong.append(error.message)
@@ -161,7 +161,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
             run.note(f"{backup.id}: {backup.rows} rows, as they were when it was made")
     if wrong:
         raise BackupFailed(f"{len(wrong)} of {len(to_check)} backups are not good.", details=wrong)
-    return run.report.ended("checked", f"{len(to_check)} backups are good.")
+    return run.report.end("checked", f"{len(to_check)} backups are good.")
 
 
 @contextlib.contextmanager
@@ -213,4 +213,4 @@ def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
         f"{'Would remove' if dry_run else 'Removed'} {len(removed)} backups and {'keep' if dry_run else 'kept'} "
         f"{len(of_database) - len(removed)} (FERRY_KEEP {run.settings.keep} a command)."
     )
-    return run.report.ended("dry run" if dry_run else "pruned", text)
+    return run.report.end("dry run" if dry_run else "pruned", text)

@@ -196,7 +196,7 @@ def find_differences(run: Run) -> Differences:
     of the revisions and of what the models make.
     """
     key = f"differences {_digest(run)}"
-    text = run.control.kept(key)
+    text = run.control.get(key)
     if text is None:
         with run.schema.built_at(run.scratch, run.schema.head()) as at_head:
             operations = run.schema.differences_to_models(at_head)

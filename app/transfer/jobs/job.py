@@ -162,8 +162,8 @@ def carry_out(
             if dry_run:
                 return _preview(run, job)
         elif dry_run:
-            return run.report.ended("dry run", UNFINISHED)
-        resources.enter_context(run.locked(lock_timeout_s))
+            return run.report.end("dry run", UNFINISHED)
+        resources.enter_context(run.hold_lock(lock_timeout_s))
         finished, finished_as = recover(run)
         run.drop_leftovers()
         job = plan(Planning(resources, finished, finished_as))
@@ -205,7 +205,7 @@ def _is_whole(run: Run) -> bool:
 
 def _nothing(run: Run, nothing: Nothing) -> Report:
     run.report.revisions = nothing.revisions
-    return run.report.ended("nothing to do", nothing.summary)
+    return run.report.end("nothing to do", nothing.summary)
 
 
 def _preview(run: Run, job: Job) -> Report:
@@ -216,7 +216,7 @@ def _preview(run: Run, job: Job) -> Report:
     report.revisions = {**report.revisions, "live": job.target.revision}
     names = [*(step.name for step in job.steps), CUT_OVER]
     report.notes += [f"Steps: {', '.join(names)}", f"Backup to: {question.backup_place}"]
-    report.ended("dry run", job.preview(question))
+    report.end("dry run", job.preview(question))
     run.hooks.permit(question)
     return report
 
@@ -268,5 +268,5 @@ def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report.rollback = job.way_back(entry)
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
     rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
-    report.ended("done", job.summary(entry, rows))
+    report.end("done", job.summary(entry, rows))
     finish_report(run)

@@ -17,7 +17,7 @@ from ...errors import DoesNotFit, VerificationFailed
 from ..cutover.backups import state_of
 from ..proof.checksums import fingerprint
 from ..proof.compare import SHOWN
-from ..proof.verify import moved
+from ..proof.verify import follow_moves
 from ..proof.writes import find_writes
 from ..rows.files import to_plain_json, write
 from ..run.ledger import Entry
@@ -234,10 +234,10 @@ class KeepingRollback(Rollback):
     def _find_former(self, tables: dict[str, Table]) -> set[str]:
         """The tables whose keys mean something: those that the live database has, under this name or another."""
         with self.run.dialect.reader(self._new) as new:
-            there, declared = set(new.tables()), self._declared()
-        return {name for name in tables if {name, *moved(name, declared)} & there}
+            there, declared = set(new.tables()), self._read_declarations()
+        return {name for name in tables if {name, *follow_moves(name, declared)} & there}
 
-    def _declared(self) -> Declarations:
+    def _read_declarations(self) -> Declarations:
         return self.run.schema.declarations(self._revision)
 
     def _name_lossy(self, changes: Changes) -> None:
@@ -247,7 +247,9 @@ class KeepingRollback(Rollback):
 
     def _name_left(self, changes: Changes, live: sa.URL) -> None:
         run = self.run
-        not_kept = self._left = NotKept(changes, self._declared(), _tables_of(run, self._old), run.directory / NOT_KEPT)
+        not_kept = self._left = NotKept(
+            changes, self._read_declarations(), _tables_of(run, self._old), run.directory / NOT_KEPT
+        )
         with run.dialect.reader(self._new) as new, run.dialect.reader(live) as now:
             not_kept.take(find_writes(new, now, run.directory / "left.keys"))
         run.report.not_kept = not_kept.items

@@ -67,10 +67,10 @@ class Migration(Job):
 
         :raises VerificationFailed: it did.
         """
-        run, declared = self.run, self._declared(revision)
+        run, declared = self.run, self._read_declarations(revision)
         with run.dialect.reader(run.staging) as after:
             upgraded = verify_upgrade(before, after, declared, self._heard, self.plan.head)
-            reached = self._heard.reached(self._former_tables, self._definitions)
+            reached = self._heard.find_reached(self._former_tables, self._definitions)
             changed = find_changed_values(before, after, declared, reached.__contains__, run.directory / "changed.keys")
         for receipt in self.report.tables:
             receipt.rows_at_head = upgraded.rows.get(receipt.table)
@@ -84,7 +84,7 @@ class Migration(Job):
         """
         run = self.run
         self._unmanaged = bring_unmanaged(run, self.target.revision or revision, self._unmanaged)
-        self._check_objects(self._declared(revision))
+        self._check_objects(self._read_declarations(revision))
         refresh_derived(run)
         problems = run.dialect.problems(run.staging)
         if self.options.keep_violations:
@@ -151,7 +151,7 @@ class Migration(Job):
                 undeclared, f"take away {len(undeclared)} things that no revision drops by name", self.plan.head
             )
 
-    def _declared(self, revision: str) -> Declarations:
+    def _read_declarations(self, revision: str) -> Declarations:
         return self.run.schema.declarations(revision).accepting(self.options.accept_loss)
 
     def summary(self, entry: Entry, rows: int) -> str:

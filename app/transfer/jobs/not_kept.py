@@ -8,7 +8,7 @@ from typing import Any
 
 from ...dialects.model import Table
 from ..proof.compare import SHOWN
-from ..proof.verify import moved
+from ..proof.verify import follow_moves
 from ..proof.writes import Written
 from ..schema.declarations import Declarations
 from ..staging.changes import Changes
@@ -30,10 +30,10 @@ class NotKept:
         self._origins: dict[str, dict[str, bool]] = {}
         self._columns: dict[str, set[str]] = {}
         for name, table in old.items():
-            for place in {name, *moved(name, declared)}:
+            for place in {name, *follow_moves(name, declared)}:
                 self._origins.setdefault(place.partition(".")[0], {})[name] = True
             for column in table.column_names:
-                for place in {f"{name}.{column}", *moved(f"{name}.{column}", declared)}:
+                for place in {f"{name}.{column}", *follow_moves(f"{name}.{column}", declared)}:
                     new, _, column_name = place.partition(".")
                     self._columns.setdefault(new, set()).add(column_name)
                     self._origins.setdefault(new, {}).setdefault(name, False)

@@ -60,13 +60,13 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
     :raises BackupFailed: there is none such.
     """
     database = run.dialect.identity(run.target).full_name
-    of_database = backups.listed(run.settings.backups, database)
+    of_database = backups.list_in(run.settings.backups, database)
     if wanted is None:
         ordinary = [backup for backup in of_database if backup.command in MADE_BY]
         if not ordinary:
             raise _no_backup(run, database, of_database)
         return Chosen(ordinary[-1].path, ordinary[-1], ordinary[-1].portable)
-    for backup in backups.listed(run.settings.backups):
+    for backup in backups.list_in(run.settings.backups):
         if backup.id == wanted:
             return Chosen(backup.path, backup, backup.portable)
     path = directory / Path(wanted).expanduser()

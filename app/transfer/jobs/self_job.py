@@ -46,7 +46,7 @@ class SelfJob(Migration):
             source_identity=SELF,
             source=SELF,
             revision=self.plan.head,
-            options={"previous_absent": self.secured.absent, **self.options.accepted()},
+            options={"previous_absent": self.secured.absent, **self.options.list_accepted()},
         )
 
     def back_up(self) -> None:

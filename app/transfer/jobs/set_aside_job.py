@@ -12,7 +12,7 @@ from ...dialects.samples import Problem
 from ...errors import DoesNotFit, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import fingerprint
-from ..proof.verify import moved, verify_upgrade
+from ..proof.verify import follow_moves, verify_upgrade
 from ..rows.files import file_sha256
 from ..rows.header import now
 from ..rows.scratch import RowStore
@@ -197,7 +197,7 @@ class SetAsideJob(SelfJob):
         declared = run.schema.declarations(self._found.origin.revision).accepting(self.options.accept_loss)
         with run.dialect.reader(self._less) as without, run.dialect.reader(self._more) as with_them:
             verify_upgrade(before_upgrade(rows, self._accounts), with_them, declared, self._heard, self.plan.head)
-            former = {place for name in rows.tables for place in moved(name, declared)}
+            former = {place for name in rows.tables for place in follow_moves(name, declared)}
             others = self._effect.compute(without, with_them, former, run.directory / "differences.keys")
             if evidence := keep_differences(run, others):
                 raise DoesNotFit(

@@ -66,7 +66,7 @@ class SourceJob(Migration):
             self.run,
             self.target,
             self.secured,
-            proved=self._proved,
+            proved=self._find_proved,
             source_identity=self.plan.source.identity,
             source=self.plan.source.label,
             revision=self.plan.head,
@@ -131,7 +131,7 @@ class SourceJob(Migration):
         self.check_upgrade(before_upgrade(self._staged.rows, self._staged.accounts), self._revision)
         self._passes.last_look(self._taken)
 
-    def _proved(self, table: Table) -> TableChecksum | None:
+    def _find_proved(self, table: Table) -> TableChecksum | None:
         """What was loaded and read back of a table, where no revision has run since."""
         rows, heard = self._staged.rows, self._heard
         same = rows.tables.get(table.name)
@@ -184,7 +184,7 @@ class SourceJob(Migration):
                 "what was written there later is not carried."
             )
         if snapshot.header.kind == "records":
-            self.report.records = snapshot.received()
+            self.report.records = snapshot.count_received()
         waived = [{"what": f"table {t}", "rows": n, "reason": "--exclude"} for t, n in snapshot.extra.items()]
         missing = [
             {"what": f"table {t}", "rows": None, "reason": f"--accept-missing: {why}"}

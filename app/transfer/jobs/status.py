@@ -16,7 +16,7 @@ from ..run.plan import lineage
 from ..run.run import Run
 from ..run.settings import DEFAULTS, SECRET
 from ..run.target import Target
-from ..schema.host_checks import unsupported
+from ..schema.host_checks import find_unsupported
 from .backup import list_backups
 
 
@@ -141,7 +141,7 @@ def _find_drift(run: Run, target: Target) -> tuple[str | None, list[str], str | 
         head = run.schema.head()
     except FerryError as error:
         return None, recorded, error.message
-    if refused := list(unsupported(run.host)):
+    if refused := list(find_unsupported(run.host)):
         return head, recorded, "; ".join(refusal.message for refusal in refused)
     if not target.exists:
         return head, recorded, "there is no database yet"

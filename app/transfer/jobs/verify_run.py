@@ -53,7 +53,7 @@ def verify(run: Run, options: VerifyOptions) -> Report:
         raise Misconfigured("There is no database to verify.", hint="Make one with: flask db-migrate-data")
     if not options.against:
         _entry(run, options.run_id)
-    with run.locked(options.lock_timeout_s):
+    with run.hold_lock(options.lock_timeout_s):
         try:
             proof = Proof(run, options)
             carry_out_steps(run, proof.steps)
@@ -97,10 +97,10 @@ class Proof:
         if evidence:
             which = "the first of them" if evidence.more else "all of them"
             text = f"{evidence.count} differences between this database and {self._label}; {which}: {evidence.file}"
-            run.report.ended("different", text, 23)
+            run.report.end("different", text, 23)
         else:
             rows = sum(self._live.rows.values())
-            run.report.ended("equal", f"This database holds exactly what came from {self._label}: {rows} rows.")
+            run.report.end("equal", f"This database holds exactly what came from {self._label}: {rows} rows.")
         run.save_report()
         return run.report
 

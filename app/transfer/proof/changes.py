@@ -51,16 +51,16 @@ def find_changed(
     if not common:
         return []
 
-    def left() -> Iterator[Values]:
+    def rows_left() -> Iterator[Values]:
         return _project(rows_before(), before, common, _converters(before, after, common))
 
-    def right() -> Iterator[Values]:
+    def rows_right() -> Iterator[Values]:
         return _project(rows_after(), after, common, [None] * len(common))
 
     key = before.primary_key
     if key and key == after.primary_key and set(key) <= set(common):
-        return _paired(before, common, left(), right(), scratch)
-    return [change for name in common if (change := _counted(before, common, name, left, right))]
+        return _compare_by_key(before, common, rows_left(), rows_right(), scratch)
+    return [change for name in common if (change := _count_missing(before, common, name, rows_left, rows_right))]
 
 
 def _converters(before: Table, after: Table, common: list[str]) -> list[Coercion | None]:
@@ -77,7 +77,7 @@ def _project(
         yield [v if v is None or c is None else c(v) for v, c in zip(values, converters, strict=True)]
 
 
-def _paired(
+def _compare_by_key(
     table: Table, common: list[str], left: Iterable[Values], right: Iterable[Values], scratch: Path
 ) -> list[Changed]:
     by_name = {column.name: column for column in table.columns}
@@ -113,7 +113,7 @@ def _describe_key(table: Table, row: Values) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def _counted(
+def _count_missing(
     table: Table,
     common: list[str],
     name: str,

@@ -12,7 +12,7 @@ from ...dialects.base import Reader
 from ...dialects.model import LogicalType, Table, Values
 from ..rows.canonical import checksum, decode_row, encode_row, row_hasher
 from ..rows.header import sort_columns
-from ..rows.masking import masked
+from ..rows.masking import mask
 from ..rows.normal_json import normalise_json
 from ..schema.alembic import data_tables
 
@@ -136,14 +136,14 @@ def describe_values(table: Table, row: Values) -> list[Any]:
     """A row's key, or the whole row where its table has none; secrets masked."""
     by_name = {column.name: column for column in table.columns}
     names = table.primary_key or table.column_names
-    return [masked(by_name[name], value) for name, value in zip(names, table.key_of(row), strict=True)]
+    return [mask(by_name[name], value) for name, value in zip(names, table.key_of(row), strict=True)]
 
 
 def list_changed_columns(table: Table, former: Values, row: Values) -> dict[str, tuple[Any, Any]]:
     changes: dict[str, tuple[Any, Any]] = {}
     for column, old, new in zip(table.columns, former, row, strict=True):
         if old != new and not (column.type is LogicalType.JSON and _same_json(old, new)):
-            changes[column.name] = (masked(column, old), masked(column, new))
+            changes[column.name] = (mask(column, old), mask(column, new))
     return changes
 
 

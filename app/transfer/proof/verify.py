@@ -46,10 +46,13 @@ def verify_loaded(
         if actual != expected[name]:
             wrong[name] = f"{name}: {expected[name].rows} rows loaded, {actual.rows} found"
     if wrong:
-        lines = chain.from_iterable(differences(tables[n], rows_of(n), staging.rows(tables[n]), scratch) for n in wrong)
+        # No name for the lines here: the error keeps this frame, and an iterator in it would be closed by any thread.
+        details = keep(
+            chain.from_iterable(differences(tables[n], rows_of(n), staging.rows(tables[n]), scratch) for n in wrong)
+        )
         raise VerificationFailed(
             f"What staging holds is not what was loaded: {', '.join(wrong)}.",
-            details=[*wrong.values(), *keep(lines)],
+            details=[*wrong.values(), *details],
             hint="The live database is unchanged. Nothing of the source was wrong; please report this.",
         )
 
@@ -97,7 +100,7 @@ def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard:
             if before.counts[name]:
                 result.losses.append(f"{name}: {before.counts[name]} rows: {reason}")
             continue
-        now = moved(name, declared)
+        now = follow_moves(name, declared)
         there = [place for place in now if place in tables]
         if not there:
             if before.counts[name]:
@@ -124,7 +127,7 @@ def find_changed_values(
     """
     tables, changes = data_tables(after.tables()), list[Changed]()
     for name, table in data_tables(before.tables).items():
-        places = [place for place in moved(name, declared) if place in tables]
+        places = [place for place in follow_moves(name, declared) if place in tables]
         if len(places) != 1 or not touched(name) or not before.checksums[name].rows:
             continue
         now = tables[places[0]]
@@ -135,7 +138,7 @@ def find_changed_values(
     return changes
 
 
-def moved(name: str, declared: Declarations) -> list[str]:
+def follow_moves(name: str, declared: Declarations) -> list[str]:
     """Follow a name through all revisions' declared moves."""
     return _trail(name, declared)[-1]
 
@@ -180,7 +183,7 @@ def _check_columns(
             continue
         if (reason := _find_lost(full, declared)) is not None:
             result.losses.append(f"{full}: {values.rows} values: {reason}")
-        elif places := [place for place in moved(full, declared) if _is_there(place, tables) and place != full]:
+        elif places := [place for place in follow_moves(full, declared) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
             problems += [(full, text) for text in _check_move(full, values, places, tables, after)]
         elif renamed := _follow_renames(values, table, now, after):

@@ -45,11 +45,11 @@ class Written:
             "table": self.table.name,
             "key": dict(zip(self.table.primary_key, key, strict=True)) if self.table.primary_key else None,
             "kind": self.kind,
-            "before": self._named(self.before),
-            "after": self._named(self.after),
+            "before": self._by_column(self.before),
+            "after": self._by_column(self.after),
         }
 
-    def _named(self, row: Values | None) -> dict[str, Any] | None:
+    def _by_column(self, row: Values | None) -> dict[str, Any] | None:
         return None if row is None else dict(zip(self.table.column_names, row, strict=True))
 
 
@@ -72,14 +72,14 @@ def find_writes(was: Reader, is_now: Reader, scratch: Path) -> Iterator[Written]
     """
     ours, theirs = data_tables(was.tables()), data_tables(is_now.tables())
     for name in sorted(ours.keys() | theirs.keys()):
-        table = _joined(ours.get(name), theirs.get(name))
+        table = _join_columns(ours.get(name), theirs.get(name))
         if _sum(was, ours.get(name), table) != _sum(is_now, theirs.get(name), table):
             left, right = _rows(was, ours.get(name), table), _rows(is_now, theirs.get(name), table)
             for key, before, after in unequal(table, left, right, scratch):
                 yield Written(table, key, before, after)
 
 
-def _joined(was: Table | None, is_now: Table | None) -> Table:
+def _join_columns(was: Table | None, is_now: Table | None) -> Table:
     if is_now is None or was is None:
         return was or is_now or Table("", ())
     former = tuple(column for column in was.columns if column.name not in is_now.column_names)

@@ -58,7 +58,7 @@ def coercion(source: Column, target: Column, zone: dt.tzinfo | None = None) -> C
     def coerce(value: Any) -> Any:
         if clock and type(value) is str:
             value = show_in(clock, value) or tag(value)
-        content = untag(value) if type(value) is dict else _own(source.type, value)
+        content = untag(value) if type(value) is dict else _to_python(source.type, value)
         form = convert(content, target)
         return value if form is None and type(value) is dict else tag(content) if form is None else form
 
@@ -122,14 +122,14 @@ def _no_text(convert: Callable[[Any, Column], Any]) -> Callable[[Any, Column], A
 def _convert_back(convert: Callable[[Any, Column], Any]) -> Callable[[Any, Column], Any]:
     """A text is a number only where the number is spelled so: not ``007``."""
 
-    def checked(value: Any, target: Column) -> Any:
+    def convert_exactly(value: Any, target: Column) -> Any:
         form = convert(value, target)
         return None if isinstance(value, str) and str(form) != value else form
 
-    return checked
+    return convert_exactly
 
 
-def _own(kind: LogicalType, value: Any) -> Any:
+def _to_python(kind: LogicalType, value: Any) -> Any:
     """A canonical value as the Python value that says the same."""
     match kind:
         case LogicalType.BYTES:

@@ -13,7 +13,7 @@ import xxhash
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
 from .canonical import MODULUS, encode_row, hash_line, row_hasher
-from .files import DAMAGED, file_sha256, is_compressed, opened, write
+from .files import DAMAGED, file_sha256, is_compressed, open_plain, write
 from .header import Checked, Footer, Header, header_to_json, now
 
 BLOCK_LINES = 100
@@ -190,7 +190,7 @@ def _content_sha256(path: Path) -> str:
     :raises SnapshotUnusable: it is cut off or damaged.
     """
     digest = hashlib.sha256()
-    with opened(path) as file:
+    with open_plain(path) as file:
         try:
             while piece := file.read(PIECE_BYTES):
                 digest.update(piece)

@@ -39,7 +39,7 @@ def write(
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as raw:
-            with compressed(raw, path) as file:
+            with compress_to(raw, path) as file:
                 for piece in pieces:
                     file.write(piece)
             raw.flush()
@@ -73,7 +73,7 @@ def is_compressed(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def compressed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
+def compress_to(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
     """The file to write to: compressed when the path ends in ``.zst`` or ``.gz``."""
     if path.suffix == ".zst":
         with zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(raw, closefd=False) as zst:
@@ -85,7 +85,7 @@ def compressed(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
         yield raw
 
 
-def opened(path: Path) -> IO[bytes]:
+def open_plain(path: Path) -> IO[bytes]:
     """A file to read lines from, decompressed by what its first bytes say.
 
     :raises SnapshotUnusable: there is no such file, or it cannot be opened.
@@ -112,7 +112,7 @@ def read_text(path: Path) -> str:
     :raises SnapshotUnusable: it cannot be read, is damaged, is no UTF-8, or is longer than :data:`MOST_TEXT_BYTES`.
     """
     whole = bytearray()
-    with opened(path) as file:
+    with open_plain(path) as file:
         try:
             while piece := file.read(1 << 20):
                 whole += piece

@@ -22,7 +22,7 @@ def is_secret(column: str) -> bool:
     return any(part in column.lower() for part in SECRET_PARTS)
 
 
-def masked(column: Column, value: Any) -> Any:
+def mask(column: Column, value: Any) -> Any:
     """A canonical value as it may be shown: secrets masked, inside a JSON document those under a key of such a name."""
     if is_secret(column.name):
         return MASK

@@ -109,7 +109,7 @@ class Keys:
         """Remember a natural key; the last one given counts."""
         self._connection.execute("INSERT OR REPLACE INTO natural VALUES (?, ?, ?)", (section, natural_key, identifier))
 
-    def named(self, section: str, natural_key: str) -> int | None:
+    def find_id(self, section: str, natural_key: str) -> int | None:
         match = self._connection.execute(
             "SELECT id FROM natural WHERE section = ? AND value = ?", (section, natural_key)
         ).fetchone()

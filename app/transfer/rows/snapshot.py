@@ -33,7 +33,7 @@ from ...errors import SnapshotUnusable
 from .canonical import MODULUS, decode_row, hash_line, row_hasher
 from .encode import BLOCK_LINES, Blocks, HashedLine, Written, seal_of
 from .expect import Unexpected, a_count, an_object
-from .files import DAMAGED, file_sha256, opened, write
+from .files import DAMAGED, file_sha256, open_plain, write
 from .header import (
     FORMAT,
     VERSION,
@@ -57,7 +57,7 @@ _FOOTER = re.compile(rb'"footer": (\{.*),"seal":"([0-9a-f]{16})"\}\}\n', re.DOTA
 
 def is_snapshot(path: Path) -> bool:
     """Whether a file begins as a snapshot does."""
-    with opened(path) as file:
+    with open_plain(path) as file:
         try:
             return file.read(64).startswith(b'{"header": {"format":"' + FORMAT.encode() + b'"')
         except DAMAGED:
@@ -84,7 +84,7 @@ class SnapshotReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.line_number = 0
-        self._file = opened(path)
+        self._file = open_plain(path)
         self._digest = hashlib.sha256()
         self._blocks = Blocks()
         self._block_starts: list[int] = []
@@ -273,7 +273,7 @@ def read_checked(snapshot: Checked) -> Iterator[tuple[Table, Iterator[Values]]]:
 
     :raises SnapshotUnusable: the file was changed meanwhile.
     """
-    with opened(snapshot.path) as file:
+    with open_plain(snapshot.path) as file:
         _skip_line(file)
         _skip_line(file)
         for table in snapshot.header.tables:

@@ -81,7 +81,7 @@ class Control:
 
     # Identity
 
-    def kept(self, name: str) -> str | None:
+    def get(self, name: str) -> str | None:
         """A value kept under a name, or None."""
         with self._engine.connect() as connection, self._understood("identity"):
             value = connection.execute(sa.select(identity.c.value).where(identity.c.name == name)).scalar()
@@ -96,7 +96,7 @@ class Control:
 
     def environment(self) -> str | None:
         """What this database was once declared to be."""
-        return self.kept("environment")
+        return self.get("environment")
 
     # Ledger
 

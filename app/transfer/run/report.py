@@ -78,7 +78,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     error: dict[str, Any] | None = None
 
-    def ended(self, outcome: str, summary: str, status: int = 0) -> Report:
+    def end(self, outcome: str, summary: str, status: int = 0) -> Report:
         """Say how the run ended; returns the report."""
         self.outcome, self.summary, self.exit_status = outcome, summary, status
         return self

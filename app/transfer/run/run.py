@@ -165,8 +165,8 @@ class Run:
         self.report.notes.append(text)
         self.emit("note", text)
 
-    def progress(self, what: str, done: int, total: int | None) -> None:
-        self.emit("progress", what, done=done, total=total)
+    def progress(self, what: str, count: int, total: int | None) -> None:
+        self.emit("progress", what, done=count, total=total)
 
     def refuse_prohibited(self, *, only_looks: bool = False) -> None:
         """Refuse a command that is prohibited here, or a host that cannot be carried.
@@ -197,7 +197,7 @@ class Run:
         self.control.write(self.id, name, "done", outcome)
 
     @contextlib.contextmanager
-    def locked(self, timeout_s: float) -> Iterator[None]:
+    def hold_lock(self, timeout_s: float) -> Iterator[None]:
         """Hold the lock and the lease, with their heartbeat.
 
         :raises LockHeld: another run had them for longer than ``timeout_s``.
@@ -335,7 +335,7 @@ class Run:
                 for leftover in (self.staging, self.old_generation, self.new_generation):
                     self.dialect.drop(leftover)
 
-    def failed(self, error: BaseException) -> None:
+    def record_failure(self, error: BaseException) -> None:
         """Put the end of a run that failed into its journal and report."""
         if isinstance(error, LiveSchemaChanged):
             self.report.live = "unknown"

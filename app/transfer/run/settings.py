@@ -176,7 +176,7 @@ def _text(place: str, value: Any) -> str:
     return text
 
 
-def expanded(text: str, place: str) -> Path:
+def expand_path(text: str, place: str) -> Path:
     """A path with ``~`` and ``~user`` replaced.
 
     :raises Misconfigured: there is no such user, or no path can be so long.
@@ -220,7 +220,7 @@ def build_settings(
         if not text:
             return None
         base = directory if keys.origins[key] == "option" else instance
-        return base / expanded(text, f"{key} ({keys.origins[key]})")
+        return base / expand_path(text, f"{key} ({keys.origins[key]})")
 
     environment = keys.text("FERRY_ENVIRONMENT")
     if environment is not None and environment not in ENVIRONMENTS:

@@ -20,9 +20,9 @@ from sqlalchemy.exc import ArgumentError
 from ...dialects.network import is_loopback
 from ...dialects.redact import STRAY_AT, identify, redact, redact_text, secret_keys
 from ...errors import Misconfigured, SnapshotUnusable
-from ..rows.files import DAMAGED, file_sha256, opened
+from ..rows.files import DAMAGED, file_sha256, open_plain
 from ..rows.snapshot import is_snapshot
-from .settings import Settings, expanded, possible
+from .settings import Settings, expand_path, possible
 
 SELF = "self"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -70,7 +70,7 @@ def parse_source(settings: Settings, *, insecure_http: bool = False) -> SourceSp
         return _http(text, insecure=insecure_http)
     if "://" in text:
         return _database(text, settings)
-    return _file(settings.source_base / expanded(text, "SOURCE"))
+    return _file(settings.source_base / expand_path(text, "SOURCE"))
 
 
 def _default(settings: Settings) -> SourceSpec:
@@ -176,7 +176,7 @@ def _file(path: Path) -> SourceSpec:
             f"There is no file {path}.", hint="Give a snapshot, a classic data.json or a SQLite file, or a URL."
         )
     try:
-        with opened(path) as file:
+        with open_plain(path) as file:
             start = file.read(16)
     except DAMAGED as error:
         raise SnapshotUnusable(

@@ -87,10 +87,10 @@ def read_declarations(path: Path) -> dict[str, Declared]:
         raise Misconfigured(f"{where} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{where} is not TOML: {error}.", hint=_form()) from error
-    return {revision: _checked(f"{where}, [{_quoted(revision)}]", content) for revision, content in document.items()}
+    return {revision: _check(f"{where}, [{_quote(revision)}]", content) for revision, content in document.items()}
 
 
-def _checked(where: str, content: Any) -> Declared:
+def _check(where: str, content: Any) -> Declared:
     if not isinstance(content, dict):
         raise Misconfigured(f"{where} is no table.", hint=_form())
     if unknown := sorted(set(content) - {MOVES, LOSSES}):
@@ -120,12 +120,12 @@ def stanza(losses: Mapping[str, Iterable[str]]) -> str:
     """
     parts = []
     for revision, names in losses.items():
-        lines = "\n".join(f'{_quoted(name)} = "why"' for name in names)
-        parts.append(f"[{_quoted(revision)}.{LOSSES}]\n{lines}")
+        lines = "\n".join(f'{_quote(name)} = "why"' for name in names)
+        parts.append(f"[{_quote(revision)}.{LOSSES}]\n{lines}")
     return "\n".join(parts)
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     """A key of TOML, whatever characters it has."""
     escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in name)
     return f'"{escaped}"'

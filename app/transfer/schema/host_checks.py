@@ -43,11 +43,11 @@ def refuse_unsupported(host: Host) -> None:
 
     :raises Protected: the first thing found, by name.
     """
-    for refusal in unsupported(host):
+    for refusal in find_unsupported(host):
         raise refusal
 
 
-def unsupported(host: Host) -> Iterator[Protected]:
+def find_unsupported(host: Host) -> Iterator[Protected]:
     """Everything that :func:`refuse_unsupported` would refuse."""
     with host.app_context():
         yield from _binds(host)

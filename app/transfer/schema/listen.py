@@ -55,7 +55,7 @@ class Heard:
     opaque: bool = False
     wrote: bool = False
 
-    def reached(self, tables: Mapping[str, Table], definitions: Iterable[Definition]) -> set[str]:
+    def find_reached(self, tables: Mapping[str, Table], definitions: Iterable[Definition]) -> set[str]:
         """The tables whose rows may be others now: spoken of, referring to one of those, or all where code ran."""
         if self.opaque or (self.wrote and any(item.kind in ("trigger", "rule") for item in definitions)):
             return set(tables)

@@ -47,7 +47,7 @@ class _Finder:
         self.asking = ""
 
     def id(self, table: str, natural_key: str) -> int:
-        number = self._keys.named(table, natural_key)
+        number = self._keys.find_id(table, natural_key)
         if number is None:
             raise DoesNotFit(f"{self.asking} refers to {natural_key!r} in {table}, which no record made.")
         return number
@@ -213,7 +213,7 @@ def _compose(
 
 def _rehash(table: Table, part: PartWriter) -> Iterator[HashedLine]:
     hash_row = row_hasher(table)
-    for line, _ in part.finished().read():
+    for line, _ in part.finish().read():
         yield line, hash_row(decode_row(line), line)
 
 

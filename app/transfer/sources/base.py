@@ -71,7 +71,7 @@ class Taken:
         """The file, as what reads its rows takes it."""
         return Checked(self.path, self.header, self.footer)
 
-    def received(self) -> list[dict[str, Any]]:
+    def count_received(self) -> list[dict[str, Any]]:
         """Of records: how many of each type came, and how many of them more than once."""
         return [
             {
@@ -138,7 +138,7 @@ class Source(ABC):
         del run
         return Ahead()
 
-    def changed(self, snapshot: Taken) -> list[str] | None:
+    def find_changed(self, snapshot: Taken) -> list[str] | None:
         """The tables that are not what was taken any more; None where only reading all of it again can tell.
 
         :raises SourceIncomplete, Unauthorized: it cannot be read again.

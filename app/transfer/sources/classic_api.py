@@ -208,7 +208,7 @@ class ClassicSource:
             try:
                 with PartWriter(endpoint.type, file) as part:
                     self._pass(endpoint, part, keys, progress, users)
-                    return part.finished()
+                    return part.finish()
             except Changed as change:
                 failures.append(str(change))
             except TooLarge:

@@ -45,7 +45,7 @@ class ClassicDeployment(Source):
         parts, resumed_from = self._parts(run, endpoints, to)
         return self._write(run, to, parts, missing, resumed_from or read_from)
 
-    def changed(self, snapshot: Taken) -> None:
+    def find_changed(self, snapshot: Taken) -> None:
         del snapshot
 
     def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:

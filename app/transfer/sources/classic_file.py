@@ -86,7 +86,7 @@ class ClassicShape(Source):
         self._order = adapters.in_order(self._file.types)
         self._missing = missing_tables(adapters, self._file.types, {})
         accept_missing(self._missing, options, f"flask {MIGRATE} {self._path}")
-        self._modified = modified(self._path)
+        self._modified = modified_at(self._path)
         self.describe = f"the file {self._path}, last modified {self._modified}"
 
     def look_ahead(self, run: Run) -> Ahead:
@@ -110,6 +110,6 @@ class ClassicShape(Source):
         return Taken(path, snapshot.header, snapshot.footer, sha256=file_sha256(self._path))
 
 
-def modified(path: Path) -> str:
+def modified_at(path: Path) -> str:
     """A file's modification time, ISO 8601 in UTC."""
     return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -247,7 +247,7 @@ class DatabaseSource(Source):
     def close(self) -> None:
         self._open.close()
 
-    def changed(self, snapshot: Taken) -> list[str]:
+    def find_changed(self, snapshot: Taken) -> list[str]:
         """Only where the server does not say that nobody wrote, all rows are read again."""
         tables = set(snapshot.header.tables)
         with _readable(self._dialect, self._spec):

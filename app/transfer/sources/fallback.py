@@ -8,7 +8,7 @@ from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
 from .adapt import load_adapters
 from .base import Ahead, Destination, Source, SourceOptions, Taken
-from .classic_file import ClassicShape, modified
+from .classic_file import ClassicShape, modified_at
 from .resume import age_s
 from .snapshot_file import SnapshotFile
 
@@ -50,7 +50,7 @@ class FallbackFile(Source):
         elif run.settings.profile is not None:
             raise SnapshotUnusable(f"{path} is not anonymised")
         else:
-            self.taken_at = modified(path)
+            self.taken_at = modified_at(path)
             self._inner = ClassicShape(inner_spec, load_adapters(run), options)
         if policy.age_s is not None and age_s(self.taken_at) > policy.age_s:
             raise SnapshotUnusable(f"{path} is of {self.taken_at}, older than {policy.text} (--fallback)")

@@ -42,7 +42,7 @@ class FerryDeployment(Source):
             file = self._source.write_snapshot(path, self._spec.identity, run.progress)
         return leave_out(run, describe_taken(run, file), self._options)
 
-    def changed(self, snapshot: Taken) -> list[str]:
+    def find_changed(self, snapshot: Taken) -> list[str]:
         manifest = self._source.manifest()
         self._refuse_other(manifest)
         return unlike(snapshot.footer.checksums, manifest.tables)

@@ -63,6 +63,6 @@ class PartWriter:
         self.lines += 1
         self._total += hash_line(line)
 
-    def finished(self) -> Part:
+    def finish(self) -> Part:
         self._handle.flush()
         return Part(self.name, self.file, self.lines, self._total % MODULUS, self.repeats)

@@ -63,7 +63,7 @@ class CatchUp:
 
     def _find_changed(self, snapshot: Taken) -> list[str] | None:
         """As the source says, without the tables that are left out anyway."""
-        tables = self._source.changed(snapshot)
+        tables = self._source.find_changed(snapshot)
         return tables and [name for name in tables if name not in self._options.source.exclude]
 
     def _tolerate(self, error: FerryError, snapshot: Taken) -> None:
@@ -78,7 +78,7 @@ class CatchUp:
     def _carry(self, number: int, snapshot: Taken, later: Taken, staged: Staged) -> Staged:
         run = self._run
         if snapshot.header.kind == "rows" and later.former:
-            staged.rows.moved(later.former)
+            staged.rows.move_to(later.former)
         next_staged = restage(run, staged, later.snapshot, number, self._options)
         changes = list(self._changes(staged, next_staged))
         run.report.catch_up += [{"pass": number, **change} for change in changes]

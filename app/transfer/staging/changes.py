@@ -158,7 +158,7 @@ class Changes:
             if touched.key:
                 largest = max(largest, row[touched.table.column_names.index(touched.key)])
             yield row, result
-        for number, row in enumerate(self._added(touched), largest + 1):
+        for number, row in enumerate(self._list_added(touched), largest + 1):
             yield None, row if touched.key is None else _with_key(touched, row, number)
 
     def _pairs(self, touched: Touched, old: Reader) -> Iterator[tuple[Values, Values | None]]:
@@ -173,7 +173,7 @@ class Changes:
                 result = row if match is None or match[0] is None else decode_row(match[0])[0]
                 yield row, result if result is None or touched.key is None else row
 
-    def _added(self, touched: Touched) -> Iterator[Values]:
+    def _list_added(self, touched: Touched) -> Iterator[Values]:
         query = "SELECT becomes FROM changes WHERE tab = ? AND was IS NULL AND place IS NULL ORDER BY rowid"
         for (line,) in self._connection.execute(query, (touched.table.name,)):
             yield decode_row(line)

@@ -82,7 +82,7 @@ class _Counting:
             yield row
 
     def _keep(self) -> Iterator[tuple[int, Values]]:
-        return self._rows.kept(self.table, self._all())
+        return self._rows.kept_rows(self.table, self._all())
 
     def _all(self) -> Iterator[Values]:
         for row in self._values:

@@ -37,9 +37,9 @@ class MigrateOptions:
 
     def for_ledger(self) -> dict[str, Any]:
         """What a later proof of this run needs to know."""
-        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside, **self.accepted()}
+        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside, **self.list_accepted()}
 
-    def accepted(self) -> dict[str, Any]:
+    def list_accepted(self) -> dict[str, Any]:
         """What the ledger keeps of what was accepted for this run."""
         losses = {"accept_loss": list(self.accept_loss)} if self.accept_loss else {}
         return losses | ({"keep_violations": True} if self.keep_violations else {})

@@ -52,7 +52,7 @@ def _set_aside_children(rows: RowsFile, child: Table, key: ForeignKey, may_go: M
     for table, values in rows.all_rows():
         if table.name != child.name:
             continue
-        for number, row in rows.kept(table, values):
+        for number, row in rows.kept_rows(table, values):
             refers = all(row[i] is not None for i in columns) and rows.aside.is_gone(_key(row, columns))
             if refers and may_go(child.name, number):
                 added += rows.aside.add(child.name, number, f"{REFERS} {key.table} that is set aside", row)

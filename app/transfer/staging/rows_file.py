@@ -180,7 +180,7 @@ class RowsFile:
         """The file."""
         return self._snapshot.path
 
-    def moved(self, path: Path) -> None:
+    def move_to(self, path: Path) -> None:
         """The file has another name by now."""
         self._snapshot = replace(self._snapshot, path=path)
 
@@ -198,10 +198,10 @@ class RowsFile:
         """The rows of one table that are loaded."""
         for table, rows in self.all_rows():
             if table.name == name:
-                yield from (row for _, row in self.kept(table, rows))
+                yield from (row for _, row in self.kept_rows(table, rows))
                 return
 
-    def kept(self, table: Table, rows: Iterable[Values]) -> Iterator[tuple[int, Values]]:
+    def kept_rows(self, table: Table, rows: Iterable[Values]) -> Iterator[tuple[int, Values]]:
         """The rows that are neither excluded nor set aside, with their numbers from 1."""
         if table.name in self._exclude:
             return

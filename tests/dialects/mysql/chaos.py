@@ -25,7 +25,7 @@ import pymysql
 
 from app.dialects.mysql import copy, swap
 from app.dialects.mysql import mark as mark_of
-from app.dialects.mysql.connect import connected
+from app.dialects.mysql.connect import connect_to
 from app.dialects.mysql.session import Factory
 from app.errors import FerryError
 from tests.support.servers.mariadb import MariaDB
@@ -42,7 +42,7 @@ class Shop:
 
     def __init__(self, server: MariaDB, tables: int) -> None:
         self.server, self.tables = server, [f"t{number:02}" for number in range(tables)]
-        self.factory: Factory = functools.partial(connected, server.url(LIVE), None)
+        self.factory: Factory = functools.partial(connect_to, server.url(LIVE), None)
         self.runs = itertools.count(1)
 
     def make(self) -> None:

@@ -324,12 +324,12 @@ def test_no_file_is_sent_but_the_one_that_was_written(room: Room, tmp_path: Path
     options: dict[str, Any] = {"driver": _Loading, "local_infile": True}
     with (
         pytest.raises(DatabaseUnreachable, match="not offered"),
-        connect.connected(room.target, None, **options) as connection,
+        connect.connect_to(room.target, None, **options) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute(sql)
     assert rows(room) == []
-    with connect.connected(room.target, None, **options) as connection, connection.cursor() as cursor:
+    with connect.connect_to(room.target, None, **options) as connection, connection.cursor() as cursor:
         connection.permitted = str(secret).encode()
         cursor.execute(sql)
     assert rows(room) == [["a file of this host"]]

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from app.dialects.mysql import copy, dump
-from app.dialects.mysql.connect import connected, quote
+from app.dialects.mysql.connect import connect_to, quote
 from app.dialects.mysql.fence import content
 from app.dialects.mysql.objects import tables
 from app.dialects.mysql.session import Factory
@@ -83,7 +83,7 @@ def make(server: MariaDB, database: str) -> Factory:
         )
         for sql in TORTURE:
             cursor.execute(sql)
-    return functools.partial(connected, server.url(database), None)
+    return functools.partial(connect_to, server.url(database), None)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def dumped(factory: Factory, database: str, to: Path) -> Path:
 
 def everything(server: MariaDB, database: str, spelled: str | None = None) -> Any:
     """All that a copy must have, the database's name left out."""
-    with connected(server.url(database), None) as connection:
+    with connect_to(server.url(database), None) as connection:
         rows = content(connection, database, spelled)
         counters = server.execute(
             "SELECT table_name, auto_increment FROM information_schema.tables WHERE table_schema = %s ORDER BY 1",
@@ -240,7 +240,7 @@ def test_a_file_that_was_cut_anywhere_is_refused_before_anything_is_done(
         broken.write_bytes(changed)
         with pytest.raises(BackupFailed, match=r"broken\.sql"):
             dump.restore(torture, broken, "torture__stg_back")
-    with connected(mariadb.url("torture__stg_back"), None) as connection:
+    with connect_to(mariadb.url("torture__stg_back"), None) as connection:
         assert list(tables(connection, "torture__stg_back")) == ["kept"]
 
 
@@ -329,7 +329,7 @@ def bank(mariadb: MariaDB) -> Iterator[Factory]:
         "INSERT INTO savings SELECT seq, 0 FROM seq_1_to_100",
     ):
         mariadb.execute(sql, database="bank")
-    yield functools.partial(connected, mariadb.url("bank"), None)
+    yield functools.partial(connect_to, mariadb.url("bank"), None)
     for name in ("bank", "bank__stg_back"):
         mariadb.execute(f"DROP DATABASE IF EXISTS {name}")
 
@@ -366,11 +366,11 @@ import functools, sys
 from pathlib import Path
 from sqlalchemy import make_url
 from app.dialects.mysql import dump
-from app.dialects.mysql.connect import connected
+from app.dialects.mysql.connect import connect_to
 import psutil
 
 url, file = make_url(sys.argv[1]), Path(sys.argv[2])
-factory = functools.partial(connected, url, None)
+factory = functools.partial(connect_to, url, None)
 with factory(to_database=False) as connection:
     dump.dump(connection, url.database, file)
 dump.restore(factory, file, url.database + "__stg_back")
@@ -404,7 +404,7 @@ def clerk(mariadb: MariaDB) -> Iterator[str]:
 def test_an_ordinary_user_restores(mariadb: MariaDB, torture: Factory, tmp_path: Path, clerk: str) -> None:
     file = dumped(torture, "torture", tmp_path / "dump.sql")
     url = mariadb.url("torture", user=clerk, password="made up")
-    dump.restore(functools.partial(connected, url, None), file, "torture__stg_back")
+    dump.restore(functools.partial(connect_to, url, None), file, "torture__stg_back")
     there, here = everything(mariadb, "torture__stg_back"), everything(mariadb, "torture")
     assert there == here
 
@@ -414,7 +414,7 @@ def test_a_server_that_refuses_functions_says_what_to_set(torture: Factory, tmp_
     with private(tmp_path, "--log-bin=binlog", "--server-id=1") as server:
         server.execute("CREATE USER clerk IDENTIFIED BY 'made up'")
         server.execute("GRANT ALL ON `torture%`.* TO clerk")
-        own = functools.partial(connected, server.url(None, user="clerk", password="made up"), None)
+        own = functools.partial(connect_to, server.url(None, user="clerk", password="made up"), None)
         with pytest.raises(BackupFailed, match="SUPER") as caught:
             dump.restore(own, file, "torture__stg_back")
         assert "log_bin_trust_function_creators" in str(caught.value.hint)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.dialects.mysql import dump
-from app.dialects.mysql.connect import connected
+from app.dialects.mysql.connect import connect_to
 from app.errors import BackupFailed
 from tests.support.places import new_name
 from tests.support.servers.mariadb import MariaDB
@@ -37,7 +37,7 @@ def put_back(server: MariaDB, directory: Path, *values: bytes) -> list[bytes]:
         server.execute(f"INSERT INTO {name}.kept VALUES (%s, %s)", number, value)
     server.execute(f"INSERT INTO {name}.`with\nbreak` SELECT body FROM {name}.kept")
     server.execute(f"SET GLOBAL max_allowed_packet = {PACKET}")
-    factory = functools.partial(connected, server.url(name), None)
+    factory = functools.partial(connect_to, server.url(name), None)
     with factory(to_database=False) as connection:
         dump.dump(connection, name, directory / "dump.sql")
     dump.restore(factory, directory / "dump.sql", other)

@@ -161,7 +161,7 @@ class Places:
             self.server.execute(f"DROP DATABASE IF EXISTS {database}")
 
     def run(self, statements: list[str]) -> None:
-        with connect.connected(self.server.url(self.staging), None, driver=GuardedConnection) as connection:
+        with connect.connect_to(self.server.url(self.staging), None, driver=GuardedConnection) as connection:
             guard(connection, Guarded(frozenset({self.live}), folds=False))
             for statement in statements:
                 # Put together by the statement, the name is in halves.

@@ -10,7 +10,7 @@ import xxhash
 
 from app.dialects.mysql import dump as mysql_dump
 from app.dialects.mysql import restore
-from app.dialects.mysql.connect import connected
+from app.dialects.mysql.connect import connect_to
 from app.errors import BackupFailed
 from tests.support.places import execute, new_name, rows_of
 from tests.support.servers.mariadb import MariaDB
@@ -106,30 +106,30 @@ def _reader(text: bytes) -> object:
 def test_nothing_but_what_a_backup_holds_is_run(mariadb: MariaDB, live: str, tmp_path: Path, more: str) -> None:
     url, staging = mariadb.url(live), f"{live}__stg_x"
     dump = tmp_path / "b.sql"
-    with connected(url, None) as connection:
+    with connect_to(url, None) as connection:
         connection.begin()
         mysql_dump.dump(connection, live, dump)
     before = rows_of(url)
     forged(dump, more.replace("LIVE", live))
 
     def factory(**options: object) -> object:
-        return connected(url, None, **options)
+        return connect_to(url, None, **options)
 
     with pytest.raises(BackupFailed, match=r"b\.sql, line [0-9]+: statement [0-9]+ is none") as refused:
         restore.restore(factory, dump, staging)
     assert "Nothing of it was run" in str(refused.value.hint)
     assert rows_of(url) == before
-    with connected(url, None) as connection, connection.cursor() as cursor:
+    with connect_to(url, None) as connection, connection.cursor() as cursor:
         assert cursor.execute("SHOW DATABASES LIKE %s", (staging.replace("_", r"\_"),)) == 0
 
 
 def test_what_a_backup_holds_is_run(mariadb: MariaDB, live: str, tmp_path: Path) -> None:
     url, staging = mariadb.url(live), f"{live}__stg_x"
     dump = tmp_path / "b.sql"
-    with connected(url, None) as connection:
+    with connect_to(url, None) as connection:
         connection.begin()
         mysql_dump.dump(connection, live, dump)
-    restore.restore(lambda **options: connected(url, None, **options), dump, staging)
+    restore.restore(lambda **options: connect_to(url, None, **options), dump, staging)
     try:
         assert rows_of(mariadb.url(staging)) == rows_of(url)
     finally:
@@ -137,5 +137,5 @@ def test_what_a_backup_holds_is_run(mariadb: MariaDB, live: str, tmp_path: Path)
 
 
 def test_a_session_takes_one_statement_at_a_time(mariadb: MariaDB, live: str) -> None:
-    with connected(mariadb.url(live), None) as connection, pytest.raises(pymysql.err.ProgrammingError):
+    with connect_to(mariadb.url(live), None) as connection, pytest.raises(pymysql.err.ProgrammingError):
         connection.query("SELECT 1; SELECT 2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.dialects.mysql.statements import reached
+from app.dialects.mysql.statements import find_reached
 
 LIVE = frozenset({"shop"})
 
@@ -86,21 +86,21 @@ HARMLESS = [
 
 @pytest.mark.parametrize("sql", REACHING)
 def test_a_statement_that_names_the_live_database(sql: str) -> None:
-    assert reached(sql, LIVE, folds=False)
-    assert reached(sql.replace("shop", "Shop"), LIVE, folds=True)
+    assert find_reached(sql, LIVE, folds=False)
+    assert find_reached(sql.replace("shop", "Shop"), LIVE, folds=True)
 
 
 @pytest.mark.parametrize("sql", HARMLESS)
 def test_a_statement_that_only_looks_so(sql: str) -> None:
-    assert reached(sql, LIVE, folds=False) is None
-    assert reached(sql, LIVE, folds=True) is None
+    assert find_reached(sql, LIVE, folds=False) is None
+    assert find_reached(sql, LIVE, folds=True) is None
 
 
 def test_names_are_compared_as_the_server_does() -> None:
-    assert reached("UPDATE Shop.users SET x = 1", LIVE, folds=False) is None
-    assert reached("UPDATE Shop.users SET x = 1", LIVE, folds=True) == "Shop"
+    assert find_reached("UPDATE Shop.users SET x = 1", LIVE, folds=False) is None
+    assert find_reached("UPDATE Shop.users SET x = 1", LIVE, folds=True) == "Shop"
 
 
 def test_a_long_statement_takes_no_long_time() -> None:
     rows = ", ".join(["(1, 'shop.users and more')"] * 50_000)
-    assert reached(f"INSERT INTO users VALUES {rows}", LIVE, folds=False) is None
+    assert find_reached(f"INSERT INTO users VALUES {rows}", LIVE, folds=False) is None

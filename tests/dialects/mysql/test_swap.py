@@ -19,7 +19,7 @@ import pytest
 from app.dialects.model import LateWrite
 from app.dialects.mysql import copy, swap, swap_barrier, swap_plan
 from app.dialects.mysql import mark as mark_of
-from app.dialects.mysql.connect import connected
+from app.dialects.mysql.connect import connect_to
 from app.dialects.mysql.fence import MySqlFence, content
 from app.dialects.mysql.session import Factory
 from app.errors import CutOverUnfinished, DoesNotFit, FerryError, LockHeld, Protected
@@ -292,7 +292,7 @@ def clerk(mariadb: MariaDB, shop: Shop) -> Iterator[Factory]:
     mariadb.execute("CREATE USER clerk IDENTIFIED BY 'made up'")
     mariadb.execute(f"GRANT ALL ON `{LIVE}`.* TO clerk")
     mariadb.execute(rf"GRANT ALL ON `{LIVE}\_\_%`.* TO clerk")
-    yield functools.partial(connected, mariadb.url(LIVE, user="clerk", password="made up"), None)
+    yield functools.partial(connect_to, mariadb.url(LIVE, user="clerk", password="made up"), None)
     mariadb.execute("DROP USER clerk")
 
 

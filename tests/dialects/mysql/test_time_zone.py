@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
-from app.dialects.mysql.connect import connected
+from app.dialects.mysql.connect import connect_to
 from app.dialects.mysql.read import asking
 from app.dialects.mysql.zone import find_zone
 from tests.scenarios.hosts.foreign import Foreign
@@ -95,7 +95,7 @@ def test_the_zone_of_the_servers_machine_has_a_name(tmp_path: Path, monkeypatch:
     server.prepare()
     server.start()
     try:
-        with connected(server.url(), None, to_database=False) as connection:
+        with connect_to(server.url(), None, to_database=False) as connection:
             name = find_zone(asking(connection))
     finally:
         server.stop()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from app.dialects.postgresql.connect import Connection, connected
+from app.dialects.postgresql.connect import Connection, connect_to
 from app.dialects.sessions import hold_sessions
 from tests.dialects.rooms import Room
 
@@ -21,13 +21,13 @@ def held(room: Room) -> Iterator[Room]:
 
 
 def pid(room: Room, **options: str) -> int:
-    with connected(room.target, None, **options) as connection:
+    with connect_to(room.target, None, **options) as connection:
         return connection.info.backend_pid
 
 
 def test_a_command_uses_a_session_again(held: Room) -> None:
     assert pid(held) == pid(held)
-    with connected(held.target, None) as first, connected(held.target, None) as second:
+    with connect_to(held.target, None) as first, connect_to(held.target, None) as second:
         assert first.info.backend_pid != second.info.backend_pid
 
 
@@ -36,7 +36,7 @@ def test_outside_of_a_command_each_is_new_and_none_is_left(room: Room) -> None:
     assert pid(room) != pid(room)
     with hold_sessions():
         kept = pid(room)
-    with connected(room.target, None) as connection:
+    with connect_to(room.target, None) as connection:
         gone = "SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s)"
         assert any(connection.execute(gone, (kept,)).fetchone() == (True,) for _ in range(2000))
 
@@ -97,10 +97,10 @@ SELECT (SELECT array_agg(name || '=' || setting ORDER BY name) FROM pg_settings)
 def test_nothing_of_its_former_user_is_left(held: Room, leave: object) -> None:
     assert callable(leave)
     schema = {"search_path": ["public"]}
-    with connected(held.target, None, **schema) as connection:
+    with connect_to(held.target, None, **schema) as connection:
         fresh, number = connection.execute(STATE).fetchone(), connection.info.backend_pid
         leave(connection)
-    with connected(held.target, None, **schema) as connection:
+    with connect_to(held.target, None, **schema) as connection:
         assert connection.info.backend_pid == number
         assert connection.execute(STATE).fetchone() == fresh
         assert (connection.autocommit, connection.isolation_level, connection.read_only) == (True, None, None)
@@ -108,13 +108,13 @@ def test_nothing_of_its_former_user_is_left(held: Room, leave: object) -> None:
 
 def test_a_session_that_was_lost_meanwhile_is_left(held: Room) -> None:
     lost = pid(held)
-    with hold_sessions(), connected(held.target, None) as other:
+    with hold_sessions(), connect_to(held.target, None) as other:
         assert other.execute("SELECT pg_terminate_backend(%s, 5000)", (lost,)).fetchone() == (True,)
     assert pid(held) != lost
 
 
 def test_one_that_is_still_at_work_is_closed(held: Room) -> None:
-    with connected(held.target, None) as connection:
+    with connect_to(held.target, None) as connection:
         number = connection.info.backend_pid
         connection.pgconn.send_query(b"SELECT pg_sleep(60)")
     assert pid(held) != number

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.dialects.postgresql.filter import Act, Filter, Forbidden
-from app.dialects.postgresql.guard import NO_NAME, guarded, lift_guard, set_guard
+from app.dialects.postgresql.guard import NO_NAME, guard_schema, lift_guard, set_guard
 from app.dialects.postgresql.script import MOST_BYTES, Script, Unreadable
 from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
@@ -183,7 +183,7 @@ def test_a_guard_lets_pass_what_gave_the_name_back(postgresql: PostgreSQL, owned
         for _ in range(2):
             with connection.transaction():
                 oid = rename(connection)
-                with guarded(connection, oid, "public"):
+                with guard_schema(connection, oid, "public"):
                     connection.execute("ALTER SCHEMA away RENAME TO public")
         connection.execute("BEGIN")
         guard = set_guard(connection, rename(connection), "public")

@@ -176,7 +176,7 @@ def test_while_it_waits_for_the_lock(at: At, old: Path, tmp_path: Path) -> None:
 
 def test_a_signal_that_got_lost_counts_when_it_comes_again() -> None:
     """Python drops what is raised in a destructor, and in the first instants of ``input()``."""
-    with Interruptible().installed():
+    with Interruptible().install():
         with contextlib.suppress(NotConfirmed):
             os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(NotConfirmed):
@@ -185,7 +185,7 @@ def test_a_signal_that_got_lost_counts_when_it_comes_again() -> None:
 
 def test_a_signal_that_got_lost_stops_the_run_before_the_cut_over() -> None:
     interruptible = Interruptible()
-    with interruptible.installed():
+    with interruptible.install():
         with contextlib.suppress(NotConfirmed):
             os.kill(os.getpid(), signal.SIGHUP)
         with pytest.raises(NotConfirmed, match="SIGHUP"), interruptible.hold():
@@ -200,7 +200,7 @@ def test_an_unfinished_cut_over_is_said_and_not_the_signal() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             raise CutOverUnfinished("The new database is live.")
 
-    with interruptible.installed():
+    with interruptible.install():
         with pytest.raises(CutOverUnfinished):
             cut_over()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -19,7 +19,7 @@ from app.transfer.cutover.backups import (
     broken,
     check,
     file_for,
-    listed,
+    list_in,
     make,
     prepare_directory,
     prune,
@@ -145,7 +145,7 @@ def test_a_portable_backup(source: Path, directory: Path) -> None:
     backup = register_portable(file, command="db-backup", run="run", database="/live.db", key=KEY)
     assert (backup.portable, backup.rows, backup.revision) == (True, 2, "0001")
     check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
-    assert listed(directory, "/live.db") == [backup]
+    assert list_in(directory, "/live.db") == [backup]
 
 
 # Lists
@@ -156,15 +156,15 @@ def test_backups_are_listed_by_database_oldest_first(source: Path, directory: Pa
     other = entry(directory, "other", made_at="2020-01-01T00:00:00Z", database="/other.db")
     (directory / "without-manifest.sqlite3").touch()
     entry(directory, "without-file", made_at="2020-01-01T00:00:00Z").path.unlink()
-    assert [item.id for item in listed(directory, str(source))] == [first.id, second.id]
-    assert [item.id for item in listed(directory)] == [other.id, first.id, second.id]
-    assert listed(directory / "nothing") == []
+    assert [item.id for item in list_in(directory, str(source))] == [first.id, second.id]
+    assert [item.id for item in list_in(directory)] == [other.id, first.id, second.id]
+    assert list_in(directory / "nothing") == []
 
 
 def test_a_directory_may_be_moved(source: Path, directory: Path) -> None:
     made(source, directory / "b")
     moved = directory.rename(directory.with_name("moved"))
-    [backup] = listed(moved)
+    [backup] = list_in(moved)
     assert backup.path == moved / "b"
     check(DIALECT, backup, url_of(source.with_name("scratch.db")), KEY)
 
@@ -180,7 +180,7 @@ def test_a_manifest_that_is_none_is_named_and_hides_no_other(source: Path, direc
     manifest_of(directory / "b").write_bytes(text)
     with pytest.raises(BackupFailed, match="not the manifest"):
         load_manifest(directory / "b")
-    assert listed(directory) == [good]
+    assert list_in(directory) == [good]
     [said] = broken(directory)
     assert str(manifest_of(directory / "b")) in said
 
@@ -211,7 +211,7 @@ def test_a_manifest_with_an_odd_value(source: Path, directory: Path, key: str, v
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {key: value}))
     with pytest.raises(BackupFailed, match="not the manifest"):
         load_manifest(backup.path)
-    assert listed(directory) == []
+    assert list_in(directory) == []
 
 
 def test_a_directory_is_private_whatever_the_umask_and_ignored_by_git(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_forged_file_with_a_fitting_manifest_is_not_even_opened(source: Path, 
     with backup.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"sha256": digest}))
-    [forged] = listed(directory)
+    [forged] = list_in(directory)
     with pytest.raises(BackupFailed, match="seal"):
         check(DIALECT, forged, url_of(source.with_name("no") / "scratch.db"), KEY)
 
@@ -332,13 +332,13 @@ def seven(directory: Path) -> list[Backup]:
 def test_what_is_pruned(
     directory: Path, seven: list[Backup], keep: int, needed: tuple[str, ...], command: str | None, removed: list[str]
 ) -> None:
-    found = prune(listed(directory), keep, {str(directory / name) for name in needed}, command)
+    found = prune(list_in(directory), keep, {str(directory / name) for name in needed}, command)
     assert sorted(item.id for item in found) == removed
-    assert {item.id for item in listed(directory)} == {item.id for item in seven} - set(removed)
+    assert {item.id for item in list_in(directory)} == {item.id for item in seven} - set(removed)
     assert len(list(directory.iterdir())) == 2 * (7 - len(removed))
 
 
 def test_the_newest_of_all_stays(directory: Path) -> None:
     only = [entry(directory, f"x{n}", made_at=f"2024-01-0{n + 1}T00:00:00Z") for n in range(3)]
     prune(only, 1, ())
-    assert [item.id for item in listed(directory)] == ["x2"]
+    assert [item.id for item in list_in(directory)] == ["x2"]

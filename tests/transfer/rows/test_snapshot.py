@@ -26,7 +26,7 @@ from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
 from app.errors import SnapshotUnusable
 from app.transfer.rows.canonical import checksum
 from app.transfer.rows.encode import encode, hash_records, hash_rows
-from app.transfer.rows.files import opened, write
+from app.transfer.rows.files import open_plain, write
 from app.transfer.rows.header import AppliedProfile, Header, table_from_json, table_to_json
 from app.transfer.rows.snapshot import BLOCK_LINES, SnapshotReader, check, is_anonymised, is_snapshot, rows_of
 from tests.support.site import ROOT
@@ -152,9 +152,9 @@ def test_other_files_are_none(tmp_path: Path, content: bytes) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SnapshotUnusable, match="No such file"):
-        opened(tmp_path / "x")
+        open_plain(tmp_path / "x")
     with pytest.raises(SnapshotUnusable, match="directory"):
-        opened(tmp_path)
+        open_plain(tmp_path)
 
 
 # What was cut off or edited

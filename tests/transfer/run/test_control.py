@@ -82,7 +82,7 @@ def test_values_are_kept_under_names(control: Control) -> None:
     assert control.environment() == "production"
     control.keep("drift abc", "1")
     control.keep("drift def", "2", in_place_of="drift ")
-    assert (control.kept("drift abc"), control.kept("drift def")) == (None, "2")
+    assert (control.get("drift abc"), control.get("drift def")) == (None, "2")
     assert control.environment() == "production"
 
 
