@@ -55,32 +55,6 @@ def is_there(shop: Shop, database: str) -> bool:
     return bool(shop.server.execute("SHOW DATABASES LIKE %s", database))
 
 
-# The mark
-
-
-def test_the_mark_leaves_a_comment_alone(mariadb: MariaDB, shop: Shop) -> None:
-    mariadb.execute("ALTER TABLE alembic_version COMMENT 'of the shop'", database=LIVE)
-    with shop.factory(to_database=False) as connection:
-        for mark in ("0badcafe", "01234567", ""):
-            mark_of.set_mark(connection, LIVE, mark)
-            assert mark_of.mark(connection, LIVE) == mark
-            sql = "SELECT table_comment FROM information_schema.tables WHERE table_name = %s AND table_schema = %s"
-            assert mariadb.execute(sql, "alembic_version", LIVE) == [
-                (f"of the shop ferry {mark}" if mark else "of the shop",)
-            ]
-        assert mark_of.mark(connection, "not there") == ""
-
-
-def test_an_empty_database_can_have_a_mark(mariadb: MariaDB, shop: Shop) -> None:
-    mariadb.execute(f"CREATE DATABASE {LIVE}__stg_empty")
-    with shop.factory(to_database=False) as connection:
-        mark_of.set_mark(connection, f"{LIVE}__stg_empty", "0badcafe")
-        assert mark_of.mark(connection, f"{LIVE}__stg_empty") == "0badcafe"
-    assert mariadb.execute("DESCRIBE alembic_version", database=f"{LIVE}__stg_empty") == [
-        ("version_num", "varchar(32)", "NO", "PRI", None, "")
-    ]
-
-
 # Both ways
 
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import io
 import random
-from typing import Any
 
 import psycopg
 import pytest
 
-from app.dialects.postgresql.filter import Act, Filter, Forbidden
-from app.dialects.postgresql.guard import NO_NAME, guard_schema, lift_guard, set_guard
 from app.dialects.postgresql.script import MOST_BYTES, Script, Unreadable
-from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
-
-from .archives import STATEMENTS
 
 
 def script(text: bytes, piece_bytes: int | None = None) -> Script:
@@ -32,11 +26,6 @@ def read(text: bytes, piece_bytes: int | None = None) -> list[bytes]:
         if statement.text.startswith(b"COPY"):
             parts.append(b"".join(reading.rows()))
     return parts
-
-
-def decide(text: str, schema: str = "public") -> list[Act]:
-    allowed = Filter(schema, ["ferry_hold"])
-    return [allowed.decide(statement) for statement in script(text.encode()).statements()]
 
 
 WHOLE = [
@@ -105,28 +94,6 @@ def test_what_never_ends_is_refused_in_bounded_memory(text: bytes) -> None:
     assert sum(pieces) <= 5 * MOST_BYTES
 
 
-@pytest.mark.parametrize("statement", STATEMENTS)
-def test_nothing_but_what_a_dump_holds_is_allowed(statement: str) -> None:
-    with pytest.raises((Forbidden, Unreadable)):
-        decide(statement)
-
-
-def test_names_of_the_dumped_schema_only() -> None:
-    for schema, name in (("public", "public"), ("public", '"public"'), ('we"ird é', '"we""ird é"'), ("Shop", '"Shop"')):
-        assert decide(f"CREATE TABLE {name}.t (a int);", schema) == [Act.RUN]
-        literal = name.replace("'", "''")
-        assert decide(f"SELECT pg_catalog.setval('{literal}.\"a.b\"', -5, false);", schema) == [Act.RUN]
-    for schema, name in (("public", '"Public"'), ("shop", '"Shop"'), ("Shop", "Shop"), ("public", "pg_catalog")):
-        with pytest.raises(Forbidden):
-            decide(f"CREATE TABLE {name}.t (a int);", schema)
-
-
-def test_nobody_else_is_made_the_one_who_grants() -> None:
-    text = "SET SESSION AUTHORIZATION g; GRANT SELECT(a),UPDATE ON TABLE public.t TO r WITH GRANT OPTION;"
-    assert decide(f"{text} RESET SESSION AUTHORIZATION;") == [Act.LEAVE, Act.RUN, Act.LEAVE]
-    assert decide("SET statement_timeout = 0; SET client_encoding = 'UTF8';") == [Act.LEAVE, Act.RUN]
-
-
 # Against a server
 
 
@@ -152,55 +119,3 @@ def test_no_text_is_one_statement_here_and_several_to_the_server(postgresql: Pos
                 except Unreadable:
                     continue
     assert several > 500
-
-
-def rename(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT oid FROM pg_namespace WHERE nspname = 'public'").fetchone()
-    connection.execute("ALTER SCHEMA public RENAME TO away")
-    assert row
-    return int(row[0])
-
-
-@pytest.mark.parametrize("statement", ["COMMIT", "END", "COMMIT AND CHAIN", "SET CONSTRAINTS ALL IMMEDIATE"])
-def test_no_commit_passes_a_guard_while_the_name_is_away(postgresql: PostgreSQL, owned: Room, statement: str) -> None:
-    with postgresql.connect(str(owned.target.database)) as connection:
-        connection.execute("BEGIN")
-        oid = rename(connection)
-        guard = set_guard(connection, oid, "public")
-        connection.execute("CREATE TABLE away.made (x int)")
-        with pytest.raises(psycopg.Error) as caught:
-            connection.execute(statement.encode())
-        assert caught.value.sqlstate == NO_NAME
-        connection.execute("ROLLBACK")
-        assert (
-            connection.execute("SELECT to_regclass('public.made'), to_regnamespace('away')").fetchone() == (None,) * 2
-        )
-    assert guard is not None
-
-
-def test_a_guard_lets_pass_what_gave_the_name_back(postgresql: PostgreSQL, owned: Room) -> None:
-    with postgresql.connect(str(owned.target.database)) as connection:
-        for _ in range(2):
-            with connection.transaction():
-                oid = rename(connection)
-                with guard_schema(connection, oid, "public"):
-                    connection.execute("ALTER SCHEMA away RENAME TO public")
-        connection.execute("BEGIN")
-        guard = set_guard(connection, rename(connection), "public")
-        connection.execute("CREATE SCHEMA public")
-        with pytest.raises(psycopg.Error, match="before the live schema had its name back"):
-            lift_guard(connection, guard)
-        connection.execute("ROLLBACK")
-        assert connection.execute("SELECT count(*) FROM pg_class WHERE relname ~ 'ferry_guard'").fetchone() == (0,)
-        assert connection.execute("SELECT count(*) FROM pg_proc WHERE proname ~ 'ferry_guard'").fetchone() == (0,)
-
-
-def test_without_the_right_to_temporary_tables_there_is_no_guard(postgresql: PostgreSQL, owned: Room) -> None:
-    owned.execute(
-        f'REVOKE TEMPORARY ON DATABASE "{owned.target.database}" FROM PUBLIC; GRANT CREATE ON SCHEMA public TO app'
-    )
-    where: dict[str, Any] = {"host": "127.0.0.1", "port": owned.target.port, "dbname": owned.target.database}
-    with psycopg.connect(**where, user="app", password="app's: own\\") as connection:
-        guard = set_guard(connection, 2200, "public")
-        lift_guard(connection, guard)
-    assert guard is None

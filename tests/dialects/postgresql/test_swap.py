@@ -22,7 +22,6 @@ from app.dialects import dialect_for
 from app.dialects.base import Dialect
 from app.dialects.model import LateWrite
 from app.dialects.postgresql import client, connect
-from app.dialects.postgresql.locks import Locking
 from app.errors import AccessDenied, DatabaseUnreachable, FerryError, LockHeld, Misconfigured
 from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
@@ -47,115 +46,6 @@ def fragile() -> Iterator[PostgreSQL]:
 
 def old(room: Room, number: int = 12) -> URL:
     return room.dialect.generation_url(room.target, f"{number:08x}-old")
-
-
-# Blockers
-
-
-@pytest.mark.parametrize("mode", ["swap", "hold"])
-def test_blockers_are_named_within_the_time(room: Room, mode: str) -> None:
-    room.fill()
-    staging = room.staged()
-    before = room.everything()
-    with room.connect(application_name="slow report") as blocker, room.dialect.fence(room.target) as fence:
-        pid = blocker.exec_driver_sql("SELECT pg_backend_pid()").scalar()
-        blocker.exec_driver_sql("UPDATE parents SET name = 'x' WHERE id = 1")
-        token = fence.token()
-        began = time.monotonic()
-
-        def held() -> None:
-            with fence.hold(1.5):
-                pytest.fail("held")
-
-        def swapped() -> None:
-            room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=1.5)
-
-        with pytest.raises(LockHeld) as caught:
-            (swapped if mode == "swap" else held)()
-        assert 1.2 < time.monotonic() - began < 4
-        blocker.rollback()
-    for words in (f"process {pid}", "user app", "'slow report'", "idle in transaction", "since 20"):
-        assert words in caught.value.message
-    assert f"pg_terminate_backend({pid})" in str(caught.value.hint)
-    assert room.everything() == before
-
-
-def test_a_reader_blocks_the_swap_but_not_the_hold(room: Room) -> None:
-    room.fill()
-    staging = room.staged()
-    with room.connect(application_name="long read") as reader, room.dialect.fence(room.target) as fence:
-        reader.exec_driver_sql("SELECT * FROM parents").fetchall()
-        with fence.hold(1):
-            token = fence.token()
-        with pytest.raises(LockHeld, match="long read"):
-            room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=0.5)
-        reader.rollback()
-        room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
-    assert len(room.state()["parents"]) == 4
-
-
-def test_who_holds_the_lock_is_named(room: Room) -> None:
-    with room.dialect.lock(room.target, 0), pytest.raises(LockHeld) as caught, room.dialect.lock(room.target, 0):
-        pytest.fail("two holders")
-    assert f"ferry lock {socket.gethostname()}" in caught.value.message
-    assert "user app" in caught.value.message
-
-
-def test_whoever_waits_for_the_hold_with_a_table_read_gives_way_to_the_swap(room: Room) -> None:
-    """The server looks for a deadlock once, a second after the wait began: then there is none yet."""
-    room.fill()
-    staging = room.staged()
-    said: list[str] = []
-
-    def write() -> None:
-        with room.connect() as connection:
-            for _ in range(2):
-                try:
-                    connection.exec_driver_sql("SELECT count(*) FROM parents").scalar()
-                    connection.exec_driver_sql("INSERT INTO children (a, b) VALUES (77, 'new')")
-                    connection.commit()
-                    return
-                except sa.exc.DBAPIError as error:
-                    connection.rollback()
-                    said.append(str(error.orig))
-
-    writer = threading.Thread(target=write)
-    with room.dialect.fence(room.target) as fence, fence.hold(5):
-        token = fence.token()
-        writer.start()
-        time.sleep(1.5)
-        began = time.monotonic()
-        room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
-        assert time.monotonic() - began < 3
-    writer.join(timeout=30)
-    assert said == ["canceling statement due to user request"]
-    assert [77, "new"] in [row[:2] for row in room.state()["children"]]
-
-
-def test_in_a_deadlock_we_give_way_first(room: Room) -> None:
-    room.dialect.create(room.target)
-    room.execute("CREATE TABLE a (x int); CREATE TABLE b (x int)")
-    with contextlib.ExitStack() as stack:
-        fence = stack.enter_context(room.dialect.fence(room.target))
-        connection = stack.enter_context(fence._reconnect())  # type: ignore[attr-defined]
-        connection.execute("BEGIN")
-        locking = Locking(connection, fence._reconnect, "public", "ACCESS EXCLUSIVE")  # type: ignore[attr-defined]
-        locking.touched["a"] = 1000
-        writer = stack.enter_context(room.connect())
-        writer.exec_driver_sql("INSERT INTO b VALUES (1)")
-        locker = threading.Thread(target=locking.lock, args=(10,))
-        locker.start()
-        deadline = time.monotonic() + 5
-        while not ask(room, "SELECT pid FROM pg_locks WHERE relation = 'a'::regclass AND mode LIKE 'AccessExcl%%'"):
-            assert time.monotonic() < deadline
-        began = time.monotonic()
-        writer.exec_driver_sql("INSERT INTO a VALUES (1)")
-        assert time.monotonic() - began < 0.6
-        writer.commit()
-        locker.join(timeout=30)
-        assert not locker.is_alive()
-        held = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation IN (%s)"
-        assert len(ask(room, held % "'a'::regclass, 'b'::regclass")) == 2
 
 
 # Writers

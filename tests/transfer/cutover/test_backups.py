@@ -29,7 +29,6 @@ from app.transfer.cutover.manifest import Backup, load_manifest, manifest_of
 from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
-from app.transfer.run.evidence_files import find_unfinished_files, name_unfinished
 
 DIALECT = SqliteDialect()
 KEY = b"of this database"
@@ -270,18 +269,6 @@ def test_a_forged_file_with_a_fitting_manifest_is_not_even_opened(source: Path, 
     [forged] = list_in(directory)
     with pytest.raises(BackupFailed, match="seal"):
         check(DIALECT, forged, url_of(source.with_name("no") / "scratch.db"), KEY)
-
-
-# What killed runs leave
-
-
-def test_unfinished_files_are_found_by_their_run(directory: Path) -> None:
-    names = [name_unfinished(directory / "b.sql", run) for run in ("20260101T000000-abcdef", "20260101T000000-123456")]
-    for name in (*names, f"{names[0]}-journal", ".b.sql.tmp", "b.sql.20260101T000000-abcdef.tmp", f"{names[0]}.sql"):
-        (directory / name).touch()
-    found = find_unfinished_files(directory, {"20260101T000000-abcdef"})
-    assert [path.name for path in found] == [names[0], f"{names[0]}-journal"]
-    assert find_unfinished_files(directory / "nothing", {"x"}) == []
 
 
 # Pruning

@@ -19,18 +19,15 @@ import xxhash
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import make_url
 
 from app.dialects.model import Column, ForeignKey, LogicalType, Table
-from app.errors import FerryError, Misconfigured, SnapshotUnusable
+from app.errors import FerryError, SnapshotUnusable
 from app.transfer.rows import files
 from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.files import WINDOW_BYTES, read_text
 from app.transfer.rows.header import Header
 from app.transfer.rows.normal_json import normalise_json
 from app.transfer.rows.snapshot import SnapshotReader, check, is_snapshot
-from app.transfer.run.settings import DEFAULTS, build_settings
-from app.transfer.run.source import parse_source
 from app.transfer.sources.classic_file import ClassicFile
 from tests.support.site import ROOT
 
@@ -338,110 +335,3 @@ def test_any_classic_file(tmp_path: Path, junk: Any, place: str) -> None:
 
     said_of_it = refusal_of(read)
     assert said_of_it is None or str(path) in said_of_it
-
-
-# Settings and URLs
-
-
-SETTING = (
-    st.text(max_size=30)
-    | st.text(st.characters(), max_size=5)
-    | st.sampled_from(
-        ["9" * 5000, "1" + "0" * 30 + "d", "1e300", "-1", "nan", "inf", "\0", "a\0b", "\udcff", "~nosuchuser/x", "~"]
-    )
-    | st.sampled_from(["a" * 5000, "/" + "a/" * 3000, "http://[x", "http://h:99999", "http://u@", "self"])
-    | st.integers()
-    | st.just(10**5000)
-    | st.floats()
-    | st.booleans()
-    | st.lists(st.none())
-)
-
-
-@given(st.sampled_from(sorted(DEFAULTS)), SETTING, st.booleans())
-def test_any_setting(tmp_path: Path, key: str, value: Any, from_environment: bool) -> None:
-    environ = {f"FLASK_{key}": value} if from_environment and isinstance(value, str) else {}
-    config = {} if environ else {key: value}
-    said = refusal_of(
-        lambda: parse_source(build_settings(config, environ, instance=tmp_path, directory=tmp_path, options={}))
-    )
-    if said and key == "FERRY_SOURCE_PASSWORD" and isinstance(value, str) and len(value) > 8:
-        assert value not in said
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("FERRY_KEEP", "9" * 5000, "FERRY_KEEP"),
-        ("FERRY_KEEP", 10**5000, "thousands of digits"),
-        ("FERRY_TIMEOUT", "1e300", "of at most 86,400"),
-        ("FERRY_FALLBACK", "1" + "0" * 30 + "d", "FERRY_FALLBACK"),
-        ("FERRY_FALLBACK", "9" * 5000 + "d", "FERRY_FALLBACK"),
-        ("FERRY_SNAPSHOT", "a\0b", "FERRY_SNAPSHOT .* holds a NUL"),
-        ("FERRY_SOURCE_UID", "\udcff", "FERRY_SOURCE_UID .* not UTF-8"),
-        ("FERRY_BACKUPS", "~nosuchuser/x", "FERRY_BACKUPS .*home directory"),
-        ("FERRY_SNAPSHOT", "a" * 5000, "FERRY_SNAPSHOT .* longer than a path"),
-        ("FERRY_SOURCE_PASSWORD_FILE", "/dev/zero", "longer than any password"),
-    ],
-    ids=range(10),
-)
-def test_a_setting_that_is_refused(tmp_path: Path, key: str, value: Any, words: str) -> None:
-    with pytest.raises(Misconfigured, match=words):
-        build_settings({key: value}, {}, instance=tmp_path, directory=tmp_path, options={})
-
-
-URLS = st.builds(
-    "".join,
-    st.tuples(
-        st.sampled_from(["http://", "https://", "mysql://", "postgresql://", "sqlite:///", "x://", "mysql+nope://"]),
-        st.sampled_from(["", "u@", "u:p@", ":@", "@@", "[", "[::1]", "%00@"]),
-        st.text(max_size=8)
-        | st.sampled_from(["h", "münchen.example", "\u2100.x", "a" * 300, "*.x", "a..b", "127.0.0.1"]),
-        st.sampled_from(["", ":", ":99999", ":x", ":-1", ":0", ":80", ":" + "9" * 5000]),
-        st.sampled_from(
-            ["", "/", "/\u00fc", "/%zz", "%00", "/%00", "?q=secret", "#f", "/\n", "/\r\nX: y", "/\ud800", "\0"]
-        ),
-    ),
-)
-
-
-@given(URLS)
-def test_any_url_as_source(tmp_path: Path, url: str) -> None:
-
-    def read() -> None:
-        found = build_settings({"FERRY_SOURCE": url}, {}, instance=tmp_path, directory=tmp_path, options={})
-        spec = parse_source(found, insecure_http=True)
-        assert spec.http_url or spec.database
-
-    assert "secret" not in (refusal_of(read) or "")
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("http://[x", "is not a URL"),
-        ("http://host:99999", "port"),
-        ("http://user@", "holds credentials"),
-        ("http://user:pw@host", "holds credentials"),
-        ("http://host/\nx", "line break"),
-        ("mysql://u@h:99999/x", "port"),
-        pytest.param(
-            "sqlite:///a%00b",
-            "control character",
-            marks=pytest.mark.skipif(
-                "\0" not in str(make_url("sqlite:///a%00b").database),
-                reason="before SQLAlchemy 2.1 the name of a file is what is written, so that there is no NUL",
-            ),
-        ),
-        ("mysql://u%0a@h/x", "control character"),
-        ("sqlite:///" + "a" * 5000, "longer than a path"),
-        ("postgresql://u@h:port/x", "is not a database URL"),
-        ("https://*.x", "is not a URL"),
-    ],
-    ids=range(11),
-)
-def test_a_url_that_is_refused(tmp_path: Path, url: str, words: str) -> None:
-    found = build_settings({"FERRY_SOURCE": url}, {}, instance=tmp_path, directory=tmp_path, options={})
-    with pytest.raises(Misconfigured, match=words) as caught:
-        parse_source(found, insecure_http=True)
-    assert "pw" not in caught.value.message

@@ -12,9 +12,8 @@ from app.dialects.model import Identity
 from app.errors import Protected
 from app.transfer.run.ledger import Entry
 from app.transfer.run.plan import Action, decide
-from app.transfer.run.settings import build_settings
 from app.transfer.run.source import SELF, SourceKind, SourceSpec
-from app.transfer.run.target import MIGRATE, Target, environment_of
+from app.transfer.run.target import MIGRATE, Target
 
 HEAD = "0007"
 OLD = SourceSpec(SourceKind.HTTP, "https://old", "https://old", http_url="https://old")
@@ -137,31 +136,3 @@ def test_only_the_last_entry_counts_and_only_with_its_mark() -> None:
     assert target(MIGRATED).in_force == MIGRATED[0]
     assert target(ON, mark=ON[0].mark).in_force is None
     assert target().in_force is None
-
-
-class Kept:
-    """A control area that keeps an environment."""
-
-    def __init__(self, name: str | None) -> None:
-        self._name = name
-
-    def environment(self) -> str | None:
-        return self._name
-
-
-@pytest.mark.parametrize(
-    ("configured", "kept", "found"),
-    [
-        (None, None, ("development", "default")),
-        ("staging", None, ("staging", "app.config")),
-        ("development", "production", ("production", "control area")),
-        (None, "staging", ("staging", "control area")),
-        ("production", "development", ("production", "app.config")),
-        ("staging", "staging", ("staging", "app.config")),
-    ],
-)
-def test_the_stricter_environment_counts(configured: str | None, kept: str | None, found: tuple[str, str]) -> None:
-    settings = build_settings(
-        {"FERRY_ENVIRONMENT": configured}, {}, instance=Path("/"), directory=Path("/"), options={}
-    )
-    assert environment_of(settings, Kept(kept), nearby=True) == found  # type: ignore[arg-type] # all it is asked for

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
-from flask_sqlalchemy import SQLAlchemy
 
-from app.errors import DoesNotFit, FerryError, Misconfigured, Protected
-from app.transfer.schema.alembic import Schema
-from app.transfer.schema.host_checks import refuse_unsupported
-from tests.transfer.hosts import history
+from app.errors import DoesNotFit, FerryError, Misconfigured
 from tests.transfer.schema.made import Made
 
 # The history
@@ -142,25 +135,6 @@ def test_a_seed_that_cannot_be_imported(two: Made) -> None:
             two.schema.call(two.staging(), name, "FERRY_SEED")
 
 
-# Logging
-
-
-@pytest.mark.parametrize("verbose", [False, True])
-def test_logging_is_as_it_was(two: Made, verbose: bool) -> None:
-    """Flask-Migrate's own alembic.ini disables every logger there is and gives the root another handler."""
-    mine, root = logging.getLogger(f"made.by.the.host.{verbose}"), logging.getLogger()
-    mine.setLevel(logging.DEBUG)
-    handler = logging.NullHandler()
-    mine.addHandler(handler)
-    alembic = logging.getLogger("alembic")
-    kept = (root.level, root.handlers[:], alembic.level, alembic.handlers[:])
-    Schema(two.host, verbose=verbose).build(two.staging(), "two")
-    assert (mine.level, mine.handlers, mine.disabled, mine.propagate) == (logging.DEBUG, [handler], False, True)
-    assert (root.level, root.handlers, alembic.level, alembic.handlers) == kept
-    assert root.manager.disable == logging.NOTSET
-    assert mine.isEnabledFor(logging.DEBUG)
-
-
 # Declarations
 
 
@@ -171,28 +145,6 @@ def test_what_revisions_declare_from_one_on(two: Made) -> None:
     assert said.moves == ({"t": ("u",), "a.b": ("c", "d")}, {})
     assert said.losses == {"u.x": "unused (revision four)"}
     assert two.schema.declarations("four").moves == ()
-
-
-# Several databases
-
-
-def test_further_databases_are_refused(tmp_path: Path) -> None:
-    from flask import Flask
-    from flask_migrate import Migrate
-
-    from app.commands.session import current_host
-
-    history(tmp_path / "migrations")
-    app = Flask("made")
-    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path / 'live.db'}"
-    app.config["SQLALCHEMY_BINDS"] = {"logs": f"sqlite:///{tmp_path / 'logs.db'}"}
-    db = SQLAlchemy(app)
-    Migrate(app, db, directory=str(tmp_path / "migrations"))
-    sa.Table("visit", db.metadatas["logs"], sa.Column("id", sa.Integer))
-    with app.app_context():
-        host = current_host()
-    with pytest.raises(Protected, match="logs"):
-        refuse_unsupported(host)
 
 
 def test_a_database_at_two_revisions(two: Made) -> None:

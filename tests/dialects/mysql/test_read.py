@@ -1,0 +1,89 @@
+"""Tables in logical types, and their rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pymysql
+import pytest
+
+from app.errors import FerryError
+from tests.dialects.rooms import PARENTS, Room
+from tests.dialects.things import load, rows, table
+from tests.support.servers.mariadb import MariaDB
+
+from .columns import TYPES
+
+LOGICAL = {
+    "id": "int", "yes": "bool", "tiny": "int", "small": "int", "medium": "int", "big": "int", "huge": "int",
+    "zeros": "int", "bits": "int", "made": "int", "price": "decimal", "exact": "decimal", "whole": "decimal",
+    "padded": "decimal", "one": "float", "two": "float", "cut": "float", "fixed": "float", "c": "text", "v": "text",
+    "t": "text", "latin": "text", "old": "text", "e": "text", "s": "text", "b": "bytes", "vb": "bytes", "lb": "bytes",
+    "d": "date", "t0": "time", "t6": "time", "dt0": "timestamp", "dt6": "timestamp", "ts": "timestamptz", "j": "json",
+    "u": "uuid", "i4": "text", "i6": "text", "g": "bytes",
+}  # fmt: skip
+
+
+def test_every_type_is_described(room: Room) -> None:
+    found = table(room, TYPES)
+    assert {column.name: str(column.type) for column in found.columns} == LOGICAL
+    columns = {column.name: column for column in found.columns}
+    assert (columns["v"].length, columns["c"].length, columns["id"].length) == (300, 5, None)
+    assert (columns["price"].scale, columns["whole"].scale, columns["fixed"].scale) == (2, 0, None)
+    assert [name for name, column in columns.items() if not column.nullable] == ["id"]
+
+
+def test_a_key_of_several_columns_may_lie_anywhere(room: Room) -> None:
+    definition = "x INT, b VARCHAR(5) NOT NULL, y INT, a INT NOT NULL, part VARCHAR(300), `odd ``name%` INT, "
+    definition += "PRIMARY KEY (a, b), UNIQUE both_ (y, x), UNIQUE parts (part(10)), INDEX (x)"
+    found = table(room, definition)
+    assert found.primary_key == ("a", "b")
+    assert found.unique == (("y", "x"),)
+    assert load(room, found, [[1, "z", 1, 2, None, 5], [1, "a", 2, 2, None, 6], [1, "q", 3, 1, None, 7]]) == []
+    assert [row[1] for row in rows(room)] == ["q", "a", "z"]
+    some = replace(found, columns=(found.columns[5], found.columns[1]))
+    with room.dialect.reader(room.target) as reader:
+        assert list(reader.rows(some)) == [[7, "q"], [6, "a"], [5, "z"]]
+
+
+def test_what_is_no_base_table_is_no_table(room: Room) -> None:
+    room.fill()
+    room.execute("CREATE SEQUENCE numbers_")
+    room.execute("CREATE TABLE versions (id INT PRIMARY KEY) WITH SYSTEM VERSIONING")
+    with room.dialect.reader(room.target) as reader:
+        assert sorted(reader.tables()) == ["children", "parents", "versions"]
+
+
+def test_a_table_that_is_altered_between_two_looks_is_an_error(room: Room) -> None:
+    room.fill()
+    with room.dialect.reader(room.target) as reader:
+        parents = reader.tables()["parents"]
+        room.execute("ALTER TABLE parents FORCE")
+        with pytest.raises(FerryError, match="parents was altered"):
+            list(reader.rows(parents))
+
+
+def test_a_connection_used_behind_the_readers_back_is_an_error(room: Room) -> None:
+    room.fill()
+    with room.dialect.reader(room.target) as reader:
+        parents = reader.tables()["parents"]
+        found = reader.rows(parents)
+        next(found)
+        with pytest.warns(UserWarning, match="unbuffered"), reader._connection.cursor(pymysql.cursors.Cursor) as cursor:  # type: ignore[attr-defined]
+            cursor.execute("SELECT 1")
+        with pytest.raises(FerryError, match="something else"):
+            list(found)
+
+
+def test_settings_of_the_server_do_not_lose_rows(room: Room, mariadb: MariaDB) -> None:
+    room.fill()
+    hostile = {"sql_select_limit": 1, "sql_mode": "'PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES'", "sql_safe_updates": 1}
+    former = {name: mariadb.execute(f"SELECT @@GLOBAL.{name}")[0][0] for name in hostile}
+    for name, value in hostile.items():
+        mariadb.execute(f"SET GLOBAL {name} = {value}")
+    try:
+        assert rows(room, "parents") == PARENTS
+        room.staged("other")
+    finally:
+        for name, value in former.items():
+            mariadb.execute(f"SET GLOBAL {name} = %s", value)

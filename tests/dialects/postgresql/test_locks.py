@@ -1,0 +1,120 @@
+"""Locks of the cut-over: others are named, waited for, and never in a circle with us."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import URL
+
+from app.dialects.postgresql.locks import Locking
+from app.errors import LockHeld
+from tests.dialects.rooms import Room
+
+from .schemas import ask
+
+
+def old(room: Room, number: int = 12) -> URL:
+    return room.dialect.generation_url(room.target, f"{number:08x}-old")
+
+
+@pytest.mark.parametrize("mode", ["swap", "hold"])
+def test_blockers_are_named_within_the_time(room: Room, mode: str) -> None:
+    room.fill()
+    staging = room.staged()
+    before = room.everything()
+    with room.connect(application_name="slow report") as blocker, room.dialect.fence(room.target) as fence:
+        pid = blocker.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        blocker.exec_driver_sql("UPDATE parents SET name = 'x' WHERE id = 1")
+        token = fence.token()
+        began = time.monotonic()
+
+        def held() -> None:
+            with fence.hold(1.5):
+                pytest.fail("held")
+
+        def swapped() -> None:
+            room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=1.5)
+
+        with pytest.raises(LockHeld) as caught:
+            (swapped if mode == "swap" else held)()
+        assert 1.2 < time.monotonic() - began < 4
+        blocker.rollback()
+    for words in (f"process {pid}", "user app", "'slow report'", "idle in transaction", "since 20"):
+        assert words in caught.value.message
+    assert f"pg_terminate_backend({pid})" in str(caught.value.hint)
+    assert room.everything() == before
+
+
+def test_a_reader_blocks_the_swap_but_not_the_hold(room: Room) -> None:
+    room.fill()
+    staging = room.staged()
+    with room.connect(application_name="long read") as reader, room.dialect.fence(room.target) as fence:
+        reader.exec_driver_sql("SELECT * FROM parents").fetchall()
+        with fence.hold(1):
+            token = fence.token()
+        with pytest.raises(LockHeld, match="long read"):
+            room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=0.5)
+        reader.rollback()
+        room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
+    assert len(room.state()["parents"]) == 4
+
+
+def test_whoever_waits_for_the_hold_with_a_table_read_gives_way_to_the_swap(room: Room) -> None:
+    """The server looks for a deadlock once, a second after the wait began: then there is none yet."""
+    room.fill()
+    staging = room.staged()
+    said: list[str] = []
+
+    def write() -> None:
+        with room.connect() as connection:
+            for _ in range(2):
+                try:
+                    connection.exec_driver_sql("SELECT count(*) FROM parents").scalar()
+                    connection.exec_driver_sql("INSERT INTO children (a, b) VALUES (77, 'new')")
+                    connection.commit()
+                    return
+                except sa.exc.DBAPIError as error:
+                    connection.rollback()
+                    said.append(str(error.orig))
+
+    writer = threading.Thread(target=write)
+    with room.dialect.fence(room.target) as fence, fence.hold(5):
+        token = fence.token()
+        writer.start()
+        time.sleep(1.5)
+        began = time.monotonic()
+        room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
+        assert time.monotonic() - began < 3
+    writer.join(timeout=30)
+    assert said == ["canceling statement due to user request"]
+    assert [77, "new"] in [row[:2] for row in room.state()["children"]]
+
+
+def test_in_a_deadlock_we_give_way_first(room: Room) -> None:
+    room.dialect.create(room.target)
+    room.execute("CREATE TABLE a (x int); CREATE TABLE b (x int)")
+    with contextlib.ExitStack() as stack:
+        fence = stack.enter_context(room.dialect.fence(room.target))
+        connection = stack.enter_context(fence._reconnect())  # type: ignore[attr-defined]
+        connection.execute("BEGIN")
+        locking = Locking(connection, fence._reconnect, "public", "ACCESS EXCLUSIVE")  # type: ignore[attr-defined]
+        locking.touched["a"] = 1000
+        writer = stack.enter_context(room.connect())
+        writer.exec_driver_sql("INSERT INTO b VALUES (1)")
+        locker = threading.Thread(target=locking.lock, args=(10,))
+        locker.start()
+        deadline = time.monotonic() + 5
+        while not ask(room, "SELECT pid FROM pg_locks WHERE relation = 'a'::regclass AND mode LIKE 'AccessExcl%%'"):
+            assert time.monotonic() < deadline
+        began = time.monotonic()
+        writer.exec_driver_sql("INSERT INTO a VALUES (1)")
+        assert time.monotonic() - began < 0.6
+        writer.commit()
+        locker.join(timeout=30)
+        assert not locker.is_alive()
+        held = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation IN (%s)"
+        assert len(ask(room, held % "'a'::regclass, 'b'::regclass")) == 2

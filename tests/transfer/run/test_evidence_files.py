@@ -1,0 +1,29 @@
+"""Files that a run did not finish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.transfer.cutover.backups import (
+    prepare_directory,
+)
+from app.transfer.run.evidence_files import find_unfinished_files, name_unfinished
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "deep" / "backups"
+    prepare_directory(path)
+    (path / ".gitignore").unlink()
+    return path
+
+
+def test_unfinished_files_are_found_by_their_run(directory: Path) -> None:
+    names = [name_unfinished(directory / "b.sql", run) for run in ("20260101T000000-abcdef", "20260101T000000-123456")]
+    for name in (*names, f"{names[0]}-journal", ".b.sql.tmp", "b.sql.20260101T000000-abcdef.tmp", f"{names[0]}.sql"):
+        (directory / name).touch()
+    found = find_unfinished_files(directory, {"20260101T000000-abcdef"})
+    assert [path.name for path in found] == [names[0], f"{names[0]}-journal"]
+    assert find_unfinished_files(directory / "nothing", {"x"}) == []
