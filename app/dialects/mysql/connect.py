@@ -6,9 +6,7 @@ import contextlib
 import functools
 import re
 import ssl
-import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from sqlalchemy import URL
 from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
 from ..network import is_loopback
 from ..samples import notes_of
+from ..sessions import Sessions, held_sessions
+from .driver import Connection, version_of
 
 STRICT = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 """Without NO_ZERO_DATE: a zero date that is there has to survive an ALTER TABLE (MySQL manual, 7.1.11)."""
@@ -70,38 +70,6 @@ _SESSION = (
     # By default DDL waits a day for a forgotten transaction.
     "lock_wait_timeout = 60",
 )
-_OF_MARIADB = (
-    ((10, 1), "max_statement_time = 0"),
-    ((10, 2), "check_constraint_checks = 1"),
-    ((10, 3), "idle_transaction_timeout = 0"),
-    ((10, 3), "idle_readonly_transaction_timeout = 0"),
-)
-_OF_MYSQL = (((5, 7, 8), "max_execution_time = 0"), ((8, 0), "information_schema_stats_expiry = 0"))
-
-
-@dataclass(frozen=True)
-class Version:
-    """What a server says it is; ``numbers`` are e.g. (10, 11, 19)."""
-
-    is_mariadb: bool
-    numbers: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return f"{'MariaDB' if self.is_mariadb else 'MySQL'} {'.'.join(map(str, self.numbers))}"
-
-    @property
-    def settings(self) -> list[str]:
-        """The settings of a session that this server knows and others do not."""
-        return [text for since, text in (_OF_MARIADB if self.is_mariadb else _OF_MYSQL) if self.numbers >= since]
-
-
-def version_of(connection: pymysql.Connection[Any]) -> Version:
-    """Ask the server, not the handshake, which a proxy may have made up."""
-    with connection.cursor(pymysql.cursors.Cursor) as cursor:
-        cursor.execute("SELECT VERSION()")
-        [text] = cursor.fetchone() or [""]
-    numbers = re.findall(r"[0-9]+", text.removeprefix("5.5.5-").partition("-")[0])
-    return Version("mariadb" in text.lower(), tuple(map(int, numbers)))
 
 
 def quote(name: str) -> str:
@@ -141,6 +109,7 @@ def connection_arguments(url: URL, tls_ca: Path | None) -> dict[str, Any]:
     return arguments
 
 
+@functools.cache
 def verify_tls(ca: Path | None) -> ssl.SSLContext:
     """A TLS context that verifies the server's name and certificate.
 
@@ -156,60 +125,20 @@ def _first(value: Any) -> Path | None:
     return Path(value if isinstance(value, str) else value[0]) if value else None
 
 
-NOT_MYSQL = "what it says is not the protocol of MySQL"
-FILE_ASKED_FOR = "the server asked for a file that was not offered"
-
-
-class Connection(pymysql.Connection):
-    """A connection that is encrypted where a nearby server offers it, as the driver does, but made ten times faster."""
-
-    def connect(self, sock: Any = None) -> None:
-        """Connect; whatever greets is taken for a server until it says something that none says."""
-        with self._understood():
-            super().connect(sock)
-
-    def _read_query_result(self, unbuffered: bool = False) -> Any:
-        # In the protocol it is the server that names the file to be sent (MySQL manual, 8.1.6). The driver refuses
-        # where local_infile is off, as it is here, but with an error that is none of its own.
-        with self._understood():
-            try:
-                return super()._read_query_result(unbuffered)  # type: ignore[misc] # PyMySQL does not type it
-            except RuntimeError as error:
-                raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR) from error
-
-    @contextlib.contextmanager
-    def _understood(self) -> Iterator[None]:
-        """Close the connection where the driver fails on what the server said; it takes packets apart unchecked.
-
-        :raises pymysql.OperationalError: the server is lost, in the driver's words for it.
-        """
-        try:
-            yield
-        except (struct.error, IndexError, ValueError, TypeError, AssertionError) as error:
-            self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
-            raise pymysql.OperationalError(CR.CR_SERVER_LOST, NOT_MYSQL) from error
-
-    def _create_ssl_ctx(self, sslp: Any) -> Any:
-        # Where nothing is verified the driver would read all certificates of the system all the same (47 ms, measured).
-        return _skip_verification() if sslp == {} else super()._create_ssl_ctx(sslp)  # type: ignore[misc] # untyped
-
-
-@functools.cache
-def _skip_verification() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 @contextlib.contextmanager
 def connect_to(
-    url: URL, tls_ca: Path | None, *, to_database: bool = True, session: Sequence[str] = (), **options: Any
+    url: URL,
+    tls_ca: Path | None,
+    *,
+    to_database: bool = True,
+    session: Sequence[str] = (),
+    **options: Any,
 ) -> Iterator[pymysql.Connection[Any]]:
     """A connection in autocommit mode: strict, UTC, utf8mb4, patient with a slow reader.
 
     :param to_database: make the URL's database the default one; else none is.
     :param session: further ``name = value`` of the session.
+    :param shared: it may be one that the command used before, and is kept for it; see :mod:`..sessions`.
     :param options: for the driver, e.g. a cursor class or converters.
     :raises DatabaseUnreachable, AccessDenied: here, and wherever the connection is lost inside.
     """
@@ -217,6 +146,10 @@ def connect_to(
         connection = connect(url, tls_ca, to_database=to_database, session=session, **options)
         try:
             yield connection
+        except BaseException:
+            # Nobody knows what it was at.
+            connection.sessions = None
+            raise
         finally:
             with contextlib.suppress(pymysql.Error, OSError):
                 connection.close()
@@ -229,8 +162,9 @@ def connect(
     to_database: bool = True,
     session: Sequence[str] = (),
     driver: type[Connection] = Connection,
+    shared: bool = False,
     **options: Any,
-) -> pymysql.Connection[Any]:
+) -> Connection:
     """As :func:`connect_to`, but the caller closes it and has the driver's own errors."""
     arguments = connection_arguments(url, tls_ca)
     if not to_database:
@@ -240,15 +174,44 @@ def connect(
     arguments["password"] = arguments["password"].encode()
     # The number of rows that a statement found, not of those it changed.
     flags = arguments.pop("client_flag", 0) | options.pop("client_flag", 0) | CLIENT.FOUND_ROWS
-    connection = driver(**{**arguments, "client_flag": flags, "autocommit": True, **options})
-    try:
-        settings = [*_SESSION, *version_of(connection).settings, *session]
-        with connection.cursor(pymysql.cursors.Cursor) as cursor:
-            cursor.execute(f"SET SESSION {', '.join(settings)}")
-    except BaseException:
-        connection.close()
-        raise
+    arguments = {**arguments, "client_flag": flags, "autocommit": True, **options}
+    sessions = held_sessions() if shared else None
+    key = driver, *sorted((name, _hashable(value)) for name, value in arguments.items())
+    connection = sessions and _take(sessions, key, session)
+    if not connection:
+        connection = driver(**arguments)
+        connection.key = key
+        try:
+            _set(connection, session)
+        except BaseException:
+            connection.close()
+            raise
+    connection.sessions = sessions
     return connection
+
+
+def _hashable(value: Any) -> str:
+    """An argument as text that is another one for another value; converters are known by their addresses."""
+    return repr(sorted(value.items(), key=repr)) if isinstance(value, dict) else repr(value)
+
+
+def _take(sessions: Sessions, key: Hashable, session: Sequence[str]) -> Connection | None:
+    """A session of before, with these settings; those that were lost meanwhile are left."""
+    while (former := sessions.take(key)) is not None:
+        connection: Connection = former
+        try:
+            _set(connection, session)
+        except (pymysql.Error, OSError):
+            connection.close_for_good()
+        else:
+            return connection
+    return None
+
+
+def _set(connection: Connection, session: Sequence[str]) -> None:
+    settings = ["autocommit = 1", *_SESSION, *version_of(connection).settings, *session]
+    with connection.cursor(pymysql.cursors.Cursor) as cursor:
+        cursor.execute(f"SET NAMES {connection.charset}, SESSION {', '.join(settings)}")
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from . import client, connect, copy, dump, load, lock, names, preflight, restore
 from . import counters as counters_of
 from . import mark as mark_of
 from .connect import connect_to, number_of, quote
+from .driver import Connection, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded, GuardedConnection, guard
 from .read import Asks, MySqlReader, asking, reading
@@ -65,7 +66,7 @@ class MySqlDialect:
         self._directory, self._tls_ca = directory, tls_ca
 
     def _connect(self, url: URL, **options: Any) -> contextlib.AbstractContextManager[pymysql.Connection[Any]]:
-        return connect_to(url, self._tls_ca, **options)
+        return connect_to(url, self._tls_ca, shared=True, **options)
 
     def _factory(self, url: URL) -> Callable[..., contextlib.AbstractContextManager[pymysql.Connection[Any]]]:
         """Connections for those who need several."""
@@ -128,9 +129,9 @@ class MySqlDialect:
     def identity(self, url: URL) -> Identity:
         with self._connect(url, to_database=False) as connection:
             ask = asking(connection)
-            version, folds = connect.version_of(connection), _folds(ask)
+            version, folds = version_of(connection), _folds(ask)
             name = _spell(ask, database_of(url)) or database_of(url)
-            parts = (*_server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
+            parts = (*lock.server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
         return Identity(
             str(version),
             connect.place_of(url),
@@ -212,10 +213,16 @@ class MySqlDialect:
         self, url: URL, *session: str, options: Mapping[str, Any] | None = None, guarded: Guarded | None = None
     ) -> Engine:
         def open_connection() -> pymysql.Connection[Any]:
-            driver = GuardedConnection if guarded else connect.Connection
+            driver = GuardedConnection if guarded else Connection
             with connect.explain_errors(url):
                 connection = connect.connect(
-                    url, self._tls_ca, session=session, driver=driver, autocommit=False, read_timeout=PATIENT_S
+                    url,
+                    self._tls_ca,
+                    session=("autocommit = 0", *session),
+                    driver=driver,
+                    shared=guarded is None,
+                    autocommit=False,
+                    read_timeout=PATIENT_S,
                 )
             if guarded:
                 guard(connection, guarded)
@@ -379,19 +386,7 @@ def _folds(ask: Asks) -> bool:
 
 def _spell(ask: Asks, database: str) -> str | None:
     """A database's name as the server spells it, or None where there is none (or none that the user may see)."""
-    folds = _folds(ask)
-    for (name,) in ask("SELECT schema_name FROM information_schema.schemata"):
-        if name == database or (folds and name.lower() == database.lower()):
+    for name, folds in ask("SELECT schema_name, @@lower_case_table_names FROM information_schema.schemata"):
+        if name == database or (int(folds) and name.lower() == database.lower()):
             return str(name)
     return None
-
-
-def _server_uid(ask: Asks, *, is_mariadb: bool) -> tuple[Any, ...]:
-    """What tells this server from every other, by whatever address it was reached."""
-    try:
-        return tuple(ask("SELECT @@server_uid" if is_mariadb else "SELECT @@server_uuid")[0])
-    except pymysql.Error as error:
-        if number_of(error) != ER.UNKNOWN_SYSTEM_VARIABLE:
-            raise
-    # MariaDB before 10.11.9
-    return tuple(ask("SELECT @@hostname, @@port, @@datadir, @@socket")[0])

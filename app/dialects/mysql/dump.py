@@ -22,8 +22,9 @@ from pymysql.cursors import SSCursor
 from ...errors import BackupFailed, DoesNotFit
 from ..files import open_private
 from ..model import SchemaObject
-from .connect import quote, version_of, words_of
+from .connect import quote, words_of
 from .copy import charset_of, check_view, columns_of, refuse_history
+from .driver import version_of
 from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, strip_database, tables
 from .restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
 from .session import Connection, execute, is_refusal

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..model import Definition
 from ..spelling import normalise
-from .connect import version_of
+from .driver import version_of
 from .objects import MARK, objects
 from .session import Connection, execute
 

@@ -17,7 +17,8 @@ from sqlalchemy import URL
 
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
-from .connect import FILE_ASKED_FOR, STRICT, Connection, connect_to, explanation, number_of, quote, version_of, words_of
+from .connect import STRICT, connect_to, explanation, number_of, quote, words_of
+from .driver import FILE_ASKED_FOR, Connection, version_of
 from .read import RAW, asking, columns_of, read_stored_columns
 from .write import Encoder, Unfit
 
@@ -229,7 +230,8 @@ def load(
     :param directory: where a file without a name lies while LOAD DATA reads it; it is made.
     :raises LoadError: the server refused for a reason that is not a row's own.
     """
-    with connect_to(url, tls_ca, session=_SESSION, driver=_Loading, local_infile=True, conv=RAW) as connection:
+    options: dict[str, Any] = {"driver": _Loading, "local_infile": True, "conv": RAW}
+    with connect_to(url, tls_ca, shared=True, session=_SESSION, **options) as connection:
         assert isinstance(connection, _Loading)  # noqa: S101 # asked for
         ask = asking(connection)
         is_mariadb = version_of(connection).is_mariadb
@@ -285,7 +287,7 @@ def _triggers(connection: pymysql.Connection[Any], database: str) -> list[_Trigg
 
 def clear(url: URL, tls_ca: Path | None, tables: Sequence[str]) -> None:
     """Delete all rows of tables, whatever refers to them."""
-    with connect_to(url, tls_ca, session=_SESSION) as connection, connection.cursor() as cursor:
+    with connect_to(url, tls_ca, shared=True, session=_SESSION) as connection, connection.cursor() as cursor:
         for name in tables:
             cursor.execute(f"TRUNCATE TABLE {quote(name)}")
 
@@ -297,7 +299,7 @@ def loading(url: URL, tls_ca: Path | None) -> Iterator[None]:
     Foreign keys are not enforced in the sessions that load. The next AUTO_INCREMENT key is above the largest that went
     in, as InnoDB sees to it with every row (MySQL manual, 17.6.1.6).
     """
-    with connect_to(url, tls_ca) as connection:
+    with connect_to(url, tls_ca, shared=True) as connection:
         [(database,)] = asking(connection)("SELECT DATABASE()")
         triggers = _triggers(connection, database)
         for trigger in triggers:
@@ -305,7 +307,7 @@ def loading(url: URL, tls_ca: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with connect_to(url, tls_ca) as connection, connection.cursor() as cursor:
+        with connect_to(url, tls_ca, shared=True) as connection, connection.cursor() as cursor:
             for trigger in triggers:
                 cursor.execute(
                     "SET SESSION sql_mode = %s, character_set_client = %s, collation_connection = %s",

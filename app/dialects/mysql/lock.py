@@ -7,12 +7,14 @@ import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pymysql
+from pymysql.constants import ER
 from sqlalchemy import URL
 
 from ...errors import LockHeld
-from .connect import connect_to
+from .connect import connect_to, number_of
 from .read import Asks, asking
 
 _POLL_S = 0.1
@@ -62,3 +64,14 @@ def _holder(ask: Asks, name: str) -> str:
         name,
     )
     return f"connection {rows[0][0]} of {rows[0][1]} from {rows[0][2]}" if rows else "of another user"
+
+
+def server_uid(ask: Asks, *, is_mariadb: bool) -> tuple[Any, ...]:
+    """What tells this server from every other, by whatever address it was reached."""
+    try:
+        return tuple(ask("SELECT @@server_uid" if is_mariadb else "SELECT @@server_uuid")[0])
+    except pymysql.Error as error:
+        if number_of(error) != ER.UNKNOWN_SYSTEM_VARIABLE:
+            raise
+    # MariaDB before 10.11.9
+    return tuple(ask("SELECT @@hostname, @@port, @@datadir, @@socket")[0])

@@ -14,7 +14,8 @@ from typing import Any
 
 from ...errors import DoesNotFit
 from ..model import SchemaObject
-from .connect import quote, version_of
+from .connect import quote
+from .driver import version_of
 from .session import Connection, execute, exists, using
 
 SEQUENCE = "SEQUENCE"

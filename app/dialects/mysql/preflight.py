@@ -19,7 +19,8 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError, Protected
 from . import copy, names, objects, swap_barrier
-from .connect import NOT_GRANTED, explanation, number_of, quote, version_of, words_of
+from .connect import NOT_GRANTED, explanation, number_of, quote, words_of
+from .driver import version_of
 from .read import Asks, asking
 
 _NO_SUCH = (ER.NO_SUCH_TABLE, ER.BAD_TABLE_ERROR, ER.BAD_DB_ERROR, 1305, 1539)

@@ -17,7 +17,8 @@ from typing import Any
 import pymysql
 
 from ..base import OutsideStaging
-from .connect import Connection, quote
+from .connect import quote
+from .driver import Connection
 from .statements import USUAL, Mode, find_reached, tokens_with_ends
 
 _MATTERS = re.compile(r"(?i)prepare|execute|sql_mode|names|charset|character")

@@ -19,8 +19,9 @@ from sqlalchemy import URL
 from ...errors import DoesNotFit, FerryError
 from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
 from . import copy, inventory
-from .connect import connect_to, explain_errors, number_of, quote, version_of
+from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
+from .driver import version_of
 from .types import BY_NAME, Stored, reader_of
 from .zone import find_zone
 
@@ -215,6 +216,8 @@ class MySqlReader:
     def abandon(self) -> None:
         """Before the connection is closed: a stream that is not read to its end would be read to it."""
         if self._open_stream is not None:
+            if self._open_stream.is_open:
+                self._connection.sessions = None  # type: ignore[attr-defined] # rows are still on their way
             self._open_stream.abandon()
 
     def _ask(self, sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
@@ -307,7 +310,7 @@ def _convert(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], A
 @contextlib.contextmanager
 def reading(url: URL, tls_ca: Path | None) -> Iterator[MySqlReader]:
     """One consistent read of a database; the connection is its own."""
-    with connect_to(url, tls_ca, conv=RAW) as connection:
+    with connect_to(url, tls_ca, shared=True, conv=RAW) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")

@@ -13,7 +13,8 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from ...errors import FerryError, LockHeld
-from .connect import NOT_GRANTED, number_of, quote, version_of
+from .connect import NOT_GRANTED, number_of, quote
+from .driver import version_of
 
 Connection: TypeAlias = "pymysql.Connection[Any]"
 Factory = Callable[..., AbstractContextManager[Connection]]

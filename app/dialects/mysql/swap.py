@@ -14,8 +14,9 @@ import pymysql
 from ...errors import CutOverUnfinished, FerryError, Protected
 from ..model import LateWrite
 from . import swap_barrier
-from .connect import number_of, quote, version_of, words_of
+from .connect import number_of, quote, words_of
 from .copy import check_view
+from .driver import version_of
 from .fence import MySqlFence, content, token
 from .objects import MySqlObject, is_mariadb, objects, tables
 from .session import Connection, Factory, blockers, execute, exists, id_of, list_held, until

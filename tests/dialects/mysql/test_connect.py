@@ -17,8 +17,9 @@ from sqlalchemy import URL
 
 from app.dialects import dialect_for
 from app.dialects.model import Values
-from app.dialects.mysql.connect import Version, connection_arguments
+from app.dialects.mysql.connect import connection_arguments
 from app.dialects.mysql.dialect import MySqlDialect
+from app.dialects.mysql.driver import Version
 from app.errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected
 from tests.dialects.rooms import PARENTS, Room
 from tests.dialects.things import load, rows, table
