@@ -6,7 +6,7 @@ are capabilities, asked by name; no other package knows a server's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from .model import (
     Definition,
     Identity,
     LoadResult,
+    OutsideObject,
     SchemaObject,
     Table,
     Values,
@@ -78,6 +79,15 @@ class Reader(Protocol):
 
     def outside(self) -> dict[str, list[str]]:
         """By table: what its values name that lies elsewhere on the server and goes with no row; in words, counted."""
+
+    def unreadable_outside(self) -> list[str]:
+        """What lies outside of the tables, and this user may not read, so that no copy can be whole; in words."""
+
+    def outside_objects(self, excluded: Collection[str] = ()) -> Iterator[OutsideObject]:
+        """What lies outside of the tables, with its content; each is read before the next.
+
+        :param excluded: tables; what only these name is left out.
+        """
 
     def count(self, table: str) -> int:
         """Rows of a table."""
@@ -251,6 +261,15 @@ class Rows(Protocol):
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         """Delete all rows of these tables of a staging database; only ever called inside :meth:`loading`."""
 
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        """Bring what lies outside of all tables, before the rows of staging that name it are loaded.
+
+        What is there already is neither changed nor deleted. What is made goes with staging: :meth:`drop` deletes it.
+
+        :return: what is not as it was in the source, in sentences.
+        :raises DoesNotFit: this server has nothing of the kind.
+        """
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         """Make ``to`` an exact copy of ``source``, all objects included, in the place of what was there.
 
@@ -329,8 +348,10 @@ class Backups(Protocol):
     def is_script(self, backup: Path) -> bool:
         """Whether a backup file is one that only the server's own client program can run, as it stands."""
 
-    def restore(self, backup: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> list[str]:
         """Make a staging database of a backup file, in the place of what was there.
+
+        :return: what is not as it was, in sentences.
 
         :raises BackupFailed: the file is damaged, truncated or not a backup of this server.
         """

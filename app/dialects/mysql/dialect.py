@@ -17,9 +17,21 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
+from ...errors import DoesNotFit
 from ..base import Fence, Image, Reader, Watch
 from ..files import make_directory
-from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
+from ..model import (
+    Beside,
+    Capabilities,
+    ControlArea,
+    Counter,
+    Identity,
+    LoadResult,
+    OutsideObject,
+    SchemaObject,
+    Table,
+    Values,
+)
 from ..samples import Problem
 from ..watch import TokenWatch
 from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, swap
@@ -264,6 +276,11 @@ class MySqlDialect:
         names.refuse_live(database_of(staging))
         load.clear(staging, self._tls_ca, tables)
 
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        if next(iter(objects), None) is not None:
+            raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
+        return []
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         names.refuse_live(database_of(to))
         copy.copy_database(self._factory(source), self._spell(source), database_of(to), timeout_s)
@@ -359,7 +376,7 @@ class MySqlDialect:
     def is_script(self, backup: Path) -> bool:
         return client.is_client_dump(backup)
 
-    def restore(self, backup: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> list[str]:
         names.refuse_live(database_of(url))
         if client.is_client_dump(backup):
             self.drop(url)
@@ -367,6 +384,7 @@ class MySqlDialect:
             client.restore(url, self._tls_ca, backup)
         else:
             restore.restore(self._factory(url), backup, database_of(url))
+        return []
 
 
 def _current(ask: Asks) -> str:

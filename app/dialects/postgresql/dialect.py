@@ -17,7 +17,18 @@ from sqlalchemy import Connection as AppConnection
 from ...errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
 from ..base import Fence, Image, Watch
 from ..files import make_directory
-from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
+from ..model import (
+    Beside,
+    Capabilities,
+    ControlArea,
+    Counter,
+    Identity,
+    LoadResult,
+    OutsideObject,
+    SchemaObject,
+    Table,
+    Values,
+)
 from ..samples import Problem
 from ..watch import TokenWatch
 from . import (
@@ -44,6 +55,8 @@ from .connect import Connection, NoSuchDatabase, connected, connection_arguments
 from .extensions import lent, oid_of
 from .fence import PostgresqlFence
 from .grants import adopt_defaults
+from .large import are_there, find_unreadable
+from .large_write import Bringer, ReadFailed, Records
 from .names import GENERATION, STAGING, Place, own_place, with_schema
 from .names import schema_named as _named
 from .read import PostgresqlImage, PostgresqlReader, begin, reading
@@ -59,7 +72,7 @@ class PostgresqlDialect:
     name = "PostgreSQL"
     backup_suffix = ".dump"
     driver_errors = (psycopg.Error,)
-    capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True)
+    capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True)
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca
@@ -138,6 +151,7 @@ class PostgresqlDialect:
         place = self._place(url)
         with contextlib.suppress(NoSuchDatabase), self._connect(url, place) as connection:
             server.drop(connection, place.schema)
+            Records(connection, place.target).discard(place.schema)
 
     def identity(self, url: URL) -> Identity:
         place = self._place(url)
@@ -184,7 +198,12 @@ class PostgresqlDialect:
     def beside(self, url: URL) -> list[Beside]:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            return server.beside(connection, url, place.target) if there else []
+            if not there:
+                return []
+            schemas = server.beside(connection, place.target)
+            # A run may have brought large objects before it made its schema.
+            schemas += [name for name in Records(connection, place.target).stagings() if name not in schemas]
+            return [server.describe(url, schema) for schema in schemas]
 
     def staging_url(self, url: URL, name: str) -> URL:
         return with_schema(url, names.beside(self._place(url).target, STAGING, name))
@@ -261,7 +280,16 @@ class PostgresqlDialect:
             # Checks may call functions of extensions.
             lent(connection, place.target, place.schema),
         ):
-            return load.Loader(connection, place.schema, table).load(rows, batch_rows)
+            return load.Loader(connection, place, table).load(rows, batch_rows)
+
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        place = self._own(staging)
+        what = f"Large objects cannot be brought to {names.database_of(staging)}"
+        try:
+            with dump.answering(staging, DoesNotFit, what), self._connect(staging, place) as connection:
+                return Bringer(connection, place).bring(objects)
+        except ReadFailed as error:
+            raise (error.__cause__ or error) from None
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         place = self._own(staging)
@@ -352,7 +380,9 @@ class PostgresqlDialect:
             def write(to: Path) -> None:
                 snapshot: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
                 with self._client(target, BackupFailed, f"The backup to {to} failed") as (programs, _):
-                    dump.dump(programs, place.schema, to, snapshot=snapshot[0])
+                    # Where one of them may not be read, pg_dump takes none.
+                    large = are_there(connection) and not find_unreadable(connection)
+                    dump.dump(programs, place.schema, to, snapshot=snapshot[0], large_objects=large)
 
             yield PostgresqlImage(PostgresqlReader(connection, place.schema), token, write)
 
@@ -365,7 +395,7 @@ class PostgresqlDialect:
         del backup
         return False
 
-    def restore(self, backup: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> list[str]:
         what = f"{backup} cannot be restored"
         with dump.answering(url, BackupFailed, what), backup.open("rb") as file:
             if file.read(len(dump.MAGIC)) != dump.MAGIC:
@@ -374,8 +404,15 @@ class PostgresqlDialect:
         with self._client(url, BackupFailed, what) as (programs, connection):
             archive = dump.archive_of(programs, backup.resolve(), place.target)
             self.drop(url)
-            around = dump.renames(connection, place, archive.schema or place.target)
-            restore.replay(programs, connection, archive, around)
+            bringer = Bringer(connection, place)
+            try:
+                notes = restore.bring_large_objects(programs, archive, bringer)
+                around = dump.renames(connection, place, archive.schema or place.target)
+                restore.replay(programs, connection, archive, around, numbers=bringer.renumbered)
+            except Exception:
+                self.drop(url)
+                raise
+            return notes
 
     def keep(self, staging: URL, generation: URL) -> None:
         place, to = self._place(staging), self._own(generation)

@@ -134,14 +134,21 @@ def drop(connection: Connection, schema: str) -> None:
     connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE".encode())
 
 
-def beside(connection: Connection, url: URL, target: str) -> list[Beside]:
+def beside(connection: Connection, target: str) -> list[str]:
     """All staging schemas and generations of a target."""
-    found = []
-    for (schema,) in connection.execute("SELECT nspname::text FROM pg_namespace ORDER BY 1"):
-        own = parse(schema)
-        if own and own[0] == target and own[1]:
-            found.append(Beside(own[2], with_schema(url, schema), own[1] == GENERATION))
-    return found
+    schemas = [name for (name,) in connection.execute("SELECT nspname::text FROM pg_namespace ORDER BY 1")]
+    return [name for name in schemas if (own := parse(name)) and own[0] == target and own[1]]
+
+
+def describe(url: URL, schema: str) -> Beside:
+    """A staging schema or generation of a URL's database.
+
+    :raises FerryError: it is neither.
+    """
+    own = parse(schema)
+    if own is None or not own[1]:
+        raise FerryError(f"{schema} is neither a staging schema nor a generation.")
+    return Beside(own[2], with_schema(url, schema), own[1] == GENERATION)
 
 
 def server_uid(connection: Connection) -> str:
@@ -160,8 +167,10 @@ def version_of(connection: Connection) -> str:
 
 
 def size_bytes(connection: Connection, schema: str) -> int:
+    """The size of a schema, with that of all large objects where the database has any."""
     row: Any = connection.execute(
-        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) + CASE WHEN EXISTS (SELECT FROM "
+        "pg_largeobject_metadata) THEN pg_total_relation_size('pg_catalog.pg_largeobject') ELSE 0 END FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind IN ('r', 'm', 'S')",
         (schema,),
     ).fetchone()

@@ -30,6 +30,7 @@ from ..model import (
     Identity,
     LateWrite,
     LoadResult,
+    OutsideObject,
     Refusal,
     SchemaObject,
     Table,
@@ -271,6 +272,11 @@ class SqliteDialect:
             for name in tables:
                 connection.execute(f"DELETE FROM {quote(name)}")
 
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        if next(iter(objects), None) is not None:
+            raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
+        return []
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         with explain_file_errors(path_of(to)):
             self.copy_file(source, to, timeout_s=timeout_s)
@@ -430,11 +436,12 @@ class SqliteDialect:
         del backup
         return False
 
-    def restore(self, backup: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> list[str]:
         try:
             with backup.open("rb") as file:
                 if file.read(len(HEADER)) != HEADER:
                     raise BackupFailed(f"{backup} is not a SQLite database.")
             self.copy_file(url_of(backup), url, timeout_s=60)
+            return []
         except (sqlite3.Error, OSError, DatabaseDamaged) as error:
             raise BackupFailed(f"{backup} cannot be read: {error}") from error

@@ -58,6 +58,8 @@ def coercion(source: Column, target: Column, zone: dt.tzinfo | None = None) -> C
     def coerce(value: Any) -> Any:
         if shown and type(value) is str:
             value = show_in(shown, value) or tag(value)
+        if type(value) is dict and "$large" in value:
+            return value
         own = untag(value) if type(value) is dict else _own(source.type, value)
         form = convert(own, target)
         return value if form is None and type(value) is dict else tag(own) if form is None else form
