@@ -18,6 +18,7 @@ Source: versions 15 to 18 of ``src/bin/pg_dump/{pg_dump,pg_backup_archiver,pg_ba
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,6 @@ _GRANT = re.compile(
     rf" (?:to|from) (group )?{_I}( with grant option)?"
 )
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
-_HEX = re.compile(rb"\\x((?:[0-9a-f]{2})*)")
 
 
 @dataclass
@@ -160,10 +160,13 @@ def _parts(statements: Iterator[Statement]) -> Iterator[bytes]:
         line = _line(statement)
         if _CLOSE.fullmatch(line):
             return
-        content = _HEX.fullmatch(statement.words[7].content) if _WRITE.fullmatch(line) else None
-        if content is None:
+        text = statement.words[7].content if _WRITE.fullmatch(line) else b""
+        if not text.startswith(b"\\x"):
             raise Forbidden(statement)
-        yield bytes.fromhex(content[1].decode())
+        try:
+            yield binascii.unhexlify(text[2:])
+        except binascii.Error as error:
+            raise Forbidden(statement, "holds bytes in another form than pg_dump's") from error
     raise Unreadable("it ends within a large object")
 
 
