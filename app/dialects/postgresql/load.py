@@ -41,7 +41,7 @@ class Loader:
 
     def __init__(self, connection: Connection, place: Place, table: Table) -> None:
         self._connection, schema = connection, place.schema
-        self._resolver = Resolver(connection, place)
+        self._place = place
         oid = connection.execute(
             "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')",
@@ -85,7 +85,7 @@ class Loader:
     def _find_numbers(self, batch: list[Values]) -> dict[tuple[int, bytes], int]:
         places = [index for index, column in enumerate(self._columns) if column.base == "oid"]
         named = {one for row in batch for place in places if (one := parse_large(row[place]))} if places else set()
-        return self._resolver.resolve(named) if named else {}
+        return Resolver(self._connection, self._place).resolve(named) if named else {}
 
     def _put_numbers(self, row: Values, numbers: dict[tuple[int, bytes], int]) -> Values:
         """A row with the numbers that large objects have here.
