@@ -6,26 +6,25 @@ are capabilities, asked by name; no other package knows a server's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL
 from sqlalchemy import Connection as AppConnection
 
 from .model import (
-    Beside,
     Capabilities,
-    ControlArea,
     Counter,
     Definition,
-    Identity,
     LoadResult,
+    OutsideObject,
     SchemaObject,
     Table,
     Values,
 )
+from .places import Places
 from .samples import Problem
 
 
@@ -79,6 +78,15 @@ class Reader(Protocol):
     def outside(self) -> dict[str, list[str]]:
         """By table: what its values name that lies elsewhere on the server and goes with no row; in words, counted."""
 
+    def unreadable_outside(self) -> list[str]:
+        """What lies outside of the tables, and this user may not read, so that no copy can be whole; in words."""
+
+    def outside_objects(self, excluded: Collection[str] = ()) -> Iterator[OutsideObject]:
+        """What lies outside of the tables, with its content; each is read before the next.
+
+        :param excluded: tables; what only these name is left out.
+        """
+
     def count(self, table: str) -> int:
         """Rows of a table."""
 
@@ -116,114 +124,6 @@ class Image(Protocol):
         """
 
 
-class Places(Protocol):
-    """Where databases lie: the target, what stands beside it, and who may reach them."""
-
-    def check(self, url: URL) -> None:
-        """Refuse what the promises do not hold for, without asking the server.
-
-        :raises Protected: e.g. an in-memory database, a name that leaves no room for those of staging.
-        """
-
-    def know_app(self, engine: Engine) -> None:
-        """Learn what the app's connections have that its URL does not say and its schema may need."""
-
-    def find_lacking(self, url: URL) -> list[str]:
-        """What rules of its tables need that no connection of ours has: functions and collations, with their tables."""
-
-    def whereabouts(self, url: URL) -> tuple[str, str] | None:
-        """SQL that every session of the app must answer so: where it works. None where a URL alone decides that."""
-
-    def preflight(self, url: URL) -> None:
-        """Refuse a target that could not be cut over: before the question, under no lock.
-
-        Privileges are tried, on databases of its own that it drops again. An absent target is fine where it can be
-        created.
-
-        :raises Protected: a server or table that the promises do not hold for, e.g. too old, not transactional.
-        :raises DoesNotFit: a privilege is missing; the hint is the statement that grants it.
-        """
-
-    def keep_copies_in(self, directory: Path) -> None:
-        """Where a private copy of a database goes that cannot be read where it is; else the system's own place."""
-
-    def exists(self, url: URL) -> bool:
-        """Whether the database is there; a file without a byte is not."""
-
-    def create(self, url: URL) -> bool:
-        """Create an empty database if absent; return whether it was."""
-
-    def drop(self, url: URL) -> None:
-        """Remove a staging database or generation, if it is there. Never called with a live one."""
-
-    def identity(self, url: URL) -> Identity:
-        """Which database this is, asked of the server where there is one."""
-
-    def control_area(self, url: URL) -> ControlArea:
-        """Where the control area of this target lies; nothing is created."""
-
-    def settle_control(self, url: URL) -> list[str]:
-        """Let the control area, if there is one, lie where no session of the app takes it for its database.
-
-        :return: what was done, in sentences.
-        :raises Protected: what is the app's came to lie in it.
-        """
-
-    def oddities(self, url: URL) -> list[str]:
-        """What older versions or crashes left where live database and control area should be, each with the way on.
-
-        Nothing is changed.
-        """
-
-    def open_control(self, area: ControlArea) -> None:
-        """Make the place of the control area, for its owner alone, if it is not there.
-
-        :raises OSError: it cannot be made.
-        """
-
-    def control_engine(self, area: ControlArea) -> Engine:
-        """An engine for the control tables, each commit durable, the clock of every session in UTC."""
-
-    def beside(self, url: URL) -> list[Beside]:
-        """All staging databases and generations of this target, of whichever run."""
-
-    def staging_url(self, url: URL, name: str) -> URL:
-        """Where a staging database of this target lies; nothing is created.
-
-        :param name: ASCII letters, digits and ``-``; at most 32 of them.
-        """
-
-    def generation_url(self, url: URL, name: str) -> URL:
-        """Where a generation of this target is kept; nothing is created.
-
-        :param name: a mark (8 hex digits) and ``-old`` or ``-new``.
-        """
-
-    def prepare_staging(self, staging: URL, target: URL) -> None:
-        """Create an empty staging database that can later be swapped with the target."""
-
-    def fit_staging(self, staging: URL, target: URL) -> None:
-        """Make a staging database that came from a file fit for a swap with the target."""
-
-    def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
-        """An engine for Alembic on a staging database; foreign keys are not enforced where that can be had.
-
-        :param options: further ones of ``create_engine()``: how values are written.
-        """
-
-    def read_only_engine(self, url: URL) -> Engine:
-        """An engine for Alembic to look at a live database; the server, or SQLite, refuses what would change it."""
-
-    def size_bytes(self, url: URL) -> int:
-        """Size of the database."""
-
-    def free_bytes(self, url: URL) -> int | None:
-        """Free space where the database lies, or None where it cannot be seen."""
-
-    def is_out_of_space(self, error: BaseException) -> bool:
-        """Whether the server says that there is no room."""
-
-
 class Rows(Protocol):
     """Rows out of a database and into one."""
 
@@ -250,6 +150,15 @@ class Rows(Protocol):
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         """Delete all rows of these tables of a staging database; only ever called inside :meth:`loading`."""
+
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        """Bring what lies outside of all tables, before the rows of staging that name it are loaded.
+
+        What is there already is neither changed nor deleted. What is made goes with staging: :meth:`drop` deletes it.
+
+        :return: what is not as it was in the source, in sentences.
+        :raises DoesNotFit: this server has nothing of the kind.
+        """
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         """Make ``to`` an exact copy of ``source``, all objects included, in the place of what was there.
@@ -329,8 +238,10 @@ class Backups(Protocol):
     def is_script(self, backup: Path) -> bool:
         """Whether a backup file is one that only the server's own client program can run, as it stands."""
 
-    def restore(self, backup: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> list[str]:
         """Make a staging database of a backup file, in the place of what was there.
+
+        :return: what is not as it was, in sentences.
 
         :raises BackupFailed: the file is damaged, truncated or not a backup of this server.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -242,6 +242,32 @@ class Capabilities:
     """An engine for Alembic refuses rows that refer to nothing."""
     swap_moves_old: bool
     """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
+    outside_objects: bool = False
+    """Values may name what lies outside of all tables, and that can be brought along."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A privilege on an object: the role's name, empty for everybody, and whether it may grant it on."""
+
+    role: str
+    privilege: str
+    grantable: bool
+
+
+@dataclass(frozen=True)
+class OutsideObject:
+    """Bytes that lie on a server outside of all tables, and that values name by a number.
+
+    :ivar grants: None where they are those of every new object.
+    :ivar parts: the content, read once, and before that of the next object.
+    """
+
+    number: int
+    owner: str
+    comment: str | None
+    grants: frozenset[Grant] | None
+    parts: Iterator[bytes]
 
 
 class LateWrite(Exception):  # an event, caught by the engine and answered with another pass

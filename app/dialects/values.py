@@ -22,6 +22,9 @@ interval       ``"-1 23:59:59.000000"``: days, and what is added to them, which 
 A value that is not of its column's type (SQLite allows it), or that JSON cannot say (infinities), is an object
 with one key that names what it is: ``{"$int": "5"}``, ``{"$float": "inf"}``, ``{"$text": "x"}``,
 ``{"$bytes": "eA=="}``.
+
+A number that names a large object of PostgreSQL's is ``{"$large": "16390 <SHA-256>"}``: the number, which another
+database may have to change, and what its content is known by. Two such values are equal where the contents are.
 """
 
 from __future__ import annotations
@@ -66,7 +69,26 @@ def untag(tagged: dict[str, str]) -> int | float | str | bytes:
             return text
         case {"$bytes": text}:
             return base64.b64decode(text, validate=True)
+        case {"$large": text} if _LARGE.fullmatch(text):
+            return text
     raise ValueError(f"not a tagged value: {sorted(tagged)}")
+
+
+_LARGE = re.compile(r"([1-9][0-9]{0,9}) ([0-9a-f]{64})")
+
+
+def tag_large(number: int, digest: bytes) -> dict[str, str]:
+    """Say that a value names a large object.
+
+    :param digest: SHA-256 of its content.
+    """
+    return {"$large": f"{number} {digest.hex()}"}
+
+
+def parse_large(value: Any) -> tuple[int, bytes] | None:
+    """Number and digest of a large object that a value names, or None where it names none."""
+    match = _LARGE.fullmatch(value.get("$large", "")) if type(value) is dict else None
+    return (int(match[1]), bytes.fromhex(match[2])) if match else None
 
 
 def to_base64(value: bytes) -> str:

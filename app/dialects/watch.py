@@ -15,10 +15,12 @@ R = TypeVar("R", bound=Reader)
 class TokenWatch(Generic[R]):
     """A watch on a server that can say of any instant what it holds.
 
-    :param token_of: computes the token inside a read.
+    :param token_of: computes the token inside a read; None where there is no exact one.
     """
 
-    def __init__(self, open_reader: Callable[[], AbstractContextManager[R]], token_of: Callable[[R], bytes]) -> None:
+    def __init__(
+        self, open_reader: Callable[[], AbstractContextManager[R]], token_of: Callable[[R], bytes | None]
+    ) -> None:
         self._open_reader, self._token_of = open_reader, token_of
 
     @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,24 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
 
+from ...errors import DoesNotFit
 from ..base import Fence, Image, Reader, Watch
 from ..files import make_directory
-from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
+from ..model import (
+    Beside,
+    Capabilities,
+    ControlArea,
+    Counter,
+    Identity,
+    LoadResult,
+    OutsideObject,
+    SchemaObject,
+    Table,
+    Values,
+)
 from ..samples import Problem
 from ..watch import TokenWatch
-from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, swap
+from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, server, swap
 from . import counters as counters_of
 from . import mark as mark_of
 from .connect import connect_to, number_of, quote
@@ -30,6 +41,7 @@ from .driver import Connection, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded, GuardedConnection, guard
 from .read import Asks, MySqlReader, asking, reading
+from .server import folds_names, read_current, spell
 
 COPY_TIMEOUT_S = 60.0
 PATIENT_S = 86400
@@ -80,7 +92,7 @@ class MySqlDialect:
     def _spell(self, url: URL) -> str:
         """The name of a URL's database as the server spells it, or as the URL does where it is not there."""
         with self._ask_within(url, to_database=False) as ask:
-            return _spell(ask, database_of(url)) or database_of(url)
+            return spell(ask, database_of(url)) or database_of(url)
 
     def _control(self, url: URL) -> str:
         return database_of(self.control_area(url).url)
@@ -96,11 +108,11 @@ class MySqlDialect:
 
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
         with self._ask_within(url, to_database=False) as ask:
-            return "SELECT DATABASE()", _spell(ask, database_of(url)) or database_of(url)
+            return "SELECT DATABASE()", spell(ask, database_of(url)) or database_of(url)
 
     def preflight(self, url: URL) -> None:
         with self._connect(url, to_database=False, session=("lock_wait_timeout = 10",)) as connection:
-            database = _spell(asking(connection), database_of(url)) or database_of(url)
+            database = spell(asking(connection), database_of(url)) or database_of(url)
             preflight.preflight(connection, url, database)
 
     def keep_copies_in(self, directory: Path) -> None:
@@ -108,7 +120,7 @@ class MySqlDialect:
 
     def exists(self, url: URL) -> bool:
         with self._ask_within(url, to_database=False) as ask:
-            return _spell(ask, database_of(url)) is not None
+            return spell(ask, database_of(url)) is not None
 
     def create(self, url: URL) -> bool:
         with self._ask_within(url, to_database=False) as ask:
@@ -129,8 +141,8 @@ class MySqlDialect:
     def identity(self, url: URL) -> Identity:
         with self._connect(url, to_database=False) as connection:
             ask = asking(connection)
-            version, folds = version_of(connection), _folds(ask)
-            name = _spell(ask, database_of(url)) or database_of(url)
+            version, folds = version_of(connection), folds_names(ask)
+            name = spell(ask, database_of(url)) or database_of(url)
             parts = (*lock.server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
         return Identity(
             str(version),
@@ -163,7 +175,7 @@ class MySqlDialect:
     def beside(self, url: URL) -> list[Beside]:
         with self._ask_within(url, to_database=False) as ask:
             schemas = sorted(name for (name,) in ask("SELECT schema_name FROM information_schema.schemata"))
-            folds = _folds(ask)
+            folds = folds_names(ask)
         return names.list_beside(url, schemas, folds=folds)
 
     def staging_url(self, url: URL, name: str) -> URL:
@@ -178,14 +190,14 @@ class MySqlDialect:
             defaults = ask(
                 "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
                 "WHERE schema_name = %s",
-                _spell(ask, database_of(target)) or "",
+                spell(ask, database_of(target)) or "",
             )
             charset = f"CHARACTER SET {defaults[0][0]} COLLATE {defaults[0][1]}" if defaults else _CHARSET
             ask(f"CREATE DATABASE {quote(database_of(staging))} {charset}")
 
     def fit_staging(self, staging: URL, target: URL) -> None:
         with self._ask_within(staging) as ask:
-            preflight.check_engines(ask, _current(ask))
+            preflight.check_engines(ask, read_current(ask))
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
         database = database_of(url)
@@ -193,7 +205,7 @@ class MySqlDialect:
         if target is None:
             return self._engine(url, "foreign_key_checks = 0", options=options)
         with self._ask_within(url, to_database=False) as ask:
-            folds, live = _folds(ask), _spell(ask, target) or target
+            folds, live = folds_names(ask), spell(ask, target) or target
             schemas = [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
         beside = [name for name in schemas if names.target_of(name) == target and name != database]
         guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {database}), folds)
@@ -245,14 +257,14 @@ class MySqlDialect:
         if not self.exists(url):
             return ""
         with self._connect(url) as connection:
-            return mark_of.mark(connection, _current(asking(connection)))
+            return mark_of.mark(connection, read_current(asking(connection)))
 
     def live_mark(self, connection: AppConnection) -> str:
         return mark_of.mark_in(connection.exec_driver_sql(mark_of.LIVE_COMMENT).scalar())
 
     def set_mark(self, url: URL, mark: str) -> None:
         with self._connect(url) as connection:
-            mark_of.set_mark(connection, _current(asking(connection)), mark)
+            mark_of.set_mark(connection, read_current(asking(connection)), mark)
 
     def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
         """Such a server has none."""
@@ -266,6 +278,11 @@ class MySqlDialect:
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         names.refuse_live(database_of(staging))
         load.clear(staging, self._tls_ca, tables)
+
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        if next(iter(objects), None) is not None:
+            raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
+        return []
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         names.refuse_live(database_of(to))
@@ -290,7 +307,7 @@ class MySqlDialect:
 
     def problems(self, url: URL) -> list[Problem]:
         with self._ask_within(url) as ask:
-            return rules.problems(ask, _current(ask))
+            return rules.problems(ask, read_current(ask))
 
     def settle(self, staging: URL, *, keep_violations: bool = False) -> None:
         """Nothing: to this server a foreign key is no less valid for the rows that it did not look at."""
@@ -302,7 +319,7 @@ class MySqlDialect:
     def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
         names.refuse_live(database_of(staging))
         with self._ask_within(staging) as ask:
-            return counters_of.set_counters(ask, _current(ask), counters)
+            return counters_of.set_counters(ask, read_current(ask), counters)
 
     def is_out_of_space(self, error: BaseException) -> bool:
         return connect.is_out_of_space(error)
@@ -310,7 +327,7 @@ class MySqlDialect:
     def find_refused_keys(self, url: URL, words: str) -> list[str]:
         # After the failure the columns may have the names of an earlier revision; then the words alone must do.
         with self._ask_within(url) as ask, contextlib.suppress(pymysql.ProgrammingError):
-            return rules.find_refused_keys(ask, _current(ask), words)
+            return rules.find_refused_keys(ask, read_current(ask), words)
         return []
 
     def schema_fingerprint(self, url: URL) -> str:
@@ -336,22 +353,13 @@ class MySqlDialect:
 
     def size_bytes(self, url: URL) -> int:
         with self._ask_within(url, to_database=False) as ask:
-            [(size,)] = ask(
-                "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables "
-                "WHERE table_schema = %s",
-                _spell(ask, database_of(url)) or "",
-            )
-        return int(size)
+            return server.size_bytes(ask, database_of(url))
 
     def free_bytes(self, url: URL) -> int | None:
         if not connect.is_nearby(url):
             return None
         with self._ask_within(url, to_database=False) as ask:
-            [(directory,)] = ask("SELECT @@datadir")
-        try:
-            return shutil.disk_usage(directory).free
-        except OSError:
-            return None
+            return server.free_bytes(ask)
 
     def lock(self, url: URL, timeout_s: float) -> contextlib.AbstractContextManager[None]:
         return lock.lock(url, self._tls_ca, self.identity(url).uid, timeout_s)
@@ -362,7 +370,7 @@ class MySqlDialect:
     def is_script(self, backup: Path) -> bool:
         return client.is_client_dump(backup)
 
-    def restore(self, backup: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> list[str]:
         names.refuse_live(database_of(url))
         if client.is_client_dump(backup):
             self.drop(url)
@@ -370,23 +378,4 @@ class MySqlDialect:
             client.restore(url, self._tls_ca, backup)
         else:
             restore.restore(self._factory(url), backup, database_of(url))
-
-
-def _current(ask: Asks) -> str:
-    """The name of the database that is connected to, as the server spells it."""
-    [(name,)] = ask("SELECT DATABASE()")
-    return str(name)
-
-
-def _folds(ask: Asks) -> bool:
-    """Whether names are compared without regard to case (MySQL manual, 11.2.3)."""
-    [(value,)] = ask("SELECT @@lower_case_table_names")
-    return int(value) != 0
-
-
-def _spell(ask: Asks, database: str) -> str | None:
-    """A database's name as the server spells it, or None where there is none (or none that the user may see)."""
-    for name, folds in ask("SELECT schema_name, @@lower_case_table_names FROM information_schema.schemata"):
-        if name == database or (int(folds) and name.lower() == database.lower()):
-            return str(name)
-    return None
+        return []

@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
-from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
+from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values
 from . import copy, inventory
 from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
@@ -250,6 +250,13 @@ class MySqlReader:
     def outside(self) -> dict[str, list[str]]:
         """Nothing: all that a row means is in it."""
         return {}
+
+    def unreadable_outside(self) -> list[str]:
+        return []
+
+    def outside_objects(self, excluded: Collection[str] = ()) -> Iterator[OutsideObject]:
+        del excluded
+        return iter(())
 
     def count(self, table: str) -> int:
         with self._name_errors(table):

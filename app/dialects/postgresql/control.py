@@ -16,6 +16,9 @@ from .extensions import oid_of
 from .names import HOLD, controls, parse, prefix_of, quote
 
 TABLES = frozenset({"identity", "ledger", "journal", "lease"})
+LARGE_OBJECTS = "large_objects"
+"""The table of :mod:`.large_write`; a control area has it where it was needed."""
+_OWN = TABLES | {LARGE_OBJECTS}
 
 _ALIVE, _YOUNG = "SELECT 1 FROM", "heartbeat_at > (now() AT TIME ZONE 'UTC') - interval '60 seconds'"
 
@@ -50,9 +53,10 @@ def control_of(connection: Connection, target: str, *, there: bool = True) -> st
     if areas:
         return areas[0]
     roles = _roles_among(connection, names)
-    # An empty schema may be ours, just made; one with anybody's tables is not.
+    # An empty schema may be ours, just made, or one of a process without a run; one with anybody's tables is not.
     # Where none is left, settle_name() says so.
-    return next((name for name in names if name not in roles and not tables.get(name)), names[0])
+    free = (name for name in names if name not in roles and tables.get(name, frozenset()) <= {LARGE_OBJECTS})
+    return next(free, names[0])
 
 
 def settle(connection: Connection, target: str) -> list[str]:
@@ -73,7 +77,7 @@ def settle_name(connection: Connection, target: str) -> str | None:
     for name in names:
         if not is_control(there.get(name, frozenset())):
             continue
-        if others := sorted(there[name] - TABLES):
+        if others := sorted(there[name] - _OWN):
             raise Protected(
                 f"Tables of the app lie in {name}, the control area of Flask-Ferry: {', '.join(others)}.",
                 hint="Move them: "
@@ -179,7 +183,7 @@ def _entries(connection: Connection, schema: str) -> int:
 
 
 def _strangers(connection: Connection, areas: list[str]) -> list[str]:
-    rows = connection.execute(_OTHERS.encode(), {"names": areas, "own": sorted(TABLES)})
+    rows = connection.execute(_OTHERS.encode(), {"names": areas, "own": sorted(_OWN)})
     return [f"{name} is not Flask-Ferry's, but lies in {schema}, a control area; move it" for schema, name in rows]
 
 

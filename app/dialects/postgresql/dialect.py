@@ -13,13 +13,25 @@ import psycopg
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import BackupFailed, DoesNotFit, FerryError, ToolFailed
+from ...errors import BackupFailed, DoesNotFit, ToolFailed
 from ..base import Fence, Image, Watch
 from ..files import make_directory
-from ..model import Beside, Capabilities, ControlArea, Counter, Identity, LoadResult, SchemaObject, Table, Values
+from ..model import (
+    Beside,
+    Capabilities,
+    ControlArea,
+    Counter,
+    Identity,
+    LoadResult,
+    OutsideObject,
+    SchemaObject,
+    Table,
+    Values,
+)
 from ..samples import Problem
 from ..watch import TokenWatch
 from . import (
+    beside,
     control,
     copy,
     derived,
@@ -27,9 +39,7 @@ from . import (
     engine,
     load,
     lock,
-    locks,
     names,
-    objects,
     preflight,
     restore,
     rules,
@@ -38,11 +48,12 @@ from . import (
 )
 from . import counters as counters_of
 from . import mark as mark_of
-from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, is_out_of_space
+from .connect import Connection, NoSuchDatabase, connect_to, is_out_of_space
 from .extensions import lent, oid_of
 from .fence import PostgresqlFence
+from .large_write import bring_outside
 from .names import GENERATION, STAGING, Place, own_place, with_schema
-from .read import PostgresqlImage, PostgresqlReader, begin, export_snapshot, reading
+from .read import PostgresqlReader, begin, read_fingerprint, reading
 
 
 class PostgresqlDialect:
@@ -55,7 +66,7 @@ class PostgresqlDialect:
     name = "PostgreSQL"
     backup_suffix = ".dump"
     driver_errors = (psycopg.Error,)
-    capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True)
+    capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True)
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca
@@ -115,7 +126,7 @@ class PostgresqlDialect:
     def drop(self, url: URL) -> None:
         place = self._place(url)
         with contextlib.suppress(NoSuchDatabase), self._connect(url, place) as connection:
-            server.drop(connection, place.schema)
+            beside.drop(connection, place)
 
     def identity(self, url: URL) -> Identity:
         place = self._place(url)
@@ -153,7 +164,7 @@ class PostgresqlDialect:
     def beside(self, url: URL) -> list[Beside]:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            return server.beside(connection, url, place.target) if there else []
+            return beside.list_beside(connection, url, place.target) if there else []
 
     def staging_url(self, url: URL, name: str) -> URL:
         return with_schema(url, names.beside(self._place(url).target, STAGING, name))
@@ -176,10 +187,7 @@ class PostgresqlDialect:
 
     def _droppable_place(self, url: URL) -> Place:
         """The staging schema or generation that a URL means; nothing is ever made in the place of a live one."""
-        place = self._place(url)
-        if not names.is_droppable(place.schema):
-            raise FerryError(f"{place.schema} is neither a staging schema nor a generation; it is not replaced.")
-        return place
+        return names.check_droppable(self._place(url))
 
     # Reading and writing
 
@@ -219,13 +227,11 @@ class PostgresqlDialect:
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
         place = self._place(url)
-        with (
-            self._connect(url, place) as connection,
-            load.refusing(table.name),
-            # Checks may call functions of extensions.
-            lent(connection, place.target, place.schema),
-        ):
-            return load.Loader(connection, place.schema, table).load(rows, batch_rows)
+        with self._connect(url, place) as connection:
+            return load.load(connection, place, table, rows, batch_rows)
+
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        return bring_outside(staging, self._tls_ca, self._droppable_place(staging), objects)
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         place = self._droppable_place(staging)
@@ -270,10 +276,7 @@ class PostgresqlDialect:
     def schema_fingerprint(self, url: URL) -> str:
         place = self._place(url)
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            if not there or oid_of(connection, place.schema) is None:
-                return ""
-            begin(connection, place.schema)
-            return objects.fingerprint(connection, place.schema)
+            return read_fingerprint(connection, place.schema) if there else ""
 
     # Copies and backups
 
@@ -290,15 +293,7 @@ class PostgresqlDialect:
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
         place = self._place(target)
         with self._connect(target, place) as connection:
-            begin(connection, place.schema)
-            token = locks.token(connection, place.schema) if fence is not None else b""
-
-            def write(to: Path) -> None:
-                what = f"The backup to {to} failed"
-                with dump.open_client(target, self._tls_ca, BackupFailed, what) as (programs, _):
-                    dump.dump(programs, place.schema, to, snapshot=export_snapshot(connection))
-
-            yield PostgresqlImage(PostgresqlReader(connection, place.schema), token, write)
+            yield dump.open_image(connection, target, self._tls_ca, place.schema, with_token=fence is not None)
 
     def client_dump(self, url: URL, to: Path) -> None:
         raise BackupFailed(
@@ -309,16 +304,8 @@ class PostgresqlDialect:
         del backup
         return False
 
-    def restore(self, backup: Path, url: URL) -> None:
-        what = f"{backup} cannot be restored"
-        with dump.answering(url, BackupFailed, what):
-            dump.check_magic(backup)
-        place = self._droppable_place(url)
-        with dump.open_client(url, self._tls_ca, BackupFailed, what) as (programs, connection):
-            archive = dump.archive_of(programs, backup.resolve(), place.target)
-            self.drop(url)
-            around = dump.renames(connection, place, archive.schema or place.target)
-            restore.replay(programs, connection, archive, around)
+    def restore(self, backup: Path, url: URL) -> list[str]:
+        return restore.restore(backup, url, self._tls_ca, self._droppable_place(url), lambda: self.drop(url))
 
     def keep(self, staging: URL, generation: URL) -> None:
         place, to = self._place(staging), self._droppable_place(generation)
@@ -383,10 +370,7 @@ class PostgresqlDialect:
             return server.size_bytes(connection, place.schema)
 
     def free_bytes(self, url: URL) -> int | None:
-        if not is_nearby(url):
-            return None
-        with server.connect_anyhow(url, self._tls_ca) as (connection, _):
-            return server.free_bytes(connection)
+        return server.free_bytes(url, self._tls_ca)
 
     @contextlib.contextmanager
     def lock(self, url: URL, timeout_s: float) -> Iterator[None]:

@@ -17,7 +17,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -26,11 +26,14 @@ from sqlalchemy import URL
 
 from ...errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
 from ..files import fsync_directory, open_private
+from . import locks
 from .client import Client, ProgramFailed, ProgramMissing, client, is_lost
 from .connect import Connection, connect_to, connection_arguments, place_of, words_of
 from .extensions import extensions_in, oid_of
 from .filter import Forbidden
+from .large import are_there, find_unreadable
 from .names import HOLD, Place, prefix_of, quote
+from .read import PostgresqlImage, PostgresqlReader, begin, export_snapshot
 from .script import Script, Unreadable, printable
 from .watch import Trespass
 
@@ -62,6 +65,11 @@ _IN_SCHEMA = re.compile(
     r"|STATISTICS|TRIGGER|RULE|POLICY|ROW SECURITY|COMMENT|ACL|SECURITY LABEL) (.+)"
 )
 """The kinds of what lies in one schema; the schema's name comes next."""
+# These lie in no schema: each, or (since version 17) several at once, and the contents of all of them.
+_LARGE_CONTENT = re.compile(r"BLOBS - (?:BLOBS|\d+(?:\.\.\d+)?) .*")
+_LARGE = re.compile(
+    r"(?:BLOB - \d+|BLOB METADATA - \d+(?:\.\.\d+)?|(?:COMMENT|ACL) - LARGE OBJECTS? \d+(?:\.\.\d+)?) .*"
+)
 _ONE_SCHEMA = "Make a dump of one schema: pg_dump -Fc -n SCHEMA"
 
 
@@ -72,15 +80,19 @@ def dump(
     *,
     snapshot: str | None = None,
     tables: Sequence[str] = (),
+    large_objects: bool = False,
     wait_s: float = 60,
 ) -> None:
     """Write a schema, or some of its tables, into a file for its owner alone, flushed to disk.
 
     :param snapshot: an exported one; without it the dump is of an instant of its own.
+    :param large_objects: all that the database has as well.
     :param wait_s: for tables that others keep locked.
     """
     names = [part for name in tables for part in ("-t", f"{quote(schema)}.{quote(name)}")] or ["-n", quote(schema)]
     arguments = ["-Fc", "-Z1", "-w", f"--lock-wait-timeout={int(wait_s * 1000)}", *names, "-d", client.conninfo]
+    if large_objects:
+        arguments.append("-b")
     if snapshot:
         arguments.append(f"--snapshot={snapshot}")
     try:
@@ -108,11 +120,15 @@ class Archive:
 
     :ivar entries: the lines of what is restored.
     :ivar schema: the one it was taken of, or None where it holds nothing.
+    :ivar large: the lines of large objects, but for their contents.
+    :ivar large_contents: the lines of those.
     """
 
     file: Path
     entries: list[str]
     schema: str | None
+    large: list[str] = field(default_factory=list)
+    large_contents: list[str] = field(default_factory=list)
 
 
 def archive_of(client: Client, file: Path, schema: str) -> Archive:
@@ -131,16 +147,19 @@ def archive_of(client: Client, file: Path, schema: str) -> Archive:
     if listing.stat().st_size > MOST_CONTENTS_BYTES:
         raise BackupFailed(f"{file} lists more objects than any schema has.")
     lines = [line for line in listing.read_text(errors="replace").splitlines() if _ENTRY.match(line)]
-    entries = [line for line in lines if not _LEFT_OUT.match(_content(line))]
+    large = [line for line in lines if _LARGE.fullmatch(_content(line))]
+    contents = [line for line in lines if _LARGE_CONTENT.fullmatch(_content(line))]
+    outside = {*large, *contents}
+    entries = [line for line in lines if line not in outside and not _LEFT_OUT.match(_content(line))]
     places = [_place(line, file) for line in entries]
     if all(place.startswith(f"{schema} ") for place in places):
-        return Archive(file, entries, schema if places else None)
+        return Archive(file, entries, schema if places else None, large, contents)
     schemas = {place.split(" ", 1)[0] for place in places}
     if len(schemas) > 1:
         raise BackupFailed(
             f"{file} is a dump of more than one schema: {printable(', '.join(sorted(schemas)[:10]))}.", hint=_ONE_SCHEMA
         )
-    return Archive(file, entries, schemas.pop())
+    return Archive(file, entries, schemas.pop(), large, contents)
 
 
 def _content(line: str) -> str:
@@ -206,15 +225,17 @@ def make_comment(connection: Connection, schema: str, comment: str | None) -> st
 
 
 @contextlib.contextmanager
-def reading(client: Client, archive: Archive, *more: str) -> Iterator[Script]:
+def reading(client: Client, archive: Archive, *more: str, lines: Sequence[str] = ()) -> Iterator[Script]:
     """A dump's statements and rows, as ``pg_restore`` writes them for whoever runs them.
 
     :param more: options.
+    :param lines: of large objects, for these in place of the schema, with their owners.
     :raises ProgramFailed: at the end of the block: the file is damaged.
     """
     listing = client.private / "chosen"
-    listing.write_text("".join(f"{line}\n" for line in archive.entries))
-    arguments = ["--no-owner", "--exit-on-error", "-L", str(listing), *more, "-f", "-", str(archive.file)]
+    listing.write_text("".join(f"{line}\n" for line in lines or archive.entries))
+    owners = [] if lines else ["--no-owner"]
+    arguments = [*owners, "--exit-on-error", "-L", str(listing), *more, "-f", "-", str(archive.file)]
     with client.running("pg_restore", arguments, stdout=subprocess.PIPE, memory_bytes=READER_BYTES) as source:
         yield Script(source.read)
         # Without this, what a cut file still had would be committed.
@@ -232,6 +253,25 @@ def open_client(
         client(connection_arguments(url, tls_ca), connection.info.server_version, None) as programs,
     ):
         yield programs, connection
+
+
+def open_image(
+    connection: Connection, url: URL, tls_ca: Path | None, schema: str, *, with_token: bool
+) -> PostgresqlImage:
+    """A schema as a transaction sees it that is begun here, with the large objects of its database.
+
+    :param with_token: read what tells whether its tables were written since.
+    """
+    begin(connection, schema)
+    token = locks.token(connection, schema) if with_token else b""
+
+    def write(to: Path) -> None:
+        with open_client(url, tls_ca, BackupFailed, f"The backup to {to} failed") as (programs, _):
+            # Where one of them may not be read, pg_dump takes none.
+            large = are_there(connection) and not find_unreadable(connection)
+            dump(programs, schema, to, snapshot=export_snapshot(connection), large_objects=large)
+
+    return PostgresqlImage(PostgresqlReader(connection, schema), token, write)
 
 
 @contextlib.contextmanager

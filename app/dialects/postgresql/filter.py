@@ -192,7 +192,7 @@ class Filter:
             if length:
                 patterns.append("NAME")
             elif depth == 0:
-                patterns.append(_shorten(word))
+                patterns.append(shorten(word))
             depth += word.raw in (b"(", b"[")
             index += length or 1
         return " ".join(patterns)
@@ -238,7 +238,7 @@ class Filter:
     def _call(self, statement: Statement) -> Act:
         """``set_config('search_path', '', false)``, which is ours, or ``setval`` of a sequence of the schema's."""
         words = statement.words[3:]
-        line = " ".join(_shorten(word) for word in words)
+        line = " ".join(shorten(word) for word in words)
         if line == "set_config ( TEXT , TEXT , false )":
             is_ours = (words[2].content, words[4].content) == (b"search_path", b"")
             act = Act.LEAVE
@@ -271,7 +271,8 @@ class Filter:
             )
 
 
-def _shorten(word: Word) -> str:
+def shorten(word: Word) -> str:
+    """A word as the patterns spell it."""
     fixed = {"identifier": "QUOTED", "string": "TEXT", "number": "NUMBER", "parameter": "PARAMETER"}
     if word.kind in fixed:
         return fixed[word.kind]

@@ -13,8 +13,11 @@ import psycopg
 
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
+from ..values import parse_large
 from .connect import Connection, is_lost, is_out_of_space, words_of
-from .names import quote
+from .extensions import lent
+from .large_write import Resolver
+from .names import Place, quote
 from .read import read_declared_columns
 from .types import Declared
 from .write import Refused, bindable, texts
@@ -37,8 +40,9 @@ class _Pending:
 class Loader:
     """Loads one table in the connection's transaction."""
 
-    def __init__(self, connection: Connection, schema: str, table: Table) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, place: Place, table: Table) -> None:
+        self._connection, schema = connection, place.schema
+        self._place = place
         oid = connection.execute(
             "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')",
@@ -68,15 +72,38 @@ class Loader:
 
     def _batch(self, batch: list[Values], before: int) -> list[Refusal]:
         pending, refused = [], []
+        numbers = self._find_numbers(batch)
         for number, row in enumerate(batch, start=before + 1):
             try:
-                pending.append(_Pending(number, row, self._bind(row)))
+                pending.append(_Pending(number, row, self._bind(self._put_numbers(row, numbers))))
             except Refused as error:
                 refused.append(Refusal(number, row, str(error)))
         changed = self._is_changed(pending)
         refused += [Refusal(one.number, one.row, changed[one.number]) for one in pending if one.number in changed]
         refused += self._put([one for one in pending if one.number not in changed])
         return sorted(refused, key=lambda refusal: refusal.number)
+
+    def _find_numbers(self, batch: list[Values]) -> dict[tuple[int, bytes], int]:
+        places = [index for index, column in enumerate(self._columns) if column.base == "oid"]
+        named = {one for row in batch for place in places if (one := parse_large(row[place]))} if places else set()
+        return Resolver(self._connection, self._place).resolve(named) if named else {}
+
+    def _put_numbers(self, row: Values, numbers: dict[tuple[int, bytes], int]) -> Values:
+        """A row with the numbers that large objects have here.
+
+        :raises Refused: it names one that is not here.
+        """
+        if dict not in map(type, row):
+            return row
+        values = list(row)
+        for index, column in enumerate(self._columns):
+            one = parse_large(row[index]) if column.base == "oid" else None
+            if one is not None and one not in numbers:
+                raise Refused(
+                    f"column {column.name}: the content of the large object {one[0]} is neither in the source nor here"
+                )
+            values[index] = numbers[one] if one else row[index]
+        return values
 
     def _put(self, rows: list[_Pending]) -> list[Refusal]:
         """Copy rows; when one is refused, halve them until it is alone."""
@@ -147,6 +174,16 @@ def _words(error: Exception) -> str:
     context = getattr(error, "diag", None) and error.diag.context  # type: ignore[attr-defined] # looked for before
     match = _IN_COLUMN.search(context or "")
     return f"{words} (column {match[1]})" if match else words
+
+
+def load(connection: Connection, place: Place, table: Table, rows: Iterable[Values], batch_rows: int) -> LoadResult:
+    """Load rows into a table of a schema.
+
+    :raises LoadError: there is no such table or column, or the server refused for a reason that is not a row's own.
+    """
+    # Checks may call functions of extensions.
+    with refusing(table.name), lent(connection, place.target, place.schema):
+        return Loader(connection, place, table).load(rows, batch_rows)
 
 
 @contextlib.contextmanager

@@ -82,6 +82,13 @@ def is_droppable(schema: str) -> bool:
     return parts is not None and bool(parts[1])
 
 
+def check_droppable(place: Place) -> Place:
+    """:raises FerryError: the schema is neither a staging schema nor a generation."""
+    if not is_droppable(place.schema):
+        raise FerryError(f"{place.schema} is neither a staging schema nor a generation; it is not replaced.")
+    return place
+
+
 def beside(target: str, kind: str, name: str) -> str:
     """The name of a staging schema or generation.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -14,12 +14,12 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
 from ..base import Reader
-from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
+from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values
 from . import inventory, locks, objects
 from .connect import Connection, connect_to
 from .counters import read_counters
 from .extensions import extension_schemas, oid_of, set_path
-from .large import find_references
+from .large import References, are_there, find_references, find_unreadable, read_objects
 from .names import quote
 from .types import Declared, converter
 
@@ -106,6 +106,14 @@ def export_snapshot(connection: Connection) -> str:
     return str(row[0])
 
 
+def read_fingerprint(connection: Connection, schema: str) -> str:
+    """A digest of a schema's definitions, in a transaction that is begun here; empty where there is no such schema."""
+    if oid_of(connection, schema) is None:
+        return ""
+    begin(connection, schema)
+    return objects.fingerprint(connection, schema)
+
+
 class PostgresqlReader:
     """A read-only transaction, which sees one schema at one instant."""
 
@@ -121,9 +129,13 @@ class PostgresqlReader:
         columns = read_declared_columns(self._connection, [oid for oid, _, _ in rows])
         return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in rows}
 
-    def token(self) -> bytes:
-        """What :func:`.locks.token` says at this instant; asked before anything else is read."""
-        return locks.token(self._connection, self._schema)
+    def token(self) -> bytes | None:
+        """What :func:`.locks.token` says at this instant; asked before anything else is read.
+
+        None where there are large objects: what is written into one is no write to a table.
+        """
+        token = locks.token(self._connection, self._schema)
+        return None if are_there(self._connection) else token
 
     def time_zone(self) -> str | None:
         return None
@@ -170,6 +182,12 @@ class PostgresqlReader:
     def outside(self) -> dict[str, list[str]]:
         return find_references(self._connection, self._schema)
 
+    def unreadable_outside(self) -> list[str]:
+        return find_unreadable(self._connection)
+
+    def outside_objects(self, excluded: Collection[str] = ()) -> Iterator[OutsideObject]:
+        return read_objects(self._connection, self._schema, excluded)
+
     def count(self, table: str) -> int:
         rows = self._connection.execute(f"SELECT count(*) FROM {self._from(table)}".encode()).fetchone()
         return int(rows[0]) if rows else 0
@@ -185,13 +203,24 @@ class PostgresqlReader:
         order = ", ".join(self._get_known[table.name][1][name].order("own") for name in table.primary_key)
         sql = f"SELECT {', '.join(column.read() for column in columns)} FROM {source} AS own"
         converters = [(i, convert) for i, column in enumerate(columns) if (convert := converter(column))]
-        for raw in self._stream(f"{sql} ORDER BY {order}" if order else sql):
-            row = list(raw)
+        for row in self._read_rows(f"{sql} ORDER BY {order}" if order else sql, columns):
             for index, convert in converters:
                 value = row[index]
                 if value is not None:
                     row[index] = convert(value)
             yield row
+
+    def _read_rows(self, query: str, columns: list[Declared]) -> Iterator[Values]:
+        places = [index for index, column in enumerate(columns) if column.base == "oid"]
+        for batch in self._batches(query):
+            if places and self._references:
+                yield from self._references.tag(batch, places)
+            else:
+                yield from map(list, batch)
+
+    @cached_property
+    def _references(self) -> References | None:
+        return References(self._connection) if are_there(self._connection) else None
 
     def _columns(self, table: Table) -> list[Declared]:
         known = self._get_known[table.name][1]
@@ -202,12 +231,11 @@ class PostgresqlReader:
     def values(self, table: Table, column: str) -> Iterator[Any]:
         declared, name = self._get_known[table.name][1][column], quote(column)
         convert = converter(declared)
-        for (value,) in self._stream(
-            f"SELECT {declared.read()} FROM {self._from(table.name)} WHERE {name} IS NOT NULL"
-        ):
+        query = f"SELECT {declared.read()} FROM {self._from(table.name)} WHERE {name} IS NOT NULL"
+        for (value,) in self._read_rows(query, [declared]):
             yield convert(value) if convert else value
 
-    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def _batches(self, query: str) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of a query in bounded memory, in binary form.
 
         A cursor that is not read to its end is left to the end of the transaction: closing it here could happen
@@ -217,7 +245,7 @@ class PostgresqlReader:
         self._connection.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}".encode())
         size = FIRST_ROWS
         while batch := self._connection.execute(f"FETCH {size} FROM {name}".encode(), binary=True).fetchall():
-            yield from batch
+            yield batch
             if len(batch) < size:
                 break
             size = _next_size(batch)

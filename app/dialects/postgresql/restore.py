@@ -15,19 +15,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from sqlalchemy import URL
 
-from ...errors import FerryError
-from . import rules
+from ...errors import BackupFailed, FerryError
+from . import dump, rules
 from .client import Client
 from .connect import Connection
 from .dump import Archive, Renames, reading
 from .extensions import oid_of
 from .filter import Act, Filter
 from .guard import guard_schema
+from .large import columns_of
+from .large_script import LargeObjects, renumber_rows
+from .large_write import Bringer
 from .names import Place
 from .script import Script, Statement
 from .watch import Trespass, Watch
@@ -42,14 +47,44 @@ _SAME_SOURCE = (
 )
 
 
+def restore(backup: Path, url: URL, tls_ca: Path | None, place: Place, drop: Callable[[], None]) -> list[str]:
+    """Make a schema of a backup, with its large objects; what is not as it was, in sentences.
+
+    :param drop: what is there in its place, with the large objects that were made for it.
+    :raises FerryError: as :func:`.dump.answering` says; nothing is left.
+    """
+    what = f"{backup} cannot be restored"
+    with dump.answering(url, BackupFailed, what):
+        dump.check_magic(backup)
+    with dump.open_client(url, tls_ca, BackupFailed, what) as (programs, connection):
+        archive = dump.archive_of(programs, backup.resolve(), place.target)
+        drop()
+        bringer = Bringer(connection, place)
+        try:
+            notes = bring_large_objects(programs, archive, bringer)
+            around = dump.renames(connection, place, archive.schema or place.target)
+            replay(programs, connection, archive, around, numbers=bringer.renumbered)
+        except Exception:
+            drop()
+            raise
+        return notes
+
+
 def replay(
-    client: Client, connection: Connection, archive: Archive, around: Renames, *, may_read: bool = False
+    client: Client,
+    connection: Connection,
+    archive: Archive,
+    around: Renames,
+    *,
+    may_read: bool = False,
+    numbers: Mapping[int, int] | None = None,
 ) -> None:
     """Run a dump's statements and rows between renames, all in one transaction.
 
     :param connection: in autocommit mode; fit for nothing else afterwards.
     :param may_read: the dump was made just now, of a schema of this database: its code may read the live one, as it
         does where it lies.
+    :param numbers: those that large objects have here which the dump knows by others.
     :raises ProgramFailed, psycopg.Error: the file is damaged, or the server refused something; nothing is left.
     :raises Unreadable, Forbidden, Trespass: the dump is none that ``pg_dump`` wrote, or its code reaches further than
         its schema; nothing is left.
@@ -58,7 +93,7 @@ def replay(
     watch = Watch(connection, around.place.target, around.hold, around.made, may_read)
     with _transaction(watch), _rename_within(connection, around):
         watch.begin()
-        _run(client, connection, archive, _filter(connection, around), watch)
+        _run(client, connection, archive, _filter(connection, around), watch, numbers or {})
         watch.check()
 
 
@@ -91,6 +126,22 @@ def _transaction(watch: Watch) -> Iterator[None]:
         with contextlib.suppress(psycopg.Error):
             watch.put_forward()
         raise
+
+
+def bring_large_objects(client: Client, archive: Archive, bringer: Bringer) -> list[str]:
+    """Bring the large objects of a dump, before its rows; what is not as it was, in sentences.
+
+    :raises ProgramFailed: the file is damaged.
+    :raises Unreadable, Forbidden: the dump is none that ``pg_dump`` wrote.
+    """
+    known = LargeObjects()
+    if archive.large:
+        with reading(client, archive, lines=archive.large) as script:
+            known.read(script)
+    if not archive.large_contents:
+        return bringer.bring(known.objects(Script(lambda _: b"")))
+    with reading(client, archive, lines=archive.large_contents) as script:
+        return bringer.bring(known.objects(script))
 
 
 def check(client: Client, connection: Connection, archive: Archive, around: Renames) -> None:
@@ -130,7 +181,14 @@ def _rename_within(connection: Connection, around: Renames) -> Iterator[None]:
             connection.execute(statement.encode())
 
 
-def _run(client: Client, connection: Connection, archive: Archive, allowed: Filter, watch: Watch) -> None:
+def _run(
+    client: Client,
+    connection: Connection,
+    archive: Archive,
+    allowed: Filter,
+    watch: Watch,
+    numbers: Mapping[int, int],
+) -> None:
     # Of these, a dump is in the form that its own session had: the role's or the database's.
     connection.execute("SET LOCAL lc_monetary TO DEFAULT")
     connection.execute("SELECT pg_catalog.set_config('search_path', '', true)")
@@ -141,7 +199,7 @@ def _run(client: Client, connection: Connection, archive: Archive, allowed: Filt
             if act is Act.RUN:
                 connection.execute(statement.text, binary=True)
             elif act is Act.COPY:
-                _copy(connection, statement, script)
+                _copy(connection, statement, _renumber(connection, allowed.schema, statement, script.rows(), numbers))
             if connection.info.transaction_status is not TransactionStatus.INTRANS:
                 raise Trespass(f"statement {statement.number} ended the transaction")
             if time.monotonic() - looked > LOOK_S:
@@ -150,14 +208,26 @@ def _run(client: Client, connection: Connection, archive: Archive, allowed: Filt
     connection.execute("SET client_encoding TO 'UTF8'")
 
 
-def _copy(connection: Connection, statement: Statement, script: Script) -> None:
+def _renumber(
+    connection: Connection, schema: str, statement: Statement, pieces: Iterator[bytes], numbers: Mapping[int, int]
+) -> Iterator[bytes]:
+    """The rows of a COPY, with the numbers of large objects that these have here."""
+    words = [word.name.decode() for word in statement.words if word.kind in ("word", "identifier")]
+    # COPY schema.table (column, ...) FROM stdin
+    table, columns = words[2], words[3:-2]
+    named = columns_of(connection, schema, partitions=True).get(table, ()) if numbers else ()
+    places = [columns.index(column) for column in named if column in columns]
+    return renumber_rows(pieces, places, numbers) if places else pieces
+
+
+def _copy(connection: Connection, statement: Statement, pieces: Iterator[bytes]) -> None:
     """:raises psycopg.Error, Unreadable: whichever came first."""
     text = b" ".join(word.raw for word in statement.words)
     failed: BaseException | None = None
     try:
         with connection.cursor() as cursor, cursor.copy(text) as copy:
             try:
-                for piece in script.rows():
+                for piece in pieces:
                     copy.write(piece)
             # The driver would log what the server says to a COPY that is given up, with a row.
             except BaseException as error:  # noqa: BLE001 # it is raised below

@@ -14,14 +14,13 @@ import psycopg
 from sqlalchemy import URL
 
 from ...errors import DatabaseUnreachable, FerryError
-from ..model import Beside, Identity
+from ..model import Identity
 from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, place_of
 from .control import without_controls
 from .extensions import oid_of
 from .grants import adopt_defaults
 from .lock import POLL_S
 from .names import (
-    GENERATION,
     PUBLIC,
     Place,
     check_target,
@@ -30,10 +29,8 @@ from .names import (
     full_name,
     is_droppable,
     own_place,
-    parse,
     quote,
     schema_named,
-    with_schema,
 )
 from .preflight import dependents
 
@@ -181,16 +178,6 @@ def drop(connection: Connection, schema: str) -> None:
     connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE".encode())
 
 
-def beside(connection: Connection, url: URL, target: str) -> list[Beside]:
-    """All staging schemas and generations of a target."""
-    schemas = []
-    for (schema,) in connection.execute("SELECT nspname::text FROM pg_namespace ORDER BY 1"):
-        parts = parse(schema)
-        if parts and parts[0] == target and parts[1]:
-            schemas.append(Beside(parts[2], with_schema(url, schema), parts[1] == GENERATION))
-    return schemas
-
-
 def identify(connection: Connection, url: URL, schema: str) -> Identity:
     """Which server and which schema this is; by name, and not by OID, so that it is the same once it is created."""
     parts = (server_uid(connection), database_of(url), schema)
@@ -215,18 +202,24 @@ def version_of(connection: Connection) -> str:
 
 
 def size_bytes(connection: Connection, schema: str) -> int:
+    """The size of a schema, with that of all large objects where the database has any."""
     row: Any = connection.execute(
-        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) + CASE WHEN EXISTS (SELECT FROM "
+        "pg_largeobject_metadata) THEN pg_total_relation_size('pg_catalog.pg_largeobject') ELSE 0 END FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind IN ('r', 'm', 'S')",
         (schema,),
     ).fetchone()
     return int(row[0])
 
 
-def free_bytes(connection: Connection) -> int | None:
-    """Free space in the server's data directory, where this process can see it on this machine."""
-    try:
+def free_bytes(url: URL, tls_ca: Path | None) -> int | None:
+    """Free space in the data directory of a URL's server, where this process can see it on this machine."""
+    if not is_nearby(url):
+        return None
+    with (
+        connect_anyhow(url, tls_ca) as (connection, _),
+        contextlib.suppress(psycopg.errors.InsufficientPrivilege, OSError),
+    ):
         row: Any = connection.execute("SHOW data_directory").fetchone()
         return shutil.disk_usage(row[0]).free
-    except (psycopg.errors.InsufficientPrivilege, OSError):
-        return None
+    return None

@@ -19,6 +19,7 @@ from ..model import LateWrite
 from .connect import Connection, is_lost
 from .extensions import extension_schemas, extensions_in, move, oid_of, set_path
 from .grants import adopt, adopt_schema
+from .large_write import Records
 from .locks import Locking, Reconnect, token
 from .mark import comment_on, mark_in, set_comment, with_mark
 from .names import quote
@@ -47,6 +48,7 @@ class Swap:
         if token(connection, self.live) != expected:
             raise LateWrite
         self._advance(connection)
+        Records(connection, self.live).settle(self.staging)
         adopt_schema(connection, self.live, self.staging)
         comment = with_mark(comment_on(connection, self.live), mark_in(comment_on(connection, self.staging)))
         extensions = extensions_in(connection, self.live)

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import BackupFailed, DatabaseDamaged, Protected
+from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, Protected
 from ..base import Fence, Watch
 from ..files import create_private, make_directory
 from ..model import (
@@ -27,6 +27,7 @@ from ..model import (
     Identity,
     LateWrite,
     LoadResult,
+    OutsideObject,
     SchemaObject,
     Table,
     Values,
@@ -236,6 +237,11 @@ class SqliteDialect:
             for name in tables:
                 connection.execute(f"DELETE FROM {quote(name)}")
 
+    def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
+        if next(iter(objects), None) is not None:
+            raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
+        return []
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         with explain_file_errors(path_of(to)):
             self.copy_file(source, to, timeout_s=timeout_s)
@@ -356,5 +362,6 @@ class SqliteDialect:
         del backup
         return False
 
-    def restore(self, backup: Path, url: URL) -> None:
+    def restore(self, backup: Path, url: URL) -> list[str]:
         restore.restore(self._files, backup, path_of(url))
+        return []

@@ -89,6 +89,8 @@ class Binder:
         return parameters
 
     def _untag(self, index: int, tagged: dict[str, str]) -> Any:
+        if "$large" in tagged:
+            raise Unfit("the value names a large object of PostgreSQL's, whose content cannot be kept here")
         value = untag(tagged)
         self._probe = self._probe or _Probe(self._connection, self._table)
         self._probe.check(index, value)

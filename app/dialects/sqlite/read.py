@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
 from ...errors import DoesNotFit
-from ..model import Column, Counter, Definition, ForeignKey, LogicalType, SchemaObject, Table, Values
+from ..model import Column, Counter, Definition, ForeignKey, LogicalType, OutsideObject, SchemaObject, Table, Values
 from . import inventory
 from .counters import read_counters
 from .functions import lacking, refuse_lacking
@@ -141,6 +141,13 @@ class SqliteReader:
     def outside(self) -> dict[str, list[str]]:
         """Nothing: all that a row means is in it."""
         return {}
+
+    def unreadable_outside(self) -> list[str]:
+        return []
+
+    def outside_objects(self, excluded: Collection[str] = ()) -> Iterator[OutsideObject]:
+        del excluded
+        return iter(())
 
     def count(self, table: str) -> int:
         place, _ = self._source(table)

@@ -84,8 +84,8 @@ def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path
     if not any(checksum.rows for name, checksum in sums.items() if name != VERSION_TABLE):
         run.note("Nothing to back up: the database is empty.")
         return None
-    for line in lines_outside(image.reader):
-        run.warn(f"The backup made now has the number and not the content of {line}")
+    for line in lines_left_out(image.reader):
+        run.warn(f"The backup made now does not have the contents of large objects: {line}")
     run.report.backup = None
     backup = write_backup(run, image, to)
     run.report.backup = backup.file
@@ -96,6 +96,12 @@ def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path
 def lines_outside(reader: Reader) -> list[str]:
     """What lies outside of the tables, in words; a backup of them does not have it."""
     return [line for words in reader.outside().values() for line in words]
+
+
+def lines_left_out(reader: Reader) -> list[str]:
+    """What an ordinary backup cannot have, in words: no program of the server's dumps some large objects alone."""
+    unreadable = reader.unreadable_outside()
+    return unreadable + lines_outside(reader) if unreadable else []
 
 
 def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
@@ -110,6 +116,8 @@ def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
     if not to.parent.is_dir():
         raise BackupFailed(f"There is no directory {to.parent}.", hint="Create it, or give another path.")
     if portable:
+        if count := sum(1 for _ in image.reader.outside_objects()):
+            run.warn(f"Large objects that no column of oid names are not in a portable snapshot: {count}.")
         write_portable(database, image.reader, to)
         return backups.register_portable(
             to, command=run.command, run=run.id, database=database, key=make_key(run.settings, run.control)
@@ -146,6 +154,12 @@ def write_portable(database: str, reader: Reader, to: Path) -> None:
         raise BackupFailed(
             "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
             hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
+        )
+    if lines := lines_outside(reader):
+        raise BackupFailed(
+            "A portable snapshot cannot hold the contents of large objects.",
+            details=lines,
+            hint="Make an ordinary backup, which has all of them: flask db-backup",
         )
     if rows_beside := rows_beside_tables(reader):
         raise BackupFailed(

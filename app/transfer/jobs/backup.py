@@ -12,7 +12,7 @@ from ..cutover import backups
 from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
 from ..cutover.seal import existing_key
-from ..cutover.secure import lines_outside, write_backup
+from ..cutover.secure import lines_left_out, lines_outside, write_backup
 from ..run.report import Report
 from ..run.run import Run
 from .job import Step, carry_out_steps
@@ -86,7 +86,7 @@ def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
 
     def write() -> None:
         with run.dialect.image(run.target, run.old_generation, None) as image:
-            _refuse_outside(image)
+            _refuse_left_out(run, image)
             files.append(write_backup(run, ClientImage(run, image) if client else image, to))
 
     try:
@@ -103,15 +103,18 @@ def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
         run.clean_up()
 
 
-def _refuse_outside(image: Image) -> None:
+def _refuse_left_out(run: Run, image: Image) -> None:
     """:raises BackupFailed: put back elsewhere, it would lack what rows name."""
-    if lines := lines_outside(image.reader):
+    lines = lines_left_out(image.reader)
+    if lines and lines_outside(image.reader):
         raise BackupFailed(
-            "The database has large objects, which lie outside of the tables that a backup is made of.",
+            "The database has large objects that this user may not read, so a backup cannot have any.",
             details=lines,
-            hint="Back up the whole database with the server's own program, which takes them along: "
-            "pg_dump --format=custom DATABASE",
+            hint="Let their owner grant it: GRANT SELECT ON LARGE OBJECT ... TO CURRENT_USER; or delete those that "
+            "nothing names any more.",
         )
+    for line in lines:
+        run.warn(f"The backup has no large objects, which no column names: {line}")
 
 
 def _database(run: Run) -> Path:

@@ -281,7 +281,8 @@ def stage_backup(run: Run, choice: Chosen) -> Callable[[], None]:
             _refuse_changed(choice)
 
         return verify
-    run.dialect.restore(choice.path, run.staging)
+    for note in run.dialect.restore(choice.path, run.staging):
+        run.note(note)
     run.dialect.fit_staging(run.staging, run.target)
 
     def verify_dump() -> None:

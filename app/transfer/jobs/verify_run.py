@@ -236,6 +236,7 @@ class _Without:
         self.objects, self.count, self.definitions = reader.objects, reader.count, reader.definitions
         self.numbers, self.counters, self.outside = reader.numbers, reader.counters, reader.outside
         self.time_zone = reader.time_zone
+        self.unreadable_outside, self.outside_objects = reader.unreadable_outside, reader.outside_objects
         self.rows, self.values = reader.rows, reader.values
 
     def tables(self) -> dict[str, Table]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...dialects.model import Table, Values
-from ..rows.canonical import encode_row
+from ..rows.canonical import encode_row, without_numbers
 from ..rows.coerce import Coercion, coercion
 from ..rows.masking import MASK, is_secret
 from .compare import list_changed_columns, unequal
@@ -129,9 +129,9 @@ def _count_missing(
         add = "INSERT INTO v VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1"
         for row in left():
             rows += 1
-            connection.execute(add, (encode_row([row[place]]),))
+            connection.execute(add, (without_numbers(encode_row([row[place]])),))
         for row in right():
-            connection.execute("UPDATE v SET n = n - 1 WHERE value = ?", (encode_row([row[place]]),))
+            connection.execute("UPDATE v SET n = n - 1 WHERE value = ?", (without_numbers(encode_row([row[place]])),))
         [(missing,)] = connection.execute("SELECT coalesce(sum(n), 0) FROM v WHERE n > 0").fetchall()
     finally:
         connection.close()

@@ -12,7 +12,7 @@ from typing import Any
 from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import VerificationFailed
-from ..rows.canonical import MODULUS, checksum, encode_row, hash_line
+from ..rows.canonical import MODULUS, checksum, encode_row, hash_line, without_numbers
 from ..schema.alembic import data_tables
 from ..schema.declarations import Declarations
 from ..schema.listen import Heard
@@ -222,7 +222,7 @@ def _values_sum(values: Iterable[Any]) -> TableChecksum:
     count = total = 0
     for value in values:
         count += 1
-        total += hash_line(encode_row([value]))
+        total += hash_line(without_numbers(encode_row([value])))
     return TableChecksum(count, total % MODULUS)
 
 
@@ -234,5 +234,5 @@ def _column_sums(table: Table, rows: Iterable[Values], columns: list[str]) -> di
         for name, place in places:
             if row[place] is not None:
                 counts[name] += 1
-                totals[name] += hash_line(encode_row([row[place]]))
+                totals[name] += hash_line(without_numbers(encode_row([row[place]])))
     return {name: TableChecksum(counts[name], totals[name] % MODULUS) for name in columns}

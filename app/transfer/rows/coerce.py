@@ -58,6 +58,8 @@ def coercion(source: Column, target: Column, zone: dt.tzinfo | None = None) -> C
     def coerce(value: Any) -> Any:
         if clock and type(value) is str:
             value = show_in(clock, value) or tag(value)
+        if type(value) is dict and "$large" in value:
+            return value
         content = untag(value) if type(value) is dict else _to_python(source.type, value)
         form = convert(content, target)
         return value if form is None and type(value) is dict else tag(content) if form is None else form

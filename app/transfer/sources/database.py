@@ -53,6 +53,7 @@ class DatabaseState:
     recognition: Recognition | None
     numbers: dict[str, int]
     outside: dict[str, list[str]]
+    unreadable: list[str]
     time_zone: str | None
 
 
@@ -67,10 +68,11 @@ def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
     with dialect.reader(url) as reader:
         tables, revision = data_tables(reader.tables()), revision_of(reader)
         objects, definitions = reader.objects(), reader.definitions()
-        numbers, outside, zone = reader.numbers(), reader.outside(), reader.time_zone()
+        numbers, zone = reader.numbers(), reader.time_zone()
+        outside, unreadable = reader.outside(), reader.unreadable_outside()
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
-    return DatabaseState(tables, objects, definitions, revision, None, numbers, outside, zone)
+    return DatabaseState(tables, objects, definitions, revision, None, numbers, outside, unreadable, zone)
 
 
 def recognise_revision(
@@ -106,12 +108,16 @@ def write_rows(
     progress: Callable[[str, int, int | None], None],
     change: RowChange | None = None,
     double: DoubleEncoded | None = None,
+    bring: Callable[[Reader], None] | None = None,
 ) -> Written:
     """Write all rows of one read into a snapshot.
 
     :param change: what is done to a table's rows before they are written.
     :param double: counts texts that look encoded twice.
+    :param bring: brings what the rows name and no snapshot has, of the same instant.
     """
+    if bring:
+        bring(reader)
     header = replace(header, counters=tuple(reader.counters()))
     sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
     return write_snapshot(path, header, sections)
@@ -170,7 +176,7 @@ class DatabaseSource(Source):
             self.describe += " (recognised by its tables)"
         self._refuse_lacking(run)
         self._refuse_virtual()
-        self._refuse_outside()
+        self._refuse_outside(run)
 
     def _refuse_lacking(self, run: Run) -> None:
         """Staging on another server has its own rules; on the same kind of server they are those of the source."""
@@ -195,15 +201,47 @@ class DatabaseSource(Source):
                 hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in names)}",
             )
 
-    def _refuse_outside(self) -> None:
-        outside = {name: words for name, words in self._state.outside.items() if name not in self._options.exclude}
-        if outside:
+    def _refuse_outside(self, run: Run) -> None:
+        outside = self._find_outside()
+        if not outside or (run.dialect.capabilities.outside_objects and not self._state.unreadable):
+            return
+        lines = [line for words in outside.values() for line in words]
+        if run.dialect.capabilities.outside_objects:
             raise DoesNotFit(
-                f"{self._spec.label} has large objects, which lie outside of its tables and are not carried.",
-                details=[line for words in outside.values() for line in words],
-                hint="Let a revision of the old app put them into a column of bytes (lo_get), or leave their tables "
-                f"out with: {' '.join(f'--exclude {name}' for name in outside)}",
+                f"{self._spec.label} has large objects that its user may not read.",
+                details=self._state.unreadable + lines,
+                hint="Let their owner grant it: GRANT SELECT ON LARGE OBJECT ... TO the source's user.",
             )
+        self._raise_outside(outside, f"which {run.dialect.name} does not have")
+
+    def _find_outside(self) -> dict[str, list[str]]:
+        return {name: words for name, words in self._state.outside.items() if name not in self._options.exclude}
+
+    def _raise_outside(self, outside: dict[str, list[str]], why: str) -> None:
+        raise DoesNotFit(
+            f"{self._spec.label} has large objects, which lie outside of its tables, and {why}.",
+            details=[line for words in outside.values() for line in words],
+            hint="Let a revision of the old app put them into a column of bytes (lo_get), or leave their tables "
+            f"out with: {' '.join(f'--exclude {name}' for name in outside)}",
+        )
+
+    def _bring_outside(self, run: Run, reader: Reader, *, anonymised: bool) -> None:
+        """Bring the large objects for the run's staging; those that nothing names are named where they stay behind."""
+        objects = reader.outside_objects(self._options.exclude)
+        if run.dialect.capabilities.outside_objects and not anonymised:
+            for note in run.dialect.bring_outside(run.staging, objects):
+                if note not in self._warned:
+                    self._warned.add(note)
+                    run.note(note)
+            warnings = [f"The source's {line}, and it is not migrated." for line in reader.unreadable_outside()]
+        else:
+            count = sum(1 for _ in objects)
+            what = f"Large objects of the source that no column of oid names are not migrated: {count}."
+            warnings = [what] if count else []
+        for warning in warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                run.warn(warning)
 
     def look_ahead(self, run: Run) -> Ahead:
         del run
@@ -217,6 +255,12 @@ class DatabaseSource(Source):
 
     def _take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
         state, path = self._state, to.snapshot
+        if change and (outside := self._find_outside()):
+            self._raise_outside(outside, "whose contents no profile anonymises")
+
+        def bring(reader: Reader) -> None:
+            self._bring_outside(run, reader, anonymised=change is not None)
+
         self._dialect.keep_copies_in(to.directory)
         header = header_of(
             self._spec.label,
@@ -229,7 +273,7 @@ class DatabaseSource(Source):
         header = change.header(header, self._spec.identity) if change else header
         double = DoubleEncoded()
         with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
-            file = write_rows(reader, path, header, run.progress, change, double)
+            file = write_rows(reader, path, header, run.progress, change, double, bring)
         for warning in double.warnings():
             if warning not in self._warned:
                 run.warn(warning)

@@ -1,0 +1,45 @@
+"""MySQL and MariaDB: what a server says of its databases: names as it spells them, sizes, room."""
+
+from __future__ import annotations
+
+import shutil
+
+from .read import Asks
+
+
+def read_current(ask: Asks) -> str:
+    """The name of the database that is connected to, as the server spells it."""
+    [(name,)] = ask("SELECT DATABASE()")
+    return str(name)
+
+
+def folds_names(ask: Asks) -> bool:
+    """Whether names are compared without regard to case (MySQL manual, 11.2.3)."""
+    [(value,)] = ask("SELECT @@lower_case_table_names")
+    return int(value) != 0
+
+
+def spell(ask: Asks, database: str) -> str | None:
+    """A database's name as the server spells it, or None where there is none (or none that the user may see)."""
+    for name, folds in ask("SELECT schema_name, @@lower_case_table_names FROM information_schema.schemata"):
+        if name == database or (int(folds) and name.lower() == database.lower()):
+            return str(name)
+    return None
+
+
+def size_bytes(ask: Asks, database: str) -> int:
+    """The size of a database's tables and their indexes; 0 where it is not there."""
+    [(size,)] = ask(
+        "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = %s",
+        spell(ask, database) or "",
+    )
+    return int(size)
+
+
+def free_bytes(ask: Asks) -> int | None:
+    """Free space in the server's data directory, where this process can see it on this machine."""
+    [(directory,)] = ask("SELECT @@datadir")
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return None
