@@ -242,6 +242,8 @@ class Capabilities:
     """An engine for Alembic refuses rows that refer to nothing."""
     swap_moves_old: bool
     """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
+    query_for_bytes: str = ""
+    """What a URL's query says where the app decodes UTF-8 itself that lies in columns of another character set."""
 
 
 class LateWrite(Exception):  # an event, caught by the engine and answered with another pass

@@ -17,10 +17,11 @@ from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
-from ..model import Counter, Definition, ForeignKey, SchemaObject, Table, Values
+from ..model import Counter, Definition, ForeignKey, LogicalType, SchemaObject, Table, Values
 from . import copy, inventory
 from .connect import connected, explained, number_of, quote, version_of
 from .counters import read_counters
+from .shown import ShownTexts, View
 from .types import BY_NAME, Stored, reader_of
 from .zone import find_zone
 
@@ -197,8 +198,11 @@ class MySqlReader:
     and the instant the same.
     """
 
-    def __init__(self, url: URL, connection: pymysql.Connection[Any], database: str) -> None:
+    def __init__(
+        self, url: URL, connection: pymysql.Connection[Any], database: str, shown: ShownTexts | None = None
+    ) -> None:
         self._url, self._connection, self.database = url, connection, database
+        self._shown = shown
         self._open_stream: _Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
         self._columns: dict[str, list[Stored]] | None = None
@@ -256,10 +260,38 @@ class MySqlReader:
     def rows(self, table: Table) -> Iterator[Values]:
         columns = columns_of(self._describe_stored(), table)
         order = ", ".join(map(quote, table.primary_key))
-        sql = f"SELECT {', '.join(item.selected for item in columns) or '1'} FROM {quote(table.name)}"
+        sent = self._ask_for_sent(columns)
+        selected = [item.selected for item in columns] + [sql for _, sql in sent if sql]
+        sql = f"SELECT {', '.join(selected) or '1'} FROM {quote(table.name)}"
         converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
         for raw in self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql):
-            yield _convert(raw, converters) if columns else []
+            own = self._show(table, raw, sent) if sent else raw
+            yield _convert(own, converters) if columns else []
+
+    def _ask_for_sent(self, columns: list[Stored]) -> list[tuple[int, str | None]]:
+        """The places of texts that the app may see otherwise, with the expression for the bytes that it is sent."""
+        if self._shown is None:
+            return []
+        view = self._shown.view
+        return [(i, view.ask_for(item)) for i, item in enumerate(columns) if view.is_of(item)]
+
+    def _show(self, table: Table, raw: tuple[Any, ...], sent: list[tuple[int, str | None]]) -> tuple[Any, ...]:
+        """A row with its texts as the app sees them, without the bytes that it is sent."""
+        assert self._shown is not None  # noqa: S101 # asked by the caller
+        names = table.column_names
+        keys = [i for i, column in enumerate(table.columns) if column.name in table.primary_key]
+        if any(table.columns[i].type is not LogicalType.INT for i in keys):
+            keys = []
+        row, extra = list(raw[: len(names)]), iter(raw[len(names) :])
+        for place, sql in sent:
+            text, data = row[place], next(extra) if sql else None
+            if type(text) is str and not text.isascii():
+                key = [raw[i] for i in keys]
+                row[place] = self._shown.show(f"{table.name}.{names[place]}", text, data, key)
+        return tuple(row)
+
+    def texts(self) -> list[str]:
+        return self._shown.warnings() if self._shown else []
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         [stored] = (item for item in columns_of(self._describe_stored(), table) if item.name == column)
@@ -305,15 +337,18 @@ def _convert(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], A
 
 
 @contextlib.contextmanager
-def reading(url: URL, tls_ca: Path | None) -> Iterator[MySqlReader]:
-    """One consistent read of a database; the connection is its own."""
+def reading(url: URL, tls_ca: Path | None, view: View | None = None) -> Iterator[MySqlReader]:
+    """One consistent read of a database; the connection is its own.
+
+    :param view: how an app's connections show texts, where they are to be read so.
+    """
     with connected(url, tls_ca, conv=RAW) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             cursor.execute("SELECT DATABASE()")
             [database] = cursor.fetchone() or [""]
-        reader = MySqlReader(url, connection, database)
+        reader = MySqlReader(url, connection, database, ShownTexts(view) if view else None)
         try:
             yield reader
         finally:

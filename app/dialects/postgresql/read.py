@@ -161,6 +161,9 @@ class PostgresqlReader:
     def counters(self) -> list[Counter]:
         return read_counters(self._connection, self._schema)
 
+    def texts(self) -> list[str]:
+        return []
+
     def outside(self) -> dict[str, list[str]]:
         return find_references(self._connection, self._schema)
 

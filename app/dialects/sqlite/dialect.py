@@ -208,7 +208,15 @@ class SqliteDialect:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             yield SqliteReader(connection)
 
-    def watch(self, url: URL) -> AbstractContextManager[Watch]:
+    def app_reader(self, url: URL) -> AbstractContextManager[SqliteReader]:
+        return self.reader(url)
+
+    def find_odd_texts(self, url: URL) -> str:
+        """Nothing: a text in a file is what every connection reads."""
+        return ""
+
+    def watch(self, url: URL, *, as_app: bool = False) -> AbstractContextManager[Watch]:
+        del as_app
         return contextlib.closing(SqliteWatch(path_of(url), lambda: self.reader(url)))
 
     def mark(self, url: URL) -> str:

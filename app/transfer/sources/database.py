@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -168,9 +169,15 @@ class DatabaseSource(Source):
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
             self.describe += " (recognised by its tables)"
+        odd = run.dialect.find_odd_texts(run.target)
+        self._is_shown_alike = bool(odd) and odd == self._dialect.find_odd_texts(url)
         self._refuse_lacking(run)
         self._refuse_virtual()
         self._refuse_outside()
+
+    def _open_reader(self) -> AbstractContextManager[Reader]:
+        """Texts are read as the old app saw them, or as they are stored where the new app sees those alike."""
+        return self._dialect.reader(self._url) if self._is_shown_alike else self._dialect.app_reader(self._url)
 
     def _refuse_lacking(self, run: Run) -> None:
         """Staging on another server has its own rules; on the same kind of server they are those of the source."""
@@ -227,13 +234,14 @@ class DatabaseSource(Source):
             time_zone=run.settings.source_time_zone or state.time_zone,
         )
         header = change.header(header, self._spec.identity) if change else header
-        double = DoubleEncoded()
+        double = DoubleEncoded(self._dialect.capabilities.query_for_bytes)
         with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
             written = write_rows(reader, path, header, run.progress, change, double)
-        for warning in double.warnings():
+            warnings = reader.texts() + double.warnings()
+        for warning in warnings:
             if warning not in self._warned:
                 run.warn(warning)
-        self._warned.update(double.warnings())
+        self._warned.update(warnings)
         taken = leave_out(run, describe_taken(run, written), self._options)
         taken.definitions, taken.server = state.definitions, self._dialect.name
         taken.extra |= {name: None for name in self._virtual if name in self._options.exclude}
@@ -242,7 +250,7 @@ class DatabaseSource(Source):
     @functools.cached_property
     def _watch(self) -> Watch:
         """Of the source, from the first read on."""
-        return self._open.enter_context(self._dialect.watch(self._url))
+        return self._open.enter_context(self._dialect.watch(self._url, as_app=not self._is_shown_alike))
 
     def close(self) -> None:
         self._open.close()
@@ -256,7 +264,7 @@ class DatabaseSource(Source):
         with _readable(self._dialect, self._spec):
             if self._token is not None and self._watch.token() == self._token:
                 return []
-        with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
+        with _readable(self._dialect, self._spec), self._open_reader() as reader:
             if set(map(sort_columns, data_tables(reader.tables()).values())) != own:
                 raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
             found = checksums(reader, {table.name: table for table in taken.header.tables})
