@@ -16,11 +16,12 @@ from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
-from ...errors import DoesNotFit, FerryError
+from ...errors import DoesNotFit, FerryError, LockHeld
 from ..model import Counter, Definition, ForeignKey, LogicalType, SchemaObject, Table, Values
 from . import copy, inventory
 from .connect import connected, explained, number_of, quote, version_of
 from .counters import read_counters
+from .locked import describe_lock
 from .shown import ShownTexts, View
 from .types import BY_NAME, Stored, reader_of
 from .zone import find_zone
@@ -199,9 +200,14 @@ class MySqlReader:
     """
 
     def __init__(
-        self, url: URL, connection: pymysql.Connection[Any], database: str, shown: ShownTexts | None = None
+        self,
+        url: URL,
+        connection: pymysql.Connection[Any],
+        database: str,
+        tls_ca: Path | None = None,
+        shown: ShownTexts | None = None,
     ) -> None:
-        self._url, self._connection, self.database = url, connection, database
+        self._url, self._connection, self.database, self._tls_ca = url, connection, database, tls_ca
         self._shown = shown
         self._open_stream: _Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
@@ -309,16 +315,23 @@ class MySqlReader:
             finally:
                 stream.end()
 
+    def describe_lock(self, table: str = "") -> LockHeld:
+        """The error for a table that others keep locked; without its name, that is looked for, too."""
+        return describe_lock(lambda: connected(self._url, self._tls_ca), self.database, table)
+
     @contextlib.contextmanager
     def _name_errors(self, table: str) -> Iterator[None]:
         """Errors of this reader name its own server, whoever reads rows and wherever they go.
 
         :raises FerryError: DDL of somebody else came between the instant and the first look at the table.
+        :raises LockHeld: others, named, kept the table locked.
         """
         with explained(self._url):
             try:
                 yield
             except pymysql.Error as error:
+                if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+                    raise self.describe_lock(table) from error
                 if number_of(error) not in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
                     raise
                 raise FerryError(
@@ -348,8 +361,12 @@ def reading(url: URL, tls_ca: Path | None, view: View | None = None) -> Iterator
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             cursor.execute("SELECT DATABASE()")
             [database] = cursor.fetchone() or [""]
-        reader = MySqlReader(url, connection, database, ShownTexts(view) if view else None)
+        reader = MySqlReader(url, connection, database, tls_ca, ShownTexts(view) if view else None)
         try:
             yield reader
+        except pymysql.Error as error:
+            if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+                raise reader.describe_lock() from error
+            raise
         finally:
             reader.abandon()

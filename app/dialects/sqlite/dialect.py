@@ -39,7 +39,7 @@ from ..samples import Problem
 from . import counters as counters_of
 from . import engine, rules, swap, virtual
 from . import mark as mark_of
-from .connect import Files, explain_file_errors
+from .connect import Files, explain_file_errors, look_at
 from .copy import carry_table
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
@@ -205,7 +205,7 @@ class SqliteDialect:
     def reader(self, url: URL) -> Iterator[SqliteReader]:
         with self._files.read(path_of(url)) as connection:
             connection.execute("BEGIN")
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            look_at(connection, path_of(url))
             yield SqliteReader(connection)
 
     def app_reader(self, url: URL) -> AbstractContextManager[SqliteReader]:

@@ -286,7 +286,8 @@ def _readable(dialect: Dialect, spec: SourceSpec) -> Iterator[None]:
     try:
         yield
     except LockHeld as error:
-        raise SourceIncomplete(f"{spec.label} cannot be read: {error.message}", hint=error.hint) from error
+        words = f"{spec.label} cannot be read: {error.message}"
+        raise SourceIncomplete(words, details=error.details, hint=error.hint) from error
     except AccessDenied as error:
         raise Unauthorized(error.message, hint="Check user and password in SOURCE.") from error
     except unreadable + dialect.driver_errors as error:
