@@ -203,11 +203,15 @@ class ControlArea:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that the server refused; ``number`` counts the table's rows from 1."""
+    """A row that the server refused; ``number`` counts the table's rows from 1.
+
+    :ivar equal_to: the primary key of the row that it is equal to, where that is known.
+    """
 
     number: int
     row: Values
     message: str
+    equal_to: Values = field(default_factory=list)
 
 
 @dataclass(frozen=True)
