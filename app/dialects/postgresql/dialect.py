@@ -227,7 +227,7 @@ class PostgresqlDialect:
     def reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return reading(url, self._tls_ca, self._place(url).schema)
 
-    def app_reader(self, url: URL) -> AbstractContextManager[Reader]:
+    def app_reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return self.reader(url)
 
     def find_odd_texts(self, url: URL) -> str:
