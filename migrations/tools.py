@@ -23,7 +23,7 @@ UNNAMED = {
 }
 
 
-class _Exact(sa.types.TypeDecorator[str]):
+class ExactString(sa.types.TypeDecorator[str]):
     """A text that is compared by code point, on MySQL and MariaDB too: case, accents and blanks at its end count.
 
     ``utf8mb4_bin`` would not do: it pads, so that ``pad`` and ``pad `` are equal to it.
@@ -42,19 +42,19 @@ class _Exact(sa.types.TypeDecorator[str]):
         return dialect.type_descriptor(exact)
 
 
-class _ExactText(_Exact):
+class ExactText(ExactString):
     impl = sa.Text
     cache_ok = True
 
 
 def string(length: int) -> sa.types.TypeEngine[str]:
     """VARCHAR(length), compared by code point: two uids may differ by case, or blanks at their end, only."""
-    return _Exact(length)
+    return ExactString(length)
 
 
 def text() -> sa.types.TypeEngine[str]:
     """TEXT of any length: MEDIUMTEXT on MySQL holds what SQLite held."""
-    return _ExactText()
+    return ExactText()
 
 
 def moment() -> sa.types.TypeEngine[Any]:

@@ -80,7 +80,7 @@ def find_view(url: URL) -> View | None:
         results = BINARY if name.lower() == "null" else name.lower()
         # Of a result that is said to be binary the driver decodes nothing.
         encoding = None if name.lower() == BINARY else encoding
-    _refuse_unknown(f"init_command, which names {results},", results)
+    _refuse_unknown(f"init_command=SET NAMES {results}", results)
     if _option(url, "use_unicode").lower() in _FALSE:
         encoding = None
     view = View(results, encoding)
@@ -96,7 +96,7 @@ def _refuse_unknown(what: str, charset: str) -> None:
         known = False
     if not known:
         raise Misconfigured(
-            f"The database's URL has {what} but no app can read texts so: the server or its driver knows no such "
+            f"The database's URL says {what}, and no app can read texts so: the server or its driver knows no such "
             "character set for connections.",
             hint="Write the one that the app connects with: utf8mb4, or latin1 (which is cp1252 on these servers).",
         )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.deployment.data import make_database
 from tests.support.places import Server, new_name
+from tests.support.servers.mariadb import MariaDB
 from tests.support.site import Site
 from tests.support.sources.sites import SMALL, flask
 
@@ -34,3 +35,15 @@ def test_the_reference_app_keeps_them(site: Site, tmp_path: Path, request: pytes
         looked = flask(site, *command, DATABASE_URL=url)
         assert looked.status == 0, looked.stderr + looked.stdout
     assert flask(site, "db-verify", "--against", str(source), DATABASE_URL=url).status == 0
+
+
+def test_texts_of_an_older_version_are_no_drift(site: Site, mariadb: MariaDB) -> None:
+    url = mariadb.url(new_name())
+    environ = {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    mariadb.execute(f"CREATE DATABASE {url.database}")
+    assert flask(site, "db", "upgrade", **environ).status == 0
+    for change in ("uid VARCHAR(255) COLLATE utf8mb4_bin NOT NULL", "former_sid VARCHAR(255) COLLATE utf8mb4_bin"):
+        mariadb.execute(f"ALTER TABLE {url.database}.users MODIFY {change}")
+    assert flask(site, "db", "check", **environ).status == 0
+    mariadb.execute(f"ALTER TABLE {url.database}.users MODIFY uid VARCHAR(200) COLLATE utf8mb4_bin NOT NULL")
+    assert flask(site, "db", "check", **environ).status != 0
