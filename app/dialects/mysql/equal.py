@@ -49,12 +49,14 @@ def _name(ask: Asks, database: str, table: Table, stored: dict[str, list[Stored]
         return refusal
     other = {item.name: _read(item, value) for item, value in zip(shown, rows[0], strict=True)}
     unlike = [(name, collation, default) for name, collation, default in texts if other[name] != own[name]]
+    if not unlike:
+        return refusal
     key = [other.get(name) for name in table.primary_key]
     words = "; ".join(
         _explain(ask, database, table.name, *one, blanks_only=_differ_in_blanks(own[one[0]], other[one[0]]))
         for one in unlike
     )
-    return replace(refusal, message=words or refusal.message, equal_to=key)
+    return replace(refusal, message=words, equal_to=key)
 
 
 def _read(item: Stored, value: Any) -> Any:

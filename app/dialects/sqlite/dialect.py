@@ -41,6 +41,7 @@ from . import engine, rules, swap, virtual
 from . import mark as mark_of
 from .connect import Files, explain_file_errors, look_at
 from .copy import carry_table
+from .equal import name_equal_rows
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
 from .load import Binder
@@ -270,6 +271,7 @@ class SqliteDialect:
                 refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
                 loaded += len(batch) - len(failed)
                 number += len(batch)
+            refused = name_equal_rows(connection, table, refused)
             connection.execute("COMMIT")
         return LoadResult(loaded, refused)
 
