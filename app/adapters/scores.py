@@ -78,24 +78,15 @@ def _check_player(record: Record) -> None:
 
 
 def _check_current(record: Record) -> None:
-    """``current_skills`` is in the history, so leaving it out loses nothing.
-
-    Snapshots of one instant have no order, so any of the newest ones will do; servers sort NULL before all times.
-    """
-    record.waive("current_skills", reason="repeats the newest of the history")
+    """``current_skills`` is in the history, so leaving it out loses nothing, whichever entry it repeats."""
+    record.waive("current_skills", reason="repeats an entry of the history")
     current, history = record.get("current_skills"), record["history"]
     if current is None or not isinstance(history, list):  # the latter is refused where the history is read
         return
     if not isinstance(current, dict):
         raise DoesNotFit(f"{record.name}: 'current_skills' is not an object.")
-    if not any(_says(entry, current) for entry in _newest(history)):
-        raise DoesNotFit(f"{record.name}: 'current_skills' is not the newest of its history.")
-
-
-def _newest(history: list[Any]) -> list[dict[str, Any]]:
-    entries = [entry for entry in history if isinstance(entry, dict)]
-    times = [str(entry.get("snapshot_date") or "") for entry in entries]
-    return [entry for entry, time in zip(entries, times, strict=True) if time == max(times)]
+    if current and not any(isinstance(entry, dict) and _says(entry, current) for entry in history):
+        raise DoesNotFit(f"{record.name}: 'current_skills' is no entry of its history, and would be lost.")
 
 
 def _says(entry: dict[str, Any], current: dict[str, Any]) -> bool:

@@ -96,7 +96,7 @@ def db_migrate_data(
             verify=verify != "full",
         )
     choices = MigrateOptions(
-        source=SourceOptions(exclude, accept_missing, insecure_http, restart),
+        source=SourceOptions(exclude, accept_missing, insecure_http, restart, set_aside),
         counts_only=verify == "counts",
         set_aside=set_aside,
         accept_loss=accept_loss,

@@ -119,7 +119,7 @@ def receipt(report: Report) -> Iterable[str]:
     yield from _records(report)
     yield from _describe_anonymised(report)
     yield from _list_tables("Waived", _waivers(report.waived))
-    yield from _list_tables("Not migrated, as no revision makes them", report.not_migrated)
+    yield from _list_tables("Not migrated, as no revision makes them", _shorten_collations(report.not_migrated))
     yield from _list_tables("Not carried", [f"{name}: {why}" for name, why in report.not_carried.items()])
     if report.moves:
         yield f"Moved by revisions: {len(report.moves)} tables and columns, named in the report"
@@ -211,6 +211,19 @@ def _differences(report: Report) -> list[str]:
 def _difference(item: dict[str, Any]) -> str:
     columns = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in item["columns"].items())
     return f"{item['table']} {item['key']}: {item['kind']}{': ' + columns if columns else ''}"
+
+
+def _shorten_collations(items: list[str]) -> list[str]:
+    """Many columns have the same one, that of the whole database as a rule."""
+    collations = [item for item in items if item.startswith("collation ")]
+    if len(collations) <= COLLATIONS_SHOWN:
+        return items
+    return [item for item in items if item not in collations] + [
+        f"collations of {len(collations)} columns, named in the report"
+    ]
+
+
+COLLATIONS_SHOWN = 3
 
 
 def _list_tables(title: str, items: Iterable[str]) -> Iterable[str]:

@@ -75,6 +75,9 @@ class Reader(Protocol):
         :raises DoesNotFit: the user may not read one of them.
         """
 
+    def texts(self) -> list[str]:
+        """Of :meth:`Dialect.app_reader`, for the rows read so far: where texts are not those stored, in sentences."""
+
     def outside(self) -> dict[str, list[str]]:
         """By table: what its values name that lies elsewhere on the server and goes with no row; in words, counted."""
 
@@ -130,8 +133,23 @@ class Rows(Protocol):
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         """A consistent read, which writes nothing to the database."""
 
-    def watch(self, url: URL) -> AbstractContextManager[Watch]:
-        """Watch a database that is only read, for as long as it is open."""
+    def app_reader(self, url: URL) -> AbstractContextManager[Reader]:
+        """As :meth:`reader`, but with texts as connections of an app show them that has this URL.
+
+        :raises Misconfigured: no app can connect so.
+        """
+
+    def find_odd_texts(self, url: URL) -> str:
+        """How connections of an app that has this URL show other characters than are stored; else an empty text.
+
+        :raises Misconfigured: no app can connect so.
+        """
+
+    def watch(self, url: URL, *, as_app: bool = False) -> AbstractContextManager[Watch]:
+        """Watch a database that is only read, for as long as it is open.
+
+        :param as_app: its reads are those of :meth:`app_reader`.
+        """
 
     def loading(self, staging: URL) -> AbstractContextManager[None]:
         """While it is open rows are loaded: triggers do not fire, foreign keys are not enforced.

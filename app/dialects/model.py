@@ -203,11 +203,15 @@ class ControlArea:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that the server refused; ``number`` counts the table's rows from 1."""
+    """A row that the server refused; ``number`` counts the table's rows from 1.
+
+    :ivar equal_to: the primary key of the row that it is equal to, where that is known.
+    """
 
     number: int
     row: Values
     message: str
+    equal_to: Values = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -244,6 +248,8 @@ class Capabilities:
     """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
     outside_objects: bool = False
     """Values may name what lies outside of all tables, and that can be brought along."""
+    query_for_bytes: str = ""
+    """What a URL's query says where the app decodes UTF-8 itself that lies in columns of another character set."""
 
 
 @dataclass(frozen=True)

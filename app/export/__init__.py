@@ -102,7 +102,7 @@ def _refuse_outside(reader: Reader) -> None:
 
 def _manifest() -> Response:
     dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
-    with dialect.reader(url) as reader:
+    with dialect.app_reader(url) as reader:
         tables = data_tables(reader.tables())
         sums = checksums(reader, tables)
         revision = _revision(reader)
@@ -117,7 +117,7 @@ def _manifest() -> Response:
 
 def _export(identity: str) -> Response:
     dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
-    context = dialect.reader(url)
+    context = dialect.app_reader(url)
     reader = context.__enter__()
     try:
         _refuse_outside(reader)

@@ -18,15 +18,38 @@ class Base(DeclarativeBase):
     metadata = db.metadata
 
 
+class ExactString(sa.types.TypeDecorator[str]):
+    """A text that is compared by code point, on MySQL and MariaDB too: case, accents and blanks at its end count.
+
+    ``utf8mb4_bin`` would not do: it pads, so that ``pad`` and ``pad `` are equal to it.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name not in ("mysql", "mariadb"):
+            return super().load_dialect_impl(dialect)
+        collation = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
+        length: int | None = getattr(self.impl, "length", None)
+        # MySQL's own TEXT ends at 64 KiB.
+        exact = mysql.VARCHAR(length, collation=collation) if length else mysql.MEDIUMTEXT(collation=collation)
+        return dialect.type_descriptor(exact)
+
+
+class ExactText(ExactString):
+    impl = sa.Text
+    cache_ok = True
+
+
 def string(length: int) -> sa.types.TypeEngine[str]:
-    """VARCHAR(length). On MySQL compared by code point: two uids may differ by case only."""
-    binary = mysql.VARCHAR(length, collation="utf8mb4_bin")
-    return sa.String(length).with_variant(binary, "mysql", "mariadb")
+    """VARCHAR(length), compared by code point: two uids may differ by case, or blanks at their end, only."""
+    return ExactString(length)
 
 
 def text() -> sa.types.TypeEngine[str]:
-    """TEXT of any length (MySQL's own ends at 64 KiB)."""
-    return sa.Text().with_variant(mysql.MEDIUMTEXT(collation="utf8mb4_bin"), "mysql", "mariadb")
+    """TEXT of any length."""
+    return ExactText()
 
 
 def moment() -> sa.types.TypeEngine[datetime]:

@@ -79,9 +79,17 @@ def test_a_passport_may_be_empty() -> None:
 
 @pytest.mark.parametrize(
     "current",
-    [None, {"coding_ability": 3, "initiative": 5}, NEWEST, make.skills(id=69, initiative=0)],
+    [
+        None,
+        {},
+        {"coding_ability": 3, "initiative": 5},
+        NEWEST,
+        make.skills(id=69, initiative=0),
+        FIRST,
+        {"initiative": 1},
+    ],
 )
-def test_current_skills_repeat_one_of_the_newest(current: dict[str, Any] | None) -> None:
+def test_current_skills_repeat_any_entry_of_the_history(current: dict[str, Any] | None) -> None:
     twin = make.skills(id=69, initiative=0)  # of the same instant: servers give either
     run = adapt("skill_passport", make.passport(FIRST, twin, NEWEST, current=current))
     assert len(run.table("skill_snapshots")) == 3
@@ -89,15 +97,15 @@ def test_current_skills_repeat_one_of_the_newest(current: dict[str, Any] | None)
 
 @pytest.mark.parametrize(
     "current",
-    [FIRST, NEWEST | {"initiative": 4}, NEWEST | {"rank": 1}, {"initiative": 1}],
+    [NEWEST | {"initiative": 4}, NEWEST | {"rank": 1}, FIRST | {"initiative": 5}],
 )
-def test_current_skills_that_the_history_does_not_end_with_stop_the_run(current: dict[str, Any]) -> None:
-    with pytest.raises(DoesNotFit, match="'current_skills' is not the newest of its history"):
+def test_current_skills_that_are_nowhere_in_the_history_stop_the_run(current: dict[str, Any]) -> None:
+    with pytest.raises(DoesNotFit, match="'current_skills' is no entry of its history"):
         adapt("skill_passport", make.passport(FIRST, NEWEST, current=current))
 
 
 def test_current_skills_without_a_history_stop_the_run() -> None:
-    with pytest.raises(DoesNotFit, match="'current_skills' is not the newest"):
+    with pytest.raises(DoesNotFit, match="'current_skills' is no entry"):
         adapt("skill_passport", make.passport(current=NEWEST))
 
 

@@ -42,6 +42,7 @@ from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded, GuardedConnection, guard
 from .read import Asks, MySqlReader, asking, reading
 from .server import folds_names, read_current, spell
+from .shown import find_view
 
 COPY_TIMEOUT_S = 60.0
 PATIENT_S = 86400
@@ -72,7 +73,9 @@ class MySqlDialect:
     name = "MySQL/MariaDB"
     backup_suffix = ".sql"
     driver_errors: tuple[type[Exception], ...] = (pymysql.Error,)
-    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=True)
+    capabilities = Capabilities(
+        enforces_foreign_keys=False, swap_moves_old=True, query_for_bytes="charset=latin1&use_unicode=0"
+    )
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca
@@ -248,9 +251,17 @@ class MySqlDialect:
     def reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
         return reading(url, self._tls_ca)
 
-    def watch(self, url: URL) -> contextlib.AbstractContextManager[Watch]:
+    def app_reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
+        return reading(url, self._tls_ca, find_view(url))
+
+    def find_odd_texts(self, url: URL) -> str:
+        view = find_view(url)
+        return str(view) if view and view.is_odd else ""
+
+    def watch(self, url: URL, *, as_app: bool = False) -> contextlib.AbstractContextManager[Watch]:
+        open_reader = functools.partial(self.app_reader if as_app else self.reader, url)
         return contextlib.nullcontext(
-            TokenWatch(lambda: self.reader(url), lambda reader: swap.token(reader.session, reader.database))
+            TokenWatch(open_reader, lambda reader: swap.token(reader.session, reader.database))
         )
 
     def mark(self, url: URL) -> str:

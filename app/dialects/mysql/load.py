@@ -19,6 +19,7 @@ from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from .connect import STRICT, connect_to, explanation, number_of, quote, words_of
 from .driver import FILE_ASKED_FOR, Connection, version_of
+from .equal import name_equal_rows
 from .read import RAW, asking, columns_of, read_stored_columns
 from .write import Encoder, Unfit
 
@@ -236,7 +237,8 @@ def load(
         ask = asking(connection)
         is_mariadb = version_of(connection).is_mariadb
         [(allowed, largest, database)] = ask("SELECT @@local_infile, @@max_allowed_packet, DATABASE()")
-        columns = columns_of(read_stored_columns(ask, database, is_mariadb=is_mariadb, only=table.name), table)
+        stored = read_stored_columns(ask, database, is_mariadb=is_mariadb, only=table.name)
+        columns = columns_of(stored, table)
         encoder = Encoder(table.name, columns, keeps_minus_zero=not is_mariadb)
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_open_unnamed_file(directory)) if int(allowed) and encoder.takes_files else None
@@ -245,8 +247,10 @@ def load(
                 load.note = "local_infile is off on the server: multi-row INSERT"
             load.execute("START TRANSACTION")
             load.rows(rows, batch_rows)
+            refused = sorted(load.refused, key=lambda refusal: refusal.number)
+            refused = name_equal_rows(ask, database, table, stored, refused)
             load.execute("COMMIT")
-    return LoadResult(load.loaded, sorted(load.refused, key=lambda refusal: refusal.number), load.note)
+    return LoadResult(load.loaded, refused, load.note)
 
 
 @contextlib.contextmanager

@@ -16,12 +16,14 @@ from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
-from ...errors import DoesNotFit, FerryError
-from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values
+from ...errors import DoesNotFit, FerryError, LockHeld
+from ..model import Counter, Definition, ForeignKey, LogicalType, OutsideObject, SchemaObject, Table, Values
 from . import copy, inventory
 from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
 from .driver import version_of
+from .locked import describe_lock
+from .shown import ShownTexts, View
 from .types import BY_NAME, Stored, reader_of
 from .zone import find_zone
 
@@ -194,12 +196,20 @@ class MySqlReader:
     """A transaction that reads one instant.
 
     Rows are streamed. A connection gives the rows of one statement at a time; whoever asks for something else
-    meanwhile sends the rest of the rows to a file of its own, and they are read from there: memory stays bounded
+    meanwhile sends the rest of the rows to a file of its values, and they are read from there: memory stays bounded
     and the instant the same.
     """
 
-    def __init__(self, url: URL, connection: pymysql.Connection[Any], database: str) -> None:
-        self._url, self._connection, self.database = url, connection, database
+    def __init__(
+        self,
+        url: URL,
+        connection: pymysql.Connection[Any],
+        database: str,
+        tls_ca: Path | None = None,
+        texts: ShownTexts | None = None,
+    ) -> None:
+        self._url, self._connection, self.database, self._tls_ca = url, connection, database, tls_ca
+        self._texts = texts
         self._open_stream: _Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
         self._columns: dict[str, list[Stored]] | None = None
@@ -266,10 +276,38 @@ class MySqlReader:
     def rows(self, table: Table) -> Iterator[Values]:
         columns = columns_of(self._describe_stored(), table)
         order = ", ".join(map(quote, table.primary_key))
-        sql = f"SELECT {', '.join(item.selected for item in columns) or '1'} FROM {quote(table.name)}"
+        expressions = self._ask_for_sent(columns)
+        selected = [item.selected for item in columns] + [sql for _, sql in expressions if sql]
+        sql = f"SELECT {', '.join(selected) or '1'} FROM {quote(table.name)}"
         converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
         for raw in self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql):
-            yield _convert(raw, converters) if columns else []
+            values = self._show(table, raw, expressions) if expressions else raw
+            yield _convert(values, converters) if columns else []
+
+    def _ask_for_sent(self, columns: list[Stored]) -> list[tuple[int, str | None]]:
+        """The places of texts that the app may see otherwise, with the expression for the bytes that it is sent."""
+        if self._texts is None:
+            return []
+        view = self._texts.view
+        return [(i, view.ask_for(item)) for i, item in enumerate(columns) if view.is_of(item)]
+
+    def _show(self, table: Table, raw: tuple[Any, ...], expressions: list[tuple[int, str | None]]) -> tuple[Any, ...]:
+        """A row with its texts as the app sees them, without the bytes that it is sent."""
+        assert self._texts is not None  # noqa: S101 # asked by the caller
+        names = table.column_names
+        keys = [i for i, column in enumerate(table.columns) if column.name in table.primary_key]
+        if any(table.columns[i].type is not LogicalType.INT for i in keys):
+            keys = []
+        row, extra = list(raw[: len(names)]), iter(raw[len(names) :])
+        for place, sql in expressions:
+            text, data = row[place], next(extra) if sql else None
+            if type(text) is str and not text.isascii():
+                key = [raw[i] for i in keys]
+                row[place] = self._texts.show(f"{table.name}.{names[place]}", text, data, key)
+        return tuple(row)
+
+    def texts(self) -> list[str]:
+        return self._texts.warnings() if self._texts else []
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         [stored] = (item for item in columns_of(self._describe_stored(), table) if item.name == column)
@@ -287,16 +325,23 @@ class MySqlReader:
             finally:
                 stream.end()
 
+    def describe_lock(self, table: str = "") -> LockHeld:
+        """The error for a table that others keep locked; without its name, that is looked for, too."""
+        return describe_lock(lambda: connect_to(self._url, self._tls_ca), self.database, table)
+
     @contextlib.contextmanager
     def _name_errors(self, table: str) -> Iterator[None]:
         """Errors of this reader name its own server, whoever reads rows and wherever they go.
 
         :raises FerryError: DDL of somebody else came between the instant and the first look at the table.
+        :raises LockHeld: others, named, kept the table locked.
         """
         with explain_errors(self._url):
             try:
                 yield
             except pymysql.Error as error:
+                if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+                    raise self.describe_lock(table) from error
                 if number_of(error) not in (ER.TABLE_DEF_CHANGED, ER.NO_SUCH_TABLE):
                     raise
                 raise FerryError(
@@ -315,16 +360,23 @@ def _convert(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], A
 
 
 @contextlib.contextmanager
-def reading(url: URL, tls_ca: Path | None) -> Iterator[MySqlReader]:
-    """One consistent read of a database; the connection is its own."""
+def reading(url: URL, tls_ca: Path | None, view: View | None = None) -> Iterator[MySqlReader]:
+    """One consistent read of a database; the connection is its own.
+
+    :param view: how an app's connections show texts, where they are to be read so.
+    """
     with connect_to(url, tls_ca, shared=True, conv=RAW) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             cursor.execute("SELECT DATABASE()")
             [database] = cursor.fetchone() or [""]
-        reader = MySqlReader(url, connection, database)
+        reader = MySqlReader(url, connection, database, tls_ca, ShownTexts(view) if view else None)
         try:
             yield reader
+        except pymysql.Error as error:
+            if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+                raise reader.describe_lock() from error
+            raise
         finally:
             reader.abandon()

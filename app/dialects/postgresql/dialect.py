@@ -200,7 +200,15 @@ class PostgresqlDialect:
     def reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return reading(url, self._tls_ca, self._place(url).schema)
 
-    def watch(self, url: URL) -> AbstractContextManager[Watch]:
+    def app_reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
+        return self.reader(url)
+
+    def find_odd_texts(self, url: URL) -> str:
+        """Nothing: server and driver agree on a session's encoding, and the server refuses what that lacks."""
+        return ""
+
+    def watch(self, url: URL, *, as_app: bool = False) -> AbstractContextManager[Watch]:
+        del as_app
         return contextlib.nullcontext(TokenWatch(lambda: self.reader(url), lambda reader: reader.token()))
 
     def mark(self, url: URL) -> str:

@@ -201,15 +201,56 @@ class Locking:
         return sorted(names, key=lambda name: -self.touched[name])
 
 
+# Who keeps readers out of a table, or waits to, so that all who come later wait behind it.
+_EXCLUSIVE = """
+SELECT DISTINCT c.relname::text, l.granted, l.pid, a.usename::text, a.application_name, a.state,
+    to_char(coalesce(a.xact_start, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    CASE WHEN l.granted OR l.pid IS NULL THEN '{}' ELSE pg_blocking_pids(l.pid) END
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND n.nspname = %s AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.mode = 'AccessExclusiveLock'
+ORDER BY 2 DESC, 1
+"""
+
+
+def describe_lock(reconnect: Reconnect, schema: str) -> LockHeld:
+    """The error for a table of a schema that stayed locked from readers, with who keeps it so.
+
+    No text of a query is told, which may hold anybody's values.
+    """
+    with reconnect() as connection:
+        [timeout] = connection.execute("SHOW lock_timeout").fetchone() or [""]
+        rows = connection.execute(_EXCLUSIVE.encode(), (schema,)).fetchall()
+    tables = list(dict.fromkeys(row[0] for row in rows))
+    pids = list(dict.fromkeys(str(pid) for row in rows for pid in (row[7] or [row[2]]) if pid))
+    ending = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid in pids)
+    what = f"table {tables[0]}" if len(tables) == 1 else f"tables {', '.join(tables)}" if tables else "tables"
+    return LockHeld(
+        f"The {what} of the schema {schema} stayed locked by others for {timeout}.",
+        details=[_describe_exclusive(*row) for row in rows],
+        hint=f"End their transactions ({ending}), or run the command again."
+        if pids
+        else "They ended just now: run the command again.",
+    )
+
+
+def _describe_exclusive(table: str, granted: bool, pid: int | None, *session: Any) -> str:  # a row
+    *who, behind = session
+    text = f"{_describe_holder(pid, *who)} {'has locked' if granted else 'waits to lock'} {table}"
+    return text + (f", behind process {', '.join(map(str, behind))}, and others wait behind it" if behind else "")
+
+
+def _describe_holder(pid: int | None, user: str, application: str, state: str | None, since: str) -> str:
+    if pid is None:
+        return "a prepared transaction"
+    doing = state or "state unknown"
+    return f"process {pid} (user {user}, application {application or 'unnamed'!r}, {doing}, since {since})"
+
+
 def _list_held(connection: Connection, schema: str, mode: str, timeout_s: float) -> LockHeld:
     rows = connection.execute(_HOLDERS.encode(), (schema, mode == EXCLUSIVE, list(_AGAINST_SHARE))).fetchall()
-    holders = [
-        "a prepared transaction"
-        if pid is None
-        else f"process {pid} (user {user}, application {application or 'unnamed'!r}, {state or 'state unknown'}, "
-        f"since {since})"
-        for pid, user, application, state, since in rows
-    ]
+    holders = [_describe_holder(*row) for row in rows]
     pids = [str(row[0]) for row in rows if row[0] is not None]
     ending = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid in pids)
     return LockHeld(

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
@@ -20,6 +21,7 @@ from .connect import Connection, connect_to
 from .counters import read_counters
 from .extensions import extension_schemas, oid_of, set_path
 from .large import References, are_there, find_references, find_unreadable, read_objects
+from .locks import describe_lock
 from .names import quote
 from .types import Declared, converter
 
@@ -86,10 +88,14 @@ def reading(url: URL, tls_ca: Path | None, schema: str) -> Iterator[PostgresqlRe
     """A consistent read of a schema.
 
     :raises FerryError: there is no such schema.
+    :raises LockHeld: others, named, kept a table locked.
     """
     with connect_to(url, tls_ca, search_path=[schema]) as connection:
-        begin(connection, schema)
-        yield PostgresqlReader(connection, schema)
+        try:
+            begin(connection, schema)
+            yield PostgresqlReader(connection, schema)
+        except psycopg.errors.LockNotAvailable as error:
+            raise describe_lock(lambda: connect_to(url, tls_ca), schema) from error
 
 
 def begin(connection: Connection, schema: str) -> None:
@@ -178,6 +184,9 @@ class PostgresqlReader:
 
     def counters(self) -> list[Counter]:
         return read_counters(self._connection, self._schema)
+
+    def texts(self) -> list[str]:
+        return []
 
     def outside(self) -> dict[str, list[str]]:
         return find_references(self._connection, self._schema)

@@ -12,6 +12,7 @@ from pathlib import Path
 from ...errors import DatabaseDamaged, FerryError
 from ..files import create_private
 from . import swap
+from .fence import explain_locked
 from .functions import Functions, refuse_lacking
 
 
@@ -105,7 +106,7 @@ def remove(path: Path) -> None:
 
 def _needs_copy(connection: sqlite3.Connection, path: Path) -> bool:
     try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        look_at(connection, path)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
             return True
@@ -113,6 +114,19 @@ def _needs_copy(connection: sqlite3.Connection, path: Path) -> bool:
             return True
         raise
     return False
+
+
+def look_at(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the schema, so that a transaction that was begun has its instant.
+
+    :raises LockHeld: another program, named where the system shows it, keeps the file locked.
+    """
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise explain_locked(path) from error
+        raise
 
 
 def _is_wal(path: Path) -> bool:

@@ -36,7 +36,7 @@ from ..samples import Problem
 from . import copy, engine, lock, names, restore, rules, swap, virtual
 from . import counters as counters_of
 from . import mark as mark_of
-from .connect import Files, explain_file_errors, remove
+from .connect import Files, explain_file_errors, look_at, remove
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
 from .load import load
@@ -187,10 +187,18 @@ class SqliteDialect:
     def reader(self, url: URL) -> Iterator[SqliteReader]:
         with self._files.read(path_of(url)) as connection:
             connection.execute("BEGIN")
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            look_at(connection, path_of(url))
             yield SqliteReader(connection)
 
-    def watch(self, url: URL) -> AbstractContextManager[Watch]:
+    def app_reader(self, url: URL) -> AbstractContextManager[SqliteReader]:
+        return self.reader(url)
+
+    def find_odd_texts(self, url: URL) -> str:
+        """Nothing: a text in a file is what every connection reads."""
+        return ""
+
+    def watch(self, url: URL, *, as_app: bool = False) -> AbstractContextManager[Watch]:
+        del as_app
         return contextlib.closing(SqliteWatch(path_of(url), lambda: self.reader(url)))
 
     def mark(self, url: URL) -> str:

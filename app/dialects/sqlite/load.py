@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from ..values import untag
+from .equal import name_equal_rows
 from .functions import refuse_lacking
 from .names import quote
 from .write import Unfit, writer
@@ -36,6 +37,7 @@ def load(connection: sqlite3.Connection, table: Table, rows: Iterable[Values], b
         refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
         loaded += len(batch) - len(failed)
         number += len(batch)
+    refused = name_equal_rows(connection, table, refused)
     connection.execute("COMMIT")
     return LoadResult(loaded, refused)
 

@@ -138,6 +138,9 @@ class SqliteReader:
     def counters(self) -> list[Counter]:
         return read_counters(self._connection)
 
+    def texts(self) -> list[str]:
+        return []
+
     def outside(self) -> dict[str, list[str]]:
         """Nothing: all that a row means is in it."""
         return {}

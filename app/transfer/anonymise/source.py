@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...dialects.model import Table
-from ...errors import FerryError, Misconfigured
+from ...errors import DoesNotFit, FerryError, Misconfigured
 from ..rows.encode import hash_rows
 from ..rows.header import AppliedProfile
 from ..rows.snapshot import SnapshotReader, rows_of
@@ -101,6 +101,13 @@ class AnonymisedSource(Source):
             rows, result = adapt_snapshot(run, path, tables, private / "rows.json", withhold=True)
             path = rows.path
             account(run, result, withhold=True)
+            if result.spoiled:
+                raise DoesNotFit(
+                    f"{sum(map(len, result.spoiled.values()))} rows are of records that cannot be kept as they were "
+                    "sent, and nobody is to keep a value of them.",
+                    details=[f"{name}: {len(numbers)} rows" for name, numbers in result.spoiled.items()],
+                    hint="Repair them in the source, or migrate without a profile to see which they are.",
+                )
         with SnapshotReader(path) as reader:
             header = reader.header
             binding = self._bind(run, {table.name: table for table in header.tables}, header.revision)

@@ -235,7 +235,7 @@ class _Without:
         self._reader, self._skipped = reader, skipped
         self.objects, self.count, self.definitions = reader.objects, reader.count, reader.definitions
         self.numbers, self.counters, self.outside = reader.numbers, reader.counters, reader.outside
-        self.time_zone = reader.time_zone
+        self.time_zone, self.texts = reader.time_zone, reader.texts
         self.unreadable_outside, self.outside_objects = reader.unreadable_outside, reader.outside_objects
         self.rows, self.values = reader.rows, reader.values
 

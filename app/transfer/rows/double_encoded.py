@@ -10,14 +10,28 @@ from ...dialects.model import LogicalType, Table, Values
 
 
 def is_double_encoded(text: str) -> bool:
-    """Whether the bytes of a text that is not ASCII are UTF-8 once they are written as cp1252 or Latin-1."""
-    for name in ("cp1252", "latin-1"):
+    """Whether the bytes of a text that is not ASCII are UTF-8 once they are written as latin1.
+
+    Databases call cp1252 so, with the five bytes that it leaves undefined as the characters of the same number.
+    """
+    for encode in (_to_latin1_of_databases, _to_latin1):
         try:
-            text.encode(name).decode("utf-8")
+            encode(text).decode("utf-8")
         except UnicodeError:
             continue
         return True
     return False
+
+
+def _to_latin1(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _to_latin1_of_databases(text: str) -> bytes:
+    return b"".join(char.encode("latin-1" if char in _UNDEFINED else "cp1252") for char in text)
+
+
+_UNDEFINED = "\x81\x8d\x8f\x90\x9d"
 
 
 @dataclass
@@ -28,9 +42,13 @@ class _Found:
 
 
 class DoubleEncoded:
-    """Counts such texts of each column while rows pass."""
+    """Counts such texts of each column while rows pass.
 
-    def __init__(self) -> None:
+    :param query_for_bytes: what a source's URL would say, if its app decoded them rightly.
+    """
+
+    def __init__(self, query_for_bytes: str = "") -> None:
+        self._query = query_for_bytes
         self._found: dict[str, _Found] = {}
 
     def watch(self, table: Table, rows: Iterable[Values]) -> Iterator[Values]:
@@ -57,6 +75,7 @@ class DoubleEncoded:
             f"{name}: {tally.double} of {tally.texts} texts that are not ASCII look like UTF-8 that was read as latin1"
             + (f", such as that of key {', '.join(map(str, tally.key))}" if tally.key else "")
             + "; they are carried as they are."
+            + (f" Where the old app showed them right, SOURCE is read so with ?{self._query}" if self._query else "")
             for name, tally in self._found.items()
             if tally.double * 2 > tally.texts
         ]

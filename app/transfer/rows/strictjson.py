@@ -41,7 +41,8 @@ def check_amount(text: str) -> None:
         raise TooMany(f"more than {MOST_VALUES:,} values at once")
 
 
-def _integer(text: str) -> int | Decimal:
+def read_integer(text: str) -> int | Decimal:
+    """A whole number, exact however long it is."""
     return int(text) if len(text) < 19 else _long_integer(text)
 
 
@@ -71,7 +72,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(
-    parse_float=_fraction, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_object
+    parse_float=_fraction, parse_int=read_integer, parse_constant=_constant, object_pairs_hook=_object
 )
 
 
@@ -143,19 +144,47 @@ def opens_list(text: str) -> bool:
     return text[at : at + 1] == "["
 
 
-def elements(text: str, at: int) -> Iterator[tuple[str, Any, int]]:
-    """The elements of the array that opens at ``at``: each as it was spelled, its value, and where it ends.
+Mend = Callable[[str, int], tuple[str, Any, int]]
+"""Reads a value that cannot be kept as it is: see :func:`.mended_json.mend`."""
+
+
+def _element(text: str, start: int, mend: Mend | None) -> tuple[str, Any, int]:
+    """A value as it was spelled, itself, and where it ends.
 
     The spelling is on one line: a line break in JSON can only be blank space between tokens.
+    """
+    try:
+        value, end = _value(text, start)
+        _check_surrogates(text, start, end, value)
+    except NotKept:
+        if mend is None:
+            raise
+        return mend(text, start)
+    return text[start:end].replace("\n", " ").replace("\r", " "), value, end
+
+
+def read_one(text: str, mend: Mend | None = None) -> tuple[str, Any]:
+    """The one value of a text as it was spelled, and itself.
+
+    :param mend: reads it where it cannot be kept as it is.
+    :raises StrictJSONError: see the module.
+    """
+    check_amount(text)
+    raw, value, end = _element(text, _skip(text, 0), mend)
+    _check_end(text, end)
+    return raw, value
+
+
+def elements(text: str, at: int, mend: Mend | None = None) -> Iterator[tuple[str, Any, int]]:
+    """The elements of the array that opens at ``at``: each as it was spelled, its value, and where it ends.
+
+    :param mend: reads those that cannot be kept as they are.
     """
     at = _skip(text, _expect(text, at, "["))
     if text[at : at + 1] == "]":
         return
     while True:
-        start = _skip(text, at)
-        value, end = _value(text, start)
-        raw = text[start:end].replace("\n", " ").replace("\r", " ")
-        _check_surrogates(text, start, end, value)
+        raw, value, end = _element(text, _skip(text, at), mend)
         yield raw, value, end
         at = _skip(text, end)
         if text[at : at + 1] == "]":
@@ -163,10 +192,10 @@ def elements(text: str, at: int) -> Iterator[tuple[str, Any, int]]:
         at = _expect(text, at, ",")
 
 
-def whole_list(text: str) -> Iterator[tuple[str, Any]]:
+def whole_list(text: str, mend: Mend | None = None) -> Iterator[tuple[str, Any]]:
     """The elements of the array that the whole text is, as :func:`elements` gives them, without where they end."""
     end = _expect(text, 0, "[")
-    for raw, value, end in elements(text, 0):  # noqa: B007 # the last one counts
+    for raw, value, end in elements(text, 0, mend):  # noqa: B007 # the last one counts
         yield raw, value
     _check_end(text, _expect(text, end, "]"))
 
@@ -191,7 +220,7 @@ def _walk(text: str, take: Callable[[str, int], int]) -> None:
         raise StrictJSONError(f"text behind the JSON value, at {_line(text, _skip(text, at + 1))}")
 
 
-def members(text: str) -> dict[str, int]:
+def members(text: str, mend: Mend | None = None) -> dict[str, int]:
     """The keys of the object that the text is, each with where its value begins.
 
     The values are read over one at a time, so that a large document is never held as objects.
@@ -200,13 +229,15 @@ def members(text: str) -> dict[str, int]:
 
     def read(key: str, at: int) -> int:
         places[key] = at
-        return _end_of_value(text, at)
+        return _end_of_value(text, at, mend)
 
     _walk(text, read)
     return places
 
 
-def envelope(text: str, key: str | None) -> tuple[list[tuple[str, Any]] | None, dict[str, Any]]:
+def envelope(
+    text: str, key: str | None, mend: Mend | None = None
+) -> tuple[list[tuple[str, Any]] | None, dict[str, Any]]:
     """The elements of the array under ``key`` (None when there is none), and the other members of the object."""
     items: list[tuple[str, Any]] | None = None
     others: dict[str, Any] = {}
@@ -217,7 +248,7 @@ def envelope(text: str, key: str | None) -> tuple[list[tuple[str, Any]] | None, 
             others[name], end = _value(text, at)
             return end
         items, end = [], at + 1
-        for raw, value, end in elements(text, at):  # noqa: B007 # the last one counts
+        for raw, value, end in elements(text, at, mend):  # noqa: B007 # the last one counts
             items.append((raw, value))
         return _expect(text, end, "]")
 
@@ -225,11 +256,11 @@ def envelope(text: str, key: str | None) -> tuple[list[tuple[str, Any]] | None, 
     return items, others
 
 
-def _end_of_value(text: str, at: int) -> int:
+def _end_of_value(text: str, at: int, mend: Mend | None) -> int:
     if text[at : at + 1] != "[":
         return _value(text, at)[1]
     ends = [at + 1]
-    for _, _, end in elements(text, at):
+    for _, _, end in elements(text, at, mend):
         ends[0] = end
     return _expect(text, ends[0], "]")
 

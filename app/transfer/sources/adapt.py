@@ -20,6 +20,7 @@ from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
 from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
 from ..rows.encode import HashedLine, Written, write_snapshot
 from ..rows.header import Checked, Header, order_parents_first, sort_columns
+from ..rows.mended_json import SPOILED
 from ..rows.scratch import Keys, open_keys
 from ..rows.snapshot import SnapshotReader
 from ..rows.strictjson import loads
@@ -37,6 +38,8 @@ class Adapted:
     accounts: Accounts = field(default_factory=Accounts)
     records: Counter[str] = field(default_factory=Counter)
     row_repeats: Counter[str] = field(default_factory=Counter)
+    spoiled: dict[str, dict[int, str]] = field(default_factory=dict)
+    """By table the numbers of rows of records that could not be kept as they were, each with the reason."""
 
 
 class _Finder:
@@ -82,10 +85,14 @@ class _Run:
         name = f"{adapter.record_type} record {number}"
         finder.asking = name
         try:
-            record = Record(adapter.record_type, _object(loads(line.decode()), name), self.result.accounts, name)
+            values = _object(loads(line.decode()), name)
+            fault = values.pop(SPOILED, None)
+            record = Record(adapter.record_type, values, self.result.accounts, name)
             count = 0
             for table, row in adapter.function(record, finder):
-                self._add(adapter, table, row, name)
+                is_new = self._add(adapter, table, row, name)
+                if fault is not None and is_new:
+                    self.result.spoiled.setdefault(table, {})[self._parts[table].lines] = f"{name}: {fault}"
                 count += 1
         except DoesNotFit as error:
             self._problem(f"{name}: {WITHHELD}" if self._withhold else error.message)
@@ -110,7 +117,8 @@ class _Run:
         if len(self.problems) >= MOST_PROBLEMS:
             raise refusal(self.problems)
 
-    def _add(self, adapter: Adapter, name: str, row: Row, where: str) -> None:
+    def _add(self, adapter: Adapter, name: str, row: Row, where: str) -> bool:
+        """Keep a row, unless an equal one is there; returns whether none was."""
         table = self._tables.get(name)
         if table is None or name not in adapter.makes:
             raise DoesNotFit(f"{where}: its adapter makes a row of {name!r}, which it does not declare or nobody has.")
@@ -130,8 +138,10 @@ class _Run:
             case "new":
                 self._parts[name].add(line)
                 self._remember(name, row)
+                return True
             case "repeat":
                 self.result.row_repeats[name] += 1
+                return False
             case _:
                 raise DoesNotFit(f"{where}: another row of {name} with the key {key} holds other values.")
 

@@ -23,6 +23,7 @@ class SourceOptions:
     accept_missing: bool = False
     insecure_http: bool = False
     restart: bool = False
+    set_aside: bool = False
 
 
 @dataclass(frozen=True)

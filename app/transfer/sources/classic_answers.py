@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...errors import SourceIncomplete
 from ..rows.canonical import hash_line
 from ..rows.expect import Unexpected, a_count
+from ..rows.mended_json import SPOILED, mend
 from ..rows.scratch import Keys
-from ..rows.strictjson import StrictJSONError, check_amount, envelope, loads, opens_list, sort_text, whole_list
-from .http import Answer
+from ..rows.strictjson import (
+    StrictJSONError,
+    check_amount,
+    envelope,
+    loads,
+    opens_list,
+    read_one,
+    sort_text,
+    whole_list,
+)
+from .http import FIX, Answer
 from .parts import PartWriter
 
 MOST_TOKEN = 16 << 10
@@ -42,7 +53,7 @@ def record_key(record_type: str, value: Any) -> list[Any] | None:
 
     :raises Changed: the record has no such key.
     """
-    names = NATURAL_KEYS.get(record_type, ("id",))
+    names = _names_of(record_type)
     if record_type == "user_personas" and isinstance(value, dict) and any(value.get(name) is None for name in names):
         return None
     if not isinstance(value, dict) or any(name not in value for name in names):
@@ -52,6 +63,39 @@ def record_key(record_type: str, value: Any) -> list[Any] | None:
     if any(type(part) not in (int, str) for part in key):
         raise Changed(f"a record whose {' and '.join(names)} is no whole number or text: {reprlib.repr(key)}")
     return key
+
+
+def refuse_spoiled(record_type: str, records: Iterable[Found], base: str, *, set_aside: bool) -> None:
+    """Name the records that cannot be kept as they are.
+
+    :param base: the deployment, for people.
+    :param set_aside: such records are kept mended, and go to a file later; only one without a key is named then.
+    :raises SourceIncomplete: there are some.
+    """
+    spoiled = [value for _, value in records if isinstance(value, dict) and SPOILED in value]
+    nameless = [value for value in spoiled if not _is_named(record_type, value)]
+    if not (nameless if set_aside else spoiled):
+        return
+    several = "A record" if len(spoiled) == 1 else f"{len(spoiled)} records"
+    raise SourceIncomplete(
+        f"{several} of {record_type} at {base} cannot be kept as sent.",
+        details=[f"{record_type}, {_describe_key(record_type, value)}: {value[SPOILED]}" for value in spoiled[:20]],
+        hint=FIX
+        if nameless
+        else f"{FIX}\nOr let it go to a file, to be repaired there: flask db-migrate-data --set-aside",
+    )
+
+
+def _names_of(record_type: str) -> tuple[str, ...]:
+    return NATURAL_KEYS.get(record_type, ("id",))
+
+
+def _is_named(record_type: str, value: dict[str, Any]) -> bool:
+    return all(type(value.get(name)) in (int, str) for name in _names_of(record_type))
+
+
+def _describe_key(record_type: str, value: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {reprlib.repr(value.get(name))}" for name in _names_of(record_type))
 
 
 def keep(record: Found, part: PartWriter, keys: Keys) -> bool:
@@ -78,8 +122,8 @@ def read_page(answer: Answer, key: str | None) -> Page:
     text = answer.json_text()
     check_amount(text)
     if opens_list(text):
-        return Page(list(whole_list(text)), {})
-    records, says = envelope(text, key)
+        return Page(list(whole_list(text, mend)), {})
+    records, says = envelope(text, key, mend)
     if records is None:
         raise StrictJSONError(f"the answer has no list {key!r}")
     pagination = says.pop("pagination", None)
@@ -103,8 +147,8 @@ def _read_counts(says: Mapping[str, Any]) -> dict[str, int]:
 
 
 def read_record(answer: Answer) -> Found:
-    text = answer.json_text()
-    return text.replace("\n", " ").replace("\r", " ").strip(), loads(text)
+    """The one record that an answer is."""
+    return read_one(answer.json_text(), mend)
 
 
 def find_token(answer: Answer) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ...errors import SourceIncomplete, Unauthorized
 from ..rows.scratch import Keys
 from ..rows.strictjson import loads
-from .classic_answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record
+from .classic_answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record, refuse_spoiled
 from .http import AGAIN, Answer, HttpClient, Refused, TooLarge, Transient
 from .parts import Part, PartWriter
 
@@ -46,9 +46,11 @@ class ClassicSource:
     """One old deployment.
 
     :param uid: who logs in; must be an admin there for more than the list of users.
+    :param set_aside: records that cannot be kept as they are sent are kept mended, and marked.
     """
 
-    def __init__(self, client: HttpClient, uid: str, password: str) -> None:
+    def __init__(self, client: HttpClient, uid: str, password: str, *, set_aside: bool = False) -> None:
+        self._set_aside = set_aside
         self._client = client
         self._uid = uid
         self._password = password
@@ -234,6 +236,7 @@ class ClassicSource:
         else:
             pages = self._pages(endpoint)
         for page in pages:
+            refuse_spoiled(endpoint.type, page.records, self._client.base, set_aside=self._set_aside)
             new = sum(keep(record, part, keys) for record in page.records)
             if page.records and not new:
                 raise Changed("a page came twice: the source ignores paging, or rows moved between pages")

@@ -13,6 +13,7 @@ from ..adapters import AdapterSet
 from ..rows.encode import hash_records, write_snapshot
 from ..rows.files import file_sha256, read_text
 from ..rows.header import Header
+from ..rows.mended_json import mend
 from ..rows.strictjson import StrictJSONError, elements, members, opens_list, value_at, whole_list
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -35,10 +36,10 @@ class ClassicFile:
     def _find(self) -> dict[str, int]:
         try:
             if opens_list(self._text):
-                for _ in whole_list(self._text):
+                for _ in whole_list(self._text, mend):
                     pass
                 return {RECORD_TYPE_OF_A_LIST: 0}
-            places = dict(members(self._text))
+            places = dict(members(self._text, mend))
             metadata = value_at(self._text, places.pop(METADATA)) if METADATA in places else {}
         except StrictJSONError as error:
             raise self._refuse(error) from error
@@ -62,7 +63,7 @@ class ClassicFile:
     def records(self, record_type: str) -> Iterator[str]:
         """The records of a type, each as it was spelled, on one line."""
         try:
-            for raw, _, _ in elements(self._text, self._places[record_type]):
+            for raw, _, _ in elements(self._text, self._places[record_type], mend):
                 yield raw
         except StrictJSONError as error:
             raise self._refuse(error) from error

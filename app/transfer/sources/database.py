@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -174,9 +175,15 @@ class DatabaseSource(Source):
         self.describe = f"the rows of {spec.label}, at revision {self._state.revision}"
         if self._state.recognition:
             self.describe += " (recognised by its tables)"
+        odd = run.dialect.find_odd_texts(run.target)
+        self._is_shown_alike = bool(odd) and odd == self._dialect.find_odd_texts(url)
         self._refuse_lacking(run)
         self._refuse_virtual()
         self._refuse_outside(run)
+
+    def _open_reader(self) -> AbstractContextManager[Reader]:
+        """Texts are read as the old app saw them, or as they are stored where the new app sees those alike."""
+        return self._dialect.reader(self._url) if self._is_shown_alike else self._dialect.app_reader(self._url)
 
     def _refuse_lacking(self, run: Run) -> None:
         """Staging on another server has its own rules; on the same kind of server they are those of the source."""
@@ -271,13 +278,14 @@ class DatabaseSource(Source):
             time_zone=run.settings.source_time_zone or state.time_zone,
         )
         header = change.header(header, self._spec.identity) if change else header
-        double = DoubleEncoded()
+        double = DoubleEncoded(self._dialect.capabilities.query_for_bytes)
         with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
             file = write_rows(reader, path, header, run.progress, change, double, bring)
-        for warning in double.warnings():
+            warnings = reader.texts() + double.warnings()
+        for warning in warnings:
             if warning not in self._warned:
                 run.warn(warning)
-        self._warned.update(double.warnings())
+        self._warned.update(warnings)
         snapshot = leave_out(run, describe_taken(run, file), self._options)
         snapshot.definitions, snapshot.server = state.definitions, self._dialect.name
         snapshot.extra |= {name: None for name in self._virtual if name in self._options.exclude}
@@ -286,7 +294,7 @@ class DatabaseSource(Source):
     @functools.cached_property
     def _watch(self) -> Watch:
         """Of the source, from the first read on."""
-        return self._open.enter_context(self._dialect.watch(self._url))
+        return self._open.enter_context(self._dialect.watch(self._url, as_app=not self._is_shown_alike))
 
     def close(self) -> None:
         self._open.close()
@@ -300,7 +308,7 @@ class DatabaseSource(Source):
         with _readable(self._dialect, self._spec):
             if self._token is not None and self._watch.token() == self._token:
                 return []
-        with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
+        with _readable(self._dialect, self._spec), self._open_reader() as reader:
             if set(map(sort_columns, data_tables(reader.tables()).values())) != tables:
                 raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
             sums = checksums(reader, {table.name: table for table in snapshot.header.tables})
@@ -322,7 +330,8 @@ def _readable(dialect: Dialect, spec: SourceSpec) -> Iterator[None]:
     try:
         yield
     except LockHeld as error:
-        raise SourceIncomplete(f"{spec.label} cannot be read: {error.message}", hint=error.hint) from error
+        words = f"{spec.label} cannot be read: {error.message}"
+        raise SourceIncomplete(words, details=error.details, hint=error.hint) from error
     except AccessDenied as error:
         raise Unauthorized(error.message, hint="Check user and password in SOURCE.") from error
     except unreadable + dialect.driver_errors as error:

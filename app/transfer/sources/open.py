@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...dialects import dialect_for
 from ...errors import Misconfigured
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
@@ -22,6 +23,7 @@ def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
 
     :raises Unauthorized, SourceIncomplete, DoesNotFit, Misconfigured: as the kinds of source say.
     """
+    _refuse_odd_texts(run, spec)
     match spec.kind:
         case SourceKind.HTTP:
             return _open_http(run, spec, options)
@@ -30,6 +32,21 @@ def open_source(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
         case SourceKind.SNAPSHOT:
             return SnapshotFile(spec, options)
     return ClassicShape(spec, load_adapters(run), options)
+
+
+def _refuse_odd_texts(run: Run, spec: SourceSpec) -> None:
+    """What is loaded is stored as it is: an app that sees other characters than are stored would not see it.
+
+    :raises Misconfigured: the app does, and the source is no database whose app does so, too.
+    """
+    odd = run.dialect.find_odd_texts(run.target)
+    if not odd or (spec.database is not None and dialect_for(spec.database).find_odd_texts(spec.database) == odd):
+        return
+    raise Misconfigured(
+        f"This app would not see the texts that are loaded: by its database's URL {odd}.",
+        hint="Leave charset, init_command and use_unicode out of DATABASE_URL (the new database keeps utf8mb4), then "
+        f"run the command again: flask {run.command} {spec.label}",
+    )
 
 
 def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
@@ -45,7 +62,7 @@ def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
         if speaks_ferry(client):
             ferry = FerrySource(client, settings.source_uid, settings.source_password)
             return FerryDeployment(run, spec, ferry, client, options)
-        source = ClassicSource(client, settings.source_uid, settings.source_password)
+        source = ClassicSource(client, settings.source_uid, settings.source_password, set_aside=options.set_aside)
         source.log_in()
         return ClassicDeployment(spec, source, client, load_adapters(run), options)
     except BaseException:

@@ -13,7 +13,7 @@ from ...dialects.model import LoadResult, Refusal, Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
 from ..proof.compare import SHOWN, describe_values
 from ..rows.canonical import MODULUS, encode_row, row_hasher
-from ..rows.masking import words_without_secrets
+from ..rows.masking import mask, words_without_secrets
 from ..rows.scratch import RowStore
 from .rows_file import RowsFile
 
@@ -136,6 +136,8 @@ def _list_refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> li
     theirs = [replace(item, number=counting.numbers.get(item.number, item.number)) for item in result.refused]
     for refusal in sorted(counting.refused + theirs, key=lambda item: item.number):
         words = words_without_secrets(refusal.message, table, refusal.row)
+        if refusal.equal_to:
+            words += f"; equal to the row with the key {describe_own_key(table, refusal.equal_to)}"
         rows.aside.add(table.name, refusal.number, words, refusal.row)
         reasons.setdefault(words, []).append(describe_key(table, refusal.row))
     return [
@@ -147,6 +149,13 @@ def describe_key(table: Table, row: Values) -> str:
     """A row's key for people; secrets masked."""
     values = describe_values(table, row)
     return str(values[0]) if len(values) == 1 else str(values)
+
+
+def describe_own_key(table: Table, key: Values) -> str:
+    """A primary key for people; secrets masked."""
+    by_name = {column.name: column for column in table.columns}
+    values = [mask(by_name[name], value) for name, value in zip(table.primary_key, key, strict=True)]
+    return repr(values[0]) if len(values) == 1 else str(values)
 
 
 def aside_to_json(rows: RowsFile) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,8 @@ from .options import MigrateOptions
 from .referring import set_aside_referring
 from .rows_file import RowsFile, check_exclusions
 
+SPOILED_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Staged:
@@ -59,7 +61,7 @@ def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: M
     :raises DoesNotFit: as :func:`stage`.
     """
     rows, result = open_rows(run, snapshot, options, before.rows.schema, number)
-    if before.rows.aside.count():
+    if before.rows.aside.count() or rows.aside.count():
         build_empty(run, run.staging, str(rows.header.revision))
         return fill(run, rows, result, options, run.staging)
     former, later = before.rows.checksums, rows.checksums
@@ -81,6 +83,8 @@ def fill(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptio
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     check_exclusions(rows)
+    if rows.aside.count():
+        set_aside_referring(rows)
     accounts, refused = load_into(run, staging, rows)
     if refused:
         accounts = _set_aside(run, rows, refused, options, staging)
@@ -113,14 +117,37 @@ def build_tables(run: Run, staging: URL, revision: str) -> dict[str, Table]:
 def open_rows(
     run: Run, snapshot: Checked, options: MigrateOptions, schema: Mapping[str, Table], number: int = 0
 ) -> tuple[RowsFile, Adapted | None]:
-    """The rows of a snapshot; those of records are made by the adapters first."""
+    """The rows of a snapshot; those of records are made by the adapters first.
+
+    :raises DoesNotFit: records could not be kept as they were sent, and are not to be set aside.
+    """
     result = None
     suffix = f"-{number}" if number else ""
     if snapshot.header.kind == "records":
         snapshot, result = adapt_snapshot(run, snapshot.path, schema, run.directory / f"rows{suffix}.json")
     aside, zone = Aside(run.directory / f"set-aside{suffix}.db"), run.settings.source_time_zone
     accept = options.source.accept_missing
-    return RowsFile(snapshot, schema, options.source.exclude, aside, zone, accept_missing=accept), result
+    rows = RowsFile(snapshot, schema, options.source.exclude, aside, zone, accept_missing=accept)
+    if result and result.spoiled:
+        _set_spoiled_aside(run, rows, result.spoiled, options)
+    return rows, result
+
+
+def _set_spoiled_aside(
+    run: Run, rows: RowsFile, spoiled: Mapping[str, Mapping[int, str]], options: MigrateOptions
+) -> None:
+    if not options.set_aside:
+        reasons = list(dict.fromkeys(words for numbers in spoiled.values() for words in numbers.values()))
+        raise DoesNotFit(
+            f"{len(reasons)} records cannot be kept as they were sent.",
+            details=reasons[:SPOILED_SHOWN],
+            hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
+        )
+    for table, values in rows.all_rows():
+        numbers = spoiled.get(table.name, {})
+        for number, row in enumerate(values if numbers else (), 1):
+            if number in numbers and not rows.is_excluded(table.name):
+                rows.aside.add(table.name, number, numbers[number], row)
 
 
 def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:

@@ -1,0 +1,103 @@
+"""Rows that a server's collation takes for equal are named both, with the collation and what tells them apart."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+
+from tests.scenarios.hosts.foreign import Foreign
+from tests.support.places import new_name
+from tests.support.servers.mariadb import MariaDB
+
+
+def unique(db: SQLAlchemy) -> None:
+    sa.Table(
+        "person",
+        db.metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("uid", sa.String(40), unique=True),
+    )
+
+
+def host(directory: Path, live: sa.URL | None = None, collation: str = "") -> Foreign:
+    directory.mkdir()
+    made = Foreign(directory, models=unique)
+    if live is not None:
+        made.config["SQLALCHEMY_DATABASE_URI"] = live.render_as_string(hide_password=False)
+    option = f".with_variant(sa.String(40, collation={collation!r}), 'mysql')" if collation else ""
+    made.add(
+        "three",
+        "two",
+        "op.create_table('person', sa.Column('id', sa.Integer, primary_key=True), "
+        f"sa.Column('uid', sa.String(40){option}, unique=True))",
+    )
+    return made
+
+
+def old(directory: Path, *uids: str) -> Path:
+    source = host(directory)
+    source.at("three")
+    for number, uid in enumerate(uids, 1):
+        source.execute(f"INSERT INTO person VALUES ({number}, '{uid}')")
+    return source.live
+
+
+@pytest.mark.parametrize(
+    ("uids", "collation", "what", "better"),
+    [
+        (("pad", "pad  "), "utf8mb4_bin", "blanks at the end", "utf8mb4_nopad_bin"),
+        (("pad", "pad  "), "utf8mb4_unicode_ci", "blanks at the end", "utf8mb4_unicode_nopad_ci"),
+        (("toby", "Toby"), "utf8mb4_unicode_ci", "case, accents", "utf8mb4_nopad_bin"),
+        (("josé", "jose"), "utf8mb4_general_ci", "case, accents", "utf8mb4_nopad_bin"),
+    ],
+)
+def test_both_rows_are_named_and_what_tells_them_apart(
+    mariadb: MariaDB, tmp_path: Path, uids: tuple[str, str], collation: str, what: str, better: str
+) -> None:
+    source = old(tmp_path / "old", *uids)
+    live = mariadb.url(new_name())
+    mariadb.execute(f"CREATE DATABASE {live.database} CHARACTER SET utf8mb4 COLLATE {collation}")
+    new = host(tmp_path / "new", live)
+    refused = new.run("db-migrate-data", str(source), "--yes")
+    assert refused.status == 22, refused.stderr
+    words = " ".join(refused.stderr.split())
+    assert f"person.uid has the collation {collation}, to which {what}" in words
+    assert "equal to the row with the key 1; key 2" in words
+    typed = f"ALTER DATABASE `{live.database}` COLLATE {better}"
+    assert typed in words
+    assert "--set-aside" in words
+    # What it says to type helps.
+    mariadb.execute(typed)
+    new.ok("db-migrate-data", str(source), "--yes")
+    assert mariadb.execute(f"SELECT id, uid FROM {live.database}.person ORDER BY id") == list(enumerate(uids, 1))
+
+
+def test_a_collation_that_a_revision_names_is_its_to_change(mariadb: MariaDB, tmp_path: Path) -> None:
+    source = old(tmp_path / "old", "pad", "pad ")
+    live = mariadb.url(new_name())
+    new = host(tmp_path / "new", live, "utf8mb4_bin")
+    refused = new.run("db-migrate-data", str(source), "--yes")
+    assert refused.status == 22
+    assert "COLLATE utf8mb4_nopad_bin for it in the revision" in " ".join(refused.stderr.split())
+    done = new.ok("db-migrate-data", str(source), "--yes", "--set-aside")
+    assert "1 rows are set aside" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_texts_that_are_the_same_are_duplicates_as_ever(mariadb: MariaDB, tmp_path: Path) -> None:
+    source = old(tmp_path / "old", "one", "two")
+    with closing(sqlite3.connect(source)) as connection, connection:
+        connection.executescript(
+            "DROP TABLE person; CREATE TABLE person (id INTEGER NOT NULL PRIMARY KEY, uid VARCHAR(40));"
+            "INSERT INTO person VALUES (1, 'one'), (2, 'one')"
+        )
+    new = host(tmp_path / "new", mariadb.url(new_name()))
+    refused = new.run("db-migrate-data", str(source), "--yes")
+    assert refused.status == 22, refused.stderr
+    words = " ".join(refused.stderr.split())
+    assert "Duplicate entry" in words
+    assert "collation" not in words
