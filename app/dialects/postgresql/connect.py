@@ -70,6 +70,9 @@ _ABSENT = re.compile(r'database ".*" does not exist', re.DOTALL)
 _LOST = ("08", "57P0", "53300", "25P03", "25P04")
 """SQLSTATE: connection exceptions, shutdowns, no connection left, ended for being idle."""
 
+_UNSTATED = ("InterfaceError", "OperationalError")
+"""Errors of psycopg2, which need not be installed, for a connection that never was or no longer is."""
+
 _SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
@@ -298,10 +301,19 @@ def _path(search_path: Sequence[str]) -> dict[str, str]:
 
 
 def _set(connection: Connection, settings: Mapping[str, str]) -> None:
-    if connection.info.server_version >= 170000:
+    statement, values = session_settings(settings, (), connection.info.server_version)
+    connection.execute(statement, values)
+
+
+def session_settings(
+    settings: Mapping[str, str], search_path: Sequence[str], version: int
+) -> tuple[bytes, Sequence[str]]:
+    """A statement that sets a session, and its values."""
+    settings = {**settings, **_path(search_path)}
+    if version >= 170000:
         settings = {**settings, "transaction_timeout": "0"}
     calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
-    connection.execute(f"SELECT {calls}".encode(), [part for pair in settings.items() for part in pair])
+    return f"SELECT {calls}".encode(), [part for pair in settings.items() for part in pair]
 
 
 @contextlib.contextmanager
@@ -330,9 +342,9 @@ def explain_errors(url: URL) -> Iterator[None]:
         raise name_error(url, error) from error
 
 
-def name_error(url: URL, error: psycopg.Error) -> FerryError:
+def name_error(url: URL, error: Exception) -> FerryError:
     """Our error for the driver's, without the password."""
-    state, words = error.sqlstate or "", words_of(error)
+    state, words = state_of(error), words_of(error)
     if is_lost(error):
         return _explain_unconnected(url, words) if not state else _unreachable(url, words)
     if state.startswith("28"):
@@ -353,12 +365,16 @@ def name_error(url: URL, error: psycopg.Error) -> FerryError:
     return FerryError(f"The database server at {place_of(url)} refused: {words}")
 
 
+def state_of(error: BaseException) -> str:
+    """The SQLSTATE of an error of psycopg or psycopg2; empty where there is none."""
+    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether the connection never was or no longer is."""
-    state = getattr(error, "sqlstate", None)
-    if state is None:
-        return isinstance(error, psycopg.InterfaceError | psycopg.OperationalError)
-    return str(state).startswith(_LOST)
+    if state := state_of(error):
+        return state.startswith(_LOST)
+    return isinstance(error, psycopg.InterfaceError | psycopg.OperationalError) or type(error).__name__ in _UNSTATED
 
 
 def _explain_unconnected(url: URL, words: str) -> FerryError:
@@ -394,6 +410,6 @@ def is_out_of_space(error: BaseException | None) -> bool:
     """Whether an error, or what it came from, is the server's ``disk_full``."""
     if error is None:
         return False
-    if getattr(error, "sqlstate", None) == "53100":
+    if state_of(error) == "53100":
         return True
     return is_out_of_space(getattr(error, "orig", None) or error.__cause__)
