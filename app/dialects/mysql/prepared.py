@@ -99,10 +99,10 @@ class GuardedConnection(Connection):
         return bool(self.client_flag & CLIENT.MULTI_STATEMENTS)
 
     def _look_at_several(self, text: str, mode: Mode) -> None:
-        if "sql_mode" in text.lower():
-            raise OutsideStaging(f"it sets sql_mode among other statements: {_short(text)}")
+        if _SETS_READING.search(text):
+            raise OutsideStaging(f"it sets how texts are read among other statements: {_short(text)}")
         self._refuse_bodies(text, list(find_prepared(text, mode)), mode)
-        if self._prepares_modes:
+        if self._prepares_modes or _CHANGES_READING.search(text):
             self.mode = None
 
     def select_db(self, db: str) -> None:

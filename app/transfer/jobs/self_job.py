@@ -81,6 +81,9 @@ class SelfJob(Migration):
         if self._revision != self.plan.head:
             self.bring_objects(self._revision)
 
+    def _find_taken_away(self) -> set[str]:
+        return {*self._heard.dropped, *(rename.old for rename in self._heard.renames)}
+
     def _copy(self) -> str:
         """Copy the live database into staging; returns the revision it is at, recognised where it says none."""
         run = self.run

@@ -209,6 +209,7 @@ def test_what_stays_in_staging_goes_on_working(places: Places, statements: list[
 
 SEVERAL = {"client_flag": CLIENT.MULTI_STATEMENTS, "cursorclass": WholeCursor}
 SEVERAL_REACHING = {
+    "character set": ["SET NAMES gbk; SELECT 1"],
     "second": ["SELECT 1; UPDATE LIVE.users SET name = 2"],
     "show": ["SELECT 1; SHOW TABLES FROM LIVE"],
     "mode": ['SET sql_mode = \'ANSI_QUOTES\'; UPDATE "LIVE"."users" SET name = 2'],

@@ -69,7 +69,7 @@ SPELLED = {
         "op.execute(\"UPDATE sections SET extra = 'wild'\")"
     ),
     "validate": (
-        "op.execute('ALTER TABLE public.users ADD CONSTRAINT named CHECK (name <> $$$$) NOT VALID')\n"
+        "op.execute('ALTER TABLE public.users ADD CONSTRAINT named CHECK (name <> $$nobody$$) NOT VALID')\n"
         "op.execute('COMMIT')\n"
         "op.execute('ALTER TABLE public.users VALIDATE CONSTRAINT named')"
     ),
