@@ -68,7 +68,7 @@ class SourceJob(Migration):
             self.run,
             self.target,
             self.secured,
-            proved=self._find_proved,
+            proved=lambda _reader: self._find_proved,
             source_identity=self.plan.source.identity,
             source=self.plan.source.label,
             revision=self.plan.head,

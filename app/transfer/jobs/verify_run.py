@@ -236,7 +236,7 @@ class _Without:
         self.objects, self.count, self.definitions = reader.objects, reader.count, reader.definitions
         self.numbers, self.counters, self.outside = reader.numbers, reader.counters, reader.outside
         self.time_zone = reader.time_zone
-        self.rows, self.values = reader.rows, reader.values
+        self.rows, self.values, self.digest = reader.rows, reader.values, reader.digest
 
     def tables(self) -> dict[str, Table]:
         return {name: table for name, table in self._reader.tables().items() if name not in self._skipped}
