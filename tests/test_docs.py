@@ -32,7 +32,7 @@ from tests.support.site import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
 GUIDE = (DOCS / "guide.md").read_text(encoding="utf-8")
-COMMANDS = dict(bp.cli.commands)
+COMMANDS = {name: command.load() for name, command in bp.cli.commands.items()}  # type: ignore[attr-defined]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 

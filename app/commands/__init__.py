@@ -7,12 +7,6 @@ Another app does::
     app.register_blueprint(bp)
 """
 
-from .versions import refuse_older
-
-refuse_older()
-
-# Not before: they fail on older libraries in ways that say nothing.
-from . import adopt, backup, initialise, migrate, restore, rollback, status, verify  # noqa: E402, F401
-from .blueprint import bp  # noqa: E402
+from .blueprint import bp
 
 __all__ = ["bp"]

@@ -8,11 +8,11 @@ import click
 
 from ..transfer.jobs.adopt import adopt
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute, lock_timeout_s
 
 
-@bp.cli.command("db-adopt", cls=options.FerryCommand)
+@group.command("db-adopt", cls=options.FerryCommand)
 @click.option("-m", "--message", default="first", show_default=True, help="What the revision is called.")
 @options.lock_timeout
 @options.output

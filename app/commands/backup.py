@@ -11,11 +11,11 @@ from ..transfer.jobs.backup import check_backups, list_report, make_backup, prun
 from ..transfer.run.report import Report
 from ..transfer.run.run import Run
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute, lock_timeout_s
 
 
-@bp.cli.command("db-backup", cls=options.FerryCommand)
+@group.command("db-backup", cls=options.FerryCommand)
 @click.option("--to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
 @click.option("--list", "listing", is_flag=True, help="List the backups of this database.")
 @click.option("--check", is_flag=False, flag_value="", metavar="[ID]", help="Prove a backup, or all, again.")

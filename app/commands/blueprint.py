@@ -1,13 +1,83 @@
-"""The Blueprint itself; the modules of the commands are imported before it is given out."""
+"""The Blueprint itself: the names of its commands, each of which is imported when it is used.
+
+Every ``flask`` command and every web worker of the host imports this module, so it imports next to nothing.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
+import click
 from flask import Blueprint, Flask
 from flask.blueprints import BlueprintSetupState
+from flask.cli import AppGroup
 
 from ..errors import Misconfigured
 
 bp = Blueprint("ferry", __name__, cli_group=None)
+
+group = AppGroup("ferry")
+"""Where the modules of the commands define them; :class:`LazyCommand` takes them from here."""
+
+
+class TooOld(click.ClickException):
+    """Libraries are older than the commands need."""
+
+    exit_code = 2
+
+
+class LazyCommand(click.Command):
+    """A command of the Blueprint that is not imported yet; whatever is asked of it, the real one answers.
+
+    :param module: of this package.
+    :param summary: the first sentence of its help, for the list of all commands.
+    """
+
+    def __init__(self, name: str, module: str, summary: str) -> None:
+        self._module, self.summary = module, summary
+        super().__init__(name)
+
+    def load(self) -> click.Command:
+        """The command itself.
+
+        :raises TooOld: names the libraries.
+        """
+        from .versions import refuse_older
+
+        # Not before: what follows fails on older libraries in ways that say nothing.
+        try:
+            refuse_older()
+        except ImportError as error:
+            raise TooOld(str(error)) from error
+        import_module(f"{__package__}.{self._module}")
+        return group.commands[str(self.name)]
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        del limit
+        return self.summary
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        return self.load().make_context(info_name, args, parent, **extra)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return self.load().get_params(ctx)
+
+
+COMMANDS = (
+    ("db-adopt", "adopt", "Write a first revision for a database without one."),
+    ("db-backup", "backup", "Back this database up, verified."),
+    ("db-init", "initialise", "Replace this database by a fresh one (development)."),
+    ("db-migrate-data", "migrate", "Carry all data of SOURCE into this database."),
+    ("db-restore", "restore", "Put a backup back."),
+    ("db-rollback", "rollback", "Undo the last cut-over."),
+    ("db-status", "status", "Show what this database is."),
+    ("db-verify", "verify", "Prove again what a run brought, row by row."),
+)
+for name, module, summary in COMMANDS:
+    bp.cli.add_command(LazyCommand(name, module, summary))
 
 
 @bp.record
@@ -16,9 +86,9 @@ def refuse_same_names(state: BlueprintSetupState) -> None:
 
     :raises Misconfigured: names the commands; or it puts ours into a group, where no hint and no deploy hook find them.
     """
-    if group := state.options.get("cli_group"):
+    if cli_group := state.options.get("cli_group"):
         raise Misconfigured(
-            f"The commands cannot be in a group ({group}): every message names them as flask db-...",
+            f"The commands cannot be in a group ({cli_group}): every message names them as flask db-...",
             hint="app.register_blueprint(bp), without cli_group.",
         )
     if same := sorted(set(bp.cli.commands) & set(state.app.cli.commands)):

@@ -9,11 +9,11 @@ import click
 
 from ..transfer.jobs.initialise import InitOptions, initialise
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute, lock_timeout_s
 
 
-@bp.cli.command("db-init", cls=options.FerryCommand)
+@group.command("db-init", cls=options.FerryCommand)
 @options.cut_over
 @click.option("--no-seed", is_flag=True, help="Load no test data.")
 @click.option(

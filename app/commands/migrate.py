@@ -12,11 +12,11 @@ from ..transfer.jobs.set_aside_job import load_aside
 from ..transfer.sources.base import SourceOptions
 from ..transfer.staging.options import MigrateOptions
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute, lock_timeout_s
 
 
-@bp.cli.command("db-migrate-data", cls=options.FerryCommand)
+@group.command("db-migrate-data", cls=options.FerryCommand)
 @click.argument("source", required=False)
 @options.cut_over
 @click.option("--fallback", metavar="AGE|never|only", help="When the last snapshot may stand in.  [default: 7d]")

@@ -9,11 +9,11 @@ import click
 
 from ..transfer.jobs.restore import restore
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute, lock_timeout_s
 
 
-@bp.cli.command("db-restore", cls=options.FerryCommand)
+@group.command("db-restore", cls=options.FerryCommand)
 @click.argument("backup", metavar="[ID or PATH]", required=False)
 @click.option("--trust-file", is_flag=True, help="Put a file back that does not have the seal of this database.")
 @options.cut_over

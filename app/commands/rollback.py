@@ -9,11 +9,11 @@ import click
 from ..transfer.jobs.keep_writes import KeepingRollback
 from ..transfer.jobs.rollback import roll_back
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute, lock_timeout_s
 
 
-@bp.cli.command("db-rollback", cls=options.FerryCommand)
+@group.command("db-rollback", cls=options.FerryCommand)
 @options.yes
 @options.dry_run
 @options.lock_timeout

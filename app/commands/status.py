@@ -12,11 +12,11 @@ from ..transfer.jobs.status import Status, status
 from ..transfer.run.report import Report
 from ..transfer.run.run import Run
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute
 
 
-@bp.cli.command("db-status", cls=options.FerryCommand)
+@group.command("db-status", cls=options.FerryCommand)
 @click.option("--check", is_flag=True, help="Exit 0 when nothing is to do; 1, 11 or 25 otherwise.")
 @click.option("--unlock", metavar="RUN", help="Remove a dead run's lock.")
 @options.output

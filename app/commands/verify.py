@@ -9,11 +9,11 @@ import click
 from ..transfer.jobs.verify_run import VerifyOptions, verify
 from ..transfer.sources.base import SourceOptions
 from . import options
-from .blueprint import bp
+from .blueprint import group
 from .execute import execute, lock_timeout_s
 
 
-@bp.cli.command("db-verify", cls=options.FerryCommand)
+@group.command("db-verify", cls=options.FerryCommand)
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--against", metavar="SOURCE", help="Compare with this source instead of a run's snapshot.")
 @click.option("--profile", metavar="NAME", help="Anonymise SOURCE on the way, as this profile says.")

@@ -99,6 +99,12 @@ class Reader(Protocol):
         :raises DoesNotFit: a value that no canonical form exists for, with table, column and key.
         """
 
+    def digest(self, table: Table) -> str | None:
+        """What all values of a table sum up to, as cheaply as this server can say it; None where it cannot.
+
+        Two tables of the same columns, in databases of one server, that have the same digest hold the same values.
+        """
+
     def values(self, table: Table, column: str) -> Iterator[Any]:
         """The canonical values of one column that are not NULL, in no order."""
 

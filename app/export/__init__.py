@@ -24,7 +24,7 @@ from ..dialects.base import Dialect, Reader
 from ..errors import DoesNotFit, FerryError, Misconfigured
 from ..transfer.proof.checksums import checksums
 from ..transfer.rows.encode import encode, hash_rows
-from ..transfer.rows.header import FORMAT, VERSION, header_of, table_to_json
+from ..transfer.rows.header import FORMAT, VERSION, header_of, sort_columns, table_to_json
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
 
@@ -103,7 +103,8 @@ def _refuse_outside(reader: Reader) -> None:
 def _manifest() -> Response:
     dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
     with dialect.app_reader(url) as reader:
-        tables = data_tables(reader.tables())
+        # In the order of the export's own lines: whoever took those compares their checksums with these.
+        tables = {name: sort_columns(table) for name, table in data_tables(reader.tables()).items()}
         sums = checksums(reader, tables)
         revision = _revision(reader)
     described = {

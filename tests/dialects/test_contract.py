@@ -548,6 +548,54 @@ def test_the_fence_sees_other_processes(room: Room) -> None:
         assert fence.token() != first
 
 
+def digests(room: Room, url: URL) -> dict[str, str]:
+    with room.dialect.reader(url) as reader:
+        sums = {name: reader.digest(table) for name, table in reader.tables().items()}
+    assert None not in sums.values()
+    return sums  # type: ignore[return-value]
+
+
+def test_a_copy_is_summed_up_to_the_same(room: Room) -> None:
+    room.fill()
+    staging = room.other("copy")
+    room.dialect.copy(room.target, staging, timeout_s=10)
+    room.dialect.fit_staging(staging, room.target)
+    assert digests(room, staging) == digests(room, room.target)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE children SET big = big + 1 WHERE a = 2 AND b = 'a'",
+        "UPDATE children SET price = 12.51 WHERE a = 1 AND b = 'a'",
+        "UPDATE children SET ratio = 0.10000000000000002 WHERE a = 1 AND b = 'a'",
+        "UPDATE children SET long = 'x\ny ' WHERE a = 1 AND b = 'a'",
+        "UPDATE children SET long = '' WHERE a = 1 AND b = 'b'",
+        "UPDATE children SET long = NULL WHERE a = 2 AND b = ''",
+        "UPDATE children SET long = '-' WHERE a = 1 AND b = 'b'",
+        "UPDATE children SET parent_id = NULL WHERE a = 2 AND b = ''",
+        "UPDATE children SET doc = '{}' WHERE a = 2 AND b = ''",
+        "UPDATE children SET b = 'B' WHERE a = 1 AND b = 'b'",
+        "DELETE FROM children WHERE a = 2 AND b = 'a'",
+    ],
+)
+def test_any_other_value_is_summed_up_to_another(room: Room, change: str) -> None:
+    room.fill()
+    before = digests(room, room.target)
+    room.execute(change.replace("long", "`long`") if room.dialect.name.startswith("MySQL") else change)
+    after = digests(room, room.target)
+    assert after["children"] != before["children"]
+    assert after["parents"] == before["parents"]
+
+
+def test_rows_that_swap_a_value_are_summed_up_to_another(room: Room) -> None:
+    room.fill()
+    before = digests(room, room.target)
+    for name, number in (("swap", 1), ("one", 2), ("two", 1)):
+        room.execute(f"UPDATE parents SET name = '{name}' WHERE id = {number}")
+    assert digests(room, room.target)["parents"] != before["parents"]
+
+
 def test_a_watch_sees_every_commit_since_a_read(room: Room) -> None:
     room.fill()
     with room.dialect.watch(room.target) as watch:

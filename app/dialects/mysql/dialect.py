@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote as escaped
 
 import pymysql
-from pymysql.constants import ER
+from pymysql.constants import CLIENT, ER
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy import Connection as AppConnection
 from sqlalchemy.pool import NullPool
@@ -39,7 +39,7 @@ from . import mark as mark_of
 from .connect import connect_to, number_of, quote
 from .driver import Connection, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
-from .prepared import Guarded, GuardedConnection, guard
+from .prepared import Guarded, GuardedConnection, WholeCursor, guard
 from .read import Asks, MySqlReader, asking, reading
 from .server import folds_names, read_current, spell
 from .shown import find_view
@@ -61,6 +61,10 @@ class MySqlImage:
 
     def dump(self, to: Path) -> None:
         dump.dump(self._own.session, self._own.database, to)
+
+
+_AS_MYSQLCLIENT: dict[str, Any] = {"client_flag": CLIENT.MULTI_STATEMENTS, "cursorclass": WholeCursor}
+"""That driver sends several statements in one text unless it is told otherwise."""
 
 
 class MySqlDialect:
@@ -229,6 +233,7 @@ class MySqlDialect:
     ) -> Engine:
         def open_connection() -> pymysql.Connection[Any]:
             driver = GuardedConnection if guarded else Connection
+            more = _AS_MYSQLCLIENT if guarded and url.get_driver_name() == "mysqldb" else {}
             with connect.explain_errors(url):
                 connection = connect.connect(
                     url,
@@ -238,6 +243,7 @@ class MySqlDialect:
                     shared=guarded is None,
                     autocommit=False,
                     read_timeout=PATIENT_S,
+                    **more,
                 )
             if guarded:
                 guard(connection, guarded)

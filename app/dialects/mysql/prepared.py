@@ -5,6 +5,9 @@ the same connection, looked at as any other statement is, and sent as the litera
 runs later, only a literal can be looked at. How the session reads names and texts is asked for when it was changed.
 In a multi-byte character set such as gbk a backslash may be the second half of a character: texts then end where we do
 not see it (seen on MariaDB 10.11: a statement that named the live database was sent). Those are refused, except UTF-8.
+
+Where the app's own driver sends several statements in one text, as mysqlclient does, this one does, too. Each is looked
+at by itself, what they prepare are literals, and how the session reads them is the same for all.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
+from pymysql.constants import CLIENT
+from pymysql.cursors import Cursor
 
 from ..base import OutsideStaging
 from .connect import quote
@@ -30,6 +35,7 @@ _READING = re.compile(r"([A-Z0-9_,]*);([a-z0-9_]+)")
 _UTF8 = re.compile(r"utf8(?:mb[34])?")
 _ONE_BYTE = re.compile(r"ascii|binary|latin\d|cp12\d\d|cp8\d\d|koi8[ru]")
 _ENDS_A_TEXT = ("", ";", "USING", "END", "ELSE", "ELSEIF")
+_OF_A_RESULT = ("description", "rowcount", "rownumber", "lastrowid", "_rows")
 _RUNS_A_TEXT = "EXECUTE_PREPARED_STMT"
 """A procedure of the schema sys of both servers."""
 
@@ -78,10 +84,26 @@ class GuardedConnection(Connection):
             return int(super().query(sql, unbuffered))
         text = sql.decode("utf-8", "surrogateescape") if isinstance(sql, bytes | bytearray) else sql
         mode = self.mode or self._ask_mode()
-        self._refuse_names(text, mode)
-        if _MATTERS.search(text):
+        statements = list(divide(text, mode)) if self.takes_several else [text]
+        for statement in {text, *statements}:
+            self._refuse_names(statement, mode)
+        if len(statements) > 1:
+            self._look_at_several(text, mode)
+        elif _MATTERS.search(text):
             sql = self._rewrite_prepared(text, mode)
         return int(super().query(sql, unbuffered))
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether the server takes several statements in one text."""
+        return bool(self.client_flag & CLIENT.MULTI_STATEMENTS)
+
+    def _look_at_several(self, text: str, mode: Mode) -> None:
+        if _SETS_READING.search(text):
+            raise OutsideStaging(f"it sets how texts are read among other statements: {_short(text)}")
+        self._refuse_bodies(text, list(find_prepared(text, mode)), mode)
+        if self._prepares_modes or _CHANGES_READING.search(text):
+            self.mode = None
 
     def select_db(self, db: str) -> None:
         if self.guarded and (db.lower() if self.folds else db) in self.guarded:
@@ -163,6 +185,33 @@ def guard(connection: pymysql.Connection[Any], guarded: Guarded) -> None:
     assert isinstance(connection, GuardedConnection)  # noqa: S101 # it was made as one
     connection.folds = guarded.folds
     connection.guarded = frozenset(name.lower() if guarded.folds else name for name in guarded.names)
+
+
+class WholeCursor(Cursor):
+    """A cursor that has run all statements of a text when ``execute()`` returns; what is fetched is of the first.
+
+    Else an error of a later one would come up where SQLAlchemy only closes the cursor, and be lost.
+    """
+
+    def _query(self, q: Any) -> int:
+        affected: int = super()._query(q)  # type: ignore[misc] # PyMySQL does not type it
+        first = {name: getattr(self, name) for name in _OF_A_RESULT}
+        while self.nextset():
+            pass
+        vars(self).update(first)
+        return affected
+
+
+def divide(sql: str, mode: Mode) -> Iterator[str]:
+    """The statements of a text, and those of a body in it."""
+    start = 0
+    for kind, text, end in tokens_with_ends(sql, mode):
+        if kind == "other" and text == ";":
+            if piece := sql[start : end - 1].strip():
+                yield piece
+            start = end
+    if any(True for _token in tokens_with_ends(sql[start:], mode)):
+        yield sql[start:]
 
 
 def first_word(sql: str, mode: Mode) -> str:

@@ -55,6 +55,20 @@ _ESCAPED = re.compile(r"''|\\(.)", re.DOTALL)
 _CONTROLS = {"0": "\0", "n": "\n", "r": "\r"}
 
 
+_SHORT = frozenset(
+    {
+        LogicalType.BOOL,
+        LogicalType.INT,
+        LogicalType.DECIMAL,
+        LogicalType.FLOAT,
+        LogicalType.DATE,
+        LogicalType.TIME,
+        LogicalType.TIMESTAMP,
+        LogicalType.TIMESTAMPTZ,
+    }
+)
+
+
 @dataclass(frozen=True)
 class Stored:
     """A column as ``information_schema.columns`` describes it.
@@ -99,6 +113,12 @@ class Stored:
     def members(self) -> tuple[str, ...]:
         """The values of an ENUM or SET in their order; the server writes them escaped (seen)."""
         return tuple(_ESCAPED.sub(_unescape, text) for text in _MEMBER.findall(self.full_type))
+
+    @property
+    def summed(self) -> str:
+        """An expression that is another text for every other value, and a short one; it has no ``|``."""
+        short = self.logical_type in _SHORT and self.type != "bit"
+        return self.selected if short else f"MD5({self.selected})"
 
     @property
     def selected(self) -> str:

@@ -22,7 +22,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from ..inherited import inherit
-from .connect import SILENCE_S, Patience, is_at_work
+from .patience import SILENCE_S, Patience, is_at_work
 
 PLACES: tuple[str, ...] = (
     "/usr/lib/postgresql/*/bin",

@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,11 @@ from ..network import is_loopback
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
 from .names import database_of, quote
+from .patience import SILENCE_S, Patience, is_at_work
 
 COMMON = "ferry"
 """What a session is called that means nothing to other sessions."""
 CONNECT_TIMEOUT_S = 10
-SILENCE_S = 60.0
-"""How long an answer may be out before the server is asked, over a second connection, whether it is at work on it."""
 
 _LIVELINESS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
@@ -69,6 +68,9 @@ _DENIED = re.compile(
 _ABSENT = re.compile(r'database ".*" does not exist', re.DOTALL)
 _LOST = ("08", "57P0", "53300", "25P03", "25P04")
 """SQLSTATE: connection exceptions, shutdowns, no connection left, ended for being idle."""
+
+_UNSTATED = ("InterfaceError", "OperationalError")
+"""Errors of psycopg2, which need not be installed, for a connection that never was or no longer is."""
 
 _SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
@@ -199,47 +201,6 @@ def _impatient(gen: Generator[Any, Any, Any], connection: Connection) -> Generat
         return end.value
 
 
-class Patience:
-    """Waits through silences as long as the server is at work.
-
-    One look that finds it idle is not enough: the answer may be on its way just then (seen on a busy machine).
-
-    :param at_work: see :func:`is_at_work`.
-    """
-
-    def __init__(self, at_work: Callable[[], bool]) -> None:
-        self._at_work = at_work
-        self._doubted = False
-
-    def heard(self) -> None:
-        """Something came, or went through."""
-        self._doubted = False
-
-    def silence(self) -> None:
-        """Nothing came for a while.
-
-        :raises psycopg.OperationalError: it was idle twice running: something between lost what was said.
-        """
-        at_work = self._at_work()
-        if not at_work and self._doubted:
-            raise psycopg.OperationalError("no answer came, and the server is not at work on one")
-        self._doubted = not at_work
-
-
-def is_at_work(arguments: Mapping[str, str], which: str, value: Any) -> bool:
-    """Whether the server is at work for a session and not the one that waits, seen over a new connection.
-
-    :param which: a condition on ``pg_stat_activity``, with a place for the value.
-    """
-    query = (
-        "SELECT state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' OR state = 'disabled' "
-        f"FROM pg_stat_activity WHERE {which}"
-    )
-    with psycopg.connect(**arguments, autocommit=True) as second:  # type: ignore[arg-type] # all are text
-        rows = second.execute(query.encode(), (value,)).fetchall()
-    return any(row[0] for row in rows)
-
-
 def connect(
     url: URL,
     tls_ca: Path | None,
@@ -298,10 +259,19 @@ def _path(search_path: Sequence[str]) -> dict[str, str]:
 
 
 def _set(connection: Connection, settings: Mapping[str, str]) -> None:
-    if connection.info.server_version >= 170000:
+    statement, values = session_settings(settings, (), connection.info.server_version)
+    connection.execute(statement, values)
+
+
+def session_settings(
+    settings: Mapping[str, str], search_path: Sequence[str], version: int
+) -> tuple[bytes, Sequence[str]]:
+    """A statement that sets a session, and its values."""
+    settings = {**settings, **_path(search_path)}
+    if version >= 170000:
         settings = {**settings, "transaction_timeout": "0"}
     calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
-    connection.execute(f"SELECT {calls}".encode(), [part for pair in settings.items() for part in pair])
+    return f"SELECT {calls}".encode(), [part for pair in settings.items() for part in pair]
 
 
 @contextlib.contextmanager
@@ -330,9 +300,9 @@ def explain_errors(url: URL) -> Iterator[None]:
         raise name_error(url, error) from error
 
 
-def name_error(url: URL, error: psycopg.Error) -> FerryError:
+def name_error(url: URL, error: Exception) -> FerryError:
     """Our error for the driver's, without the password."""
-    state, words = error.sqlstate or "", words_of(error)
+    state, words = state_of(error), words_of(error)
     if is_lost(error):
         return _explain_unconnected(url, words) if not state else _unreachable(url, words)
     if state.startswith("28"):
@@ -353,12 +323,16 @@ def name_error(url: URL, error: psycopg.Error) -> FerryError:
     return FerryError(f"The database server at {place_of(url)} refused: {words}")
 
 
+def state_of(error: BaseException) -> str:
+    """The SQLSTATE of an error of psycopg or psycopg2; empty where there is none."""
+    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether the connection never was or no longer is."""
-    state = getattr(error, "sqlstate", None)
-    if state is None:
-        return isinstance(error, psycopg.InterfaceError | psycopg.OperationalError)
-    return str(state).startswith(_LOST)
+    if state := state_of(error):
+        return state.startswith(_LOST)
+    return isinstance(error, psycopg.InterfaceError | psycopg.OperationalError) or type(error).__name__ in _UNSTATED
 
 
 def _explain_unconnected(url: URL, words: str) -> FerryError:
@@ -394,6 +368,6 @@ def is_out_of_space(error: BaseException | None) -> bool:
     """Whether an error, or what it came from, is the server's ``disk_full``."""
     if error is None:
         return False
-    if getattr(error, "sqlstate", None) == "53100":
+    if state_of(error) == "53100":
         return True
     return is_out_of_space(getattr(error, "orig", None) or error.__cause__)

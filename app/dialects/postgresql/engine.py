@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Engine
 from sqlalchemy.pool import NullPool
 
-from .connect import SETTINGS, Connection, connect, connect_to, explain_errors
+from .connect import COMMON, SETTINGS, Connection, connect, connect_to, connection_arguments, explain_errors, name_error
 from .extensions import extension_schemas
-from .names import Place
-from .upgrade import Upgrade, UpgradeConnection
+from .names import Place, database_of
+from .upgrade import Behind, Upgrade, UpgradeConnection
 
 ALEMBIC_SETTINGS = {
     "statement_timeout": "0",
@@ -24,34 +25,16 @@ ALEMBIC_SETTINGS = {
 """Everything else is as the host's own sessions have it: revisions may depend on it, e.g. on the time zone."""
 
 
-def _engine(
-    url: URL,
-    tls_ca: Path | None,
-    *,
-    search_path: Sequence[str],
-    settings: Mapping[str, str],
-    options: Mapping[str, Any] | None = None,
-    upgrade: Upgrade | None = None,
-    purpose: str = "",
-) -> Engine:
-    kind = Connection if purpose else UpgradeConnection
-
-    def connection() -> Connection:
-        with explain_errors(url):
-            session = connect(url, tls_ca, search_path=search_path, settings=settings, kind=kind, purpose=purpose)
-            session.autocommit = False
-            if upgrade is not None and isinstance(session, UpgradeConnection):
-                session.begin(upgrade)
-            return session
-
-    # Whatever driver the host uses, ours makes the connections.
-    plain = url.set(drivername="postgresql+psycopg", query={})
-    return sa.create_engine(plain, creator=connection, poolclass=NullPool, hide_parameters=True, **(options or {}))
-
-
 def control_engine(url: URL, tls_ca: Path | None, schema: str) -> Engine:
     """Each commit durable, the clock in UTC, no other schema in sight."""
-    return _engine(url, tls_ca, search_path=[schema], settings=SETTINGS, purpose="control")
+
+    def open_connection() -> Connection:
+        with explain_errors(url):
+            connection = connect(url, tls_ca, search_path=[schema], settings=SETTINGS, purpose="control")
+            connection.autocommit = False
+            return connection
+
+    return _create(url, "psycopg", open_connection)
 
 
 def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping[str, Any] | None = None) -> Engine:
@@ -59,15 +42,66 @@ def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping
 
     A staging schema has the name of the live one in each transaction: see :mod:`.upgrade`.
     """
-    path = _search_path(url, tls_ca, place)
     upgrade = None if place.is_target else Upgrade(place)
-    return _engine(url, tls_ca, search_path=path, settings=ALEMBIC_SETTINGS, options=options, upgrade=upgrade)
+    return _app_engine(url, tls_ca, place, ALEMBIC_SETTINGS, options, upgrade)
 
 
 def read_only_engine(url: URL, tls_ca: Path | None, place: Place) -> Engine:
     """No table in sight but those of the place, and no transaction that could change one."""
-    settings = {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on"}
-    return _engine(url, tls_ca, search_path=_search_path(url, tls_ca, place), settings=settings)
+    return _app_engine(url, tls_ca, place, {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on"})
+
+
+def _app_engine(
+    url: URL,
+    tls_ca: Path | None,
+    place: Place,
+    settings: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+    upgrade: Upgrade | None = None,
+) -> Engine:
+    """An engine for the app's own code: by psycopg2 where that is the app's driver, by ours for all others."""
+    path = _search_path(url, tls_ca, place)
+    is_psycopg2 = uses_psycopg2(url)
+    make = _open_psycopg2 if is_psycopg2 else _open_psycopg
+
+    def open_connection() -> Behind:
+        connection = make(url, tls_ca, path, settings)
+        if upgrade is not None:
+            connection.begin(upgrade)
+        return connection
+
+    return _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, options)
+
+
+def uses_psycopg2(url: URL) -> bool:
+    """Whether the app's driver is psycopg2 and is installed here."""
+    return url.get_driver_name() == "psycopg2" and importlib.util.find_spec("psycopg2") is not None
+
+
+def _open_psycopg(url: URL, tls_ca: Path | None, path: Sequence[str], settings: Mapping[str, str]) -> Behind:
+    with explain_errors(url):
+        connection = connect(url, tls_ca, search_path=path, settings=settings, kind=UpgradeConnection)
+        assert isinstance(connection, UpgradeConnection)  # noqa: S101 # it was asked for
+        connection.autocommit = False
+        return connection
+
+
+def _open_psycopg2(url: URL, tls_ca: Path | None, path: Sequence[str], settings: Mapping[str, str]) -> Behind:
+    import psycopg2  # only where the app has it
+
+    from .upgrade_psycopg2 import open_connection
+
+    arguments = connection_arguments(url, tls_ca) | {"application_name": COMMON}
+    database_of(url)
+    try:
+        return open_connection(arguments, settings, path)
+    except psycopg2.Error as error:
+        raise name_error(url, error) from error
+
+
+def _create(url: URL, driver: str, creator: Callable[[], Any], options: Mapping[str, Any] | None = None) -> Engine:
+    plain = url.set(drivername=f"postgresql+{driver}", query={})
+    return sa.create_engine(plain, creator=creator, poolclass=NullPool, hide_parameters=True, **(options or {}))
 
 
 def _search_path(url: URL, tls_ca: Path | None, place: Place) -> list[str]:

@@ -14,11 +14,17 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
-Executes = psycopg.Connection[Any] | psycopg.Cursor[Any]
+
+class Executes(Protocol):
+    """A connection of psycopg, or a cursor of whatever driver that has psycopg's way to execute."""
+
+    def execute(self, query: Any, params: Any = None, /) -> Any:
+        """Run a statement; returns something with ``fetchone()`` and the rows."""
+
 
 NO_NAME = "FERRY"
 """SQLSTATE of the error."""

@@ -23,7 +23,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import URL
 
 from ...errors import BackupFailed, FerryError
-from . import dump, rules
+from . import dump, rules, server
 from .client import Client
 from .connect import Connection
 from .dump import Archive, Renames, reading
@@ -50,7 +50,9 @@ _SAME_SOURCE = (
 def restore(backup: Path, url: URL, tls_ca: Path | None, place: Place, drop: Callable[[], None]) -> list[str]:
     """Make a schema of a backup, with its large objects; what is not as it was, in sentences.
 
-    :param drop: what is there in its place, with the large objects that were made for it.
+    Large objects that were made for the schema before stay: a run brings those of its source before it has its tables.
+
+    :param drop: removes what was begun, with all large objects that were made for the schema.
     :raises FerryError: as :func:`.dump.answering` says; nothing is left.
     """
     what = f"{backup} cannot be restored"
@@ -58,7 +60,7 @@ def restore(backup: Path, url: URL, tls_ca: Path | None, place: Place, drop: Cal
         dump.check_magic(backup)
     with dump.open_client(url, tls_ca, BackupFailed, what) as (programs, connection):
         archive = dump.archive_of(programs, backup.resolve(), place.target)
-        drop()
+        server.drop(connection, place.schema)
         bringer = Bringer(connection, place)
         try:
             notes = bring_large_objects(programs, archive, bringer)

@@ -5,19 +5,23 @@ A revision may spell the schema it lives in: ``UPDATE public.users``, ``CREATE T
 each transaction the live schema is renamed out of the way and staging gets its name; before the COMMIT both go back.
 Nobody else ever sees that, as catalogs are read as of what is committed, and no table is locked by it.
 
-All of it happens below SQLAlchemy, so that raw cursors are inside as well:
+All of it happens below SQLAlchemy, so that raw cursors are inside as well, of psycopg here and of psycopg2 in
+:mod:`.upgrade_psycopg2`:
 
 - each statement is in such a transaction; in autocommit mode each is one of its own. What cannot run in a transaction
   (``CONCURRENTLY``, ``VACUUM``) is done without that: nobody else uses staging;
-- a text that is ``COMMIT`` or ``ROLLBACK`` does what it says in this way; a COMMIT among other statements ends with an
-  error, by :mod:`.guard`, and a ROLLBACK among others is not sent, as it would take the guard away;
+- a ``COMMIT`` in a text, alone or among other statements, does what it says in this way, and so does a text that is
+  ``ROLLBACK``; a ROLLBACK among others is not sent, as it would take the guard away. A COMMIT that came about otherwise
+  ends with an error, by :mod:`.guard`;
 - what it did to tables of any other schema is seen before the COMMIT by the locks it holds, and stops it.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -26,12 +30,13 @@ from psycopg.pq import TransactionStatus
 
 from ...errors import LockHeld
 from ..base import OutsideStaging
-from .connect import Connection
+from .connect import Connection, state_of
 from .extensions import extension_schemas, extensions_in, move, oid_of
-from .guard import lift_guard, run_deferred, set_guard
+from .guard import Executes, lift_guard, run_deferred, set_guard
 from .names import HOLD, Place, prefix_of, quote
 
 LOCK_WAIT = "60s"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 _BLANK = r"\s*(?:--[^\n]*(?:\n|$)\s*|/\*(?:[^*]|\*(?!/))*\*/\s*)*"
 _END = re.compile(
@@ -52,7 +57,8 @@ _HIDDEN = re.compile(
 _ROLLBACK = re.compile(r"(?:^|;)\s*(?:ROLLBACK|ABORT)\b(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)", re.IGNORECASE)
 _VACUUM = re.compile(rf"{_BLANK}VACUUM\b[^;]*;?{_BLANK}\Z", re.IGNORECASE)
 _ALL_IMMEDIATE = re.compile(rf"{_BLANK}SET\s+CONSTRAINTS\s+ALL\s+IMMEDIATE\s*;?{_BLANK}\Z", re.IGNORECASE)
-_NOTHING = "SELECT"
+_ATOMIC = re.compile(r"\bATOMIC\b", re.IGNORECASE)
+NOTHING = "SELECT"
 
 # A write, a TRUNCATE and whatever changes a definition hold a lock to the end of the transaction, reading does not hold
 # such a one. Counters would miss all but writes, and can be switched off.
@@ -75,9 +81,9 @@ class Upgrade:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.hold = prefix_of(place.target) + HOLD
-        self._inside: UpgradeConnection | None = None
+        self._inside: Behind | None = None
 
-    def enter(self, connection: UpgradeConnection) -> None:
+    def enter(self, connection: Behind) -> None:
         """Take the place of the live schema, of which there is one.
 
         :raises OutsideStaging: another connection of this engine has it; waiting for that would never end.
@@ -91,50 +97,8 @@ class Upgrade:
         self._inside = connection
 
 
-class UpgradeCursor(psycopg.Cursor[Any]):
-    """Keeps each statement behind the renames."""
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        return self._open_within(query, lambda text: super(UpgradeCursor, self).execute(text, params, **options))
-
-    def executemany(self, query: Any, params_seq: Iterable[Any], **options: Any) -> None:
-        self._open_within(query, lambda text: super(UpgradeCursor, self).executemany(text, params_seq, **options))
-
-    def stream(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        self._own.prepare(query)
-        return super().stream(query, *arguments, **options)
-
-    def copy(self, statement: Any, *arguments: Any, **options: Any) -> Any:
-        self._own.prepare(statement)
-        return super().copy(statement, *arguments, **options)
-
-    @property
-    def _own(self) -> UpgradeConnection:
-        assert isinstance(self.connection, UpgradeConnection)  # noqa: S101 # only that makes cursors of this class
-        return self.connection
-
-    def _open_within(self, query: Any, run: Any) -> Any:
-        connection = self._own
-        prepared = connection.prepare(query)
-        try:
-            result = run(prepared)
-        except psycopg.Error:
-            connection.give_up()
-            raise
-        connection.finish()
-        return result
-
-
-class UpgradeServerCursor(psycopg.ServerCursor[Any]):
-    """Keeps a named cursor, as ``stream_results`` opens it, behind the renames."""
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        assert isinstance(self.connection, UpgradeConnection)  # noqa: S101 # only that makes cursors of this class
-        return super().execute(self.connection.prepare(query), params, **options)
-
-
-class UpgradeConnection(Connection):
-    """A connection whose transactions see staging in the place of the live schema.
+class Behind:
+    """What connections of every driver do whose transactions see staging in the place of the live schema.
 
     It is an ordinary one until :meth:`begin` is called.
     """
@@ -146,86 +110,103 @@ class UpgradeConnection(Connection):
     _live: int | None = None
     _staging: int | None = None
 
+    @abstractmethod
     def begin(self, upgrade: Upgrade) -> None:
         """From here on each statement is behind the renames."""
-        self.set_autocommit(False)
-        self.cursor_factory, self.server_cursor_factory = UpgradeCursor, UpgradeServerCursor
-        self.upgrade = upgrade
 
-    @property
-    def autocommit(self) -> bool:
-        return self._each if self.upgrade else super().autocommit
+    @abstractmethod
+    def _plain(self) -> Executes:
+        """A cursor for statements of our own."""
 
-    @autocommit.setter
-    def autocommit(self, value: bool) -> None:
-        if self.upgrade is None:
-            self.set_autocommit(value)
-        else:
-            if self._each and not value and self.is_inside():
-                self.commit()  # rows that a COPY brought, which ends after its statement
-            self._each = value
+    @abstractmethod
+    def _status(self) -> int:
+        """Of the transaction, as libpq has it; UNKNOWN of a connection that is closed."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """As the driver does it."""
+
+    @abstractmethod
+    def _rollback(self) -> None:
+        """As the driver does it."""
 
     def is_inside(self) -> bool:
         """Whether a transaction is open in which staging has the name of the live schema."""
-        return self._entered and not self.closed and self.info.transaction_status != TransactionStatus.IDLE
+        return self._entered and self._status() not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
-    def prepare(self, query: Any) -> Any:
+    def let_each_end(self, value: bool) -> None:
+        """Autocommit mode, or not: whether each statement is a transaction of its own."""
+        if self._each and not value and self.is_inside():
+            self.commit_within()  # rows that a COPY brought, which ends after its statement
+        self._each = value
+
+    def prepare(self, text: str) -> str:
         """Make sure that staging has its place, and return what is to be run instead of a statement, or itself."""
         if self.upgrade is None:
-            return query
-        if isinstance(query, sql.Composable):
-            query = query.as_string(self)
-        text = query.decode() if isinstance(query, bytes) else query
-        if isinstance(text, str):
-            query = self._rewrite(text)
-        if self.info.transaction_status != TransactionStatus.INERROR and not self.is_inside():
+            return text
+        instead = self._rewrite(text)
+        if self._status() != TransactionStatus.INERROR and not self.is_inside():
             self._enter(self.upgrade)
-        if isinstance(text, str) and _ALL_IMMEDIATE.match(text):
+        if _ALL_IMMEDIATE.match(text):
             run_deferred(self._plain(), self._guard)
-            return _NOTHING
-        return query
+            return NOTHING
+        return instead
+
+    def run(self, text: str, send: Callable[[str], Any]) -> Any:
+        """Send a text, in as many pieces as it ends transactions; returns what came of the last one."""
+        *before, last = divide(text) if self.upgrade is not None else [text]
+        for piece in before:
+            self.run_whole(piece, send)
+        return self.run_whole(last, send)
+
+    def run_whole(self, text: str, send: Callable[[str], Any]) -> Any:
+        """Send a text as it is."""
+        prepared = self.prepare(text)
+        try:
+            result = send(prepared)
+        except Exception:
+            self.give_up()
+            raise
+        self.finish()
+        return result
 
     def finish(self) -> None:
         """After a statement: in autocommit mode its transaction ends."""
         if self.upgrade is not None and self._each:
-            self.commit()
+            self.commit_within()
 
     def give_up(self) -> None:
         """After a statement that failed: in autocommit mode its transaction ends, and the next one is of its own."""
-        if self.upgrade is not None and self._each and not self.closed:
-            self.rollback()
+        if self.upgrade is not None and self._each and self._status() != TransactionStatus.UNKNOWN:
+            self.rollback_within()
 
     def _rewrite(self, text: str) -> str:
         if ends := _END.match(text):
             if ends["commit"]:
-                self.commit()
+                self.commit_within()
             elif ends["rollback"]:
-                self.rollback()
-            return _NOTHING
-        if _ROLLBACK.search(_HIDDEN.sub(" ", text)):
-            # It would take the renames back, and the guard with them; what follows would find the live schema.
-            raise OutsideStaging("it ends the transaction by a ROLLBACK among other statements")
+                self.rollback_within()
+            return NOTHING
+        _refuse_rollback(text)
         if _VACUUM.match(text):
-            return _NOTHING
+            return NOTHING
         return _CONCURRENTLY.sub(lambda match: match["head"], text, count=1)
 
-    def commit(self) -> None:
-        if self.upgrade is not None and self.info.transaction_status == TransactionStatus.INTRANS and self._entered:
+    def commit_within(self) -> None:
+        """Give both schemas their names back, and commit."""
+        if self.upgrade is not None and self._status() == TransactionStatus.INTRANS and self._entered:
             try:
                 self._leave(self.upgrade)
             except BaseException:
-                self.rollback()
+                self.rollback_within()
                 raise
-        super().commit()
+        self._commit()
         self._entered = False
 
-    def rollback(self) -> None:
-        super().rollback()
+    def rollback_within(self) -> None:
+        """Roll back, the renames too."""
+        self._rollback()
         self._entered = False
-
-    def _plain(self) -> psycopg.Cursor[Any]:
-        """A cursor for statements of our own."""
-        return psycopg.Cursor(self)
 
     def _enter(self, upgrade: Upgrade) -> None:
         upgrade.enter(self)
@@ -237,8 +218,10 @@ class UpgradeConnection(Connection):
             if self._live is not None:
                 _rename(cursor, place.target, upgrade.hold)
             _rename(cursor, place.schema, place.target)
-        except psycopg.errors.LockNotAvailable as error:
-            self.rollback()
+        except Exception as error:
+            self.rollback_within()
+            if state_of(error) != _LOCK_NOT_AVAILABLE:
+                raise
             raise LockHeld(
                 "Another run is upgrading a staging schema of this database just now.", hint="Run the command again."
             ) from error
@@ -267,5 +250,106 @@ class UpgradeConnection(Connection):
         lift_guard(cursor, self._guard)
 
 
-def _rename(cursor: psycopg.Cursor[Any], schema: str, to: str) -> None:
+def divide(text: str) -> list[str]:
+    """A text in pieces, each of which ends a transaction or holds nothing that does."""
+    plain = _HIDDEN.sub(lambda match: " " * len(match[0]), text)
+    if ";" not in plain or _ATOMIC.search(plain):  # a body's END is none of a transaction
+        return [text]
+    bounds = [-1, *(match.start() for match in re.finditer(";", plain)), len(text)]
+    pieces = [text[start + 1 : end] for start, end in itertools.pairwise(bounds)]
+    if not any(_END.match(piece) for piece in pieces):
+        return [text]
+    _refuse_rollback(text)
+    groups = itertools.groupby((piece for piece in pieces if piece.strip()), lambda piece: bool(_END.match(piece)))
+    return [piece for is_end, group in groups for piece in (group if is_end else [";".join(group)])]
+
+
+def _refuse_rollback(text: str) -> None:
+    """:raises OutsideStaging: it takes the renames back, and the guard with them; what follows would find live."""
+    if not _END.match(text) and _ROLLBACK.search(_HIDDEN.sub(" ", text)):
+        raise OutsideStaging("it ends the transaction by a ROLLBACK among other statements")
+
+
+def _rename(cursor: Executes, schema: str, to: str) -> None:
     cursor.execute(f"ALTER SCHEMA {quote(schema)} RENAME TO {quote(to)}".encode())
+
+
+class UpgradeCursor(psycopg.Cursor[Any]):
+    """Keeps each statement behind the renames."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        connection, text = self._own, self._own.text_of(query)
+        if params:
+            # With values the server takes one statement only.
+            return connection.run_whole(
+                text, lambda piece: super(UpgradeCursor, self).execute(piece, params, **options)
+            )
+        return connection.run(text, lambda piece: super(UpgradeCursor, self).execute(piece, params, **options))
+
+    def executemany(self, query: Any, params_seq: Iterable[Any], **options: Any) -> None:
+        text = self._own.text_of(query)
+        self._own.run_whole(text, lambda piece: super(UpgradeCursor, self).executemany(piece, params_seq, **options))
+
+    def stream(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        return super().stream(self._own.prepare(self._own.text_of(query)), *arguments, **options)
+
+    def copy(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return super().copy(self._own.prepare(self._own.text_of(statement)), *arguments, **options)
+
+    @property
+    def _own(self) -> UpgradeConnection:
+        assert isinstance(self.connection, UpgradeConnection)  # noqa: S101 # only that makes cursors of this class
+        return self.connection
+
+
+class UpgradeServerCursor(psycopg.ServerCursor[Any]):
+    """Keeps a named cursor, as ``stream_results`` opens it, behind the renames."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        connection = self.connection
+        assert isinstance(connection, UpgradeConnection)  # noqa: S101 # only that makes cursors of this class
+        return super().execute(connection.prepare(connection.text_of(query)), params, **options)
+
+
+class UpgradeConnection(Behind, Connection):
+    """Of psycopg."""
+
+    def begin(self, upgrade: Upgrade) -> None:
+        self.set_autocommit(False)
+        self.cursor_factory, self.server_cursor_factory = UpgradeCursor, UpgradeServerCursor
+        self.upgrade = upgrade
+
+    @property
+    def autocommit(self) -> bool:
+        return self._each if self.upgrade else super().autocommit
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        if self.upgrade is None:
+            self.set_autocommit(value)
+        else:
+            self.let_each_end(value)
+
+    def text_of(self, query: Any) -> str:
+        """A statement as text, in whatever form the driver takes it."""
+        if isinstance(query, sql.Composable):
+            return query.as_string(self)
+        return query.decode() if isinstance(query, bytes) else str(query)
+
+    def commit(self) -> None:
+        self.commit_within()
+
+    def rollback(self) -> None:
+        self.rollback_within()
+
+    def _commit(self) -> None:
+        super().commit()
+
+    def _rollback(self) -> None:
+        super().rollback()
+
+    def _plain(self) -> Executes:
+        return psycopg.Cursor(self)
+
+    def _status(self) -> int:
+        return TransactionStatus.UNKNOWN if self.closed else self.info.transaction_status

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import marshal
 import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
+
+import xxhash
 
 from ...errors import DoesNotFit
 from ..model import Column, Counter, Definition, ForeignKey, LogicalType, OutsideObject, SchemaObject, Table, Values
@@ -16,6 +20,9 @@ from .mark import VIEW, numbers_of
 from .names import quote
 from .types import converter, is_utf8, logical_type
 from .virtual import has_plain_rows, is_keyed_by_rowid, kind_of
+
+_WITHOUT_REFERENCES = 2
+"""The form of :mod:`marshal` in which equal values are equal bytes, whether they are one object or two."""
 
 
 def user_tables(connection: sqlite3.Connection) -> list[str]:
@@ -192,7 +199,7 @@ class SqliteReader:
         place, collation = self._source(table.name)
         order = ", ".join(quote(name) + collation for name in table.primary_key) or "rowid"
         sql = f"SELECT {names} FROM {place} ORDER BY {order}"
-        try:
+        with self._name_errors(table):
             for raw in self._connection.execute(sql):
                 row = list(raw)
                 for index, convert in converters:
@@ -200,11 +207,27 @@ class SqliteReader:
                     if value is not None:
                         row[index] = convert(value)
                 yield row
+
+    @contextlib.contextmanager
+    def _name_errors(self, table: Table) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.OperationalError as error:
             if "decode" in str(error):
                 raise self._undecodable(table) from error
             refuse_lacking(error, f"The table {table.name}")
             raise
+
+    def digest(self, table: Table) -> str:
+        """Of the values as they are stored, by kind and bits: nothing is converted, nothing sorted."""
+        names = ", ".join(map(quote, table.column_names))
+        place, _ = self._source(table.name)
+        count = total = 0
+        with self._name_errors(table):
+            for row in self._connection.execute(f"SELECT {names} FROM {place}"):
+                count += 1
+                total += xxhash.xxh3_128_intdigest(marshal.dumps(row, _WITHOUT_REFERENCES))
+        return f"{count}:{total:x}"
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         convert = converter(next(c for c in table.columns if c.name == column))

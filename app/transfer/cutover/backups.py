@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ...dialects.files import make_directory
 from ...dialects.model import TableChecksum
 from ...dialects.samples import ProblemKind
 from ...errors import BackupFailed, FerryError
-from ..proof.checksums import fingerprint
+from ..proof.checksums import NOTHING, Contents, fingerprint, read_contents
 from ..rows.files import file_sha256
 from ..rows.snapshot import check as check_snapshot
 from ..run.evidence_files import name_unfinished
@@ -24,13 +24,22 @@ from ..schema.alembic import revision_of
 from .manifest import SUFFIX, Backup, load_manifest, manifest_of, write_manifest
 
 
-def state_of(dialect: Dialect, url: URL) -> dict[str, TableChecksum]:
-    """The checksums of a database."""
+def state_of(dialect: Dialect, url: URL, copied: Contents = NOTHING) -> dict[str, TableChecksum]:
+    """The checksums of a database.
+
+    :param copied: what it may be a copy of, on the same server.
+    """
     with dialect.reader(url) as reader:
-        return fingerprint(reader)
+        return fingerprint(reader, proved=copied.known_in(reader))
 
 
-def to_lists(sums: dict[str, TableChecksum]) -> dict[str, list[Any]]:
+def contents_of(dialect: Dialect, url: URL) -> Contents:
+    """What a database holds."""
+    with dialect.reader(url) as reader:
+        return read_contents(reader)
+
+
+def to_lists(sums: Mapping[str, TableChecksum]) -> dict[str, list[Any]]:
     return {name: [checksum.rows, str(checksum)] for name, checksum in sums.items()}
 
 
@@ -72,18 +81,20 @@ def make(
     run: str,
     database: str,
     key: bytes | None,
+    contents: Contents | None = None,
 ) -> Backup:
     """Dump a database as it was at one instant, read the dump back, and write its manifest last.
 
+    :param contents: what the image holds, where that was read already.
     :param key: what the manifest is sealed with; without one it has no seal.
     :param scratch: a database to restore into for the proof; it is dropped.
     :raises BackupFailed: nothing is left behind then.
     """
-    expected, revision = fingerprint(image.reader), revision_of(image.reader)
+    contents, revision = contents or read_contents(image.reader), revision_of(image.reader)
     beside = to.with_name(name_unfinished(to, run))
     try:
         image.dump(beside)
-        _prove(dialect, beside, scratch, expected)
+        _prove(dialect, beside, scratch, contents)
         if to.exists():
             raise BackupFailed(f"{to} exists already.", hint="Give another path with --backup-to.")
         digest, size = file_sha256(beside), beside.stat().st_size
@@ -99,7 +110,7 @@ def make(
                 size_bytes=size,
                 sha256=digest,
                 revision=revision,
-                tables=to_lists(expected),
+                tables=to_lists(contents.checksums),
             ),
             key,
         )
@@ -131,14 +142,15 @@ def register_portable(file: Path, *, command: str, run: str, database: str, key:
     )
 
 
-def _prove(dialect: Dialect, dump: Path, scratch: URL, expected: dict[str, TableChecksum]) -> None:
+def _prove(dialect: Dialect, dump: Path, scratch: URL, contents: Contents) -> None:
+    expected = contents.checksums
     try:
         dialect.restore(dump, scratch)
         problems = [item for item in dialect.problems(scratch) if item.kind is not ProblemKind.DANGLING]
         if problems:
             raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
         with dialect.reader(scratch) as reader:
-            sums = fingerprint(reader, expected)
+            sums = fingerprint(reader, expected, contents.known_in(reader))
     finally:
         dialect.drop(scratch)
     if sums != expected:
@@ -199,7 +211,7 @@ def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> 
             raise BackupFailed(error.message) from error
         return
     expected = {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in backup.tables.items()}
-    _prove(dialect, backup.path, scratch, expected)
+    _prove(dialect, backup.path, scratch, Contents(expected, {}))
 
 
 def prune(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:

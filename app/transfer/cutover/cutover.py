@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ...dialects.base import Fence
-from ...dialects.model import Table, TableChecksum
+from ...dialects.base import Fence, Reader
 from ...errors import CutOverUnfinished, FerryError, LeaseLost, VerificationFailed
-from ..proof.checksums import fingerprint
+from ..proof.checksums import NOTHING, Proved, fingerprint
 from ..rows.header import now
 from ..run.control import Control
 from ..run.ledger import Entry
@@ -32,16 +31,16 @@ def entry_for(
     target: Target,
     secured: Secured,
     *,
-    proved: Callable[[Table], TableChecksum | None] = lambda _table: None,
+    proved: Callable[[Reader], Proved] = NOTHING.known_in,
     **more: Any,
 ) -> Entry:
     """The ledger entry of this run's cut-over, made from staging before it, which gets its mark.
 
-    :param proved: what is known of a table of staging, and cannot have changed since.
+    :param proved: what is known of the tables of staging.
     """
     run.dialect.set_mark(run.staging, run.mark)
     with run.dialect.reader(run.staging) as reader:
-        sums = fingerprint(reader, proved=proved)
+        sums = fingerprint(reader, proved=proved(reader))
     return Entry(
         **{
             "run_id": run.id,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...dialects.base import Fence, Image, Reader
 from ...dialects.model import LateWrite, TableChecksum
 from ...errors import BackupFailed, VerificationFailed
-from ..proof.checksums import fingerprint
+from ..proof.checksums import NOTHING, Contents, read_contents
 from ..rows.encode import encode, hash_rows
 from ..rows.files import write
 from ..rows.header import header_of
@@ -28,12 +28,17 @@ PASSES = 3
 
 @dataclass
 class Secured:
-    """The live database as it was at ``token``: backed up, and its checksums."""
+    """The live database as it was at ``token``: backed up, and what it held."""
 
     token: bytes
     backup: Backup | None
     absent: bool = False
-    checksums: Mapping[str, TableChecksum] = field(default_factory=dict)
+    contents: Contents = NOTHING
+
+    @property
+    def checksums(self) -> Mapping[str, TableChecksum]:
+        """Of each table."""
+        return self.contents.checksums
 
 
 @contextlib.contextmanager
@@ -55,8 +60,8 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
         run.note("Nothing to back up: there is no database yet.")
         return Secured(token, None, absent=True)
     with take_image(run, fence) as image:
-        sums = fingerprint(image.reader)
-        return Secured(image.token, _back_up(run, image, sums, backup_to), checksums=sums)
+        contents = read_contents(image.reader)
+        return Secured(image.token, _back_up(run, image, contents, backup_to), contents=contents)
 
 
 @contextlib.contextmanager
@@ -80,14 +85,14 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
     )
 
 
-def _back_up(run: Run, image: Image, sums: Mapping[str, TableChecksum], to: Path | None) -> Backup | None:
-    if not any(checksum.rows for name, checksum in sums.items() if name != VERSION_TABLE):
+def _back_up(run: Run, image: Image, contents: Contents, to: Path | None) -> Backup | None:
+    if not any(checksum.rows for name, checksum in contents.checksums.items() if name != VERSION_TABLE):
         run.note("Nothing to back up: the database is empty.")
         return None
     for line in lines_left_out(image.reader):
         run.warn(f"The backup made now does not have the contents of large objects: {line}")
     run.report.backup = None
-    backup = write_backup(run, image, to)
+    backup = write_backup(run, image, to, contents)
     run.report.backup = backup.file
     run.emit("note", f"Backup: {backup.file} ({backup.rows} rows, {backup.size_bytes} bytes, read back)")
     return backup
@@ -104,8 +109,11 @@ def lines_left_out(reader: Reader) -> list[str]:
     return unreadable + lines_outside(reader) if unreadable else []
 
 
-def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
-    """Back an image of the live database up: a dump, or a portable snapshot when the path says so."""
+def write_backup(run: Run, image: Image, to: Path | None, contents: Contents | None = None) -> Backup:
+    """Back an image of the live database up: a dump, or a portable snapshot when the path says so.
+
+    :param contents: what the image holds, where that was read already.
+    """
     database = run.dialect.identity(run.target).full_name
     portable = to is not None and to.name.endswith((".json", ".json.gz", ".json.zst"))
     if to is None:
@@ -131,6 +139,7 @@ def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
         run=run.id,
         database=database,
         key=make_key(run.settings, run.control),
+        contents=contents,
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from ...errors import DoesNotFit, FerryError
 from ..cutover.cutover import entry_for
 from ..cutover.secure import Secured, take_image
-from ..proof.checksums import fingerprint
+from ..proof.checksums import Contents, fingerprint
 from ..run.ledger import Entry
 from ..run.plan import Question
 from ..run.report import Report, TableReceipt
@@ -111,7 +111,7 @@ class Initialise(Job):
             with take_image(run, self.fence) as image:
                 if (sums := fingerprint(image.reader)) == last.table_checksums:
                     run.note("Nothing to back up: the database holds what the last db-init left.")
-                    self.secured = Secured(image.token, None, checksums=sums)
+                    self.secured = Secured(image.token, None, contents=Contents(sums, {}))
                     return
         super().back_up()
 

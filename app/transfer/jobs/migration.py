@@ -83,7 +83,9 @@ class Migration(Job):
         :raises VerificationFailed: one does not, or something that is not a row is gone and nobody said so.
         """
         run = self.run
-        self._unmanaged = bring_unmanaged(run, self.target.revision or revision, self._unmanaged)
+        self._unmanaged = bring_unmanaged(
+            run, self.target.revision or revision, self._unmanaged, self._find_taken_away()
+        )
         self._check_objects(self._read_declarations(revision))
         refresh_derived(run)
         problems = run.dialect.problems(run.staging)
@@ -98,6 +100,10 @@ class Migration(Job):
             )
         run.dialect.settle(run.staging, keep_violations=self.options.keep_violations)
         prove_counters(run, self._counters, run.staging)
+
+    def _find_taken_away(self) -> set[str] | None:
+        """What the upgrade dropped or renamed by name, where staging was a copy of the live database."""
+        return None
 
     def _find_violations(self, problems: Iterable[Problem]) -> Counter[Violation]:
         tables = sorted({item.table for item in problems if item.kind is ProblemKind.DANGLING})

@@ -17,7 +17,7 @@ from ..cutover.cutover import entry_for
 from ..cutover.manifest import Backup, load_manifest
 from ..cutover.seal import existing_key
 from ..cutover.secure import describe_rows, rows_beside_tables
-from ..proof.checksums import fingerprint
+from ..proof.checksums import Contents, fingerprint
 from ..rows.files import file_sha256
 from ..rows.snapshot import check, check_file, is_snapshot
 from ..run.ledger import Entry
@@ -190,6 +190,7 @@ class Restore(Job):
             self.run,
             self.target,
             self.secured,
+            proved=self._contents.known_in,
             source_identity=f"backup:{path}",
             source=self._chosen.label,
             revision=self._revision,
@@ -209,11 +210,11 @@ class Restore(Job):
         self._verify_staging = stage_backup(self.run, self._chosen)
 
     def _verify(self) -> None:
-        self._verify_staging()
+        self._contents = self._verify_staging()
         with self.run.dialect.reader(self.run.staging) as reader:
             self._revision = revision_of(reader)
-            for name, sums in fingerprint(reader).items():
-                self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
+        for name, sums in self._contents.checksums.items():
+            self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
 
 
 def accept_file(run: Run, choice: Chosen, *, trusted: bool) -> Chosen:
@@ -265,8 +266,8 @@ def _check(run: Run, choice: Chosen) -> None:
         )
 
 
-def stage_backup(run: Run, choice: Chosen) -> Callable[[], None]:
-    """Bring a backup into staging; returns what proves that it is what was backed up.
+def stage_backup(run: Run, choice: Chosen) -> Callable[[], Contents]:
+    """Bring a backup into staging; returns what proves that it is what was backed up, and says what it holds.
 
     That raises VerificationFailed where the rows are not those of its manifest, and BackupFailed where they are damaged
     or the file was changed meanwhile.
@@ -276,18 +277,20 @@ def stage_backup(run: Run, choice: Chosen) -> Callable[[], None]:
         staged = stage(run, snapshot, str(snapshot.header.revision), MigrateOptions())
         refresh_derived(run)
 
-        def verify() -> None:
+        def verify() -> Contents:
             verify_staging(run, staged.rows, staged.accounts)
             _refuse_changed(choice)
+            return backups.contents_of(run.dialect, run.staging)
 
         return verify
     for note in run.dialect.restore(choice.path, run.staging):
         run.note(note)
     run.dialect.fit_staging(run.staging, run.target)
 
-    def verify_dump() -> None:
-        _verify(run, choice)
+    def verify_dump() -> Contents:
+        contents = _verify(run, choice)
         _refuse_changed(choice)
+        return contents
 
     return verify_dump
 
@@ -298,18 +301,20 @@ def _refuse_changed(choice: Chosen) -> None:
         raise BackupFailed(f"{choice.path} was changed while it was read.", hint="Run the command again.")
 
 
-def _verify(run: Run, choice: Chosen) -> None:
+def _verify(run: Run, choice: Chosen) -> Contents:
     damage = [str(item) for item in run.dialect.problems(run.staging) if item.kind is not ProblemKind.DANGLING]
     if damage:
         raise BackupFailed(f"{choice.path} is damaged.", details=damage, hint="Use another one: flask db-backup --list")
+    contents = backups.contents_of(run.dialect, run.staging)
     if choice.backup is None:
         run.note(f"{choice.path} has no manifest: it was checked for damage, not against what was backed up.")
-        return
+        return contents
     if choice.portable:
         raise FerryError("a portable snapshot is verified as it is loaded")
     expected = {n: TableChecksum(rows, int(total, 16)) for n, (rows, total) in choice.backup.tables.items()}
     with run.dialect.reader(run.staging) as reader:
-        sums = fingerprint(reader, expected)
+        sums = fingerprint(reader, expected, lambda table: contents.checksums[table.name])
     if sums != expected:
         wrong = sorted(name for name in expected.keys() | sums.keys() if expected.get(name) != sums.get(name))
         raise VerificationFailed(f"{choice.path} does not hold what was backed up: {', '.join(wrong)}.")
+    return contents

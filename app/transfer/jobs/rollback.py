@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from ...errors import Protected, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
+from ..proof.checksums import NOTHING
 from ..run.evidence import databases_differ
 from ..run.ledger import Entry
 from ..run.plan import Question, undo_stack
@@ -54,6 +55,7 @@ class Rollback(Job):
     def __init__(self, run: Run, target: Target, undone: Entry, generation: sa.URL | None) -> None:
         super().__init__(run, target)
         self._undone, self._generation = undone, generation
+        self._contents = NOTHING
 
     @property
     def runs_revisions(self) -> bool:
@@ -94,6 +96,7 @@ class Rollback(Job):
             self.run,
             self.target,
             self.secured,
+            proved=self._contents.known_in,
             source_identity=f"generation:{self._undone.previous_mark}",
             source=f"what was live before run {self._undone.run_id}",
             revision=revision,
@@ -117,10 +120,10 @@ class Rollback(Job):
         if generation is None:
             run.dialect.prepare_staging(run.staging, run.target)
             return
-        expected = backups.state_of(run.dialect, generation)
+        self._contents = backups.contents_of(run.dialect, generation)
         run.dialect.copy(generation, run.staging, timeout_s=SWAP_TIMEOUT_S)
         run.dialect.fit_staging(run.staging, run.target)
-        if backups.state_of(run.dialect, run.staging) != expected:
+        if backups.state_of(run.dialect, run.staging, self._contents) != self._contents.checksums:
             _refuse_copy(run, generation)
 
     def _save_writes_since(self, live: sa.URL | None = None) -> None:

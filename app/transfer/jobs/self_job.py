@@ -9,7 +9,7 @@ from ...dialects.model import LateWrite, Table, Values
 from ...errors import DoesNotFit, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..cutover.secure import Secured, take_image
-from ..proof.checksums import fingerprint
+from ..proof.checksums import fingerprint, read_contents
 from ..proof.verify import Before
 from ..run.evidence import databases_differ
 from ..run.ledger import Entry
@@ -43,6 +43,7 @@ class SelfJob(Migration):
             self.run,
             self.target,
             self.secured,
+            proved=self.secured.contents.known_in,
             source_identity=SELF,
             source=SELF,
             revision=self.plan.head,
@@ -60,7 +61,7 @@ class SelfJob(Migration):
             super().back_up()
             return
         with take_image(run, self.fence) as image:
-            self.secured = Secured(image.token, self.secured.backup, checksums=fingerprint(image.reader))
+            self.secured = Secured(image.token, self.secured.backup, contents=read_contents(image.reader))
 
     def _stage(self) -> None:
         run = self.run
@@ -80,6 +81,9 @@ class SelfJob(Migration):
     def _bring_objects(self) -> None:
         if self._revision != self.plan.head:
             self.bring_objects(self._revision)
+
+    def _find_taken_away(self) -> set[str]:
+        return {*self._heard.dropped, *(rename.old for rename in self._heard.renames)}
 
     def _copy(self) -> str:
         """Copy the live database into staging; returns the revision it is at, recognised where it says none."""
@@ -111,7 +115,7 @@ class SelfJob(Migration):
         with run.dialect.reader(run.before) as old:
             tables = data_tables(old.tables())
         with run.dialect.reader(run.staging) as staged:
-            copied = fingerprint(staged)
+            copied = fingerprint(staged, proved=self.secured.contents.known_in(staged))
         if tables.keys() - sums.keys() or any(copied.get(name) != sums[name] for name in tables):
             self._refuse_copy()
         self.report.tables += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from ...dialects.model import Table, TableChecksum
 from ...errors import DoesNotFit, FerryError, VerificationFailed
@@ -34,6 +35,7 @@ class SourceJob(Migration):
     def __init__(self, run: Run, plan: Plan, source: Source, options: MigrateOptions) -> None:
         super().__init__(run, plan, options)
         self._source = source
+        self._schema: Path | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -66,7 +68,7 @@ class SourceJob(Migration):
             self.run,
             self.target,
             self.secured,
-            proved=self._find_proved,
+            proved=lambda _reader: self._find_proved,
             source_identity=self.plan.source.identity,
             source=self.plan.source.label,
             revision=self.plan.head,
@@ -99,23 +101,43 @@ class SourceJob(Migration):
 
     def _build(self) -> None:
         run, snapshot = self.run, self._taken
-        self._tables = build_tables(run, run.staging, self._revision)
+        self._tables = self._build_tables()
         with run.dialect.reader(run.staging) as reader:
             definitions = reader.definitions()
         same_server = snapshot.server == run.dialect.name
         missing = find_not_migrated(snapshot.definitions, definitions, self._tables, same_server=same_server)
         self.report.not_migrated = [str(item) for item in missing]
 
+    def _build_tables(self) -> dict[str, Table]:
+        """By the revisions; where an old one no longer runs, as the source itself has them, if it is such a database.
+
+        :raises DoesNotFit: a revision failed, and the source is on another kind of server or not there any more.
+        """
+        run = self.run
+        try:
+            return build_tables(run, run.staging, self._revision)
+        except DoesNotFit as error:
+            schema = run.directory / "source.backup"
+            if self._taken.fallback_of or not self._source.keep_schema(run, schema):
+                raise
+            self._schema = schema
+            run.note(
+                f"{error.message} Revision {self._revision} is taken as the source itself has it, from there on up."
+            )
+            return build_tables(run, run.staging, self._revision, schema)
+
     def _adapt(self) -> None:
         snapshot = self._taken
         self._rows = open_rows(self.run, snapshot.snapshot, self.options, self._tables)
 
     def _load(self) -> None:
-        self._staged = fill(self.run, *self._rows, self.options, self.run.staging)
+        self._staged = fill(self.run, *self._rows, self.options, self.run.staging, self._schema)
 
     def _catch_up(self) -> None:
         self._passes = CatchUp(self.run, self._source, self.options, self._count_passes())
         self._taken, self._staged = self._passes.carry_out(self._taken, self._staged)
+        if self._schema:
+            self._schema.unlink()  # it holds rows
 
     def _verify(self) -> None:
         run, staged = self.run, self._staged

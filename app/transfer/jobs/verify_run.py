@@ -237,7 +237,7 @@ class _Without:
         self.numbers, self.counters, self.outside = reader.numbers, reader.counters, reader.outside
         self.time_zone, self.texts = reader.time_zone, reader.texts
         self.unreadable_outside, self.outside_objects = reader.unreadable_outside, reader.outside_objects
-        self.rows, self.values = reader.rows, reader.values
+        self.rows, self.values, self.digest = reader.rows, reader.values, reader.digest
 
     def tables(self) -> dict[str, Table]:
         return {name: table for name, table in self._reader.tables().items() if name not in self._skipped}

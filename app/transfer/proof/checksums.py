@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
@@ -15,15 +16,52 @@ def checksums(reader: Reader, tables: Mapping[str, Table]) -> dict[str, TableChe
     return {name: checksum(table, reader.rows(table)) for name, table in tables.items()}
 
 
+Proved = Callable[[Table], TableChecksum | None]
+"""What is known of a table, with its columns by name, without reading its rows; None where they have to be read."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database holds at one instant.
+
+    :ivar checksums: of each table.
+    :ivar digests: what its server sums each table up to, with the table; of those where it can.
+    """
+
+    checksums: Mapping[str, TableChecksum]
+    digests: Mapping[str, tuple[Table, str]]
+
+    def known_in(self, reader: Reader) -> Proved:
+        """What is known of the tables of another database of the same server, which may be a copy of this one.
+
+        Where the server sums a table of the same columns up to the same, its checksum is the same.
+        """
+
+        def prove(table: Table) -> TableChecksum | None:
+            former, digest = self.digests.get(table.name, (None, None))
+            same = former is not None and former.columns == table.columns and reader.digest(table) == digest
+            return self.checksums[table.name] if same else None
+
+        return prove
+
+
+NOTHING = Contents({}, {})
+
+
+def read_contents(reader: Reader) -> Contents:
+    """Read a whole database once, and let its server sum it up."""
+    tables = [sort_columns(table) for table in reader.tables().values()]
+    digests = {table.name: (table, digest) for table in tables if (digest := reader.digest(table)) is not None}
+    return Contents(fingerprint(reader), digests)
+
+
 def fingerprint(
-    reader: Reader,
-    stated: Collection[str] | None = None,
-    proved: Callable[[Table], TableChecksum | None] = lambda _table: None,
+    reader: Reader, stated: Collection[str] | None = None, proved: Proved = lambda _table: None
 ) -> dict[str, TableChecksum]:
     """The checksums of a whole database, for comparison with another one or a later state.
 
     :param stated: the tables that a manifest has; where an older version wrote it, it has no virtual ones.
-    :param proved: what is known of a table already, with its columns by name; it is not read again then.
+    :param proved: what is known already; it is not read again.
     """
     tables = [
         sort_columns(table)

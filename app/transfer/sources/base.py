@@ -139,6 +139,14 @@ class Source(ABC):
         del run
         return Ahead()
 
+    def keep_schema(self, run: Run, to: Path) -> bool:
+        """Write a backup file of the source, which its schema can be made of on the target's server.
+
+        :return: False where it is no database on that kind of server.
+        """
+        del run, to
+        return False
+
     def find_changed(self, snapshot: Taken) -> list[str] | None:
         """The tables that are not what was taken any more; None where only reading all of it again can tell.
 

@@ -299,6 +299,16 @@ class DatabaseSource(Source):
     def close(self) -> None:
         self._open.close()
 
+    def keep_schema(self, run: Run, to: Path) -> bool:
+        if self._dialect.name != run.dialect.name:
+            return False
+        try:
+            with _readable(self._dialect, self._spec), self._dialect.image(self._url, run.scratch, None) as image:
+                image.dump(to)
+        finally:
+            run.dialect.drop(run.scratch)
+        return True
+
     def find_changed(self, snapshot: Taken) -> list[str]:
         """Only where the server does not say that nobody wrote, all rows are read again."""
         tables = set(snapshot.header.tables)

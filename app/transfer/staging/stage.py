@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import URL
 
@@ -32,11 +33,13 @@ class Staged:
     :ivar rows: the rows that were loaded.
     :ivar accounts: what became of each table's.
     :ivar adapted: what the adapters accounted for, where records became these rows.
+    :ivar schema: a backup file that the tables were made of, where no revisions made them.
     """
 
     rows: RowsFile
     accounts: dict[str, TableLoad]
     adapted: Adapted | None
+    schema: Path | None = None
 
 
 def stage(run: Run, snapshot: Checked, revision: str, options: MigrateOptions, *, staging: URL | None = None) -> Staged:
@@ -62,8 +65,8 @@ def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: M
     """
     rows, result = open_rows(run, snapshot, options, before.rows.schema, number)
     if before.rows.aside.count() or rows.aside.count():
-        build_empty(run, run.staging, str(rows.header.revision))
-        return fill(run, rows, result, options, run.staging)
+        build_empty(run, run.staging, str(rows.header.revision), before.schema)
+        return fill(run, rows, result, options, run.staging, before.schema)
     former, later = before.rows.checksums, rows.checksums
     changed = [name for name in rows.tables if later[name] != former.get(name)]
     check_exclusions(rows)
@@ -71,15 +74,23 @@ def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: M
         run.dialect.clear(run.staging, changed)
         accounts, refused = load(run.dialect, run.staging, rows, changed)
     if refused:
-        accounts = _set_aside(run, rows, refused, options, run.staging)
+        accounts = _set_aside(run, rows, refused, options, run.staging, before.schema)
     run.dialect.set_numbers(run.staging, rows.header.numbers)
     carry_counters(run, rows.header.counters, run.staging)
-    return Staged(rows, {**before.accounts, **accounts}, result)
+    return Staged(rows, {**before.accounts, **accounts}, result, before.schema)
 
 
-def fill(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptions, staging: URL) -> Staged:
+def fill(
+    run: Run,
+    rows: RowsFile,
+    result: Adapted | None,
+    options: MigrateOptions,
+    staging: URL,
+    schema: Path | None = None,
+) -> Staged:
     """Load rows into an empty staging.
 
+    :param schema: what its tables were made of, see :func:`build_empty`.
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     check_exclusions(rows)
@@ -87,19 +98,26 @@ def fill(run: Run, rows: RowsFile, result: Adapted | None, options: MigrateOptio
         set_aside_referring(rows)
     accounts, refused = load_into(run, staging, rows)
     if refused:
-        accounts = _set_aside(run, rows, refused, options, staging)
+        accounts = _set_aside(run, rows, refused, options, staging, schema)
     run.dialect.set_numbers(staging, rows.header.numbers)
     carry_counters(run, rows.header.counters, staging)
-    return Staged(rows, accounts, result)
+    return Staged(rows, accounts, result, schema)
 
 
-def build_empty(run: Run, staging: URL, revision: str) -> None:
+def build_empty(run: Run, staging: URL, revision: str, schema: Path | None = None) -> None:
     """The tables of a revision, without a row, in the place of what was there.
 
     Rows that a revision inserts are in the source, as far as nobody changed or deleted them there.
+
+    :param schema: a backup file of a database at this revision: the tables are those in it, and no revision is run.
     """
-    run.dialect.prepare_staging(staging, run.target)
-    run.schema.build(staging, revision)
+    if schema is None:
+        run.dialect.prepare_staging(staging, run.target)
+        run.schema.build(staging, revision)
+    else:
+        # What it says of large objects was said when those of the source were brought.
+        run.dialect.restore(schema, staging)
+        run.dialect.fit_staging(staging, run.target)
     with run.dialect.reader(staging) as reader:
         filled = [name for name in data_tables(reader.tables()) if reader.count(name)]
     if filled:
@@ -107,9 +125,9 @@ def build_empty(run: Run, staging: URL, revision: str) -> None:
             run.dialect.clear(staging, filled)
 
 
-def build_tables(run: Run, staging: URL, revision: str) -> dict[str, Table]:
-    """Build the tables of a revision, and describe them."""
-    build_empty(run, staging, revision)
+def build_tables(run: Run, staging: URL, revision: str, schema: Path | None = None) -> dict[str, Table]:
+    """Build the tables of a revision, and describe them; see :func:`build_empty`."""
+    build_empty(run, staging, revision, schema)
     with run.dialect.reader(staging) as reader:
         return data_tables(reader.tables())
 
@@ -160,7 +178,7 @@ def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLo
 
 
 def _set_aside(
-    run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, staging: URL
+    run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, staging: URL, schema: Path | None
 ) -> dict[str, TableLoad]:
     """Load again without the refused rows and all that refer to them."""
     revision = str(rows.header.revision)
@@ -171,7 +189,7 @@ def _set_aside(
             hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
         )
     set_aside_referring(rows)
-    build_empty(run, staging, revision)
+    build_empty(run, staging, revision, schema)
     accounts, still = load_into(run, staging, rows)
     if still:
         raise DoesNotFit("Rows are refused even without those set aside.", details=still)

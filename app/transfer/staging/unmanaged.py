@@ -11,10 +11,13 @@ from ...errors import DoesNotFit
 from ..run.run import Run
 
 
-def bring_unmanaged(run: Run, revision: str, carried: Collection[str] = ()) -> list[str]:
+def bring_unmanaged(
+    run: Run, revision: str, carried: Collection[str] = (), taken_away: Collection[str] | None = None
+) -> list[str]:
     """Bring tables, views and triggers of the live database that no revision made into staging.
 
     :param revision: what the live database is at.
+    :param taken_away: what the upgrade dropped or renamed by name, where staging was a copy of the live database.
     :param carried: tables that were brought before the live database was written again; they are brought anew.
     :return: the tables that were brought.
     :raises DoesNotFit: one of them cannot be carried.
@@ -29,7 +32,7 @@ def bring_unmanaged(run: Run, revision: str, carried: Collection[str] = ()) -> l
     tables = sorted((set(here) - set(there)) | (set(here) & set(carried)))
     if not tables and not objects:
         return []
-    made_tables, made_objects = _find_made_by_revisions(run, revision)
+    made_tables, made_objects = _find_made(run, revision, taken_away)
     tables = [name for name in tables if name not in made_tables]
     wanted = [item for item in objects if item.name not in made_objects and item.table not in tables]
     _bring(run, live, tables, wanted)
@@ -52,6 +55,24 @@ def _bring(run: Run, live: URL, tables: list[str], wanted: list[SchemaObject]) -
             )
         if item.kind == "index":
             run.warn(f"The index {item.name} on {item.table} was made by hand and is not carried.")
+
+
+def _find_made(run: Run, revision: str, taken_away: Collection[str] | None) -> tuple[set[str], set[str]]:
+    """What the revisions made, of tables and of objects.
+
+    Where an old one no longer runs, that is what the newer ones took away by name: of a copy, all else is still there,
+    or was lost as a side effect.
+    """
+    try:
+        return _find_made_by_revisions(run, revision)
+    except DoesNotFit as error:
+        if taken_away is None:
+            raise
+        run.note(f"{error.message} What no revision made is what the upgrade did not take away by name.")
+        with run.dialect.reader(run.before) as reader:
+            names = {*reader.tables(), *(item.name for item in reader.objects())}
+        taken_names = {name for name in names if name.lower() in taken_away}
+        return taken_names, taken_names
 
 
 def _find_made_by_revisions(run: Run, revision: str) -> tuple[set[str], set[str]]:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pymysql
 import pytest
+import sqlalchemy as sa
+from pymysql.constants import CLIENT
 
+from app.dialects import dialect_for
 from app.dialects.base import OutsideStaging
 from app.dialects.mysql import connect
-from app.dialects.mysql.prepared import Guarded, GuardedConnection, guard
+from app.dialects.mysql.prepared import Guarded, GuardedConnection, WholeCursor, guard
 from tests.support.servers.mariadb import MariaDB
 
 ENDS_ELSEWHERE = "UPDATE users AS a JOIN (SELECT '丁\\' AS x) AS b JOIN LIVE.users AS o SET o.name = '2'"
@@ -160,8 +163,8 @@ class Places:
         for database in (self.live, self.staging):
             self.server.execute(f"DROP DATABASE IF EXISTS {database}")
 
-    def run(self, statements: list[str]) -> None:
-        with connect.connect_to(self.server.url(self.staging), None, driver=GuardedConnection) as connection:
+    def run(self, statements: list[str], **options: Any) -> None:
+        with connect.connect_to(self.server.url(self.staging), None, driver=GuardedConnection, **options) as connection:
             guard(connection, Guarded(frozenset({self.live}), folds=False))
             for statement in statements:
                 # Put together by the statement, the name is in halves.
@@ -202,3 +205,71 @@ def test_what_stays_in_staging_goes_on_working(places: Places, statements: list[
     before = places.live_rows()
     places.run(statements)
     assert places.live_rows() == before
+
+
+SEVERAL = {"client_flag": CLIENT.MULTI_STATEMENTS, "cursorclass": WholeCursor}
+SEVERAL_REACHING = {
+    "character set": ["SET NAMES gbk; SELECT 1"],
+    "second": ["SELECT 1; UPDATE LIVE.users SET name = 2"],
+    "show": ["SELECT 1; SHOW TABLES FROM LIVE"],
+    "mode": ['SET sql_mode = \'ANSI_QUOTES\'; UPDATE "LIVE"."users" SET name = 2'],
+    "mode of a prepared text": [
+        "PREPARE x FROM CONCAT('SET sql_', 'mode = ''ANSI_QUOTES''')",
+        "SELECT 1; EXECUTE x",
+        'UPDATE "LIVE"."users" SET name = 2',
+    ],
+    "text, first": [f"PREPARE x FROM {WRITE}; EXECUTE x"],
+    "text, second": [f"SET @s = {WRITE}; PREPARE x FROM @s; EXECUTE x"],
+    "immediate": [f"SELECT 1; EXECUTE IMMEDIATE {WRITE}"],
+    "literal": ["SET @v = 1; PREPARE x FROM 'UPDATE LIVE.users SET name = 2'; EXECUTE x"],
+    "versioned": ["SELECT 1 /*!50000 ; UPDATE LIVE.users SET name = 2 */"],
+}
+
+
+@pytest.mark.parametrize("kind", list(SEVERAL_REACHING))
+def test_no_statement_among_several_reaches_what_is_live(places: Places, kind: str) -> None:
+    before = places.live_rows()
+    with pytest.raises(OutsideStaging):
+        places.run(SEVERAL_REACHING[kind], **SEVERAL)
+    assert places.live_rows() == before
+
+
+@pytest.mark.parametrize("statements", HARMLESS)
+def test_one_at_a_time_goes_on_working_where_several_would(places: Places, statements: list[str]) -> None:
+    places.run(statements, **SEVERAL)
+
+
+def test_several_statements_in_one_text(mariadb: MariaDB, places: Places) -> None:
+    prepared = "PREPARE x FROM 'UPDATE users SET name = CONCAT(name, 3)'; EXECUTE x; DEALLOCATE PREPARE x;"
+    places.run(["INSERT INTO users VALUES ('a;b'); UPDATE users SET name = '2;'; -- done", prepared], **SEVERAL)
+    assert mariadb.execute(f"SELECT name FROM {places.staging}.users") == [("2;3",), ("2;3",)]
+
+
+def test_an_error_of_a_later_statement_is_one(places: Places) -> None:
+    with pytest.raises(pymysql.ProgrammingError, match="nothing"):
+        places.run(["SELECT 1; UPDATE nothing SET name = 2; SELECT 3"], **SEVERAL)
+
+
+def test_what_is_fetched_is_of_the_first(places: Places) -> None:
+    places.run(["CHECK SELECT 1; UPDATE users SET name = 2"], **SEVERAL)
+
+
+@pytest.mark.parametrize("driver", ["mysqldb", "pymysql"])
+def test_mysqlclient_takes_several_and_pymysql_does_not(mariadb: MariaDB, driver: str) -> None:
+    name = f"t{secrets.token_hex(4)}"
+    url = mariadb.url(name)
+    dialect = dialect_for(url)
+    dialect.create(url)
+    try:
+        staging = dialect.staging_url(url, "one")
+        dialect.prepare_staging(staging, url)
+        several = "CREATE TABLE t (n INT); INSERT INTO t VALUES (5); UPDATE t SET n = n % 3"
+        with dialect.engine(staging.set(drivername=f"mysql+{driver}")).connect() as connection:
+            if driver == "mysqldb":
+                connection.exec_driver_sql(several.replace("%", "%%"))
+                assert connection.exec_driver_sql("SELECT n FROM t").scalar() == 2
+            else:
+                with pytest.raises(sa.exc.ProgrammingError):
+                    connection.exec_driver_sql(several.replace("%", "%%"))
+    finally:
+        mariadb.drop_all(name)

@@ -191,3 +191,27 @@ def test_a_backup_takes_them_only_if_it_can_read_all(site: Room) -> None:
     site.execute(f"SELECT lo_unlink({NUMBER}), lo_unlink({NUMBER + 1})")
     site.dialect.restore(Path(path), site.other("back"))
     assert objects(site) == before
+
+
+def test_what_was_brought_for_a_schema_stays_when_its_tables_are_made_of_a_backup(site: Room) -> None:
+    """As where an old revision of the source no longer runs: its objects come first, its schema after them."""
+    dump = plain_dump(site.target, site.directory / "backup.dump", "-b")
+    staging = site.other("staging")
+    site.dialect.bring_outside(staging, [item(NUMBER, b"of the source"), item(NUMBER + 9, b"more")])
+    brought = set(objects(site))
+    site.dialect.restore(dump, staging)
+    assert brought <= set(objects(site))
+    site.dialect.drop(staging)
+    assert {row[0] for row in objects(site)} == {NUMBER, NUMBER + 1}
+
+
+def test_a_server_sums_up_no_table_whose_values_may_name_objects(site: Room) -> None:
+    """A row's text has the number alone: the content may have been written since."""
+    site.execute("CREATE TABLE plain (id int PRIMARY KEY, scan int)")
+    with site.dialect.reader(site.target) as reader:
+        tables = reader.tables()
+        assert reader.digest(tables["paper"]) is None
+        assert reader.digest(tables["plain"])
+    site.execute("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
+    with site.dialect.reader(site.target) as reader:
+        assert reader.digest(tables["paper"])

@@ -19,7 +19,7 @@ HASH = re.compile(r"(pbkdf2|scrypt):")
 
 
 def commands() -> dict[str, click.Command]:
-    return dict(bp.cli.commands)
+    return {name: command.load() for name, command in bp.cli.commands.items()}  # type: ignore[attr-defined]
 
 
 def arguments(command: str, changed: Local, old: Path) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dialects.postgresql import test_upgrade
 from tests.support.site import ROOT
 
 from . import test_accepted, test_host, test_refused, test_three_hosts
@@ -73,6 +74,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "`SQLALCHEMY_ENGINE_OPTIONS`: pool": A.test_engine_options,
     "listeners on every": A.test_a_listener_on_every_engine,
     "URLs of other drivers": A.test_other_drivers_of_postgresql,
+    "revisions that end": test_upgrade.test_what_it_means,
     "`sqlite:///file:": A.test_file_uris,
     "`url_prefix`": A.test_ways_to_register_it,
     "`SQLALCHEMY_BINDS` with databases that models": R.test_a_bind_that_models_have_tables_in,

@@ -1,0 +1,203 @@
+"""PostgreSQL: connections of psycopg2 for the app's own code on a staging schema, see :mod:`.upgrade`.
+
+Imported only where the app's own driver is psycopg2: its revisions may take cursors of it, and depend on what it does
+otherwise than psycopg: values are put into the text here, so that they need no type, and a text with values may be
+several statements.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import psycopg
+import psycopg2
+from psycopg2 import extensions
+
+from .connect import session_settings
+from .guard import Executes
+from .patience import SILENCE_S, Patience, is_at_work
+from .upgrade import Behind, Upgrade
+
+
+class Psycopg2Cursor(extensions.cursor):  # type: ignore[misc] # psycopg2 has no types
+    """Keeps each statement behind the renames, whatever further class of cursor it is."""
+
+    connection: Psycopg2Connection
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 # as the driver has it
+        connection = self.connection
+        if self.name is not None:  # a named cursor, which lives as long as its transaction
+            with connection.waiting():
+                super().execute(_encode(connection.prepare(self._text_of(query, vars))))
+            return
+
+        def send(text: str) -> None:
+            with connection.waiting():
+                super(Psycopg2Cursor, self).execute(_encode(text))
+
+        connection.run(self._text_of(query, vars), send)
+
+    def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
+        for values in vars_list:
+            self.execute(query, values)
+
+    def callproc(self, procname: str, parameters: Any = None) -> Any:
+        self.connection.prepare("SELECT")
+        with self.connection.waiting():
+            result = super().callproc(procname, parameters)
+        self.connection.finish()
+        return result
+
+    def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
+        self.connection.run_whole(
+            self._text_of(sql, None), lambda text: super(Psycopg2Cursor, self).copy_expert(text, file, size)
+        )
+
+    def copy_from(self, *arguments: Any, **options: Any) -> None:
+        copy = super().copy_from
+        self.connection.run_whole("COPY", lambda _: copy(*arguments, **options))
+
+    def copy_to(self, *arguments: Any, **options: Any) -> None:
+        copy = super().copy_to
+        self.connection.run_whole("COPY", lambda _: copy(*arguments, **options))
+
+    def _text_of(self, query: Any, values: Any) -> str:
+        text: bytes = self.mogrify(query, values)
+        return text.decode("utf-8", "surrogateescape")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+class _Plain:
+    """A cursor for statements of our own, with psycopg's way to execute."""
+
+    def __init__(self, connection: Psycopg2Connection) -> None:
+        self._connection = connection
+        self._cursor = extensions.connection.cursor(connection, cursor_factory=extensions.cursor)
+
+    def execute(self, query: Any, params: Any = None, /) -> Any:
+        with self._connection.waiting():
+            self._cursor.execute(query, params)
+        return self._cursor
+
+
+class Psycopg2Connection(Behind, extensions.connection):  # type: ignore[misc] # psycopg2 has no types
+    """Of psycopg2. Its own autocommit mode is never on."""
+
+    arguments: Mapping[str, str]
+    _factories: dict[type, type]
+
+    def begin(self, upgrade: Upgrade) -> None:
+        extensions.connection.autocommit.__set__(self, False)
+        self._factories = {}
+        self.upgrade = upgrade
+
+    def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:
+        factory = cursor_factory or self.cursor_factory or extensions.cursor
+        if self.upgrade is not None and not issubclass(factory, Psycopg2Cursor):
+            factory = self._factories.setdefault(factory, type(factory.__name__, (Psycopg2Cursor, factory), {}))
+        return super().cursor(name, cursor_factory=factory, **options)
+
+    @property
+    def autocommit(self) -> bool:
+        return self._each if self.upgrade else bool(extensions.connection.autocommit.__get__(self))
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        if self.upgrade is None:
+            extensions.connection.autocommit.__set__(self, value)
+        else:
+            self.let_each_end(value)
+
+    def set_isolation_level(self, level: int | None) -> None:
+        """The driver rolls back first what was begun."""
+        self.rollback_within()
+        self.autocommit = level == extensions.ISOLATION_LEVEL_AUTOCOMMIT
+        if level != extensions.ISOLATION_LEVEL_AUTOCOMMIT:
+            super().set_isolation_level(level)
+
+    def set_session(
+        self, isolation_level: Any = None, readonly: Any = None, deferrable: Any = None, autocommit: Any = None
+    ) -> None:
+        super().set_session(isolation_level, readonly, deferrable)
+        if autocommit is not None:
+            self.autocommit = bool(autocommit)
+
+    def commit(self) -> None:
+        self.commit_within()
+
+    def rollback(self) -> None:
+        self.rollback_within()
+
+    def reset(self) -> None:
+        """As ``rollback()``: settings of the session are what keeps it in its place."""
+        self.rollback_within()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Let the driver wait as ours does: signals are heard, and a server that went silent is not waited for."""
+        former = extensions.get_wait_callback()
+        extensions.set_wait_callback(_wait)
+        try:
+            yield
+        finally:
+            extensions.set_wait_callback(former)
+
+    def _commit(self) -> None:
+        with self.waiting():
+            super().commit()
+
+    def _rollback(self) -> None:
+        with self.waiting():
+            super().rollback()
+
+    def _plain(self) -> Executes:
+        return _Plain(self)
+
+    def _status(self) -> int:
+        return int(self.get_transaction_status())
+
+
+def _wait(connection: Any) -> None:
+    """:raises psycopg2.OperationalError: no answer came, and the server is not at work on one."""
+    patience = Patience(lambda: is_at_work(connection.arguments, "pid = %s", connection.get_backend_pid()))
+    poll = select.poll()
+    wanted = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
+    try:
+        while (state := connection.poll()) != extensions.POLL_OK:
+            poll.register(connection.fileno(), wanted[state])
+            if poll.poll(SILENCE_S * 1000):
+                patience.heard()
+            else:
+                patience.silence()
+    except psycopg.OperationalError as error:
+        raise psycopg2.OperationalError(str(error)) from error
+    except psycopg2.Error:
+        raise
+    except BaseException:
+        with contextlib.suppress(psycopg2.Error):
+            connection.cancel()
+        raise
+
+
+def open_connection(
+    arguments: Mapping[str, str], settings: Mapping[str, str], search_path: Sequence[str]
+) -> Psycopg2Connection:
+    """An ordinary connection until ``begin()`` is called; the caller has the driver's own errors."""
+    connection: Psycopg2Connection = psycopg2.connect(**arguments, connection_factory=Psycopg2Connection)
+    try:
+        connection.arguments = arguments
+        connection.autocommit = True
+        statement, values = session_settings(settings, search_path, connection.server_version)
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
+    return connection

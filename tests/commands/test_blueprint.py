@@ -1,0 +1,59 @@
+"""The Blueprint costs a host next to nothing until one of its commands is used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+from flask import Flask
+
+from app.commands import bp
+from app.commands.blueprint import LazyCommand
+from tests.support.site import ROOT
+
+PROGRAM = """
+import importlib.util, json, sys, types
+for name in ("host", "host.commands"):  # as in the wheel: the reference app is not there
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = ["app" if name == "host" else "app/commands"]
+import click, flask.cli
+before = set(sys.modules)
+import host.commands.blueprint
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_importing_it_imports_nothing_but_its_errors() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["host.commands.blueprint", "host.errors"]
+
+
+@pytest.mark.parametrize("name", sorted(bp.cli.commands))
+def test_a_command_is_the_one_of_its_name(name: str) -> None:
+    lazy = bp.cli.commands[name]
+    assert isinstance(lazy, LazyCommand)
+    assert lazy.load().name == name
+    assert lazy.get_params(click.Context(lazy)) == lazy.load().get_params(click.Context(lazy))
+    # Beside the longest name it fits on a screen of 80 columns.
+    assert 2 + len("db-migrate-data") + 2 + len(lazy.get_short_help_str()) <= 80
+
+
+def test_old_libraries_are_named_and_nothing_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.commands.versions.LOWEST", {"Flask": "99"})
+    app = Flask("host")
+    app.register_blueprint(bp)
+    done = app.test_cli_runner().invoke(args=["db-status"])
+    assert done.exit_code == 2
+    assert "newer libraries than Flask" in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_help_of_the_app_lists_them() -> None:
+    app = Flask("host")
+    app.register_blueprint(bp)
+    context = click.Context(app.cli)
+    assert {name: app.cli.get_command(context, name) for name in bp.cli.commands} == dict(bp.cli.commands)
