@@ -7,16 +7,17 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ..errors import FerryError
 from ..transfer.proof.compare import SHOWN
 from ..transfer.run.report import Report
 from ..transfer.run.run import Event
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 LIVE = {
     "unchanged": "The live database is unchanged.",
@@ -64,13 +65,7 @@ class Renderer:
         if not self._with_bars:
             return
         if self._bars is None:
-            self._bars = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
-                transient=True,
-            )
+            self._bars = _make_bars()
             self._bars.start()
         if event.text not in self._tasks:
             self._tasks[event.text] = self._bars.add_task(event.text)
@@ -111,6 +106,20 @@ class Renderer:
             for line in receipt(report):
                 click.echo(line)
         click.echo(report.summary)
+
+
+def _make_bars() -> Progress:
+    # Most commands show none, and importing this takes as long as the rest of a look.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
+        transient=True,
+    )
 
 
 def receipt(report: Report) -> Iterable[str]:

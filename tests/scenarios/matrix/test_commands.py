@@ -53,6 +53,24 @@ def test_a_database_is_made_filled_and_looked_at(site: ServerSite) -> None:
     assert beside(site) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("mariadb", "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Connections'"),
+        ("postgresql", "SELECT sum(sessions) FROM pg_stat_database"),
+    ],
+)
+def test_a_run_opens_few_sessions(
+    request: pytest.FixtureRequest, deployed: Deploy, taken: Path, name: str, query: str
+) -> None:
+    """Each is several round trips, and on PostgreSQL a process."""
+    site, own = deployed(name), request.getfixturevalue(name)
+    [(before,)] = own.execute(query)
+    ok(site.flask("db-migrate-data", str(taken), "--yes"))
+    [(after,)] = own.execute(query)
+    assert int(after) - int(before) < 60
+
+
 def test_the_second_seed_asks_nothing_and_other_rows_are_asked_about(site: ServerSite) -> None:
     ok(site.flask("db-init"))
     ok(site.flask("db-init"))

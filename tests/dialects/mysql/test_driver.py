@@ -1,0 +1,147 @@
+"""Sessions of a command on MariaDB: used again, and each time as a new one would be."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pymysql
+import pytest
+
+from app.dialects.mysql.connect import connect_to
+from app.dialects.mysql.driver import Connection
+from app.dialects.sessions import hold_sessions
+from tests.dialects.rooms import Room
+from tests.support.servers.mariadb import MariaDB
+
+
+@pytest.fixture
+def held(room: Room) -> Iterator[Room]:
+    room.fill()
+    with hold_sessions():
+        yield room
+
+
+def number(room: Room, **options: Any) -> int:
+    with connect_to(room.target, None, shared=True, **options) as connection:
+        return int(connection.thread_id())
+
+
+def run(connection: pymysql.Connection[Any], sql: str) -> tuple[tuple[Any, ...], ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+def test_a_command_uses_a_session_again(held: Room) -> None:
+    assert number(held) == number(held)
+    with connect_to(held.target, None, shared=True) as first, connect_to(held.target, None, shared=True) as second:
+        assert first.thread_id() != second.thread_id()
+
+
+def test_outside_of_a_command_each_is_new_and_none_is_left(room: Room, mariadb: MariaDB) -> None:
+    room.fill()
+    assert number(room) != number(room)
+    with hold_sessions():
+        kept = number(room)
+    alive = f"SELECT count(*) FROM information_schema.processlist WHERE id = {kept}"
+    assert any(mariadb.execute(alive) == [(0,)] for _ in range(2000))
+
+
+def test_who_does_not_share_has_one_of_its_own(held: Room) -> None:
+    with connect_to(held.target, None) as connection:
+        own = connection.thread_id()
+    assert number(held) != own
+
+
+LEFT = [
+    "SET SESSION sql_mode = '', time_zone = '+09:00', sql_select_limit = 1, foreign_key_checks = 0",
+    "SET NAMES latin1",
+    "SET SESSION TRANSACTION READ ONLY",
+    "SET autocommit = 0",
+    "START TRANSACTION",
+    "CREATE TEMPORARY TABLE parents (id INT)",
+    "SELECT GET_LOCK('of the former user', 0)",
+    "LOCK TABLES parents READ",
+    "PREPARE p FROM 'SELECT 1'",
+    "SET @left = 1",
+]
+STATE = (
+    "SELECT @@sql_mode, @@time_zone, @@sql_select_limit, @@foreign_key_checks, @@autocommit, @@in_transaction, "
+    "@@character_set_client, @@character_set_results, @@collation_connection, @@tx_read_only, DATABASE(), @left, "
+    "IS_USED_LOCK('of the former user'), (SELECT group_concat(name ORDER BY id) FROM parents)"
+)
+
+
+@pytest.mark.parametrize("statement", LEFT)
+def test_nothing_of_its_former_user_is_left(held: Room, statement: str) -> None:
+    with connect_to(held.target, None, shared=True) as connection:
+        fresh, own = run(connection, STATE), connection.thread_id()
+        run(connection, statement)
+    # At once, not when it is used again: others may wait for what it held.
+    held.execute("ALTER TABLE parents ADD COLUMN more INTEGER")
+    with connect_to(held.target, None, shared=True) as connection:
+        assert connection.thread_id() == own
+        assert run(connection, STATE) == fresh
+        with pytest.raises(pymysql.Error):
+            run(connection, "EXECUTE p")
+
+
+def test_settings_are_those_of_its_new_user(held: Room) -> None:
+    with connect_to(held.target, None, shared=True, session=("lock_wait_timeout = 7",)) as connection:
+        assert run(connection, "SELECT @@lock_wait_timeout") == ((7,),)
+        own = connection.thread_id()
+    with connect_to(held.target, None, shared=True) as connection:
+        assert connection.thread_id() == own
+        assert run(connection, "SELECT @@lock_wait_timeout") == ((60,),)
+
+
+def test_a_session_that_was_lost_meanwhile_is_left(held: Room, mariadb: MariaDB) -> None:
+    lost = number(held)
+    mariadb.execute(f"KILL {lost}")
+    assert number(held) != lost
+
+
+def raise_an_error(room: Room) -> int:
+    own = number(room)
+    with contextlib.suppress(pymysql.Error), connect_to(room.target, None, shared=True) as connection:
+        assert connection.thread_id() == own
+        run(connection, "SELECT nothing")
+    return own
+
+
+def leave_rows_unread(room: Room) -> int:
+    with connect_to(room.target, None, shared=True) as connection:
+        own = int(connection.thread_id())
+        cursor = connection.cursor(pymysql.cursors.SSCursor)
+        cursor.execute("SELECT 1 UNION ALL SELECT 2")
+        # Else it would read them to the end when it is forgotten.
+        cursor.connection = None
+        return own
+
+
+@pytest.mark.parametrize("end", [raise_an_error, leave_rows_unread])
+def test_one_that_may_still_be_at_work_is_closed(held: Room, end: Callable[[Room], int]) -> None:
+    used = end(held)
+    assert number(held) != used
+
+
+def test_other_databases_and_options_have_their_own(held: Room) -> None:
+    numbers = {number(held), number(held, to_database=False), number(held, autocommit=False), number(held, conv={})}
+    assert len(numbers) == 4
+
+
+def test_another_thread_has_its_own(held: Room) -> None:
+    numbers = [number(held)]
+    thread = threading.Thread(target=lambda: numbers.append(number(held)))
+    thread.start()
+    thread.join()
+    assert len(set(numbers)) == 2
+
+
+def test_the_version_is_asked_once(held: Room) -> None:
+    with connect_to(held.target, None, shared=True) as connection:
+        assert isinstance(connection, Connection)
+        assert connection.version is not None
