@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,24 +15,20 @@ def is_double_encoded(text: str) -> bool:
 
     Databases call cp1252 so, with the five bytes that it leaves undefined as the characters of the same number.
     """
-    for encode in (_to_latin1_of_databases, _to_latin1):
-        try:
-            encode(text).decode("utf-8")
-        except UnicodeError:
-            continue
-        return True
-    return False
+    # Any UTF-8 beyond ASCII has such a pair, and few other texts do; a pair costs less to look for than to encode all.
+    if not _PAIR.search(text):
+        return False
+    try:
+        text.translate(_OF_CP1252).encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
-def _to_latin1(text: str) -> bytes:
-    return text.encode("latin-1")
-
-
-def _to_latin1_of_databases(text: str) -> bytes:
-    return b"".join(char.encode("latin-1" if char in _UNDEFINED else "cp1252") for char in text)
-
-
-_UNDEFINED = "\x81\x8d\x8f\x90\x9d"
+_OF_CP1252 = {ord(char): byte for byte in range(0x80, 0xA0) for char in bytes([byte]).decode("cp1252", "ignore")}
+"""What cp1252 has in the place of control characters, with its bytes."""
+_PAIR = re.compile(f"[\u00c2-\u00f4][\u0080-\u00bf{''.join(map(chr, _OF_CP1252))}]")
+"""How the first two bytes of a character look."""
 
 
 @dataclass
