@@ -14,7 +14,7 @@ from ..rows.encode import hash_records, write_snapshot
 from ..rows.files import file_sha256, read_text
 from ..rows.header import Header
 from ..rows.mended_json import mend
-from ..rows.strictjson import StrictJSONError, elements, members, opens_list, value_at, whole_list
+from ..rows.strictjson import NotKept, StrictJSONError, elements, members, opens_list, value_at, whole_list
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
@@ -26,20 +26,24 @@ METADATA = "_metadata"
 
 
 class ClassicFile:
-    """One file, whose text is held while it is read: these files were written by a program that did the same."""
+    """One file, whose text is held while it is read: these files were written by a program that did the same.
 
-    def __init__(self, path: Path) -> None:
+    :param set_aside: records that cannot be kept as they are are kept mended, and marked.
+    """
+
+    def __init__(self, path: Path, *, set_aside: bool = False) -> None:
         self._path = path
+        self._mend = mend if set_aside else None
         self._text = read_text(path)
         self._places = self._find()
 
     def _find(self) -> dict[str, int]:
         try:
             if opens_list(self._text):
-                for _ in whole_list(self._text, mend):
+                for _ in whole_list(self._text, self._mend):
                     pass
                 return {RECORD_TYPE_OF_A_LIST: 0}
-            places = dict(members(self._text, mend))
+            places = dict(members(self._text, self._mend))
             metadata = value_at(self._text, places.pop(METADATA)) if METADATA in places else {}
         except StrictJSONError as error:
             raise self._refuse(error) from error
@@ -54,7 +58,10 @@ class ClassicFile:
         return places
 
     def _refuse(self, error: StrictJSONError) -> SnapshotUnusable:
-        return SnapshotUnusable(f"{self._path}: {error}.", hint="Use an intact copy of the file.")
+        hint = "Use an intact copy of the file."
+        if isinstance(error, NotKept) and self._mend is None:
+            hint = f"{hint}\nOr let such records go to a file, to be repaired there: flask {MIGRATE} --set-aside"
+        return SnapshotUnusable(f"{self._path}: {error}.", hint=hint)
 
     @property
     def types(self) -> list[str]:
@@ -63,7 +70,7 @@ class ClassicFile:
     def records(self, record_type: str) -> Iterator[str]:
         """The records of a type, each as it was spelled, on one line."""
         try:
-            for raw, _, _ in elements(self._text, self._places[record_type], mend):
+            for raw, _, _ in elements(self._text, self._places[record_type], self._mend):
                 yield raw
         except StrictJSONError as error:
             raise self._refuse(error) from error
@@ -83,7 +90,7 @@ class ClassicShape(Source):
         super().__init__()
         self._path = spec.file or Path()
         self._spec, self._adapters = spec, adapters
-        self._file = ClassicFile(self._path)
+        self._file = ClassicFile(self._path, set_aside=options.set_aside)
         self._order = adapters.in_order(self._file.types)
         self._missing = missing_tables(adapters, self._file.types, {})
         accept_missing(self._missing, options, f"flask {MIGRATE} {self._path}")

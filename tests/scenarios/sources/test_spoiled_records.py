@@ -94,7 +94,7 @@ def test_a_classic_file_has_the_same(filled: Site, wrong: Deployment, tmp_path: 
     file.write_text(json.dumps(everything), encoding="utf-8")
     options = ("--accept-missing", "--yes", str(file))
     refused = flask(filled, "db-migrate-data", *options)
-    assert_refused(refused, 22, "feedback record 1: title is Infinity", "--set-aside")
+    assert_refused(refused, 3, "Infinity", "line 1", "--set-aside")
     done = flask(filled, "db-migrate-data", "--set-aside", *options)
     assert done.status == 0, done.stderr
     assert [row["table"] for row in report(filled)["set_aside"]] == ["feedbacks"]
