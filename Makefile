@@ -7,9 +7,12 @@ JOBS ?= 6
 KILLS ?= 100
 COUNT ?= 10000
 SEED ?=
+SIZE ?= S
+ROUTES ?=
+REPEATS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-wheel lint format memory chaos fuzz types routes wheel clean
+.PHONY: help demo test test-all test-fast test-lowest test-wheel lint format memory chaos fuzz types routes bench passes wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -90,6 +93,15 @@ types: $(VENV)/.dev  ## Carry every column type by every route and write docs/ty
 routes: $(VENV)/.dev  ## Carry 10,000 random databases by random routes; COUNT=n for another number, SEED=n for the same ones
 	tests/support/servers/install.sh
 	$(BIN)/python -m tests.support.types.wander $(COUNT) $(SEED)
+
+bench: $(VENV)/.dev  ## Compare with other tools, in turns; SIZE=L or M, ROUTES="name ..." for some, REPEATS=n
+	tests/support/servers/install.sh
+	benchmarks/install_peers.sh $(VENV)/peers
+	SIZE="$(SIZE)" ROUTES="$(ROUTES)" REPEATS="$(REPEATS)" $(BIN)/python -m benchmarks.speed
+
+passes: $(VENV)/.dev  ## Count how often each kind of run reads, encodes, parses and hashes a row
+	tests/support/servers/install.sh
+	$(BIN)/python -m benchmarks.passes
 
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

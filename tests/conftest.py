@@ -18,7 +18,7 @@ from tests.support.site import Site
 from tests.thinned import left_out
 
 SERVERS = {"mariadb", "mysql", "postgresql", "scenarios"}
-WHOLE = {"test_project.py", "test_release.py"}
+WHOLE = {"test_passes.py", "test_project.py", "test_release.py"}
 
 # No deadline: a loaded machine is no failure. A fixture that all examples of a test share is meant.
 for profile, examples in (("suite", 20), ("fuzz", 1000)):

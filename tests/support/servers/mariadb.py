@@ -44,6 +44,11 @@ class MariaDB:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        assert self._process, "the server was not started"
+        return self._process.pid
+
+    @property
     def data(self) -> Path:
         return self.directory / "data"
 

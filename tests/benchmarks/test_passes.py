@@ -1,0 +1,41 @@
+"""A source's row is read once, a staged one once, and each is hashed at most twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.data import fill
+from benchmarks.passes import Passes, count_passes
+from benchmarks.speed.contenders import FORUM
+from tests.support.site import ROOT
+
+
+@pytest.fixture
+def passes(tmp_path: Path) -> Passes:
+    """Of a run from a SQLite file into another."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    environ = {"FORUM_DIRECTORY": str(tmp_path / "instance"), "FLASK_SKIP_DOTENV": "1"}
+    subprocess.run(
+        [sys.executable, "-m", "flask", "--app", FORUM, "db", "upgrade"],
+        cwd=ROOT,
+        env={**os.environ, **environ, "FORUM_DATABASE": f"sqlite:///{old}"},
+        capture_output=True,
+        check=True,
+    )
+    rows = fill(old, "XS")
+    environ |= {"FORUM_DATABASE": f"sqlite:///{new}", "FLASK_FERRY_SOURCE": f"sqlite:///{old}"}
+    arguments = ["db-migrate-data", "--yes", "--quiet"]
+    return count_passes(arguments, environ, rows, source=str(old), live=str(new))
+
+
+def test_a_row_is_read_once_and_proved_once(passes: Passes) -> None:
+    assert passes.source == 1
+    assert passes.staging == 1
+    assert passes.live == 0
+    # The proof hashes a row of the source and what arrived of it: fewer would be no proof.
+    assert passes.hashed == 2
