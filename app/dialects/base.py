@@ -184,6 +184,9 @@ class Rows(Protocol):
         :raises DoesNotFit: this server has nothing of the kind.
         """
 
+    def compact(self, staging: URL) -> None:
+        """Leave nothing in a staging database of rows that were deleted, such as free pages of a file."""
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         """Make ``to`` an exact copy of ``source``, all objects included, in the place of what was there.
 
@@ -323,6 +326,8 @@ class Dialect(Places, Rows, Objects, Backups, CutOver, Protocol):
     """
 
     name: str
+    version_table: str
+    """What Alembic's own table is called in the databases of this app; the engine sets it."""
     capabilities: Capabilities
     backup_suffix: str
     driver_errors: tuple[type[Exception], ...]

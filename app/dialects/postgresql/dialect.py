@@ -17,6 +17,7 @@ from ...errors import BackupFailed, DoesNotFit, ToolFailed
 from ..base import Fence, Image, Watch
 from ..files import make_directory
 from ..model import (
+    VERSION_TABLE,
     Beside,
     Capabilities,
     ControlArea,
@@ -66,6 +67,7 @@ class PostgresqlDialect:
     name = "PostgreSQL"
     backup_suffix = ".dump"
     driver_errors = (psycopg.Error,)
+    version_table = VERSION_TABLE
     capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True)
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
@@ -198,7 +200,7 @@ class PostgresqlDialect:
         return engine.read_only_engine(url, self._tls_ca, self._place(url))
 
     def reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
-        return reading(url, self._tls_ca, self._place(url).schema)
+        return reading(url, self._tls_ca, self._place(url).schema, self.version_table)
 
     def app_reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return self.reader(url)
@@ -288,6 +290,9 @@ class PostgresqlDialect:
 
     # Copies and backups
 
+    def compact(self, staging: URL) -> None:
+        """Nothing: a backup has no rows but those that a query shows."""
+
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         origin, place = self._place(source), self._droppable_place(to)
         if origin == place:
@@ -301,7 +306,8 @@ class PostgresqlDialect:
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
         place = self._place(target)
         with self._connect(target, place) as connection:
-            yield dump.open_image(connection, target, self._tls_ca, place.schema, with_token=fence is not None)
+            with_token, name = fence is not None, self.version_table
+            yield dump.open_image(connection, target, self._tls_ca, place.schema, name, with_token=with_token)
 
     def client_dump(self, url: URL, to: Path) -> None:
         raise BackupFailed(

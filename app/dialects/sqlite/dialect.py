@@ -20,6 +20,7 @@ from ..base import Fence, Watch
 from ..files import create_private, make_directory
 from ..model import (
     THIS_HOST,
+    VERSION_TABLE,
     Beside,
     Capabilities,
     ControlArea,
@@ -68,6 +69,7 @@ class SqliteDialect:
     name = "SQLite"
     backup_suffix = ".sqlite3"
     driver_errors = (sqlite3.Error,)
+    version_table = VERSION_TABLE
     capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False)
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
@@ -188,7 +190,7 @@ class SqliteDialect:
         with self._files.read(path_of(url)) as connection:
             connection.execute("BEGIN")
             look_at(connection, path_of(url))
-            yield SqliteReader(connection)
+            yield SqliteReader(connection, self.version_table)
 
     def app_reader(self, url: URL) -> AbstractContextManager[SqliteReader]:
         return self.reader(url)
@@ -249,6 +251,11 @@ class SqliteDialect:
         if next(iter(objects), None) is not None:
             raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
         return []
+
+    def compact(self, staging: URL) -> None:
+        self.refresh_derived(staging)
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
+            connection.execute("VACUUM")
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         with explain_file_errors(path_of(to)):

@@ -24,7 +24,6 @@ from ..run.plan import Action, Question
 from ..run.report import Report, TableReceipt
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.source import SELF
-from ..schema.host import VERSION_TABLE
 from ..schema.listen import Heard
 from ..set_aside.added_rows import Effect, load_added, plus, write_added
 from ..set_aside.file import MOST_PROBLEMS, AsideFile, digest_of, loading_command, write_aside
@@ -322,7 +321,7 @@ class SetAsideJob(SelfJob):
                 details=[f"{n}: {expected[n].rows} rows expected, {after[n].rows} found" for n in wrong if n in after],
                 hint="The live database is unchanged. Nothing of the rows was wrong; please report this.",
             )
-        self._lived = sum(checksum.rows for name, checksum in before.items() if name != VERSION_TABLE)
+        self._lived = sum(checksum.rows for name, checksum in before.items() if name != self.run.dialect.version_table)
 
     def _refuse_problems(self, already: set[Problem]) -> None:
         problems = self.run.dialect.problems(self.run.staging)

@@ -118,6 +118,7 @@ def build_empty(run: Run, staging: URL, revision: str, schema: Path | None = Non
         # What it says of large objects was said when those of the source were brought.
         run.dialect.restore(schema, staging)
         run.dialect.fit_staging(staging, run.target)
+        run.schema.rename_versions(staging, revision)
     with run.dialect.reader(staging) as reader:
         filled = [name for name in data_tables(reader.tables()) if reader.count(name)]
     if filled:
