@@ -184,9 +184,6 @@ class Rows(Protocol):
         :raises DoesNotFit: this server has nothing of the kind.
         """
 
-    def compact(self, staging: URL) -> None:
-        """Leave nothing in a staging database of rows that were deleted, such as free pages of a file."""
-
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         """Make ``to`` an exact copy of ``source``, all objects included, in the place of what was there.
 
@@ -260,6 +257,14 @@ class Backups(Protocol):
         """Write a backup file by the server's own program, where :meth:`Image.dump` does not use that anyway.
 
         :raises BackupFailed: there is none, or it failed.
+        """
+
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        """Write a backup file of a staging database whose tables are empty.
+
+        Nothing is in it of rows that were deleted, such as free pages of a file, or of what lies outside of all tables.
+
+        :raises BackupFailed: it cannot be written, or a program for it is missing (named).
         """
 
     def is_script(self, backup: Path) -> bool:

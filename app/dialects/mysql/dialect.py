@@ -303,9 +303,6 @@ class MySqlDialect:
             raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
         return []
 
-    def compact(self, staging: URL) -> None:
-        """Nothing: a backup has no rows but those that a query shows."""
-
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         names.refuse_live(database_of(to))
         copy.copy_database(self._factory(source), self._spell(source), database_of(to), timeout_s)
@@ -388,6 +385,10 @@ class MySqlDialect:
 
     def client_dump(self, url: URL, to: Path) -> None:
         client.dump(url, self._tls_ca, to)
+
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        with self.reader(staging) as reader:
+            dump.dump(reader.session, reader.database, to)
 
     def is_script(self, backup: Path) -> bool:
         return client.is_client_dump(backup)

@@ -290,9 +290,6 @@ class PostgresqlDialect:
 
     # Copies and backups
 
-    def compact(self, staging: URL) -> None:
-        """Nothing: a backup has no rows but those that a query shows."""
-
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         origin, place = self._place(source), self._droppable_place(to)
         if origin == place:
@@ -313,6 +310,11 @@ class PostgresqlDialect:
         raise BackupFailed(
             f"The backups of {url.database} are pg_dump's own already.", hint=f"Leave --client out (for {to})."
         )
+
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        what = f"The backup to {to} failed"
+        with dump.open_client(staging, self._tls_ca, BackupFailed, what) as (programs, _):
+            dump.dump(programs, self._place(staging).schema, to)
 
     def is_script(self, backup: Path) -> bool:
         del backup

@@ -252,11 +252,6 @@ class SqliteDialect:
             raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
         return []
 
-    def compact(self, staging: URL) -> None:
-        self.refresh_derived(staging)
-        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
-            connection.execute("VACUUM")
-
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
         with explain_file_errors(path_of(to)):
             self.copy_file(source, to, timeout_s=timeout_s)
@@ -372,6 +367,12 @@ class SqliteDialect:
             f"For {url.database} there is no other way than SQLite's own backup.",
             hint=f"Leave --client out (for {to}).",
         )
+
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        self.refresh_derived(staging)
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
+            connection.execute("VACUUM")
+        self.copy(staging, url_of(to), timeout_s=IMAGE_TIMEOUT_S)
 
     def is_script(self, backup: Path) -> bool:
         del backup
