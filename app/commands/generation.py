@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from flask import current_app
 from sqlalchemy import Connection
 
 from ..dialects import dialect_for
+from ..dialects.model import VERSION_TABLE
 from ..errors import Protected
+from ..transfer.schema.version_table import version_table_of
 
 
 def generation_mark(connection: Connection) -> str:
@@ -19,7 +24,14 @@ def generation_mark(connection: Connection) -> str:
     :return: 8 hex digits; an empty text where no run of Flask-Ferry has made a cut-over, or can make one.
     """
     try:
-        dialect = dialect_for(connection.engine.url)
+        dialect = dialect_for(connection.engine.url, version_table=_version_table())
     except Protected:  # such as SQLite in memory: no command works there
         return ""
     return dialect.live_mark(connection)
+
+
+def _version_table() -> str:
+    """Where MySQL and MariaDB have the mark; outside of an app nobody knows that it has another name."""
+    if not current_app:
+        return VERSION_TABLE
+    return version_table_of(current_app.extensions.get("migrate"), Path(current_app.root_path))

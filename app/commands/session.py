@@ -16,6 +16,7 @@ from ..dialects.base import Dialect
 from ..errors import Misconfigured
 from ..transfer.run.settings import Settings, build_settings
 from ..transfer.schema.host import Host
+from ..transfer.schema.version_table import list_places, version_table_of
 from .blueprint import refuse_replaced
 
 
@@ -69,7 +70,12 @@ def _engine_options(app: Flask, db: SQLAlchemy) -> dict[str, Any]:
 
 def current_dialect(url: URL) -> Dialect:
     """The room of a database that the current app has, or could have."""
-    dialect = dialect_for(url, directory=Path(current_app.instance_path), tls_ca=current_settings().tls_ca)
+    dialect = dialect_for(
+        url,
+        directory=Path(current_app.instance_path),
+        tls_ca=current_settings().tls_ca,
+        version_table=version_table_of(current_app.extensions.get("migrate"), Path(current_app.root_path)),
+    )
     engine = current_app.extensions["sqlalchemy"].engines.get(None) if "sqlalchemy" in current_app.extensions else None
     if engine is not None:
         dialect.know_app(engine)
@@ -78,7 +84,7 @@ def current_dialect(url: URL) -> Dialect:
 
 def _migrations(root: Path, name: str) -> Path:
     """Flask-Migrate counts its directory from the working directory; a deploy hook may run anywhere."""
-    places = [Path.cwd() / name, root.parent / name, root / name]
+    places = list_places(root, name)
     for place in places:
         if (place / "env.py").is_file():
             return place.resolve()

@@ -9,6 +9,7 @@ from sqlalchemy import URL
 
 from ..errors import Misconfigured, Protected
 from .base import Dialect
+from .model import VERSION_TABLE
 from .redact import STRAY_AT
 
 _ROOMS = {
@@ -29,11 +30,14 @@ _ELSEWHERE = ("db", "database", "odbc_connect", "read_default_file", "read_defau
 """In a URL's query: where its driver would look for the place, and ours would not."""
 
 
-def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None = None) -> Dialect:
+def dialect_for(
+    url: URL, *, directory: Path | None = None, tls_ca: Path | None = None, version_table: str = VERSION_TABLE
+) -> Dialect:
     """The room of a URL's server.
 
     :param directory: where the files of runs on a server's databases lie, on this host; by default the current one.
     :param tls_ca: the certificates that a server off this machine is verified by; by default the system's.
+    :param version_table: what Alembic's own table is called in its databases.
     :raises Protected: no room for this server, or a driver that would open another database than ours.
     :raises Misconfigured: its driver is not installed, or its password ends too early.
     """
@@ -55,6 +59,7 @@ def dialect_for(url: URL, *, directory: Path | None = None, tls_ca: Path | None 
             hint=f"Install it: pip install 'flask-ferry[{backend}]'",
         ) from error
     dialect: Dialect = room(directory or Path.cwd(), tls_ca)
+    dialect.version_table = version_table
     dialect.check(url)
     return dialect
 

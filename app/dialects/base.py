@@ -259,6 +259,14 @@ class Backups(Protocol):
         :raises BackupFailed: there is none, or it failed.
         """
 
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        """Write a backup file of a staging database whose tables are empty.
+
+        Nothing is in it of rows that were deleted, such as free pages of a file, or of what lies outside of all tables.
+
+        :raises BackupFailed: it cannot be written, or a program for it is missing (named).
+        """
+
     def is_script(self, backup: Path) -> bool:
         """Whether a backup file is one that only the server's own client program can run, as it stands."""
 
@@ -323,6 +331,8 @@ class Dialect(Places, Rows, Objects, Backups, CutOver, Protocol):
     """
 
     name: str
+    version_table: str
+    """What Alembic's own table is called in the databases of this app; the engine sets it."""
     capabilities: Capabilities
     backup_suffix: str
     driver_errors: tuple[type[Exception], ...]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
+
+VERSION_TABLE = "alembic_version"
+"""Alembic's own table, where an app does not call it otherwise."""
 
 Values = list[Any]
 """One row as canonical values (see :mod:`.values`), in the order of its table's columns."""
@@ -62,6 +65,7 @@ class Table:
     """A table as rows travel: generated columns are not among its columns.
 
     :ivar virtual: its server's module keeps the rows; older versions knew no such tables.
+    :ivar of_alembic: its row is the revision that the database is at.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Table:
     unique: tuple[tuple[str, ...], ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     virtual: bool = field(default=False, compare=False)
+    of_alembic: bool = field(default=False, compare=False)
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -79,6 +84,17 @@ class Table:
         """The row's primary key, or the whole row where the table has none."""
         names = self.column_names
         return [row[names.index(name)] for name in self.primary_key] or list(row)
+
+
+def mark_version_table(tables: Mapping[str, Table], name: str, *, folds: bool) -> dict[str, Table]:
+    """The tables of a database, that of the revision among them marked as Alembic's.
+
+    :param name: what the app calls it.
+    :param folds: the server means the same table by any spelling in upper and lower case.
+    """
+    alike = [other for other in tables if other.lower() == name.lower()] if folds else []
+    spelled = name if name in tables or not alike else alike[0]
+    return {key: replace(table, of_alembic=key == spelled) for key, table in tables.items()}
 
 
 @dataclass(frozen=True)

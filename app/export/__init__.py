@@ -27,6 +27,7 @@ from ..transfer.rows.encode import encode, hash_rows
 from ..transfer.rows.header import FORMAT, VERSION, header_of, sort_columns, table_to_json
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
+from ..transfer.schema.version_table import version_table_of
 
 PREFIX = "/ferry"
 LONGEST_IDENTITY = 500
@@ -82,7 +83,8 @@ def _dialect() -> Dialect:
     instance = Path(current_app.instance_path)
     settings = build_settings(current_app.config, os.environ, instance=instance, directory=instance, options={})
     engine = current_app.extensions["sqlalchemy"].engine
-    dialect = dialect_for(engine.url, directory=instance, tls_ca=settings.tls_ca)
+    version_table = version_table_of(current_app.extensions.get("migrate"), Path(current_app.root_path))
+    dialect = dialect_for(engine.url, directory=instance, tls_ca=settings.tls_ca, version_table=version_table)
     dialect.know_app(engine)
     return dialect
 
@@ -90,7 +92,7 @@ def _dialect() -> Dialect:
 def _revision(reader: Reader) -> str:
     revision = revision_of(reader)
     if revision is None:
-        raise DoesNotFit("The database has no alembic_version, so its rows are at no revision.")
+        raise DoesNotFit("The database is at no revision: Alembic's own table is not there, or empty.")
     return revision
 
 

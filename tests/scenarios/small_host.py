@@ -17,7 +17,7 @@ from tests.support.forks import start_flask
 from tests.support.site import MODULES, ROOT, Result
 from tests.transfer.hosts import history, revision
 
-DATABASE, MIGRATIONS = "SMALL_DATABASE", "SMALL_MIGRATIONS"
+DATABASE, MIGRATIONS, VERSIONS = "SMALL_DATABASE", "SMALL_MIGRATIONS", "SMALL_VERSIONS"
 
 
 def create_app() -> Flask:
@@ -25,7 +25,8 @@ def create_app() -> Flask:
     app = Flask(__name__, instance_path=os.environ["FLASK_INSTANCE_PATH"])
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ[DATABASE]
     db = SQLAlchemy(app)
-    Migrate(app, db, directory=os.environ[MIGRATIONS])
+    versions = {"version_table": os.environ[VERSIONS]} if VERSIONS in os.environ else {}
+    Migrate(app, db, directory=os.environ[MIGRATIONS], **versions)
     app.register_blueprint(bp)
     app.register_blueprint(export_blueprint(authorize=lambda: None))
     return app
@@ -33,10 +34,14 @@ def create_app() -> Flask:
 
 @dataclass
 class SmallHost:
-    """The host in a directory of its own, on a database."""
+    """The host in a directory of its own, on a database.
+
+    :ivar version_table: what it calls Alembic's own table in ``Migrate()``; Alembic's name where it says nothing.
+    """
 
     directory: Path
     url: URL
+    version_table: str | None = None
 
     def revise(self, *statements: str, name: str = "r1", down: str | None = None) -> None:
         """Add a revision that executes statements."""
@@ -54,6 +59,7 @@ class SmallHost:
             DATABASE: self.url.render_as_string(hide_password=False),
             MIGRATIONS: str(self.directory / "migrations"),
             "PYTHONPATH": str(ROOT),
+            **({VERSIONS: self.version_table} if self.version_table else {}),
         }
 
     def flask(self, *arguments: str, **environ: str) -> Result:

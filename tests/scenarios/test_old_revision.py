@@ -12,7 +12,7 @@ from tests.support.places import connected, execute
 Make = Callable[[str], SmallHost]
 OLD = (
     "CREATE TABLE author (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL)",
-    "CREATE TABLE book (id INTEGER PRIMARY KEY, author INTEGER REFERENCES author (id), pages INTEGER)",
+    "CREATE TABLE book (id INTEGER PRIMARY KEY, author INTEGER REFERENCES author (id), pages INTEGER CHECK (pages>0))",
     "CREATE TABLE fee (id INTEGER PRIMARY KEY)",
     "CREATE INDEX by_pages ON book (pages)",
 )
@@ -72,8 +72,79 @@ def test_of_a_source_on_the_same_kind_of_server(host: Make, server: str) -> None
     if server != "sqlite":
         with pytest.raises(Exception, match=r"(?i)foreign key"):
             execute(live.url, "INSERT INTO book (id, author) VALUES (9, 99)")
-    area = next(live.directory.rglob("runs"), None)
-    assert area is None or not list(area.rglob("source.backup"))
+    [schema] = live.directory.rglob("schema.backup")
+    assert b"Ann" not in schema.read_bytes()
+    assert not list(live.directory.rglob("source.backup"))
+    assert "holds exactly" in live.done("db-verify")
+    password, shown = former.url.password, former.url.render_as_string(hide_password=False)
+    against = ("db-verify", "--against", shown.replace(f":{password}@", "@"))
+    environ = {"FLASK_FERRY_SOURCE_PASSWORD": password} if password else {}
+    assert "holds exactly" in live.done(*against, **environ)
+    execute(live.url, "UPDATE author SET name = 'Eve' WHERE id = 1")
+    schema.write_bytes(schema.read_bytes() + b" ")
+    assert live.flask(*against, **environ).status == 23
+    assert live.flask("db-verify").status == 22
+
+
+UNCHECKED = {"sqlite": "PRAGMA ignore_check_constraints = ON", "mariadb": "SET check_constraint_checks = 0"}
+
+
+def add_refused(host: SmallHost, server: str) -> None:
+    """A row that the schema which it lies in does not take again."""
+    with connected(host.url) as connection:
+        connection.exec_driver_sql(UNCHECKED[server])
+        connection.exec_driver_sql("INSERT INTO book VALUES (7, 2, -99)")
+        connection.commit()
+
+
+@pytest.mark.parametrize("server", sorted(UNCHECKED))
+def test_rows_set_aside_of_such_a_source(host: Make, server: str) -> None:
+    former, live = old_database(host, server), host(server)
+    add_refused(former, server)
+    release(live, NO_LONGER)
+    succeeded(live.migrate_from(former, "--set-aside"))
+    [file] = live.directory.rglob("set-aside.json")
+    text = file.read_text(encoding="utf-8")
+    assert text.count("-99") == 1
+    fixed = live.directory / "fixed.json"
+    fixed.write_text(text.replace("-99", "99"))
+    load = ("db-migrate-data", "--set-aside-from", str(fixed), "--yes")
+    live.done(*load)
+    assert (7, 2, 100) in rows_of_book(live)
+    assert "holds exactly" in live.done("db-verify")
+    assert "loaded before" in live.done(*load)
+
+
+def test_rows_set_aside_without_that_schema_name_the_revision(host: Make) -> None:
+    former, live = old_database(host, "sqlite"), host("sqlite")
+    add_refused(former, "sqlite")
+    release(live, *OLD)
+    succeeded(live.migrate_from(former, "--set-aside"))
+    release(live, NO_LONGER)
+    [file] = live.directory.rglob("set-aside.json")
+    refused = live.flask("db-migrate-data", "--set-aside-from", str(file), "--yes")
+    assert refused.status == 22
+    assert "Revision r1 (line" in refused.stderr
+    assert "insert the rows in the application itself" in refused.stderr
+    refused = live.flask("db-verify")
+    assert refused.status == 22
+    assert "Revision r1 (line" in refused.stderr
+    assert "flask db-verify --against SOURCE" in refused.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_rows_written_since_are_kept(host: Make, server: str) -> None:
+    live = old_database(host, server)
+    release(live, NO_LONGER)
+    second = live.directory / "migrations" / "versions" / "r2.py"
+    down = ("DROP VIEW thick", "ALTER TABLE book DROP COLUMN price", "CREATE TABLE fee (id INTEGER PRIMARY KEY)")
+    lines = "\n    ".join(f"op.execute({statement!r})" for statement in (*down, "UPDATE book SET pages = pages - 1"))
+    second.write_text(second.read_text().replace("def downgrade():\n    pass", f"def downgrade():\n    {lines}"))
+    live.done("db-migrate-data", "self", "--yes")
+    execute(live.url, "INSERT INTO book (id, author, pages, price) VALUES (9, 1, 20, 7)")
+    assert "holds exactly" not in live.flask("db-verify").stdout
+    live.done("db-rollback", "--keep-writes", "--yes")
+    assert [(row[0], row[2]) for row in rows_of_book(live)] == [(1, 9), (2, 10), (5, None), (9, 19)]
 
 
 def test_a_source_on_another_kind_of_server_needs_all_revisions(host: Make) -> None:

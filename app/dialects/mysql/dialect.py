@@ -20,6 +20,7 @@ from ...errors import DoesNotFit
 from ..base import Fence, Image, Reader, Watch
 from ..files import make_directory
 from ..model import (
+    VERSION_TABLE,
     Beside,
     Capabilities,
     ControlArea,
@@ -77,6 +78,7 @@ class MySqlDialect:
     name = "MySQL/MariaDB"
     backup_suffix = ".sql"
     driver_errors: tuple[type[Exception], ...] = (pymysql.Error,)
+    version_table = VERSION_TABLE
     capabilities = Capabilities(
         enforces_foreign_keys=False, swap_moves_old=True, query_for_bytes="charset=latin1&use_unicode=0"
     )
@@ -255,10 +257,10 @@ class MySqlDialect:
         )
 
     def reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
-        return reading(url, self._tls_ca)
+        return reading(url, self._tls_ca, self.version_table)
 
     def app_reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
-        return reading(url, self._tls_ca, find_view(url))
+        return reading(url, self._tls_ca, self.version_table, find_view(url))
 
     def find_odd_texts(self, url: URL) -> str:
         view = find_view(url)
@@ -274,14 +276,14 @@ class MySqlDialect:
         if not self.exists(url):
             return ""
         with self._connect(url) as connection:
-            return mark_of.mark(connection, read_current(asking(connection)))
+            return mark_of.mark(connection, read_current(asking(connection)), self.version_table)
 
     def live_mark(self, connection: AppConnection) -> str:
-        return mark_of.mark_in(connection.exec_driver_sql(mark_of.LIVE_COMMENT).scalar())
+        return mark_of.mark_in(connection.execute(mark_of.LIVE_COMMENT, {"name": self.version_table}).scalar())
 
     def set_mark(self, url: URL, mark: str) -> None:
         with self._connect(url) as connection:
-            mark_of.set_mark(connection, read_current(asking(connection)), mark)
+            mark_of.set_mark(connection, read_current(asking(connection)), mark, self.version_table)
 
     def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
         """Such a server has none."""
@@ -383,6 +385,10 @@ class MySqlDialect:
 
     def client_dump(self, url: URL, to: Path) -> None:
         client.dump(url, self._tls_ca, to)
+
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        with self.reader(staging) as reader:
+            dump.dump(reader.session, reader.database, to)
 
     def is_script(self, backup: Path) -> bool:
         return client.is_client_dump(backup)

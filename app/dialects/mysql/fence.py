@@ -31,7 +31,7 @@ def content(connection: Connection, database: str, spelled: str | None = None) -
     """
     digests = {}
     for name, kind in tables(connection, database).items():
-        sql = comparable(definition(connection, database, name, kind), name, spelled or database)
+        sql = comparable(definition(connection, database, name, kind), spelled or database)
         digests[name] = _digest(sql, kind, *_rows(connection, database, name, kind))
     return digests
 

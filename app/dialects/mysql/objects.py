@@ -20,7 +20,6 @@ from .session import Connection, execute, exists, using
 
 SEQUENCE = "SEQUENCE"
 VERSIONED = "SYSTEM VERSIONED"
-VERSION_TABLE = "alembic_version"
 
 MARK = re.compile(r" ?\bferry ([0-9a-f]{8})\b")
 """The generation mark, in the comment of Alembic's table; whatever else stands there is the user's."""
@@ -46,6 +45,8 @@ _OWNER = re.compile(
     re.IGNORECASE,
 )
 _IDENTIFIER = re.compile(r"`((?:[^`]|``)+)`")
+_OF_ALEMBIC = re.compile(r"CREATE TABLE `(?:[^`]|``)+` \(\s*`version_num` ")
+"""How the table begins that may have a mark, whatever an app calls it."""
 _COUNTER = re.compile(r" AUTO_INCREMENT=[0-9]+")
 _STATUS = re.compile(
     r"\b(ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE ON REPLICA)(?= COMMENT | DO )"
@@ -81,10 +82,10 @@ def strip_database(sql: str, database: str) -> str:
     return re.sub(rf"\b(nextval|lastval|setval)\({re.escape(quote(database))}\.", r"\1(", sql, flags=re.IGNORECASE)
 
 
-def comparable(sql: str, table: str, database: str) -> str:
+def comparable(sql: str, database: str) -> str:
     """A table's definition without what rows and marks change, and without the database's name."""
     sql = strip_database(_COUNTER.sub("", sql), database)
-    return MARK.sub("", sql).replace(" COMMENT=''", "") if table == VERSION_TABLE else sql
+    return MARK.sub("", sql).replace(" COMMENT=''", "") if _OF_ALEMBIC.match(sql) else sql
 
 
 def schema_fingerprint(connection: Connection, database: str) -> str:
@@ -92,7 +93,7 @@ def schema_fingerprint(connection: Connection, database: str) -> str:
     if not exists(connection, database):
         return ""
     definitions: list[Any] = [
-        (name, comparable(definition(connection, database, name, kind), name, database))
+        (name, comparable(definition(connection, database, name, kind), database))
         for name, kind in tables(connection, database).items()
     ]
     definitions += objects(connection, database)

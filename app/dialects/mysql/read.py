@@ -17,7 +17,18 @@ from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError, LockHeld
-from ..model import Counter, Definition, ForeignKey, LogicalType, OutsideObject, SchemaObject, Table, Values
+from ..model import (
+    VERSION_TABLE,
+    Counter,
+    Definition,
+    ForeignKey,
+    LogicalType,
+    OutsideObject,
+    SchemaObject,
+    Table,
+    Values,
+    mark_version_table,
+)
 from . import copy, inventory
 from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
@@ -205,11 +216,12 @@ class MySqlReader:
         url: URL,
         connection: pymysql.Connection[Any],
         database: str,
+        version_table: str,
         tls_ca: Path | None = None,
         texts: ShownTexts | None = None,
     ) -> None:
         self._url, self._connection, self.database, self._tls_ca = url, connection, database, tls_ca
-        self._texts = texts
+        self._version_table, self._texts = version_table, texts
         self._open_stream: _Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
         self._columns: dict[str, list[Stored]] | None = None
@@ -239,7 +251,9 @@ class MySqlReader:
         return self._columns
 
     def tables(self) -> dict[str, Table]:
-        return reflect(self._ask, self.database, self._describe_stored())
+        tables, name = reflect(self._ask, self.database, self._describe_stored()), self._version_table
+        folds = name not in tables and int(self._ask("SELECT @@lower_case_table_names")[0][0]) != 0
+        return mark_version_table(tables, name, folds=folds)
 
     def time_zone(self) -> str | None:
         instants = (item.type == "timestamp" for columns in self._describe_stored().values() for item in columns)
@@ -374,9 +388,12 @@ def _convert(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], A
 
 
 @contextlib.contextmanager
-def reading(url: URL, tls_ca: Path | None, view: View | None = None) -> Iterator[MySqlReader]:
+def reading(
+    url: URL, tls_ca: Path | None, version_table: str = VERSION_TABLE, view: View | None = None
+) -> Iterator[MySqlReader]:
     """One consistent read of a database; the connection is its own.
 
+    :param version_table: what Alembic's own table is called.
     :param view: how an app's connections show texts, where they are to be read so.
     """
     with connect_to(url, tls_ca, shared=True, conv=RAW) as connection:
@@ -385,7 +402,7 @@ def reading(url: URL, tls_ca: Path | None, view: View | None = None) -> Iterator
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             cursor.execute("SELECT DATABASE()")
             [database] = cursor.fetchone() or [""]
-        reader = MySqlReader(url, connection, database, tls_ca, ShownTexts(view) if view else None)
+        reader = MySqlReader(url, connection, database, version_table, tls_ca, ShownTexts(view) if view else None)
         try:
             yield reader
         except pymysql.Error as error:

@@ -17,6 +17,7 @@ from ...errors import BackupFailed, DoesNotFit, ToolFailed
 from ..base import Fence, Image, Watch
 from ..files import make_directory
 from ..model import (
+    VERSION_TABLE,
     Beside,
     Capabilities,
     ControlArea,
@@ -66,6 +67,7 @@ class PostgresqlDialect:
     name = "PostgreSQL"
     backup_suffix = ".dump"
     driver_errors = (psycopg.Error,)
+    version_table = VERSION_TABLE
     capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True)
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
@@ -198,7 +200,7 @@ class PostgresqlDialect:
         return engine.read_only_engine(url, self._tls_ca, self._place(url))
 
     def reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
-        return reading(url, self._tls_ca, self._place(url).schema)
+        return reading(url, self._tls_ca, self._place(url).schema, self.version_table)
 
     def app_reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return self.reader(url)
@@ -301,12 +303,18 @@ class PostgresqlDialect:
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[Image]:
         place = self._place(target)
         with self._connect(target, place) as connection:
-            yield dump.open_image(connection, target, self._tls_ca, place.schema, with_token=fence is not None)
+            with_token, name = fence is not None, self.version_table
+            yield dump.open_image(connection, target, self._tls_ca, place.schema, name, with_token=with_token)
 
     def client_dump(self, url: URL, to: Path) -> None:
         raise BackupFailed(
             f"The backups of {url.database} are pg_dump's own already.", hint=f"Leave --client out (for {to})."
         )
+
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        what = f"The backup to {to} failed"
+        with dump.open_client(staging, self._tls_ca, BackupFailed, what) as (programs, _):
+            dump.dump(programs, self._place(staging).schema, to)
 
     def is_script(self, backup: Path) -> bool:
         del backup

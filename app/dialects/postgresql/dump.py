@@ -256,7 +256,7 @@ def open_client(
 
 
 def open_image(
-    connection: Connection, url: URL, tls_ca: Path | None, schema: str, *, with_token: bool
+    connection: Connection, url: URL, tls_ca: Path | None, schema: str, version_table: str, *, with_token: bool
 ) -> PostgresqlImage:
     """A schema as a transaction sees it that is begun here, with the large objects of its database.
 
@@ -271,7 +271,7 @@ def open_image(
             large = are_there(connection) and not find_unreadable(connection)
             dump(programs, schema, to, snapshot=export_snapshot(connection), large_objects=large)
 
-    return PostgresqlImage(PostgresqlReader(connection, schema), token, write)
+    return PostgresqlImage(PostgresqlReader(connection, schema, version_table), token, write)
 
 
 @contextlib.contextmanager

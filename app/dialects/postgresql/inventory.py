@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ..model import Definition
@@ -50,6 +51,9 @@ _EXTENSIONS = """
 SELECT e.extname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE n.nspname = %s ORDER BY 1
 """
+_TEXT = r"'(?:[^']|'')*'"
+_OF_VARCHAR = re.compile(rf"\(({_TEXT})::character varying\)::text|({_TEXT})::character varying(?:::text)?")
+_AS_TEXTS = re.compile(rf"\((ARRAY\[(?:{_TEXT}|[^\]'])*\])\)::text\[\]|(ARRAY\[(?:{_TEXT}|[^\]'])*\])::text\[\]")
 _KINDS = {"c": "check", "f": "foreign key", "x": "exclude"}
 
 
@@ -70,17 +74,17 @@ def _objects(connection: Connection, schema: str) -> Iterator[Definition]:
         if item.kind not in _ON_ITS_OWN:
             table = "" if item.table == item.name else item.table
             name = item.name.removesuffix(f" on {item.table}") if table else item.name
-            yield Definition(item.kind, table, name, text=normalise(item.sql))
+            yield Definition(item.kind, table, name, text=_normalise(item.sql))
 
 
 def _indexes(connection: Connection, schema: str) -> Iterator[Definition]:
     for table, name, unique, columns, text in connection.execute(_INDEXES.encode(), (schema,)):
-        yield Definition("unique" if unique else "index", table, name, tuple(columns), normalise(text))
+        yield Definition("unique" if unique else "index", table, name, tuple(columns), _normalise(text))
 
 
 def _constraints(connection: Connection, schema: str) -> Iterator[Definition]:
     for table, name, kind, columns, text in connection.execute(_CONSTRAINTS.encode(), (schema,)):
-        yield Definition(_KINDS[kind], table, name, tuple(columns), normalise(text))
+        yield Definition(_KINDS[kind], table, name, tuple(columns), _normalise(text))
 
 
 def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
@@ -89,7 +93,7 @@ def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
         if identity or expression.startswith("nextval("):
             yield Definition("autoincrement", table, column, (column,), "autoincrement")
         if generated:
-            yield Definition("generated column", table, column, (column,), normalise(expression))
+            yield Definition("generated column", table, column, (column,), _normalise(expression))
         if collation:
             yield Definition("collation", table, column, (column,), collation)
         if comment:
@@ -102,3 +106,17 @@ def _tables(connection: Connection, schema: str) -> Iterator[Definition]:
             yield Definition("comment", table, table, (), text)
         if secured:
             yield Definition("row security", table, table, (), "forced" if forced else "enabled")
+
+
+def _normalise(text: str) -> str:
+    """A definition free of its spelling, that of a list of texts too.
+
+    The server shows ``code IN ('a', 'b')`` as a cast of an array, and what it reads in that as an array of casts: so a
+    definition that was dumped and restored is shown in other words, once (seen on 15; the parser takes a cast of an
+    ``ARRAY[]`` as one of its elements, PostgreSQL manual, 4.2.12).
+    """
+    return normalise(_AS_TEXTS.sub(_first, _OF_VARCHAR.sub(_first, text)))
+
+
+def _first(match: re.Match[str]) -> str:
+    return next(group for group in match.groups() if group is not None)

@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
 from ..base import Reader
-from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values
+from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
 from . import inventory, locks, objects
 from .connect import Connection, connect_to
 from .counters import read_counters
@@ -84,7 +84,7 @@ def read_declared_columns(connection: Connection, tables: list[int]) -> dict[int
 
 
 @contextlib.contextmanager
-def reading(url: URL, tls_ca: Path | None, schema: str) -> Iterator[PostgresqlReader]:
+def reading(url: URL, tls_ca: Path | None, schema: str, version_table: str) -> Iterator[PostgresqlReader]:
     """A consistent read of a schema.
 
     :raises FerryError: there is no such schema.
@@ -93,7 +93,7 @@ def reading(url: URL, tls_ca: Path | None, schema: str) -> Iterator[PostgresqlRe
     with connect_to(url, tls_ca, search_path=[schema]) as connection:
         try:
             begin(connection, schema)
-            yield PostgresqlReader(connection, schema)
+            yield PostgresqlReader(connection, schema, version_table)
         except psycopg.errors.LockNotAvailable as error:
             raise describe_lock(lambda: connect_to(url, tls_ca), schema) from error
 
@@ -123,8 +123,9 @@ def read_fingerprint(connection: Connection, schema: str) -> str:
 class PostgresqlReader:
     """A read-only transaction, which sees one schema at one instant."""
 
-    def __init__(self, connection: Connection, schema: str) -> None:
+    def __init__(self, connection: Connection, schema: str, version_table: str) -> None:
         self._connection = connection
+        self._version_table = version_table
         self._schema = schema
         self._cursors = count(1)
 
@@ -154,10 +155,11 @@ class PostgresqlReader:
         foreign: dict[int, list[ForeignKey]] = defaultdict(list)
         for table, parent, ours, theirs in self._connection.execute(_FOREIGN_KEYS.encode(), (oids,)):
             foreign[table].append(ForeignKey(tuple(ours), parent, tuple(theirs)))
-        return {
+        tables = {
             name: self._table(name, keys.get(oid, ()), unique[oid], sorted(foreign[oid], key=lambda key: key.columns))
             for oid, name, _ in rows
         }
+        return mark_version_table(tables, self._version_table, folds=False)
 
     def _table(
         self, name: str, key: tuple[str, ...], unique: list[tuple[str, ...]], foreign: list[ForeignKey]

@@ -20,6 +20,7 @@ from ..base import Fence, Watch
 from ..files import create_private, make_directory
 from ..model import (
     THIS_HOST,
+    VERSION_TABLE,
     Beside,
     Capabilities,
     ControlArea,
@@ -68,6 +69,7 @@ class SqliteDialect:
     name = "SQLite"
     backup_suffix = ".sqlite3"
     driver_errors = (sqlite3.Error,)
+    version_table = VERSION_TABLE
     capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False)
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
@@ -188,7 +190,7 @@ class SqliteDialect:
         with self._files.read(path_of(url)) as connection:
             connection.execute("BEGIN")
             look_at(connection, path_of(url))
-            yield SqliteReader(connection)
+            yield SqliteReader(connection, self.version_table)
 
     def app_reader(self, url: URL) -> AbstractContextManager[SqliteReader]:
         return self.reader(url)
@@ -365,6 +367,12 @@ class SqliteDialect:
             f"For {url.database} there is no other way than SQLite's own backup.",
             hint=f"Leave --client out (for {to}).",
         )
+
+    def dump_empty(self, staging: URL, to: Path) -> None:
+        self.refresh_derived(staging)
+        with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
+            connection.execute("VACUUM")
+        self.copy(staging, url_of(to), timeout_s=IMAGE_TIMEOUT_S)
 
     def is_script(self, backup: Path) -> bool:
         del backup

@@ -12,7 +12,18 @@ from typing import Any
 import xxhash
 
 from ...errors import DoesNotFit
-from ..model import Column, Counter, Definition, ForeignKey, LogicalType, OutsideObject, SchemaObject, Table, Values
+from ..model import (
+    Column,
+    Counter,
+    Definition,
+    ForeignKey,
+    LogicalType,
+    OutsideObject,
+    SchemaObject,
+    Table,
+    Values,
+    mark_version_table,
+)
 from . import inventory
 from .counters import read_counters
 from .functions import lacking, refuse_lacking
@@ -109,8 +120,8 @@ def _primary_key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
 class SqliteReader:
     """A read transaction on one database file."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
+        self._connection, self._version_table = connection, version_table
         self._sources: dict[str, tuple[str, str]] = {}
 
     def time_zone(self) -> str | None:
@@ -119,7 +130,8 @@ class SqliteReader:
     def tables(self) -> dict[str, Table]:
         ordinary = {name: reflect(self._connection, name) for name in user_tables(self._connection)}
         virtual = carried_virtual(self._connection)
-        return ordinary | {name: reflect_virtual(self._connection, name, sql) for name, sql in virtual.items()}
+        tables = ordinary | {name: reflect_virtual(self._connection, name, sql) for name, sql in virtual.items()}
+        return mark_version_table(tables, self._version_table, folds=True)
 
     def objects(self) -> list[SchemaObject]:
         rows = self._connection.execute(

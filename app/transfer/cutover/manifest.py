@@ -21,7 +21,6 @@ from ..rows.expect import (
 )
 from ..rows.files import to_plain_json, write
 from ..rows.strictjson import StrictJSONError, loads
-from ..schema.host import VERSION_TABLE
 from .seal import is_sealed, seal
 
 SUFFIX = ".manifest.json"
@@ -57,7 +56,8 @@ class Backup:
 
     @property
     def rows(self) -> int:
-        return sum(int(rows) for name, (rows, _) in self.tables.items() if name != VERSION_TABLE)
+        """Without that of Alembic's own table, which is there where a database is at a revision."""
+        return sum(int(rows) for rows, _ in self.tables.values()) - (self.revision is not None and not self.portable)
 
     def has_seal_of(self, key: bytes | None) -> bool:
         """Whether it was sealed with this key, and its manifest is what it was then."""

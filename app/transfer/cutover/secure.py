@@ -17,7 +17,6 @@ from ..rows.header import header_of
 from ..rows.snapshot import check
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..schema.alembic import data_tables, revision_of
-from ..schema.host import VERSION_TABLE
 from . import backups
 from .manifest import Backup
 from .seal import make_key
@@ -86,7 +85,7 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
 
 
 def _back_up(run: Run, image: Image, contents: Contents, to: Path | None) -> Backup | None:
-    if not any(checksum.rows for name, checksum in contents.checksums.items() if name != VERSION_TABLE):
+    if not any(checksum.rows for name, checksum in contents.checksums.items() if name != run.dialect.version_table):
         run.note("Nothing to back up: the database is empty.")
         return None
     for line in lines_left_out(image.reader):
@@ -161,7 +160,7 @@ def write_portable(database: str, reader: Reader, to: Path) -> None:
     revision = revision_of(reader)
     if revision is None:
         raise BackupFailed(
-            "A portable snapshot needs the revision of its tables, and this database has no alembic_version.",
+            "A portable snapshot needs the revision of its tables, and this database is at none.",
             hint="Stamp it with the revision it is at (flask db stamp REVISION), or make an ordinary backup.",
         )
     if lines := lines_outside(reader):

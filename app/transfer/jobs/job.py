@@ -267,6 +267,6 @@ def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report = run.report
     report.rollback = job.way_back(entry)
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
-    rows = sum(count for name, (count, _) in entry.checksums.items() if name != "alembic_version")
+    rows = sum(count for name, (count, _) in entry.checksums.items() if name != run.dialect.version_table)
     report.end("done", job.summary(entry, rows))
     finish_report(run)

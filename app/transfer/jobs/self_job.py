@@ -101,11 +101,13 @@ class SelfJob(Migration):
         recognition = recognise(run.schema, tables, run.scratch)
         if recognition.revision is None or recognition.missing or recognition.extra_columns:
             raise DoesNotFit(
-                "The live database has no alembic_version, and its tables are not those of any revision.",
+                f"The live database has no {run.dialect.version_table}, and its tables are not those of any revision.",
                 details=[f"nearest is {recognition.revision}", *recognition.missing, *recognition.extra_columns],
                 hint="Stamp it with the revision it is at: flask db stamp REVISION",
             )
-        run.note(f"The live database has no alembic_version; its tables are those of {recognition.revision}.")
+        run.note(
+            f"The live database has no {run.dialect.version_table}; its tables are those of {recognition.revision}."
+        )
         run.schema.stamp(run.staging, recognition.revision)
         return recognition.revision
 

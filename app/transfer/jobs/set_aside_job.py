@@ -24,17 +24,17 @@ from ..run.plan import Action, Question
 from ..run.report import Report, TableReceipt
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.source import SELF
-from ..schema.host import VERSION_TABLE
 from ..schema.listen import Heard
 from ..set_aside.added_rows import Effect, load_added, plus, write_added
 from ..set_aside.file import MOST_PROBLEMS, AsideFile, digest_of, loading_command, write_aside
 from ..set_aside.plan import AsidePlan, nothing_left, plan_set_aside
 from ..set_aside.report import describe_aside
+from ..staging.empty import build_empty
 from ..staging.load import TableLoad, aside_to_json, describe_key, load_fixed
 from ..staging.options import MigrateOptions
 from ..staging.referring import REFERS, set_aside_referring
 from ..staging.rows_file import RowsFile
-from ..staging.stage import before_upgrade, build_empty, load_into, stage, verify_staging
+from ..staging.stage import before_upgrade, load_into, stage, verify_staging
 from .job import Job, Nothing, Planning, Step, carry_out, refresh_derived
 from .self_job import SelfJob
 
@@ -111,7 +111,8 @@ class SetAsideJob(SelfJob):
         """The snapshot as its run loaded it, and what was loaded since, at its revision."""
         run, aside, to = self.run, self._found, self._less
         snapshot = check_file(aside.snapshot)
-        staged = stage(run, snapshot, aside.origin.revision, aside.stage_options(), staging=to)
+        options = aside.stage_options()
+        staged = stage(run, snapshot, aside.origin.revision, options, staging=to, stand_in=aside.stand_in)
         rows, accounts = staged.rows, staged.accounts
         if digest_of(rows.aside.rows()) != aside.base.options["aside"]["digest"]:
             raise SnapshotUnusable(
@@ -122,7 +123,7 @@ class SetAsideJob(SelfJob):
         self._refuse_others(rows)
         if aside.earlier.counts():
             rows.bring_in(aside.earlier)
-            build_empty(run, to, aside.origin.revision)
+            build_empty(run, to, aside.origin.revision, staged.schema)
             accounts, refused = load_into(run, to, rows)
             if refused:
                 raise DoesNotFit("Rows that an earlier run loaded are refused now.", details=refused)
@@ -322,7 +323,7 @@ class SetAsideJob(SelfJob):
                 details=[f"{n}: {expected[n].rows} rows expected, {after[n].rows} found" for n in wrong if n in after],
                 hint="The live database is unchanged. Nothing of the rows was wrong; please report this.",
             )
-        self._lived = sum(checksum.rows for name, checksum in before.items() if name != VERSION_TABLE)
+        self._lived = sum(checksum.rows for name, checksum in before.items() if name != self.run.dialect.version_table)
 
     def _refuse_problems(self, already: set[Problem]) -> None:
         problems = self.run.dialect.problems(self.run.staging)

@@ -10,6 +10,7 @@ from ...errors import DoesNotFit, FerryError, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.objects import find_not_migrated
 from ..rows.files import file_sha256
+from ..run.evidence_files import describe_schema
 from ..run.ledger import Entry
 from ..run.plan import Plan
 from ..run.report import TableReceipt
@@ -23,7 +24,8 @@ from ..sources.fallback import can_fall_back, fallback
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.load import TableLoad
 from ..staging.options import MigrateOptions
-from ..staging.stage import before_upgrade, build_tables, fill, open_rows, verify_staging
+from ..staging.stage import before_upgrade, fill, open_rows, verify_staging
+from ..staging.stand_in import StandIn, build_past, keep_source_schema
 from ..staging.zoned import describe_zones
 from .job import Step
 from .migration import Migration
@@ -81,6 +83,7 @@ class SourceJob(Migration):
                 **self.options.for_ledger(),
                 **({"aside": self.report.aside} if self.report.aside else {}),
                 **_profile_of(snapshot),
+                **describe_schema(self._schema),
             },
         )
 
@@ -101,30 +104,16 @@ class SourceJob(Migration):
 
     def _build(self) -> None:
         run, snapshot = self.run, self._taken
-        self._tables = self._build_tables()
+        self._tables, self._schema = build_past(run, run.staging, self._revision, StandIn(self._keep_schema))
         with run.dialect.reader(run.staging) as reader:
             definitions = reader.definitions()
         same_server = snapshot.server == run.dialect.name
         missing = find_not_migrated(snapshot.definitions, definitions, self._tables, same_server=same_server)
         self.report.not_migrated = [str(item) for item in missing]
 
-    def _build_tables(self) -> dict[str, Table]:
-        """By the revisions; where an old one no longer runs, as the source itself has them, if it is such a database.
-
-        :raises DoesNotFit: a revision failed, and the source is on another kind of server or not there any more.
-        """
-        run = self.run
-        try:
-            return build_tables(run, run.staging, self._revision)
-        except DoesNotFit as error:
-            schema = run.directory / "source.backup"
-            if self._taken.fallback_of or not self._source.keep_schema(run, schema):
-                raise
-            self._schema = schema
-            run.note(
-                f"{error.message} Revision {self._revision} is taken as the source itself has it, from there on up."
-            )
-            return build_tables(run, run.staging, self._revision, schema)
+    def _keep_schema(self) -> Path | None:
+        """The source itself has the tables of a revision that no longer runs, if it is such a database."""
+        return None if self._taken.fallback_of else keep_source_schema(self.run, self._source, self._revision)
 
     def _adapt(self) -> None:
         snapshot = self._taken
@@ -136,8 +125,6 @@ class SourceJob(Migration):
     def _catch_up(self) -> None:
         self._passes = CatchUp(self.run, self._source, self.options, self._count_passes())
         self._taken, self._staged = self._passes.carry_out(self._taken, self._staged)
-        if self._schema:
-            self._schema.unlink()  # it holds rows
 
     def _verify(self) -> None:
         run, staged = self.run, self._staged

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ..proof.compare import Difference, compare_databases
 from ..rows.files import file_sha256
 from ..rows.snapshot import check_file, is_snapshot
 from ..run.evidence import keep_differences
-from ..run.evidence_files import LOADS, find_snapshot
+from ..run.evidence_files import LOADS, find_schema, find_snapshot
 from ..run.ledger import Entry
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
@@ -27,10 +28,17 @@ from ..schema.alembic import data_tables, revision_of
 from ..set_aside.added_rows import load_added
 from ..sources.base import Destination, SourceOptions
 from ..sources.open import open_source
+from ..staging.empty import build_empty
 from ..staging.options import MigrateOptions
-from ..staging.stage import build_empty, stage
+from ..staging.stage import stage
+from ..staging.stand_in import NO_STAND_IN, StandIn, keep_source_schema
 from .job import Step, carry_out_steps
 from .restore import Chosen, accept_file, stage_backup
+
+_HOW_ELSE = (
+    "Fix the revision, or compare with the source itself; a database on this kind of server has its own tables: "
+    "flask db-verify --against SOURCE"
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,9 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
     if LOADS in entry.options:
         revision = _stage_with_added(run, entry)
     elif entry.command == MIGRATE and entry.source_identity != SELF:
-        revision = _stage_snapshot(run, find_snapshot(entry), choices)
+        revision = _stage_snapshot(
+            run, find_snapshot(entry), choices, lambda _: StandIn(lambda: find_schema(entry), _HOW_ELSE)
+        )
     elif entry.command == MIGRATE or entry.command == "db-restore":
         revision = _stage_backup(run, entry)
     else:
@@ -140,7 +150,8 @@ def _entry(run: Run, run_id: str | None) -> Entry:
     return matches[-1]
 
 
-def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
+def _stage_snapshot(run: Run, path: Path, options: MigrateOptions, stand_in_at: Callable[[str], StandIn]) -> str:
+    """:param stand_in_at: what has the tables of a revision where one that led to it no longer runs."""
     if not is_snapshot(path):
         return _stage_classic(run, path, options)
     snapshot = check_file(path)
@@ -148,14 +159,14 @@ def _stage_snapshot(run: Run, path: Path, options: MigrateOptions) -> str:
     if revision is None:
         raise DoesNotFit(f"{path} does not say at which revision its rows are.")
     run.schema.require(revision, str(path))
-    stage(run, snapshot, revision, options)
+    stage(run, snapshot, revision, options, stand_in=stand_in_at(revision))
     return revision
 
 
 def _stage_classic(run: Run, path: Path, options: MigrateOptions) -> str:
     spec = parse_source(replace(run.settings, source=str(path)))
     snapshot = open_source(run, spec, options.source).take(run, Destination.of(run))
-    return _stage_snapshot(run, snapshot.path, options)
+    return _stage_snapshot(run, snapshot.path, options, lambda _: NO_STAND_IN)
 
 
 def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, set[str]]:
@@ -167,12 +178,13 @@ def _stage_source(run: Run, options: SourceOptions) -> tuple[str, str | None, se
     # The proof must not take the place of the last good snapshot.
     to = Destination(run.directory / "against.json", run.directory)
     source = open_anonymised(run, spec, options)
-    try:
-        snapshot = source.take(run, to)
-    finally:
-        source.close()
     choices = MigrateOptions(replace(options, accept_missing=True))
-    return spec.label, _stage_snapshot(run, snapshot.path, choices), set(options.exclude)
+    with contextlib.closing(source):
+        path = source.take(run, to).path
+        revision = _stage_snapshot(
+            run, path, choices, lambda revision: StandIn(lambda: keep_source_schema(run, source, revision))
+        )
+    return spec.label, revision, set(options.exclude)
 
 
 def _refuse_plain(run: Run) -> None:

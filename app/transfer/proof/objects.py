@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from ...dialects.model import UNNAMED, Definition, Table
 from ..schema.declarations import Declarations
-from ..schema.host import VERSION_TABLE
 from ..schema.listen import Heard
 from .renames import follow, list_renames
 
@@ -68,7 +67,6 @@ def find_not_migrated(
     :param tables: those that are migrated: what belongs to another one goes without saying.
     """
     wanted = [item for item in source if not item.table or item.table in tables or item.table == item.name]
-    wanted = [item for item in wanted if item.table != VERSION_TABLE and item.name != VERSION_TABLE]
     if same_server:
         stock = _Stock(staging)
         missing = [item for item in wanted if not stock.take(item)]

@@ -15,6 +15,8 @@ LOADED = "loaded.json"
 """The rows that a run loaded from a file of rows set aside."""
 WRITES_SINCE = "writes-since.json"
 """The rows that were written to what a run took out of use, whole."""
+SCHEMA = "schema.backup"
+"""The tables of the source's revision, without rows, where a revision that led to it no longer runs."""
 LOADS = "set_aside_from"
 """Under this name a ledger entry says which rows its run loaded."""
 
@@ -35,6 +37,18 @@ def find_snapshot(entry: Entry) -> Path:
         f"The snapshot of run {entry.run_id} is not there any more: neither {path} nor a kept one has its digest.",
         hint="Compare with the source itself: flask db-verify --against SOURCE",
     )
+
+
+def describe_schema(schema: Path | None) -> dict[str, str]:
+    """What a ledger entry says of the file that a run made its source's tables of."""
+    return {"schema": str(schema), "schema_sha256": file_sha256(schema)} if schema else {}
+
+
+def find_schema(entry: Entry) -> Path | None:
+    """That file again; None where the run had none, or it is not there any more as it was."""
+    path = Path(entry.options.get("schema", ""))
+    digest = entry.options.get("schema_sha256")
+    return path if digest and path.is_file() and file_sha256(path) == digest else None
 
 
 def name_unfinished(file: Path, run: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
@@ -30,12 +31,13 @@ from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
 from .declarations import Declarations, Declared, combine, declared_by
 from .drift import describe_differences
-from .host import VERSION_TABLE, Host
+from .host import Host
 from .host_checks import refuse_env, refuse_history
 from .host_engine import quiet_warnings, use_engine
 from .listen import Heard, listen
 from .long_ids import explain_long_id
 from .models import create_tables, metadatas_of
+from .version_table import find_version_table
 
 
 def revision_of(reader: Reader) -> str | None:
@@ -43,7 +45,7 @@ def revision_of(reader: Reader) -> str | None:
 
     :raises DoesNotFit: it says more than one.
     """
-    table = reader.tables().get(VERSION_TABLE)
+    table = next((table for table in reader.tables().values() if table.of_alembic), None)
     if table is None:
         return None
     revisions = [str(row[0]) for row in reader.rows(table)]
@@ -57,7 +59,7 @@ def revision_of(reader: Reader) -> str | None:
 
 def data_tables(tables: Mapping[str, Table]) -> dict[str, Table]:
     """The tables without Alembic's own."""
-    return {name: table for name, table in tables.items() if name != VERSION_TABLE}
+    return {name: table for name, table in tables.items() if not table.of_alembic}
 
 
 class Schema:
@@ -207,6 +209,17 @@ class Schema:
             self._refuse_env(engine)
             command.stamp(self._config(), revision)
 
+    def rename_versions(self, staging: URL, revision: str) -> None:
+        """Let a staging that another app's database was copied to hold its revision where this app looks for it."""
+        with self.host.dialect.reader(staging) as reader:
+            tables = reader.tables()
+        former = find_version_table(tables.values(), self.host.version_table)
+        if former == self.host.version_table or former not in tables:
+            return
+        with self._work_on(staging) as engine:
+            sa.Table(former, sa.MetaData()).drop(engine)
+        self.stamp(staging, revision)
+
     def write_first(self, empty: URL, message: str) -> str:
         """Write a revision that makes the tables of the models; returns its file.
 
@@ -276,7 +289,7 @@ class Schema:
         """
         with self._look() as engine:
             try:
-                refuse_env(self._config(), self.script, engine)
+                refuse_env(self._config(), self.script, engine, self.host.version_table)
             except (FerryError, SQLAlchemyError) as error:
                 # Something that it writes is no fault here: staging will take it.
                 if isinstance(error, FerryError):
@@ -353,7 +366,7 @@ class Schema:
             )
         if self.host.dialect.is_out_of_space(words):
             return DoesNotFit(f"{place} failed: {words}", hint="Make room, then run the command again.")
-        if long_id := explain_long_id(error, self.lineage()):
+        if long_id := explain_long_id(error, self.lineage(), self.host.version_table):
             return long_id
         details = [f"statement: {error.statement}"] if isinstance(error, StatementError) and error.statement else []
         details += self.host.dialect.find_refused_keys(staging, str(words))
@@ -377,5 +390,5 @@ class Schema:
     def _refuse_env(self, engine: Engine) -> None:
         if self._env_accepted:
             return
-        refuse_env(self._config(), self.script, engine)
+        refuse_env(self._config(), self.script, engine, self.host.version_table)
         self._env_accepted = True

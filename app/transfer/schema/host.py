@@ -13,8 +13,6 @@ from sqlalchemy import URL
 
 from ...dialects.base import Dialect
 
-VERSION_TABLE = "alembic_version"
-
 
 @dataclass(frozen=True)
 class Host:
@@ -34,3 +32,8 @@ class Host:
     url: URL
     dialect: Dialect
     engine_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version_table(self) -> str:
+        """What the app calls Alembic's own table."""
+        return self.dialect.version_table

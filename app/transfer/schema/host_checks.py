@@ -18,8 +18,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData
 
 from ...errors import Misconfigured, Protected
-from .host import VERSION_TABLE, Host
+from .host import Host
 from .models import metadatas_of
+from .version_table import OPTION, list_constants
 
 _ELSEWHERE = (
     "database", "db", "dbname", "dsn", "host", "hostaddr", "passwd", "password", "port", "read_default_file",
@@ -29,12 +30,8 @@ _ELSEWHERE = (
 
 _OTHER_SCHEMA = ("schema", "source_schema", "referent_schema", "schema_name")
 _OWN_ENGINE = ("create_engine", "engine_from_config")
-_EXPECTED: dict[str, tuple[object, ...]] = {
-    "version_table": (None, VERSION_TABLE),
-    "version_table_schema": (None,),
-    "include_schemas": (None, False),
-}
-_LOOKED_FOR = (*_OTHER_SCHEMA, *_OWN_ENGINE, *_EXPECTED)
+_EXPECTED: dict[str, tuple[object, ...]] = {"version_table_schema": (None,), "include_schemas": (None, False)}
+_LOOKED_FOR = (*_OTHER_SCHEMA, *_OWN_ENGINE, *_EXPECTED, OPTION)
 _NO_SCHEMA = "Only the default schema is carried: leave schema= out, e.g. by a search path in the database's URL."
 
 
@@ -138,8 +135,9 @@ def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
     :raises Protected: names the option, or the file and the line.
     """
     env = host.migrations / "env.py"
-    refuse_configuration(host.migrate.configure_args, "Migrate(...)")
-    refuse_configuration({name: value for name, value, _ in _keywords(env)}, str(env))
+    refuse_configuration(host.migrate.configure_args, "Migrate(...)", host.version_table)
+    for name, value, _ in _keywords(env):
+        refuse_configuration({name: value}, str(env), host.version_table)
     for path in scripts:
         for name, value, line in _keywords(path):
             if name in _OTHER_SCHEMA and value is not None:
@@ -151,24 +149,28 @@ def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
                 )
 
 
-def refuse_configuration(options: Mapping[str, Any], where: str) -> None:
+def refuse_configuration(options: Mapping[str, Any], where: str, version_table: str) -> None:
     """Refuse what ``context.configure()`` is given where it hides the version, or looks at live databases.
 
+    :param version_table: where the revision is looked for.
     :raises Protected: names the argument.
     """
-    for name, allowed in _EXPECTED.items():
+    for name, allowed in {**_EXPECTED, OPTION: (None, version_table)}.items():
         if options.get(name) not in allowed:
             raise Protected(
-                f"{where} sets {name}={options[name]!r}: revisions are only found in the table {VERSION_TABLE} of the "
+                f"{where} sets {name}={options[name]!r}: revisions are only found in the table {version_table} of the "
                 "default schema, and tables only there.",
-                hint=f"Leave {name} out.",
+                hint=f"Write its name, one and the same, as a text: Migrate(..., {OPTION}='...')."
+                if name == OPTION
+                else f"Leave {name} out.",
             )
 
 
-def refuse_env(config: Config, script: ScriptDirectory, engine: Engine) -> None:
+def refuse_env(config: Config, script: ScriptDirectory, engine: Engine, version_table: str) -> None:
     """Let ``env.py`` run once with nothing to do, to see which database it works on.
 
     :param engine: staging's, which is the host's own at the moment.
+    :param version_table: where the revision is looked for.
     :raises Misconfigured: it works on another: it opened an engine of its own.
     :raises Protected: it keeps the version elsewhere.
     """
@@ -182,7 +184,7 @@ def refuse_env(config: Config, script: ScriptDirectory, engine: Engine) -> None:
     with EnvironmentContext(config, script, fn=look, dont_mutate=True):
         script.run_env()
     for context in contexts:
-        refuse_configuration({**context.opts, "version_table": context.version_table}, str(env))
+        refuse_configuration({**context.opts, OPTION: context.version_table}, str(env), version_table)
         if context.connection is None or context.connection.engine.pool is not engine.pool:
             raise Misconfigured(
                 f"{env} opens an engine of its own: revisions would change the live database, or another one, instead "
@@ -201,13 +203,7 @@ def _keywords(path: Path) -> Iterator[tuple[str, Any, int]]:
     if not any(word in text for word in _LOOKED_FOR):
         return
     tree = ast.parse(path.read_bytes(), str(path))
-    known = {
-        target.id: node.value.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    known = list_constants(tree)
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         if called in _OWN_ENGINE:

@@ -11,7 +11,7 @@ from ...dialects.model import Table
 from ...errors import DoesNotFit, Misconfigured, Protected, SnapshotUnusable
 from ..rows.files import file_sha256
 from ..rows.scratch import RowStore
-from ..run.evidence_files import LOADS, find_snapshot
+from ..run.evidence_files import LOADS, find_schema, find_snapshot
 from ..run.ledger import Entry
 from ..run.plan import Action, Plan, lineage
 from ..run.run import Run
@@ -19,6 +19,7 @@ from ..run.source import SELF, SourceKind, SourceSpec
 from ..run.target import Target
 from ..sources.base import SourceOptions
 from ..staging.options import MigrateOptions
+from ..staging.stand_in import StandIn, build_past
 from .file import AsideFile, Origin, loading_command, read_rows
 
 
@@ -51,6 +52,11 @@ class AsidePlan:
         tables = ", ".join(f"{count} {name}" for name, count in self.fresh.counts().items())
         return f"its own rows, and {self.fresh.counts().total()} rows of {self.file.path} ({tables})"
 
+    @property
+    def stand_in(self) -> StandIn:
+        """What the run made the tables of its revision of, where the revisions no longer made them."""
+        return _stand_in(self.base)
+
     def stage_options(self) -> MigrateOptions:
         """How the run itself loaded its snapshot."""
         return MigrateOptions(SourceOptions(self.excluded, accept_missing=True), set_aside=True)
@@ -73,7 +79,7 @@ def plan_set_aside(run: Run, file: AsideFile, known: Mapping[str, Table] | None 
         run.schema.require(target.revision, "The live database")
     snapshot = _snapshot(base)
     with _stores() as (store, earlier, fresh):
-        tables = known or run.schema.tables_at(run.scratch, origin.revision)
+        tables = known or _look_at_tables(run, base, origin.revision)
         read_rows(file, tables, store)
         for entry in later:
             _read_loaded(entry, tables, earlier)
@@ -85,6 +91,21 @@ def plan_set_aside(run: Run, file: AsideFile, known: Mapping[str, Table] | None 
         plan = Plan(run.command, target, action, reason, spec, head, base=base)
         excluded = tuple(sorted(base.options.get("exclude", ())))
         yield AsidePlan(plan, file, base, origin, snapshot, excluded, tables, store, earlier, fresh, by)
+
+
+def _look_at_tables(run: Run, base: Entry, revision: str) -> Mapping[str, Table]:
+    try:
+        return build_past(run, run.scratch, revision, _stand_in(base))[0]
+    finally:
+        run.dialect.drop(run.scratch)
+
+
+def _stand_in(base: Entry) -> StandIn:
+    return StandIn(
+        lambda: find_schema(base),
+        "The rows are brought to head beside all others of their source, by all revisions. Fix that one, or insert the "
+        "rows in the application itself.",
+    )
 
 
 @contextlib.contextmanager

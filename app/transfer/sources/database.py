@@ -33,6 +33,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..schema.alembic import Schema, data_tables, revision_of
 from ..schema.recognise import Recognition, recognise
+from ..schema.version_table import find_version_table
 from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
 from .http import AGAIN
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
@@ -58,17 +59,22 @@ class DatabaseState:
     time_zone: str | None
 
 
-def look(dialect: Dialect, url: URL, name: str) -> DatabaseState:
+def look(dialect: Dialect, url: URL, name: str, version_table: str) -> DatabaseState:
     """Find a source database's tables and the revision that it says it is at.
 
+    :param version_table: what the target's app calls Alembic's own table; the source's may call it otherwise, and the
+        dialect learns what.
     :raises SourceIncomplete: it is not there.
     :raises DoesNotFit: it says several.
     """
     if not dialect.exists(url):
         raise SourceIncomplete(f"There is no database {name}.", hint=CHECK)
     with dialect.reader(url) as reader:
+        dialect.version_table = find_version_table(reader.tables().values(), version_table)
+    with dialect.reader(url) as reader:
         tables, revision = data_tables(reader.tables()), revision_of(reader)
-        objects, definitions = reader.objects(), reader.definitions()
+        objects = reader.objects()
+        definitions = [item for item in reader.definitions() if dialect.version_table not in (item.table, item.name)]
         numbers, zone = reader.numbers(), reader.time_zone()
         outside, unreadable = reader.outside(), reader.unreadable_outside()
     if not tables:
@@ -91,7 +97,7 @@ def recognise_revision(
     recognition = recognise(schema, state.tables, scratch)
     if recognition.missing and not accept_missing:
         raise DoesNotFit(
-            f"{name} has no alembic_version, and its tables are not those of any revision.",
+            f"{name} has no {schema.host.version_table}, and its tables are not those of any revision.",
             details=[
                 f"nearest is {recognition.revision}; it lacks: {', '.join(recognition.missing)}",
                 *([f"it has besides: {', '.join(recognition.extra_tables)}"] if recognition.extra_tables else []),
@@ -167,7 +173,7 @@ class DatabaseSource(Source):
         with run.host.app_context():
             self._dialect.know_app(run.host.db.engine)
         with _readable(self._dialect, spec):
-            state = look(self._dialect, url, spec.label)
+            state = look(self._dialect, url, spec.label, run.host.version_table)
         # On the target's server: what fails there is not the source's fault.
         self._state = recognise_revision(
             state, run.schema, run.scratch, spec.label, accept_missing=options.accept_missing

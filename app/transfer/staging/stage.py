@@ -15,13 +15,14 @@ from ..rows.header import Checked
 from ..rows.scratch import Aside
 from ..run.evidence import keep_lines
 from ..run.run import Run
-from ..schema.alembic import data_tables
 from ..sources.adapt import Adapted, adapt_snapshot
 from .counters import carry_counters
+from .empty import build_empty
 from .load import TableLoad, load
 from .options import MigrateOptions
 from .referring import set_aside_referring
 from .rows_file import RowsFile, check_exclusions
+from .stand_in import NO_STAND_IN, StandIn, build_past
 
 SPOILED_SHOWN = 20
 
@@ -42,16 +43,25 @@ class Staged:
     schema: Path | None = None
 
 
-def stage(run: Run, snapshot: Checked, revision: str, options: MigrateOptions, *, staging: URL | None = None) -> Staged:
+def stage(
+    run: Run,
+    snapshot: Checked,
+    revision: str,
+    options: MigrateOptions,
+    *,
+    staging: URL | None = None,
+    stand_in: StandIn = NO_STAND_IN,
+) -> Staged:
     """Build staging at the source's revision and load the snapshot into it.
 
     :param staging: another database in place of the run's staging.
+    :param stand_in: what the tables are made of where a revision no longer runs.
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     to = staging or run.staging
-    tables = build_tables(run, to, revision)
+    tables, schema = build_past(run, to, revision, stand_in)
     rows, result = open_rows(run, snapshot, options, tables)
-    return fill(run, rows, result, options, to)
+    return fill(run, rows, result, options, to, schema)
 
 
 def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: MigrateOptions) -> Staged:
@@ -102,34 +112,6 @@ def fill(
     run.dialect.set_numbers(staging, rows.header.numbers)
     carry_counters(run, rows.header.counters, staging)
     return Staged(rows, accounts, result, schema)
-
-
-def build_empty(run: Run, staging: URL, revision: str, schema: Path | None = None) -> None:
-    """The tables of a revision, without a row, in the place of what was there.
-
-    Rows that a revision inserts are in the source, as far as nobody changed or deleted them there.
-
-    :param schema: a backup file of a database at this revision: the tables are those in it, and no revision is run.
-    """
-    if schema is None:
-        run.dialect.prepare_staging(staging, run.target)
-        run.schema.build(staging, revision)
-    else:
-        # What it says of large objects was said when those of the source were brought.
-        run.dialect.restore(schema, staging)
-        run.dialect.fit_staging(staging, run.target)
-    with run.dialect.reader(staging) as reader:
-        filled = [name for name in data_tables(reader.tables()) if reader.count(name)]
-    if filled:
-        with run.dialect.loading(staging):
-            run.dialect.clear(staging, filled)
-
-
-def build_tables(run: Run, staging: URL, revision: str, schema: Path | None = None) -> dict[str, Table]:
-    """Build the tables of a revision, and describe them; see :func:`build_empty`."""
-    build_empty(run, staging, revision, schema)
-    with run.dialect.reader(staging) as reader:
-        return data_tables(reader.tables())
 
 
 def open_rows(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.dialects.mysql import mark as mark_of
+from app.dialects.mysql import objects
 from tests.dialects.mysql.chaos import LIVE, Shop
 from tests.support.servers.mariadb import MariaDB
 
@@ -30,6 +31,20 @@ def test_the_mark_leaves_a_comment_alone(mariadb: MariaDB, shop: Shop) -> None:
                 (f"of the shop ferry {mark}" if mark else "of the shop",)
             ]
         assert mark_of.mark(connection, "not there") == ""
+
+
+def test_the_mark_of_an_app_that_calls_the_table_otherwise(mariadb: MariaDB, shop: Shop) -> None:
+    name = f"{LIVE}__stg_other"
+    mariadb.execute(f"CREATE DATABASE {name}")
+    with shop.factory(to_database=False) as connection:
+        before = objects.schema_fingerprint(connection, name)
+        mark_of.set_mark(connection, name, "0badcafe", "Shop `revision`")
+        assert mark_of.mark(connection, name, "Shop `revision`") == "0badcafe"
+        assert mark_of.mark(connection, name) == ""
+        marked = objects.schema_fingerprint(connection, name)
+        mark_of.set_mark(connection, name, "", "Shop `revision`")
+        assert before != marked == objects.schema_fingerprint(connection, name)
+    assert mariadb.execute("SHOW TABLES", database=name) == [("Shop `revision`",)]
 
 
 def test_an_empty_database_can_have_a_mark(mariadb: MariaDB, shop: Shop) -> None:

@@ -96,6 +96,42 @@ def test_every_kind_of_object_comes_back_as_it_was(room: Room, owned: Room, who:
     assert _described(chosen) == before
 
 
+OF_LISTS = """
+CREATE TABLE word (
+    code varchar(9) CONSTRAINT listed CHECK (code IN ('a', 'it''s', ']')), plain text CHECK (plain IN ('x', 'y')));
+CREATE INDEX partial ON word (code) WHERE code IN ('a', 'b');
+CREATE VIEW chosen AS SELECT code FROM word WHERE code IN ('a', 'b');
+INSERT INTO word VALUES ('a', 'x'), (']', 'y')
+"""
+_SPELLED = """
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'listed' AND conrelid = '{}.word'::regclass
+"""
+
+
+def test_a_list_of_texts_is_spelled_otherwise_once(owned: Room) -> None:
+    """The server's own doing: each text that it shows of a definition means the same, and is read as another tree."""
+    owned.execute(OF_LISTS)
+    first, second = owned.other("first"), owned.other("second")
+    owned.dialect.copy(owned.target, first, timeout_s=5)
+    owned.dialect.copy(first, second, timeout_s=5)
+    texts, definitions = [], []
+    for url in (owned.target, first, second):
+        with owned.dialect.reader(url) as reader:
+            definitions.append(reader.definitions())
+        [schema] = ask(owned, "SELECT current_schema()", url=url)
+        texts += ask(owned, _SPELLED.format(schema), url=url)
+    assert texts[0] != texts[1] == texts[2]
+    assert definitions[0] == definitions[1] == definitions[2]
+    owned.execute(
+        "ALTER TABLE word DROP CONSTRAINT listed, ADD CONSTRAINT listed CHECK (code IN ('a', 'b', ']'))", url=second
+    )
+    with owned.dialect.reader(second) as reader:
+        assert reader.definitions() != definitions[0]
+    owned.execute("INSERT INTO word VALUES ('it''s')", url=first)
+    with pytest.raises(sa.exc.IntegrityError, match="listed"):
+        owned.execute("INSERT INTO word VALUES ('b')", url=first)
+
+
 GRANTOR = ("SET SESSION AUTHORIZATION", "RESET SESSION AUTHORIZATION")
 
 

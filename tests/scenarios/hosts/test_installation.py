@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.dialects.postgresql import test_upgrade
+from tests.scenarios import test_version_table
 from tests.support.site import ROOT
 
 from . import test_accepted, test_host, test_refused, test_three_hosts
@@ -71,6 +72,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "`include_object`": A.test_a_hook_that_decides_what_alembic_compares,
     "scripts in another": A.test_revisions_in_several_places,
     "`Migrate(..., command": A.test_migrate_under_another_name,
+    "`version_table=": test_version_table.test_all_commands,
     "`SQLALCHEMY_ENGINE_OPTIONS`: pool": A.test_engine_options,
     "listeners on every": A.test_a_listener_on_every_engine,
     "URLs of other drivers": A.test_other_drivers_of_postgresql,
@@ -83,7 +85,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "`schema=` in a revision": R.test_revisions_that_reach_elsewhere,
     "a revision that opens": R.test_revisions_that_reach_elsewhere,
     "a listener that attaches": R.test_a_listener_that_attaches_a_database_to_every_connection,
-    "`version_table`": R.test_a_version_kept_elsewhere,
+    "`version_table_schema`": R.test_a_version_kept_elsewhere,
     "`creator`": R.test_engine_options_that_lead_elsewhere,
     "`schema_translate_map`": R.test_engine_options_that_lead_elsewhere,
     "`connect_args`": R.test_connect_args_show_no_value,
@@ -105,7 +107,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "an `env.py` that makes": R.test_an_env_py_with_an_engine_of_its_own_is_refused_before_anything_is_done,
     "an `env.py` that fails": R.test_an_env_py_that_fails_is_refused_before_anything_is_done,
     "models that contradict": A.test_models_that_contradict_each_other,
-    "an `env.py` that composes": R.test_a_version_kept_elsewhere,
+    "an `env.py` that composes": R.test_a_name_of_the_version_table_that_only_a_run_tells,
     "`ATTACH`": R.test_attach_in_a_revision_fails_and_changes_nothing,
 }
 """The beginning of each line of the page's tables -> the test that it rests on."""

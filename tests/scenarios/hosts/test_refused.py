@@ -159,7 +159,7 @@ def test_a_listener_that_attaches_a_database_to_every_connection(host: Foreign) 
 
 @pytest.mark.parametrize(
     ("given", "value"),
-    [("version_table", "schema_version"), ("version_table_schema", "meta"), ("include_schemas", True)],
+    [("version_table_schema", "meta"), ("include_schemas", True)],
 )
 @pytest.mark.parametrize("through", ["Migrate", "env.py", "unseen"])
 def test_a_version_kept_elsewhere(host: Foreign, given: str, value: Any, through: str) -> None:
@@ -178,6 +178,26 @@ def test_a_version_kept_elsewhere(host: Foreign, given: str, value: Any, through
         return
     host.assert_refused(given, repr(value), commands=HISTORY)
     host.assert_can_look(given)
+
+
+def test_a_name_of_the_version_table_that_env_py_composes(host: Foreign) -> None:
+    host.change_env("            **conf_args\n", "            **conf_args, version_table='schema' + '_version'\n")
+    host.assert_refused("version_table", "revisions are only found in the table alembic_version", commands=HISTORY)
+    host.assert_can_look("version_table")
+
+
+def test_a_name_of_the_version_table_that_only_a_run_tells(host: Foreign) -> None:
+    host.change_env("conf_args = ", "conf_args = {'version_table': 'schema_version'} | ")
+    before = host.rows()
+    result = host.run("db-migrate-data")
+    assert (result.status, "schema_version" in result.stderr, host.rows()) == (20, True, before), result.stderr
+    host.assert_can_look("schema_version")
+
+
+def test_two_names_of_the_version_table(host: Foreign) -> None:
+    host.alembic["version_table"] = "one_name"
+    host.change_env("            **conf_args\n", "            **{**conf_args}, version_table='another'\n")
+    host.assert_refused("'another'", "only found in the table one_name", commands=HISTORY)
 
 
 def test_alembics_own_name_for_it_may_be_said(host: Foreign) -> None:
