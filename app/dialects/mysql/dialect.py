@@ -196,12 +196,7 @@ class MySqlDialect:
     def prepare_staging(self, staging: URL, target: URL) -> None:
         self.drop(staging)
         with self._ask_within(target, to_database=False) as ask:
-            defaults = ask(
-                "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
-                "WHERE schema_name = %s",
-                spell(ask, database_of(target)) or "",
-            )
-            charset = f"CHARACTER SET {defaults[0][0]} COLLATE {defaults[0][1]}" if defaults else _CHARSET
+            charset = server.read_charset(ask, database_of(target)) or _CHARSET
             ask(f"CREATE DATABASE {quote(database_of(staging))} {charset}")
 
     def fit_staging(self, staging: URL, target: URL) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any, Protocol
 import pymysql
 from pymysql.constants import ER
 from pymysql.converters import encoders
-from pymysql.cursors import SSCursor
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError, LockHeld
@@ -35,6 +32,7 @@ from .counters import read_counters
 from .driver import version_of
 from .locked import describe_lock
 from .shown import ShownTexts, View
+from .stream import Stream
 from .types import BY_NAME, Stored, reader_of
 from .zone import find_zone
 
@@ -158,51 +156,6 @@ def _foreign_keys(
     return tuple(sorted(references, key=lambda key: key.columns))
 
 
-class _Stream(SSCursor):
-    """Rows of one statement as the server sends them; the connection is taken until the last one was read."""
-
-    parked: Any = None
-
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """The rows, wherever they are by then."""
-        while self.parked is None:
-            # Of a stream that somebody else ended the driver says that there are no more rows.
-            if not self.is_open:
-                raise FerryError("rows were being read from a connection that was used for something else")
-            row = self.fetchone()
-            if row is None:
-                return
-            yield row
-        while (row := pickle.load(self.parked)) is not None:  # noqa: S301 # an unnamed file that we wrote
-            yield row
-
-    @property
-    def is_open(self) -> bool:
-        return bool(self._result is not None and self._result.unbuffered_active)  # type: ignore[attr-defined] # PyMySQL does not type it
-
-    def park(self) -> None:
-        """Move what was not read yet to an unnamed file, so that the connection is free."""
-        file = tempfile.TemporaryFile()  # noqa: SIM115 # closed when the stream is
-        while self.is_open:
-            pickle.dump(self.fetchone(), file, pickle.HIGHEST_PROTOCOL)
-        file.seek(0)
-        self.parked = file
-
-    def abandon(self) -> None:
-        """Read nothing more; the connection is of no use afterwards."""
-        if self.is_open:
-            self._result.unbuffered_active = False  # type: ignore[attr-defined] # PyMySQL does not type it
-        self.end()
-
-    def end(self) -> None:
-        """Free the connection, whatever is still to come."""
-        if self.parked is not None:
-            self.parked.close()
-        if self.is_open and not self.connection.open:
-            self.abandon()
-        self.close()
-
-
 class MySqlReader:
     """A transaction that reads one instant.
 
@@ -222,7 +175,7 @@ class MySqlReader:
     ) -> None:
         self._url, self._connection, self.database, self._tls_ca = url, connection, database, tls_ca
         self._version_table, self._texts = version_table, texts
-        self._open_stream: _Stream | None = None
+        self._open_stream: Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
         self._columns: dict[str, list[Stored]] | None = None
 
@@ -346,7 +299,7 @@ class MySqlReader:
 
     def _stream(self, table: str, sql: str) -> Iterator[tuple[Any, ...]]:
         with self._name_errors(table):
-            self._open_stream = stream = self.session.cursor(_Stream)
+            self._open_stream = stream = self.session.cursor(Stream)
             try:
                 stream.execute(sql)
                 yield from stream.rows()

@@ -27,6 +27,16 @@ def spell(ask: Asks, database: str) -> str | None:
     return None
 
 
+def read_charset(ask: Asks, database: str) -> str:
+    """What a database gives to its tables, as SQL; an empty text where it is not there."""
+    defaults = ask(
+        "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
+        "WHERE schema_name = %s",
+        spell(ask, database) or "",
+    )
+    return f"CHARACTER SET {defaults[0][0]} COLLATE {defaults[0][1]}" if defaults else ""
+
+
 def size_bytes(ask: Asks, database: str) -> int:
     """The size of a database's tables and their indexes; 0 where it is not there."""
     [(size,)] = ask(
