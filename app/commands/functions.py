@@ -141,7 +141,7 @@ def _records(endpoint: Endpoint, users: list[Endpoint], cookies: dict[str, str])
     wanted = [*users, endpoint] if endpoint.type == "skill_passport" else [endpoint]
     with _client() as client, _scratch() as directory, open_keys(directory / "keys") as keys:
         client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        source = ClassicSource(client, "", "")
+        source = ClassicSource(client, "", "", current_settings().connections)
         *_, part = source.extract(directory, keys, wanted, lambda *_progress: None)
         for line, _ in part.read():
             yield loads(line.decode())

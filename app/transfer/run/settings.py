@@ -41,12 +41,15 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_PROFILE_KEY": None,
     "FERRY_TLS_CA": None,
     "FERRY_TIMEOUT": "30",
+    "FERRY_CONNECTIONS": "4",
 }
 SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY", "FERRY_BACKUP_KEY"})
 
 MOST_KEPT = 1_000_000
 LONGEST_TIMEOUT_S = 86400.0
 """A day; a socket's own limit is some 292 years, behind which Python raises OverflowError."""
+MOST_CONNECTIONS = 16
+"""To one old deployment, which serves its users meanwhile."""
 SHORTEST_KEY = 16
 
 _AGE = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -99,6 +102,7 @@ class Settings:
     :ivar source_base: the directory a relative path in ``source`` counts from.
     :ivar keep: generations and backups kept, per command.
     :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
+    :ivar connections: how many requests to a source with the classic API are in flight at most.
     :ivar origins: per key, where its value came from: ``option``, ``environment``, ``app.config``, ``default``.
     """
 
@@ -123,6 +127,7 @@ class Settings:
     profile_key: str | None = field(repr=False)
     tls_ca: Path | None
     timeout_s: float
+    connections: int
     origins: Mapping[str, str] = field(repr=False)
 
 
@@ -252,6 +257,7 @@ def build_settings(
         profile_key=keys.text("FERRY_PROFILE_KEY") or None,
         tls_ca=path("FERRY_TLS_CA"),
         timeout_s=keys.number("FERRY_TIMEOUT", 0.1, LONGEST_TIMEOUT_S),
+        connections=int(keys.number("FERRY_CONNECTIONS", 1, MOST_CONNECTIONS, whole=True)),
         origins=keys.origins,
     )
 

@@ -38,10 +38,14 @@ Found = tuple[str, Any]
 
 @dataclass(frozen=True)
 class Page:
-    """One answer: its records and what its envelope says."""
+    """One answer: its records and what its envelope says.
+
+    :ivar bare: it is a list without an envelope.
+    """
 
     records: list[Found]
     says: Mapping[str, Any]
+    bare: bool = False
 
 
 class Changed(Exception):
@@ -122,7 +126,7 @@ def read_page(answer: Answer, key: str | None) -> Page:
     text = answer.json_text()
     check_amount(text)
     if opens_list(text):
-        return Page(list(whole_list(text, mend)), {})
+        return Page(list(whole_list(text, mend)), {}, bare=True)
     records, says = envelope(text, key, mend)
     if records is None:
         raise StrictJSONError(f"the answer has no list {key!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete
@@ -37,26 +38,30 @@ class ClassicDeployment(Source):
         return Ahead(self._adapters.revision)
 
     def take(self, run: Run, to: Destination) -> Taken:
-        endpoints, unavailable = self._source.endpoints()
+        read_from = now()
+        directory = to.directory / "records"
+        with writable(directory):
+            directory.mkdir(mode=0o700)
+            endpoints, unavailable = self._source.endpoints(directory)
         types = [endpoint.type for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)
         accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
-        read_from = now()
-        parts, resumed_from = self._parts(run, endpoints, to)
-        return self._write(run, to, parts, missing, resumed_from or read_from)
+        parts, since = self._parts(run, endpoints, to, directory, read_from)
+        return self._write(run, to, parts, missing, since)
 
     def find_changed(self, snapshot: Taken) -> None:
         del snapshot
 
     def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:
-        endpoints, unavailable = self._source.endpoints()
+        read_from = now()
+        directory = to.directory / "records-again"
+        shutil.rmtree(directory, ignore_errors=True)
+        with writable(directory):
+            directory.mkdir(mode=0o700)
+            endpoints, unavailable = self._source.endpoints(directory)
         missing = missing_tables(self._adapters, [endpoint.type for endpoint in endpoints], unavailable)
         if missing != snapshot.header.missing:
             raise SourceIncomplete(f"{self._spec.label} does not answer what it answered before.", hint=AGAIN)
-        directory = to.directory / "records-again"
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o700)
-        read_from = now()
         with writable(directory), open_keys(directory / "keys") as keys:
             stream = self._source.extract(directory, keys, endpoints, run.progress)
             parts = {part.name: part for part in stream}
@@ -81,19 +86,18 @@ class ClassicDeployment(Source):
         snapshot.repeats = {name: part.repeats for name, part in parts.items()}
         return snapshot
 
-    def _parts(self, run: Run, endpoints: list[Endpoint], to: Destination) -> tuple[dict[str, Part], str | None]:
+    def _parts(
+        self, run: Run, endpoints: list[Endpoint], to: Destination, directory: Path, read_from: str
+    ) -> tuple[dict[str, Part], str]:
         # What is removed with its run cannot be gone on with.
         anew = self._options.restart or to.passing
         resumed, since = ({}, None) if anew else resumable(run, self._spec)
-        directory = to.directory / "records"
-        directory.mkdir(mode=0o700)
         parts = {name: adopt(part, directory) for name, part in resumed.items()}
         for part in parts.values():
-            journal_part(run, self._spec, part, since or now())
-        began = now()
+            journal_part(run, self._spec, part, since or read_from)
         with writable(directory), open_keys(directory / "keys") as keys, withhold_values(to.passing):
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
                 if not to.passing:
-                    journal_part(run, self._spec, part, since or began)
-        return parts, since
+                    journal_part(run, self._spec, part, since or read_from)
+        return parts, since or read_from

@@ -23,6 +23,7 @@ from ..rows.snapshot import MOST_LINE_BYTES, write_received
 from ..rows.strictjson import StrictJSONError, loads
 from .classic_api import ClassicSource
 from .http import AGAIN, MOST_SMALL_BYTES, Answer, HttpClient, Refused, Transient
+from .turns import Headers
 from .wire import TooLong, expand
 
 MANIFEST = "/ferry/manifest"
@@ -106,7 +107,8 @@ class FerrySource:
         try:
             ClassicSource(self._client, self._uid, self._password).log_in()
         except SourceIncomplete:
-            self._client.headers = {"Authorization": _basic_auth_str(self._uid.encode(), self._password.encode())}
+            basic = _basic_auth_str(self._uid.encode(), self._password.encode())
+            self._client.headers = Headers({"Authorization": basic})
 
     def _explain_refusal(self, error: Refused) -> Unauthorized | SourceIncomplete:
         if error.status in (401, 403):

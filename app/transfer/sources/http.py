@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,9 +25,12 @@ from urllib3.exceptions import HTTPError
 
 from ...errors import SourceIncomplete
 from ..rows.strictjson import NotKept, StrictJSONError, TooMany
+from .turns import Common, Headers, sleep
 from .wire import PIECE_BYTES, Adapter, Clock, Pace, inflate
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+OVERLOADED = frozenset({429, 503, 504, None})
+"""What a deployment answers that cannot serve several connections at once; None: nothing."""
 RETRY_BUDGET_S = 60.0
 ATTEMPTS = 5
 AGAIN = "Run again when the source answers: flask db-migrate-data"
@@ -100,17 +104,24 @@ class Answer:
 
 
 class HttpClient:
-    """Requests to one deployment.
+    """Requests to one deployment, by one thread at a time.
 
     :param base: ``https://host[/prefix]``.
     :param timeout_s: for one answer as a whole, from the request to its last byte.
     :param tls_ca: a CA file instead of the system's.
+    :param beside: another client of this deployment; headers, turns and pauses are common to both.
+    :ivar sent: the headers of the last request.
     """
 
-    def __init__(self, base: str, *, timeout_s: float, tls_ca: Path | None = None) -> None:
+    def __init__(
+        self, base: str, *, timeout_s: float, tls_ca: Path | None = None, beside: HttpClient | None = None
+    ) -> None:
         self.base = base
         self.timeout_s = timeout_s
-        self.headers: dict[str, str] = {}
+        self._common: Common = beside._common if beside else Common()
+        self._turns = self._common.turns
+        self.sent = self.headers
+        self._stop = threading.Event()
         self._until: float | None = None
         self.before_retry: Callable[[Exception], None] = lambda _error: None
         self._session = requests.Session()
@@ -121,12 +132,31 @@ class HttpClient:
         self._session.mount("https://", Adapter(self._clock))
         # Given with each request: else REQUESTS_CA_BUNDLE in the environment would come first.
         self._verify = str(tls_ca) if tls_ca else None
+        self._tls_ca = tls_ca
         # Credentials are ours alone: without this, requests would send those of a .netrc in their place.
         self._session.auth = lambda request: request
         self._session.headers.update({"User-Agent": "flask-ferry", "Accept-Encoding": "gzip"})
 
+    @property
+    def headers(self) -> Headers:
+        """Sent with every request."""
+        return self._common.headers
+
+    @headers.setter
+    def headers(self, headers: Headers) -> None:
+        self._common.headers = headers
+
     def close(self) -> None:
         self._session.close()
+
+    def open_another(self) -> HttpClient:
+        """A client of this deployment for another thread."""
+        return HttpClient(self.base, timeout_s=self.timeout_s, tls_ca=self._tls_ca, beside=self)
+
+    def stop(self) -> None:
+        """End the request in hand, and all later ones; called by another thread than the one that waits."""
+        self._stop.set()
+        self._clock.stop()
 
     def get(self, path: str, parse: Callable[[Answer], T], most_bytes: int = MOST_BYTES, **params: Any) -> T:
         """GET with retries; ``parse`` is part of the attempt, so that a truncated answer is asked for again.
@@ -143,7 +173,8 @@ class HttpClient:
             answer = self._complete(self._request("GET", path, params=params), what, most_bytes)
             return self._parse(answer, parse, what)
 
-        return self._retry(what, attempt)
+        with self._turns.turn(self._stop) as turn:
+            return self._retry(what, attempt, turn.wait)
 
     def _parse(self, answer: Answer, parse: Callable[[Answer], T], what: str) -> T:
         try:
@@ -156,10 +187,17 @@ class HttpClient:
             # Its end was seen: it will say the same again.
             raise SourceIncomplete(f"{self.base}: {what} answers what cannot be kept: {error}.", hint=FIX) from error
 
-    def post_json(self, path: str, body: Any) -> Answer:
-        """POST once more only where nothing was answered; the same failures as :meth:`get`."""
+    def post_json(self, path: str, body: Any, headers: Headers | None = None) -> Answer:
+        """POST once more only where nothing was answered; the same failures as :meth:`get`.
+
+        It waits for no turn: who has one may be waiting for this answer.
+        """
         what = f"POST {path}"
-        return self._retry(what, lambda: self._complete(self._request("POST", path, json=body), what, MOST_SMALL_BYTES))
+
+        def attempt() -> Answer:
+            return self._complete(self._request("POST", path, headers, json=body), what, MOST_SMALL_BYTES)
+
+        return self._retry(what, attempt, lambda: self._turns.wait_for_pause(self._stop))
 
     @contextlib.contextmanager
     def stream(self, path: str, **params: Any) -> Iterator[Iterator[bytes]]:
@@ -179,9 +217,12 @@ class HttpClient:
                 f"the stream was silent, or too slow, for {2 * self.timeout_s:g} s",
             )
 
-    def _retry(self, what: str, attempt: Callable[[], T]) -> T:
+    def _retry(self, what: str, attempt: Callable[[], T], wait_until_due: Callable[[], float]) -> T:
         retried_until: float | None = None
         for number in range(1, ATTEMPTS + 1):
+            waited_s = wait_until_due()
+            # What others made it wait for is none of its own time.
+            retried_until = retried_until and retried_until + waited_s
             try:
                 self._until = retried_until
                 return attempt()
@@ -193,9 +234,18 @@ class HttpClient:
                         f"{self.base}: {what} failed {number} times; the last time: {error}.",
                         hint=AGAIN,
                     ) from error
-                time.sleep(wait_s)
+                self._slow_down(number, error, wait_s)
+                sleep(wait_s, self._stop)
                 self.before_retry(error)
         raise AssertionError("unreachable")
+
+    def _slow_down(self, number: int, error: Exception, wait_s: float) -> None:
+        """Let the other connections heed what this one was answered."""
+        status = error.status if isinstance(error, Transient) else 0
+        if number > 1 or status in OVERLOADED:
+            self._turns.one_at_a_time = True
+        if status == 429 or (isinstance(error, Transient) and error.wait_s is not None):
+            self._turns.pause(wait_s)
 
     def _wait(self, number: int, error: Exception) -> float:
         wait_s = error.wait_s if isinstance(error, Transient) else None
@@ -203,8 +253,9 @@ class HttpClient:
         backoff_s: float = self.timeout_s / 60 * 2 ** (number - 1) * random.uniform(0.8, 1.2)  # noqa: S311 # not for secrecy
         return max(backoff_s, wait_s or 0.0)
 
-    def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+    def _request(self, method: str, path: str, headers: Headers | None = None, **arguments: Any) -> requests.Response:
         url = self.base + path
+        self.sent = self.headers if headers is None else headers
         # A retry has what is left for all of them together.
         left_s = self.timeout_s if self._until is None else self._until - time.monotonic()
         timeout_s = max(0.1, min(self.timeout_s, left_s))
@@ -214,7 +265,7 @@ class HttpClient:
                 response = self._session.request(
                     method,
                     url,
-                    headers=self.headers,
+                    headers=self.sent,
                     stream=True,
                     allow_redirects=False,
                     timeout=timeout_s,

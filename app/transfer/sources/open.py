@@ -62,7 +62,8 @@ def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
         if speaks_ferry(client):
             ferry = FerrySource(client, settings.source_uid, settings.source_password)
             return FerryDeployment(run, spec, ferry, client, options)
-        source = ClassicSource(client, settings.source_uid, settings.source_password, set_aside=options.set_aside)
+        uid, password = settings.source_uid, settings.source_password
+        source = ClassicSource(client, uid, password, settings.connections, set_aside=options.set_aside)
         source.log_in()
         return ClassicDeployment(spec, source, client, load_adapters(run), options)
     except BaseException:

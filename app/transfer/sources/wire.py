@@ -7,6 +7,7 @@ and so are the look-up of the name, the connecting and the TLS handshake.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import ipaddress
@@ -51,6 +52,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.until = 0.0
+        self._stopped = False
+        self._link: socket.socket | None = None
 
     def allow(self, seconds: float) -> None:
         """Set the deadline, from now on."""
@@ -62,9 +65,21 @@ class Clock:
         :raises TimeoutError: nothing.
         """
         rest_s = self.until - time.monotonic()
-        if rest_s <= 0:
+        if rest_s <= 0 or self._stopped:
             raise TimeoutError("timed out")
         return rest_s
+
+    def watch(self, link: socket.socket) -> None:
+        """The socket that is read next: the one to wake."""
+        self._link = link
+
+    def stop(self) -> None:
+        """Nothing is left from now on; a thread that waits for bytes is woken."""
+        self._stopped = True
+        if self._link:
+            with contextlib.suppress(OSError):
+                # Not the method of an SSLSocket, which takes the encryption away under the thread that reads.
+                socket.socket.shutdown(self._link, socket.SHUT_RDWR)
 
 
 class Pace:
@@ -114,6 +129,7 @@ def _pools(clock: Clock) -> dict[str, type[HTTPConnectionPool]]:
     class Response(http.client.HTTPResponse):
         def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
             super().__init__(sock, *arguments, **named)
+            clock.watch(sock)
             self.fp = io.BufferedReader(_Timed(self.fp.detach(), sock, clock))
 
     class Plain(HTTPConnection):
@@ -169,8 +185,13 @@ def _connect(connection: HTTPConnection, host: str, clock: Clock) -> socket.sock
                     source_address=connection.source_address,
                     socket_options=connection.socket_options,
                 )
-                # The handshake is one operation with one deadline.
-                link.settimeout(clock.left_s())
+                try:
+                    # The handshake is one operation with one deadline.
+                    link.settimeout(clock.left_s())
+                except TimeoutError:
+                    link.close()
+                    raise
+                clock.watch(link)
                 return link
             except OSError as error:
                 last = error

@@ -11,7 +11,7 @@ from .export import Paging, rows_of, settings, show, total_of
 from .export import bp as export_bp
 from .models import db
 from .records import Raw, Record, query
-from .requestlog import log_request
+from .requestlog import forget_request, log_request
 from .settings import DATABASE, OLDER, Settings
 from .tokens import admin_only, caller, problem
 from .tokens import bp as tokens_bp
@@ -34,6 +34,7 @@ def create_app(directory: str) -> Flask:
     db.init_app(app)
     app.add_url_rule("/", view_func=lambda: "An old deployment.", endpoint="home")
     app.before_request(log_request)
+    app.teardown_request(forget_request)
     app.before_request(misbehaviour.before_request)
     app.after_request(misbehaviour.after_request)
     app.register_blueprint(tokens_bp)

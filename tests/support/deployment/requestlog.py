@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from flask import current_app, request
+from flask import current_app, g, request
 
 from .settings import REQUESTS
 
 SECRET_KEYS = {"password", "token", "jwt"}
+_LOCK = threading.Lock()
+_IN_HAND: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class LoggedRequest:
     :param authorization: whether an Authorization header came with it.
     :param body: whether it had a body.
     :param at: seconds since the epoch.
+    :param together: how many requests this worker process had in hand then, this one included.
     """
 
     method: str
@@ -34,6 +38,7 @@ class LoggedRequest:
     authorization: bool
     body: bool
     at: float
+    together: int = 1
 
     @property
     def credentials(self) -> bool:
@@ -60,8 +65,23 @@ def log_request() -> None:
         authorization="Authorization" in request.headers,
         body=bool(request.content_length),
         at=time.time(),
+        together=_enter(),
     )
     append(current_app.config["DEPLOYMENT_DIRECTORY"] / REQUESTS, entry)
+
+
+def forget_request(_error: BaseException | None = None) -> None:
+    """The current request is not in hand any more."""
+    if g.pop("in_hand", False):
+        with _LOCK:
+            _IN_HAND.pop()
+
+
+def _enter() -> int:
+    g.in_hand = True
+    with _LOCK:
+        _IN_HAND.append(request.path)
+        return len(_IN_HAND)
 
 
 def append(file: Path, entry: LoggedRequest) -> None:
