@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ...errors import SourceIncomplete, Unauthorized
 from ..rows.scratch import Keys
 from ..rows.strictjson import StrictJSONError, loads
 from .classic_answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record, refuse_spoiled
+from .classic_endpoints import PAGED, UNPAGED, Endpoint
 from .connections import Connections
 from .http import AGAIN, ATTEMPTS, Answer, HttpClient, Refused, TooLarge, Transient
 from .parts import Part, PartWriter
@@ -31,22 +31,9 @@ CREDENTIALS = (
     "then run again: flask db-migrate-data"
 )
 
-PAGED = ("users", "topics", "microblogs", "posts", "personas", "user_personas")
-UNPAGED = ("sections", "classrooms", "feedback", "study")
 Progress = Callable[[str, int, int | None], None]
 """Called with type, records so far, and the total where the source says one."""
 Pages = Generator[Page, None, None]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a type is read: its path, how its pages are asked for and which parameters it always takes."""
-
-    type: str
-    path: str
-    key: str | None = None
-    paged: bool = False
-    limit: bool = False
 
 
 class ClassicSource:
