@@ -13,7 +13,8 @@ import pytest
 
 from app.errors import SourceIncomplete, Unauthorized
 from app.transfer.rows.scratch import open_keys
-from app.transfer.sources.classic_api import PER_PAGE, ClassicSource, Endpoint
+from app.transfer.sources.classic_api import PER_PAGE, ClassicSource
+from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.ferry_protocol import speaks_ferry
 from app.transfer.sources.http import HttpClient
 from app.transfer.sources.parts import Part

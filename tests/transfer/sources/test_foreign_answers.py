@@ -19,7 +19,8 @@ from app.dialects import dialect_for
 from app.errors import DatabaseUnreachable, FerryError, SourceIncomplete
 from app.transfer.rows.scratch import open_keys
 from app.transfer.sources import classic_api
-from app.transfer.sources.classic_api import ClassicSource, Endpoint
+from app.transfer.sources.classic_api import ClassicSource
+from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
 from app.transfer.sources.http import HttpClient
 from tests.support.sources.loopback import Asked, Loopback, answer
