@@ -106,21 +106,25 @@ def to_decimal(value: Decimal, scale: int | None) -> str:
 
 # fromisoformat() takes more than these forms: week dates, offsets, a comma.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?")
+# Fewer than six digits are read as a part of a second by servers and as microseconds by SQLAlchemy; noughts are nought.
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.([0-9]{6}|0{1,5}))?")
 _OFFSET = re.compile(r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)\Z")
 _INTERVAL = re.compile(r"(0|-?[1-9][0-9]{0,9}) ([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])\.([0-9]{6})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def to_timestamp(text: str) -> str | None:
-    """The canonical form of ``YYYY-MM-DD HH:MM:SS[.ffffff]``, or None for any other text."""
+    """The canonical form of ``YYYY-MM-DD HH:MM:SS[.ffffff]``, or None for any other text.
+
+    A fraction of fewer digits is taken where all of them are noughts.
+    """
     if text[10:11] != " " or not _DATE.fullmatch(text, 0, 10) or not _TIME.fullmatch(text, 11):
         return None
     try:
-        dt.datetime.fromisoformat(text)
+        dt.datetime.fromisoformat(text[:19])
     except ValueError:
         return None
-    return text if len(text) == 26 else text + ".000000"
+    return text if len(text) == 26 else f"{text[:19]}.000000"
 
 
 def to_date(text: str) -> str | None:
@@ -135,14 +139,14 @@ def to_date(text: str) -> str | None:
 
 
 def to_time(text: str) -> str | None:
-    """The canonical form of ``HH:MM:SS[.ffffff]``, or None for any other text."""
+    """The canonical form of ``HH:MM:SS[.ffffff]``, or None for any other text; of fewer digits as for timestamps."""
     if not _TIME.fullmatch(text):
         return None
     try:
-        dt.time.fromisoformat(text)
+        dt.time.fromisoformat(text[:8])
     except ValueError:
         return None
-    return text if len(text) == 15 else text + ".000000"
+    return text if len(text) == 15 else f"{text[:8]}.000000"
 
 
 def to_timestamptz(text: str) -> str | None:

@@ -72,6 +72,13 @@ def test_timestamps(value: Any) -> None:
     assert to_time(form[11:19]) == form[11:19] + ".000000"
 
 
+@pytest.mark.parametrize("digits", range(1, 7))
+def test_a_fraction_of_noughts_is_none_however_many(digits: int) -> None:
+    noughts = "0" * digits
+    assert to_timestamp(f"2024-03-01 10:00:00.{noughts}") == "2024-03-01 10:00:00.000000"
+    assert to_time(f"10:00:00.{noughts}") == "10:00:00.000000"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -81,6 +88,9 @@ def test_timestamps(value: Any) -> None:
         "2024-03-01 10:00",
         "2024-03-01 10:00:00.5",
         "2024-03-01 10:00:00.5000000",
+        "2024-03-01 10:00:00.050",
+        "2024-03-01 10:00:00.0000000",
+        "2024-03-01 10:00:00.",
         "2024-03-01 10:00:00,000000",
         "2024-03-01 10:00+00",
         "2024-03-01 10:00:00.0+0000",

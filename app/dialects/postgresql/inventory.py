@@ -14,23 +14,25 @@ from .objects import find_objects
 _ON_ITS_OWN = ("index", "row security")
 """Kinds of :func:`.find_objects` that are listed here in another form."""
 
-_INDEXES = """
-SELECT t.relname::text, CASE WHEN k.oid IS NULL THEN c.relname::text ELSE k.conname::text END, i.indisunique,
+_TABLE = "(SELECT r.relname::text FROM pg_class r WHERE r.oid = coalesce(pg_partition_root(t.oid), t.oid))"
+"""What a partition has of its own is listed with the table that it is a part of; what it has from that, once."""
+_INDEXES = f"""
+SELECT {_TABLE}, CASE WHEN k.oid IS NULL THEN c.relname::text ELSE k.conname::text END, i.indisunique,
     ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey)
         AND a.attnum > 0 ORDER BY a.attnum),
     regexp_replace(pg_get_indexdef(c.oid, 0, true), '^.*? USING ', '')
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
 LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.contype IN ('u', 'x')
-WHERE n.nspname = %s AND NOT i.indisprimary AND NOT i.indisexclusion AND NOT t.relispartition ORDER BY 1, 2
+WHERE n.nspname = %s AND NOT i.indisprimary AND NOT i.indisexclusion AND NOT c.relispartition ORDER BY 1, 2
 """
-_CONSTRAINTS = """
-SELECT t.relname::text, k.conname::text, k.contype::text,
+_CONSTRAINTS = f"""
+SELECT {_TABLE}, k.conname::text, k.contype::text,
     ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = ANY (k.conkey)
         ORDER BY a.attnum),
     regexp_replace(pg_get_constraintdef(k.oid, true), ' NOT VALID$', '')
 FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-WHERE n.nspname = %s AND k.contype IN ('c', 'f', 'x') AND NOT t.relispartition AND k.coninhcount = 0 ORDER BY 1, 2
+WHERE n.nspname = %s AND k.contype IN ('c', 'f', 'x') AND k.coninhcount = 0 ORDER BY 1, 2
 """
 _COLUMNS = """
 SELECT t.relname::text, a.attname::text, a.attidentity::text, a.attgenerated::text,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...dialects.model import UNNAMED, Definition, Table
 from ..schema.declarations import Declarations
 from ..schema.listen import Heard
+from .other_server import find_missing
 from .renames import follow, list_renames
 
 _BY_TEXT = ("index",)
@@ -50,15 +51,6 @@ class _Stock:
         return self._left[key] >= 0
 
 
-_ALIKE = {"materialized view": "view", "procedure": "routine", "function": "routine", "type": "", "statistics": ""}
-"""Kinds that another server may have otherwise; those without a notion there are only named."""
-_ANYWHERE = frozenset(
-    {"view", "materialized view", "trigger", "function", "procedure", "event", "virtual table", "sequence", "rule"}
-    | {"policy", "type", "extension"}
-)
-"""Kinds whose names mean the same on every server; how the others are spelled says nothing on another one."""
-
-
 def find_not_migrated(
     source: Iterable[Definition], staging: Collection[Definition], tables: Mapping[str, Table], *, same_server: bool
 ) -> list[Definition]:
@@ -66,19 +58,15 @@ def find_not_migrated(
 
     :param tables: those that are migrated: what belongs to another one goes without saying.
     """
-    wanted = [item for item in source if not item.table or item.table in tables or item.table == item.name]
-    if same_server:
-        stock = _Stock(staging)
-        missing = [item for item in wanted if not stock.take(item)]
-        return [item for item in missing if not _has_name(item, staging) and not _is_replaced(item, staging, tables)]
-    names = {(_ALIKE.get(item.kind, item.kind), item.name.lower()) for item in staging}
-    unique = {(item.table, frozenset(item.columns)) for item in staging if item.kind == "unique"}
-    return [
-        item
-        for item in wanted
-        if (item.kind in _ANYWHERE and (_ALIKE.get(item.kind, item.kind), item.name.lower()) not in names)
-        or (item.kind == "unique" and item.columns and (item.table, frozenset(item.columns)) not in unique)
-    ]
+    items = list(source)
+    # A view may have indexes, rules and triggers of its own.
+    owners = {"", *tables, *(item.name for item in items if item.kind in ("view", "materialized view"))}
+    wanted = [item for item in items if item.table in owners or item.table == item.name]
+    if not same_server:
+        return find_missing(wanted, staging, tables)
+    stock = _Stock(staging)
+    missing = [item for item in wanted if not stock.take(item)]
+    return [item for item in missing if not _has_name(item, staging) and not _is_replaced(item, staging, tables)]
 
 
 def _has_name(item: Definition, definitions: Iterable[Definition]) -> bool:
