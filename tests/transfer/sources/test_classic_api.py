@@ -239,6 +239,21 @@ def test_a_bare_list(stack: ExitStack, tmp_path: Path) -> None:
     assert len(values(read(source, tmp_path, USER)["user"])) == 2
 
 
+@pytest.mark.parametrize(("count", "requests"), [(2, 1), (PER_PAGE, 2), (PER_PAGE + 1, 1)])
+def test_a_bare_list_is_asked_for_once(stack: ExitStack, tmp_path: Path, count: int, requests: int) -> None:
+    server, source = scripted(stack, lambda _: answer([{"id": number} for number in range(count)]))
+    assert len(values(read(source, tmp_path, USER)["user"])) == count
+    # One as long as a page may be a page: only an answer to another length tells.
+    assert len(server.asked) == requests
+
+
+def test_a_bare_list_that_is_a_page(stack: ExitStack, tmp_path: Path) -> None:
+    _, source = scripted(stack, lambda asked: answer([{"id": n} for n in range(params(asked)["per_page"])]))
+    with pytest.raises(SourceIncomplete, match="user could not be read completely") as caught:
+        read(source, tmp_path, USER)
+    assert "a list of 200 records came, and one of 1" in caught.value.details[0]
+
+
 def test_a_list_asks_for_more_than_there_is(stack: ExitStack, tmp_path: Path) -> None:
     server, source = scripted(stack, lambda _: answer([{"id": number} for number in range(300)]))
     assert len(values(read(source, tmp_path, SCORES)["leaderboard"])) == 300
