@@ -19,6 +19,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from app.commands.blueprint import COMMANDS
 from tests.support.forks import Forked, Hook, start_flask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,17 @@ APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signatu
 """What a runner is told so that stderr is apart from stdout: click before 8.2 mixes them otherwise."""
 
 SERVERS = tuple(f"app.dialects.{name}.dialect" for name in ("sqlite", "mysql", "postgresql"))
-MODULES = ("flask.cli", "flask_migrate", "app.adapters", "app.api", "app.commands", "app.models", *SERVERS)
+ENGINE = tuple(f"commands.{module}" for _, module, _ in COMMANDS)
+"""The modules of the commands, which a command imports when it is used."""
+MODULES = (
+    "flask.cli",
+    "flask_migrate",
+    "app.adapters",
+    "app.api",
+    "app.models",
+    *SERVERS,
+    *(f"app.{name}" for name in ENGINE),
+)
 """What the program has imported that commands are forks of."""
 
 

@@ -15,11 +15,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.forks import start_flask
-from tests.support.site import ROOT, Result, content, query
+from tests.support.site import ENGINE, ROOT, Result, content, query
 
 HERE = Path(__file__).parent
 LIMIT_S = 240
-MODULES = ("flask.cli", "flask_migrate", "flask_ferry.commands", "flask_ferry.dialects.sqlite.dialect")
+MODULES = (
+    "flask.cli",
+    "flask_migrate",
+    "flask_ferry.dialects.sqlite.dialect",
+    *(f"flask_ferry.{name}" for name in ENGINE),
+)
 """What the program has imported that a host's commands are forks of: of the host itself nothing."""
 
 
