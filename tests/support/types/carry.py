@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from app.dialects import dialect_for
 from app.dialects.base import Dialect
 from app.dialects.model import Table
-from app.transfer.rows.header import header_of
+from app.transfer.rows.header import header_of, order_parents_first
 from app.transfer.rows.scratch import Aside
 from app.transfer.rows.snapshot import SnapshotReader, check_file
 from app.transfer.sources.database import write_rows
@@ -53,8 +53,9 @@ def place(name: str, url: URL, directory: Path) -> Place:
 
 
 def snapshot(at: Place, url: URL, to: Path) -> Path:
-    """Write a snapshot of all tables of a database."""
-    header = header_of("a test", "a test", "0001", at.tables(url))
+    """Write a snapshot of all tables of a database, with their columns in the order in which they were declared."""
+    tables = at.tables(url)
+    header = replace(header_of("a test", "a test", "0001", tables), tables=tuple(order_parents_first(tables)))
     with at.dialect.reader(url) as reader:
         write_rows(reader, to, header, lambda *_: None)
     return to

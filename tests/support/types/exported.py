@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import sqlalchemy as sa
 import zstandard
 from flask import Flask
@@ -12,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from app.export import export_blueprint
 
-from .carry import Place, sections
+from .carry import Place, header_tables, sections
 
 
 def exported(at: Place, directory: Path) -> dict[str, list[bytes]]:
@@ -31,4 +32,14 @@ def exported(at: Place, directory: Path) -> dict[str, list[bytes]]:
         assert answer.status_code == 200, answer.text
         file = directory / f"exported-{at.name}.json"
         file.write_bytes(zstandard.ZstdDecompressor().decompressobj().decompress(answer.data))
-    return sections(file)
+    declared, given = at.tables(at.target), header_tables(file)
+    return {
+        name: [_reorder(line, given[name].column_names, declared[name].column_names) for line in lines]
+        for name, lines in sections(file).items()
+    }
+
+
+def _reorder(line: bytes, given: tuple[str, ...], declared: tuple[str, ...]) -> bytes:
+    """A row with its values in the order in which the columns were declared: an export has them by name."""
+    row = dict(zip(given, orjson.loads(line), strict=True))
+    return orjson.dumps([row[name] for name in declared])

@@ -8,13 +8,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import sqlalchemy as sa
 
 from app.transfer.rows.encode import encode, hash_rows
-from app.transfer.rows.header import header_of
+from app.transfer.rows.header import header_of, order_parents_first
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 
@@ -62,7 +63,8 @@ def _build(at: Place, url: sa.URL, tables: list[MadeTable]) -> None:
 
 def _first(at: Place, url: sa.URL, tables: list[MadeTable]) -> Path:
     """A snapshot with the made-up rows, as one of this server would be."""
-    header = header_of("made up", "made up", "0001", at.tables(url))
+    of_url = at.tables(url)
+    header = replace(header_of("made up", "made up", "0001", of_url), tables=tuple(order_parents_first(of_url)))
     lines = {table.name: table.lines(at.name) for table in tables}
     found = ((table.name, hash_rows(table, map(orjson.loads, lines[table.name]))) for table in header.tables)
     path = at.directory / "made-up.json"
