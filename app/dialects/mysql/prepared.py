@@ -105,6 +105,12 @@ class GuardedConnection(Connection):
         if self._prepares_modes or _CHANGES_READING.search(text):
             self.mode = None
 
+    def _execute_command(self, command: int, sql: Any) -> None:
+        # The driver's own set_character_set() comes here and not to query(): what follows is to be asked about first.
+        if self.guarded and _CHANGES_READING.search(sql if isinstance(sql, str) else bytes(sql).decode("latin-1")):
+            self.mode = None
+        super()._execute_command(command, sql)  # type: ignore[misc] # PyMySQL does not type it
+
     def select_db(self, db: str) -> None:
         if self.guarded and (db.lower() if self.folds else db) in self.guarded:
             raise OutsideStaging(f"it selects the database {db}")

@@ -200,6 +200,17 @@ def test_no_text_that_is_put_together_reaches_what_is_live(places: Places, kind:
     assert places.live_rows() == before
 
 
+def test_the_drivers_own_change_of_character_set_is_seen(places: Places) -> None:
+    """It is sent as no statement of a cursor's."""
+    before, url = places.live_rows(), places.server.url(places.staging)
+    with connect.connect_to(url, None, driver=GuardedConnection) as connection:
+        guard(connection, Guarded(frozenset({places.live}), folds=False))
+        connection.set_character_set("gbk")
+        with pytest.raises(OutsideStaging, match="gbk"), connection.cursor() as cursor:
+            cursor.execute(ENDS_ELSEWHERE.replace("LIVE", places.live))
+    assert places.live_rows() == before
+
+
 @pytest.mark.parametrize("statements", HARMLESS)
 def test_what_stays_in_staging_goes_on_working(places: Places, statements: list[str]) -> None:
     before = places.live_rows()
