@@ -288,7 +288,8 @@ class MySqlReader:
         with self._name_errors(table.name):
             [(count, hashed, *sums)] = self._ask(f"SELECT COUNT(*), COUNT(h), {halves} FROM ({rows}) AS own")
         # A server without MD5 says NULL.
-        return f"{count}:{sums}" if count == hashed else None
+        types = [item.full_type for item in columns]
+        return f"{types}:{count}:{sums}" if count == hashed else None
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         [stored] = (item for item in columns_of(self._describe_stored(), table) if item.name == column)

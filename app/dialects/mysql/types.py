@@ -117,8 +117,11 @@ class Stored:
     @property
     def summed(self) -> str:
         """An expression that is another text for every other value, and a short one; it has no ``|``."""
-        short = self.logical_type in _SHORT and self.type != "bit"
-        return self.selected if short else f"MD5({self.selected})"
+        if self.logical_type in _SHORT and self.type != "bit":
+            return self.selected
+        # The bytes of a text are those of its column's character set, and mean another text in another one.
+        holds_bytes = self.logical_type is LogicalType.BYTES or self.type == "bit"
+        return f"MD5({self.selected})" if holds_bytes else f"MD5(CONVERT({self.selected} USING utf8mb4))"
 
     @property
     def selected(self) -> str:

@@ -242,15 +242,19 @@ class PostgresqlReader:
     def digest(self, table: Table) -> str | None:
         """By the server: two sums of its own 64-bit hashes of each row's text, which is exact in these sessions.
 
+        Equal texts of other types may be other values (0.1 as a real and as a double), so the types are part of it.
         None for rows that may name large objects: their text has the number, and not the content.
         """
-        if self._references and any(column.base == "oid" for column in self._columns(table)):
+        columns = self._columns(table)
+        if self._references and any(column.base == "oid" for column in columns):
             return None
-        sums = ", ".join(f"sum(hashtextextended(own::text, {seed}))" for seed in (0, 1))
+        row = f"ROW({', '.join(quote(column.name) for column in columns)})::text"
+        sums = ", ".join(f"sum(hashtextextended({row}, {seed}))" for seed in (0, 1))
+        types = [(column.base, column.modifier) for column in columns]
         try:
             with self._connection.transaction():
-                query = f"SELECT count(*), {sums} FROM {self._from(table.name)} AS own"
-                return repr(self._connection.execute(query.encode()).fetchone())
+                query = f"SELECT count(*), {sums} FROM {self._from(table.name)}"
+                return repr((types, self._connection.execute(query.encode()).fetchone()))
         except (psycopg.errors.ProgramLimitExceeded, psycopg.errors.OutOfMemory):
             return None  # a row's text is longer than the server lets a text be
 

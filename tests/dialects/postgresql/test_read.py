@@ -56,3 +56,14 @@ def test_large_rows_are_fetched_few_at_a_time() -> None:
     assert _next_size([("x",)] * MOST_ROWS) == MOST_ROWS
     assert _next_size(large) == 1
     assert _next_size([(None, 1)] * 4) == 16
+
+
+def test_the_same_text_of_another_type_is_summed_up_to_another(room: Room) -> None:
+    """0.1 is another number as a double than as a real, and PostgreSQL writes both so."""
+    digests = []
+    room.dialect.create(room.target)
+    for name in ("real", "double precision"):
+        room.execute(f"DROP TABLE IF EXISTS n; CREATE TABLE n (x {name}); INSERT INTO n VALUES ('0.1')")
+        with room.dialect.reader(room.target) as reader:
+            digests.append(reader.digest(reader.tables()["n"]))
+    assert digests[0] != digests[1]
