@@ -227,11 +227,27 @@ def _replace(run: Run, job: Job) -> Report:
     try:
         with watch_target(run) as fence:
             job.fence = fence
-            entry = _cut_over(run, job)
+            try:
+                entry = _cut_over(run, job)
+            except Exception:
+                _look_at_live(run, job)
+                raise
         _receipt(run, job, entry)
         return run.report
     finally:
         run.clean_up()
+
+
+def _look_at_live(run: Run, job: Job) -> None:
+    """Of a run that failed: whether somebody wrote to the live database, so that nothing is said that is not so.
+
+    The application may; a revision can, past everything that looks at what it sends, by a connection of its own.
+    """
+    if run.report.live != "unchanged" or not hasattr(job, "secured"):
+        return
+    with contextlib.suppress(*run.database_errors):
+        if job.fence.token() != job.secured.token:
+            run.report.live = "written"
 
 
 def _cut_over(run: Run, job: Job) -> Entry:

@@ -293,6 +293,24 @@ def test_a_revision_that_fails_half_way(
     assert place.report()["error"]["message"]
 
 
+def test_a_revision_that_writes_to_the_live_database_and_fails(at: At, tmp_path: Path) -> None:
+    """By a connection of its own, which nobody can look at: what is said of the live database is true all the same."""
+    place = at("migrated")
+    upgrade = (
+        "import sqlite3\n"
+        "from flask import current_app\n"
+        "with sqlite3.connect(sa.make_url(current_app.config['SQLALCHEMY_DATABASE_URI']).database) as connection:\n"
+        "    connection.execute('CREATE TABLE of_the_revision (x)')\n"
+        "raise RuntimeError('half-way')"
+    )
+    place.release(history(tmp_path / "migrations", upgrade))
+    result = place.migrate("self")
+    assert result.status == 22, result.stderr
+    assert "was written meanwhile" in result.stderr
+    assert "is unchanged" not in result.stderr
+    assert place.report()["live"] == "written"
+
+
 def test_a_revision_that_writes_to_the_live_database(at: At, tmp_path: Path) -> None:
     place = at("migrated")
     upgrade = (
