@@ -200,6 +200,7 @@ def _take(sessions: Sessions, key: Hashable, session: Sequence[str]) -> Connecti
     while (former := sessions.take(key)) is not None:
         connection: Connection = former
         try:
+            connection.select_again()
             _set(connection, session)
         except (pymysql.Error, OSError):
             connection.close_for_good()

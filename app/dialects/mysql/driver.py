@@ -7,6 +7,7 @@ import functools
 import re
 import ssl
 import struct
+import weakref
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -70,11 +71,13 @@ class Connection(pymysql.Connection):
 
     :ivar sessions: where it goes when it is closed, if a command holds sessions; under the key.
     :ivar version: what the server said that it is.
+    :ivar opened_in: the default database that it was opened with.
     """
 
     sessions: Sessions | None = None
     key: Hashable = None
     version: Version | None = None
+    opened_in: str = ""
 
     def close(self) -> None:
         """Close it, or let the command use it again; its user is done with it either way."""
@@ -93,16 +96,30 @@ class Connection(pymysql.Connection):
         if not self.open or (result is not None and result.unbuffered_active):
             return False
         try:
-            self._execute_command(_RESET, b"")  # type: ignore[attr-defined]
-            self._read_ok_packet()  # type: ignore[attr-defined]
+            with self._understood():
+                self._execute_command(_RESET, b"")  # type: ignore[attr-defined]
+                self._read_ok_packet()  # type: ignore[attr-defined]
         except (pymysql.Error, OSError):
             return False
         return True
+
+    def select_again(self) -> None:
+        """Let the session have of its database what a new one would: no reset does that (``@@collation_database``)."""
+        if self.opened_in:
+            super().select_db(self.opened_in)
+
+    def select_db(self, db: str) -> None:
+        """Select another database; no reset goes back to none, so nobody uses this connection again."""
+        self.sessions = None
+        super().select_db(db)
 
     def connect(self, sock: Any = None) -> None:
         """Connect; whatever greets is taken for a server until it says something that none says."""
         with self._understood():
             super().connect(sock)
+        name = self.db or b""  # bytes, once it was sent
+        self.opened_in = name.decode() if isinstance(name, bytes) else str(name)
+        _OPEN.add(self)
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         # In the protocol it is the server that names the file to be sent (MySQL manual, 8.1.6). The driver refuses
@@ -128,6 +145,18 @@ class Connection(pymysql.Connection):
     def _create_ssl_ctx(self, sslp: Any) -> Any:
         # Where nothing is verified the driver would read all certificates of the system all the same (47 ms, measured).
         return _skip_verification() if sslp == {} else super()._create_ssl_ctx(sslp)  # type: ignore[misc] # untyped
+
+
+_OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def list_own() -> set[int]:
+    """The server's numbers of this process's own connections, which are in nobody's way."""
+    return {
+        int(connection.thread_id())  # type: ignore[no-untyped-call] # PyMySQL does not type it
+        for connection in tuple(_OPEN)
+        if connection.open
+    }
 
 
 @functools.cache

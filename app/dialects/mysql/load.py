@@ -110,8 +110,8 @@ class _Load:
         self.loaded = 0
         self.refused: list[Refusal] = []
         self.note = ""
-        if file is not None:
-            connection.permitted = f"/dev/fd/{file.fileno()}".encode()
+        # Of a session that was used before: what it might send then is closed, and its number is another file's.
+        connection.permitted = f"/dev/fd/{file.fileno()}".encode() if file is not None else b""
 
     def rows(self, rows: Iterable[Values], batch_rows: int) -> None:
         """Load all rows; the transaction is the caller's."""

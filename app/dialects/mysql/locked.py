@@ -11,7 +11,7 @@ from pymysql.constants import ER
 
 from ...errors import LockHeld
 from .connect import NOT_GRANTED, number_of, quote
-from .driver import version_of
+from .driver import list_own, version_of
 from .session import WAITING, execute
 
 Connection: TypeAlias = "pymysql.Connection[Any]"
@@ -74,11 +74,17 @@ _UNSURE = (
 def _ask_holders(connection: Connection, database: str) -> list[tuple[Any, ...]]:
     sql = _BY_PLUGIN if version_of(connection).is_mariadb else _BY_SCHEMA
     try:
-        return execute(connection, sql, database) or execute(connection, _CONNECTIONS, database)
+        if rows := _ask_for_others(connection, sql, database):
+            return rows
     except pymysql.Error as error:
         if number_of(error) not in (*_UNKNOWN, *NOT_GRANTED):
             raise
-    return execute(connection, _CONNECTIONS, database)
+    return _ask_for_others(connection, _CONNECTIONS, database)
+
+
+def _ask_for_others(connection: Connection, sql: str, database: str) -> list[tuple[Any, ...]]:
+    here = list_own()
+    return [row for row in execute(connection, sql, database) if int(row[0]) not in here]
 
 
 def _list_tables_in_use(connection: Connection, database: str) -> list[str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, COMMAND
 from pymysql.cursors import Cursor
 
 from ..base import OutsideStaging
@@ -27,6 +27,8 @@ from .driver import Connection
 from .statements import USUAL, Mode, find_reached, tokens_with_ends
 
 _MATTERS = re.compile(r"(?i)prepare|execute|sql_mode|names|charset|character")
+_OF_ROWS = ("SELECT", "SHOW", "INSERT", "UPDATE", "DELETE", "REPLACE")
+"""What these count for the next statement (ROW_COUNT(), FOUND_ROWS()) a question between would take away."""
 _CHANGES_READING = re.compile(r"(?i)sql_mode|names|charset|character")
 _SETS_READING = re.compile(
     r"(?i)sql_mode|\bset\s+(?:names|charset|character)\b|,\s*names\s*['\"]|\bcharacter_set_client\b"
@@ -106,15 +108,13 @@ class GuardedConnection(Connection):
             self.mode = None
 
     def _execute_command(self, command: int, sql: Any) -> None:
+        text = sql if isinstance(sql, str) else bytes(sql).decode("utf-8", "surrogateescape")
+        if command == COMMAND.COM_INIT_DB and (text.lower() if self.folds else text) in self.guarded:
+            raise OutsideStaging(f"it selects the database {text}")
         # The driver's own set_character_set() comes here and not to query(): what follows is to be asked about first.
-        if self.guarded and _CHANGES_READING.search(sql if isinstance(sql, str) else bytes(sql).decode("latin-1")):
+        if self.guarded and text.startswith("SET NAMES"):
             self.mode = None
         super()._execute_command(command, sql)  # type: ignore[misc] # PyMySQL does not type it
-
-    def select_db(self, db: str) -> None:
-        if self.guarded and (db.lower() if self.folds else db) in self.guarded:
-            raise OutsideStaging(f"it selects the database {db}")
-        super().select_db(db)
 
     def _rewrite_prepared(self, text: str, mode: Mode) -> str:
         """The statement to send: what it prepares is a literal that was looked at."""
@@ -126,7 +126,7 @@ class GuardedConnection(Connection):
         word = first_word(text, mode)
         changes = bool(_CHANGES_READING.search(text))
         self._prepares_modes |= bool(statements) and changes
-        if word not in ("SELECT", "SHOW") and (changes or self._prepares_modes):
+        if self._prepares_modes or (changes and word not in _OF_ROWS):
             self.mode = None
         return text
 

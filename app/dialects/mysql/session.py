@@ -14,7 +14,7 @@ from pymysql.cursors import Cursor
 
 from ...errors import FerryError, LockHeld
 from .connect import NOT_GRANTED, number_of, quote
-from .driver import version_of
+from .driver import list_own, version_of
 
 Connection: TypeAlias = "pymysql.Connection[Any]"
 Factory = Callable[..., AbstractContextManager[Connection]]
@@ -176,11 +176,11 @@ def blockers(connection: Connection, database: str, ours: Sequence[int] = ()) ->
             raise
         rows = execute(connection, _CONNECTIONS, database)
         more = ["Which of them it is, or whether it is another one, is not shown to this user (privilege PROCESS)."]
-    lines = [(int(row[0]), *row[1:]) for row in rows]
+    lines, here = [(int(row[0]), *row[1:]) for row in rows], list_own()
     return [
         f"connection {number} of {user} from {host}, {'idle' if command == 'Sleep' else command.lower()} for {time_s} s"
         for number, user, host, command, time_s in lines
-        if number not in ours
+        if number not in ours and number not in here
     ] + more
 
 

@@ -29,7 +29,7 @@ from ..schema.declarations import read_declarations
 from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from .control import Control
-from .evidence_files import LOADED, NAME, find_unfinished_files
+from .evidence_files import LOADED, NAME, SCHEMA, find_unfinished_files
 from .plan import Question
 from .report import Report
 from .settings import ENVIRONMENTS, Settings
@@ -39,7 +39,7 @@ SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
 LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
-KEEPSAKES = (NAME, LOADED)
+KEEPSAKES = (NAME, LOADED, SCHEMA)
 """Files that keep a run's directory."""
 
 

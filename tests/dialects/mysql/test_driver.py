@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ import pymysql
 import pytest
 
 from app.dialects.mysql.connect import connect_to
-from app.dialects.mysql.driver import Connection
+from app.dialects.mysql.driver import list_own, version_of
+from app.dialects.mysql.session import blockers
 from app.dialects.sessions import hold_sessions
 from tests.dialects.rooms import Room
 from tests.support.servers.mariadb import MariaDB
@@ -47,7 +49,10 @@ def test_outside_of_a_command_each_is_new_and_none_is_left(room: Room, mariadb: 
     with hold_sessions():
         kept = number(room)
     alive = f"SELECT count(*) FROM information_schema.processlist WHERE id = {kept}"
-    assert any(mariadb.execute(alive) == [(0,)] for _ in range(2000))
+    deadline = time.monotonic() + 20
+    while mariadb.execute(alive) != [(0,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_who_does_not_share_has_one_of_its_own(held: Room) -> None:
@@ -71,12 +76,14 @@ LEFT = [
 STATE = (
     "SELECT @@sql_mode, @@time_zone, @@sql_select_limit, @@foreign_key_checks, @@autocommit, @@in_transaction, "
     "@@character_set_client, @@character_set_results, @@collation_connection, @@tx_read_only, DATABASE(), @left, "
+    "@@collation_database, "
     "IS_USED_LOCK('of the former user'), (SELECT group_concat(name ORDER BY id) FROM parents)"
 )
 
 
 @pytest.mark.parametrize("statement", LEFT)
 def test_nothing_of_its_former_user_is_left(held: Room, statement: str) -> None:
+    held.execute("ALTER DATABASE COLLATE latin1_bin")
     with connect_to(held.target, None, shared=True) as connection:
         fresh, own = run(connection, STATE), connection.thread_id()
         run(connection, statement)
@@ -142,7 +149,33 @@ def test_another_thread_has_its_own(held: Room) -> None:
     assert len(set(numbers)) == 2
 
 
-def test_the_version_is_asked_once(held: Room) -> None:
+def test_the_version_is_asked_once(held: Room, mariadb: MariaDB) -> None:
     with connect_to(held.target, None, shared=True) as connection:
-        assert isinstance(connection, Connection)
-        assert connection.version is not None
+        questions = "SHOW SESSION STATUS LIKE 'Questions'"
+        [(_, before)] = run(connection, questions)
+        assert version_of(connection) == version_of(connection)
+        [(_, after)] = run(connection, questions)
+    assert int(after) - int(before) == 1
+
+
+@pytest.mark.parametrize("to_database", [True, False])
+def test_one_that_selected_another_database_is_not_used_again(held: Room, to_database: bool) -> None:
+    with connect_to(held.target, None, shared=True, to_database=to_database) as connection:
+        own = connection.thread_id()
+        connection.select_db("mysql")
+    with connect_to(held.target, None, shared=True, to_database=to_database) as connection:
+        assert connection.thread_id() != own
+        assert run(connection, "SELECT DATABASE()") == ((held.target.database if to_database else None,),)
+
+
+def test_what_one_room_asks_leaves_no_database_to_the_next(held: Room) -> None:
+    held.dialect.schema_fingerprint(held.target)
+    with connect_to(held.target, None, shared=True, to_database=False) as connection:
+        assert run(connection, "SELECT DATABASE()") == ((None,),)
+
+
+def test_our_own_connections_are_in_nobodys_way(held: Room) -> None:
+    number(held)
+    with connect_to(held.target, None) as connection:
+        assert blockers(connection, str(held.target.database)) == []
+        assert list_own() >= {connection.thread_id()}

@@ -211,6 +211,30 @@ def test_the_drivers_own_change_of_character_set_is_seen(places: Places) -> None
     assert places.live_rows() == before
 
 
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_the_drivers_own_change_of_database_is_refused(places: Places, as_bytes: bool) -> None:
+    with connect.connect_to(places.server.url(places.staging), None, driver=GuardedConnection) as connection:
+        guard(connection, Guarded(frozenset({places.live}), folds=False))
+        with pytest.raises(OutsideStaging, match="selects the database"):
+            connection.select_db(places.live.encode() if as_bytes else places.live)  # type: ignore[arg-type]
+
+
+def test_what_is_counted_of_rows_is_not_taken_away(places: Places) -> None:
+    """By a question in between, which words such as a column's name would ask for."""
+    with connect.connect_to(places.server.url(places.staging), None, driver=GuardedConnection) as connection:
+        guard(connection, Guarded(frozenset({places.live}), folds=False))
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE users ADD COLUMN names INT")
+            cursor.execute("INSERT INTO users VALUES ('2', 1), ('3', 1)")
+            cursor.execute("UPDATE users SET names = 7")
+            cursor.execute("SELECT ROW_COUNT()")
+            assert cursor.fetchone() == (3,)
+            cursor.execute("SELECT SQL_CALC_FOUND_ROWS names FROM users LIMIT 1")
+            cursor.fetchall()
+            cursor.execute("SELECT FOUND_ROWS()")
+            assert cursor.fetchone() == (3,)
+
+
 @pytest.mark.parametrize("statements", HARMLESS)
 def test_what_stays_in_staging_goes_on_working(places: Places, statements: list[str]) -> None:
     before = places.live_rows()
