@@ -37,6 +37,16 @@ class LazyCommand(click.Command):
     def __init__(self, name: str, module: str, summary: str) -> None:
         self._module, self.summary = module, summary
         super().__init__(name)
+        # What is not here is the real one's: see __getattr__.
+        del self.params, self.callback
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("params", "callback"):
+            return getattr(self.load(), name)
+        raise AttributeError(name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return self.load().invoke(ctx)
 
     def load(self) -> click.Command:
         """The command itself.

@@ -42,6 +42,18 @@ def test_a_command_is_the_one_of_its_name(name: str) -> None:
     assert 2 + len("db-migrate-data") + 2 + len(lazy.get_short_help_str()) <= 80
 
 
+def test_the_command_object_itself_runs_the_command() -> None:
+    """As a host's own command, or a script of deploys, may use it."""
+    app = Flask("host")
+    app.register_blueprint(bp)
+    command = app.cli.commands["db-status"]
+    assert command.callback is not None
+    assert "check" in [parameter.name for parameter in command.params]
+    done = app.test_cli_runner().invoke(command, [])
+    assert done.exit_code == 2
+    assert "it lacks" in done.stderr
+
+
 def test_old_libraries_are_named_and_nothing_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.commands.versions.LOWEST", {"Flask": "99"})
     app = Flask("host")

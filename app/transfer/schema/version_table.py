@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,16 @@ def version_table_of(migrate: Any, root: Path) -> str:
     if migrate is None:
         return VERSION_TABLE
     places = (place / "env.py" for place in list_places(root, str(migrate.directory)))
-    env = next((place for place in places if place.is_file()), Path())
+    env = next((place for place in places if _is_readable(place)), Path())
     return name_version_table(migrate.configure_args, env)
+
+
+def _is_readable(file: Path) -> bool:
+    """Whether this process can read a file: a web worker may not enter every place that a command can."""
+    try:
+        return file.is_file() and os.access(file, os.R_OK)
+    except OSError:
+        return False
 
 
 def name_version_table(configure_args: Mapping[str, Any], env: Path) -> str:
@@ -47,7 +56,7 @@ def name_version_table(configure_args: Mapping[str, Any], env: Path) -> str:
     name = configure_args.get(OPTION)
     if isinstance(name, str) and name:
         return name
-    if not env.is_file():
+    if not _is_readable(env):
         return VERSION_TABLE
     at = env.stat()
     names = _read_names(env, at.st_mtime_ns, at.st_size)
