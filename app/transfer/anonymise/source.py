@@ -32,7 +32,8 @@ def open_anonymised(run: Run, spec: SourceSpec, options: SourceOptions) -> Sourc
     if choice is None:
         return open_source(run, spec, options)
     plain = as_plain(spec, choice)
-    inner = open_source(run, plain, options)
+    # Of what cannot be kept as it was sent nobody is to keep a value: it is refused at once.
+    inner = open_source(run, plain, replace(options, set_aside=None))
     try:
         if inner.profile is not None:
             return _accept_anonymised(inner, inner.profile, choice)

@@ -13,7 +13,7 @@ import xxhash
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
 from .canonical import MODULUS, encode_row, hash_line, row_hasher
-from .files import DAMAGED, file_sha256, is_compressed, open_plain, write
+from .files import DAMAGED, file_sha256, identify, is_compressed, open_plain, write
 from .header import Checked, Footer, Header, header_to_json, now
 
 BLOCK_LINES = 100
@@ -172,8 +172,10 @@ def write_snapshot(
     :raises OSError: it cannot be written.
     """
     encoding = Encoding(header, sections)
+    identity: list[int] = []
 
     def check(file: Path) -> None:
+        identity.extend(identify(file))
         if _content_sha256(file) != encoding.sha256:
             raise SnapshotUnusable(
                 f"{path} does not hold what was written to it.", hint="Look at the disk, then run the command again."
@@ -181,7 +183,7 @@ def write_snapshot(
 
     former = write(path, encoding.pieces(), check=check, keep_former=keep_former)
     sha256 = file_sha256(path) if is_compressed(path) else encoding.sha256
-    return Written(path, header, encoding.footer, sha256, former)
+    return Written(path, header, encoding.footer, tuple(identity), sha256, former)
 
 
 def _content_sha256(path: Path) -> str:

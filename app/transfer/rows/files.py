@@ -67,6 +67,12 @@ def _keep(path: Path) -> Path | None:
     raise FileExistsError(f"{path.name}.{stamp}.bak and 999 more exist in {path.parent}")
 
 
+def identify(path: Path) -> tuple[int, ...]:
+    """What is another one as soon as a file is written or another file has its name; a rename keeps it."""
+    at = path.stat()
+    return at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns
+
+
 def is_compressed(path: Path) -> bool:
     """Whether a file of this name is written compressed."""
     return path.suffix in (".zst", ".gz")

@@ -91,11 +91,15 @@ class Footer:
 
 @dataclass(frozen=True)
 class Checked:
-    """A snapshot file that was read through: it is whole, and nothing in it has to be looked at again."""
+    """A snapshot file that was read through: it is whole, and nothing in it has to be looked at again.
+
+    :ivar identity: of the file as it was then; see :func:`.files.identify`.
+    """
 
     path: Path
     header: Header
     footer: Footer
+    identity: tuple[int, ...]
 
 
 def header_to_json(header: Header) -> dict[str, Any]:

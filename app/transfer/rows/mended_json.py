@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from .strictjson import NotKept, StrictJSONError, read_integer
+from .strictjson import SPOILED, NotKept, StrictJSONError, read_integer
 
-SPOILED = "ferry:spoiled"
-"""The key of a mended record that says what was wrong with it."""
 SHOWN = 5
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -62,6 +60,8 @@ def mend(text: str, start: int) -> tuple[str, dict[str, Any], int]:
         record = _mend(value, "", faults)
         if not isinstance(record, dict):
             raise NotKept(f"a record is no object, but {faults[0] if faults else 'another value'}")
+        if SPOILED in record:
+            faults.append(f"it has the key {SPOILED}, which is not a source's to use")
         words = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
         record[SPOILED] = words
         return _spell(record), record, end
@@ -83,9 +83,16 @@ def _mend(value: Any, place: str, faults: list[str]) -> Any:
     if isinstance(value, _Object):
         faults += [f"{place or 'it'} has the key {_mend_text(key[:40], '', [])!r} twice" for key in value.twice]
         names = {key: _mend_text(key, f"a key of {place or 'it'}", faults) for key in value}
+        if len(set(names.values())) != len(names):
+            faults.append(f"{place or 'it'} has keys that become one when they are mended")
         dot = f"{place}." if place else ""
-        return {name: _mend(value[key], f"{dot}{name[:40]}", faults) for key, name in names.items()}
+        return {name: _mend(value[key], f"{dot}{_show(name)}", faults) for key, name in names.items()}
     return value
+
+
+def _show(name: str) -> str:
+    """A key as part of a place: what would act on a terminal is spelled out."""
+    return repr(name[:40])[1:-1]
 
 
 def _mend_text(text: str, place: str, faults: list[str]) -> str:

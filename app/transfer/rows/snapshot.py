@@ -33,7 +33,7 @@ from ...errors import SnapshotUnusable
 from .canonical import MODULUS, decode_row, hash_line, row_hasher
 from .encode import BLOCK_LINES, Blocks, HashedLine, Written, seal_of
 from .expect import Unexpected, a_count, an_object
-from .files import DAMAGED, file_sha256, open_plain, write
+from .files import DAMAGED, file_sha256, identify, open_plain, write
 from .header import (
     FORMAT,
     VERSION,
@@ -255,7 +255,7 @@ def write_received(path: Path, pieces: Iterable[bytes]) -> Written:
     """
     checked: list[Checked] = []
     former = write(path, pieces, check=lambda file: checked.append(check_file(file)))
-    return Written(path, checked[0].header, checked[0].footer, file_sha256(path), former)
+    return Written(path, checked[0].header, checked[0].footer, checked[0].identity, file_sha256(path), former)
 
 
 def check_file(path: Path) -> Checked:
@@ -263,40 +263,63 @@ def check_file(path: Path) -> Checked:
 
     :raises SnapshotUnusable: it is not whole, or was changed.
     """
-    return Checked(path, *check(path))
+    identity = identify(path) if path.is_file() else ()
+    checked = Checked(path, *check(path), identity)
+    _refuse_another(checked)
+    return checked
 
 
 def read_checked(snapshot: Checked) -> Iterator[tuple[Table, Iterator[Values]]]:
     """The tables of a ``rows`` snapshot that was checked before, with their rows; nothing is hashed again.
 
-    What is loaded of it is proved by the checksums of its footer.
+    That it is the very file, unwritten, is looked at before and behind.
 
-    :raises SnapshotUnusable: the file was changed meanwhile.
+    :raises SnapshotUnusable: it was changed meanwhile, or another file has its name.
     """
+    _refuse_another(snapshot)
     with open_plain(snapshot.path) as file:
-        _skip_line(file)
-        _skip_line(file)
+        head = (_read_line(snapshot, file) for _ in range(2))
+        if any(line == b"" for line in head):
+            raise _refusal(snapshot, "it ends too early")
         for table in snapshot.header.tables:
-            _skip_line(file)
-            rows = _read_rows(snapshot.path, file)
+            if _read_line(snapshot, file) != orjson.dumps(table.name) + b": [\n":
+                raise _refusal(snapshot, f"{table.name} does not begin where it began")
+            rows = _read_rows(snapshot, file, len(table.columns))
             yield table, rows
             for _ in rows:
                 pass
+    _refuse_another(snapshot)
 
 
-def _skip_line(file: IO[bytes]) -> None:
-    file.readline(MOST_HEADER_BYTES)
+def _refuse_another(snapshot: Checked) -> None:
+    if not snapshot.path.is_file() or identify(snapshot.path) != snapshot.identity:
+        raise _refusal(snapshot, "it was written, or another file has its name")
 
 
-def _read_rows(path: Path, file: IO[bytes]) -> Iterator[Values]:
-    """The rows of a section, up to its end."""
+def _refusal(snapshot: Checked, why: object) -> SnapshotUnusable:
+    return SnapshotUnusable(
+        f"{snapshot.path} was changed since it was checked ({why}).",
+        hint="Run the command again when nobody changes it.",
+    )
+
+
+def _read_line(snapshot: Checked, file: IO[bytes]) -> bytes:
     try:
-        while (line := file.readline(MOST_LINE_BYTES + 1)) not in _SECTION_ENDS:
-            yield decode_row(line[:-2] if line.endswith(b",\n") else line)
-    except (*DAMAGED, ValueError) as error:
-        raise SnapshotUnusable(
-            f"{path} was changed while it was read ({error}).", hint="Run the command again when nobody changes it."
-        ) from error
+        return file.readline(MOST_LINE_BYTES + 1)
+    except DAMAGED as error:
+        raise _refusal(snapshot, error) from error
+
+
+def _read_rows(snapshot: Checked, file: IO[bytes], width: int) -> Iterator[Values]:
+    """The rows of a section, up to its end."""
+    while (line := _read_line(snapshot, file)) not in _SECTION_ENDS:
+        try:
+            row = decode_row(line[:-2] if line.endswith(b",\n") else line)
+        except ValueError as error:
+            raise _refusal(snapshot, error) from error
+        if len(row) != width:
+            raise _refusal(snapshot, f"{len(row)} values for {width} columns")
+        yield row
 
 
 _SECTION_ENDS = (b"],\n", b"]\n")

@@ -144,6 +144,9 @@ def opens_list(text: str) -> bool:
     return text[at : at + 1] == "["
 
 
+SPOILED = "ferry:spoiled"
+"""The key of a mended record that says what was wrong with it; no source may send it."""
+
 Mend = Callable[[str, int], tuple[str, Any, int]]
 """Reads a value that cannot be kept as it is: see :func:`.mended_json.mend`."""
 
@@ -156,6 +159,8 @@ def _element(text: str, start: int, mend: Mend | None) -> tuple[str, Any, int]:
     try:
         value, end = _value(text, start)
         _check_surrogates(text, start, end, value)
+        if isinstance(value, dict) and SPOILED in value:
+            raise NotKept(f"the key {SPOILED}, which is not a source's to use, in {_place(text, start)}")
     except NotKept:
         if mend is None:
             raise

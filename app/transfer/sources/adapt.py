@@ -20,10 +20,9 @@ from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
 from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
 from ..rows.encode import HashedLine, Written, write_snapshot
 from ..rows.header import Checked, Header, order_parents_first, sort_columns
-from ..rows.mended_json import SPOILED
 from ..rows.scratch import Keys, open_keys
 from ..rows.snapshot import SnapshotReader
-from ..rows.strictjson import loads
+from ..rows.strictjson import SPOILED, loads
 from ..run.run import Run
 from .parts import PartWriter
 
@@ -84,18 +83,21 @@ class _Run:
     def adapt(self, adapter: Adapter, line: bytes, number: int, finder: _Finder) -> None:
         name = f"{adapter.record_type} record {number}"
         finder.asking = name
+        fault = ""
         try:
             values = _object(loads(line.decode()), name)
-            fault = values.pop(SPOILED, None)
+            fault = str(values.pop(SPOILED, ""))
             record = Record(adapter.record_type, values, self.result.accounts, name)
-            count = 0
+            count = new = 0
             for table, row in adapter.function(record, finder):
-                is_new = self._add(adapter, table, row, name)
-                if fault is not None and is_new:
-                    self.result.spoiled.setdefault(table, {})[self._parts[table].lines] = f"{name}: {fault}"
                 count += 1
+                if self._add(adapter, table, row, name):
+                    new += 1
+                    if fault:
+                        self.result.spoiled.setdefault(table, {})[self._parts[table].lines] = f"{name}: {fault}"
         except DoesNotFit as error:
-            self._problem(f"{name}: {WITHHELD}" if self._withhold else error.message)
+            words = f"{error.message} (as it was sent: {fault})" if fault else error.message
+            self._problem(f"{name}: {WITHHELD}" if self._withhold else words)
         except Exception as error:
             words = WITHHELD if self._withhold else str(error)
             raise FerryError(
@@ -104,6 +106,8 @@ class _Run:
             ) from error
         else:
             self._account(record, count)
+            if fault and not new:
+                self._problem(f"{name}: {fault}; it gives no row of its own that could be set aside")
         self.result.records[adapter.record_type] += 1
 
     def _account(self, record: Record, rows: int) -> None:

@@ -23,7 +23,8 @@ class SourceOptions:
     accept_missing: bool = False
     insecure_http: bool = False
     restart: bool = False
-    set_aside: bool = False
+    set_aside: bool | None = False
+    """Whether records that cannot be kept as sent are kept mended, to go to a file; None where nobody may keep any."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Destination:
 class Taken:
     """A complete snapshot of the source, read through.
 
+    :ivar identity: of the file as it was when it was read through.
     :ivar fallback_of: when it stands in for the source: the time it was taken.
     :ivar former: where the file that had this one's name is kept.
     :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows; None for a
@@ -59,6 +61,7 @@ class Taken:
     path: Path
     header: Header
     footer: Footer
+    identity: tuple[int, ...]
     sha256: str | None = None
     fallback_of: str | None = None
     former: Path | None = None
@@ -70,7 +73,7 @@ class Taken:
     @property
     def snapshot(self) -> Checked:
         """The file, as what reads its rows takes it."""
-        return Checked(self.path, self.header, self.footer)
+        return Checked(self.path, self.header, self.footer, self.identity)
 
     def count_received(self) -> list[dict[str, Any]]:
         """Of records: how many of each type came, and how many of them more than once."""

@@ -10,9 +10,10 @@ from typing import Any
 from ...errors import SourceIncomplete
 from ..rows.canonical import hash_line
 from ..rows.expect import Unexpected, a_count
-from ..rows.mended_json import SPOILED, mend
+from ..rows.mended_json import mend
 from ..rows.scratch import Keys
 from ..rows.strictjson import (
+    SPOILED,
     StrictJSONError,
     check_amount,
     envelope,
@@ -69,11 +70,12 @@ def record_key(record_type: str, value: Any) -> list[Any] | None:
     return key
 
 
-def refuse_spoiled(record_type: str, records: Iterable[Found], base: str, *, set_aside: bool) -> None:
+def refuse_spoiled(record_type: str, records: Iterable[Found], base: str, *, set_aside: bool | None) -> None:
     """Name the records that cannot be kept as they are.
 
     :param base: the deployment, for people.
     :param set_aside: such records are kept mended, and go to a file later; only one without a key is named then.
+        None where nothing can be.
     :raises SourceIncomplete: there are some.
     """
     spoiled = [value for _, value in records if isinstance(value, dict) and SPOILED in value]
@@ -85,7 +87,7 @@ def refuse_spoiled(record_type: str, records: Iterable[Found], base: str, *, set
         f"{several} of {record_type} at {base} cannot be kept as sent.",
         details=[f"{record_type}, {_describe_key(record_type, value)}: {value[SPOILED]}" for value in spoiled[:20]],
         hint=FIX
-        if nameless
+        if nameless or set_aside is None
         else f"{FIX}\nOr let it go to a file, to be repaired there: flask db-migrate-data --set-aside",
     )
 

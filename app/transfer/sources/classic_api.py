@@ -12,13 +12,12 @@ from urllib.parse import quote
 
 from ...errors import SourceIncomplete, Unauthorized
 from ..rows.scratch import Keys
-from ..rows.strictjson import StrictJSONError, loads
+from ..rows.strictjson import loads
 from .classic_answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record, refuse_spoiled
 from .classic_endpoints import PAGED, UNPAGED, Endpoint
 from .connections import Connections
 from .http import AGAIN, ATTEMPTS, Answer, HttpClient, Refused, TooLarge, Transient
 from .parts import Part, PartWriter
-from .spool import Spool
 from .turns import Headers
 
 PER_PAGE = 200
@@ -45,7 +44,7 @@ class ClassicSource:
     """
 
     def __init__(
-        self, client: HttpClient, uid: str, password: str, connections: int = 1, *, set_aside: bool = False
+        self, client: HttpClient, uid: str, password: str, connections: int = 1, *, set_aside: bool | None = False
     ) -> None:
         self._set_aside = set_aside
         self._client = client
@@ -54,7 +53,6 @@ class ClassicSource:
         self._connections = connections
         self._log_in_lock = threading.Lock()
         self._per_page = PER_PAGE
-        self._spool: Spool | None = None
         self._bare: set[str] = set()
         client.before_retry = partial(self._after_failure, client)
 
@@ -143,14 +141,14 @@ class ClassicSource:
 
     # What there is
 
-    def endpoints(self, directory: Path | None = None) -> tuple[list[Endpoint], dict[str, str]]:
+    def endpoints(self) -> tuple[list[Endpoint], dict[str, str]]:
         """Where each type is read here, and the types that cannot be, with the reason.
 
-        :param directory: for what comes whole already: an endpoint without pages is asked once, so :meth:`extract`
-            takes it from there.
+        An endpoint without pages answers whole here, too, and is asked again in its turn: what it said before
+        hours of reading would not fit what was read meanwhile.
+
         :raises Unauthorized: the user may not read the export.
         """
-        self._spool = Spool(directory) if directory else None
         try:
             self._get("/api/export/users", lambda answer: read_page(answer, "users"), page=1, per_page=1)
         except Refused as error:
@@ -189,16 +187,12 @@ class ClassicSource:
             {"page": 1, "per_page": 1} if endpoint.paged else {"limit": 1} if endpoint.limit else {}
         )
         try:
-            self._get(endpoint.path.format(1), partial(self._keep_whole, endpoint), **params)
+            self._get(endpoint.path.format(1), lambda _answer: None, **params)
         except Refused as error:
             self._only_404(error, endpoint.path)
             # The passport of a user who is not there is a 404 too, but one in JSON.
             return endpoint.type == "skill_passport" and "json" in error.content_type
         return True
-
-    def _keep_whole(self, endpoint: Endpoint, answer: Answer) -> None:
-        if self._spool and endpoint.key and not endpoint.paged:
-            self._spool.put(endpoint.type, answer)
 
     # Reading
 
@@ -311,11 +305,6 @@ class ClassicSource:
         raise Changed("the pages do not end")
 
     def _first_page(self, endpoint: Endpoint) -> Page:
-        answer = self._spool.take(endpoint.type) if self._spool else None
-        if answer is not None:
-            # What cannot be read is asked for again, as any answer.
-            with contextlib.suppress(StrictJSONError):
-                return read_page(answer, endpoint.key)
         page = self._page(endpoint, 1)
         if endpoint.paged and page.bare:
             self._check_bare(endpoint, page)
@@ -327,8 +316,11 @@ class ClassicSource:
         return page
 
     def _check_bare(self, endpoint: Endpoint, page: Page) -> None:
-        """A list that says nothing of pages ignores them, and is whole; one as long as a page may be the first."""
-        if len(page.records) == self._per_page:
+        """A list that says nothing of pages is whole if it ignores them: it is as long when one record is asked for.
+
+        How long a page is only the server knows, which may give fewer than it is asked for.
+        """
+        if page.records:
             again = self._ask_for_one(endpoint)
             if len(again.records) != len(page.records):
                 raise Changed(f"a list of {len(page.records)} records came, and one of {len(again.records)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete
@@ -39,30 +38,26 @@ class ClassicDeployment(Source):
         return Ahead(self._adapters.revision)
 
     def take(self, run: Run, to: Destination) -> Taken:
-        read_from = now()
-        directory = to.directory / "records"
-        with writable(directory):
-            directory.mkdir(mode=0o700)
-            endpoints, unavailable = self._source.endpoints(directory)
+        endpoints, unavailable = self._source.endpoints()
         types = [endpoint.type for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)
         accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
-        parts, since = self._parts(run, endpoints, to, directory, read_from)
-        return self._write(run, to, parts, missing, since)
+        parts, read_from = self._parts(run, endpoints, to)
+        return self._write(run, to, parts, missing, read_from)
 
     def find_changed(self, snapshot: Taken) -> None:
         del snapshot
 
     def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:
-        read_from = now()
-        directory = to.directory / "records-again"
-        shutil.rmtree(directory, ignore_errors=True)
-        with writable(directory):
-            directory.mkdir(mode=0o700)
-            endpoints, unavailable = self._source.endpoints(directory)
+        endpoints, unavailable = self._source.endpoints()
         missing = missing_tables(self._adapters, [endpoint.type for endpoint in endpoints], unavailable)
         if missing != snapshot.header.missing:
             raise SourceIncomplete(f"{self._spec.label} does not answer what it answered before.", hint=AGAIN)
+        directory = to.directory / "records-again"
+        shutil.rmtree(directory, ignore_errors=True)
+        read_from = now()
+        with writable(directory):
+            directory.mkdir(mode=0o700)
         with writable(directory), open_keys(directory / "keys") as keys:
             stream = self._source.extract(directory, keys, endpoints, run.progress)
             parts = {part.name: part for part in stream}
@@ -87,18 +82,20 @@ class ClassicDeployment(Source):
         snapshot.repeats = {name: part.repeats for name, part in parts.items()}
         return snapshot
 
-    def _parts(
-        self, run: Run, endpoints: list[Endpoint], to: Destination, directory: Path, read_from: str
-    ) -> tuple[dict[str, Part], str]:
+    def _parts(self, run: Run, endpoints: list[Endpoint], to: Destination) -> tuple[dict[str, Part], str]:
+        """The parts, and since when they were read."""
         # What is removed with its run cannot be gone on with.
         anew = self._options.restart or to.passing
         resumed, since = ({}, None) if anew else resumable(run, self._spec)
+        read_from, directory = since or now(), to.directory / "records"
+        with writable(directory):
+            directory.mkdir(mode=0o700)
         parts = {name: adopt(part, directory) for name, part in resumed.items()}
         for part in parts.values():
-            journal_part(run, self._spec, part, since or read_from)
+            journal_part(run, self._spec, part, read_from)
         with writable(directory), open_keys(directory / "keys") as keys, withhold_values(to.passing):
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
                 if not to.passing:
-                    journal_part(run, self._spec, part, since or read_from)
-        return parts, since or read_from
+                    journal_part(run, self._spec, part, read_from)
+        return parts, read_from

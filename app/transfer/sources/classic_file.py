@@ -28,12 +28,12 @@ METADATA = "_metadata"
 class ClassicFile:
     """One file, whose text is held while it is read: these files were written by a program that did the same.
 
-    :param set_aside: records that cannot be kept as they are are kept mended, and marked.
+    :param set_aside: records that cannot be kept as they are are kept mended, and marked; None where nothing can be.
     """
 
-    def __init__(self, path: Path, *, set_aside: bool = False) -> None:
+    def __init__(self, path: Path, *, set_aside: bool | None = False) -> None:
         self._path = path
-        self._mend = mend if set_aside else None
+        self._set_aside, self._mend = set_aside, mend if set_aside else None
         self._text = read_text(path)
         self._places = self._find()
 
@@ -59,7 +59,7 @@ class ClassicFile:
 
     def _refuse(self, error: StrictJSONError) -> SnapshotUnusable:
         hint = "Use an intact copy of the file."
-        if isinstance(error, NotKept) and self._mend is None:
+        if isinstance(error, NotKept) and self._set_aside is False:
             hint = f"{hint}\nOr let such records go to a file, to be repaired there: flask {MIGRATE} --set-aside"
         return SnapshotUnusable(f"{self._path}: {error}.", hint=hint)
 
@@ -115,7 +115,7 @@ class ClassicShape(Source):
         path = to.directory / "records.json"
         sections = ((name, hash_records(self._file.records(name))) for name in self._order)
         snapshot = write_snapshot(path, header, sections, keep_former=False)
-        return Taken(path, snapshot.header, snapshot.footer, sha256=file_sha256(self._path))
+        return Taken(path, snapshot.header, snapshot.footer, snapshot.identity, sha256=file_sha256(self._path))
 
 
 def modified_at(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..rows.files import file_sha256
-from ..rows.snapshot import check
+from ..rows.snapshot import check_file
 from ..run.run import Run
 from ..run.source import SourceSpec
 from .base import Ahead, Destination, Source, SourceOptions, Taken
@@ -18,9 +18,10 @@ class SnapshotFile(Source):
     def __init__(self, spec: SourceSpec, options: SourceOptions) -> None:
         super().__init__()
         self._path, self._options = spec.file or Path(), options
-        header, footer = check(self._path)
+        file = check_file(self._path)
+        header = file.header
         self.profile = header.profile
-        self._taken = Taken(self._path, header, footer, file_sha256(self._path))
+        self._taken = Taken(self._path, header, file.footer, file.identity, file_sha256(self._path))
         self.describe = f"the snapshot {self._path} of {header.source}, taken {header.read_from}"
 
     def look_ahead(self, run: Run) -> Ahead:

@@ -40,7 +40,7 @@ def describe_taken(run: Run, file: Written) -> Taken:
         run.note(f"The former snapshot is kept as {former}.")
         if file.header.profile is not None and not is_anonymised(former):
             run.warn(f"{former} is not anonymised: remove it if nobody is to keep what it holds.")
-    return Taken(file.path, file.header, file.footer, file.sha256, former=former)
+    return Taken(file.path, file.header, file.footer, file.identity, file.sha256, former=former)
 
 
 def unlike(former: Mapping[str, object], sums: Mapping[str, object]) -> list[str]:

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.transfer.rows.mended_json import SPOILED, mend
-from app.transfer.rows.strictjson import NotKept, StrictJSONError, elements, envelope, loads
+from app.transfer.rows.mended_json import mend
+from app.transfer.rows.strictjson import SPOILED, NotKept, StrictJSONError, elements, envelope, loads, read_one
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,23 @@ def test_what_breaks_off_behind_it_may_be_asked_for_again() -> None:
     with pytest.raises(StrictJSONError) as raised:
         list(elements('[{"a": NaN, "b": ', 0, mend))
     assert not isinstance(raised.value, NotKept)
+
+
+def test_the_mark_is_not_a_sources_to_set() -> None:
+    """Else its record would go to a file for a reason that the source made up, or hide a key that nobody reads."""
+    for value in ("null", '"wrong: ' + "x" * 5000 + '"'):
+        text = f'{{"id": 1, "{SPOILED}": {value}}}'
+        with pytest.raises(NotKept, match="not a source's to use"):
+            read_one(text)
+        _, record = read_one(text, mend)
+        assert record[SPOILED] == f"it has the key {SPOILED}, which is not a source's to use"
+
+
+def test_keys_that_become_one_are_named() -> None:
+    _, record = read_one('{"\\ud800": 1, "\\\\ud800": 2}', mend)
+    assert "keys that become one" in record[SPOILED]
+
+
+def test_what_acts_on_a_terminal_is_spelled_out() -> None:
+    _, record = read_one('{"\\u001b[2J": NaN}', mend)
+    assert "\x1b" not in record[SPOILED]

@@ -28,7 +28,16 @@ from app.transfer.rows.canonical import checksum
 from app.transfer.rows.encode import encode, hash_records, hash_rows
 from app.transfer.rows.files import open_plain, write
 from app.transfer.rows.header import AppliedProfile, Header, table_from_json, table_to_json
-from app.transfer.rows.snapshot import BLOCK_LINES, SnapshotReader, check, is_anonymised, is_snapshot, rows_of
+from app.transfer.rows.snapshot import (
+    BLOCK_LINES,
+    SnapshotReader,
+    check,
+    check_file,
+    is_anonymised,
+    is_snapshot,
+    read_checked,
+    rows_of,
+)
 from tests.support.site import ROOT
 from tests.transfer.strategies import JSON_VALUES, ROWS, TABLE
 
@@ -391,3 +400,26 @@ def test_killed_at_any_moment_the_name_has_a_whole_file(tmp_path: Path) -> None:
         check(path)
     for kept in tmp_path.glob("*.bak"):
         check(kept)
+
+
+def test_a_file_that_is_replaced_after_it_was_checked_is_not_read(tmp_path: Path) -> None:
+    """By a rename, as a nightly job does it while a run waits at its question."""
+    path, other = tmp_path / "a.json", tmp_path / "b.json"
+    for file, rows in ((path, [[1, "x"]]), (other, [[2, "y"]])):
+        write(file, encode(header(USERS), [("users", hash_rows(USERS, rows))]))
+    checked = check_file(path)
+    assert [list(rows) for _, rows in read_checked(checked)] == [[[1, "x"]]]
+    other.replace(path)
+    with pytest.raises(SnapshotUnusable, match="was changed since it was checked"):
+        [list(rows) for _, rows in read_checked(checked)]
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_refused_at_the_end(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.json", tmp_path / "b.json"
+    for file, rows in ((path, [[1, "x"], [2, "x"]]), (other, [[2, "y"]])):
+        write(file, encode(header(USERS), [("users", hash_rows(USERS, rows))]))
+    with pytest.raises(SnapshotUnusable, match="was changed since it was checked"):  # noqa: PT012 # it is read in steps
+        for _, rows in read_checked(check_file(path)):
+            next(rows)
+            other.replace(path)
+            list(rows)

@@ -239,19 +239,21 @@ def test_a_bare_list(stack: ExitStack, tmp_path: Path) -> None:
     assert len(values(read(source, tmp_path, USER)["user"])) == 2
 
 
-@pytest.mark.parametrize(("count", "requests"), [(2, 1), (PER_PAGE, 2), (PER_PAGE + 1, 1)])
-def test_a_bare_list_is_asked_for_once(stack: ExitStack, tmp_path: Path, count: int, requests: int) -> None:
+@pytest.mark.parametrize(("count", "requests"), [(0, 1), (2, 2), (PER_PAGE, 2), (PER_PAGE + 1, 2)])
+def test_a_bare_list_that_is_whole(stack: ExitStack, tmp_path: Path, count: int, requests: int) -> None:
     server, source = scripted(stack, lambda _: answer([{"id": number} for number in range(count)]))
     assert len(values(read(source, tmp_path, USER)["user"])) == count
-    # One as long as a page may be a page: only an answer to another length tells.
+    # It may be a page, of whatever length: only an answer to another length tells.
     assert len(server.asked) == requests
 
 
-def test_a_bare_list_that_is_a_page(stack: ExitStack, tmp_path: Path) -> None:
-    _, source = scripted(stack, lambda asked: answer([{"id": n} for n in range(params(asked)["per_page"])]))
+@pytest.mark.parametrize("most", [20, PER_PAGE, 10_000])
+def test_a_bare_list_that_is_a_page(stack: ExitStack, tmp_path: Path, most: int) -> None:
+    """However many records the server gives at most."""
+    _, source = scripted(stack, lambda asked: answer([{"id": n} for n in range(min(most, params(asked)["per_page"]))]))
     with pytest.raises(SourceIncomplete, match="user could not be read completely") as caught:
         read(source, tmp_path, USER)
-    assert "a list of 200 records came, and one of 1" in caught.value.details[0]
+    assert f"a list of {min(most, PER_PAGE)} records came, and one of 1" in caught.value.details[0]
 
 
 def test_a_list_asks_for_more_than_there_is(stack: ExitStack, tmp_path: Path) -> None:
