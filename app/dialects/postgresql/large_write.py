@@ -209,7 +209,9 @@ class Bringer:
             return False
         if role not in self._owners:
             how = "SET" if self.connection.info.server_version >= 160000 else "MEMBER"
-            [(may,)] = self.connection.execute("SELECT pg_catalog.pg_has_role(%s, %s)", (role, how)).fetchall()
+            # To give it away, and to remove it again.
+            query = "SELECT pg_catalog.pg_has_role(%s, %s) AND pg_catalog.pg_has_role(%s, 'USAGE')"
+            [(may,)] = self.connection.execute(query, (role, how, role)).fetchall()
             self._owners[role] = bool(may)
         return self._owners[role]
 

@@ -17,7 +17,7 @@ from ...errors import DoesNotFit, FerryError
 from ..base import Reader
 from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
 from . import inventory, locks, objects
-from .connect import Connection, connect_to
+from .connect import Connection, connect_to, words_of
 from .counters import read_counters
 from .extensions import extension_schemas, oid_of, set_path
 from .large import References, are_there, find_references, find_unreadable, read_objects
@@ -257,6 +257,10 @@ class PostgresqlReader:
                 return repr((types, self._connection.execute(query.encode()).fetchone()))
         except (psycopg.errors.ProgramLimitExceeded, psycopg.errors.OutOfMemory):
             return None  # a row's text is longer than the server lets a text be
+        except psycopg.errors.InternalError_ as error:
+            if "invalid memory alloc" not in words_of(error):
+                raise
+            return None  # so it says of bytes, whose text is twice as long
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         declared, name = self._get_known[table.name][1][column], quote(column)

@@ -214,10 +214,13 @@ def _renumber(
     connection: Connection, schema: str, statement: Statement, pieces: Iterator[bytes], numbers: Mapping[int, int]
 ) -> Iterator[bytes]:
     """The rows of a COPY, with the numbers of large objects that these have here."""
-    words = [word.name.decode() for word in statement.words if word.kind in ("word", "identifier")]
+    if not numbers:
+        return pieces
+    encoding = connection.info.encoding
+    words = [word.name.decode(encoding) for word in statement.words if word.kind in ("word", "identifier")]
     # COPY schema.table (column, ...) FROM stdin
     table, columns = words[2], words[3:-2]
-    named = columns_of(connection, schema, partitions=True).get(table, ()) if numbers else ()
+    named = columns_of(connection, schema, partitions=True).get(table, ())
     places = [columns.index(column) for column in named if column in columns]
     return renumber_rows(pieces, places, numbers) if places else pieces
 

@@ -18,8 +18,6 @@ All of it happens below SQLAlchemy, so that raw cursors are inside as well, of p
 
 from __future__ import annotations
 
-import itertools
-import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -34,32 +32,13 @@ from .connect import Connection, state_of
 from .extensions import extension_schemas, extensions_in, move, oid_of
 from .guard import Executes, lift_guard, run_deferred, set_guard
 from .names import HOLD, Place, prefix_of, quote
+from .texts import ALL_IMMEDIATE, CONCURRENTLY, END, NOTHING, VACUUM, divide, refuse_rollback
 
 LOCK_WAIT = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"
 
-_BLANK = r"\s*(?:--[^\n]*(?:\n|$)\s*|/\*(?:[^*]|\*(?!/))*\*/\s*)*"
-_END = re.compile(
-    rf"{_BLANK}(?:(?P<commit>COMMIT|END)|(?P<rollback>ROLLBACK|ABORT)|(?P<begin>BEGIN|START\s+TRANSACTION))"
-    rf"(?:\s+(?:WORK|TRANSACTION))?{_BLANK};?{_BLANK}\Z",
-    re.IGNORECASE,
-)
-_CONCURRENTLY = re.compile(
-    rf"(?P<head>{_BLANK}(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX"
-    r"|REINDEX\s+(?:\([^)]*\)\s*)?(?:INDEX|TABLE|SCHEMA))\s+)CONCURRENTLY\b",
-    re.IGNORECASE,
-)
-# What is quoted or commented, by the server's lexical rules (PostgreSQL manual, 4.1).
-_HIDDEN = re.compile(
-    r"""--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/|[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1""",
-    re.DOTALL,
-)
-_ROLLBACK = re.compile(r"(?:^|;)\s*(?:ROLLBACK|ABORT)\b(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)", re.IGNORECASE)
-_VACUUM = re.compile(rf"{_BLANK}VACUUM\b[^;]*;?{_BLANK}\Z", re.IGNORECASE)
-_ALL_IMMEDIATE = re.compile(rf"{_BLANK}SET\s+CONSTRAINTS\s+ALL\s+IMMEDIATE\s*;?{_BLANK}\Z", re.IGNORECASE)
-_ATOMIC = re.compile(r"\bATOMIC\b", re.IGNORECASE)
-NOTHING = "SELECT"
-
+_READING = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
+"""Of a session whose texts the server reads as :mod:`.lexer` does."""
 # A write, a TRUNCATE and whatever changes a definition hold a lock to the end of the transaction, reading does not hold
 # such a one. Counters would miss all but writes, and can be switched off.
 _CHANGED = """
@@ -123,6 +102,10 @@ class Behind:
         """Of the transaction, as libpq has it; UNKNOWN of a connection that is closed."""
 
     @abstractmethod
+    def _parameter(self, name: str) -> str | None:
+        """A setting that the server reports whenever it changes."""
+
+    @abstractmethod
     def _commit(self) -> None:
         """As the driver does it."""
 
@@ -144,10 +127,15 @@ class Behind:
         """Make sure that staging has its place, and return what is to be run instead of a statement, or itself."""
         if self.upgrade is None:
             return text
+        if self._status() == TransactionStatus.IDLE:
+            self._entered = False  # a transaction ended below us
+        for name, value in _READING.items():
+            if self._status() != TransactionStatus.UNKNOWN and self._parameter(name) != value:
+                raise OutsideStaging(f"it set {name}, with which a text cannot be looked at before it is sent")
         instead = self._rewrite(text)
         if self._status() != TransactionStatus.INERROR and not self.is_inside():
             self._enter(self.upgrade)
-        if _ALL_IMMEDIATE.match(text):
+        if ALL_IMMEDIATE.match(text):
             run_deferred(self._plain(), self._guard)
             return NOTHING
         return instead
@@ -181,21 +169,23 @@ class Behind:
             self.rollback_within()
 
     def _rewrite(self, text: str) -> str:
-        if ends := _END.match(text):
+        if ends := END.match(text):
             if ends["commit"]:
                 self.commit_within()
             elif ends["rollback"]:
                 self.rollback_within()
             return NOTHING
-        _refuse_rollback(text)
-        if _VACUUM.match(text):
+        refuse_rollback(text)
+        if VACUUM.match(text):
             return NOTHING
-        return _CONCURRENTLY.sub(lambda match: match["head"], text, count=1)
+        return CONCURRENTLY.sub(lambda match: match["head"], text, count=1)
 
     def commit_within(self) -> None:
         """Give both schemas their names back, and commit."""
-        if self.upgrade is not None and self._status() == TransactionStatus.INTRANS and self._entered:
+        if self.upgrade is not None and self._status() == TransactionStatus.INTRANS:
             try:
+                if not self._entered:
+                    raise OutsideStaging("a statement was sent past the app's connection, by a cursor of another class")
                 self._leave(self.upgrade)
             except BaseException:
                 self.rollback_within()
@@ -238,6 +228,7 @@ class Behind:
         place, cursor = upgrade.place, self._plain()
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
+        _refuse_left(cursor)
         if changed := [name for (name,) in cursor.execute(_CHANGED, (self._staging,))]:
             raise OutsideStaging(
                 f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
@@ -250,24 +241,27 @@ class Behind:
         lift_guard(cursor, self._guard)
 
 
-def divide(text: str) -> list[str]:
-    """A text in pieces, each of which ends a transaction or holds nothing that does."""
-    plain = _HIDDEN.sub(lambda match: " " * len(match[0]), text)
-    if ";" not in plain or _ATOMIC.search(plain):  # a body's END is none of a transaction
-        return [text]
-    bounds = [-1, *(match.start() for match in re.finditer(";", plain)), len(text)]
-    pieces = [text[start + 1 : end] for start, end in itertools.pairwise(bounds)]
-    if not any(_END.match(piece) for piece in pieces):
-        return [text]
-    _refuse_rollback(text)
-    groups = itertools.groupby((piece for piece in pieces if piece.strip()), lambda piece: bool(_END.match(piece)))
-    return [piece for is_end, group in groups for piece in (group if is_end else [";".join(group)])]
+_LEFT = """
+SELECT 'it leaves a cursor open that is read at the COMMIT' FROM pg_catalog.pg_cursors WHERE is_holdable
+UNION ALL
+SELECT 'it deletes large objects, which are those of the live rows as well' FROM pg_catalog.pg_locks
+WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'object' AND mode = 'AccessExclusiveLock'
+    AND classid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass
+UNION ALL
+SELECT 'it writes into large objects, which are those of the live rows as well'
+FROM pg_catalog.pg_stat_xact_sys_tables
+WHERE relid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass AND n_tup_upd + n_tup_del > 0
+UNION ALL
+SELECT 'whether it writes into large objects cannot be seen (track_counts is off)'
+WHERE pg_catalog.current_setting('track_counts') <> 'on'
+    AND EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)
+"""
 
 
-def _refuse_rollback(text: str) -> None:
-    """:raises OutsideStaging: it takes the renames back, and the guard with them; what follows would find live."""
-    if not _END.match(text) and _ROLLBACK.search(_HIDDEN.sub(" ", text)):
-        raise OutsideStaging("it ends the transaction by a ROLLBACK among other statements")
+def _refuse_left(cursor: Executes) -> None:
+    """:raises OutsideStaging: something is done at the COMMIT, or is done to what no schema holds."""
+    if row := cursor.execute(_LEFT).fetchone():
+        raise OutsideStaging(str(row[0]))
 
 
 def _rename(cursor: Executes, schema: str, to: str) -> None:
@@ -315,7 +309,7 @@ class UpgradeConnection(Behind, Connection):
     """Of psycopg."""
 
     def begin(self, upgrade: Upgrade) -> None:
-        self.set_autocommit(False)
+        super().set_autocommit(False)
         self.cursor_factory, self.server_cursor_factory = UpgradeCursor, UpgradeServerCursor
         self.upgrade = upgrade
 
@@ -325,10 +319,23 @@ class UpgradeConnection(Behind, Connection):
 
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
+        self.set_autocommit(value)
+
+    def set_autocommit(self, value: bool) -> None:
         if self.upgrade is None:
-            self.set_autocommit(value)
+            super().set_autocommit(value)
         else:
             self.let_each_end(value)
+
+    def transaction(self, *arguments: Any, **options: Any) -> Any:
+        """Within the one that is behind the renames: a savepoint."""
+        self.prepare(NOTHING)
+        return super().transaction(*arguments, **options)
+
+    def tpc_begin(self, xid: Any) -> None:
+        if self.upgrade is not None:
+            raise OutsideStaging("it begins a transaction of two phases")
+        super().tpc_begin(xid)
 
     def text_of(self, query: Any) -> str:
         """A statement as text, in whatever form the driver takes it."""
@@ -353,3 +360,6 @@ class UpgradeConnection(Behind, Connection):
 
     def _status(self) -> int:
         return TransactionStatus.UNKNOWN if self.closed else self.info.transaction_status
+
+    def _parameter(self, name: str) -> str | None:
+        return None if self.closed else self.info.parameter_status(name)

@@ -16,9 +16,11 @@ import psycopg
 import psycopg2
 from psycopg2 import extensions
 
+from ..base import OutsideStaging
 from .connect import session_settings
 from .guard import Executes
 from .patience import SILENCE_S, Patience, is_at_work
+from .texts import divide
 from .upgrade import Behind, Upgrade
 
 
@@ -26,9 +28,10 @@ class Psycopg2Cursor(extensions.cursor):  # type: ignore[misc] # psycopg2 has no
     """Keeps each statement behind the renames, whatever further class of cursor it is."""
 
     connection: Psycopg2Connection
+    _rows_of_all: int | None = None
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 # as the driver has it
-        connection = self.connection
+        connection, self._rows_of_all = self.connection, None
         if self.name is not None:  # a named cursor, which lives as long as its transaction
             with connection.waiting():
                 super().execute(_encode(connection.prepare(self._text_of(query, vars))))
@@ -41,15 +44,26 @@ class Psycopg2Cursor(extensions.cursor):  # type: ignore[misc] # psycopg2 has no
         connection.run(self._text_of(query, vars), send)
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
+        rows = 0
         for values in vars_list:
             self.execute(query, values)
+            rows += max(0, self.rowcount)
+        self._rows_of_all = rows
+
+    @property
+    def rowcount(self) -> int:
+        """Of ``executemany()`` all of its rows: SQLAlchemy compares that with what it sent."""
+        if self._rows_of_all is not None:
+            return self._rows_of_all
+        return int(extensions.cursor.rowcount.__get__(self))
 
     def callproc(self, procname: str, parameters: Any = None) -> Any:
-        self.connection.prepare("SELECT")
-        with self.connection.waiting():
-            result = super().callproc(procname, parameters)
-        self.connection.finish()
-        return result
+        callproc = super().callproc
+        # The driver puts the name into the text as it is.
+        text = f"SELECT * FROM {procname}()"
+        if divide(text) != [text]:
+            raise OutsideStaging(f"it calls by a name that is none: {procname[:100]}")
+        return self.connection.run_whole(text, lambda _: callproc(procname, parameters))
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
         self.connection.run_whole(
@@ -99,6 +113,8 @@ class Psycopg2Connection(Behind, extensions.connection):  # type: ignore[misc] #
 
     def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:
         factory = cursor_factory or self.cursor_factory or extensions.cursor
+        # Such as functools.partial(): what it makes is known by its function alone.
+        factory = factory if isinstance(factory, type) else getattr(factory, "func", extensions.cursor)
         if self.upgrade is not None and not issubclass(factory, Psycopg2Cursor):
             factory = self._factories.setdefault(factory, type(factory.__name__, (Psycopg2Cursor, factory), {}))
         return super().cursor(name, cursor_factory=factory, **options)
@@ -161,6 +177,15 @@ class Psycopg2Connection(Behind, extensions.connection):  # type: ignore[misc] #
 
     def _status(self) -> int:
         return int(self.get_transaction_status())
+
+    def _parameter(self, name: str) -> str | None:
+        value = None if self.closed else self.get_parameter_status(name)
+        return None if value is None else str(value)
+
+    def tpc_begin(self, xid: Any) -> None:
+        if self.upgrade is not None:
+            raise OutsideStaging("it begins a transaction of two phases")
+        super().tpc_begin(xid)
 
 
 def _wait(connection: Any) -> None:

@@ -44,7 +44,8 @@ def _name(
     if row is None:
         return refusal
     places = len(table.primary_key)
-    unlike = [name for name, value in zip(names, row[places:], strict=True) if value != values[name]]
+    texts = [(name, value) for name, value in zip(names, row[places:], strict=True) if type(value) is str]
+    unlike = [name for name, value in texts if type(values[name]) is str and value != values[name]]
     if not unlike:
         return refusal
     words = "; ".join(

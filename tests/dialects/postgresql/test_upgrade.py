@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine
 
 from app.dialects.base import OutsideStaging
-from app.dialects.postgresql.upgrade import divide
+from app.dialects.postgresql.texts import divide
 from tests.dialects.rooms import Room
 
 DRIVERS = ["psycopg", "psycopg2"]
