@@ -53,7 +53,7 @@ def configure(app: Flask, config: Mapping[str, Any]) -> None:
         RATELIMIT_STORAGE_URI=os.environ.get("RATELIMIT_STORAGE_URI") or "memory://",
         TRUSTED_PROXIES=_count_of("TRUSTED_PROXIES"),
         FERRY_SEED="app.models.testdata:seed",
-        FERRY_ADAPTERS="app.adapters",
+        FERRY_ADAPTERS="app.classic",
         FERRY_PROFILES="app.profiles",
     )
     app.config.from_mapping(config)

@@ -123,7 +123,7 @@ def test_sqlite_in_the_instance_folder_without_configuration(tmp_path: Path) -> 
     assert app.config["SQLALCHEMY_DATABASE_URI"] == "sqlite:///app.db"
     with app.app_context():
         assert db.engine.url.database == str(tmp_path / "instance" / "app.db")
-    assert (app.config["FERRY_SEED"], app.config["FERRY_ADAPTERS"]) == ("app.models.testdata:seed", "app.adapters")
+    assert (app.config["FERRY_SEED"], app.config["FERRY_ADAPTERS"]) == ("app.models.testdata:seed", "app.classic")
 
 
 def test_production_needs_a_database(monkeypatch: pytest.MonkeyPatch) -> None:

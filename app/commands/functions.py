@@ -31,10 +31,10 @@ from ..transfer.run.control import Control
 from ..transfer.run.run import new_run_id
 from ..transfer.run.settings import Settings
 from ..transfer.run.source import SourceKind, parse_source
-from ..transfer.sources.classic_api import ClassicSource
 from ..transfer.sources.classic_endpoints import Endpoint
 from ..transfer.sources.classic_file import ClassicFile
 from ..transfer.sources.http import HttpClient
+from ..transfer.sources.rest_api import ClassicSource
 from .session import current_dialect, current_settings
 
 Records = Mapping[str, Iterable[Any]]

@@ -32,7 +32,7 @@ ENGINE = tuple(f"commands.{module}" for _, module, _ in COMMANDS)
 MODULES = (
     "flask.cli",
     "flask_migrate",
-    "app.adapters",
+    "app.classic",
     "app.api",
     "app.models",
     *SERVERS,

@@ -21,8 +21,8 @@ from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
 from ..rows.header import FORMAT, VERSION, read_checksum
 from ..rows.snapshot import MOST_LINE_BYTES, write_received
 from ..rows.strictjson import StrictJSONError, loads
-from .classic_api import ClassicSource
 from .http import AGAIN, MOST_SMALL_BYTES, Answer, HttpClient, Refused, Transient
+from .rest_api import ClassicSource
 from .turns import Headers
 from .wire import TooLong, expand
 

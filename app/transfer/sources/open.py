@@ -8,13 +8,13 @@ from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
 from .adapt import load_adapters
 from .base import Source, SourceOptions
-from .classic_api import ClassicSource
-from .classic_deployment import ClassicDeployment
 from .classic_file import ClassicShape
 from .database import DatabaseSource
 from .ferry_deployment import FerryDeployment
 from .ferry_protocol import FerrySource, speaks_ferry
 from .http import HttpClient
+from .rest_api import ClassicSource
+from .rest_deployment import ClassicDeployment
 from .snapshot_file import SnapshotFile
 
 

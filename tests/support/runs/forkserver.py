@@ -21,8 +21,8 @@ import flask_migrate  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
 from flask import cli
 
-import app.adapters
 import app.api
+import app.classic
 import app.commands
 import app.dialects.sqlite.dialect
 import app.models  # noqa: F401

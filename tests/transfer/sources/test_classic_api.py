@@ -13,11 +13,11 @@ import pytest
 
 from app.errors import SourceIncomplete, Unauthorized
 from app.transfer.rows.scratch import open_keys
-from app.transfer.sources.classic_api import PER_PAGE, ClassicSource
 from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.ferry_protocol import speaks_ferry
 from app.transfer.sources.http import HttpClient
 from app.transfer.sources.parts import Part
+from app.transfer.sources.rest_api import PER_PAGE, ClassicSource
 from tests.support.deployment.runner import Deployment
 from tests.support.sources.loopback import Asked, Loopback, answer, serving
 

@@ -18,11 +18,11 @@ from sqlalchemy import make_url
 from app.dialects import dialect_for
 from app.errors import DatabaseUnreachable, FerryError, SourceIncomplete
 from app.transfer.rows.scratch import open_keys
-from app.transfer.sources import classic_api
-from app.transfer.sources.classic_api import ClassicSource
+from app.transfer.sources import rest_api
 from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
 from app.transfer.sources.http import HttpClient
+from app.transfer.sources.rest_api import ClassicSource
 from tests.support.sources.loopback import Asked, Loopback, answer
 
 ODD = st.none() | st.booleans() | st.sampled_from([-1, 0, 1, 3, 2**63, 2**64, 1.5, "", "x", "3", "0" * 32, "\0é"])
@@ -201,7 +201,7 @@ def test_records_without_an_end(
     said: Said, client: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Loopback
 ) -> None:
     """Pages that always have a next one: they end where the total says, and without a total after so many."""
-    monkeypatch.setattr(classic_api, "MOST_PAGES", 50)
+    monkeypatch.setattr(rest_api, "MOST_PAGES", 50)
     said.answers = {}
     endpoint = Endpoint("users", USERS, "users", paged=True)
     for total in (', "total": 1000', ""):

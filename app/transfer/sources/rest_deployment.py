@@ -15,10 +15,10 @@ from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
 from .base import Ahead, Destination, Source, SourceOptions, Taken, accept_missing
-from .classic_api import ClassicSource
 from .classic_endpoints import Endpoint
 from .http import AGAIN, HttpClient
 from .parts import Part
+from .rest_api import ClassicSource
 from .resume import adopt, journal_part, resumable
 from .snapshot_writing import writable, write_taken
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.accounts import LOCKED
+from app.classic.accounts import LOCKED
 from app.transfer.adapters import JSON_NULL
 from tests.support.deployment import records as shown
 from tests.support.deployment.api import OLDER_USER_KEYS, create_app

@@ -128,5 +128,5 @@ def test_a_missing_key_stops_the_run_by_name(record_type: str, key: str) -> None
 
 
 def test_the_set_is_found_by_the_name_of_the_module() -> None:
-    module = importlib.import_module("app.adapters")
+    module = importlib.import_module("app.classic")
     assert AdapterSet.of(module).adapters.keys() == EVERYTHING.keys()

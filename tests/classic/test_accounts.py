@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.accounts import LOCKED
+from app.classic.accounts import LOCKED
 from app.errors import DoesNotFit
 
 from . import records as make

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app import adapters
+from app import classic
 from app.errors import DoesNotFit
 from app.transfer.adapters import Accounts, AdapterSet, Record
 
-ADAPTERS = AdapterSet.of(adapters)
+ADAPTERS = AdapterSet.of(classic)
 
 Records = Mapping[str, list[dict[str, Any]]]
 

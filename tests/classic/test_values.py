@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.values import http_date, json_value, nested, timestamp
+from app.classic.values import http_date, json_value, nested, timestamp
 from app.errors import DoesNotFit
 from app.transfer.adapters import JSON_NULL, Accounts, Record
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from ...errors import SourceIncomplete, Unauthorized
 from ..rows.scratch import Keys
 from ..rows.strictjson import loads
-from .classic_answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record, refuse_spoiled
+from .answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record, refuse_spoiled
 from .classic_endpoints import PAGED, UNPAGED, Endpoint
 from .connections import Connections
 from .http import AGAIN, ATTEMPTS, Answer, HttpClient, Refused, TooLarge, Transient
