@@ -11,6 +11,7 @@ from tests.dialects.rooms import ROOMS, Room
 from tests.support.servers.postgresql import PostgreSQL
 
 from .schemas import superuser_room
+from .upgraded import Upgraded
 
 
 @pytest.fixture
@@ -25,3 +26,15 @@ def owned(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Room]:
     """A target by the superuser, with two roles more."""
     with superuser_room(postgresql, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def upgraded(room: Room, driver: str) -> Iterator[Upgraded]:
+    room.fill()
+    staging = room.staged("one", more=0)
+    engine = room.dialect.engine(staging.set(drivername=f"postgresql+{driver}"))
+    assert engine.dialect.driver == driver
+    live = room.everything()
+    yield Upgraded(room, staging, engine)
+    assert room.everything() == live, "something reached the live schema"
+    engine.dispose()
