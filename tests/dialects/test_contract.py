@@ -18,6 +18,7 @@ from app.dialects.model import ForeignKey, LateWrite, LogicalType, SchemaObject,
 from app.dialects.samples import ProblemKind
 from app.errors import BackupFailed, DoesNotFit, LockHeld
 from app.transfer.rows.header import sort_columns
+from tests.support.limits import no_endless_wait
 from tests.support.site import ROOT
 
 from .rooms import CHILDREN, PARENTS, Room
@@ -659,10 +660,8 @@ def test_hold_gives_up_on_a_writer_that_does_not_end(room: Room) -> None:
     room.fill()
     with room.dialect.fence(room.target) as fence, room.connect() as connection:
         connection.exec_driver_sql(ONE_ROW)
-        began = time.monotonic()
-        with pytest.raises(LockHeld), fence.hold(0.3):
+        with no_endless_wait(), pytest.raises(LockHeld), fence.hold(0.3):
             pytest.fail("held")
-        assert time.monotonic() - began < 5
         connection.rollback()
         with fence.hold(0.3):
             pass
@@ -753,10 +752,8 @@ def test_a_target_that_stays_locked_stops_the_swap(room: Room) -> None:
     before = room.everything()
     with room.dialect.fence(room.target) as fence, room.connect() as connection:
         connection.exec_driver_sql(ONE_ROW)
-        began = time.monotonic()
-        with pytest.raises(LockHeld):
+        with no_endless_wait(), pytest.raises(LockHeld):
             room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=0.3)
-        assert time.monotonic() - began < 5
         connection.rollback()
     assert room.everything() == before
     swapped(room, staging)
@@ -789,9 +786,9 @@ def test_a_restored_backup_can_be_swapped_in(room: Room) -> None:
 def test_one_holder_at_a_time(room: Room) -> None:
     with room.dialect.lock(room.target, 0):
         began = time.monotonic()
-        with pytest.raises(LockHeld), room.dialect.lock(room.target, 0.2):
+        with no_endless_wait(), pytest.raises(LockHeld), room.dialect.lock(room.target, 0.2):
             pytest.fail("two holders")
-        assert 0.1 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.1
     with room.dialect.lock(room.target, 0):
         pass
 

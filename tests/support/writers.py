@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ class Writer:
 
     :ivar acknowledged: what the server said it has.
     :ivar retried: how often once more was needed.
-    :ivar longest_s: the longest that one insert took, its retry included.
+    :ivar times: when each was acknowledged, by a clock that only goes forward.
     """
 
     url: URL
@@ -31,7 +32,7 @@ class Writer:
     acknowledged: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    longest_s: float = 0.0
+    times: list[float] = field(default_factory=list)
 
     def write(self, stop: threading.Event, limit_s: float) -> None:
         engine = sa.create_engine(self.url, poolclass=NullPool)
@@ -46,7 +47,6 @@ class Writer:
                 connection.close()
 
     def _insert(self, engine: sa.Engine, connection: Any, name: str) -> Any:
-        began = time.monotonic()
         for attempt in (1, 2):
             try:
                 with connection.begin():
@@ -62,7 +62,7 @@ class Writer:
                     connection.close()
                 connection = engine.connect()
         self.acknowledged.append(name)
-        self.longest_s = max(self.longest_s, time.monotonic() - began)
+        self.times.append(time.monotonic())
         return connection
 
 
@@ -96,5 +96,7 @@ class Writers:
         return [text for writer in self.writers for text in writer.failures]
 
     @property
-    def longest_s(self) -> float:
-        return max(writer.longest_s for writer in self.writers)
+    def pauses_s(self) -> list[float]:
+        """How long nobody was acknowledged anything, longest first: a stall of all, then what the machine takes."""
+        times = sorted(when for writer in self.writers for when in writer.times)
+        return sorted((later - earlier for earlier, later in itertools.pairwise(times)), reverse=True)

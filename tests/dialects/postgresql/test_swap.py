@@ -24,6 +24,7 @@ from app.dialects.model import LateWrite
 from app.dialects.postgresql import client, connect
 from app.errors import AccessDenied, DatabaseUnreachable, FerryError, LockHeld, Misconfigured
 from tests.dialects.rooms import Room
+from tests.support.limits import no_endless_wait
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.servers.proxy import Proxy
 from tests.support.site import ROOT
@@ -335,23 +336,17 @@ def test_a_link_that_goes_silent_is_not_waited_for_for_ever(postgresql: PostgreS
                     if number == 1:
                         proxy.stalled.set()
 
-        began = time.monotonic()
-        with pytest.raises(DatabaseUnreachable):
+        with no_endless_wait(), pytest.raises(DatabaseUnreachable):
             read()
-        assert time.monotonic() - began < 15
-        began = time.monotonic()
-        with pytest.raises(DatabaseUnreachable):
+        with no_endless_wait(), pytest.raises(DatabaseUnreachable):
             dialect.exists(through)
-        assert time.monotonic() - began < 15
         proxy.stalled.clear()
         with dialect.image(through, old(room), None) as image:
             stalling = threading.Timer(0.05, proxy.stalled.set)
             stalling.start()
-            began = time.monotonic()
-            with contextlib.suppress(FerryError):
+            with no_endless_wait(), contextlib.suppress(FerryError):
                 image.dump(room.directory / "dump")
             stalling.join()
-            assert time.monotonic() - began < 20
 
 
 @pytest.mark.usefixtures("soon_asked")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+import sqlalchemy as sa
 
 from tests.support.deployment import misbehaviour as wrong
 from tests.support.deployment.api import OLDER_USER_KEYS, create_app
@@ -327,19 +328,21 @@ def test_skill_passports_are_for_admins_oldest_first(newer: Deployment, admin: d
     assert (none["current_skills"], none["history"]) == (None, [])
 
 
-def test_cheap_pages_say_the_same_and_are_fast(tmp_path: Path) -> None:
+def test_cheap_pages_say_the_same_with_few_statements(tmp_path: Path) -> None:
     make_database(tmp_path / "volume.db", replace(volume(10_000), users=100))
     sizes = {"posts": 100, "users": 1000, "microblogs": 1000, "topics": 100, "user_personas": 1000}
     answers = []
+    statements: list[str] = []
     for cheap in (False, True):
         settings = Settings(cheap=cheap)
         with in_process(Deployment(tmp_path / str(cheap), settings, database=tmp_path / "volume.db")) as client:
             answers.append([client.get(f"/api/export/{n}?per_page={s}").json for n, s in sizes.items()])
             if cheap:
-                start = time.monotonic()
+                with client.application.app_context():
+                    sa.event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
                 counts = [client.get(f"{POSTS}?per_page=1000&page={n}").json["count"] for n in range(1, 11)]
                 assert sum(counts) == 10_000
-                assert time.monotonic() - start < 5
+                assert len(statements) < 10 * 50
     assert answers[0] == answers[1]
 
 

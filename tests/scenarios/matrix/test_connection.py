@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,12 +70,10 @@ def test_a_source_that_drops_off_is_3_and_its_snapshot_stands_in(site: ServerSit
 
 def test_a_server_that_is_not_there(site: ServerSite) -> None:
     nowhere = replace(site, url=site.url.set(port=free_port()))
-    began = time.monotonic()
     result = nowhere.flask("db-status")
     assert result.status == 1
     assert "does not answer" in result.stderr
     assert "Traceback" not in result.stderr
-    assert time.monotonic() - began < 30
 
 
 def test_a_wrong_password(site: ServerSite) -> None:

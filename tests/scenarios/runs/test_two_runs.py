@@ -73,7 +73,7 @@ def test_the_lock_timeout_is_kept(at: At, old: Path, tmp_path: Path) -> None:
     first = at_work(place, here, old)
     began = time.monotonic()
     assert place.migrate(old, "--lock-timeout", "1.5").status == 11
-    assert 1.5 <= time.monotonic() - began < 10
+    assert time.monotonic() - began >= 1.5
     here.unlink()
     assert first.wait().status == 0
 

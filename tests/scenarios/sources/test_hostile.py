@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -14,18 +13,17 @@ from tests.support.sources.hostile import ANYTHING, EXPORTS, LATE, Hostile
 from tests.support.sources.sites import assert_refused
 
 TIMEOUT_S = 0.5
-LONGEST_S = 60.0
-"""No measure of speed: what never ends would still be running. Alone on a machine each kind takes 2 to 17 s."""
+LIMIT_S = 240.0
+"""What never ends would still be running. Alone on a machine each kind takes 2 to 17 s."""
 MOST_MIB = 450
 """A plain run takes some 100; the largest answer and what is made of it come on top."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, after how long, with how much memory at most."""
+    """How a command ended, with how much memory at most."""
 
     result: Result
-    seconds: float
     peak_mib: float
 
 
@@ -42,7 +40,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 def run(site: Site, *arguments: str, **environ: str) -> Ended:
     """Run ``flask ...`` as a process whose memory is measured."""
-    peak, began = site.directory / "peak", time.monotonic()
+    peak = site.directory / "peak"
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(peak), *arguments],
         cwd=ROOT,
@@ -50,11 +48,10 @@ def run(site: Site, *arguments: str, **environ: str) -> Ended:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=4 * LONGEST_S,
+        timeout=LIMIT_S,
         check=False,
     )
-    seconds = time.monotonic() - began
-    return Ended(Result(done.returncode, done.stdout, done.stderr), seconds, int(peak.read_text()) / 1024)
+    return Ended(Result(done.returncode, done.stdout, done.stderr), int(peak.read_text()) / 1024)
 
 
 # What the message names, for each kind.
@@ -93,7 +90,6 @@ def test_every_kind_has_its_words() -> None:
 def test_a_hostile_server(site: Site, kind: str) -> None:
     with Hostile(kind) as server:
         ended = run(site, "db-migrate-data", "--yes", server.url, FLASK_FERRY_TIMEOUT=str(TIMEOUT_S))
-    print(f"{kind}: {ended.seconds:.1f} s, {ended.peak_mib:.0f} MiB: {ended.result.stderr}")
+    print(f"{kind}: {ended.peak_mib:.0f} MiB: {ended.result.stderr}")
     assert_refused(ended.result, 3, server.url, SAID[kind])
-    assert ended.seconds < LONGEST_S
     assert ended.peak_mib < MOST_MIB

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from app.dialects.mysql import connect as mysql
 from app.dialects.postgresql import connect as postgresql
 from tests.support.places import Server, fill_classic, new_name
+from tests.support.runs.commands import until
 from tests.support.servers.mariadb import MariaDB
 from tests.support.site import Site
 from tests.support.sources.sites import flask
@@ -97,6 +98,16 @@ def test_mariadb_shows_whose_lock_it_is_with_its_plugin(
     assert f"KILL {number})" in words
 
 
+def waits(url: URL, number: int) -> bool:
+    """Whether a session waits for a lock on a table."""
+    sql = {
+        "mysql": f"SELECT 1 FROM information_schema.processlist WHERE id = {number} AND state LIKE '%%metadata lock%%'",
+        "postgresql": f"SELECT 1 FROM pg_locks WHERE pid = {number} AND NOT granted",
+    }
+    with sa.create_engine(url, poolclass=NullPool).connect() as connection:
+        return bool(connection.exec_driver_sql(sql[url.get_backend_name()]).all())
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("server", ["mariadb", "postgresql"])
 def test_who_waits_for_a_lock_lets_readers_wait(site: Site, old: Callable[[str], URL], server: str) -> None:
@@ -111,6 +122,7 @@ def test_who_waits_for_a_lock_lets_readers_wait(site: Site, old: Callable[[str],
             target=other.exec_driver_sql, args=("ALTER TABLE posts ADD secret VARCHAR(20) DEFAULT 'canary'",)
         )
         altering.start()
+        until(lambda: waits(url, numbers[1]))
         refused = flask(site, "db-migrate-data", "--yes", FLASK_FERRY_SOURCE=url.render_as_string(hide_password=False))
         reader.rollback()
         altering.join()

@@ -93,13 +93,13 @@ def server_error() -> Response:
 
 @misbehaviour(Stage.REQUEST)
 def time_out(*, seconds: float = 5.0) -> None:
-    """Wait before the answer, at most 30 seconds; ends early when the client leaves."""
+    """Wait before the answer, at most five minutes; ends early when the client leaves."""
     wait(seconds)
 
 
 @misbehaviour(Stage.REQUEST)
 def slow_rows(*, milliseconds: float = 9.0) -> None:
-    """Wait this long for each record asked for, at most 30 seconds."""
+    """Wait this long for each record asked for, at most five minutes."""
     wait(request.args.get("per_page", 50, int) * milliseconds / 1000)
 
 

@@ -8,7 +8,7 @@ import time
 
 from flask import request
 
-LONGEST_WAIT_S = 30.0
+LONGEST_WAIT_S = 300.0
 STEP_S = 0.1
 
 
@@ -26,7 +26,7 @@ def hang_up(raw: bytes) -> None:
 
 
 def wait(seconds: float) -> None:
-    """Sleep, at most 30 seconds; stop when the client has left, so that no thread stays taken."""
+    """Sleep, at most five minutes; stop when the client has left, so that no thread stays taken."""
     until = time.monotonic() + min(seconds, LONGEST_WAIT_S)
     while time.monotonic() < until and not _client_left():
         time.sleep(STEP_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import itertools
 import shutil
 import socket
 import threading
@@ -16,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from app.errors import SourceIncomplete
 from app.transfer.rows.strictjson import StrictJSONError, loads
 from app.transfer.sources import http
 from app.transfer.sources.http import ATTEMPTS, Answer, HttpClient, Refused, Transient
+from app.transfer.sources.turns import sleep
+from tests.support.limits import no_endless_wait
 from tests.support.sources.loopback import Asked, Loopback, answer, certificate, serving
 
 TIMEOUT_S = 0.6
@@ -170,10 +172,11 @@ def test_a_deadline_for_a_body_that_drips(clients: Clients) -> None:
     with serving() as server:
         server.script = dripping(server, 120, TIMEOUT_S / 4)
         began = time.monotonic()
-        with pytest.raises(SourceIncomplete, match=r"was not complete after 0\.6 s"):
+        # Each byte alone comes well within the time-out, all of them would take minutes.
+        with no_endless_wait(), pytest.raises(SourceIncomplete, match=r"was not complete after 0\.6 s"):
             clients(server).get("/x", value)
-        # Each attempt may wait for one more byte; each byte alone comes well within the time-out.
-        assert TIMEOUT_S * ATTEMPTS <= time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
+        assert time.monotonic() - began >= TIMEOUT_S * ATTEMPTS
+        assert len(server.asked) == ATTEMPTS
 
 
 def test_a_deadline_for_a_handshake_that_drips(clients: Clients) -> None:
@@ -195,10 +198,8 @@ def test_a_deadline_for_a_handshake_that_drips(clients: Clients) -> None:
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
         try:
-            began = time.monotonic()
-            with pytest.raises(SourceIncomplete, match="timed out"):
+            with no_endless_wait(), pytest.raises(SourceIncomplete, match="timed out"):
                 clients(f"https://127.0.0.1:{listener.getsockname()[1]}").get("/x", value)
-            assert time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
         finally:
             ended.set()
             thread.join(10)
@@ -209,15 +210,15 @@ def test_a_deadline_for_the_look_up_of_a_name(clients: Clients, monkeypatch: pyt
     ended = threading.Event()
 
     def wait(*_: object, **__: object) -> list[Any]:
-        ended.wait(20)
+        ended.wait(200)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", wait)
     began = time.monotonic()
-    with pytest.raises(SourceIncomplete, match="timed out"):
+    with no_endless_wait(), pytest.raises(SourceIncomplete, match="timed out"):
         clients("http://old.example").get("/x", value)
     ended.set()
-    assert TIMEOUT_S * ATTEMPTS <= time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
+    assert time.monotonic() - began >= TIMEOUT_S * ATTEMPTS
 
 
 @pytest.mark.parametrize("host", ["a" * 300, "a..b", "old.invalid"], ids=range(3))
@@ -228,23 +229,31 @@ def test_a_host_that_is_none(clients: Clients, host: str) -> None:
 
 def test_a_server_that_says_nothing(clients: Clients) -> None:
     with serving() as server:
-        server.script = lambda _asked, _send: server.wait(10)
-        began = time.monotonic()
-        with pytest.raises(SourceIncomplete, match="timed out"):
+        server.script = lambda _asked, _send: server.wait(100)
+        with no_endless_wait(), pytest.raises(SourceIncomplete, match="timed out"):
             clients(server).get("/x", value)
-        assert time.monotonic() - began < TIMEOUT_S * ATTEMPTS * 2
+        assert len(server.asked) == ATTEMPTS
 
 
 def test_retries_share_one_budget(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last attempt has only what is left, not a whole time-out of its own."""
     monkeypatch.setattr(http, "RETRY_BUDGET_S", 0.5)
+    timeouts: list[float] = []
+    request = requests.Session.request
 
+    def noted_request(session: requests.Session, *args: Any, **options: Any) -> requests.Response:
+        timeouts.append(options["timeout"])
+        return request(session, *args, **options)
+
+    monkeypatch.setattr(requests.Session, "request", noted_request)
     with serving() as server:
-        server.script = lambda _asked, _send: server.wait(10)
-        began = time.monotonic()
+        server.script = lambda _asked, _send: server.wait(100)
         with pytest.raises(SourceIncomplete, match="timed out"):
             clients(server, timeout_s=1.0).get("/x", value)
-        assert time.monotonic() - began < 1.0 + 0.5 + 0.4
+    first, *others = timeouts
+    assert first == 1.0
+    assert others
+    assert max(others) <= 0.5
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
@@ -268,7 +277,7 @@ def test_retry_after(clients: Clients, form: str) -> None:
     with serving(answer("", f"Retry-After: {said}", status="429 No"), answer({})) as server:
         began = time.monotonic()
         clients(server).get("/x", value)
-    assert 0.9 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.9
 
 
 @pytest.mark.parametrize("said", ["", "soon", "-1", "\u00b2", "Thu, 99 Foo 2024", "1.5"])
@@ -279,27 +288,26 @@ def test_a_retry_after_that_says_nothing(clients: Clients, said: str) -> None:
 
 def test_a_retry_after_beyond_the_budget(clients: Clients) -> None:
     with serving(answer("", "Retry-After: 61", status="503 No")) as server:
-        began = time.monotonic()
-        with pytest.raises(SourceIncomplete, match="failed 1 times; the last time: status 503"):
+        refused = pytest.raises(SourceIncomplete, match="failed 1 times; the last time: status 503")
+        with no_endless_wait(), refused:
             clients(server).get("/x", value)
-    assert time.monotonic() - began < 5
     assert len(server.asked) == 1
 
 
-def test_waits_get_longer(clients: Clients) -> None:
-    times: list[float] = []
+def test_waits_get_longer(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
 
-    def script(asked: Asked, send: Send) -> None:
-        del asked
-        times.append(time.monotonic())
-        send(answer("", status="502 No"))
+    def noted_sleep(seconds: float, stop: threading.Event) -> None:
+        waits.append(seconds)
+        sleep(seconds, stop)
 
+    monkeypatch.setattr(http, "sleep", noted_sleep)
+    script = lambda _asked, send: send(answer("", status="502 No"))  # noqa: E731
     with serving(script=script) as server, pytest.raises(SourceIncomplete):
-        clients(server, timeout_s=6).get("/x", value)
-    waits = [after - before for before, after in itertools.pairwise(times)]
+        clients(server).get("/x", value)
+    assert len(waits) == ATTEMPTS - 1
     for number, wait in enumerate(waits):
-        assert wait >= 6 / 60 * 2**number * 0.8
-    assert sum(waits) < 5
+        assert 0.8 <= wait / (TIMEOUT_S / 60 * 2**number) <= 1.2
 
 
 def test_what_is_called_before_a_further_attempt(clients: Clients) -> None:

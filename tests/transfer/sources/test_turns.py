@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
-from app.transfer.sources.turns import Stopped, Turns
+from app.transfer.sources import turns as module
+from app.transfer.sources.turns import Stopped, Turns, sleep
+from tests.support.limits import no_endless_wait
 
 
-def test_a_pause_holds_for_every_turn() -> None:
+def test_a_pause_holds_for_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps: list[float] = []
+
+    def noted_sleep(seconds: float, stop: threading.Event) -> None:
+        sleeps.append(seconds)
+        sleep(seconds, stop)
+
+    monkeypatch.setattr(module, "sleep", noted_sleep)
     turns, stop = Turns(), threading.Event()
     turns.pause(0.3)
     turns.pause(0.1)
     with turns.turn(stop) as turn:
-        assert 0.2 < turn.wait() < 2
-        assert turn.wait() < 0.1
+        assert turn.wait() > 0.2
+        assert sleeps
+        sleeps.clear()
+        turn.wait()
+        assert not sleeps, "it is over"
 
 
 def test_one_at_a_time() -> None:
@@ -43,12 +54,10 @@ def test_one_at_a_time() -> None:
 def test_who_is_stopped_waits_no_longer(busy: bool) -> None:
     turns, stop = Turns(), threading.Event()
     turns.one_at_a_time = busy
-    turns.pause(0 if busy else 60)
+    turns.pause(0 if busy else 600)
     threading.Timer(0.1, stop.set).start()
-    began = time.monotonic()
-    with turns.turn(threading.Event()) as other, turns.turn(stop) as turn:
+    with no_endless_wait(), turns.turn(threading.Event()) as other, turns.turn(stop) as turn:
         if busy:
             other.wait()
         with pytest.raises(Stopped):
             turn.wait()
-    assert time.monotonic() - began < 5
