@@ -14,8 +14,29 @@ _CHANGE_COUNTER = slice(24, 28)
 """Bytes of the file header that every commit changes in rollback mode (sqlite.org/fileformat.html, 1.3.7)."""
 
 
+_TOKEN_WAIT_S = 5.0
+"""For a writer that is committing just then."""
+
+
 def token_of(connection: sqlite3.Connection, descriptor: int) -> bytes:
-    """The header's counter and, in WAL mode, the connection's data version: other ones after any commit by others."""
+    """The header's counter and, in WAL mode, the connection's data version: other ones after any commit by others.
+
+    Under a read lock, with which no writer changes the file: a commit writes the counter before it is certain, and
+    where it came to nothing (a process that was killed, a full disk) the next one writes the same.
+
+    :raises sqlite3.OperationalError: a writer keeps the file locked against readers.
+    """
+    if connection.in_transaction:
+        return _read_token(connection, descriptor)
+    connection.execute("BEGIN")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        return _read_token(connection, descriptor)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _read_token(connection: sqlite3.Connection, descriptor: int) -> bytes:
     header = os.pread(descriptor, 100, 0)
     wal = header[18:19] == b"\x02"
     version = connection.execute("PRAGMA data_version").fetchone()[0] if wal else 0
@@ -39,21 +60,32 @@ class SqliteFence:
         os.close(self._descriptor)
 
     def token(self) -> bytes:
-        return token_of(self._connection, self._descriptor)
+        """:raises LockHeld: a writer kept the file locked against readers."""
+        with self._waiting(_TOKEN_WAIT_S):
+            return token_of(self._connection, self._descriptor)
+
+    def held_token(self) -> bytes:
+        """What :meth:`token` is, while a connection of this process has the file locked and has not written yet."""
+        return _read_token(self._connection, self._descriptor)
 
     @contextlib.contextmanager
     def hold(self, timeout_s: float) -> Iterator[None]:
-        self._connection.execute(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
-        try:
+        with self._waiting(timeout_s):
             self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise explain_held(timeout_s) from error
-        finally:
-            self._connection.execute("PRAGMA busy_timeout = 0")
         try:
             yield
         finally:
             self.release()
+
+    @contextlib.contextmanager
+    def _waiting(self, timeout_s: float) -> Iterator[None]:
+        self._connection.execute(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise explain_held(timeout_s) from error
+        finally:
+            self._connection.execute("PRAGMA busy_timeout = 0")
 
     def release(self) -> None:
         """Let writers go on, if they are held; a swap does so last of all, as the lock cannot be handed over."""

@@ -59,7 +59,7 @@ def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeo
                 raise explain_held(timeout_s)
         elif not is_asked:
             is_asked = True
-            if fence.token() != token:
+            if fence.held_token() != token:
                 raise LateWrite
 
     source = sqlite3.connect(staging, isolation_level=None)

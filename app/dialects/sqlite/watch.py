@@ -29,7 +29,7 @@ class SqliteWatch:
         self._path, self._open_reader = path, open_reader
         self._descriptor = os.open(path, os.O_RDONLY)
         uri = f"{path.resolve().as_uri()}?mode=ro"
-        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
+        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1, check_same_thread=False)
 
     def close(self) -> None:
         self._connection.close()
@@ -44,7 +44,7 @@ class SqliteWatch:
     def token(self) -> bytes | None:
         """None where the file has to be copied to be read, or another one has its name by now.
 
-        With a journal beside it the file's counter may be that of a transaction that never was.
+        With a journal that nobody may roll back the file's counter may be that of a transaction that never was.
         """
         with contextlib.suppress(OSError, sqlite3.OperationalError):
             if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)) and not self._has_journal():

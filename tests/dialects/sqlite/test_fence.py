@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.dialects.model import LateWrite
+from app.dialects.sqlite import fence as fence_module
 from app.dialects.sqlite.names import url_of
+from app.errors import LockHeld
 
 from .database import DIALECT, NO_OLD, connect, script
 
@@ -29,3 +31,21 @@ def test_the_fence_in_every_journal_mode(path: Path, area: Path, mode: str) -> N
         assert application.execute("SELECT x FROM t").fetchall() == [(2,)]
         DIALECT.swap(staging, url_of(path), NO_OLD, fence, fence.token(), timeout_s=2)
         assert application.execute("SELECT count(*) FROM new").fetchall() == [(0,)]
+
+
+def test_no_token_is_that_of_a_commit_that_may_fail(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counter may lie in the file already, which after its rollback the next commit writes again."""
+    monkeypatch.setattr(fence_module, "_TOKEN_WAIT_S", 0.1)
+    script(path, "CREATE TABLE t (x TEXT)")
+    url = url_of(path)
+    with DIALECT.fence(url) as fence, DIALECT.watch(url) as watch, connect(path) as application:
+        token = fence.token()
+        application.isolation_level = None
+        application.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LockHeld):
+            fence.token()
+        assert watch.token() is None
+        application.execute("ROLLBACK")
+        assert fence.token() == watch.token() == token
+        application.execute("INSERT INTO t VALUES ('kept')")
+        assert fence.token() != token
