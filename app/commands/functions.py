@@ -24,7 +24,7 @@ from ..transfer.cutover import backups
 from ..transfer.cutover.seal import existing_key, make_key
 from ..transfer.rows.canonical import json_text
 from ..transfer.rows.files import write
-from ..transfer.rows.scratch import open_keys
+from ..transfer.rows.scratch import Keys
 from ..transfer.rows.snapshot import SnapshotReader, is_snapshot
 from ..transfer.rows.strictjson import StrictJSONError, loads
 from ..transfer.run.control import Control
@@ -140,7 +140,7 @@ def extract_data(cookies: Mapping[str, str]) -> dict[str, Iterator[Any]]:
 def _records(endpoint: Endpoint, users: list[Endpoint], cookies: dict[str, str]) -> Iterator[Any]:
     """One type, read completely into a file of the instance folder before its first record is given."""
     wanted = [*users, endpoint] if endpoint.type == "skill_passport" else [endpoint]
-    with _client() as client, _scratch() as directory, open_keys(directory / "keys") as keys:
+    with _client() as client, _scratch() as directory, Keys(directory) as keys:
         client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         source = ClassicSource(client, "", "", current_settings().connections)
         *_, part = source.extract(directory, keys, wanted, lambda *_progress: None)

@@ -223,7 +223,7 @@ class KeepingRollback(Rollback):
     def _compare(self, before: Reader, after: Reader, old: Reader) -> Changes:
         if self._changes:
             self._changes.close()
-        changes = self._changes = Changes(self.run.directory / "kept.keys")
+        changes = self._changes = Changes(self.run.directory)
         tables = data_tables(old.tables())
         former = self._find_former(tables)
         for table in tables.values():
@@ -251,7 +251,7 @@ class KeepingRollback(Rollback):
             changes, self._read_declarations(), _tables_of(run, self._old), run.directory / NOT_KEPT
         )
         with run.dialect.reader(self._new) as new, run.dialect.reader(live) as now:
-            not_kept.take(find_writes(new, now, run.directory / "left.keys"))
+            not_kept.take(find_writes(new, now, run.directory))
         run.report.not_kept = not_kept.items
         if not_kept.items:
             write(not_kept.file, [to_plain_json(not_kept.all_keys())], keep_former=False)

@@ -71,7 +71,7 @@ class Migration(Job):
         with run.dialect.reader(run.staging) as after:
             upgraded = verify_upgrade(before, after, declared, self._heard, self.plan.head)
             reached = self._heard.find_reached(self._former_tables, self._definitions)
-            changed = find_changed_values(before, after, declared, reached.__contains__, run.directory / "changed.keys")
+            changed = find_changed_values(before, after, declared, reached.__contains__, run.directory)
         for receipt in self.report.tables:
             receipt.rows_at_head = upgraded.rows.get(receipt.table)
         self.report.moves, self.report.losses = upgraded.moves, upgraded.losses
@@ -108,7 +108,7 @@ class Migration(Job):
     def _find_violations(self, problems: Iterable[Problem]) -> Counter[Violation]:
         tables = sorted({item.table for item in problems if item.kind is ProblemKind.DANGLING})
         with self.run.dialect.reader(self.run.staging) as reader:
-            return find_violations(reader, tables)
+            return find_violations(reader, tables, self.run.directory)
 
     def _keep_violations(self, problems: list[Problem]) -> list[Problem]:
         """Those that are not kept; the others are told.

@@ -134,7 +134,7 @@ class SetAsideJob(SelfJob):
         """Each row of the file comes in the place of one that was set aside, and of no other."""
         wrong = [
             f"row {number} of {table}"
-            for table, number, _, _ in self._found.fresh.items()
+            for table, number, _, _ in self._found.fresh.rows()
             if not rows.aside.has(table, number)
         ]
         if wrong:
@@ -199,7 +199,7 @@ class SetAsideJob(SelfJob):
         with run.dialect.reader(self._less) as without, run.dialect.reader(self._more) as with_them:
             verify_upgrade(before_upgrade(rows, self._accounts), with_them, declared, self._heard, self.plan.head)
             former = {place for name in rows.tables for place in follow_moves(name, declared)}
-            others = self._effect.compute(without, with_them, former, run.directory / "differences.keys")
+            others = self._effect.compute(without, with_them, former, run.directory)
             if evidence := keep_differences(run, others):
                 raise DoesNotFit(
                     f"With these rows the revisions would make other rows of {evidence.count} that are live already.",
@@ -218,7 +218,7 @@ class SetAsideJob(SelfJob):
         counts, fresh = aside.given.counts(), aside.fresh.counts()
         loaded = RowStore()
         try:
-            for table, number, reason, row in aside.fresh.items():
+            for table, number, reason, row in aside.fresh.rows():
                 if not rows.aside.has(table, number):
                     loaded.add(table, number, reason, row)
             for name, count in loaded.counts().items() | {(name, 0) for name in counts if not loaded.counts()[name]}:
@@ -234,7 +234,7 @@ class SetAsideJob(SelfJob):
                 )
             self._receipts.sort(key=lambda receipt: receipt.table)
             path = run.directory / LOADED
-            items = ({"table": t, "number": n, "reason": why, "row": row} for t, n, why, row in loaded.items())
+            items = ({"table": t, "number": n, "reason": why, "row": row} for t, n, why, row in loaded.rows())
             write_aside(path, aside.origin, items)
             self._ledger = {
                 "run": aside.base.run_id,

@@ -237,7 +237,7 @@ def _read_staged_revision(run: Run) -> str | None:
 
 
 def _differences(run: Run, should: Reader, is_live: Reader, skipped: set[str]) -> Iterator[Difference]:
-    return compare_databases(_Without(should, skipped), _Without(is_live, skipped), run.directory / "keys")
+    return compare_databases(_Without(should, skipped), _Without(is_live, skipped), run.directory)
 
 
 class _Without:

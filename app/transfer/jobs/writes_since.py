@@ -46,7 +46,7 @@ def keep_writes_since(run: Run, since: Entry, was: Reader, is_now: Reader) -> Wr
     :param since: the cut-over that made ``was`` live.
     """
     writes = WritesSince(schema=find_schema_changes(was, is_now))
-    counted = _count(run, writes, find_writes(was, is_now, run.directory / "differences.keys"))
+    counted = _count(run, writes, find_writes(was, is_now, run.directory))
     run.report.differences = []
     first = list(islice(counted, 1))
     if not first and not writes.schema:

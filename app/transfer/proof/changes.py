@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from ...dialects.model import Table, Values
 from ..rows.canonical import encode_row, without_numbers
 from ..rows.coerce import Coercion, coercion
 from ..rows.masking import MASK, is_secret
+from ..rows.scratch import Scratch
 from .compare import list_changed_columns, unequal
 
 SHOWN = 3
@@ -40,7 +40,7 @@ def find_changed(
     after: Table,
     rows_before: Callable[[], Iterable[Values]],
     rows_after: Callable[[], Iterable[Values]],
-    scratch: Path,
+    directory: Path,
 ) -> list[Changed]:
     """Compare the columns that two states of a table have in common, and count what differs.
 
@@ -59,8 +59,9 @@ def find_changed(
 
     key = before.primary_key
     if key and key == after.primary_key and set(key) <= set(common):
-        return _compare_by_key(before, common, rows_left(), rows_right(), scratch)
-    return [change for name in common if (change := _count_missing(before, common, name, rows_left, rows_right))]
+        return _compare_by_key(before, common, rows_left(), rows_right(), directory)
+    with _Missing(directory) as missing:
+        return [change for name in common if (change := missing.count(before, common, name, rows_left, rows_right))]
 
 
 def _converters(before: Table, after: Table, common: list[str]) -> list[Coercion | None]:
@@ -78,12 +79,12 @@ def _project(
 
 
 def _compare_by_key(
-    table: Table, common: list[str], left: Iterable[Values], right: Iterable[Values], scratch: Path
+    table: Table, common: list[str], left: Iterable[Values], right: Iterable[Values], directory: Path
 ) -> list[Changed]:
     by_name = {column.name: column for column in table.columns}
     projected = Table(table.name, tuple(by_name[name] for name in common), table.primary_key)
     number, changes = _Count(), dict[str, Changed]()
-    for _, was, now in unequal(projected, number.count(left), right, scratch):
+    for _, was, now in unequal(projected, number.count(left), right, directory):
         if was is None or now is None:
             continue
         for name in list_changed_columns(projected, was, now):
@@ -113,26 +114,26 @@ def _describe_key(table: Table, row: Values) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def _count_missing(
-    table: Table,
-    common: list[str],
-    name: str,
-    left: Callable[[], Iterable[Values]],
-    right: Callable[[], Iterable[Values]],
-) -> Changed | None:
-    """Values of a table without a key: those that the column has no more."""
-    place, rows = common.index(name), 0
-    connection = sqlite3.connect("", isolation_level=None)
-    try:
-        connection.execute("CREATE TABLE v (value BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID")
-        connection.execute("BEGIN")
+class _Missing(Scratch):
+    """Values of a table without a key: those that a column has no more."""
+
+    SCHEMA = "CREATE TABLE v (value BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID"
+
+    def count(
+        self,
+        table: Table,
+        common: list[str],
+        name: str,
+        left: Callable[[], Iterable[Values]],
+        right: Callable[[], Iterable[Values]],
+    ) -> Changed | None:
+        place, rows = common.index(name), 0
+        self.execute("DELETE FROM v")
         add = "INSERT INTO v VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1"
         for row in left():
             rows += 1
-            connection.execute(add, (without_numbers(encode_row([row[place]])),))
+            self.execute(add, (without_numbers(encode_row([row[place]])),))
         for row in right():
-            connection.execute("UPDATE v SET n = n - 1 WHERE value = ?", (without_numbers(encode_row([row[place]])),))
-        [(missing,)] = connection.execute("SELECT coalesce(sum(n), 0) FROM v WHERE n > 0").fetchall()
-    finally:
-        connection.close()
-    return Changed(f"{table.name}.{name}", rows, int(missing)) if missing else None
+            self.execute("UPDATE v SET n = n - 1 WHERE value = ?", (without_numbers(encode_row([row[place]])),))
+        [(missing,)] = self.execute("SELECT coalesce(sum(n), 0) FROM v WHERE n > 0").fetchall()
+        return Changed(f"{table.name}.{name}", rows, int(missing)) if missing else None

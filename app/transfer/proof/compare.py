@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..rows.canonical import checksum, decode_row, encode_row, row_hasher, witho
 from ..rows.header import sort_columns
 from ..rows.masking import mask
 from ..rows.normal_json import normalise_json
+from ..rows.scratch import Scratch
 from ..schema.alembic import data_tables
 
 SHOWN = 10
@@ -46,15 +46,15 @@ RowKey = tuple[bytes, int]
 """A row's key, encoded, and which of several with this key it is, from 0."""
 
 
-def differences(table: Table, left: Iterable[Values], right: Iterable[Values], scratch: Path) -> Iterator[Difference]:
+def differences(table: Table, left: Iterable[Values], right: Iterable[Values], directory: Path) -> Iterator[Difference]:
     """Rows by key that are on one side only, or differ; memory is bounded by one row.
 
     Rows of a table without a primary key are their own key, and are compared by how often they occur.
 
     :param left: canonical rows as they should be, in the order of the table's columns.
-    :param scratch: a file for keys; it is removed.
+    :param directory: on whose disk the rows on the left are noted meanwhile.
     """
-    for _, former, row in unequal(table, left, right, scratch):
+    for _, former, row in unequal(table, left, right, directory):
         yield difference(table, former, row)
 
 
@@ -67,59 +67,52 @@ def difference(table: Table, former: Values | None, row: Values | None) -> Diffe
 
 
 def unequal(
-    table: Table, left: Iterable[Values], right: Iterable[Values], scratch: Path
+    table: Table, left: Iterable[Values], right: Iterable[Values], directory: Path
 ) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
     """The rows in which two tables differ, nothing masked: key, the row on the left, the row on the right."""
-    scratch.unlink(missing_ok=True)
-    connection = sqlite3.connect(scratch, isolation_level=None)
-    try:
-        connection.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-            "CREATE TABLE l (key BLOB, n INTEGER, line BLOB, PRIMARY KEY (key, n)) WITHOUT ROWID;"
-            "CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID; BEGIN"
-        )
-        for key, row in number_rows(connection, table, left):
-            connection.execute("INSERT INTO l VALUES (?, ?, ?)", (*key, encode_row(row)))
-        connection.execute("DELETE FROM seen")
-        yield from _against(connection, table, right)
-        for key_bytes, number, line in connection.execute("SELECT key, n, line FROM l ORDER BY key, n"):
+    with _Unpaired(directory) as unpaired:
+        for key, row in unpaired.number(table, left):
+            unpaired.execute("INSERT INTO l VALUES (?, ?, ?)", (*key, encode_row(row)))
+        yield from unpaired.pair(table, right)
+        for key_bytes, number, line in unpaired.execute("SELECT key, n, line FROM l ORDER BY key, n"):
             yield (key_bytes, number), decode_row(line), None
-    finally:
-        connection.close()
-        scratch.unlink(missing_ok=True)
 
 
-def number_rows(
-    connection: sqlite3.Connection, table: Table, rows: Iterable[Values]
-) -> Iterator[tuple[RowKey, Values]]:
-    """Rows with their keys.
+class Numbers(Scratch):
+    """Which of several rows with one key each row is."""
 
-    :param connection: has an empty table ``seen (key BLOB PRIMARY KEY, n INTEGER)``.
-    """
-    hash_row = row_hasher(table)
-    for row in rows:
-        key = table.key_of(row)
-        # A row without a key is its own, in the form that checksums are of; SQLite allows NULL in a key, many times.
-        encoded = without_numbers(encode_row(key)) if table.primary_key else b"%032x" % hash_row(row, encode_row(row))
-        number = 0
-        # Nor are two large objects of the same content one key.
-        if not table.primary_key or None in key or dict in map(type, key):
-            (number,) = connection.execute(
-                "INSERT INTO seen VALUES (?, 0) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (encoded,)
-            ).fetchone()
-        yield (encoded, number), row
+    SCHEMA = "CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID"
+
+    def number(self, table: Table, rows: Iterable[Values]) -> Iterator[tuple[RowKey, Values]]:
+        """All rows of a table with their keys."""
+        self.execute("DELETE FROM seen")
+        hash_row = row_hasher(table)
+        for row in rows:
+            key = table.key_of(row)
+            # A row without a key is its own, in the form that checksums are of; in SQLite many may have a NULL in it.
+            line = without_numbers(encode_row(key)) if table.primary_key else b"%032x" % hash_row(row, encode_row(row))
+            number = 0
+            # Nor are two large objects of the same content one key.
+            if not table.primary_key or None in key or dict in map(type, key):
+                (number,) = self.execute(
+                    "INSERT INTO seen VALUES (?, 0) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (line,)
+                ).fetchone()
+            yield (line, number), row
 
 
-def _against(
-    connection: sqlite3.Connection, table: Table, right: Iterable[Values]
-) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
-    same = same_rows(table)
-    for key, row in number_rows(connection, table, right):
-        match = connection.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()
-        if match is None:
-            yield key, None, row
-        elif not same(match[0], row):
-            yield key, decode_row(match[0]), row
+class _Unpaired(Numbers):
+    """The rows on the left that no row on the right was found for yet."""
+
+    SCHEMA = f"{Numbers.SCHEMA}; CREATE TABLE l (key BLOB, n INTEGER, line BLOB, PRIMARY KEY (key, n)) WITHOUT ROWID"
+
+    def pair(self, table: Table, right: Iterable[Values]) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
+        same = same_rows(table)
+        for key, row in self.number(table, right):
+            match = self.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()
+            if match is None:
+                yield key, None, row
+            elif not same(match[0], row):
+                yield key, decode_row(match[0]), row
 
 
 def same_rows(table: Table) -> Callable[[bytes, Values], bool]:
@@ -159,7 +152,7 @@ def _same_json(old: Any, new: Any) -> bool:
     return isinstance(old, str) and isinstance(new, str) and normalise_json(old) == normalise_json(new)
 
 
-def compare_databases(left: Reader, right: Reader, scratch: Path) -> Iterator[Difference]:
+def compare_databases(left: Reader, right: Reader, directory: Path) -> Iterator[Difference]:
     """Every difference between two databases, tables and columns first.
 
     :param left: as it should be.
@@ -175,7 +168,7 @@ def compare_databases(left: Reader, right: Reader, scratch: Path) -> Iterator[Di
             yield Difference(f"{name}.{column}", [], kind, {})
         table = sort_columns(_only(ours[name], columns & other))
         if checksum(table, left.rows(table)) != checksum(table, right.rows(table)):
-            yield from differences(table, left.rows(table), right.rows(table), scratch)
+            yield from differences(table, left.rows(table), right.rows(table), directory)
 
 
 def _only(table: Table, names: set[str]) -> Table:

@@ -26,7 +26,7 @@ def verify_loaded(
     tables: Mapping[str, Table],
     expected: Mapping[str, TableChecksum],
     rows_of: Callable[[str], Iterable[Values]],
-    scratch: Path,
+    directory: Path,
     *,
     counts_only: bool,
     keep: Keep = lambda items: list(map(str, islice(items, SHOWN))),
@@ -48,7 +48,7 @@ def verify_loaded(
     if wrong:
         # No name for the lines here: the error keeps this frame, and an iterator in it would be closed by any thread.
         details = keep(
-            chain.from_iterable(differences(tables[n], rows_of(n), staging.rows(tables[n]), scratch) for n in wrong)
+            chain.from_iterable(differences(tables[n], rows_of(n), staging.rows(tables[n]), directory) for n in wrong)
         )
         raise VerificationFailed(
             f"What staging holds is not what was loaded: {', '.join(wrong)}.",
@@ -119,7 +119,7 @@ def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard:
 
 
 def find_changed_values(
-    before: Before, after: Reader, declared: Declarations, touched: Callable[[str], bool], scratch: Path
+    before: Before, after: Reader, declared: Declarations, touched: Callable[[str], bool], directory: Path
 ) -> list[Changed]:
     """Values of columns that an upgrade changed, of the tables that are one table still.
 
@@ -134,7 +134,7 @@ def find_changed_values(
         if now == table and checksum(now, after.rows(now)) == before.checksums[name]:
             continue
         rows = functools.partial(before.rows_of, table), functools.partial(after.rows, now)
-        changes += find_changed(table, now, *rows, scratch)
+        changes += find_changed(table, now, *rows, directory)
     return changes
 
 

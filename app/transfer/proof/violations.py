@@ -5,16 +5,16 @@ An old app's own delete leaves them behind. Who carries its rows may keep them a
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...dialects.base import Reader
 from ...dialects.model import ForeignKey, Table, Values
 from ...dialects.samples import Problem, count_rows
 from ..rows.canonical import encode_row
+from ..rows.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,17 @@ class Violation:
     value: bytes
 
 
-def find_violations(reader: Reader, tables: Collection[str]) -> Counter[Violation]:
-    """How many rows of these tables have each value that no row of the table they refer to has."""
+def find_violations(reader: Reader, tables: Collection[str], directory: Path) -> Counter[Violation]:
+    """How many rows of these tables have each value that no row of the table they refer to has.
+
+    :param directory: on whose disk the keys of a parent are noted meanwhile.
+    """
     violations: Counter[Violation] = Counter()
     known = reader.tables()
     for name in tables:
         for key in known[name].foreign_keys:
             if key.table in known and _has(known[name], key.columns) and _has(known[key.table], key.referred):
-                violations += Counter(_of_key(reader, known[name], key, known[key.table]))
+                violations += Counter(_of_key(reader, known[name], key, known[key.table], directory))
     return violations
 
 
@@ -43,14 +46,16 @@ def _has(table: Table, columns: Collection[str]) -> bool:
     return set(columns) <= set(table.column_names)
 
 
-def _of_key(reader: Reader, child: Table, key: ForeignKey, parent: Table) -> Iterator[Violation]:
-    with closing(sqlite3.connect("", isolation_level=None)) as scratch:
-        scratch.execute("CREATE TABLE there (value BLOB PRIMARY KEY) WITHOUT ROWID")
-        scratch.execute("BEGIN")
-        values = ((value,) for value in _values(reader, parent, key.referred))
-        scratch.executemany("INSERT OR IGNORE INTO there VALUES (?)", values)
+class _There(Scratch):
+    SCHEMA = "CREATE TABLE there (value BLOB PRIMARY KEY) WITHOUT ROWID"
+
+
+def _of_key(reader: Reader, child: Table, key: ForeignKey, parent: Table, directory: Path) -> Iterator[Violation]:
+    with _There(directory) as there:
+        for value in _values(reader, parent, key.referred):
+            there.execute("INSERT OR IGNORE INTO there VALUES (?)", (value,))
         for value in _values(reader, child, key.columns):
-            if scratch.execute("SELECT 1 FROM there WHERE value = ?", (value,)).fetchone() is None:
+            if not there.has_one("SELECT 1 FROM there WHERE value = ?", value):
                 yield Violation(child.name, key.columns, parent.name, value)
 
 

@@ -65,7 +65,7 @@ def find_schema_changes(was: Reader, is_now: Reader) -> list[str]:
     return lines
 
 
-def find_writes(was: Reader, is_now: Reader, scratch: Path) -> Iterator[Written]:
+def find_writes(was: Reader, is_now: Reader, directory: Path) -> Iterator[Written]:
     """Every row of the tables that is on one side only, or another one; memory is bounded by one row.
 
     A column that only one side has is NULL on the other.
@@ -75,7 +75,7 @@ def find_writes(was: Reader, is_now: Reader, scratch: Path) -> Iterator[Written]
         table = _join_columns(ours.get(name), theirs.get(name))
         if _sum(was, ours.get(name), table) != _sum(is_now, theirs.get(name), table):
             left, right = _rows(was, ours.get(name), table), _rows(is_now, theirs.get(name), table)
-            for key, before, after in unequal(table, left, right, scratch):
+            for key, before, after in unequal(table, left, right, directory):
                 yield Written(table, key, before, after)
 
 

@@ -61,4 +61,4 @@ def keep_lines(run: Run, differences: Iterable[Difference]) -> list[str]:
 
 def databases_differ(run: Run, left: Reader, right: Reader) -> list[str]:
     """Compare two databases and keep the differences; ``left`` is the expected one."""
-    return keep_lines(run, compare_databases(left, right, run.directory / "differences.keys"))
+    return keep_lines(run, compare_databases(left, right, run.directory))

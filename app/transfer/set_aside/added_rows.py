@@ -7,7 +7,6 @@ that it lacks, or has otherwise, would change what is live and is refused.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from sqlalchemy import URL
 from ...dialects.base import Dialect, Reader
 from ...dialects.model import LogicalType, Table, TableChecksum, Values
 from ...errors import DoesNotFit
-from ..proof.compare import SHOWN, Difference, RowKey, difference, number_rows, same_rows, unequal
+from ..proof.compare import SHOWN, Difference, Numbers, RowKey, difference, same_rows, unequal
 from ..rows.canonical import MODULUS, decode_row, encode_row, row_hasher
 from ..rows.encode import hash_rows, write_snapshot
 from ..rows.header import Header, now, order_parents_first, sort_columns
@@ -63,29 +62,25 @@ class TableEffect:
     rows: int = 0
 
 
-class Effect:
-    """The rows that are to be added, in a temporary file that goes with its process."""
+class Effect(Numbers):
+    """The rows that are to be added."""
 
-    def __init__(self) -> None:
+    SCHEMA = f"""{Numbers.SCHEMA};
+        CREATE TABLE rows
+        (tab TEXT, key BLOB, n INTEGER, line BLOB, state INTEGER DEFAULT 0, PRIMARY KEY (tab, key, n))"""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        super().__init__(directory)
         self.tables: dict[str, TableEffect] = {}
-        self._connection = sqlite3.connect("", isolation_level=None)
-        self._connection.executescript(
-            "CREATE TABLE rows (tab TEXT, key BLOB, n INTEGER, line BLOB, state INTEGER DEFAULT 0,"
-            " PRIMARY KEY (tab, key, n));"
-            "CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID"
-        )
 
-    def close(self) -> None:
-        self._connection.close()
-
-    def compute(self, less: Reader, more: Reader, former: Collection[str], scratch: Path) -> Iterator[Difference]:
+    def compute(self, less: Reader, more: Reader, former: Collection[str], directory: Path) -> Iterator[Difference]:
         """Take what ``more`` has more than ``less``; yields what it has otherwise, or not at all."""
         tables = data_tables(more.tables())
         for full in order_parents_first(tables):
             key = find_generated_key(full, tables, former)
             table = without(full, key)
             effect = self.tables[table.name] = TableEffect(table, key)
-            for place, was, row in unequal(table, less.rows(table), more.rows(table), scratch):
+            for place, was, row in unequal(table, less.rows(table), more.rows(table), directory):
                 if was is None and row is not None:
                     self._add(table.name, place, row)
                     effect.rows += 1
@@ -93,13 +88,11 @@ class Effect:
                     yield difference(table, was, row)
 
     def _add(self, table: str, key: RowKey, row: Values) -> None:
-        self._connection.execute(
-            "INSERT INTO rows (tab, key, n, line) VALUES (?, ?, ?, ?)", (table, *key, encode_row(row))
-        )
+        self.execute("INSERT INTO rows (tab, key, n, line) VALUES (?, ?, ?, ?)", (table, *key, encode_row(row)))
 
     def compare(self, live: Reader) -> Iterator[Difference]:
         """Look which of the rows a database has; yields those that it has with other values."""
-        self._connection.execute("UPDATE rows SET state = 0")
+        self.execute("UPDATE rows SET state = 0")
         tables = live.tables()
         for name, effect in self.tables.items():
             if effect.rows:
@@ -108,21 +101,20 @@ class Effect:
 
     def _compare(self, table: Table, rows: Iterable[Values]) -> Iterator[Difference]:
         same = same_rows(table)
-        self._connection.execute("DELETE FROM seen")
-        for key, row in number_rows(self._connection, table, rows):
+        for key, row in self.number(table, rows):
             query = "UPDATE rows SET state = 1 WHERE tab = ? AND key = ? AND n = ? RETURNING line"
-            match = self._connection.execute(query, (table.name, *key)).fetchone()
+            match = self.execute(query, (table.name, *key)).fetchone()
             if match and not same(match[0], row):
                 yield difference(table, row, decode_row(match[0]))
 
     def there(self, name: str) -> int:
         """How many rows of a table the database that was compared last has already."""
         query = "SELECT count(*) FROM rows WHERE tab = ? AND state = 1"
-        return int(self._connection.execute(query, (name,)).fetchone()[0])
+        return int(self.execute(query, (name,)).fetchone()[0])
 
     def _absent(self, name: str) -> Iterator[Values]:
         query = "SELECT line FROM rows WHERE tab = ? AND state = 0 ORDER BY rowid"
-        for (line,) in self._connection.execute(query, (name,)):
+        for (line,) in self.execute(query, (name,)):
             yield decode_row(line)
 
     def rows(self, live: Reader) -> Iterator[tuple[Table, Iterator[Values]]]:

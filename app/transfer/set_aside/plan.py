@@ -78,7 +78,7 @@ def plan_set_aside(run: Run, file: AsideFile, known: Mapping[str, Table] | None 
     if target.revision is not None:
         run.schema.require(target.revision, "The live database")
     snapshot = _snapshot(base)
-    with _stores() as (store, earlier, fresh):
+    with RowStore() as store, RowStore() as earlier, RowStore() as fresh:
         tables = known or _look_at_tables(run, base, origin.revision)
         read_rows(file, tables, store)
         for entry in later:
@@ -106,15 +106,6 @@ def _stand_in(base: Entry) -> StandIn:
         "The rows are brought to head beside all others of their source, by all revisions. Fix that one, or insert the "
         "rows in the application itself.",
     )
-
-
-@contextlib.contextmanager
-def _stores() -> Iterator[tuple[RowStore, RowStore, RowStore]]:
-    with contextlib.ExitStack() as stack:
-        stores = (RowStore(), RowStore(), RowStore())
-        for store in stores:
-            stack.callback(store.close)
-        yield stores
 
 
 def _base(target: Target, file: AsideFile) -> tuple[Entry, list[Entry]]:
@@ -191,7 +182,7 @@ def _read_loaded(entry: Entry, tables: Mapping[str, Table], into: RowStore) -> N
 def _divide(file: AsideFile, store: RowStore, earlier: RowStore, fresh: RowStore, later: list[Entry]) -> str:
     """Tell what is left to load from what was loaded before; returns which runs did that."""
     other = []
-    for table, number, reason, row in store.items():
+    for table, number, reason, row in store.rows():
         was = earlier.get(table, number)
         if was is None:
             fresh.add(table, number, reason, row)

@@ -20,7 +20,7 @@ from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
 from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
 from ..rows.encode import HashedLine, Written, write_snapshot
 from ..rows.header import Checked, Header, order_parents_first, sort_columns
-from ..rows.scratch import Keys, open_keys
+from ..rows.scratch import Keys
 from ..rows.snapshot import SnapshotReader
 from ..rows.strictjson import SPOILED, loads
 from ..run.run import Run
@@ -177,7 +177,7 @@ def adapt(
     with SnapshotReader(source) as reader:
         header = reader.header
     with contextlib.ExitStack() as stack:
-        keys = stack.enter_context(open_keys(scratch / "rows.keys"))
+        keys = stack.enter_context(Keys(scratch))
         parts = {
             name: stack.enter_context(PartWriter(name, scratch / f"table-{index}.ndjson"))
             for index, name in enumerate(tables)

@@ -8,7 +8,7 @@ from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete
 from ..adapters import AdapterSet
 from ..rows.header import Header, now
-from ..rows.scratch import open_keys
+from ..rows.scratch import Keys
 from ..run.private import withhold_values
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -58,7 +58,7 @@ class ClassicDeployment(Source):
         read_from = now()
         with writable(directory):
             directory.mkdir(mode=0o700)
-        with writable(directory), open_keys(directory / "keys") as keys:
+        with writable(directory), Keys(directory) as keys:
             stream = self._source.extract(directory, keys, endpoints, run.progress)
             parts = {part.name: part for part in stream}
         if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == snapshot.footer.checksums:
@@ -93,7 +93,7 @@ class ClassicDeployment(Source):
         parts = {name: adopt(part, directory) for name, part in resumed.items()}
         for part in parts.values():
             journal_part(run, self._spec, part, read_from)
-        with writable(directory), open_keys(directory / "keys") as keys, withhold_values(to.passing):
+        with writable(directory), Keys(directory) as keys, withhold_values(to.passing):
             for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
                 parts[part.name] = part
                 if not to.passing:

@@ -96,8 +96,7 @@ class CatchUp:
                 continue
             counts: Counter[str] = Counter()
             keys: list[Any] = []
-            scratch = self._run.directory / "catch-up.keys"
-            for difference in differences(table, before.rows.rows(name), after.rows.rows(name), scratch):
+            for difference in differences(table, before.rows.rows(name), after.rows.rows(name), self._run.directory):
                 counts[difference.kind] += 1
                 if len(keys) < SHOWN:
                     keys.append(difference.key)

@@ -6,10 +6,9 @@ them. A row that the third has otherwise than the first is a conflict, and never
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import tee
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -17,16 +16,11 @@ from sqlalchemy import URL
 from ...dialects.base import Dialect, Reader
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import DoesNotFit, VerificationFailed
-from ..proof.compare import SHOWN, describe_values, number_rows, unequal
+from ..proof.compare import SHOWN, Numbers, describe_values, unequal
 from ..rows.canonical import MODULUS, decode_row, encode_row, hash_line, row_hasher
 from ..rows.masking import words_without_secrets
 from .load import BATCH_ROWS, describe_key
 
-_SCHEMA = (
-    "CREATE TABLE changes (tab TEXT, key BLOB, n INTEGER, was BLOB, becomes BLOB, place BLOB,"
-    " PRIMARY KEY (tab, key, n));"
-    "CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID"
-)
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 
 
@@ -53,37 +47,32 @@ class Touched:
         return [self.table.column_names.index(name) for name in self.compared.column_names]
 
 
-class Changes:
-    """Rows that were added, changed and deleted, in a temporary file that goes with its process.
+class Changes(Numbers):
+    """Rows that were added, changed and deleted."""
 
-    :param scratch: a file for keys, which is removed.
-    """
+    SCHEMA = f"""{Numbers.SCHEMA};
+        CREATE TABLE changes
+        (tab TEXT, key BLOB, n INTEGER, was BLOB, becomes BLOB, place BLOB, PRIMARY KEY (tab, key, n))"""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
         self.tables: dict[str, Touched] = {}
-        self._scratch = scratch
-        self._connection = sqlite3.connect("", isolation_level=None)
-        self._connection.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        self._connection.close()
+        self._directory = directory
 
     def find(self, touched: Touched, was: Reader, becomes: Reader) -> None:
         """Take what a table has otherwise in the second database than in the first."""
         name, table = touched.table.name, touched.compared
-        for key, before, after in unequal(table, rows_as(was, table), rows_as(becomes, table), self._scratch):
+        for key, before, after in unequal(table, rows_as(was, table), rows_as(becomes, table), self._directory):
             lines = [None if row is None else encode_row(row) for row in (before, after)]
             touched.counts[ADDED if before is None else DELETED if after is None else CHANGED] += 1
-            self._connection.execute(
-                "INSERT INTO changes (tab, key, n, was, becomes) VALUES (?, ?, ?, ?, ?)", (name, *key, *lines)
-            )
+            self.execute("INSERT INTO changes (tab, key, n, was, becomes) VALUES (?, ?, ?, ?, ?)", (name, *key, *lines))
         if any(touched.counts.values()):
             self.tables[name] = touched
 
     def has(self, table: str, key: bytes) -> bool:
         """Whether a row of this key changed."""
         query = "SELECT 1 FROM changes WHERE tab = ? AND key = ?"
-        return self._connection.execute(query, (table, key)).fetchone() is not None
+        return self.execute(query, (table, key)).fetchone() is not None
 
     def reconcile(self, old: Reader, was: Reader, *, lenient: bool) -> Iterator[str]:
         """Decide for each change what it makes of the old database's row; yields the conflicts.
@@ -98,7 +87,7 @@ class Changes:
     def _find_lossy(self, touched: Touched, old: Reader, was: Reader) -> None:
         table = touched.compared
         touched.lenient = True
-        for _, theirs, ours in unequal(table, rows_as(old, table), rows_as(was, table), self._scratch):
+        for _, theirs, ours in unequal(table, rows_as(old, table), rows_as(was, table), self._directory):
             if theirs is None or ours is None:
                 touched.lenient = False
                 return
@@ -106,12 +95,11 @@ class Changes:
 
     def _reconcile(self, touched: Touched, old: Reader) -> Iterator[str]:
         name, table = touched.table.name, touched.compared
-        self._connection.execute("UPDATE changes SET place = NULL WHERE tab = ?", (name,))
+        self.execute("UPDATE changes SET place = NULL WHERE tab = ?", (name,))
         keyed = bool(table.primary_key)
         query = "SELECT was, becomes FROM changes WHERE tab = ? AND key = ? AND n = ?"
-        self._connection.execute("DELETE FROM seen")
-        for key, row in number_rows(self._connection, table, rows_as(old, table)):
-            match = self._connection.execute(query, (name, *key)).fetchone()
+        for key, row in self.number(table, rows_as(old, table)):
+            match = self.execute(query, (name, *key)).fetchone()
             if match is None or (not keyed and match[0] is None):
                 continue  # of rows without a key each is one more
             was, becomes = (None if line is None else decode_row(line) for line in match)
@@ -119,13 +107,11 @@ class Changes:
             if wrong:
                 yield f"{name} {describe_values(table, row)}: {wrong}"
             place = encode_row([result])
-            self._connection.execute(
-                "UPDATE changes SET place = ? WHERE tab = ? AND key = ? AND n = ?", (place, name, *key)
-            )
+            self.execute("UPDATE changes SET place = ? WHERE tab = ? AND key = ? AND n = ?", (place, name, *key))
         query = (
             "SELECT was FROM changes WHERE tab = ? AND place IS NULL AND was IS NOT NULL AND (becomes IS NOT NULL OR ?)"
         )
-        for (line,) in self._connection.execute(query, (name, not touched.lenient)):
+        for (line,) in self.execute(query, (name, not touched.lenient)):
             yield f"{name} {describe_values(table, decode_row(line))}: is not there any more"
 
     # Applying
@@ -164,18 +150,17 @@ class Changes:
     def _pairs(self, touched: Touched, old: Reader) -> Iterator[tuple[Values, Values | None]]:
         """Each row of the old database, and what becomes of it; one whose key any other may replace keeps its own."""
         name, places = touched.table.name, touched.places
-        with contextlib.closing(sqlite3.connect("", isolation_level=None)) as numbers:
-            numbers.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID")
-            for row in old.rows(touched.table):
-                [(key, _)] = number_rows(numbers, touched.compared, [[row[place] for place in places]])
-                query = "SELECT place FROM changes WHERE tab = ? AND key = ? AND n = ?"
-                match = self._connection.execute(query, (name, *key)).fetchone()
-                result = row if match is None or match[0] is None else decode_row(match[0])[0]
-                yield row, result if result is None or touched.key is None else row
+        query = "SELECT place FROM changes WHERE tab = ? AND key = ? AND n = ?"
+        rows, again = tee(old.rows(touched.table))
+        compared = ([row[place] for place in places] for row in again)
+        for row, (key, _) in zip(rows, self.number(touched.compared, compared), strict=True):
+            match = self.execute(query, (name, *key)).fetchone()
+            result = row if match is None or match[0] is None else decode_row(match[0])[0]
+            yield row, result if result is None or touched.key is None else row
 
     def _list_added(self, touched: Touched) -> Iterator[Values]:
         query = "SELECT becomes FROM changes WHERE tab = ? AND was IS NULL AND place IS NULL ORDER BY rowid"
-        for (line,) in self._connection.execute(query, (touched.table.name,)):
+        for (line,) in self.execute(query, (touched.table.name,)):
             yield decode_row(line)
 
     # The proof
@@ -211,7 +196,7 @@ class Changes:
 
         total = sum(
             of(before, after)
-            for _, before, after in unequal(table, rows_as(old, table), rows_as(staged, table), self._scratch)
+            for _, before, after in unequal(table, rows_as(old, table), rows_as(staged, table), self._directory)
         )
         wanted = sum(of(*pair) for pair in self._effects(touched, old))
         if (total - wanted) % MODULUS:

@@ -228,7 +228,7 @@ class RowsFile:
     def bring_in(self, fixed: RowStore) -> None:
         """From now on these rows are loaded, in the place of those that were set aside."""
         self.fixed = self.fixed or RowStore()
-        for table, number, reason, row in fixed.items():
+        for table, number, reason, row in fixed.rows():
             self.aside.take_back(table, number)
             self.fixed.add(table, number, reason, row)
 

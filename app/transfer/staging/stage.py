@@ -125,7 +125,7 @@ def open_rows(
     suffix = f"-{number}" if number else ""
     if snapshot.header.kind == "records":
         snapshot, result = adapt_snapshot(run, snapshot.path, schema, run.directory / f"rows{suffix}.json")
-    aside, zone = Aside(run.directory / f"set-aside{suffix}.db"), run.settings.source_time_zone
+    aside, zone = Aside(run.directory), run.settings.source_time_zone
     accept = options.source.accept_missing
     rows = RowsFile(snapshot, schema, options.source.exclude, aside, zone, accept_missing=accept)
     if result and result.spoiled:
@@ -193,7 +193,7 @@ def verify_staging(
             rows.tables,
             {name: account.loaded for name, account in accounts.items()},
             rows.rows,
-            run.directory / "differences.keys",
+            run.directory,
             counts_only=counts_only,
             keep=lambda differences: keep_lines(run, differences),
         )

@@ -82,9 +82,7 @@ class Loaded:
 
 def load_snapshot(at: Place, staging: URL, path: Path, exclude: Iterable[str] = ()) -> Loaded:
     """Load a snapshot into the tables that a staging database has."""
-    scratch = at.directory / f"{path.name}-{at.name}.aside"
-    aside = Aside(scratch)
-    try:
+    with Aside() as aside:
         rows = RowsFile(check_file(path), at.tables(staging), set(exclude), aside)
         with at.dialect.loading(staging):
             accounts, _ = load(at.dialect, staging, rows)
@@ -93,9 +91,6 @@ def load_snapshot(at: Place, staging: URL, path: Path, exclude: Iterable[str] = 
             done.refused.setdefault(table, {})[number] = reason
         done.rows = sum(account.loaded.rows for account in accounts.values())
         return done
-    finally:
-        aside._connection.close()
-        scratch.unlink()
 
 
 def without(lines: list[bytes], refused: Mapping[int, Any]) -> list[bytes]:

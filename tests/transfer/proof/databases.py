@@ -28,6 +28,6 @@ Db = Callable[..., Path]
 
 
 def found(table: Table, left: Sequence[Values], right: Sequence[Values], tmp_path: Path) -> list[Difference]:
-    result = list(differences(table, left, right, tmp_path / "scratch"))
+    result = list(differences(table, left, right, tmp_path))
     assert list(tmp_path.iterdir()) == []
     return result

@@ -96,7 +96,7 @@ def test_long_values_are_cut_for_people_only() -> None:
 
 def compared(left: Path, right: Path) -> list[tuple[str, str]]:
     with DIALECT.reader(url_of(left)) as one, DIALECT.reader(url_of(right)) as other:
-        items = list(compare_databases(one, other, left.parent / "scratch"))
+        items = list(compare_databases(one, other, left.parent))
     return sorted((item.table, item.kind) for item in items)
 
 

@@ -35,7 +35,7 @@ def verify(staged: Path, rows: list[Values], *, counts_only: bool = False) -> No
             {"a": table},
             {"a": checksum(table, rows)},
             lambda _name: iter(rows),
-            staged.parent / "scratch",
+            staged.parent,
             counts_only=counts_only,
         )
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app.errors import SourceIncomplete, Unauthorized
-from app.transfer.rows.scratch import open_keys
+from app.transfer.rows.scratch import Keys
 from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.ferry_protocol import speaks_ferry
 from app.transfer.sources.http import HttpClient
@@ -56,7 +56,7 @@ def params(asked: Asked) -> dict[str, int]:
 
 
 def read(source: ClassicSource, directory: Path, *endpoints: Endpoint) -> dict[str, Part]:
-    with open_keys(directory / "keys") as keys:
+    with Keys(directory) as keys:
         found = source.extract(directory, keys, endpoints, lambda *_: None)
         return {part.name: part for part in found}
 
@@ -356,7 +356,7 @@ def test_passports_of_users_that_an_earlier_run_read(stack: ExitStack, tmp_path:
 
     _, source = scripted(stack, handler)
     done = read(source, tmp_path, USER)
-    with open_keys(tmp_path / "keys") as keys:
+    with Keys(tmp_path) as keys:
         [part] = source.extract(tmp_path, keys, [USER, PASSPORT], lambda *_: None, done)
     assert part.name == "skill_passport"
     assert part.lines == 1

@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from app.dialects import dialect_for
 from app.errors import DatabaseUnreachable, FerryError, SourceIncomplete
-from app.transfer.rows.scratch import open_keys
+from app.transfer.rows.scratch import Keys
 from app.transfer.sources import rest_api
 from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
@@ -190,7 +190,7 @@ def test_any_records(said: Said, client: HttpClient, tmp_path: Path, text: str) 
     endpoint = Endpoint("users", USERS, "users", paged=True)
 
     def read() -> None:
-        with open_keys(tmp_path / "keys") as keys:
+        with Keys(tmp_path) as keys:
             list(source.extract(tmp_path, keys, [endpoint], lambda *_: None))
 
     words = refusal_of(read)
@@ -212,7 +212,7 @@ def test_records_without_an_end(
 
         with Loopback([], page) as endless:
             other = HttpClient(endless.url, timeout_s=1)
-            with open_keys(tmp_path / "keys") as keys, pytest.raises(SourceIncomplete) as caught:
+            with Keys(tmp_path) as keys, pytest.raises(SourceIncomplete) as caught:
                 list(ClassicSource(other, "u", "p").extract(tmp_path, keys, [endpoint], lambda *_: None))
             other.close()
         assert "the pages do not end" in str(caught.value.details)
@@ -231,7 +231,7 @@ def test_fewer_records_at_a_time_where_they_are_large(tmp_path: Path, monkeypatc
 
     with Loopback([], page) as server:
         client = HttpClient(server.url, timeout_s=2)
-        with open_keys(tmp_path / "keys") as keys:
+        with Keys(tmp_path) as keys:
             endpoint = Endpoint("users", USERS, "users", paged=True)
             [part] = ClassicSource(client, "u", "p").extract(tmp_path, keys, [endpoint], lambda *_: None)
         client.close()

@@ -44,6 +44,6 @@ def make(tmp_path: Path, schema: dict[str, Table]) -> Make:
         head = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", given)
         sections = ((table.name, hash_rows(table, rows.get(table.name, ()))) for table in given)
         write(tmp_path / "rows.json", encode(head, sections), keep_former=False)
-        return RowsFile(check_file(tmp_path / "rows.json"), schema, exclude, Aside(tmp_path / "aside.db"))
+        return RowsFile(check_file(tmp_path / "rows.json"), schema, exclude, Aside(tmp_path))
 
     return made

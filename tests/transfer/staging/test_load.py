@@ -36,11 +36,6 @@ def test_refused_rows_are_named_with_the_servers_words(staging: URL, make: Make)
     assert {(table, number) for table, number, _, _ in rows.aside.rows()} == {("users", 2), ("users", 3), ("posts", 1)}
 
 
-def test_the_file_of_rows_set_aside_is_its_owners_alone(make: Make) -> None:
-    rows = make(WHOLE)
-    assert rows.aside.file.stat().st_mode & 0o77 == 0
-
-
 def test_keys_that_look_like_secrets_are_masked() -> None:
     table = Table("t", (Column("reset_token", LogicalType.TEXT), Column("x", LogicalType.INT)))
     assert describe_key(table, ["s3cret", 5]) == "['***', 5]"
