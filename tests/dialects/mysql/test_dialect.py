@@ -6,10 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from app.dialects.model import Values
-from app.dialects.samples import dangling
 from tests.dialects.rooms import Room
 from tests.dialects.things import load, rows, table
 
@@ -118,79 +116,3 @@ def test_a_table_without_a_key_keeps_its_equal_rows(room: Room, way: str) -> Non
     wanted: list[Values] = [[1, "a"], [1, "a"], [None, None], [2, "b"]]
     assert load(room, to, wanted, batch_rows=2) == []
     assert sorted(map(repr, rows(room))) == sorted(map(repr, wanted))
-
-
-# Refusals
-
-
-def test_triggers_keep_their_settings_and_their_order(room: Room) -> None:
-    staging = room.staged()
-    with room.connect(staging) as connection:
-        for mode, name, letter in (("", "second", "ü"), ("ANSI_QUOTES,PIPES_AS_CONCAT", "first", "中")):
-            connection.exec_driver_sql(f"SET SESSION sql_mode = '{mode}', collation_connection = utf8mb4_bin")
-            place = "" if name == "second" else "PRECEDES second"
-            text = f"concat(NEW.name, '{letter}')" if not mode else f"NEW.\"name\" || '{letter}'"
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER {name} BEFORE INSERT ON parents FOR EACH ROW {place} SET NEW.name = {text}"
-            )
-    query = (
-        "SELECT trigger_name, action_order, sql_mode, collation_connection, character_set_client, definer, "
-        "action_statement FROM information_schema.triggers WHERE trigger_schema = DATABASE() ORDER BY trigger_name"
-    )
-
-    def triggers() -> list[Any]:
-        with room.connect(staging) as connection:
-            return list(connection.exec_driver_sql(query).fetchall())
-
-    before = triggers()
-    assert [row[0] for row in before] == ["first", "second"]
-    with room.dialect.loading(staging):
-        assert triggers() == []
-    assert triggers() == before
-    with pytest.raises(LookupError), room.dialect.loading(staging):
-        raise LookupError
-    assert triggers() == before
-    room.execute("INSERT INTO parents VALUES (500, 'x')", url=staging)
-    assert room.state(staging)["parents"][-1] == [500, "x中ü"]
-
-
-# Rules that do not hold
-
-
-def test_dangling_keys_of_several_columns_are_counted_and_null_refers_to_nothing(room: Room) -> None:
-    table(room, "a INT, b VARCHAR(5), PRIMARY KEY (a, b)", "pairs")
-    definition = "id INT PRIMARY KEY, x INT, y VARCHAR(5), FOREIGN KEY (x, y) REFERENCES pairs (a, b)"
-    to = table(room, definition, "lines_")
-    wanted: list[Values] = [[1, 1, "a"], [2, 1, None], [3, None, None], *([n, n, "z"] for n in range(10, 17))]
-    room.execute("INSERT INTO pairs VALUES (1, 'a')")
-    assert load(room, to, wanted) == []
-    expected = "lines_: 7 rows refer to rows of pairs that are not there (id 10, 11, 12, 13, 14, ...)"
-    assert room.dialect.problems(room.target) == [dangling("lines_", 7, "pairs", "id 10, 11, 12, 13, 14, ...")]
-    assert str(room.dialect.problems(room.target)[0]) == expected
-
-
-def test_rows_that_break_a_rule_of_a_revision_are_named(room: Room) -> None:
-    table(room, "id INT PRIMARY KEY, email VARCHAR(20), x INT", "users")
-    table(room, "n INT PRIMARY KEY, user_id INT", "notes")
-    room.execute("INSERT INTO users VALUES (1, 'a', 1), (2, 'b', NULL), (3, 'a', 1), (4, NULL, 2)")
-    room.execute("INSERT INTO notes VALUES (1, 1), (2, 77), (3, 78)")
-
-    def named(sql: str) -> list[str]:
-        engine = room.dialect.engine(room.target)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
-            with pytest.raises(sa.exc.DBAPIError) as caught:
-                connection.exec_driver_sql(sql)
-        return room.dialect.find_refused_keys(room.target, str(caught.value.orig))
-
-    assert named("ALTER TABLE users ADD CONSTRAINT uq_users_email UNIQUE (email)") == ["users: id 1, 3"]
-    assert named("ALTER TABLE users ADD UNIQUE (email)") == ["users: id 1, 3"]
-    assert named("ALTER TABLE users MODIFY email VARCHAR(20) NOT NULL") == ["users: id 4"]
-    assert named("ALTER TABLE notes ADD FOREIGN KEY (user_id) REFERENCES users (id)") == []
-    assert named("UPDATE users SET id = 1") == []
-    assert named("ALTER TABLE users ADD CHECK (x > 1)") == []
-    assert room.dialect.find_refused_keys(room.target, "Duplicate entry 'a' for key 'users.email'") == [
-        "users: id 1, 3"
-    ]
-    assert room.dialect.find_refused_keys(room.target, "Column 'x' cannot be null") == ["users: id 2"]
-    assert room.dialect.find_refused_keys(room.target, "anything") == []

@@ -17,104 +17,16 @@ from typing import Any
 
 import pytest
 
-from app.dialects.mysql import copy, dump
+from app.dialects.mysql import dump
 from app.dialects.mysql.connect import connect_to, quote
-from app.dialects.mysql.fence import content
 from app.dialects.mysql.objects import tables
 from app.dialects.mysql.session import Factory
-from app.errors import BackupFailed, DoesNotFit, LockHeld
-from tests.support.limits import no_endless_wait
+from app.errors import BackupFailed
 from tests.support.servers.mariadb import MariaDB
 
+from .tortured import dumped, events, everything
+
 ROOT = Path(__file__).resolve().parents[3]
-
-TORTURE = (
-    "CREATE SEQUENCE `numbers` START WITH 7 INCREMENT BY 3 CACHE 5",
-    """CREATE TABLE types (
-        id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, tiny TINYINT, dec65 DECIMAL(65,30), f FLOAT, d DOUBLE,
-        b BIT(9), bin BINARY(4), vb VARBINARY(300), bl LONGBLOB, dt DATETIME(6), da DATE, ti TIME(3), ts TIMESTAMP(6)
-        NULL, y YEAR, e ENUM('a','it''s','') , s SET('x','y'), j JSON, t LONGTEXT, l VARCHAR(20) CHARACTER SET latin1,
-        u UUID, ip INET6, g GEOMETRY, twice BIGINT AS (tiny * 2) STORED, half DOUBLE AS (tiny / 2) VIRTUAL,
-        hidden INT INVISIBLE DEFAULT 5, CHECK (tiny <> 99)) DEFAULT CHARSET utf8mb4""",
-    """INSERT INTO types (id, tiny, dec65, f, d, b, bin, vb, bl, dt, da, ti, ts, y, e, s, j, t, l, u, ip, g) VALUES
-        (0, -128, -12345678901234567890123456789012345.123456789012345678901234567890, 16777218, 5e-324, b'101010101',
-        x'00ff', x'00', x'', '0000-00-00 00:00:00', '0000-00-00', '-838:59:58.999', '2038-01-19 03:14:07.999999', 0,
-        'it''s', 'x,y', '{"a": [1, 1.0, "\\\\u0000"]}', '', '\u00e9', '123e4567-e89b-12d3-a456-426655440000', '::1',
-        ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 0))', 4326)),
-        (18446744073709551614, 1, 0, 2.2345678, -1.7976931348623157e308, b'0', NULL, NULL, x'00010a0d1a22275c25ff',
-        '2024-02-31 00:00:00', '2024-02-00', '00:00:00', NULL, 2155, '', '', 'null', '😀\n\r\\0\\Z\\t''"\\\\;;\n-- x',
-        NULL, NULL, NULL, NULL), (7, 0, NULL, -0.0, -0.0, NULL, '', '', repeat('ab', 5000), NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL, '', NULL, NULL, NULL)""",
-    "UPDATE IGNORE types SET e = 'no member' WHERE id = 7",
-    "CREATE TABLE `empty one` (id INT AUTO_INCREMENT PRIMARY KEY, x TEXT, FULLTEXT (x)) AUTO_INCREMENT=12345",
-    "CREATE TABLE `weird``name.with %s ü;` (`a``b` INT PRIMARY KEY COMMENT 'x;\ny', `c d` TEXT, `100%` INT)",
-    "INSERT INTO `weird``name.with %s ü;` VALUES (1, 'DELIMITER //', 5), (2, 'x\n;;\n', NULL)",
-    "CREATE TABLE parents (id INT PRIMARY KEY, name VARCHAR(10), KEY (name(3)))",
-    "CREATE TABLE children (id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parents (id))",
-    "INSERT INTO parents VALUES (1, 'one')",
-    "INSERT INTO children VALUES (1, 1), (2, 77)",
-    "CREATE TABLE parts (id INT PRIMARY KEY, v INT) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), "
-    "PARTITION p1 VALUES LESS THAN MAXVALUE)",
-    "INSERT INTO parts VALUES (1, 1), (100, 2)",
-    "CREATE TABLE audit (id INT AUTO_INCREMENT PRIMARY KEY, what TEXT)",
-    "CREATE TABLE numbered (id BIGINT DEFAULT NEXTVAL(`numbers`) PRIMARY KEY, x INT)",
-    "INSERT INTO numbered (x) VALUES (1), (2)",
-    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY) COMMENT 'ours ferry 0badcafe'",
-    "CREATE FUNCTION twice (x INT) RETURNS INT DETERMINISTIC RETURN x * 2",
-    "CREATE PROCEDURE `do it` (IN x INT)\nBEGIN\n  -- it's a comment;\n  IF x > 0 THEN\n    SELECT ';;', \"a\nb\";\n"
-    "  END IF;\nEND",
-    "CREATE VIEW `z base` AS SELECT id, twice(id) AS two FROM parents",
-    "CREATE VIEW `a top` AS SELECT two, `z base`.`id` AS `a``b` FROM `z base`",
-    "CREATE TRIGGER first AFTER INSERT ON parents FOR EACH ROW INSERT INTO audit (what) VALUES (concat('1;', NEW.id))",
-    "CREATE TRIGGER second AFTER INSERT ON parents FOR EACH ROW BEGIN\n INSERT INTO audit (what) VALUES ('2');\nEND",
-    "CREATE EVENT tidy ON SCHEDULE EVERY 1 DAY COMMENT 'ON COMPLETION PRESERVE DISABLE' DO DELETE FROM audit",
-    "CREATE EVENT never ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM audit",
-)
-
-
-def make(server: MariaDB, database: str) -> Factory:
-    """A database with everything in it; what connects to it."""
-    server.execute(f"DROP DATABASE IF EXISTS {database}")
-    server.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
-    with server.connect(database) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,PIPES_AS_CONCAT', "
-            "time_zone = '+00:00', foreign_key_checks = 0, collation_connection = 'utf8mb4_bin'"
-        )
-        for sql in TORTURE:
-            cursor.execute(sql)
-    return functools.partial(connect_to, server.url(database), None)
-
-
-@pytest.fixture(scope="module")
-def torture(mariadb: MariaDB) -> Iterator[Factory]:
-    yield make(mariadb, "torture")
-    for name in ("torture", "torture__stg_back", "torture__stg_own"):
-        mariadb.execute(f"DROP DATABASE IF EXISTS {name}")
-
-
-def dumped(factory: Factory, database: str, to: Path) -> Path:
-    with factory(to_database=False) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        dump.dump(connection, database, to)
-    return to
-
-
-def everything(server: MariaDB, database: str, spelled: str | None = None) -> Any:
-    """All that a copy must have, the database's name left out."""
-    with connect_to(server.url(database), None) as connection:
-        rows = content(connection, database, spelled)
-        counters = server.execute(
-            "SELECT table_name, auto_increment FROM information_schema.tables WHERE table_schema = %s ORDER BY 1",
-            database,
-        )
-        charset = server.execute(
-            "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s", database
-        )
-        sequence = server.execute(f"SELECT * FROM {quote(database)}.numbers")
-        return rows, copy.objects(connection, database), counters, charset, sequence
 
 
 def client(server: MariaDB, database: str, file: Path) -> subprocess.CompletedProcess[str]:
@@ -124,11 +36,6 @@ def client(server: MariaDB, database: str, file: Path) -> subprocess.CompletedPr
     command = ["mariadb", "--no-defaults", "--comments", f"--socket={server.socket}", "--user=root", database]
     with file.open("rb") as text:
         return subprocess.run(command, stdin=text, capture_output=True, text=True, timeout=120, check=False)
-
-
-def events(server: MariaDB, database: str) -> set[tuple[str, str]]:
-    sql = "SELECT event_name, status FROM information_schema.events WHERE event_schema = %s"
-    return {(str(name), str(status)) for name, status in server.execute(sql, database)}
 
 
 def test_everything_comes_back_by_us(mariadb: MariaDB, torture: Factory, tmp_path: Path) -> None:
@@ -149,69 +56,6 @@ def test_everything_comes_back_by_the_servers_client(mariadb: MariaDB, torture: 
     assert everything(mariadb, "torture__stg_own") == everything(mariadb, "torture")
     assert events(mariadb, "torture__stg_own") == {("tidy", "ENABLED"), ("never", "DISABLED")}
     mariadb.execute("DROP DATABASE torture__stg_own")
-
-
-def test_a_copy_is_exact(mariadb: MariaDB, torture: Factory) -> None:
-    copy.copy_database(torture, "torture", "torture__stg_back", 5)
-    # The default of a column goes on naming the live database's sequence.
-    assert everything(mariadb, "torture__stg_back", "torture") == everything(mariadb, "torture")
-    assert events(mariadb, "torture__stg_back") == {("tidy", "SLAVESIDE_DISABLED"), ("never", "DISABLED")}
-
-
-def test_a_copy_gives_up_on_a_source_that_stays_locked(mariadb: MariaDB, torture: Factory) -> None:
-    with mariadb.connect("torture") as other:
-        with other.cursor() as cursor:
-            cursor.execute("LOCK TABLES parents WRITE")
-        with no_endless_wait(), pytest.raises(LockHeld):
-            copy.copy_database(torture, "torture", "torture__stg_back", 1)
-
-
-def test_some_tables_are_carried_with_their_triggers(mariadb: MariaDB, torture: Factory) -> None:
-    mariadb.execute("DROP DATABASE IF EXISTS torture__stg_back")
-    mariadb.execute("CREATE DATABASE torture__stg_back")
-    wanted = ["parents", "types", "empty one", "numbers"]
-    for _ in range(2):
-        copy.carry(torture, "torture", "torture__stg_back", wanted)
-        with torture(to_database=False) as connection:
-            there, here = (content(connection, name) for name in ("torture__stg_back", "torture"))
-            objects = copy.objects(connection, "torture__stg_back")
-        assert there == {name: here[name] for name in wanted}
-        assert [item.name for item in objects] == ["numbers", "first", "second"]
-        mariadb.execute("DELETE FROM parents", database="torture__stg_back")
-
-
-def test_the_fingerprint_is_blind_to_rows(mariadb: MariaDB, torture: Factory) -> None:
-    with torture(to_database=False) as connection:
-        before = copy.schema_fingerprint(connection, "torture")
-        for sql in (
-            "INSERT INTO `empty one` (x) VALUES ('y')",
-            "DELETE FROM `empty one`",
-            "SELECT NEXTVAL(numbers)",
-            "ALTER TABLE alembic_version COMMENT 'ours ferry 01234567'",
-        ):
-            mariadb.execute(sql, database="torture")
-            assert copy.schema_fingerprint(connection, "torture") == before
-        assert copy.schema_fingerprint(connection, "not there") == ""
-
-
-@pytest.mark.parametrize(
-    ("change", "undo"),
-    [
-        ("ALTER TABLE parents COMMENT 'x'", "ALTER TABLE parents COMMENT ''"),
-        ("CREATE INDEX i ON audit (what(5))", "DROP INDEX i ON audit"),
-        ("CREATE VIEW v AS SELECT 1", "DROP VIEW v"),
-        ("CREATE TRIGGER tr BEFORE DELETE ON audit FOR EACH ROW SET @a = 1", "DROP TRIGGER tr"),
-        ("CREATE PROCEDURE pr () SELECT 1", "DROP PROCEDURE pr"),
-        ("ALTER EVENT tidy ON SCHEDULE EVERY 2 DAY", "ALTER EVENT tidy ON SCHEDULE EVERY 1 DAY"),
-    ],
-)
-def test_the_fingerprint_sees_every_change(mariadb: MariaDB, torture: Factory, change: str, undo: str) -> None:
-    with torture(to_database=False) as connection:
-        before = copy.schema_fingerprint(connection, "torture")
-        mariadb.execute(change, database="torture")
-        changed = copy.schema_fingerprint(connection, "torture")
-        mariadb.execute(undo, database="torture")
-    assert changed != before
 
 
 # A file that is not whole
@@ -289,28 +133,6 @@ def test_a_schema_that_changes_meanwhile_is_found_out(
             dumped(torture, "torture", tmp_path / "dump.sql")
     finally:
         mariadb.execute("DROP TABLE late", database="torture")
-
-
-@pytest.mark.parametrize(
-    ("made", "gone", "words"),
-    [
-        ("CREATE TABLE former (id INT PRIMARY KEY) WITH SYSTEM VERSIONING", "DROP TABLE former", "former"),
-        ("CREATE VIEW broken AS SELECT * FROM soon", "DROP VIEW broken", "broken"),
-    ],
-)
-def test_what_would_not_come_back_is_refused(
-    mariadb: MariaDB, torture: Factory, tmp_path: Path, made: str, gone: str, words: str
-) -> None:
-    mariadb.execute("CREATE TABLE soon (id INT)", database="torture")
-    mariadb.execute(made, database="torture")
-    mariadb.execute("DROP TABLE soon", database="torture")
-    try:
-        with pytest.raises(BackupFailed, match=words):
-            dumped(torture, "torture", tmp_path / "dump.sql")
-        with pytest.raises(DoesNotFit, match=words):
-            copy.copy_database(torture, "torture", "torture__stg_back", 5)
-    finally:
-        mariadb.execute(gone, database="torture")
 
 
 # While others write, much of it, and by whom

@@ -73,27 +73,6 @@ def test_preflight_refuses_what_would_stay_with_the_old_tables(room: Room, scrip
     assert words in " ".join([caught.value.message, *caught.value.details])
 
 
-def test_an_extension_that_cannot_be_moved_is_named_with_the_way_out(
-    postgresql: PostgreSQL, room: Room, owned: Room
-) -> None:
-    room.fill()
-    room.execute("CREATE EXTENSION citext")
-    with pytest.raises(DoesNotFit) as caught:
-        room.dialect.preflight(room.target)
-    statements = str(caught.value.hint).removeprefix("As superuser, once: ")
-    for statement in filter(str.strip, statements.split(";")):
-        postgresql.execute(statement, database=str(room.target.database))
-    dialect = dialect_for(room.target, directory=room.directory)
-    dialect.preflight(room.target)
-    room.execute("CREATE TABLE t (c citext)")
-    staging = dialect.staging_url(room.target, "one")
-    dialect.copy(room.target, staging, timeout_s=5)
-    with dialect.engine(staging).begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE another (c citext)")
-    owned.execute("CREATE EXTENSION adminpack SCHEMA pg_catalog")
-    owned.dialect.preflight(owned.target)
-
-
 def test_an_encoding_that_cannot_hold_every_text_is_refused(postgresql: PostgreSQL, tmp_path: Path) -> None:
     postgresql.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     url = postgresql.url("latin")

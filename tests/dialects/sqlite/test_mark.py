@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
 
-DIALECT = SqliteDialect()
+from .database import DIALECT, script
+
 FERR = 0x46455252
 
 
@@ -74,3 +74,8 @@ def test_staging_begins_with_the_numbers_of_the_target(file: Path, tmp_path: Pat
     assert numbers(staging) == (7, 5)
     DIALECT.set_numbers(url_of(staging), {"user_version": 0, "of another kind": 3})
     assert numbers(staging) == (0, 5)
+
+
+def test_a_mark_of_somebody_elses_application_is_none(path: Path) -> None:
+    script(path, "PRAGMA user_version = 5", "CREATE TABLE t (x)")
+    assert DIALECT.mark(url_of(path)) == ""

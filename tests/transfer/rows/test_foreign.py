@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
-import re
 import resource
 import subprocess
 import sys
@@ -15,115 +13,22 @@ from typing import Any
 
 import orjson
 import pytest
-import xxhash
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects.model import Column, ForeignKey, LogicalType, Table
-from app.errors import FerryError, SnapshotUnusable
-from app.transfer.rows import files
-from app.transfer.rows.encode import encode, hash_rows
-from app.transfer.rows.files import WINDOW_BYTES, read_text
-from app.transfer.rows.header import Header
-from app.transfer.rows.normal_json import normalise_json
+from app.errors import SnapshotUnusable
+from app.transfer.rows.files import WINDOW_BYTES
 from app.transfer.rows.snapshot import SnapshotReader, check, is_snapshot
 from app.transfer.sources.classic_file import ClassicFile
 from tests.support.site import ROOT
 
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.sampled_from([-1, 0, 1, 2**63, 2**64, -(2**63), 1.5, 1e300]),
-    st.sampled_from(["", "x", "zz" * 16, "0" * 32, "\0", "é", "9" * 5000, "2026-01-31", "2026-01-31T00:00:00", "rows"]),
-)
-JUNK = st.recursive(
-    ODD, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-)
-
-USERS = Table(
-    "users",
-    (Column("id", LogicalType.INT, nullable=False), Column("name", LogicalType.TEXT, length=20)),
-    ("id",),
-    (("name",),),
-    (ForeignKey(("id",), "users", ("id",)),),
-)
-
-
-def parts(header: Header | None = None, rows: Any = ([1, "a"], [2, None])) -> tuple[Any, list[bytes], Any]:
-    """A good snapshot in its parts: the header as JSON, the lines of data, the footer as JSON."""
-    header = header or Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", (USERS,))
-    whole = b"".join(encode(header, [("users", hash_rows(USERS, rows))]))
-    first, *data, last = whole.splitlines(keepends=True)
-    footer = re.sub(rb',"seal":"[0-9a-f]+"\}\}\n$', b"}", last).removeprefix(b'"footer": ')
-    return orjson.loads(first.removeprefix(b'{"header": ').removesuffix(b",\n")), data, orjson.loads(footer)
-
-
-def put(path: Path, header: Any, data: list[bytes], footer: Any, *, keep_digest: bool = False) -> Path:
-    """Write a snapshot of any parts, sealed as a good one is."""
-    before = b'{"header": ' + json.dumps(header, separators=(",", ":")).encode() + b",\n" + b"".join(data)
-    if not keep_digest and isinstance(footer, dict):
-        footer = {**footer, "sha256": hashlib.sha256(before).hexdigest()}
-    body = json.dumps(footer).encode().removesuffix(b"}")
-    path.write_bytes(before + b'"footer": ' + body + b',"seal":"' + xxhash.xxh3_64_hexdigest(body).encode() + b'"}}\n')
-    return path
-
-
-def refusal_of(read: Callable[[], object]) -> str | None:
-    """What an error of ours says, or None where there was none; any other error is a failure of the test."""
-    try:
-        read()
-    except FerryError as error:
-        return error.message
-    return None
-
-
-def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where a JSON value has values."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [at, *(place for key, item in items for place in places(item, (*at, key)))]
-
-
-def changed(value: Any, at: tuple[Any, ...], to: Any) -> Any:
-    """The value with another one at a place."""
-    if not at:
-        return to
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[at[0]] = changed(value[at[0]] if at[1:] else None, at[1:], to)
-    return copy
-
-
-def without(value: Any, at: tuple[Any, ...]) -> Any:
-    """The value without what is at a place."""
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    if len(at) == 1:
-        del copy[at[0]]
-    else:
-        copy[at[0]] = without(value[at[0]], at[1:])
-    return copy
+from .foreign import FOOTER, HEADER, JUNK, ODD, changed, parts, places, put, refusal_of
+from .snapshots import USERS
 
 
 def test_the_parts_make_a_good_snapshot(tmp_path: Path) -> None:
     assert check(put(tmp_path / "x.json", *parts()))[0].tables == (USERS,)
-
-
-HEADER, _, FOOTER = parts()
-
-
-@given(st.sampled_from(places(HEADER)), JUNK)
-def test_any_header(tmp_path: Path, at: tuple[Any, ...], junk: Any) -> None:
-    header, data, footer = parts()
-    path = put(tmp_path / "x.json", changed(header, at, junk), data, footer)
-    said = refusal_of(lambda: check(path))
-    assert said is None or f"{path}, line " in said
-
-
-@given(st.sampled_from([at for at in places(HEADER) if at]))
-def test_any_header_that_lacks_something(tmp_path: Path, at: tuple[Any, ...]) -> None:
-    header, data, footer = parts()
-    path = put(tmp_path / "x.json", without(header, at), data, footer)
-    said = refusal_of(lambda: check(path))
-    assert said is None or f"{path}, line " in said
 
 
 @given(st.sampled_from(places(FOOTER)), JUNK)
@@ -136,52 +41,6 @@ def test_any_footer(tmp_path: Path, at: tuple[Any, ...], junk: Any) -> None:
     assert (
         at in (("read_until",), ("blocks",), ("blocks", 0)) or changed_footer == footer or f"{path}, line " in str(said)
     )
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("version", 2, "format version 2; this program reads 1"),
-        ("version", 10**40, "version is not a count"),
-        ("version", True, "version is not a count"),
-        ("version", {}, "version is not a count"),
-        ("kind", "columns", "kind is not one of rows, records"),
-        ("tables", {}, "tables is not a list"),
-        ("tables", [{}], "name is not a text"),
-        ("read_from", "yesterday", "read_from is not an instant"),
-        ("notes", "none", "notes is not a list"),
-        ("missing", [], "missing is not an object"),
-        ("profile", {"name": "x", "digest": 1}, "profile: digest is not a text"),
-    ],
-)
-def test_what_a_header_may_not_say(tmp_path: Path, key: str, value: Any, words: str) -> None:
-    header, data, footer = parts()
-    with pytest.raises(SnapshotUnusable, match=re.escape(words)) as caught:
-        check(put(tmp_path / "x.json", {**header, key: value}, data, footer))
-    assert "line 1" in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("at", "value", "words"),
-    [
-        (("columns",), 5, "columns is not a list"),
-        (("columns", 0, "type"), "geometry", "type is not one of"),
-        (("columns", 0, "name"), "name", "not a list of names, each once"),
-        (("columns", 0, "scale"), 10**12, "scale is not a whole number"),
-        (("primary_key",), ["nothing"], "not a list of columns of this table"),
-        (("foreign_keys", 0), [["id"], "users", []], "not as many columns"),
-    ],
-)
-def test_what_a_table_may_not_be(tmp_path: Path, at: tuple[Any, ...], value: Any, words: str) -> None:
-    header, data, footer = parts()
-    with pytest.raises(SnapshotUnusable, match=words):
-        check(put(tmp_path / "x.json", changed(header, ("tables", 0, *at), value), data, footer))
-
-
-def test_two_tables_of_one_name(tmp_path: Path) -> None:
-    header, data, footer = parts()
-    with pytest.raises(SnapshotUnusable, match="tables is not a list of names, each once"):
-        check(put(tmp_path / "x.json", {**header, "tables": header["tables"] * 2}, data, footer))
 
 
 @pytest.mark.parametrize("value", ["3", -1, True, 2.0, None, 10**30, [2]])
@@ -245,10 +104,6 @@ def test_a_long_row_is_read(tmp_path: Path) -> None:
     assert lines == [[1, long], [2, None]]
 
 
-def test_a_number_whose_exponent_nothing_can_hold_stays_as_it_is() -> None:
-    assert normalise_json('{"b": 1.50, "a": 1e-99999999999999999999}') == '{"a":1e-99999999999999999999,"b":15e-1}'
-
-
 # Bombs
 
 
@@ -301,16 +156,6 @@ def test_a_frame_that_asks_for_a_huge_window(tmp_path: Path) -> None:
     assert not is_snapshot(path)
     with pytest.raises(SnapshotUnusable, match="damaged"):
         ClassicFile(path)
-
-
-def test_a_text_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MOST_TEXT_BYTES", 1 << 20)
-    path = tmp_path / "data.json"
-    path.write_bytes(b" " * (1 << 20))
-    assert len(read_text(path)) == 1 << 20
-    path.write_bytes(b" " * ((1 << 20) + 1))
-    with pytest.raises(SnapshotUnusable, match=f"{path} is longer than 1 MiB"):
-        read_text(path)
 
 
 # Classic files

@@ -118,3 +118,7 @@ def test_long_documents_are_not_kept_in_memory() -> None:
         assert tracemalloc.get_traced_memory()[0] < 5_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_number_whose_exponent_nothing_can_hold_stays_as_it_is() -> None:
+    assert normalise_json('{"b": 1.50, "a": 1e-99999999999999999999}') == '{"a":1e-99999999999999999999,"b":15e-1}'

@@ -3,66 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects.model import Column, ForeignKey, LogicalType, Table, Values
+from app.dialects.model import Column, LogicalType, Table, Values
 from app.errors import SnapshotUnusable
 from app.transfer.rows.canonical import checksum
-from app.transfer.rows.encode import encode, hash_records, hash_rows
-from app.transfer.rows.files import open_plain, write
-from app.transfer.rows.header import AppliedProfile, Header, table_from_json, table_to_json
+from app.transfer.rows.encode import encode, hash_rows
+from app.transfer.rows.files import write
+from app.transfer.rows.header import Header
 from app.transfer.rows.snapshot import (
     BLOCK_LINES,
     SnapshotReader,
     check,
     check_file,
-    is_anonymised,
     is_snapshot,
     read_checked,
     rows_of,
 )
-from tests.support.site import ROOT
 from tests.transfer.strategies import JSON_VALUES, ROWS, TABLE
 
-USERS = Table(
-    "users",
-    (Column("id", LogicalType.INT, nullable=False), Column("name", LogicalType.TEXT, length=20)),
-    ("id",),
-    (("name",),),
-    (ForeignKey(("id",), "users", ("id",)),),
-)
-SUFFIXES = [".json", ".json.gz", ".json.zst"]
-
-
-def header(*tables: Table, **more: Any) -> Header:
-    return Header("rows", "the source", "identity", "2024-01-01T00:00:00Z", "0001", tables, **more)
-
-
-def store(path: Path, head: Header, *sections: list[Any]) -> Path:
-    """Write rows or records to a file."""
-    if head.kind == "rows":
-        lines = [hash_rows(table, rows) for table, rows in zip(head.tables, sections, strict=True)]
-    else:
-        lines = [hash_records(texts) for texts in sections]
-    write(path, encode(head, zip(head.sections, lines, strict=True)))
-    return path
+from .snapshots import SUFFIXES, USERS, header, store
 
 
 def load(path: Path) -> dict[str, list[Values]]:
@@ -100,32 +69,6 @@ def test_records_come_back_as_they_were_spelled(tmp_path: Path, suffix: str, rec
     assert found == {"a": texts, "b": []}
 
 
-def test_the_header_comes_back(tmp_path: Path) -> None:
-    head = header(USERS, missing={"posts": "no endpoint"}, notes=("a note",))
-    found, footer = check(store(tmp_path / "data.json", head, [[1, "a"]]))
-    assert found == head
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", footer.read_until)
-    assert table_from_json(orjson.loads(orjson.dumps(table_to_json(USERS)))) == USERS
-
-
-def test_a_header_says_that_the_rows_are_anonymised(tmp_path: Path) -> None:
-    plain, told = tmp_path / "plain.json", tmp_path / "told.json"
-    profile = AppliedProfile("anonymous", "d1")
-    write(plain, encode(header(), []))
-    write(told, encode(header(profile=profile), []))
-    assert check(told)[0].profile == profile
-    assert (is_anonymised(told), is_anonymised(plain)) == (True, False)
-    # The same as ever where there is none; and what is damaged does not say that it is.
-    assert b"profile" not in plain.read_bytes()
-    told.write_bytes(told.read_bytes().replace(b'"digest"', b'"other"'))
-    assert not is_anonymised(told)
-    assert profile.identity_of("a") != AppliedProfile("anonymous", "d2").identity_of("a")
-
-
-def test_no_table_at_all(tmp_path: Path) -> None:
-    assert check(store(tmp_path / "data.json", header()))[1].checksums == {}
-
-
 def test_it_is_json_with_one_row_a_line(small: Path) -> None:
     text = small.read_text()
     document = json.loads(text)
@@ -157,13 +100,6 @@ def test_other_files_are_none(tmp_path: Path, content: bytes) -> None:
     assert not is_snapshot(tmp_path / "x")
     with pytest.raises(SnapshotUnusable, match="line 1"):
         check(tmp_path / "x")
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotUnusable, match="No such file"):
-        open_plain(tmp_path / "x")
-    with pytest.raises(SnapshotUnusable, match="directory"):
-        open_plain(tmp_path)
 
 
 # What was cut off or edited
@@ -309,97 +245,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None
 
 
 # Writing
-
-
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
-    mask = os.umask(0)
-    try:
-        path = store(tmp_path / "data.json", header(USERS), [])
-        former = write(path, [b"x"])
-    finally:
-        os.umask(mask)
-    assert former
-    assert {file.stat().st_mode & 0o777 for file in (path, former)} == {0o600}
-
-
-def test_former_files_are_kept_under_a_time(tmp_path: Path) -> None:
-    path = tmp_path / "data.json"
-    assert write(path, [b"1"]) is None
-    os.utime(path, (1_700_000_000, 1_700_000_000))
-    assert write(path, [b"2"]) == tmp_path / "data.json.20231114T221320.bak"
-    os.utime(path, (1_700_000_000, 1_700_000_000))
-    assert write(path, [b"3"]) == tmp_path / "data.json.20231114T221320-1.bak"
-    assert sorted(file.read_bytes() for file in tmp_path.iterdir()) == [b"1", b"2", b"3"]
-    assert path.read_bytes() == b"3"
-
-
-def test_what_is_not_kept(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    write(path, [b"1"])
-    assert write(path, [b"2"], keep_former=False) is None
-    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"2"]
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_breaks_off_leaves_the_former_file_alone(tmp_path: Path, suffix: str) -> None:
-    path = store(tmp_path / f"data{suffix}", header(USERS), [[1, "a"]])
-    before = path.read_bytes()
-
-    def pieces() -> Iterator[bytes]:
-        yield b"x" * 100_000
-        raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        write(path, pieces())
-
-    def refuse(_path: Path) -> None:
-        raise SnapshotUnusable("no")
-
-    with pytest.raises(SnapshotUnusable, match="no"):
-        write(path, [b"whole"], check=refuse)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    assert path.read_bytes() == before
-
-
-def test_the_check_sees_the_finished_file(tmp_path: Path) -> None:
-    path = tmp_path / "data.json.zst"
-    seen = []
-    write(path, [b"a", b"b"], check=lambda file: seen.append((file.read_bytes(), file.parent, path.exists())))
-    [(content, directory, there)] = seen
-    assert (directory, there) == (tmp_path, False)
-    assert zstandard.ZstdDecompressor().decompressobj().decompress(content) == b"ab"
-
-
-def test_gzip_is_the_same_for_the_same_content(tmp_path: Path) -> None:
-    for name in ("a.gz", "b.gz"):
-        write(tmp_path / name, [b"content"])
-        assert gzip.decompress((tmp_path / name).read_bytes()) == b"content"
-    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
-
-
-def test_killed_at_any_moment_the_name_has_a_whole_file(tmp_path: Path) -> None:
-    path = store(tmp_path / "data.json", header(USERS), [[1, "a"]])
-    program = (
-        "import sys; from pathlib import Path; from app.transfer.rows.snapshot import *\n"
-        "from app.transfer.rows.header import *; from app.transfer.rows.files import *\n"
-        "from app.dialects.model import *\n"
-        "table = Table('users', (Column('id', LogicalType.INT), Column('name', LogicalType.TEXT)), ('id',))\n"
-        "head = Header('rows', 's', 'i', '2024-01-01T00:00:00Z', '0001', (table,))\n"
-        "print('ready', flush=True)\n"
-        "while True:\n"
-        "    rows = ([n, 'x' * 50] for n in range(2000))\n"
-        "    write(Path(sys.argv[1]), encode(head, [('users', hash_rows(table, rows))]), check=check)\n"
-    )
-    for number in range(6):
-        writer = subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=ROOT, stdout=subprocess.PIPE)
-        assert writer.stdout
-        assert writer.stdout.readline()
-        time.sleep(0.007 * number)
-        writer.send_signal(signal.SIGKILL)
-        writer.communicate(timeout=30)
-        check(path)
-    for kept in tmp_path.glob("*.bak"):
-        check(kept)
 
 
 def test_a_file_that_is_replaced_after_it_was_checked_is_not_read(tmp_path: Path) -> None:
