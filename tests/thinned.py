@@ -33,7 +33,7 @@ THINNED = {
     "api/test_hostile.py::test_odd_tokens_are_refused": 3,
     # Kills, signals and full disks at one moment more; `make chaos` takes many.
     "dialects/mysql/test_swap.py::test_a_process_that_is_killed_at_a_step": 2,
-    "dialects/mysql/test_swap.py::test_a_step_that_fails": 2,
+    "dialects/mysql/test_swap_plan.py::test_a_step_that_fails": 2,
     "scenarios/matrix/test_server_killed.py": 3,
     "scenarios/runs/test_faults.py::test_files_may_not_grow": 2,
     "scenarios/runs/test_faults.py::test_a_revision_that_fails_half_way": 2,
