@@ -18,10 +18,12 @@ _SWITCHES = frozenset(
     {*_ANSWERS, "--rerun", "--set-aside", "--accept-missing", "--keep-violations", "--insecure-http", "--trust-file"}
 )
 _QUOTED = r"""'[^'\n]*'(?:"'"'[^'\n]*')*"""
-_WORD = rf"--[a-z][a-z-]*|{_QUOTED}|self\b|migrations\b|[A-Z][A-Z-]+\b|[^\s'\"(),;:#]*[/\d][^\s'\"(),;:#]*"
+_NAMED = rf"--(?:accept-loss|exclude) (?:{_QUOTED}|[\w@%+=:,./-]+)"
+"""An option with the name that it is of, which may be a word like any other."""
+_WORD = rf"{_NAMED}|--[a-z][a-z-]*|{_QUOTED}|self\b|migrations\b|[A-Z][A-Z-]+\b|[^\s'\"(),;:#]*[/\d][^\s'\"(),;:#]*"
 _COMMAND = re.compile(rf"\bflask (?P<name>db-[a-z]+(?:-[a-z]+)*)(?P<words>(?: (?:{_WORD}))*)")
 _MIGRATE = re.compile(r"\bflask (?=db [a-z])")
-_SWITCH_OR_WORD = re.compile(rf"--accept-loss {_QUOTED}|{_WORD}")
+_SWITCH_OR_WORD = re.compile(_WORD)
 _AGAIN = re.compile(r"(?i)\brun (?:the command |it )?again\b")
 
 
@@ -70,4 +72,4 @@ def _complete(name: str, words: list[str], typed: Typed) -> str:
 
 
 def _is_switch(word: str) -> bool:
-    return word in _SWITCHES or word.startswith("--accept-loss ")
+    return word in _SWITCHES or word.startswith(("--accept-loss ", "--exclude "))

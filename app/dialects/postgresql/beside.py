@@ -7,7 +7,7 @@ from sqlalchemy import URL
 from ..model import Beside
 from . import server
 from .connect import Connection
-from .large_write import Records
+from .large_records import Records
 from .names import GENERATION, Place, parse, with_schema
 
 

@@ -17,7 +17,7 @@ from .names import HOLD, controls, parse, prefix_of, quote
 
 TABLES = frozenset({"identity", "ledger", "journal", "lease"})
 LARGE_OBJECTS = "large_objects"
-"""The table of :mod:`.large_write`; a control area has it where it was needed."""
+"""The table of :mod:`.large_records`; a control area has it where it was needed."""
 _OWN = TABLES | {LARGE_OBJECTS}
 
 _ALIVE, _YOUNG = "SELECT 1 FROM", "heartbeat_at > (now() AT TIME ZONE 'UTC') - interval '60 seconds'"

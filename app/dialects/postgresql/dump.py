@@ -70,6 +70,7 @@ _LARGE_CONTENT = re.compile(r"BLOBS - (?:BLOBS|\d+(?:\.\.\d+)?) .*")
 _LARGE = re.compile(
     r"(?:BLOB - \d+|BLOB METADATA - \d+(?:\.\.\d+)?|(?:COMMENT|ACL) - LARGE OBJECTS? \d+(?:\.\.\d+)?) .*"
 )
+_LABELLED = "SECURITY LABEL - LARGE OBJECT"
 _ONE_SCHEMA = "Make a dump of one schema: pg_dump -Fc -n SCHEMA"
 
 
@@ -172,11 +173,16 @@ def _place(line: str, file: Path) -> str:
 
     :raises BackupFailed: it is of no schema, or of a kind that is not known.
     """
-    match = _IN_SCHEMA.match(_content(line))
-    if match is None or match[1].startswith("- "):
+    content = _content(line)
+    if content.startswith(_LABELLED):
         raise BackupFailed(
-            f"{file} holds what is no part of a schema: {printable(_content(line)[:80])}.", hint=_ONE_SCHEMA
+            f"{file} holds what no backup carries, security labels of large objects: {printable(content[:80])}.",
+            hint="Take them off in the database that it is of (SECURITY LABEL ON LARGE OBJECT ... IS NULL), then make "
+            "another backup.",
         )
+    match = _IN_SCHEMA.match(content)
+    if match is None or match[1].startswith("- "):
+        raise BackupFailed(f"{file} holds what is no part of a schema: {printable(content[:80])}.", hint=_ONE_SCHEMA)
     return match[1]
 
 

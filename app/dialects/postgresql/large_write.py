@@ -28,18 +28,14 @@ from ...errors import DoesNotFit, FerryError
 from ..model import Grant, OutsideObject
 from . import dump
 from .connect import Connection, connect_to
-from .control import LARGE_OBJECTS, control_of
 from .large import PART_BYTES, find_digests, read_attributes
-from .names import Place, database_of, quote
-from .server import create_schema
+from .large_records import GROUP, Records
+from .names import Place, database_of
 
 T = TypeVar("T")
 
-GROUP = 200
-"""Objects made or deleted in one transaction: each is locked to its end, and the server has so many locks."""
 SHOWN = 5
 
-_TABLE = "CREATE TABLE IF NOT EXISTS {} (staging text NOT NULL, was oid NOT NULL, digest bytea NOT NULL, number oid)"
 _BOTH = ("SELECT", "UPDATE")
 
 
@@ -60,80 +56,6 @@ def _mark_errors(items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-class Records:
-    """Which large objects were made, for which staging schema, of which number elsewhere.
-
-    :param target: whose control area it is.
-    """
-
-    def __init__(self, connection: Connection, target: str) -> None:
-        self._connection = connection
-        self._schema = control_of(connection, target)
-        self._table = f"{quote(self._schema)}.{LARGE_OBJECTS}"
-
-    def _run(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        return self._connection.execute(query.format(self._table).encode(), values).fetchall()
-
-    def exist(self) -> bool:
-        [(oid,)] = self._connection.execute("SELECT pg_catalog.to_regclass(%s)::oid", (self._table,)).fetchall()
-        return oid is not None
-
-    def create(self) -> None:
-        create_schema(self._connection, self._schema)
-        self._connection.execute(_TABLE.format(self._table).encode())
-
-    def add(self, staging: str, was: int, digest: bytes, number: int) -> None:
-        self._connection.execute(
-            f"INSERT INTO {self._table} VALUES (%s, %s, %s, %s)".encode(), (staging, was, digest, number)
-        )
-
-    def stagings(self) -> list[str]:
-        """The staging schemas that objects were made for, whether these are there or not."""
-        return (
-            [name for (name,) in self._run("SELECT DISTINCT staging FROM {} WHERE staging <> ''")]
-            if self.exist()
-            else []
-        )
-
-    def find_made(self, staging: str, was: int) -> int | None:
-        """What was made last of an object's number."""
-        rows = self._run(
-            "SELECT number FROM {} WHERE staging = %s AND was = %s ORDER BY ctid DESC LIMIT 1", (staging, was)
-        )
-        return rows[0][0] if rows else None
-
-    def find_all(self, named: Collection[tuple[int, bytes]]) -> list[tuple[str, int, bytes, int]]:
-        """What was made of objects with these numbers and digests, and is there still."""
-        return self._run(
-            "SELECT l.staging, l.was, l.digest, l.number FROM {} l JOIN pg_catalog.pg_largeobject_metadata m "
-            "ON m.oid = l.number WHERE (l.was, l.digest) IN (SELECT * FROM ROWS FROM "
-            "(pg_catalog.unnest(%s::oid[]), pg_catalog.unnest(%s::bytea[]))) ORDER BY l.ctid",
-            ([number for number, _ in named], [digest for _, digest in named]),
-        )
-
-    def settle(self, staging: str) -> None:
-        """In the transaction in which a staging schema becomes live: what was made for it stays."""
-        if self.exist():
-            self._connection.execute(f"UPDATE {self._table} SET staging = '' WHERE staging = %s".encode(), (staging,))
-
-    def discard(self, staging: str) -> None:
-        """Delete the objects that were made for a staging schema."""
-        while self.exist() and (
-            rows := self._run(f"SELECT number FROM {{}} WHERE staging = %s LIMIT {GROUP}", (staging,))
-        ):
-            numbers = [number for (number,) in rows]
-            with self._connection.transaction():
-                self._run(
-                    "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata "
-                    "WHERE oid = ANY (%s::oid[])",
-                    (numbers,),
-                )
-                self._connection.execute(
-                    f"DELETE FROM {self._table} WHERE staging = %s AND number = ANY (%s::oid[])".encode(),
-                    (staging, numbers),
-                )
-
-
 @dataclass
 class Bringer:
     """Brings large objects for a staging schema.
@@ -146,6 +68,7 @@ class Bringer:
     place: Place
     renumbered: dict[int, int] = field(default_factory=dict, init=False)
     _foreign: set[str] = field(default_factory=set, init=False)
+    _has_table: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._records = Records(self.connection, self.place.target)
@@ -178,9 +101,9 @@ class Bringer:
             draft.part_with()
             draft.finish()
             self._set_attributes(draft.number, wanted)
-            if not self._has_records:
+            if not self._has_table:
                 self._records.create()
-                self._has_records = True
+                self._has_records = self._has_table = True
             self._records.add(self.place.schema, item.number, draft.digest, draft.number)
         if draft.number != item.number:
             self.renumbered[item.number] = draft.number
@@ -390,11 +313,12 @@ class Resolver:
         for staging, was, digest, number in records:
             if staging == self._staging:
                 numbers[was, digest] = number
-        missing = set(named) - numbers.keys()
-        digests = find_digests(self._connection, {number for number, _ in missing} | {row[3] for row in records})
-        for was, digest in missing:
-            candidates = [was, *(row[3] for row in records if (row[1], row[2]) == (was, digest))]
-            here = next((number for number in candidates if digests.get(number) == digest), None)
-            if here is not None:
+        # What was brought for this schema was read back then; a content is read again only where it may be another.
+        candidates = {(was, digest): [was] for was, digest in set(named) - numbers.keys()}
+        for _, was, digest, number in records:
+            candidates.get((was, digest), []).append(number)
+        digests = find_digests(self._connection, {number for those in candidates.values() for number in those})
+        for (was, digest), those in candidates.items():
+            if (here := next((number for number in those if digests.get(number) == digest), None)) is not None:
                 numbers[was, digest] = here
         return numbers

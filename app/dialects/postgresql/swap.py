@@ -19,7 +19,7 @@ from ..model import LateWrite
 from .connect import Connection, is_lost
 from .extensions import extension_schemas, extensions_in, move, oid_of, set_path
 from .grants import adopt, adopt_schema
-from .large_write import Records
+from .large_records import Records
 from .locks import Locking, Reconnect, token
 from .mark import comment_on, mark_in, set_comment, with_mark
 from .names import quote

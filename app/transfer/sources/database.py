@@ -31,6 +31,7 @@ from ..rows.encode import HashedLine, Written, hash_rows, write_snapshot
 from ..rows.header import Header, header_of, sort_columns
 from ..run.run import Run
 from ..run.source import SourceSpec
+from ..run.way_out import migrate_without
 from ..schema.alembic import Schema, data_tables, revision_of
 from ..schema.recognise import Recognition, recognise
 from ..schema.version_table import find_version_table
@@ -211,7 +212,7 @@ class DatabaseSource(Source):
             raise DoesNotFit(
                 f"{self._spec.label} has virtual tables with rows of their own, which are not carried: "
                 f"{', '.join(filled)}.",
-                hint=f"Leave them out with: {' '.join(f'--exclude {name}' for name in names)}",
+                hint=f"Leave them out: {migrate_without(names)}",
             )
 
     def _refuse_outside(self, run: Run) -> None:
@@ -235,7 +236,7 @@ class DatabaseSource(Source):
             f"{self._spec.label} has large objects, which lie outside of its tables, and {why}.",
             details=[line for words in outside.values() for line in words],
             hint="Let a revision of the old app put them into a column of bytes (lo_get), or leave their tables "
-            f"out with: {' '.join(f'--exclude {name}' for name in outside)}",
+            f"out: {migrate_without(outside)}",
         )
 
     def _bring_outside(self, run: Run, reader: Reader, *, anonymised: bool) -> None:

@@ -13,14 +13,14 @@ from ..rows.header import Checked
 from ..rows.scratch import Aside, RowStore
 from ..rows.snapshot import read_checked
 from ..rows.zones import parse_zone
+from ..run.way_out import migrate_without
 
 
 def _way_out(tables: list[str]) -> str:
     """What to type next; a column is not left out by an option."""
     if not tables:
         return "Add a revision that has it, or repair the source, then run again: flask db-migrate-data"
-    flags = " ".join(f"--exclude {name}" for name in tables)
-    return f"Add a revision that has it, or leave it out: flask db-migrate-data {flags}"
+    return f"Add a revision that has it, or leave it out: {migrate_without(tables)}"
 
 
 def _way_to_accept(needed: list[str]) -> str:

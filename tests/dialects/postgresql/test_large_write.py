@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from app.dialects.model import Grant, OutsideObject
+from app.dialects.postgresql import dump as dumps
 from app.dialects.postgresql import large, large_write
+from app.dialects.postgresql.connect import connect_to
+from app.dialects.postgresql.names import own_place
 from app.errors import BackupFailed
 from tests.dialects.rooms import Room
 
@@ -215,3 +218,35 @@ def test_a_server_sums_up_no_table_whose_values_may_name_objects(site: Room) -> 
     site.execute("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
     with site.dialect.reader(site.target) as reader:
         assert reader.digest(tables["paper"])
+
+
+def test_what_has_got_the_number_of_one_that_was_made_stays(site: Room) -> None:
+    staging = site.dialect.staging_url(site.target, "20260101T000000-abcdef")
+    site.dialect.bring_outside(staging, [item(NUMBER + 2, b"new"), item(NUMBER + 3, b"newer")])
+    site.execute(f"SELECT lo_unlink({NUMBER + 2}), lo_from_bytea({NUMBER + 2}, 'of the app')")
+    before = objects(site)
+    site.dialect.drop(staging)
+    assert objects(site) == before[:-1]
+    assert ask(site, "SELECT count(*) FROM ferry.large_objects") == [(0,)]
+
+
+def test_each_object_is_found_by_a_key_and_not_read_again(site: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    staging = site.dialect.staging_url(site.target, "20260101T000000-abcdef")
+    site.dialect.bring_outside(staging, [item(NUMBER, b"other"), item(NUMBER + 2, b"new")])
+    keys = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'ferry' AND tablename = 'large_objects'"
+    assert {text.rpartition(" ")[2] for (text,) in ask(site, keys)} == {"(was)", "(staging)"}
+    made = dict(ask(site, "SELECT was, digest FROM ferry.large_objects"))
+    read: list[int] = []
+    digests = large.find_digests
+    monkeypatch.setattr(large_write, "find_digests", lambda c, numbers: (read.extend(numbers), digests(c, numbers))[1])
+    with connect_to(site.target, None) as connection:
+        place = own_place(staging)
+        assert place is not None
+        resolved = large_write.Resolver(connection, place).resolve(list(made.items()))
+    assert len(resolved) == 2
+    assert read == []
+
+
+def test_labels_of_security_are_refused_by_name() -> None:
+    with pytest.raises(BackupFailed, match="security labels of large objects: SECURITY LABEL - LARGE OBJECT 7 u"):
+        dumps._place("5; 0 0 SECURITY LABEL - LARGE OBJECT 7 u", Path("b.dump"))

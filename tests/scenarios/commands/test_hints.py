@@ -84,6 +84,11 @@ def test_after_a_rollback_the_source_that_was_typed_is_in_the_hint(changed: Loca
         ("Go back: flask db-rollback", "db-rollback -y --keep-writes", "Go back: flask --app a db-rollback --yes"),
         ("Stamp it: flask db stamp REVISION", "db-init", "Stamp it: flask --app a db stamp REVISION"),
         ("Go back (flask db-rollback), or not", "db-init", "Go back (flask --app a db-rollback), or not"),
+        (
+            "Leave it out: flask db-migrate-data --exclude memo --exclude 'a b'",
+            "db-migrate-data old.db --yes --exclude place",
+            "Leave it out: flask --app a db-migrate-data old.db --yes --exclude place --exclude memo --exclude 'a b'",
+        ),
         ("flask db-restore x/1  # 3 rows", "db-restore --yes", "flask --app a db-restore x/1 --yes  # 3 rows"),
     ],
 )
