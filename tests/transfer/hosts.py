@@ -9,6 +9,8 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from app.commands.session import current_host
+from app.transfer.run.run import Hooks, Run
+from app.transfer.run.settings import build_settings
 from app.transfer.schema.host import Host
 from tests.migrations.database import Database
 from tests.support.runs.commands import REVISION
@@ -50,3 +52,13 @@ def reference_host(path: Path) -> Host:
     app.extensions["migrate"].directory = str(ROOT / "migrations")
     with app.app_context():
         return current_host()
+
+
+def made_run(directory: Path, command: str = "db-migrate-data", **config: str) -> Run:
+    """A run on :func:`made_host`'s app, whose events nobody hears."""
+    directory.mkdir(exist_ok=True)
+    if not (directory / "migrations").exists():
+        history(directory / "migrations")
+    host, _ = made_host(directory)
+    settings = build_settings(config, {}, instance=directory, directory=directory, options={})
+    return Run(host, settings, command, Hooks())

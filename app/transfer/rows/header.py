@@ -248,7 +248,7 @@ def header_from_json(data: Any) -> Header:
             _counter_from_json(item, f"counters[{index}]")
             for index, item in enumerate(a_list(members.get("counters", []), "counters"))
         ),
-        profile=_profile(members["profile"]) if "profile" in members else None,
+        profile=profile_from_json(members["profile"]) if "profile" in members else None,
         numbers={
             name: a_whole_number(number, f"numbers: {name[:100]}", -(2**31), 2**31 - 1)
             for name, number in an_object(members.get("numbers", {}), "numbers").items()
@@ -257,7 +257,8 @@ def header_from_json(data: Any) -> Header:
     )
 
 
-def _profile(data: Any) -> AppliedProfile:
+def profile_from_json(data: Any) -> AppliedProfile:
+    """:raises Unexpected: it is none."""
     members = an_object(data, "profile")
     return AppliedProfile(
         a_text(members.get("name"), "profile: name"), a_text(members.get("digest"), "profile: digest")

@@ -13,8 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...dialects.model import TableChecksum
-from ..rows.expect import Unexpected, a_text, a_text_or_null, a_whole_number, an_object, rows_and_digest, texts
-from ..rows.header import AppliedProfile
+from ..rows.expect import Unexpected, a_flag, a_text, a_text_or_null, a_whole_number, an_object, rows_and_digest, texts
+from ..rows.header import AppliedProfile, profile_from_json
 
 metadata = sa.MetaData()
 
@@ -96,7 +96,10 @@ class Entry:
         for name in ("revision", "snapshot", "snapshot_sha256", "from_snapshot_of", "backup", "undoes"):
             a_text_or_null(members.get(name), name)
         texts(members.get("drift", []), "drift")
-        an_object(members.get("options", {}), "options")
+        options = an_object(members.get("options", {}), "options")
+        if options.get("profile"):
+            profile_from_json(options["profile"])
+        a_flag(members.get("emptied", False), "emptied")
         for name, pair in an_object(members.get("checksums", {}), "checksums").items():
             rows_and_digest(pair, f"checksums.{name}")
         return cls(**{"revision": None, **members})
@@ -105,7 +108,7 @@ class Entry:
     def profile(self) -> AppliedProfile | None:
         """What the rows were anonymised with."""
         profile = self.options.get("profile")
-        return AppliedProfile(**profile) if profile else None
+        return profile_from_json(profile) if profile else None
 
     @property
     def table_checksums(self) -> dict[str, TableChecksum]:
