@@ -43,15 +43,15 @@ def execute(
     output: Mapping[str, Any],
     yes: bool = False,
     allow_production: bool = False,
-    settings: Mapping[str, str | None] | None = None,
+    options: Mapping[str, str | None] | None = None,
 ) -> NoReturn:
     """Run ``work`` and exit with its status.
 
     :param output: the options of :func:`.options.output`.
-    :param settings: keys that options override.
+    :param options: keys that options override.
     """
     terminal = Output(output["as_json"], output["quiet"], output["verbose"])
-    renderer = Renderer(terminal)
+    renderer = Renderer(terminal, get_typed_command())
     signals = Interruptible()
     status = int(ExitStatus.FAILED)
     live = "unchanged" if command in REPLACING else None
@@ -59,7 +59,8 @@ def execute(
         try:
             answers = Answers.from_options(yes=yes, allow_production=allow_production)
             hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)
-            run = Run(current_host(), current_settings(settings), command, hooks, verbose=terminal.verbose)
+            settings = current_settings({"FERRY_BIND": output["bind"], **(options or {})})
+            run = Run(current_host(settings), settings, command, hooks, verbose=terminal.verbose)
             try:
                 report = _do_work(run, work)
                 renderer.result(report)

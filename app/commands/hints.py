@@ -6,6 +6,7 @@ every one in a report, comes through :func:`complete`.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from dataclasses import dataclass
@@ -60,6 +61,14 @@ def complete(hint: str, typed: Typed) -> str:
     return f"{text}\nAgain: {typed}" if _AGAIN.search(hint) and not _COMMAND.search(hint) else text
 
 
+def name_bind(text: str, typed: Typed) -> str:
+    """A text in which each command is one for the database that the typed one was for."""
+    option = _list_bind(typed)
+    if not option:
+        return text
+    return _COMMAND.sub(lambda match: match[0] if "--bind" in match[0] else " ".join([match[0], *option]), text)
+
+
 def _complete(name: str, words: list[str], typed: Typed) -> str:
     same = name == typed.name
     if same and all(map(_is_switch, words)) and set(words) - set(_ANSWERS):
@@ -68,7 +77,18 @@ def _complete(name: str, words: list[str], typed: Typed) -> str:
     answered = [flag for flag in _ANSWERS if name in REPLACING and typed.has(flag) and flag not in words]
     if not same:
         answered = [flag for flag in answered if flag == "--yes"]
+    answered = [*_list_bind(typed), *answered]
     return " ".join([typed.program, name, *words, *answered])
+
+
+def _list_bind(typed: Typed) -> list[str]:
+    """The option that says of which database, for a command that is another one."""
+    for option, value in itertools.pairwise((*typed.arguments, "")):
+        if option == "--bind":
+            return [option, shlex.quote(value)]
+        if option.startswith("--bind="):
+            return [shlex.quote(option)]
+    return []
 
 
 def _is_switch(word: str) -> bool:

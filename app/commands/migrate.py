@@ -113,7 +113,7 @@ def db_migrate_data(
         output=output,
         yes=yes,
         allow_production=allow_production,
-        settings={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback, "FERRY_PROFILE": profile},
+        options={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback, "FERRY_PROFILE": profile},
     )
 
 

@@ -26,7 +26,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
         "yes", "fallback", "catch_up", "profile", "exclude", "no_seed", "backup_to", "to", "listing", "check", "prune",
         "portable",
-        "client", "against", "keep_writes", "message",
+        "client", "against", "keep_writes", "message", "bind",
     ),
     "When refused": (
         "accept_loss", "accept_missing", "allow_production", "insecure_http", "keep_violations", "lock_timeout",
@@ -92,6 +92,7 @@ allow_production = click.option(
 )
 
 _OUTPUT = (
+    click.option("--bind", metavar="NAME", help="Which database of an app with several; default is the first."),
     click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors."),
     click.option("-v", "--verbose", is_flag=True, help="What Alembic and the steps say as well."),
@@ -121,7 +122,7 @@ def _json_file(value: Path | None) -> Path | None:
 
 
 def output(function: F) -> F:
-    """The options of what is printed and written about a run."""
+    """The options that every command has: of which database, and what is printed and written about a run."""
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(_OUTPUT), function)
 
 

@@ -15,6 +15,7 @@ from ..errors import FerryError
 from ..transfer.proof.compare import SHOWN
 from ..transfer.run.report import Report
 from ..transfer.run.run import Event
+from .hints import Typed, name_bind
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -38,10 +39,13 @@ class Output:
 
 
 class Renderer:
-    """Takes events as they come; progress bars on a terminal only, those of one step at a time."""
+    """Takes events as they come; progress bars on a terminal only, those of one step at a time.
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    :param typed: the command, for those that are shown.
+    """
+
+    def __init__(self, output: Output, typed: Typed) -> None:
+        self._output, self._typed = output, typed
         self._with_bars = sys.stderr.isatty() and not output.quiet and not output.as_json
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -60,6 +64,7 @@ class Renderer:
     def say(self, text: str, fg: str | None = None) -> None:
         """A line on stderr; bars are taken away first, as they would be drawn over it."""
         self.close()
+        text = name_bind(text, self._typed)
         plain = fg is None or os.environ.get("NO_COLOR")
         click.echo(text if plain else click.style(text, fg=fg), err=True)
 
@@ -106,8 +111,8 @@ class Renderer:
             return
         if not self._output.quiet:
             for line in receipt(report):
-                click.echo(line)
-        click.echo(report.summary)
+                click.echo(name_bind(line, self._typed))
+        click.echo(name_bind(report.summary, self._typed))
 
 
 def _make_bars() -> Progress:

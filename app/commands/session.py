@@ -15,14 +15,16 @@ from ..dialects import dialect_for
 from ..dialects.base import Dialect
 from ..errors import Misconfigured
 from ..transfer.run.settings import Settings, build_settings
+from ..transfer.schema.binds import find_bind, list_others
 from ..transfer.schema.host import Host
 from ..transfer.schema.version_table import list_places, version_table_of
 from .blueprint import refuse_replaced
 
 
-def current_host() -> Host:
+def current_host(settings: Settings | None = None) -> Host:
     """The current app as the engine sees it.
 
+    :param settings: which of its databases is the target; by default what its configuration says.
     :raises Misconfigured: Flask-SQLAlchemy or Flask-Migrate is missing, or the Alembic scripts are.
     """
     # A local proxy would be asked again in other contexts: the app itself is what is kept.
@@ -30,9 +32,20 @@ def current_host() -> Host:
     refuse_replaced(app)
     _refuse_incomplete(app)
     db, migrate = app.extensions["sqlalchemy"], app.extensions["migrate"]
-    url = db.engine.url
-    migrations = _migrations(Path(app.root_path), str(migrate.directory))
-    return Host(db, migrate, migrations, app.app_context, url, current_dialect(url), _engine_options(app, db))
+    settings = settings or current_settings()
+    bind = find_bind(db, settings.bind, settings.origins["FERRY_BIND"])
+    url = db.engines[bind].url
+    return Host(
+        db,
+        migrate,
+        _migrations(Path(app.root_path), str(migrate.directory)),
+        app.app_context,
+        url,
+        current_dialect(url, bind),
+        _engine_options(app, db, bind),
+        bind,
+        list_others(db, bind) if settings.bind else {},
+    )
 
 
 def _refuse_incomplete(app: Flask) -> None:
@@ -61,22 +74,26 @@ def _refuse_incomplete(app: Flask) -> None:
         raise Misconfigured("The app has no default database.", hint="Set SQLALCHEMY_DATABASE_URI.")
 
 
-def _engine_options(app: Flask, db: SQLAlchemy) -> dict[str, Any]:
-    """What ``create_engine()`` is given for the default database, as Flask-SQLAlchemy puts it together."""
-    bind = (app.config.get("SQLALCHEMY_BINDS") or {}).get(None)
+def _engine_options(app: Flask, db: SQLAlchemy, key: str | None) -> dict[str, Any]:
+    """What ``create_engine()`` is given for a database of the app, as Flask-SQLAlchemy puts it together."""
+    bind = (app.config.get("SQLALCHEMY_BINDS") or {}).get(key)
     of_bind = bind if isinstance(bind, Mapping) else {}
-    return {**db._engine_options, **of_bind, **(app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {})}
+    of_default = (app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}) if key is None else {}
+    return {**db._engine_options, **of_bind, **of_default}
 
 
-def current_dialect(url: URL) -> Dialect:
-    """The room of a database that the current app has, or could have."""
+def current_dialect(url: URL, bind: str | None = None) -> Dialect:
+    """The room of a database that the current app has, or could have.
+
+    :param bind: the app's key of the database whose connections show what the app has in them.
+    """
     dialect = dialect_for(
         url,
         directory=Path(current_app.instance_path),
         tls_ca=current_settings().tls_ca,
         version_table=version_table_of(current_app.extensions.get("migrate"), Path(current_app.root_path)),
     )
-    engine = current_app.extensions["sqlalchemy"].engines.get(None) if "sqlalchemy" in current_app.extensions else None
+    engine = current_app.extensions["sqlalchemy"].engines.get(bind) if "sqlalchemy" in current_app.extensions else None
     if engine is not None:
         dialect.know_app(engine)
     return dialect

@@ -55,7 +55,8 @@ def lines(result: Status) -> Iterator[str]:
     """The status for people."""
     database = result.database
     yield f"Server:      {database['server']} on {database['host']}"
-    yield f"Database:    {database['database']}{'' if database['exists'] else ' (not there)'}"
+    bind = f", the bind {database['bind']}" if database["bind"] else ""
+    yield f"Database:    {database['database']}{bind}{'' if database['exists'] else ' (not there)'}"
     yield f"Environment: {database['environment']} (from {database['environment_from']})"
     yield f"Revision:    {result.revision} (head {result.head})"
     yield f"Rows:        {sum(result.rows.values())} in {len(result.rows)} tables"

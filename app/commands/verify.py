@@ -44,4 +44,4 @@ def db_verify(
         lock_timeout_s=lock_timeout_s(lock_timeout),
     )
     settings = {"FERRY_SOURCE": against, "FERRY_PROFILE": profile}
-    execute("db-verify", lambda run: verify(run, choices), output=output, settings=settings)
+    execute("db-verify", lambda run: verify(run, choices), output=output, options=settings)

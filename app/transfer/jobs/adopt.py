@@ -15,9 +15,15 @@ from ..schema.models import require_models
 def adopt(run: Run, message: str, *, lock_timeout_s: float) -> Report:
     """Run db-adopt: write the first revision into the host's scripts. The database is not changed.
 
-    :raises Misconfigured: there are revisions already, no database, or no models.
+    :raises Misconfigured: there are revisions already, no database, no models, or several databases.
     """
     run.refuse_prohibited()
+    if run.host.others:
+        raise Misconfigured(
+            "A first revision for one of the app's databases would leave the others out of it.",
+            hint="Write it for all of them: flask db migrate -m first, with SQLALCHEMY_DATABASE_URI and "
+            "SQLALCHEMY_BINDS of empty databases.",
+        )
     if run.schema.files():
         raise Misconfigured(
             f"There are revisions in {run.host.migrations} already.",

@@ -281,7 +281,7 @@ def _cut_over(run: Run, job: Job) -> Entry:
 
 def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report = run.report
-    report.rollback = job.way_back(entry)
+    report.rollback = run.name_bind(job.way_back(entry))
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
     rows = sum(count for name, (count, _) in entry.checksums.items() if name != run.dialect.version_table)
     report.end("done", job.summary(entry, rows))

@@ -16,6 +16,7 @@ from ..run.plan import lineage
 from ..run.run import Run
 from ..run.settings import DEFAULTS, SECRET
 from ..run.target import Target
+from ..schema.binds import name_of
 from ..schema.host_checks import find_unsupported
 from .backup import list_backups
 
@@ -63,6 +64,7 @@ def status(run: Run) -> Status:
             "server": target.identity.server,
             "host": target.identity.host,
             "database": target.identity.database,
+            "bind": name_of(run.host.bind) if run.host.others else None,
             "exists": target.exists,
             "is_file": target.identity.is_file,
             "size_bytes": target.size_bytes,
@@ -181,6 +183,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_SEED": settings.seed,
         "FERRY_ADAPTERS": settings.adapters,
         "FERRY_DECLARATIONS": settings.declarations,
+        "FERRY_BIND": settings.bind,
         "FERRY_PROFILE": settings.profile,
         "FERRY_PROFILES": settings.profiles,
         "FERRY_PROFILE_KEY": settings.profile_key,

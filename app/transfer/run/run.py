@@ -25,6 +25,7 @@ from ...dialects.model import Beside
 from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LiveSchemaChanged, LockHeld, Protected
 from ..rows.files import to_plain_json, write
 from ..schema.alembic import Schema
+from ..schema.binds import name_of
 from ..schema.declarations import read_declarations
 from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
@@ -165,6 +166,11 @@ class Run:
         self.report.notes.append(text)
         self.emit("note", text)
 
+    def name_bind(self, command: str | None) -> str | None:
+        """A command with the option that says of which database, where the run's was chosen by that."""
+        is_typed = self.settings.bind and self.settings.origins["FERRY_BIND"] == "option"
+        return f"{command} --bind {self.settings.bind}" if command and is_typed else command
+
     def progress(self, what: str, count: int, total: int | None) -> None:
         self.emit("progress", what, done=count, total=total)
 
@@ -179,8 +185,12 @@ class Run:
                 f"flask {self.command} is prohibited here (FERRY_PROHIBIT, "
                 f"{self.settings.origins['FERRY_PROHIBIT']}); no option runs it."
             )
-        if not only_looks:
-            refuse_unsupported(self.host)
+        if only_looks:
+            return
+        refuse_unsupported(self.host)
+        if self.host.others:
+            others = ", ".join(sorted(map(name_of, self.host.others)))
+            self.note(f"Of the app's databases this is {name_of(self.host.bind)!r}; left alone: {others}.")
 
     @contextlib.contextmanager
     def step(self, name: str, **detail: Any) -> Iterator[dict[str, Any]]:

@@ -36,6 +36,7 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_SEED": None,
     "FERRY_ADAPTERS": None,
     "FERRY_DECLARATIONS": None,
+    "FERRY_BIND": None,
     "FERRY_PROFILE": None,
     "FERRY_PROFILES": None,
     "FERRY_PROFILE_KEY": None,
@@ -53,6 +54,7 @@ MOST_CONNECTIONS = 16
 SHORTEST_KEY = 16
 
 _AGE = re.compile(r"([0-9]{1,9})([smhdw])")
+_BIND = re.compile(r"\w[\w-]{0,62}")
 _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 """What is no text: NUL, which ends a C string, and bytes of the environment that are not UTF-8."""
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
@@ -100,6 +102,7 @@ class Settings:
 
     :ivar source: URL, path, ``self`` or None.
     :ivar source_base: the directory a relative path in ``source`` counts from.
+    :ivar bind: which database of the app is the target, or None: its only one.
     :ivar keep: generations and backups kept, per command.
     :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
     :ivar connections: how many requests to a source with the classic API are in flight at most.
@@ -122,6 +125,7 @@ class Settings:
     seed: str | None
     adapters: str | None
     declarations: Path | None
+    bind: str | None
     profile: str | None
     profiles: str | None
     profile_key: str | None = field(repr=False)
@@ -233,7 +237,7 @@ def build_settings(
             f"FERRY_ENVIRONMENT ({keys.origins['FERRY_ENVIRONMENT']}) is {environment!r}.",
             hint=f"Use one of {', '.join(ENVIRONMENTS)}.",
         )
-    source = keys.text("FERRY_SOURCE") or None
+    source, bind = keys.text("FERRY_SOURCE") or None, _bind(keys)
     password_file = path("FERRY_SOURCE_PASSWORD_FILE")
     return Settings(
         source=source,
@@ -242,7 +246,7 @@ def build_settings(
         source_password=_password(keys, password_file),
         password_file=password_file,
         source_time_zone=_time_zone(keys),
-        snapshot=path("FERRY_SNAPSHOT") or instance / "data.json",
+        snapshot=_snapshot_of(bind, path("FERRY_SNAPSHOT") or instance / "data.json"),
         backups=path("FERRY_BACKUPS") or instance / "backups",
         backup_key=_backup_key(keys),
         keep=int(keys.number("FERRY_KEEP", 1, MOST_KEPT, whole=True)),
@@ -251,6 +255,7 @@ def build_settings(
         prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
         seed=keys.text("FERRY_SEED") or None,
         declarations=path("FERRY_DECLARATIONS"),
+        bind=bind,
         adapters=keys.text("FERRY_ADAPTERS") or None,
         profile=keys.text("FERRY_PROFILE") or None,
         profiles=keys.text("FERRY_PROFILES") or None,
@@ -260,6 +265,22 @@ def build_settings(
         connections=int(keys.number("FERRY_CONNECTIONS", 1, MOST_CONNECTIONS, whole=True)),
         origins=keys.origins,
     )
+
+
+def _bind(keys: _Keys) -> str | None:
+    """Which database of the app is the target; part of a file's name."""
+    bind = keys.text("FERRY_BIND") or None
+    if bind is not None and not _BIND.fullmatch(bind):
+        raise Misconfigured(
+            f"FERRY_BIND ({keys.origins['FERRY_BIND']}) is {bind[:40]!r}.",
+            hint="Use a key of SQLALCHEMY_BINDS of letters, digits, - and _; or default.",
+        )
+    return bind
+
+
+def _snapshot_of(bind: str | None, path: Path) -> Path:
+    """What was taken for one database of the app stands in for no other: each has a file of its own."""
+    return path if bind in (None, "default") else path.with_name(f"{bind}-{path.name}")
 
 
 LONGEST_PASSWORD = 64 << 10

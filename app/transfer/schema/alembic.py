@@ -1,8 +1,8 @@
 """Alembic on a staging engine: build at a revision, upgrade, compare with the models.
 
 The stock ``env.py`` of Flask-Migrate takes its engine from Flask-SQLAlchemy and ignores any URL, so Alembic is pointed
-at staging by swapping ``db.engines[None]`` for the duration; afterwards it is asserted that staging holds the revision
-and that the live schema did not change.
+at staging by swapping its engine in ``db.engines`` for the duration; afterwards it is asserted that staging holds the
+revision and that the live schema did not change.
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ class Schema:
         """
         with self._look() as engine:
             try:
-                refuse_env(self._config(), self.script, engine, self.host.version_table)
+                refuse_env(self.host, self._config(), self.script, engine)
             except (FerryError, SQLAlchemyError) as error:
                 # Something that it writes is no fault here: staging will take it.
                 if isinstance(error, FerryError):
@@ -390,5 +390,5 @@ class Schema:
     def _refuse_env(self, engine: Engine) -> None:
         if self._env_accepted:
             return
-        refuse_env(self._config(), self.script, engine, self.host.version_table)
+        refuse_env(self.host, self._config(), self.script, engine)
         self._env_accepted = True

@@ -22,17 +22,19 @@ _PLACES = (sqlalchemy, sqlalchemy.engine, sqlalchemy.engine.create)
 
 
 @contextlib.contextmanager
-def give_engine(engine: Engine, live: URL) -> Iterator[None]:
-    """Let SQLAlchemy's makers of engines give ``engine`` for the URL of the live database, or for its own."""
+def give_engine(engines: Mapping[URL, Engine]) -> Iterator[None]:
+    """Let SQLAlchemy's makers of engines give an engine for the URL of a live database of the app, or for its own.
+
+    :param engines: by the URL of the live database: what stands for it.
+    """
     makes, makes_of_config = sqlalchemy.create_engine, sqlalchemy.engine_from_config
 
     def create_engine(url: str | URL, **options: Any) -> Engine:
-        return engine if _is_one_of(url, live, engine.url) else makes(url, **options)
+        return _find(url, engines) or makes(url, **options)
 
     def engine_from_config(configuration: Mapping[str, Any], prefix: str = "sqlalchemy.", **options: Any) -> Engine:
-        if _is_one_of(configuration.get(f"{prefix}url", ""), live, engine.url):
-            return engine
-        return makes_of_config(dict(configuration), prefix, **options)
+        url = configuration.get(f"{prefix}url", "")
+        return _find(url, engines) or makes_of_config(dict(configuration), prefix, **options)
 
     _put(create_engine, engine_from_config)
     try:
@@ -47,8 +49,18 @@ def _put(create_engine: Callable[..., Engine], engine_from_config: Callable[...,
         place.engine_from_config = engine_from_config  # type: ignore[attr-defined]
 
 
-def _is_one_of(value: object, *urls: URL) -> bool:
-    return any(_is_same(value, url) for url in urls)
+def _find(value: object, engines: Mapping[URL, Engine]) -> Engine | None:
+    """The engine for a URL: of the very one before one that may mean the same."""
+    for engine in engines.values():
+        if engine.url.database and str(value) == str(engine.url):
+            return engine
+    exact = [engine for live, engine in engines.items() if str(value) in _spellings(live)]
+    alike = [engine for live, engine in engines.items() if _is_same(value, live) or _is_same(value, engine.url)]
+    return next(iter([*exact, *alike]), None)
+
+
+def _spellings(url: URL) -> tuple[str, str]:
+    return str(url), url.render_as_string(hide_password=False)
 
 
 def _is_same(value: object, url: URL) -> bool:

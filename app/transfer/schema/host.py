@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine
 
 from ...dialects.base import Dialect
 
@@ -23,6 +23,9 @@ class Host:
     :ivar app_context: enters a fresh app context.
     :ivar url: the target, of the host's own engine.
     :ivar engine_options: what the host gives ``create_engine()`` besides the URL.
+    :ivar bind: the target's key in ``SQLALCHEMY_BINDS``; None for the default database.
+    :ivar others: where one of several databases was chosen, all others, which are closed while something of the host's
+        runs.
     """
 
     db: SQLAlchemy
@@ -32,6 +35,14 @@ class Host:
     url: URL
     dialect: Dialect
     engine_options: Mapping[str, Any] = field(default_factory=dict)
+    bind: str | None = None
+    others: Mapping[str | None, URL] = field(default_factory=dict)
+
+    @property
+    def engine(self) -> Engine:
+        """The host's own of the target; asked for in an app context."""
+        engine: Engine = self.db.engines[self.bind]
+        return engine
 
     @property
     def version_table(self) -> str:

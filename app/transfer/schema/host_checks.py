@@ -7,6 +7,7 @@ work on live rows.
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import URL, Engine, MetaData
 
 from ...errors import Misconfigured, Protected
+from .binds import DEFAULT, name_of
 from .host import Host
 from .models import metadatas_of
 from .version_table import OPTION, list_constants
@@ -59,17 +61,36 @@ def _binds(host: Host) -> Iterator[Protected]:
     env = host.migrations / "env.py"
     # The template of `flask db init --multidb` runs revisions on each of them.
     runs_on_all = env.is_file() and "SQLALCHEMY_BINDS" in env.read_text(encoding="utf-8", errors="replace")
-    if others := sorted(there if runs_on_all else there & filled):
+    if host.others:
+        yield from _one_database_twice(host)
+    elif others := sorted(there if runs_on_all else there & filled):
         why = f"and {env} runs revisions on each" if runs_on_all else "and models have tables in them"
         yield Protected(
-            f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}), {why}; only one is carried.",
-            hint="An app that has these tables in its one database can be carried; look with: flask db-status",
+            f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}), {why}; one run carries one of them.",
+            hint=f"Choose which, and run once for each: {', '.join(f'--bind {key}' for key in [DEFAULT, *others])}",
         )
     if unbound := sorted(filled - there):
         yield Protected(
             f"Models have a __bind_key__ ({', '.join(unbound)}): their tables are not in the app's default database.",
             hint="Leave __bind_key__ out, or look with: flask db-status",
         )
+
+
+def _one_database_twice(host: Host) -> Iterator[Protected]:
+    """Of two databases that are one, the run would close what it carries, or carry only half of its tables."""
+    same = [name_of(key) for key, url in host.others.items() if _place_of(url) == _place_of(host.url)]
+    if same:
+        yield Protected(
+            f"The databases {', '.join(sorted([name_of(host.bind), *same]))} of the app are one and the same.",
+            hint="Leave __bind_key__ out of models whose tables lie in the same database, and the bind.",
+        )
+
+
+def _place_of(url: URL) -> tuple[object, ...]:
+    """What a URL means, however it is written; of PostgreSQL the search path, which is in the query, too."""
+    if url.host is None and url.database:
+        return url.get_backend_name(), os.path.realpath(url.database)
+    return url.get_backend_name(), url.host, url.port, url.database, url.query.get("options")
 
 
 def _engine_options(options: Mapping[str, Any]) -> Iterator[Protected]:
@@ -112,7 +133,7 @@ def refuse_elsewhere(host: Host) -> None:
     """
     expected = host.dialect.whereabouts(host.url) if host.dialect.exists(host.url) else None
     with host.app_context():
-        engine = host.db.engine
+        engine = host.engine
         if expected is None or engine.dialect.is_async:
             return
         try:
@@ -166,11 +187,10 @@ def refuse_configuration(options: Mapping[str, Any], where: str, version_table: 
             )
 
 
-def refuse_env(config: Config, script: ScriptDirectory, engine: Engine, version_table: str) -> None:
+def refuse_env(host: Host, config: Config, script: ScriptDirectory, engine: Engine) -> None:
     """Let ``env.py`` run once with nothing to do, to see which database it works on.
 
     :param engine: staging's, which is the host's own at the moment.
-    :param version_table: where the revision is looked for.
     :raises Misconfigured: it works on another: it opened an engine of its own.
     :raises Protected: it keeps the version elsewhere.
     """
@@ -183,8 +203,13 @@ def refuse_env(config: Config, script: ScriptDirectory, engine: Engine, version_
     env = Path(script.dir) / "env.py"
     with EnvironmentContext(config, script, fn=look, dont_mutate=True):
         script.run_env()
+    if host.others and not contexts:
+        raise Misconfigured(
+            f"{env} runs no revision on the database {name_of(host.bind)!r} of the app.",
+            hint="That of flask db init --multidb runs them on each one that SQLALCHEMY_BINDS names.",
+        )
     for context in contexts:
-        refuse_configuration({**context.opts, OPTION: context.version_table}, str(env), version_table)
+        refuse_configuration({**context.opts, OPTION: context.version_table}, str(env), host.version_table)
         if context.connection is None or context.connection.engine.pool is not engine.pool:
             raise Misconfigured(
                 f"{env} opens an engine of its own: revisions would change the live database, or another one, instead "

@@ -10,6 +10,7 @@ from typing import cast
 
 from sqlalchemy import Engine
 
+from .binds import close_others, run_only_on
 from .env_engine import give_engine
 from .host import Host
 from .host_checks import refuse_unsupported
@@ -30,16 +31,30 @@ def use_engine(host: Host, engine: Engine, *, verbose: bool = False) -> Iterator
     with host.app_context(), _logging_kept(verbose=verbose), quiet_warnings():
         # Flask-SQLAlchemy gives out its own dictionary, typed as read-only.
         engines = cast("dict[str | None, Engine]", db.engines)
-        live = engines[None]
+        live = engines[host.bind]
         db.session.remove()
-        engines[None] = engine
+        engines[host.bind] = engine
         try:
-            with give_engine(engine, host.url):
+            with _only_on(host, engines, engine), contextlib.ExitStack() as at_the_end:
+                # Before the engines are closed that it may have connections of.
+                at_the_end.callback(db.session.remove)
                 yield engine
         finally:
-            db.session.remove()
-            engines[None] = live
+            engines[host.bind] = live
             engine.dispose()
+
+
+@contextlib.contextmanager
+def _only_on(host: Host, engines: dict[str | None, Engine], engine: Engine) -> Iterator[None]:
+    """Let an ``env.py`` come to one engine, and to closed ones in place of those of other databases."""
+    if not host.others:
+        with give_engine({host.url: engine}):
+            yield
+        return
+    with close_others(engines, host.others) as closed, run_only_on(engine):
+        stand_ins = {host.url: engine, **dict(zip(host.others.values(), closed, strict=True))}
+        with give_engine(stand_ins):
+            yield
 
 
 @contextlib.contextmanager

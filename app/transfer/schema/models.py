@@ -27,15 +27,20 @@ def configure_models(host: Host) -> None:
 
 
 def metadatas_of(host: Host) -> list[MetaData]:
-    """The default metadata of Flask-SQLAlchemy, those that models brought with them, and of tables between models."""
+    """The metadata of the target in Flask-SQLAlchemy, and those that its models, and tables between them, brought."""
     registry = getattr(host.db.Model, "registry", None)
     mappers = list(registry.mappers) if registry else []
     tables = [table for mapper in mappers for table in mapper.tables]
     # Only where they are configured: to look at an app must not depend on whether they can be.
     links = [item for mapper in mappers if mapper.configured for item in mapper.relationships]
     tables += [item.secondary for item in links if item.secondary is not None]
-    metadatas = [host.db.metadatas[None], *(getattr(table, "metadata", None) for table in tables)]
-    return list({id(item): item for item in metadatas if item is not None}.values())
+    metadatas = [host.db.metadatas.get(host.bind), *(getattr(table, "metadata", None) for table in tables)]
+    return list({id(item): item for item in metadatas if item is not None and _is_of(item, host.bind)}.values())
+
+
+def _is_of(metadata: MetaData, bind: str | None) -> bool:
+    """Whether Flask-SQLAlchemy takes the tables of a metadata for those of a database of the app."""
+    return metadata.info.get("bind_key") == bind
 
 
 def require_models(host: Host) -> None:

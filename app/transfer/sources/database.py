@@ -172,7 +172,7 @@ class DatabaseSource(Source):
         self._token: bytes | None = None
         self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca)
         with run.host.app_context():
-            self._dialect.know_app(run.host.db.engine)
+            self._dialect.know_app(run.host.engine)
         with _readable(self._dialect, spec):
             state = look(self._dialect, url, spec.label, run.host.version_table)
         # On the target's server: what fails there is not the source's fault.

@@ -13,7 +13,7 @@ from tests.dialects.postgresql import test_upgrade
 from tests.scenarios import test_version_table
 from tests.support.site import ROOT
 
-from . import test_accepted, test_host, test_refused, test_three_hosts
+from . import test_accepted, test_binds, test_host, test_refused, test_three_hosts
 from .conftest import HostApp
 
 PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def test_the_five_lines(tmp_path: Path, python: Path) -> None:
     assert garden.query("SELECT count(*) FROM plant") == [(0,)]
 
 
-A, H, R, T = test_accepted, test_host, test_refused, test_three_hosts
+A, B, H, R, T = test_accepted, test_binds, test_host, test_refused, test_three_hosts
 LIVES = T.test_a_life_on_sqlite
 TESTS: dict[str, Callable[..., None]] = {
     "a factory, a module-level": A.test_two_apps_in_one_process,
@@ -79,6 +79,11 @@ TESTS: dict[str, Callable[..., None]] = {
     "revisions that end": test_upgrade.test_what_it_means,
     "`sqlite:///file:": A.test_file_uris,
     "`url_prefix`": A.test_ways_to_register_it,
+    "`SQLALCHEMY_BINDS` with tables": B.test_one_of_them,
+    "two of several databases": B.test_what_is_refused,
+    "an `env.py` that runs no": B.test_what_is_refused,
+    "a `--bind`": B.test_what_is_refused,
+    "`db-adopt` with several": B.test_what_is_refused,
     "`SQLALCHEMY_BINDS` with databases that models": R.test_a_bind_that_models_have_tables_in,
     "models with a `__bind_key__`": R.test_a_bind_that_only_models_name,
     "`schema=` in models": R.test_models_of_another_schema,

@@ -27,6 +27,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_ENVIRONMENT": ("environment", "{}", None),
     "FERRY_PROHIBIT": ("prohibited", "db-{}", frozenset()),
     "FERRY_SEED": ("seed", "seed{}:f", None),
+    "FERRY_BIND": ("bind", "{}", None),
     "FERRY_DECLARATIONS": ("declarations", "/{}.toml", None),
     "FERRY_ADAPTERS": ("adapters", "adapters{}", None),
     "FERRY_PROFILE": ("profile", "profile{}", None),
