@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +90,69 @@ def test_of_another_database(host: Make, source: str, target: str) -> None:
     assert books(live) == KEPT
     entry = json.loads(live.done("db-status", "--json").splitlines()[-1])
     assert entry["target"]["last_run"]["in_force"]
+
+
+LENT = "CREATE TABLE loan (id INTEGER PRIMARY KEY, book INTEGER REFERENCES book (id))"
+
+
+@pytest.mark.parametrize(("source", "target"), [("sqlite", "postgresql"), ("mariadb", "sqlite")])
+def test_they_go_to_a_file(host: Make, source: str, target: str) -> None:
+    """With all that refers to them; proved again, and loaded when they are fixed."""
+    former, live = host(source), host(target)
+    for each in (former, live):
+        each.revise(*MADE, LENT)
+    former.done("db-init", "--schema", "migrations", "--no-seed", "--yes")
+    fill(former)
+    execute(former.url, "INSERT INTO loan VALUES (1, 1), (2, 3)")
+    live.revise("CREATE TABLE more (id INTEGER PRIMARY KEY)", name="r2", down="r1")
+    assert_refused(live.migrate_from(former), "book: 2 rows refer to rows of author", "--set-aside")
+    said = live.migrate_from(former, "--set-aside").stdout
+    assert "Set aside: 3 rows in " in said
+    assert said.count("The source was read from") == 1
+    assert books(live) == [(1, 1), (4, None)]
+    live.done("db-verify")
+    file = Path(said.partition("Set aside: 3 rows in ")[2].splitlines()[0])
+    content = json.loads(file.read_text())
+    assert {row["reason"] for row in content["rows"]} == {
+        "the row of author that it refers to is not there",
+        "refers to a row of book that is set aside",
+    }
+    for row in content["rows"]:
+        row["row"] |= {"author": 1} if row["table"] == "book" else {}
+    file.write_text(json.dumps(content))
+    live.done("db-migrate-data", "--set-aside-from", str(file), "--yes")
+    assert books(live) == [(1, 1), (2, 1), (3, 1), (4, None)]
+    with connected(live.url) as connection:
+        assert sorted(map(tuple, connection.exec_driver_sql("SELECT * FROM loan"))) == [(1, 1), (2, 3)]
+    live.done("db-verify")
+
+
+def test_what_a_revision_repairs_stays(host: Make) -> None:
+    former, live = old(host, "sqlite"), host("sqlite")
+    live.revise(*MADE)
+    live.revise("UPDATE book SET author = 1 WHERE author = 7", name="r2", down="r1")
+    assert "Set aside" not in succeeded(live.migrate_from(former, "--set-aside"))
+    assert books(live) == [(1, 1), (2, 1), (3, 1), (4, None)]
+
+
+def test_what_the_upgrade_makes_so_goes_to_no_file(host: Make) -> None:
+    former, live = old(host, "sqlite"), host("sqlite")
+    live.revise(*MADE)
+    live.revise("UPDATE book SET author = 8 WHERE id = 4", name="r2", down="r1")
+    assert_refused(live.migrate_from(former, "--set-aside"), "rules do not hold")
+
+
+def test_of_a_database_itself_by_way_of_a_snapshot(host: Make) -> None:
+    """As the message says it."""
+    live = old(host, "sqlite")
+    live.revise("CREATE TABLE more (id INTEGER PRIMARY KEY)", name="r2", down="r1")
+    refused = live.flask("db-migrate-data", "self", "--yes").stderr
+    lines = [line.partition(": ")[2] for line in refused.splitlines() if "./all.json" in line]
+    for line in lines:
+        words = shlex.split(line)
+        live.done(*words[words.index("flask") + 1 :])
+    assert len(lines) == 2
+    assert books(live) == [(1, 1), (4, None)]
 
 
 # PostgreSQL refuses such a revision itself, as MariaDB does all but the first.

@@ -19,13 +19,30 @@ from ..schema.alembic import data_tables
 from ..schema.declarations import ACCEPTED, Declarations
 from ..schema.listen import Heard
 from ..staging.counters import keep_counters, prove_counters, read_counters
-from ..staging.options import MigrateOptions
+from ..staging.options import Dangling, MigrateOptions
 from ..staging.unmanaged import bring_unmanaged
 from .job import Job, refresh_derived
 
 
+class RulesBroken(VerificationFailed):
+    """At head a foreign key or another rule does not hold.
+
+    :ivar keys: the foreign keys that do not.
+    """
+
+    keys: tuple[Dangling, ...] = ()
+
+    def of_keys(self, keys: Iterable[Dangling]) -> RulesBroken:
+        """The same; returns itself."""
+        self.keys = tuple(sorted(keys))
+        return self
+
+
 class Migration(Job):
     """A run of db-migrate-data: rows at a revision, brought to head in staging."""
+
+    way_to_set_aside = "They go to a file with: flask db-migrate-data --set-aside"
+    """What else can be typed where rows refer to nothing."""
 
     def __init__(self, run: Run, plan: Plan, options: MigrateOptions) -> None:
         super().__init__(run, plan.target, backup_to=options.backup_to)
@@ -35,6 +52,7 @@ class Migration(Job):
         self._unmanaged: list[str] = []
         self._counters: list[KeyCounter] = []
         self._violations: Counter[Violation] = Counter()
+        self._declared_losses: set[str] = set()
 
     @property
     def loads(self) -> str | None:
@@ -75,6 +93,7 @@ class Migration(Job):
         for receipt in self.report.tables:
             receipt.rows_at_head = upgraded.rows.get(receipt.table)
         self.report.moves, self.report.losses = upgraded.moves, upgraded.losses
+        self._declared_losses = upgraded.declared
         self.report.changed_values = [str(item) for item in changed]
 
     def bring_objects(self, revision: str) -> None:
@@ -92,12 +111,14 @@ class Migration(Job):
         if self.options.keep_violations:
             problems = self._keep_violations(problems)
         if problems:
-            raise VerificationFailed(
+            keys = {(item.table, item.columns, item.parent) for item in self._find_violations(problems)}
+            raise RulesBroken(
                 f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
                 details=[*map(str, problems), *self._show_rows(problems)],
                 hint="Repair these rows in a revision (docs/guide.md), then run again. Rows whose foreign key led "
-                "nowhere before are kept as they are with: flask db-migrate-data --keep-violations",
-            )
+                "nowhere before are kept as they are with: flask db-migrate-data --keep-violations\n"
+                f"{self.way_to_set_aside}",
+            ).of_keys(keys)
         run.dialect.settle(run.staging, keep_violations=self.options.keep_violations)
         prove_counters(run, self._counters, run.staging)
 
@@ -144,10 +165,12 @@ class Migration(Job):
         with run.dialect.reader(run.staging) as after:
             losses = find_lost(self._definitions, after.definitions(), after.tables(), self._heard, declared)
         self.report.objects = [str(item) for item in losses if item.reason]
-        accepted = [line for line in (*self.report.losses, *self.report.objects) if ACCEPTED in line]
+        needed = {*self._declared_losses, *(item.declared_as for item in losses)}
         for name in self.options.accept_loss:
-            if not any(name in line for line in accepted):
-                run.note(f"Nothing of {name} was lost: {ACCEPTED} is not needed for it.")
+            if name not in needed:
+                run.note(f"Nothing called {name} was lost: {ACCEPTED} is not needed for it.")
+            elif declared.losses[name] != ACCEPTED:
+                run.note(f"A declaration says why {name} may go: {ACCEPTED} is not needed for it.")
         if unsaid := [item for item in losses if not item.reason]:
             undeclared = [
                 Undeclared(f"{item.definition.kind} {item.definition.label}", item.text, item.revision)

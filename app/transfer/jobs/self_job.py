@@ -27,6 +27,10 @@ class SelfJob(Migration):
 
     writers_wait = True
     keeps_counters = True
+    way_to_set_aside = (
+        "They go to a file by way of a snapshot: flask db-backup --portable ./all.json\n"
+        "and then: flask db-migrate-data ./all.json --set-aside"
+    )
 
     @property
     def steps(self) -> tuple[Step, ...]:

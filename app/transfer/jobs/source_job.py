@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import copy
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from ...dialects.model import Table, TableChecksum
 from ...errors import DoesNotFit, FerryError, VerificationFailed
@@ -13,7 +15,7 @@ from ..rows.files import file_sha256
 from ..run.evidence_files import describe_schema
 from ..run.ledger import Entry
 from ..run.plan import Plan
-from ..run.report import TableReceipt
+from ..run.report import Report, TableReceipt
 from ..run.run import Run
 from ..run.source import SourceKind
 from ..set_aside.file import Origin
@@ -22,13 +24,14 @@ from ..sources.adapt import account
 from ..sources.base import Destination, Source, Taken, accept_missing
 from ..sources.fallback import can_fall_back, fallback
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
+from ..staging.empty import build_empty
 from ..staging.load import TableLoad
 from ..staging.options import MigrateOptions
 from ..staging.stage import before_upgrade, fill, open_rows, verify_staging
 from ..staging.stand_in import StandIn, build_past, keep_source_schema
 from ..staging.zoned import describe_zones
 from .job import Step
-from .migration import Migration
+from .migration import Migration, RulesBroken
 
 
 class SourceJob(Migration):
@@ -52,7 +55,7 @@ class SourceJob(Migration):
             Step("verify", self._verify),
             Step("upgrade", self.upgrade),
             Step("check", self._check),
-            Step("objects", lambda: self.bring_objects(self._revision), of_live=True),
+            Step("objects", self._bring_objects, of_live=True),
         )
 
     @property
@@ -128,6 +131,7 @@ class SourceJob(Migration):
 
     def _verify(self) -> None:
         run, staged = self.run, self._staged
+        self._receipt_before = copy.deepcopy(_lists_of(run.report))
         self._origin = self._find_origin()
         keep_aside(run, staged.rows, self._origin)
         self._describe_source()
@@ -139,6 +143,32 @@ class SourceJob(Migration):
     def _check(self) -> None:
         self.check_upgrade(before_upgrade(self._staged.rows, self._staged.accounts), self._revision)
         self._passes.last_look(self._taken)
+
+    def _bring_objects(self) -> None:
+        """Where rows refer to nothing at head and may be set aside, load again without them, and upgrade again.
+
+        Not before: a revision may repair them.
+        """
+        try:
+            self.bring_objects(self._revision)
+        except RulesBroken as error:
+            if not self.options.set_aside or self.options.dangling or not error.keys:
+                raise
+            self.options = replace(self.options, dangling=error.keys)
+            self._load_without()
+            self.bring_objects(self._revision)
+
+    def _load_without(self) -> None:
+        """Everything from the empty tables to the proof of the upgrade once more; the receipt is that of this time."""
+        run = self.run
+        vars(run.report).update(copy.deepcopy(self._receipt_before))
+        self._unmanaged = []
+        build_empty(run, run.staging, self._revision, self._schema)
+        self._adapt()
+        self._load()
+        self._verify()
+        self.upgrade()
+        self._check()
 
     def _find_proved(self, table: Table) -> TableChecksum | None:
         """What was loaded and read back of a table, where no revision has run since: one may write unheard."""
@@ -235,6 +265,11 @@ def _receipt_of(table: str, load: TableLoad, note: str) -> TableReceipt:
             f"+ {receipt.set_aside} set aside."
         )
     return receipt
+
+
+def _lists_of(report: Report) -> dict[str, Any]:
+    """What a report lists, by name."""
+    return {name: value for name, value in vars(report).items() if isinstance(value, list)}
 
 
 def _profile_of(snapshot: Taken) -> dict[str, dict[str, str]]:

@@ -122,7 +122,7 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
     excluded = set(entry.options.get("exclude", ()))
     choices = MigrateOptions(
         SourceOptions(tuple(sorted(excluded)), accept_missing=True), set_aside=bool(entry.options.get("set_aside"))
-    )
+    ).as_in_ledger(entry.options)
     revision: str | None
     if LOADS in entry.options:
         revision = _stage_with_added(run, entry)

@@ -24,11 +24,13 @@ class Lost:
 
     :ivar revision: the one that named it, or spoke of its table last; an empty text where none is known.
     :ivar reason: why that is accounted for; an empty text where it is not.
+    :ivar declared_as: the name that a declaration has for it, where that accounts for it.
     """
 
     definition: Definition
     revision: str
     reason: str = ""
+    declared_as: str = ""
 
     @property
     def text(self) -> str:
@@ -151,7 +153,7 @@ class _Account:
         """:param now: what it would be under the names of head."""
         for key in (f"{was.kind} {was.label}", was.label, f"{was.kind} {was.name}", was.name):
             if key in self._declared.losses:
-                return Lost(was, "", self._declared.losses[key])
+                return Lost(was, "", self._declared.losses[key], key)
         if revision := self._find_drop(was, now):
             return Lost(was, revision, "dropped by name")
         by, table = self._heard.touched.get(was.table.lower(), ""), now.table.lower()

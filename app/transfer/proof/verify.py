@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,20 @@ class Before:
 
 @dataclass
 class Upgraded:
-    """What an upgrade moved, what it dropped as declared, and the rows of each former table at head."""
+    """What an upgrade moved, what it dropped as declared, and the rows of each former table at head.
+
+    :ivar declared: the names that declarations have for what was dropped.
+    """
 
     moves: list[str]
     losses: list[str]
     rows: dict[str, int]
+    declared: set[str] = field(default_factory=set)
+
+    def note_loss(self, name: str, what: str, place: str, declared: Declarations) -> None:
+        """Note that something is gone, and under which name it was declared."""
+        self.losses.append(f"{name}: {what}: {declared.losses[place]}")
+        self.declared.add(place)
 
 
 def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard: Heard, head: str) -> Upgraded:
@@ -96,9 +105,9 @@ def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard:
     problems: list[tuple[str, str]] = []
     result = Upgraded([], [], {})
     for name, table in data_tables(before.tables).items():
-        if (reason := _find_lost(name, declared)) is not None:
+        if (declared_as := _find_lost(name, declared)) is not None:
             if before.counts[name]:
-                result.losses.append(f"{name}: {before.counts[name]} rows: {reason}")
+                result.note_loss(name, f"{before.counts[name]} rows", declared_as, declared)
             continue
         now = follow_moves(name, declared)
         there = [place for place in now if place in tables]
@@ -144,9 +153,9 @@ def follow_moves(name: str, declared: Declarations) -> list[str]:
 
 
 def _find_lost(name: str, declared: Declarations) -> str | None:
-    """Why what had this name before is dropped, under whatever name it had by then; None when no revision says so."""
+    """The name under which what had this one before is said to be dropped; None when nobody says so."""
     names = dict.fromkeys(place for places in _trail(name, declared) for place in places)
-    return next((declared.losses[place] for place in names if place in declared.losses), None)
+    return next((place for place in names if place in declared.losses), None)
 
 
 def _trail(name: str, declared: Declarations) -> list[list[str]]:
@@ -181,8 +190,8 @@ def _check_columns(
         values = sums[column]
         if not values.rows:
             continue
-        if (reason := _find_lost(full, declared)) is not None:
-            result.losses.append(f"{full}: {values.rows} values: {reason}")
+        if (declared_as := _find_lost(full, declared)) is not None:
+            result.note_loss(full, f"{values.rows} values", declared_as, declared)
         elif places := [place for place in follow_moves(full, declared) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
             problems += [(full, text) for text in _check_move(full, values, places, tables, after)]

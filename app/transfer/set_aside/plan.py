@@ -59,7 +59,8 @@ class AsidePlan:
 
     def stage_options(self) -> MigrateOptions:
         """How the run itself loaded its snapshot."""
-        return MigrateOptions(SourceOptions(self.excluded, accept_missing=True), set_aside=True)
+        options = MigrateOptions(SourceOptions(self.excluded, accept_missing=True), set_aside=True)
+        return options.as_in_ledger(self.base.options)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..run.run import Run
 from ..sources.base import SourceOptions
+
+Dangling = tuple[str, tuple[str, ...], str]
+"""A foreign key, at the source's revision: table, columns, the table it refers to."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class MigrateOptions:
     source: SourceOptions = field(default_factory=SourceOptions)
     counts_only: bool = False
     set_aside: bool = False
+    dangling: tuple[Dangling, ...] = ()
+    """Foreign keys whose rows that lead nowhere are set aside."""
     accept_loss: tuple[str, ...] = ()
     keep_violations: bool = False
     catch_up: int | None = None
@@ -37,7 +42,21 @@ class MigrateOptions:
 
     def for_ledger(self) -> dict[str, Any]:
         """What a later proof of this run needs to know."""
-        return {"exclude": list(self.source.exclude), "set_aside": self.set_aside, **self.list_accepted()}
+        dangling = {"dangling": [list(key) for key in self.dangling]} if self.dangling else {}
+        return {
+            "exclude": list(self.source.exclude),
+            "set_aside": self.set_aside,
+            **dangling,
+            **self.list_accepted(),
+        }
+
+    def as_in_ledger(self, kept: Mapping[str, Any]) -> MigrateOptions:
+        """The same, with what a run set aside because it led nowhere.
+
+        :param kept: what the ledger keeps of the run's options.
+        """
+        dangling = tuple((table, tuple(columns), parent) for table, columns, parent in kept.get("dangling", ()))
+        return replace(self, dangling=dangling)
 
     def list_accepted(self) -> dict[str, Any]:
         """What the ledger keeps of what was accepted for this run."""

@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import closing
 
 from ...dialects.model import ForeignKey, Table, Values
+from ..rows.scratch import RowStore
+from .options import Dangling
 from .rows_file import RowsFile, places_of
 
 REFERS = "refers to a row of"
 """So begins the reason of rows that go with others."""
+
+
+def set_aside_dangling(rows: RowsFile, keys: Collection[Dangling]) -> None:
+    """Set aside the rows whose foreign key, one of these, points to a row that is not there."""
+    for name, columns, parent in keys:
+        table, referred = rows.tables.get(name), rows.tables.get(parent)
+        key = (
+            next((key for key in table.foreign_keys if (key.columns, key.table) == (columns, parent)), None)
+            if table
+            else None
+        )
+        if table is None or referred is None or key is None:
+            continue
+        with closing(RowStore()) as there:
+            places = places_of(referred, key.referred)
+            for row in rows.rows(parent):
+                there.add(_key(row, places), 0, "", {})
+            _set_aside_without(rows, table, key, there)
+
+
+def _set_aside_without(rows: RowsFile, child: Table, key: ForeignKey, there: RowStore) -> None:
+    places = places_of(child, key.columns)
+    for table, values in rows.all_rows():
+        for number, row in rows.kept_rows(table, values) if table.name == child.name else ():
+            if all(row[i] is not None for i in places) and not there.has(_key(row, places), 0):
+                rows.aside.add(child.name, number, f"the row of {key.table} that it refers to is not there", row)
 
 
 MayGo = Callable[[str, int], bool]

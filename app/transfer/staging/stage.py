@@ -20,7 +20,7 @@ from .counters import carry_counters
 from .empty import build_empty
 from .load import TableLoad, load
 from .options import MigrateOptions
-from .referring import set_aside_referring
+from .referring import set_aside_dangling, set_aside_referring
 from .rows_file import RowsFile, check_exclusions
 from .stand_in import NO_STAND_IN, StandIn, build_past
 
@@ -104,6 +104,7 @@ def fill(
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     check_exclusions(rows)
+    set_aside_dangling(rows, options.dangling)
     if rows.aside.count():
         set_aside_referring(rows)
     accounts, refused = load_into(run, staging, rows)

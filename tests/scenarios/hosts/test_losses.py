@@ -48,11 +48,22 @@ def test_for_one_run(dropped: Foreign) -> None:
     typed = shlex.split(command.partition(": ")[2])
     typed = typed[typed.index("db-migrate-data") :]
     assert typed.count("--accept-loss") == 2
-    asked = dropped.ok(*typed, "--accept-loss", "thing.colour")
+    # Parts of the names of what is lost are names of nothing that is.
+    others = ["thing.colour", "name", "lo"]
+    asked = dropped.ok(*typed, *(f"--accept-loss={name}" for name in others))
     assert "thing.name: 1 values: --accept-loss" in asked.stdout
-    assert "Nothing of thing.colour was lost" in asked.stdout
+    assert re.findall("Nothing called (.+) was lost", asked.stdout) == others
     [entry] = dropped.ledger()
-    assert entry["options"]["accept_loss"] == ["log", "thing.name", "thing.colour"]
+    assert entry["options"]["accept_loss"] == ["log", "thing.name", *others]
+
+
+def test_what_is_declared_need_not_be_accepted(dropped: Foreign) -> None:
+    file = dropped.directory / "declarations.toml"
+    file.write_text('["four".ferry_losses]\nlog = "why"\n')
+    dropped.config["FERRY_DECLARATIONS"] = str(file)
+    done = dropped.ok("db-migrate-data", "self", "--yes", "--accept-loss", "log", "--accept-loss", "thing.name")
+    assert re.findall("A declaration says why (.+) may go", done.stdout) == ["log"]
+    assert "Nothing called" not in done.stdout
 
 
 def test_what_is_accepted_is_all_that_may_go(dropped: Foreign) -> None:
