@@ -32,7 +32,8 @@ def find_generated_key(table: Table, tables: Mapping[str, Table], former: Collec
     :param tables: all tables of head.
     :param former: the tables of head that hold rows of tables from before the upgrade: their keys mean something.
     """
-    if table.name in former or len(table.primary_key) != 1:
+    # Of a table that has nothing but its key, rows without it would have no columns.
+    if table.name in former or len(table.primary_key) != 1 or len(table.columns) == 1:
         return None
     key = table.primary_key[0]
     column = next(column for column in table.columns if column.name == key)
