@@ -147,7 +147,7 @@ def archive_of(client: Client, file: Path, schema: str) -> Archive:
         running.wait_for_end(watched=listing)
     if listing.stat().st_size > MOST_CONTENTS_BYTES:
         raise BackupFailed(f"{file} lists more objects than any schema has.")
-    lines = [line for line in listing.read_text(errors="replace").splitlines() if _ENTRY.match(line)]
+    lines = [line for line in listing.read_text(errors="replace").split("\n") if _ENTRY.match(line)]
     large = [line for line in lines if _LARGE.fullmatch(_content(line))]
     contents = [line for line in lines if _LARGE_CONTENT.fullmatch(_content(line))]
     outside = {*large, *contents}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -11,7 +10,7 @@ from typing import Any
 
 from ...dialects.base import Reader
 from ..proof.writes import Written, find_schema_changes, find_writes
-from ..rows.files import write
+from ..rows.files import encode_rows, write
 from ..rows.header import now
 from ..run.evidence import REPORTED
 from ..run.evidence_files import WRITES_SINCE
@@ -51,8 +50,9 @@ def keep_writes_since(run: Run, since: Entry, was: Reader, is_now: Reader) -> Wr
     first = list(islice(counted, 1))
     if not first and not writes.schema:
         return writes
-    path = run.directory / WRITES_SINCE
-    write(path, _encode(_head(run, since, is_now, writes.schema), chain(first, counted)), keep_former=False)
+    path, head = run.directory / WRITES_SINCE, _head(run, since, is_now, writes.schema)
+    items = (item.to_json() for item in chain(first, counted))
+    write(path, encode_rows(head, items), keep_former=False)
     writes.file = path
     run.report.differences_file = str(path)
     return writes
@@ -79,14 +79,3 @@ def _head(run: Run, since: Entry, is_now: Reader, schema: list[str]) -> dict[str
         "schema_changes": schema,
         "types": {name: {one.name: str(one.type) for one in table.columns} for name, table in tables.items()},
     }
-
-
-def _encode(head: dict[str, Any], rows: Iterable[Written]) -> Iterator[bytes]:
-    """The file in pieces of one row each: one value a line, for people."""
-    yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}").encode() + b',\n "rows": ['
-    separator = "\n"
-    for item in rows:
-        text = json.dumps(item.to_json(), indent=1, ensure_ascii=False)
-        yield (separator + "\n".join(f"  {line}" for line in text.splitlines())).encode()
-        separator = ",\n"
-    yield b"\n ]\n}\n"

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -144,6 +144,17 @@ DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 def to_plain_json(value: Any) -> bytes:
     """Any value as JSON for people: sorted, indented."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str).encode() + b"\n"
+
+
+def encode_rows(head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """A JSON document for people, one value a line: some members, and ``rows``; in pieces of one row each."""
+    yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}").encode() + b',\n "rows": ['
+    separator = "\n  "
+    for row in rows:
+        # Lines end by \n alone: the value itself may hold what Python takes for another end, such as U+2028.
+        yield (separator + json.dumps(row, indent=1, ensure_ascii=False).replace("\n", "\n  ")).encode()
+        separator = ",\n  "
+    yield b"\n ]\n}\n"
 
 
 def file_sha256(path: Path) -> str:

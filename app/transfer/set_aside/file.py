@@ -16,7 +16,8 @@ from typing import Any
 from ...dialects.model import Table
 from ...errors import DoesNotFit, SnapshotUnusable
 from ..rows.canonical import MODULUS, hash_line
-from ..rows.files import read_text, write
+from ..rows.expect import LARGEST
+from ..rows.files import encode_rows, read_text, write
 from ..rows.handwritten import canonical_row
 from ..rows.header import now
 from ..rows.scratch import Item, RowStore
@@ -53,13 +54,7 @@ def loading_command(file: Path) -> str:
 def encode(origin: Origin, rows: Iterable[Item]) -> Iterator[bytes]:
     """The file in pieces of one row each."""
     head = {"format": FORMAT, "version": VERSION, **asdict(origin), "written_at": now()}
-    yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}").encode() + b',\n "rows": ['
-    separator = "\n"
-    for item in rows:
-        text = json.dumps(item, indent=1, ensure_ascii=False)
-        yield (separator + "\n".join(f"  {line}" for line in text.splitlines())).encode()
-        separator = ",\n"
-    yield b"\n ]\n}\n"
+    return encode_rows(head, rows)
 
 
 def write_aside(path: Path, origin: Origin, rows: Iterable[Item]) -> None:
@@ -128,7 +123,7 @@ def _item(where: str, value: Any) -> tuple[str, str, int, str, dict[str, Any]]:
     if not isinstance(value, dict):
         raise DoesNotFit(f"{where} is not an object.")
     table, number, row = value.get("table"), value.get("number"), value.get("row")
-    if not isinstance(table, str) or type(number) is not int or number < 1 or not isinstance(row, dict):
+    if not isinstance(table, str) or type(number) is not int or not 1 <= number <= LARGEST or not isinstance(row, dict):
         raise DoesNotFit(f"{where} needs table (a text), number (from 1) and row (an object).")
     return where, table, number, str(value.get("reason", "")), row
 

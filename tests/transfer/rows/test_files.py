@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import zstandard
 
 from app.errors import SnapshotUnusable
 from app.transfer.rows import files
-from app.transfer.rows.files import open_plain, read_text, write
+from app.transfer.rows.files import encode_rows, open_plain, read_text, write
 from app.transfer.rows.snapshot import (
     check,
 )
@@ -131,3 +132,11 @@ def test_a_text_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path.write_bytes(b" " * ((1 << 20) + 1))
     with pytest.raises(SnapshotUnusable, match=f"{path} is longer than 1 MiB"):
         read_text(path)
+
+
+def test_a_document_of_rows_is_json_whatever_the_values_hold() -> None:
+    rows = [{"a": "x\n\r\u2028\u2029\x85\x1c\x0b y", "b": {"c": [1, None]}}, {}]
+    text = b"".join(encode_rows({"format": "f", "n": 1}, rows)).decode()
+    assert json.loads(text) == {"format": "f", "n": 1, "rows": rows}
+    assert text.split("\n")[:2] == ["{", ' "format": "f",']
+    assert json.loads(b"".join(encode_rows({"n": 1}, []))) == {"n": 1, "rows": []}
