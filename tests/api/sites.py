@@ -20,6 +20,29 @@ from app.models import User
 from app.models.testdata import seed
 from tests.support.places import ServerSite
 
+GOOD = {"uid": "toby", "password": "123Toby!"}
+
+
+Login = Callable[[str], FlaskClient]
+
+
+KEYS = {
+    "sections": "id name abbreviation",
+    "users": "id uid name email sid role pfp class kasm_server_needed grade_data ap_exam password school "
+    "game_profile sections personas",
+    "topics": "id pagePath pageKey pageTitle pageDescription displayName color icon allowAnonymous moderated "
+    "maxPostsPerUser isActive settings createdAt updatedAt postCount",
+    "microblogs": "id userId userName userUid content topicId topicKey topicPath timestamp updatedAt "
+    "characterCount replies reactions hashtags",
+    "posts": "id userId userUid studentName content gradeReceived pageUrl pageTitle timestamp updatedAt parentId "
+    "replyCount replies",
+    "classrooms": "id name school_name owner_teacher_id ownerUid status created_at students studentUids",
+    "feedback": "id title body type github_username github_issue_url created_at",
+    "study": "id user_id userUid topic subtopic studied timestamp",
+    "personas": "id alias category bio_map empathy_map",
+    "user_personas": "userUid personaAlias weight selectedAt",
+}
+
 KEY = "only-for-these-tests-0123456789abcdef"
 SERVERS = ("sqlite", "mariadb", "postgresql")
 Deploy = Callable[[str], ServerSite]

@@ -139,11 +139,6 @@ def test_the_mark_is_seen_over_the_app_s_own_connection(deploy: Deploy, server: 
     assert len({*seen, "", dialect.mark(site.url)}) == 4
 
 
-def test_a_database_that_no_run_can_have_made_has_no_mark() -> None:
-    with sa.create_engine("sqlite://").connect() as connection:
-        assert generation_mark(connection) == ""
-
-
 def test_a_server_that_goes_on_through_a_cut_over(tmp_path: Path) -> None:
     """Real processes: the app under gunicorn, the commands beside it."""
     here, source = (Local(tmp_path / name) for name in ("here", "source"))
