@@ -190,8 +190,11 @@ class Rows(Protocol):
         :raises LockHeld: others kept the source locked for ``timeout_s``.
         """
 
-    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
-        """Write what :meth:`Reader.numbers` of a database of this kind said."""
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> list[str]:
+        """Write what :meth:`Reader.numbers` of another database said.
+
+        :return: the names of those that are not 0 and have no place here.
+        """
 
     def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
         """Let what gives out numbers go on where the same of another database stood; never back.

@@ -266,6 +266,11 @@ class Capabilities:
     """Values may name what lies outside of all tables, and that can be brought along."""
     query_for_bytes: str = ""
     """What a URL's query says where the app decodes UTF-8 itself that lies in columns of another character set."""
+    query_for_text: str = ""
+    """A query for the text of U+00C3 and U+00A9, where a session may show other characters than there are.
+
+    Sent as latin1 these two characters are UTF-8 for another one: no driver fails on them.
+    """
 
 
 @dataclass(frozen=True)

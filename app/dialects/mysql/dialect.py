@@ -22,7 +22,6 @@ from ..files import make_directory
 from ..model import (
     VERSION_TABLE,
     Beside,
-    Capabilities,
     ControlArea,
     Counter,
     Identity,
@@ -79,9 +78,7 @@ class MySqlDialect:
     backup_suffix = ".sql"
     driver_errors: tuple[type[Exception], ...] = (pymysql.Error,)
     version_table = VERSION_TABLE
-    capabilities = Capabilities(
-        enforces_foreign_keys=False, swap_moves_old=True, query_for_bytes="charset=latin1&use_unicode=0"
-    )
+    capabilities = server.CAPABILITIES
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca
@@ -280,8 +277,8 @@ class MySqlDialect:
         with self._connect(url) as connection:
             mark_of.set_mark(connection, read_current(asking(connection)), mark, self.version_table)
 
-    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
-        """Such a server has none."""
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> list[str]:
+        return [name for name, number in numbers.items() if number]
 
     def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
         return load.loading(staging, self._tls_ca)

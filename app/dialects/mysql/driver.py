@@ -129,6 +129,9 @@ class Connection(pymysql.Connection):
                 return super()._read_query_result(unbuffered)  # type: ignore[misc] # PyMySQL does not type it
             except RuntimeError as error:
                 raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR) from error
+            except pymysql.Error as error:
+                vars(error)["connection"] = self
+                raise
 
     @contextlib.contextmanager
     def _understood(self) -> Iterator[None]:
@@ -145,6 +148,11 @@ class Connection(pymysql.Connection):
     def _create_ssl_ctx(self, sslp: Any) -> Any:
         # Where nothing is verified the driver would read all certificates of the system all the same (47 ms, measured).
         return _skip_verification() if sslp == {} else super()._create_ssl_ctx(sslp)  # type: ignore[misc] # untyped
+
+
+def is_of(error: pymysql.Error, connection: pymysql.Connection[Any]) -> bool:
+    """Whether it was this connection's statement that the server answered with an error."""
+    return vars(error).get("connection") is connection
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

@@ -29,7 +29,7 @@ from ..model import (
 from . import copy, inventory
 from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
-from .driver import version_of
+from .driver import is_of, version_of
 from .locked import describe_lock
 from .shown import ShownTexts, View
 from .stream import Stream
@@ -360,7 +360,8 @@ def reading(
         try:
             yield reader
         except pymysql.Error as error:
-            if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+            # What others ran meanwhile, over connections of their own, waited for locks of their own.
+            if number_of(error) == ER.LOCK_WAIT_TIMEOUT and is_of(error, connection):
                 raise reader.describe_lock() from error
             raise
         finally:

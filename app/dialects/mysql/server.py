@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import shutil
 
+from ..model import Capabilities
 from .read import Asks
+
+CAPABILITIES = Capabilities(
+    enforces_foreign_keys=False,
+    swap_moves_old=True,
+    query_for_bytes="charset=latin1&use_unicode=0",
+    query_for_text="SELECT _utf8mb4 x'C383C2A9'",
+)
 
 
 def read_current(ask: Asks) -> str:

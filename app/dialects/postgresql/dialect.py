@@ -226,8 +226,8 @@ class PostgresqlDialect:
         with self._connect(url, place) as connection:
             mark_of.set_mark(connection, place.schema, mark)
 
-    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
-        """Such a server has none."""
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> list[str]:
+        return [name for name, number in numbers.items() if number]
 
     @contextlib.contextmanager
     def loading(self, staging: URL) -> Iterator[None]:

@@ -216,9 +216,10 @@ class SqliteDialect:
         with explain_file_errors(path_of(url)), self._files.open(path_of(url)) as connection:
             mark_of.set_mark(connection, mark)
 
-    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> None:
+    def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> list[str]:
         with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
             mark_of.set_numbers(connection, numbers)
+        return [name for name, number in numbers.items() if number and name not in mark_of.NUMBERS]
 
     @contextlib.contextmanager
     def loading(self, staging: URL) -> Iterator[None]:

@@ -26,10 +26,16 @@ class Contents:
 
     :ivar checksums: of each table.
     :ivar digests: what its server sums each table up to, with the table; of those where it can.
+    :ivar virtual: the names of the virtual tables among them.
     """
 
     checksums: Mapping[str, TableChecksum]
     digests: Mapping[str, tuple[Table, str]]
+    virtual: Collection[str] = ()
+
+    def stated_in(self, manifest: Collection[str]) -> dict[str, TableChecksum]:
+        """The checksums to compare with a manifest's; where an older version wrote it, it has no virtual tables."""
+        return {n: sums for n, sums in self.checksums.items() if n in manifest or n not in self.virtual}
 
     def known_in(self, reader: Reader) -> Proved:
         """What is known of the tables of another database of the same server, which may be a copy of this one.
@@ -52,7 +58,7 @@ def read_contents(reader: Reader) -> Contents:
     """Read a whole database once, and let its server sum it up."""
     tables = [sort_columns(table) for table in reader.tables().values()]
     digests = {table.name: (table, digest) for table in tables if (digest := reader.digest(table)) is not None}
-    return Contents(fingerprint(reader), digests)
+    return Contents(fingerprint(reader), digests, {table.name for table in tables if table.virtual})
 
 
 def fingerprint(

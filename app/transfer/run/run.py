@@ -301,7 +301,8 @@ class Run:
             stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
             if stale or (run_id in ended and not item.is_generation):
                 databases.append(item)
-        return databases, find_unfinished_files(self.settings.backups, ended)
+        places = [self.settings.backups, *(control.directory / "runs" / name for name in sorted(ended))]
+        return databases, [file for place in places for file in find_unfinished_files(place, ended)]
 
     def preflight(self, target: Target, source_bytes: int = 0) -> None:
         """Refuse before the question what could not be cut over: no privilege for it, no transactions, no space.

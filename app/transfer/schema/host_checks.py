@@ -30,6 +30,8 @@ _ELSEWHERE = (
 )  # fmt: skip
 """Arguments of drivers that say which database is opened, and as whom, in place of the URL."""
 
+_PROBE = "\u00c3\u00a9"
+
 _OTHER_SCHEMA = ("schema", "source_schema", "referent_schema", "schema_name")
 _OWN_ENGINE = ("create_engine", "engine_from_config")
 _EXPECTED: dict[str, tuple[object, ...]] = {"version_table_schema": (None,), "include_schemas": (None, False)}
@@ -126,22 +128,52 @@ def _other_schemas(metadatas: Iterable[MetaData]) -> Iterator[Protected]:
         yield Protected(f"Models name a schema: {', '.join(sorted(names))}.", hint=_NO_SCHEMA)
 
 
+def _ask_as_app(host: Host, sql: str, otherwise: Any) -> Any:
+    """The one value that a query has for the app's own sessions; something else where they cannot be had here."""
+    with host.app_context():
+        engine = host.engine
+        if engine.dialect.is_async:
+            return otherwise
+        try:
+            with engine.connect() as connection:
+                return connection.exec_driver_sql(sql).scalar()
+        finally:
+            # Of a cut-over an idle session of ours would be in the way.
+            engine.dispose()
+
+
+def refuse_odd_sessions(host: Host) -> None:
+    """Refuse an app whose engine options or listeners, beyond its URL, show other characters than are stored.
+
+    What is loaded is stored as it is: the app would not see it.
+
+    :raises Misconfigured: says how.
+    """
+    arguments = host.engine_options.get("connect_args") or {}
+    shown = {name: str(arguments[name]) for name in ("charset", "init_command", "use_unicode") if name in arguments}
+    odd = host.dialect.find_odd_texts(host.url.update_query_dict(shown)) if shown else ""
+    sql = host.dialect.capabilities.query_for_text
+    if not odd and sql and host.dialect.exists(host.url):
+        text = _ask_as_app(host, sql, _PROBE)
+        # What a character set lacks is a question mark to them, which is no other character.
+        is_lacking = isinstance(text, str) and "?" in text
+        odd = "" if text == _PROBE or is_lacking else f"a stored {_PROBE} is {text!r} to them"
+    if odd:
+        raise Misconfigured(
+            f"This app's sessions would not see the texts that are loaded: {odd}.",
+            hint="Leave charset, init_command and use_unicode out of SQLALCHEMY_ENGINE_OPTIONS, and SET NAMES out of "
+            "the engine's listeners (the new database keeps utf8mb4), then run the command again.",
+        )
+
+
 def refuse_elsewhere(host: Host) -> None:
     """Refuse an app whose sessions a listener, or its driver's own files, put elsewhere than its URL says.
 
     :raises Protected: names both places.
     """
-    expected = host.dialect.whereabouts(host.url) if host.dialect.exists(host.url) else None
-    with host.app_context():
-        engine = host.engine
-        if expected is None or engine.dialect.is_async:
-            return
-        try:
-            with engine.connect() as connection:
-                place = connection.exec_driver_sql(expected[0]).scalar()
-        finally:
-            # Of a cut-over an idle session of ours would be in the way.
-            engine.dispose()
+    if not host.dialect.exists(host.url) or (expected := host.dialect.whereabouts(host.url)) is None:
+        return
+    place = _ask_as_app(host, expected[0], expected[1])
     if str(place).casefold() != expected[1].casefold():
         raise Protected(
             f"The app's own sessions work in {place}, and not in {expected[1]}, which its database URL means.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -309,6 +310,14 @@ class DatabaseSource(Source):
     def keep_schema(self, run: Run, to: Path) -> bool:
         if self._dialect.name != run.dialect.name:
             return False
+        with _readable(self._dialect, self._spec):
+            needed, free = self._dialect.size_bytes(self._url), shutil.disk_usage(to.parent).free
+        if free < needed:
+            raise DoesNotFit(
+                f"Not enough space in {to.parent} for a copy of {self._spec.label}, which its old revision needs: "
+                f"{needed:,} bytes are needed and {free:,} are free.",
+                hint="Make room, then run the command again.",
+            )
         try:
             with _readable(self._dialect, self._spec), self._dialect.image(self._url, run.scratch, None) as image:
                 image.dump(to)

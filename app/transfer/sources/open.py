@@ -6,6 +6,7 @@ from ...dialects import dialect_for
 from ...errors import Misconfigured
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
+from ..schema.host_checks import refuse_odd_sessions
 from .adapt import load_adapters
 from .base import Source, SourceOptions
 from .classic_file import ClassicShape
@@ -40,6 +41,8 @@ def _refuse_odd_texts(run: Run, spec: SourceSpec) -> None:
     :raises Misconfigured: the app does, and the source is no database whose app does so, too.
     """
     odd = run.dialect.find_odd_texts(run.target)
+    if not odd:
+        refuse_odd_sessions(run.host)
     if not odd or (spec.database is not None and dialect_for(spec.database).find_odd_texts(spec.database) == odd):
         return
     raise Misconfigured(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import URL
 
@@ -29,6 +29,12 @@ def carry_counters(run: Run, counters: Sequence[Counter], staging: URL) -> None:
             f"it would have given out {counter.next} next, and the new database has none of that name or column"
         )
     prove_counters(run, [counter for counter in counters if counter not in missing], staging)
+
+
+def carry_numbers(run: Run, numbers: Mapping[str, int], staging: URL) -> None:
+    """Let staging have what an app keeps in its database beside all tables; what has no place is named."""
+    for name in run.dialect.set_numbers(staging, numbers):
+        run.report.not_carried[name] = f"the source's is {numbers[name]}, and this kind of server has no such number"
 
 
 def keep_counters(run: Run, counters: Sequence[Counter], staging: URL) -> None:

@@ -16,7 +16,7 @@ from ..rows.scratch import Aside
 from ..run.evidence import keep_lines
 from ..run.run import Run
 from ..sources.adapt import Adapted, adapt_snapshot
-from .counters import carry_counters
+from .counters import carry_counters, carry_numbers
 from .empty import build_empty
 from .load import TableLoad, load
 from .options import MigrateOptions
@@ -85,7 +85,7 @@ def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: M
         accounts, refused = load(run.dialect, run.staging, rows, changed)
     if refused:
         accounts = _set_aside(run, rows, refused, options, run.staging, before.schema)
-    run.dialect.set_numbers(run.staging, rows.header.numbers)
+    carry_numbers(run, rows.header.numbers, run.staging)
     carry_counters(run, rows.header.counters, run.staging)
     return Staged(rows, {**before.accounts, **accounts}, result, before.schema)
 
@@ -110,7 +110,7 @@ def fill(
     accounts, refused = load_into(run, staging, rows)
     if refused:
         accounts = _set_aside(run, rows, refused, options, staging, schema)
-    run.dialect.set_numbers(staging, rows.header.numbers)
+    carry_numbers(run, rows.header.numbers, staging)
     carry_counters(run, rows.header.counters, staging)
     return Staged(rows, accounts, result, schema)
 

@@ -10,7 +10,7 @@ from sqlalchemy import URL
 
 from ...dialects.model import Table
 from ...errors import DoesNotFit
-from ..run.evidence_files import SCHEMA
+from ..run.evidence_files import SCHEMA, name_unfinished
 from ..run.run import Run
 from ..sources.base import Source
 from .empty import build_empty, build_tables
@@ -56,7 +56,8 @@ def keep_source_schema(run: Run, source: Source, revision: str) -> Path | None:
 
     :return: None where the source is no database on the target's kind of server.
     """
-    whole, path = run.directory / "source.backup", run.directory / SCHEMA
+    # Under this name the next run removes it, should this one be killed: all rows of the source are in it.
+    whole, path = run.directory / name_unfinished(Path("source.backup"), run.id), run.directory / SCHEMA
     try:
         if not source.keep_schema(run, whole):
             return None

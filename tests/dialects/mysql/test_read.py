@@ -7,7 +7,8 @@ from dataclasses import replace
 import pymysql
 import pytest
 
-from app.errors import FerryError
+from app.dialects.mysql.connect import connect
+from app.errors import FerryError, LockHeld
 from tests.dialects.rooms import PARENTS, Room
 from tests.dialects.things import load, rows, table
 from tests.support.servers.mariadb import MariaDB
@@ -90,3 +91,23 @@ def test_the_same_bytes_in_another_character_set_are_another_text(room: Room) ->
     room.execute("ALTER TABLE texts MODIFY a VARBINARY(20)")
     room.execute("ALTER TABLE texts MODIFY a VARCHAR(20) CHARACTER SET utf8mb4")
     assert digest(room, "texts") != before
+
+
+def test_a_lock_that_another_connection_waited_for_is_not_the_readers(room: Room) -> None:
+    room.fill()
+    with pytest.raises(LockHeld) as caught:
+        wait_beside_a_reader(room)
+    assert "stayed locked" not in str(caught.value)
+
+
+def wait_beside_a_reader(room: Room) -> None:
+    with (
+        room.dialect.reader(room.target) as reader,
+        connect(room.target, None) as one,
+        connect(room.target, None, session=("innodb_lock_wait_timeout = 1",)) as two,
+    ):
+        assert reader.count("parents") == len(PARENTS)
+        one.begin()
+        for connection in (one, two):
+            with connection.cursor() as cursor:
+                cursor.execute("UPDATE parents SET id = id")

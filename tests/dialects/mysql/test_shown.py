@@ -159,3 +159,27 @@ def test_raw_bytes_are_utf_8_or_stay(old: sa.URL, tmp_path: Path) -> None:
     host, _ = migrate(tmp_path, url)
     stored = {key: values[0] for key, values in STORED.items()} | {1: "caf\u00e9", 3: "\u00c1\u20ac"}
     assert sorted(host.rows()) == [(key, stored[key], STORED[key][1]) for key in LATIN]
+
+
+def test_options_and_listeners_of_the_engine_count_as_the_url_does(
+    old: sa.URL, mariadb: MariaDB, tmp_path: Path
+) -> None:
+    live = mariadb.url(new_name())
+    host = Foreign(tmp_path, {"SQLALCHEMY_DATABASE_URI": live.render_as_string(hide_password=False)})
+    host.config["FERRY_SOURCE"] = old.render_as_string(hide_password=False)
+    host.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"connect_args": {"charset": "latin1", "use_unicode": False}}
+    refused = host.run("db-migrate-data", "--yes")
+    assert refused.status == 2, refused.stderr
+    assert "would not see the texts" in refused.stderr
+    assert "SQLALCHEMY_ENGINE_OPTIONS" in refused.stderr
+    # An empty database will do for what only a session shows.
+    mariadb.execute(f"CREATE DATABASE {live.database} CHARACTER SET utf8mb4")
+    del host.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    host.on_connect = lambda connection, _record: connection.cursor().execute("SET NAMES latin1")
+    refused = host.run("db-migrate-data", "--yes")
+    assert refused.status == 2, refused.stderr
+    assert "would not see the texts" in refused.stderr
+    assert mariadb.execute(f"SHOW TABLES FROM {live.database}") == []
+    host.on_connect = lambda connection, _record: connection.cursor().execute("SET NAMES utf8mb4")
+    host.ok("db-migrate-data", "--yes")
+    assert host.rows()[0][1] == STORED[1][0]

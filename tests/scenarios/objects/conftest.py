@@ -25,12 +25,16 @@ from tests.transfer.hosts import history, revision
 
 @dataclass
 class HostApp:
-    """A host app: its database, and the revisions that it has so far."""
+    """A host app: its database, and the revisions that it has so far.
+
+    :ivar on_connect: a listener on the engines of the app.
+    """
 
     directory: Path
     url: str
     revisions: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
+    on_connect: Callable[..., None] | None = None
 
     def __post_init__(self) -> None:
         self.migrations = history(self.directory / "migrations")
@@ -52,6 +56,9 @@ class HostApp:
         self.db.init_app(app)
         Migrate(app, self.db, directory=str(self.migrations))
         app.register_blueprint(bp)
+        if self.on_connect:
+            with app.app_context():
+                sa.event.listen(self.db.engine, "connect", self.on_connect)
         return app
 
     def upgrade(self, to: str = "head") -> None:
@@ -74,15 +81,21 @@ class HostApp:
         for engine in self.db.engines.values():
             engine.dispose()
 
-    def execute(self, *statements: str) -> None:
+    def _create_engine(self) -> sa.Engine:
         engine = sa.create_engine(self.url, poolclass=NullPool)
+        if self.on_connect:
+            sa.event.listen(engine, "connect", self.on_connect)
+        return engine
+
+    def execute(self, *statements: str) -> None:
+        engine = self._create_engine()
         with closing(engine.raw_connection()) as connection:
             for statement in statements:
                 connection.cursor().execute(statement)
             connection.commit()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with sa.create_engine(self.url, poolclass=NullPool).connect() as connection:
+        with self._create_engine().connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
 
