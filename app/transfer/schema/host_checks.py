@@ -150,8 +150,8 @@ def refuse_odd_sessions(host: Host) -> None:
     :raises Misconfigured: says how.
     """
     arguments = host.engine_options.get("connect_args") or {}
-    shown = {name: str(arguments[name]) for name in ("charset", "init_command", "use_unicode") if name in arguments}
-    odd = host.dialect.find_odd_texts(host.url.update_query_dict(shown)) if shown else ""
+    options = {name: str(arguments[name]) for name in ("charset", "init_command", "use_unicode") if name in arguments}
+    odd = host.dialect.find_odd_texts(host.url.update_query_dict(options)) if options else ""
     sql = host.dialect.capabilities.query_for_text
     if not odd and sql and host.dialect.exists(host.url):
         text = _ask_as_app(host, sql, _PROBE)
