@@ -40,8 +40,21 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 def _connect(app: Flask) -> None:
     try:
         db.init_app(app)
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise ConfigurationError(f"The database's driver is not installed: {error}.") from error
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"The database's driver is not installed: {error}. Install it: pip install '{_find_package(error)}'"
+        ) from error
+    except NoSuchModuleError as error:
+        raise ConfigurationError(
+            f"DATABASE_URL begins with a name of no database that is known here: {error}. "
+            "Write mysql://, mariadb://, postgresql:// or sqlite:///"
+        ) from error
+
+
+def _find_package(error: ModuleNotFoundError) -> str:
+    """What to install for a driver that is missing."""
+    packages = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+    return packages.get(error.name or "", error.name or "the driver")
 
 
 def _limit(app: Flask) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,4 +67,15 @@ def db_backup(
             dry_run=dry_run,
         )
 
-    execute("db-backup", work, output=output)
+    execute("db-backup", work, output=output, show=describe_list if listing else None)
+
+
+def describe_list(report: Report) -> Iterator[str]:
+    """The backups, one a line, oldest first."""
+    for item in report.backups:
+        portable = "  portable" if item["portable"] else ""
+        yield (
+            f"{item['id']}  {item['made_at']}  {item['rows']} rows  {item['size_bytes']} bytes  "
+            f"revision {item['revision']}  by {item['command']}{portable}"
+        )
+    yield report.summary

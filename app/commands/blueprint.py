@@ -90,6 +90,38 @@ for name, module, summary in COMMANDS:
     bp.cli.add_command(LazyCommand(name, module, summary))
 
 
+# As the scripts before were called, and what a hand or a memory makes of these names.
+MISSPELT = {
+    **{name.replace("-", "_"): name for name, _, _ in COMMANDS},
+    "db-int": "db-init",
+    "db-migrate": "db-migrate-data",
+    "db_migrate": "db-migrate-data",
+    "db-migrate_data": "db-migrate-data",
+}
+
+
+class MisspeltCommand(click.Command):
+    """A name that is nearly one of ours: says which, and does nothing."""
+
+    def __init__(self, name: str, meant: str) -> None:
+        self.meant = meant
+        super().__init__(name, hidden=True, add_help_option=False)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        del args
+        # Not as a missing command: click would look for more names alike.
+        also = " (Flask-Migrate's own are: flask db migrate, flask db init)"
+        raise click.UsageError(f"No such command '{self.name}'. Did you mean: flask {self.meant} ?{also}", ctx=ctx)
+
+
+@bp.record
+def name_what_is_meant(state: BlueprintSetupState) -> None:
+    """Answer to names that are nearly ours, where the host has no command of that name."""
+    for name, meant in MISSPELT.items():
+        if name not in state.app.cli.commands:
+            state.app.cli.add_command(MisspeltCommand(name, meant))
+
+
 @bp.record
 def refuse_same_names(state: BlueprintSetupState) -> None:
     """Refuse a host that has a command of the same name: Flask would replace it without a word.

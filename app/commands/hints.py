@@ -69,6 +69,11 @@ def name_bind(text: str, typed: Typed) -> str:
     return _COMMAND.sub(lambda match: match[0] if "--bind" in match[0] else " ".join([match[0], *option]), text)
 
 
+def name_program(command: str, typed: Typed) -> str:
+    """A command that follows, to be typed as the other one was: the same program, the same database."""
+    return name_bind(command, typed).replace("flask ", f"{typed.program} ", 1)
+
+
 def _complete(name: str, words: list[str], typed: Typed) -> str:
     same = name == typed.name
     if same and all(map(_is_switch, words)) and set(words) - set(_ANSWERS):

@@ -22,6 +22,7 @@ from .execute import execute, lock_timeout_s
 @click.option("--fallback", metavar="AGE|never|only", help="When the last snapshot may stand in.  [default: 7d]")
 @click.option("--verify", type=click.Choice(["full", "counts"]), default="full", show_default=True)
 @click.option("--restart", is_flag=True, help="Discard an interrupted extraction.")
+@click.option("--rehearse", is_flag=True, help="Do and prove everything but the cut-over; nothing is replaced.")
 @click.option("--rerun", is_flag=True, help="Repeat a migration that succeeded or was rolled back.")
 @click.option("--profile", metavar="NAME", help="Anonymise on the way, as this profile says.  [default: FERRY_PROFILE]")
 @click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Let this table arrive empty.")
@@ -66,6 +67,7 @@ def db_migrate_data(
     fallback: str | None,
     verify: str,
     restart: bool,
+    rehearse: bool,
     rerun: bool,
     profile: str | None,
     exclude: tuple[str, ...],
@@ -89,12 +91,15 @@ def db_migrate_data(
             SOURCE=source,
             fallback=fallback,
             restart=restart,
+            rehearse=rehearse,
             rerun=rerun,
             exclude=exclude,
             accept_missing=accept_missing,
             insecure_http=insecure_http,
             verify=verify != "full",
         )
+    if rehearse and dry_run:
+        raise click.UsageError("--rehearse and --dry-run are one at a time: one does the work, the other looks.")
     choices = MigrateOptions(
         source=SourceOptions(exclude, accept_missing, insecure_http, restart, set_aside),
         counts_only=verify == "counts",
@@ -104,6 +109,7 @@ def db_migrate_data(
         catch_up=catch_up,
         rerun=rerun,
         dry_run=dry_run,
+        rehearse=rehearse,
         backup_to=backup_to.absolute() if backup_to else None,
         lock_timeout_s=lock_timeout_s(lock_timeout),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from flask.cli import ScriptInfo
 from ..dialects.redact import redact_argument
 from ..errors import MEANINGS, ExitStatus
 from ..transfer.run.report import may_be_written_to
+from .events import print_json
 from .hints import Typed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,12 +34,22 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "accept_loss", "accept_missing", "allow_production", "insecure_http", "keep_violations", "lock_timeout",
         "rerun", "restart", "schema", "set_aside", "set_aside_from", "trust_file", "unlock",
     ),
-    "Checking": ("dry_run", "verify", "as_json", "quiet", "verbose", "report", "help"),
+    "Checking": ("dry_run", "rehearse", "verify", "history", "as_json", "quiet", "verbose", "report", "help"),
 }  # fmt: skip
 
 
 class FerryCommand(click.Command):
     """A command whose help groups its options and lists the exit statuses, and which remembers what was typed."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _usage_errors_as_json(args):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _usage_errors_as_json(get_typed(ctx).arguments):
+            return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for argument in args:
@@ -65,6 +77,18 @@ class FerryCommand(click.Command):
         del ctx
         with formatter.section("Exit status"):
             formatter.write_dl([(str(int(status)), MEANINGS[status]) for status in ExitStatus])
+
+
+@contextlib.contextmanager
+def _usage_errors_as_json(arguments: Sequence[str]) -> Iterator[None]:
+    """Who asked for ``--json`` reads stdout, where click says nothing of a wrong option."""
+    as_json = "--json" in arguments
+    try:
+        yield
+    except click.UsageError as error:
+        if as_json:
+            print_json("error", {"status": error.exit_code, "message": error.format_message(), "details": []})
+        raise
 
 
 def _refuse_bytes(text: str, words: str) -> None:
@@ -95,21 +119,21 @@ _OUTPUT = (
     click.option("--bind", metavar="NAME", help="Which database of an app with several; default is the first."),
     click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors."),
-    click.option("-v", "--verbose", is_flag=True, help="What Alembic and the steps say as well."),
+    click.option("-v", "--verbose", is_flag=True, help="What Alembic says as well, and the whole receipt."),
     click.option(
         "--report",
         type=click.Path(path_type=Path, dir_okay=False),
-        callback=lambda _ctx, _param, value: _json_file(value),
-        help="Write the receipt to this file (.json).",
+        callback=lambda _ctx, _param, value: _report_file(value),
+        help="Write the report to this file: .json, or .html for a page to look at.",
     ),
 )
 
 
-def _json_file(value: Path | None) -> Path | None:
+def _report_file(value: Path | None) -> Path | None:
     if value is None:
         return None
-    if value.suffix != ".json":
-        raise click.BadParameter("the receipt is written as .json", param_hint="--report")
+    if value.suffix not in (".json", ".html"):
+        raise click.BadParameter("the report is written as .json or .html", param_hint="--report")
     try:
         if may_be_written_to(value):
             return value
@@ -144,5 +168,10 @@ def _find_program(ctx: click.Context, words: list[str]) -> str:
 
 def get_typed_command() -> Typed:
     """The command as it was typed, for hints that say what to type next."""
-    typed: Typed = click.get_current_context().meta[_TYPED]
+    return get_typed(click.get_current_context())
+
+
+def get_typed(ctx: click.Context) -> Typed:
+    """The command of a context as it was typed."""
+    typed: Typed = ctx.meta[_TYPED]
     return typed

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..errors import FerryError
-from ..transfer.proof.compare import SHOWN
+from ..transfer.run.hooks import Event
 from ..transfer.run.report import Report
-from ..transfer.run.run import Event
+from . import receipt
+from .events import print_json
 from .hints import Typed, name_bind
+from .progress import StepProgress
+from .receipt import format_duration
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+PROGRESS_EVERY_S = 1.0
 
+Show = Callable[[Report], Iterable[str]]
 LIVE = {
     "unchanged": "The live database is unchanged.",
     "written": "This run has replaced nothing, but the live database was written meanwhile: by the application, if it "
@@ -39,51 +43,73 @@ class Output:
 
 
 class Renderer:
-    """Takes events as they come; progress bars on a terminal only, those of one step at a time.
+    """Takes events as they come and shows them; how a step goes on is shown while it does.
 
     :param typed: the command, for those that are shown.
     """
 
     def __init__(self, output: Output, typed: Typed) -> None:
         self._output, self._typed = output, typed
-        self._with_bars = sys.stderr.isatty() and not output.quiet and not output.as_json
-        self._bars: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.RLock()
+        self._steps = StepProgress(self._write, self._lock, bars=sys.stderr.isatty())
+        self._run: str | None = None
+        self._step: str | None = None
+        self._progress_at = -PROGRESS_EVERY_S
+
+    def watch(self, run: str) -> None:
+        """From now on what is shown is of this run."""
+        self._run = run
 
     def emit(self, event: Event) -> None:
         """Show one event."""
-        if self._output.as_json:
-            click.echo(json.dumps({"event": event.kind, "text": event.text, **event.data}, default=str))
-        elif event.kind == "progress":
-            self._advance(event)
-        elif event.kind == "warning":
-            self.say(f"Warning: {event.text}", fg="yellow")
-        elif not self._output.quiet:
-            self.say(f"{event.text} ..." if event.kind == "step" else event.text)
+        self._step = event.step
+        with self._lock:
+            if self._output.as_json:
+                self._emit_json(event)
+            elif event.kind == "warning":
+                self.say(f"Warning: {event.text}", fg="yellow")
+            elif not self._output.quiet:
+                self._show(event)
+
+    def _emit_json(self, event: Event) -> None:
+        if event.kind == "progress":
+            at = time.monotonic()
+            if at - self._progress_at < PROGRESS_EVERY_S:
+                return
+            self._progress_at = at
+        self._print_json(event.kind, {"text": event.text, **event.data})
+
+    def _print_json(self, kind: str, data: Mapping[str, Any]) -> None:
+        print_json(kind, data, self._run, self._step)
+
+    def _show(self, event: Event) -> None:
+        match event.kind:
+            case "step":
+                self._steps.begin(event.text)
+            case "progress":
+                self._steps.advance(event.text, event.data["done"], event.data["total"])
+            case "step-end":
+                self._steps.close()
+                self.say(f"{event.text}: {format_duration(event.data['seconds'])}")
+            case _:
+                self.say(event.text)
 
     def say(self, text: str, fg: str | None = None) -> None:
         """A line on stderr; bars are taken away first, as they would be drawn over it."""
-        self.close()
-        text = name_bind(text, self._typed)
-        plain = fg is None or os.environ.get("NO_COLOR")
-        click.echo(text if plain else click.style(text, fg=fg), err=True)
+        with self._lock:
+            self._steps.pause()
+            text = name_bind(text, self._typed)
+            plain = fg is None or os.environ.get("NO_COLOR")
+            self._write(text if plain else click.style(text, fg=fg))
 
-    def _advance(self, event: Event) -> None:
-        if not self._with_bars:
-            return
-        if self._bars is None:
-            self._bars = _make_bars()
-            self._bars.start()
-        if event.text not in self._tasks:
-            self._tasks[event.text] = self._bars.add_task(event.text)
-        self._bars.update(self._tasks[event.text], completed=event.data["done"], total=event.data["total"])
+    @staticmethod
+    def _write(text: str) -> None:
+        click.echo(text, err=True)
 
     def close(self) -> None:
-        """Take the progress bars away."""
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = None
-            self._tasks.clear()
+        """Show no more of how a step goes on."""
+        with self._lock:
+            self._steps.close()
 
     def error(self, error: FerryError, live: str | None = None) -> None:
         """What, where, what became of the live database, and what to do next.
@@ -94,7 +120,7 @@ class Renderer:
         if self._output.as_json:
             fields = {"message": error.message, "details": error.details, "hint": error.hint}
             fields |= {"live": live} if live else {}
-            click.echo(json.dumps({"event": "error", "status": int(error.exit_status), **fields}, default=str))
+            self._print_json("error", {"status": int(error.exit_status), **fields})
         self.say(f"Error: {error.message}", fg="red")
         for line in error.details:
             self.say(f"  {line}")
@@ -103,147 +129,25 @@ class Renderer:
         if error.hint:
             self.say(error.hint)
 
-    def result(self, report: Report) -> None:
-        """The receipt; its last line is what came of it."""
+    def result(self, report: Report, show: Show | None = None) -> None:
+        """The receipt; its last line is what came of it.
+
+        :param show: makes all lines of a command that has another answer than a receipt, the outcome among them.
+        """
         self.close()
+        self._step = None
         if self._output.as_json:
-            click.echo(json.dumps({"event": "result", **report.to_json()}, default=str))
+            self._print_json("result", report.to_json())
             return
-        if not self._output.quiet:
-            for line in receipt(report):
-                click.echo(name_bind(line, self._typed))
-        click.echo(name_bind(report.summary, self._typed))
+        describe = _describe_outcome if self._output.quiet else show or self._describe
+        for line in describe(report):
+            click.echo(name_bind(line, self._typed))
+
+    def _describe(self, report: Report) -> Iterable[str]:
+        shape = receipt.whole if self._output.verbose else receipt.screen
+        yield from shape(report, self._typed)
+        yield report.summary
 
 
-def _make_bars() -> Progress:
-    # Most commands show none, and importing this takes as long as the rest of a look.
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
-        transient=True,
-    )
-
-
-def receipt(report: Report) -> Iterable[str]:
-    """The lines of a receipt."""
-    yield from _tables(report)
-    yield from _records(report)
-    yield from _describe_anonymised(report)
-    yield from _list_tables("Waived", _waivers(report.waived))
-    yield from _list_tables("Not migrated, as no revision makes them", _shorten_collations(report.not_migrated))
-    yield from _list_tables("Not carried", [f"{name}: {why}" for name, why in report.not_carried.items()])
-    if report.moves:
-        yield f"Moved by revisions: {len(report.moves)} tables and columns, named in the report"
-    yield from _list_tables("Dropped as declared", report.losses)
-    yield from _list_tables("Not rows, and dropped", report.objects)
-    yield from _list_tables("Values changed by revisions", report.changed_values)
-    yield from _list_tables("Carried besides", report.carried)
-    yield from _list_tables("Notes", report.notes)
-    yield from _list_tables("Added at head", [_describe_added(item) for item in report.added])
-    yield from _list_tables("Kept of what was written since", [_describe_kept(item) for item in report.kept])
-    yield from _list_tables(
-        "Not kept, as the old schema has no place for it",
-        [f"{item['what']}: {item['rows']} rows ({', '.join(item['keys'])})" for item in report.not_kept],
-    )
-    yield from _list_tables("Differences", _differences(report))
-    if report.aside:
-        yield f"Set aside: {report.aside['rows']} rows in {report.aside['file']}"
-        yield f"To load them when they are fixed: {report.aside['command']}"
-    places = {"Backup": report.backup, "Snapshot": report.snapshot, "To go back": report.rollback}
-    for title, place in places.items():
-        if place:
-            yield f"{title}: {place}"
-
-
-def _tables(report: Report) -> Iterable[str]:
-    if not report.tables or report.command == "db-init":
-        return
-    width = max(len(item.table) for item in report.tables)
-    yield f"{'table':<{width}}  {'rows':>8} = {'loaded':>8} + {'waived':>6} + {'aside':>6}  {'at head':>8}  checksum"
-    for item in report.tables:
-        at_head = "" if item.rows_at_head is None else str(item.rows_at_head)
-        yield (
-            f"{item.table:<{width}}  {item.rows:>8} = {item.loaded:>8} + {item.waived:>6} + {item.set_aside:>6}  "
-            f"{at_head:>8}  {item.checksum}"
-        )
-
-
-def _records(report: Report) -> Iterable[str]:
-    repeats = [item for item in report.records if item["identical_repeats"]]
-    yield from _list_tables(
-        "Records that came more than once",
-        [
-            f"{r['type']}: {r['received']} = {r['distinct']} + {r['identical_repeats']} identical repeats"
-            for r in repeats
-        ],
-    )
-
-
-def _describe_anonymised(report: Report) -> Iterable[str]:
-    """The columns whose values were replaced, a table a line."""
-    columns: dict[str, list[str]] = {}
-    for item in report.anonymised.get("replaced", ()):
-        table, _, column = item["column"].partition(".")
-        columns.setdefault(table, []).append(f"{column} ({item['values']}, {item['by']})")
-    title = f"Replaced as the profile {report.anonymised.get('profile')!r} says: column (values, by what)"
-    yield from _list_tables(title, [f"{table}: {', '.join(names)}" for table, names in columns.items()])
-
-
-def _waivers(waived: list[dict[str, Any]]) -> list[str]:
-    """Whole tables one a line; keys of records together where type and reason are the same."""
-    tables = [f"{item['what']}{_rows(item['rows'])}: {item['reason']}" for item in waived if "rows" in item]
-    grouped: dict[tuple[str, str, int], list[str]] = {}
-    for item in waived:
-        if "records" in item:
-            record_type, _, key = item["what"].rpartition(".")
-            grouped.setdefault((record_type, item["reason"], item["records"]), []).append(key)
-    return tables + [f"{name} ({count}): {', '.join(keys)}: {why}" for (name, why, count), keys in grouped.items()]
-
-
-def _rows(count: int | None) -> str:
-    return "" if count is None else f" ({count} rows)"
-
-
-def _describe_added(item: dict[str, Any]) -> str:
-    there = f" ({item['there_already']} were there already)" if item["there_already"] else ""
-    return f"{item['table']}: {item['rows']} rows{there}"
-
-
-def _describe_kept(item: dict[str, Any]) -> str:
-    return f"{item['table']}: {', '.join(f'{count} {kind}' for kind, count in item['counts'].items() if count)}"
-
-
-def _differences(report: Report) -> list[str]:
-    first = [_difference(item) for item in report.differences[:SHOWN]]
-    more = f"and more; all of them: {report.differences_file}"
-    return first if len(report.differences) <= SHOWN else [*first, more]
-
-
-def _difference(item: dict[str, Any]) -> str:
-    columns = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in item["columns"].items())
-    return f"{item['table']} {item['key']}: {item['kind']}{': ' + columns if columns else ''}"
-
-
-def _shorten_collations(items: list[str]) -> list[str]:
-    """Many columns have the same one, that of the whole database as a rule."""
-    collations = [item for item in items if item.startswith("collation ")]
-    if len(collations) <= COLLATIONS_SHOWN:
-        return items
-    return [item for item in items if item not in collations] + [
-        f"collations of {len(collations)} columns, named in the report"
-    ]
-
-
-COLLATIONS_SHOWN = 3
-
-
-def _list_tables(title: str, items: Iterable[str]) -> Iterable[str]:
-    rows = list(items)
-    if rows:
-        yield f"{title}:"
-        yield from (f"  {item}" for item in rows)
+def _describe_outcome(report: Report) -> Iterable[str]:
+    yield report.summary

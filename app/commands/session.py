@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from ..dialects import dialect_for
 from ..dialects.base import Dialect
 from ..errors import Misconfigured
-from ..transfer.run.settings import Settings, build_settings
+from ..transfer.run.settings import Settings, build_settings, find_unknown_keys
 from ..transfer.schema.binds import find_bind, list_others
 from ..transfer.schema.host import Host
 from ..transfer.schema.version_table import list_places, version_table_of
@@ -109,6 +109,11 @@ def _migrations(root: Path, name: str) -> Path:
         f"There are no Alembic scripts in {' or '.join(str(place) for place in dict.fromkeys(places))}.",
         hint="Create them with: flask db init",
     )
+
+
+def list_unknown_keys() -> list[str]:
+    """A line for each key of the environment or of the app that is misspelt."""
+    return find_unknown_keys(current_app.config, os.environ)
 
 
 def current_settings(options: Mapping[str, str | None] | None = None) -> Settings:

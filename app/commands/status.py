@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,31 +15,51 @@ from ..transfer.run.run import Run
 from . import options
 from .blueprint import group
 from .execute import execute
+from .hints import complete
+from .receipt import format_duration
+
+SHOWN = 3
+"""So many differences of the schema are named without ``-v``."""
 
 
 @group.command("db-status", cls=options.FerryCommand)
 @click.option("--check", is_flag=True, help="Exit 0 when nothing is to do; 1, 11 or 25 otherwise.")
+@click.option("--history", is_flag=True, help="List the runs on this database, oldest first.")
 @click.option("--unlock", metavar="RUN", help="Remove a dead run's lock.")
 @options.output
-def db_status(check: bool, unlock: str | None, **output: Any) -> None:
-    """Show what this database is: server, revision, drift, last run, lock, backups, and where settings came from."""
+def db_status(check: bool, history: bool, unlock: str | None, **output: Any) -> None:
+    """Show what this database is, and what to do next: revision, drift, last run, lock, backups.
+
+    The first line is the verdict, the second one the next command. With -v also every setting and where it came from.
+    """
+    if history and unlock:
+        raise click.UsageError("--history and --unlock are one at a time.")
+    describe: Callable[[Report], Iterator[str]] = _describe_outcome
+
+    def show(report: Report) -> Iterator[str]:
+        return describe(report)
 
     def work(run: Run) -> Report:
+        nonlocal describe
         if unlock:
             return _describe_unlocked(run, unlock)
-        result = status(run)
-        run.report.outcome = "looked"
-        run.report.exit_status = result.check if check else 0
-        run.report.notes = [] if output["as_json"] else list(lines(result))
+        result = status(run, history=history or is_page(output["report"]))
         run.report.target = result.to_json()
-        run.report.summary = "; ".join(result.problems) or "nothing to do"
-        if result.unfinished:
-            run.report.summary = result.unfinished
-        elif result.holder_alive:
-            run.report.summary = f"locked: {result.holder}"
+        run.report.runs = result.runs
+        run.report.end("looked", _find_verdict(result), result.check if check else 0)
+        describe = describe_runs if history else lambda report: lines(result, report, verbose=output["verbose"])
         return run.report
 
-    execute("db-status", work, output=output)
+    execute("db-status", work, output=output, show=show)
+
+
+def is_page(report: Path | None) -> bool:
+    """Whether the report is a page, which shows the history."""
+    return report is not None and report.suffix == ".html"
+
+
+def _describe_outcome(report: Report) -> Iterator[str]:
+    yield report.summary
 
 
 def _describe_unlocked(run: Run, run_id: str) -> Report:
@@ -46,24 +67,54 @@ def _describe_unlocked(run: Run, run_id: str) -> Report:
     if control is None:
         raise Misconfigured("This database has no control area, so nothing is locked.")
     holder = control.unlock(run_id)
-    run.report.outcome, run.report.exit_status = "unlocked", 0
-    run.report.summary = f"Removed the lock of {holder}."
-    return run.report
+    return run.report.end("unlocked", f"Removed the lock of {holder}.")
 
 
-def lines(result: Status) -> Iterator[str]:
-    """The status for people."""
+def _find_verdict(result: Status) -> str:
+    if result.unfinished:
+        return result.unfinished
+    if result.holder_alive:
+        return f"locked: {result.holder}"
+    return "; ".join(result.problems) or "nothing to do"
+
+
+def lines(result: Status, report: Report, *, verbose: bool) -> Iterator[str]:
+    """The status for people: what is to do first; where nothing is out of order, ten lines."""
+    yield report.summary
+    if result.next_command:
+        yield f"Next:        {complete(result.next_command, options.get_typed_command())}"
+    yield from _describe_database(result, verbose=verbose)
+    yield from _describe_last_run(result)
+    yield f"Lock:        {result.holder or 'free'}{'' if result.holder_alive or not result.holder else ' (dead)'}"
+    for leftover in result.leftovers:
+        yield f"Left behind: {leftover}, of a run that was ended; the next run removes it"
+    for oddity in result.oddities:
+        yield f"Left behind: {oddity}"
+    where = "" if result.database["is_file"] else ", on this host only"
+    yield f"Backups:     {len(result.backups)}{_newest(result.backups)}{where}"
+    yield f"Snapshot:    {result.snapshot}"
+    if verbose:
+        yield from _describe_settings(result, report)
+
+
+def _describe_database(result: Status, *, verbose: bool) -> Iterator[str]:
     database = result.database
-    yield f"Server:      {database['server']} on {database['host']}"
     bind = f", the bind {database['bind']}" if database["bind"] else ""
-    yield f"Database:    {database['database']}{bind}{'' if database['exists'] else ' (not there)'}"
-    yield f"Environment: {database['environment']} (from {database['environment_from']})"
+    there = "" if database["exists"] else " (not there)"
+    environment = f"{database['environment']} (from {database['environment_from']})"
+    server = f"{database['server']} on {database['host']}"
+    yield f"Database:    {database['database']}{bind}{there}; {environment}, {server}"
     yield f"Revision:    {result.revision} (head {result.head})"
     yield f"Rows:        {sum(result.rows.values())} in {len(result.rows)} tables"
     drift = [*result.drift, *([f"not looked for: {result.not_compared}"] if result.not_compared else [])]
+    if not verbose and len(drift) > SHOWN:
+        drift = [*drift[:SHOWN], f"and {len(drift) - SHOWN} more, with -v"]
     first, *others = drift or ["none"]
     yield f"Drift:       {first}"
     yield from (f"             {line}" for line in others)
+
+
+def _describe_last_run(result: Status) -> Iterator[str]:
     last = result.last_run
     if last:
         force = "" if last["in_force"] else " (what is live is something else)"
@@ -74,19 +125,35 @@ def lines(result: Status) -> Iterator[str]:
     if result.aside:
         yield f"Set aside:   {result.aside['rows']} rows in {result.aside['file']}"
         yield f"             to load them when they are fixed: {result.aside['command']}"
-    yield f"Lock:        {result.holder or 'free'}{'' if result.holder_alive or not result.holder else ' (dead)'}"
-    yield f"Cut-over:    {result.unfinished or 'none unfinished'}"
-    for leftover in result.leftovers:
-        yield f"Left behind: {leftover}, of a run that was ended; the next run removes it"
-    for oddity in result.oddities:
-        yield f"Left behind: {oddity}"
-    where = "" if database["is_file"] else ", on this host only"
-    yield f"Backups:     {len(result.backups)}{_newest(result.backups)}{where}"
-    yield f"Snapshot:    {result.snapshot}"
+
+
+def _describe_settings(result: Status, report: Report) -> Iterator[str]:
+    """What a report of a fault needs: what was set and where, and the versions."""
     yield "Settings:"
-    for item in result.settings:
+    for item in sorted(result.settings, key=lambda item: item["from"] == "default"):
         yield f"  {item['key']} = {item['value']}  ({item['from']})"
+    yield "Versions:"
+    yield from (f"  {name} {version}" for name, version in report.versions.items())
 
 
 def _newest(backups: list[dict[str, Any]]) -> str:
     return f", newest {backups[-1]['id']} ({backups[-1]['rows']} rows)" if backups else ""
+
+
+def describe_runs(report: Report) -> Iterator[str]:
+    """The runs, one a line, and below a failed one why; then the verdict."""
+    for item in report.runs:
+        yield (
+            f"{item['run']}  {item['started_at']}  {item['command'] or '-':<15}  {item['outcome']:<11}  "
+            f"{format_duration(item['duration_s'])}{_describe_cut_over(item)}"
+        )
+        if item["error"]:
+            yield f"    {item['error']}"
+    yield report.summary
+
+
+def _describe_cut_over(item: dict[str, Any]) -> str:
+    if not item["cut_over"]:
+        return ""
+    undone = "; undone since" if item["undone"] else ""
+    return f"  {item['rows']} rows from {item['source']} at {item['revision']}{undone}"

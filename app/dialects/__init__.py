@@ -20,6 +20,8 @@ _ROOMS = {
     "postgres": ("postgresql", "PostgresqlDialect"),
 }
 """Backend of a URL -> package and class; imported when it is needed, as its driver may not be installed."""
+SERVERS = tuple(_ROOMS)
+"""What a database URL may begin with."""
 _DRIVERS = {
     "sqlite": ("pysqlite", "aiosqlite"),
     "mysql": ("pymysql", "mysqldb", "mysqlconnector", "mariadbconnector", "aiomysql", "asyncmy", "cymysql"),
@@ -56,7 +58,7 @@ def dialect_for(
     except ModuleNotFoundError as error:
         raise Misconfigured(
             f"The driver for {backend} databases is not installed: {error}.",
-            hint=f"Install it: pip install 'flask-ferry[{backend}]'",
+            hint=f"Install it: pip install 'flask-ferry[{package}]'",
         ) from error
     dialect: Dialect = room(directory or Path.cwd(), tls_ca)
     dialect.version_table = version_table

@@ -69,3 +69,31 @@ def test_help_of_the_app_lists_them() -> None:
     app.register_blueprint(bp)
     context = click.Context(app.cli)
     assert {name: app.cli.get_command(context, name) for name in bp.cli.commands} == dict(bp.cli.commands)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["db_init"], "flask db-init"),
+        (["db-int", "--yes"], "flask db-init"),
+        (["db-migrate", "-m", "x"], "flask db-migrate-data"),
+        (["db_migrate_data", "self"], "flask db-migrate-data"),
+        (["db_status", "--help"], "flask db-status"),
+    ],
+)
+def test_a_name_that_is_nearly_ours_names_ours_and_does_nothing(typed: list[str], meant: str) -> None:
+    app = Flask("host")
+    app.register_blueprint(bp)
+    done = app.test_cli_runner().invoke(args=typed)
+    assert done.exit_code == 2
+    assert f"Did you mean: {meant} ?" in done.stderr
+    assert f"  {typed[0]} " not in app.test_cli_runner().invoke(args=["--help"]).output
+
+
+def test_a_command_of_the_host_keeps_its_name() -> None:
+    app = Flask("host")
+    app.cli.command("db_init")(lambda: click.echo("the host's own"))
+    app.register_blueprint(bp)
+    app.cli.command("db_migrate")(lambda: click.echo("the host's later one"))
+    assert app.test_cli_runner().invoke(args=["db_init"]).output == "the host's own\n"
+    assert app.test_cli_runner().invoke(args=["db_migrate"]).output == "the host's later one\n"

@@ -54,6 +54,10 @@ class Result:
         return self.stdout.rstrip().rpartition("\n")[2]
 
     @property
+    def first_line(self) -> str:
+        return self.stdout.partition("\n")[0]
+
+    @property
     def events(self) -> list[dict[str, Any]]:
         """What ``--json`` printed."""
         return [json.loads(line) for line in self.stdout.splitlines()]

@@ -75,8 +75,7 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
     run.control.check_lease(run.id)  # so that nothing is kept for a cut-over that will not be
     if run.dialect.capabilities.swap_moves_old:
         run.dialect.keep(run.staging, run.new_generation)
-    run.emit("step", CUT_OVER)
-    with run.hooks.hold_signals():
+    with run.show_step(CUT_OVER), run.hooks.hold_signals():
         run.control.write(run.id, CUT_OVER, "begun", {"entry": asdict(entry)}, with_lease=True)
         try:
             run.report.live = "unknown"

@@ -130,10 +130,18 @@ def list_report(run: Run) -> Report:
     """The backups of this database, for people and programs."""
     run.refuse_prohibited()
     of_database = list_backups(run)
-    run.report.notes = [
-        f"{b.id}  {b.made_at}  {b.rows} rows  {b.size_bytes} bytes  revision {b.revision}  by {b.command}"
-        f"{'  portable' if b.portable else ''}"
-        for b in of_database
+    run.report.backups = [
+        {
+            "id": item.id,
+            "file": item.file,
+            "made_at": item.made_at,
+            "rows": item.rows,
+            "size_bytes": item.size_bytes,
+            "revision": item.revision,
+            "command": item.command,
+            "portable": item.portable,
+        }
+        for item in of_database
     ]
     for message in backups.broken(run.settings.backups):
         run.warn(message)

@@ -22,6 +22,7 @@ from ..schema.alembic import data_tables, revision_of
 from ..schema.drift import describe_differences, is_ahead
 from ..schema.models import require_models
 from .job import Job, Planning, Step, carry_out, refresh_derived
+from .seeded import is_as_seeded
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Initialise(Job):
 
     def question(self) -> Question:
         target = self.target
-        unchanged = target.empty or _is_as_seeded(self.run, target)
+        unchanged = target.empty or is_as_seeded(self.run, target)
         return Question(
             target=target,
             replaced={} if unchanged else target.rows,
@@ -170,15 +171,6 @@ class Initialise(Job):
             )
         run.dialect.settle(run.staging)
         self._revision = _describe(run)
-
-
-def _is_as_seeded(run: Run, target: Target) -> bool:
-    """Whether the database holds exactly what the last db-init left."""
-    last = target.in_force
-    if last is None or last.command != run.command:
-        return False
-    with run.dialect.reader(run.target) as reader:
-        return fingerprint(reader) == last.table_checksums
 
 
 @dataclass(frozen=True)

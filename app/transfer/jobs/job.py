@@ -144,11 +144,17 @@ class Job(ABC):
 
 
 def carry_out(
-    run: Run, plan: Callable[[Planning], Job | Nothing], *, dry_run: bool = False, lock_timeout_s: float = 0.0
+    run: Run,
+    plan: Callable[[Planning], Job | Nothing],
+    *,
+    dry_run: bool = False,
+    rehearse: bool = False,
+    lock_timeout_s: float = 0.0,
 ) -> Report:
     """Run a command that replaces the live database, in the one order there is.
 
     :param plan: looks and decides, and changes nothing; called again under the lock.
+    :param rehearse: do and prove everything but the cut-over, in staging, which is dropped then.
     :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
     """
     run.refuse_prohibited()
@@ -171,6 +177,8 @@ def carry_out(
             return _nothing(run, job)
         if not whole:
             _preflight(run, job)
+        if rehearse:
+            return _rehearse(run, job)
         run.hooks.ask(job.question())
         return _replace(run, job)
 
@@ -238,6 +246,29 @@ def _replace(run: Run, job: Job) -> Report:
         run.clean_up()
 
 
+def _rehearse(run: Run, job: Job) -> Report:
+    """Everything up to the cut-over; nothing is replaced, so nobody is asked, and the ledger has no entry of it."""
+    run.report.target = job.target.to_json()
+    try:
+        with watch_target(run) as fence:
+            job.fence = fence
+            try:
+                entry = _stage(run, job, job.steps)
+            except Exception:
+                _look_at_live(run, job)
+                raise
+        rows, revision = _count_rows(run, entry), entry.revision
+        run.report.revisions = {**run.report.revisions, "before": job.target.revision, "staged": revision}
+        run.report.end(
+            "rehearsed",
+            f"Rehearsed: {rows} rows would be live at revision {revision}; nothing was replaced (run {run.id}).",
+        )
+        run.save_report()
+        return run.report
+    finally:
+        run.clean_up()
+
+
 def _look_at_live(run: Run, job: Job) -> None:
     """Of a run that failed: whether somebody wrote to the live database, so that nothing is said that is not so.
 
@@ -263,10 +294,7 @@ def _cut_over(run: Run, job: Job) -> Entry:
         try:
             # The swap ends the hold last of all: no writer gets in between.
             with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
-                carry_out_steps(run, (step for step in job.steps if step.of_live or not number))
-                if job.keeps_counters and not job.secured.absent:
-                    keep_counters(run, read_counters(run, run.target), run.staging)
-                entry = job.entry()
+                entry = _stage(run, job, (step for step in job.steps if step.of_live or not number))
                 began = began if waiting else time.monotonic()
                 swap(run, job.fence, job.secured.token, entry)
                 run.report.seconds["writers waited"] = round(time.monotonic() - began, 3)
@@ -279,10 +307,21 @@ def _cut_over(run: Run, job: Job) -> Entry:
     raise still_written(PASSES)
 
 
+def _stage(run: Run, job: Job, steps: Iterable[Step]) -> Entry:
+    """Carry out steps; returns what the ledger would say of staging as it is now, proved."""
+    carry_out_steps(run, steps)
+    if job.keeps_counters and not job.secured.absent:
+        keep_counters(run, read_counters(run, run.target), run.staging)
+    return job.entry()
+
+
 def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report = run.report
     report.rollback = run.name_bind(job.way_back(entry))
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
-    rows = sum(count for name, (count, _) in entry.checksums.items() if name != run.dialect.version_table)
-    report.end("done", job.summary(entry, rows))
+    report.end("done", job.summary(entry, _count_rows(run, entry)))
     finish_report(run)
+
+
+def _count_rows(run: Run, entry: Entry) -> int:
+    return sum(count for name, (count, _) in entry.checksums.items() if name != run.dialect.version_table)

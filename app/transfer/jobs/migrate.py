@@ -46,7 +46,9 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
             planning.resources.callback(sources[label].close)
         return SourceJob(run, decided, sources[label], options)
 
-    return carry_out(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
+    return carry_out(
+        run, plan, dry_run=options.dry_run, rehearse=options.rehearse, lock_timeout_s=options.lock_timeout_s
+    )
 
 
 def _refuse_catch_up(run: Run, spec: SourceSpec, options: MigrateOptions) -> None:
@@ -126,4 +128,7 @@ def _nothing(plan: Plan) -> Nothing:
     if plan.base and plan.base.from_snapshot_of:
         suffix = f" (from the snapshot of {plan.base.from_snapshot_of}, not from the source)"
     revisions = {"live": plan.target.revision, "head": plan.head}
+    if plan.base is None and plan.source.kind is not SourceKind.SELF:
+        # It may never have been migrated: what is live is what a person put back.
+        return Nothing(f"Nothing to do: {plan.reason}. To migrate {plan.source.label} all the same: --rerun", revisions)
     return Nothing(f"Nothing to do: already migrated; {plan.reason}{suffix}.", revisions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 
@@ -15,7 +16,7 @@ from ..proof.violations import Violation, find_new, find_violations, show_rows
 from ..run.ledger import Entry
 from ..run.plan import Plan, Question, question_for
 from ..run.run import Run
-from ..schema.alembic import data_tables
+from ..schema.alembic import data_tables, revision_of
 from ..schema.declarations import ACCEPTED, Declarations
 from ..schema.listen import Heard
 from ..staging.counters import keep_counters, prove_counters, read_counters
@@ -74,7 +75,9 @@ class Migration(Job):
         with run.dialect.reader(run.staging) as reader:
             self._definitions = reader.definitions()
             self._former_tables = data_tables(reader.tables())
-        self._heard = Heard()
+            ahead = run.schema.count_ahead(revision_of(reader))
+        counter = itertools.count()
+        self._heard = Heard(tell=lambda revision: run.progress(f"revision {revision}", next(counter), ahead))
         if self.options.keep_violations:
             self._violations = self._find_violations(run.dialect.problems(run.staging))
         run.schema.build(run.staging, self.plan.head, self._heard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from ...errors import ExitStatus, FerryError
 from ..cutover.cutover import finishing_command
 from ..rows.snapshot import is_anonymised, is_snapshot
 from ..run.control import Control
+from ..run.history import list_runs
 from ..run.ledger import Holder
 from ..run.plan import lineage
 from ..run.run import Run
@@ -19,6 +20,7 @@ from ..run.target import Target
 from ..schema.binds import name_of
 from ..schema.host_checks import find_unsupported
 from .backup import list_backups
+from .seeded import is_as_seeded
 
 
 @dataclass
@@ -47,13 +49,20 @@ class Status:
     """Rows of what is live that are still set aside: file, rows, command."""
     check: int = 0
     problems: list[str] = field(default_factory=list)
+    next_command: str | None = None
+    """What to type next, where a command would help."""
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    """The runs of this database, oldest first; for ``--history`` only."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def status(run: Run) -> Status:
-    """Look at everything; nothing is changed."""
+def status(run: Run, *, history: bool = False) -> Status:
+    """Look at everything; nothing is changed.
+
+    :param history: list the runs as well.
+    """
     run.refuse_prohibited(only_looks=True)
     target = run.look()
     control = run.peek()
@@ -88,7 +97,9 @@ def status(run: Run) -> Status:
         oddities=run.dialect.oddities(run.target),
         aside=_aside(target),
     )
-    _check(result, target, holder)
+    if history and control:
+        result.runs = list_runs(control)
+    _check(run, result, target, holder)
     return result
 
 
@@ -150,7 +161,7 @@ def _find_drift(run: Run, target: Target) -> tuple[str | None, list[str], str | 
     try:
         run.schema.refuse_env()
         if target.revision != head:
-            return head, recorded, None if recorded else f"the database is at {target.revision}"
+            return head, recorded, f"the database is at {target.revision}"
         return head, list(dict.fromkeys([*recorded, *run.schema.look_at_live()])), None
     except FerryError as error:
         return head, recorded, error.message
@@ -199,22 +210,51 @@ def _settings(run: Run) -> list[dict[str, str]]:
     return rows
 
 
-def _check(result: Status, target: Target, holder: Holder | None) -> None:
-    if result.drift:
-        result.problems.append("the schema drifted")
-    if not target.exists:
-        result.problems.append("there is no database yet")
-    elif result.head is None:
-        result.problems.append(str(result.not_compared))
-    elif result.revision != result.head:
-        result.problems.append(f"the database is at {result.revision}, head is {result.head}")
-    elif result.not_compared:
-        result.problems.append(f"drift was not looked for: {result.not_compared}")
-    if not target.empty and not result.backups:
-        result.problems.append("there is no verified backup")
+def _check(run: Run, result: Status, target: Target, holder: Holder | None) -> None:
+    """Find what is to do, the most urgent first, and the command that does it."""
+    ways = list(_find_problems(run, result, target))
+    result.problems = [problem for problem, _ in ways]
+    result.next_command = next((command for _, command in ways if command), None)
     if result.problems:
         result.check = int(ExitStatus.FAILED)
     if holder and holder.alive:
-        result.check = int(ExitStatus.LOCKED)
+        result.check, result.next_command = int(ExitStatus.LOCKED), None
     if result.unfinished:
-        result.check = int(ExitStatus.CUT_OVER_UNFINISHED)
+        result.check, result.next_command = int(ExitStatus.CUT_OVER_UNFINISHED), finishing_command_of(run, target)
+
+
+def _find_problems(run: Run, result: Status, target: Target) -> Iterator[tuple[str, str | None]]:
+    """What is to do, and the command that does it, where one does."""
+    if not target.exists:
+        yield "there is no database yet", _first_command(run, target)
+        return
+    if result.head is None:
+        yield str(result.not_compared), None
+    elif result.revision != result.head:
+        yield f"the database is at {result.revision}, head is {result.head}", "flask db-migrate-data self"
+    elif result.not_compared:
+        yield f"drift was not looked for: {result.not_compared}", None
+    if result.drift:
+        yield _describe_drift(result), None if result.not_compared else "flask db check"
+    if not target.empty and not result.backups and not is_as_seeded(run, target):
+        yield "there is no verified backup", "flask db-backup"
+
+
+def _describe_drift(result: Status) -> str:
+    if result.not_compared is None:
+        return "the schema drifted"
+    return "the models differed from the schema when it was made, and were not compared now"
+
+
+def _first_command(run: Run, target: Target) -> str:
+    if run.settings.source or run.settings.snapshot.is_file():
+        return "flask db-migrate-data"
+    return "flask db upgrade" if target.production else "flask db-init"
+
+
+def finishing_command_of(run: Run, target: Target) -> str | None:
+    """The command that finishes or undoes the cut-over that was left begun."""
+    control = run.peek()
+    if control is None or target.unfinished is None:
+        return None
+    return finishing_command(control.entry_begun(target.unfinished).command)

@@ -30,15 +30,18 @@ def verify_loaded(
     *,
     counts_only: bool,
     keep: Keep = lambda items: list(map(str, islice(items, SHOWN))),
+    progress: Callable[[str, int, int | None], None] = lambda _name, _count, _total: None,
 ) -> None:
     """Compare what staging holds with what was loaded into it.
 
     :param rows_of: the rows of a table as they should be, read again for the differences.
     :param keep: takes all differences and gives the lines that are shown.
+    :param progress: takes what is counted, here tables, how many are compared, and how many there are.
     :raises VerificationFailed: with the first differing rows and columns.
     """
     wrong: dict[str, str] = {}
-    for name, table in tables.items():
+    for number, (name, table) in enumerate(tables.items()):
+        progress("tables", number, len(tables))
         if counts_only:
             actual = TableChecksum(staging.count(name), expected[name].total)
         else:

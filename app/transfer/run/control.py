@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import getpass
 import os
 import socket
 import threading
@@ -24,6 +23,7 @@ from ...dialects.redact import redact
 from ...errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
 from ..rows.expect import Unexpected, an_object
 from .ledger import Entry, Holder, JournalEntry, holder_of, identity, journal, lease, ledger, metadata, process
+from .report import find_user
 
 HEARTBEAT_S = 10
 CREATE_ATTEMPTS = 3
@@ -202,7 +202,7 @@ class Control:
             "host": socket.gethostname(),
             "pid": pid,
             "process": process(pid),
-            "user": _user(),
+            "user": find_user(),
         }
         try:
             with self._engine.begin() as connection:
@@ -319,10 +319,3 @@ def _explain_damage(area: ControlArea, error: sa.exc.DatabaseError) -> FerryErro
         f"The control area {place_of(area)} is damaged: {error.orig}",
         hint="Move it away: the next run then treats the database as one it does not know.",
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import getpass
+import os
+import platform
 import re
+import socket
+import time
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 FORMAT = "flask-ferry-report"
+LIBRARIES = ("flask-ferry", "Flask", "Flask-SQLAlchemy", "Flask-Migrate", "SQLAlchemy", "alembic")
+"""Whose versions a report names."""
 
 # The second form is of versions that did not write the first yet.
-_BEGINNING = re.compile(rb'\s*\{\s*("format": "flask-ferry-report"|"run": "[^"]*",\s*"command": "db-[a-z-]+")')
+_BEGINNING = re.compile(
+    rb'\s*\{\s*("format": "flask-ferry-report"|"run": "[^"]*",\s*"command": "db-[a-z-]+")'
+    rb"|<!doctype html>\n<!-- flask-ferry-report -->\n"
+)
 
 
 @dataclass
@@ -31,8 +43,15 @@ class TableReceipt:
 class Report:
     """What a run did and what anybody needs to prove or undo it; everything a person should know is here.
 
+    :ivar started_at, finished_at: UTC, ISO 8601 with microseconds; ``finished_at`` is None while the run goes on.
+    :ivar duration_s: from one to the other, by a clock that nobody sets.
+    :ivar host, user: where and as whom the command ran.
+    :ivar versions: of Python and the libraries that matter, by name.
     :ivar live: what this run did to the live database: ``unchanged``, ``replaced``, or ``unknown`` where that cannot be
         seen.
+    :ivar file: where this report is, once it is written into the run's directory.
+    :ivar backups: for a list of backups, one object each.
+    :ivar runs: for the history, one object for each run (see :mod:`.history`).
     :ivar aside: where the rows set aside are, how many, and the command that loads them.
     :ivar not_migrated: what is not a row and only the source has.
     :ivar objects: what is not a row and was dropped by name, or went with its column or table.
@@ -46,6 +65,12 @@ class Report:
     outcome: str = "failed"
     summary: str = ""
     exit_status: int = 1
+    started_at: str = field(default_factory=lambda: now())
+    finished_at: str | None = None
+    duration_s: float | None = None
+    host: str = field(default_factory=socket.gethostname)
+    user: str = field(default_factory=lambda: find_user())
+    versions: dict[str, str] = field(default_factory=dict)
     live: str = "unchanged"
     target: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
@@ -75,17 +100,54 @@ class Report:
     backup: str | None = None
     snapshot: str | None = None
     rollback: str | None = None
+    file: str | None = None
+    backups: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     error: dict[str, Any] | None = None
 
     def end(self, outcome: str, summary: str, status: int = 0) -> Report:
         """Say how the run ended; returns the report."""
         self.outcome, self.summary, self.exit_status = outcome, summary, status
+        self.finish()
         return self
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+
+    def finish(self) -> None:
+        """Note that the run ended now, and what it ran with."""
+        self.finished_at = now()
+        self.duration_s = round(time.monotonic() - self._began, 3)
+        self.versions = find_versions()
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON values."""
         return {"format": FORMAT, **asdict(self)}
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def find_user() -> str:
+    """Who runs this, by the environment or the system; in a container the number may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def find_versions() -> dict[str, str]:
+    """The versions of Python and of the libraries that matter; one that was vendored has none."""
+    versions = {"Python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
 
 
 def may_be_written_to(path: Path) -> bool:

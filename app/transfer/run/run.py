@@ -11,9 +11,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,42 +29,18 @@ from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from .control import Control
 from .evidence_files import LOADED, NAME, SCHEMA, find_unfinished_files
-from .plan import Question
+from .hooks import Event, Hooks
 from .report import Report
 from .settings import ENVIRONMENTS, Settings
 from .target import Target, look_at_target
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
+WAITING_EVERY_S = 30.0
 LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
 KEEPSAKES = (NAME, LOADED, SCHEMA)
 """Files that keep a run's directory."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something a person or a program that watches a run is told."""
-
-    kind: str
-    text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What the engine asks its caller for.
-
-    :ivar emit: takes events.
-    :ivar ask: returns when the question is answered with yes, else raises NotConfirmed or Protected.
-    :ivar permit: asks nobody; raises Protected where no answer would help, for a dry run.
-    :ivar hold_signals: while it is open, signals wait.
-    """
-
-    emit: Callable[[Event], None] = lambda _event: None
-    ask: Callable[[Question], None] = lambda _question: None
-    permit: Callable[[Question], None] = lambda _question: None
-    hold_signals: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def new_run_id() -> str:
@@ -89,6 +63,7 @@ class Run:
         self.schema = Schema(host, verbose=verbose, declared=declared)
         self._control: Control | None = None
         self._journalled = False
+        self._step: str | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -156,7 +131,7 @@ class Run:
         return Control.peek(self.dialect, self.dialect.control_area(self.target))
 
     def emit(self, kind: str, text: str, **data: Any) -> None:
-        self.hooks.emit(Event(kind, text, data))
+        self.hooks.emit(Event(kind, text, data, self._step))
 
     def warn(self, text: str) -> None:
         self.report.warnings.append(text)
@@ -195,16 +170,26 @@ class Run:
     @contextlib.contextmanager
     def step(self, name: str, **detail: Any) -> Iterator[dict[str, Any]]:
         """A step: journalled before and after, timed; what is put into the yielded mapping is journalled too."""
+        with self.show_step(name):
+            if not self._journalled:
+                self._keep_environment()
+            self.control.write(self.id, name, "begun", {"command": self.command, **detail})
+            self._journalled = True
+            began = time.monotonic()
+            outcome: dict[str, Any] = {}
+            yield outcome
+            self.report.seconds[name] = round(self.report.seconds.get(name, 0) + time.monotonic() - began, 3)
+            self.control.write(self.id, name, "done", outcome)
+
+    @contextlib.contextmanager
+    def show_step(self, name: str) -> Iterator[None]:
+        """Tell who watches that a step begins, and, where it succeeds, that it ended and how long it took."""
+        self._step = name
         self.emit("step", name)
-        if not self._journalled:
-            self._keep_environment()
-        self.control.write(self.id, name, "begun", {"command": self.command, **detail})
-        self._journalled = True
         began = time.monotonic()
-        outcome: dict[str, Any] = {}
-        yield outcome
-        self.report.seconds[name] = round(self.report.seconds.get(name, 0) + time.monotonic() - began, 3)
-        self.control.write(self.id, name, "done", outcome)
+        yield
+        self.emit("step-end", name, seconds=round(time.monotonic() - began, 3))
+        self._step = None
 
     @contextlib.contextmanager
     def hold_lock(self, timeout_s: float) -> Iterator[None]:
@@ -212,7 +197,8 @@ class Run:
 
         :raises LockHeld: another run had them for longer than ``timeout_s``.
         """
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
+        deadline, next_line = began + timeout_s, began
         with contextlib.ExitStack() as stack:
             while True:
                 try:
@@ -220,10 +206,15 @@ class Run:
                     stack.enter_context(self._session_lock(min(rest_s, LOCK_POLL_S)))
                     dead = self.control.take_lease(self.id, self.command)
                     break
-                except LockHeld:
+                except LockHeld as error:
                     stack.close()
-                    if time.monotonic() >= deadline:
+                    at = time.monotonic()
+                    if at >= deadline:
                         raise
+                    if at >= next_line:
+                        next_line = at + WAITING_EVERY_S
+                        rest_s = round(deadline - at)
+                        self.emit("waiting", f"{error.message} Waiting for it, for {rest_s} s more.", rest_s=rest_s)
                     time.sleep(LOCK_POLL_S / 5)
             if dead:
                 self.note(f"Took over the lock of {dead}, which ended without releasing it.")
@@ -348,6 +339,7 @@ class Run:
 
     def record_failure(self, error: BaseException) -> None:
         """Put the end of a run that failed into its journal and report."""
+        self.report.finish()
         if isinstance(error, LiveSchemaChanged):
             self.report.live = "unknown"
         if isinstance(error, FerryError):
@@ -365,6 +357,7 @@ class Run:
     def save_report(self) -> Path:
         """Write the report into the run's directory."""
         path = self.directory / "report.json"
+        self.report.file = str(path)
         write(path, [to_plain_json(self.report.to_json())], keep_former=False)
         return path
 

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,20 @@ def _bind(keys: _Keys) -> str | None:
 def _snapshot_of(bind: str | None, path: Path) -> Path:
     """What was taken for one database of the app stands in for no other: each has a file of its own."""
     return path if bind in (None, "default") else path.with_name(f"{bind}-{path.name}")
+
+
+def find_unknown_keys(config: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """A line for each key that looks like one of ours and is none, with the one that may be meant."""
+    of_environ = (name.removeprefix("FLASK_") for name in environ if name.startswith("FLASK_FERRY_"))
+    # A host may read the environment into its config: that is one key, not two.
+    names = dict.fromkeys([*of_environ, *(name for name in config if name.startswith("FERRY_"))])
+    unknown = (name for name in names if name not in DEFAULTS)
+    return [f"{name} is not a key of Flask-Ferry and is ignored{_suggest(name)}" for name in unknown]
+
+
+def _suggest(name: str) -> str:
+    close = get_close_matches(name, DEFAULTS, n=1, cutoff=0.8)
+    return f"; did you mean {close[0]}?" if close else "."
 
 
 LONGEST_PASSWORD = 64 << 10

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from sqlalchemy import URL, make_url
+from sqlalchemy.dialects import __all__ as known_to_sqlalchemy
 from sqlalchemy.exc import ArgumentError
 
+from ...dialects import SERVERS
 from ...dialects.network import is_loopback
 from ...dialects.redact import STRAY_AT, identify, redact, redact_text, secret_keys
 from ...errors import Misconfigured, SnapshotUnusable
@@ -28,6 +32,13 @@ SELF = "self"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DATABASE_FORM = "Its form is server://user@host:port/database"
 HTTP_FORM = "Write it as https://host[/prefix]"
+SCHEMES = ("https", "http", *SERVERS)
+_FORMAT = re.compile(rb'"format": ?"(ferry-set-aside|ferry-writes-since|flask-ferry-report)"')
+_OTHER_FILES = {
+    b"ferry-set-aside": ("holds rows that were set aside", "flask db-migrate-data --set-aside-from {}"),
+    b"ferry-writes-since": ("lists what was written since a cut-over", "See docs/guide.md, flask db-rollback."),
+    b"flask-ferry-report": ("is the report of a run", "Give the snapshot that it names."),
+}
 
 
 class SourceKind(StrEnum):
@@ -69,8 +80,18 @@ def parse_source(settings: Settings, *, insecure_http: bool = False) -> SourceSp
     if text.startswith(("http://", "https://")):
         return _http(text, insecure=insecure_http)
     if "://" in text:
+        _refuse_misspelt(text.partition("://")[0])
         return _database(text, settings)
     return _file(settings.source_base / expand_path(text, "SOURCE"))
+
+
+def _refuse_misspelt(scheme: str) -> None:
+    """:raises Misconfigured: a scheme that nobody has is nearly one that is known here."""
+    name = scheme.partition("+")[0].lower()
+    if name in SCHEMES or name in known_to_sqlalchemy:
+        return
+    if close := get_close_matches(name, SCHEMES, n=1, cutoff=0.75):
+        raise Misconfigured(f"SOURCE begins with {name[:40]}://, which is nothing; did you mean {close[0]}:// ?")
 
 
 def _default(settings: Settings) -> SourceSpec:
@@ -177,13 +198,16 @@ def _file(path: Path) -> SourceSpec:
         )
     try:
         with open_plain(path) as file:
-            start = file.read(16)
+            start = file.read(256)
     except DAMAGED as error:
         raise SnapshotUnusable(
             f"{path}, line 1: the file ends too early or is damaged ({error}).", hint="Use an intact copy of the file."
         ) from error
-    if start == b"SQLite format 3\x00":
+    if start.startswith(b"SQLite format 3\x00"):
         return _sqlite_file(path)
+    if match := _FORMAT.search(start):
+        what, way = _OTHER_FILES[match[1]]
+        raise SnapshotUnusable(f"{path} {what}; it is no source.", hint=way.format(shlex.quote(str(path))))
     kind = SourceKind.SNAPSHOT if is_snapshot(path) else SourceKind.CLASSIC_FILE
     if kind is SourceKind.CLASSIC_FILE and start.lstrip()[:1] not in (b"[", b"{"):
         raise SnapshotUnusable(f"{path} is neither a snapshot, nor JSON, nor a SQLite database.")

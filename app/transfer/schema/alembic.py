@@ -124,6 +124,11 @@ class Schema:
         """All revisions that lead to head, oldest first."""
         return [script.revision for script in reversed(list(self.script.walk_revisions("base", self.head())))]
 
+    def count_ahead(self, revision: str | None) -> int:
+        """How many revisions lead from this one to head; all of them from one that is unknown here."""
+        known = revision is not None and revision in self.lineage()
+        return len(self.up_to(self.head()) - (self.up_to(str(revision)) if known else set()))
+
     def up_to(self, revision: str) -> set[str]:
         """A revision and all that lead to it: of branches that were merged later, only its own."""
         return {script.revision for script in self.script.walk_revisions("base", revision)}

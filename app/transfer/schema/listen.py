@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,7 @@ class Heard:
     :ivar touched: table or other name -> the revision that spoke of it last.
     :ivar opaque: a statement was sent of which nobody can say what it touches, such as a call.
     :ivar wrote: rows were written, other than by copying a table as batch mode does.
+    :ivar tell: takes each revision when it is first heard of.
     """
 
     dropped: dict[str, str] = field(default_factory=dict)
@@ -54,6 +55,14 @@ class Heard:
     touched: dict[str, str] = field(default_factory=dict)
     opaque: bool = False
     wrote: bool = False
+    tell: Callable[[str], None] = field(default=lambda _revision: None, repr=False, compare=False)
+    _at: str = field(default="", repr=False, compare=False)
+
+    def hear_revision(self, revision: str) -> None:
+        """Tell that another revision is at work now."""
+        if revision and revision != self._at:
+            self._at = revision
+            self.tell(revision)
 
     def find_reached(self, tables: Mapping[str, Table], definitions: Iterable[Definition]) -> set[str]:
         """The tables whose rows may be others now: spoken of, referring to one of those, or all where code ran."""
@@ -69,6 +78,7 @@ class Heard:
 
     def hear_operation(self, operation: ops.MigrateOperation, revision: str) -> None:
         """Note what an operation of Alembic drops or renames by name: in batch mode no statement does."""
+        self.hear_revision(revision)
         match operation:
             case ops.DropConstraintOp():
                 kind = str(operation.constraint_type or "").replace("foreignkey", "foreign key")
@@ -88,6 +98,7 @@ class Heard:
 
     def hear_statement(self, sql: str, revision: str) -> None:
         """Note what the statements of a text name, drop and rename."""
+        self.hear_revision(revision)
         for words in split(sql):
             named = frozenset(words)
             self.touched.update(dict.fromkeys(named, revision))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ...errors import FerryError, SnapshotUnusable, SourceIncomplete, Unauthorized
+from ..rows.header import Header
 from ..rows.snapshot import check, is_snapshot
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
@@ -44,7 +47,7 @@ class FallbackFile(Source):
         if is_snapshot(path):
             header, _ = check(path)
             if header.identity != spec.identity:
-                raise SnapshotUnusable(f"{path} was taken from {header.source}, not from {spec.label}{_how(run)}")
+                raise SnapshotUnusable(_describe_other(run, spec, header, path))
             self.taken_at = header.read_from
             self._inner = SnapshotFile(inner_spec, options)
         elif run.settings.profile is not None:
@@ -66,8 +69,15 @@ class FallbackFile(Source):
         return snapshot
 
 
-def _how(run: Run) -> str:
-    return f" with the profile {run.settings.profile!r} as it is now" if run.settings.profile else ""
+def _describe_other(run: Run, spec: SourceSpec, header: Header, path: Path) -> str:
+    """Why a snapshot is not of this source: of another one, or of it, but anonymised otherwise than asked for."""
+    if header.source != spec.label:
+        return f"{path} was taken from {header.source}, not from {spec.label}"
+    present = f"with the profile {header.profile.name!r}" if header.profile else "as it is"
+    wanted = f"with the profile {run.settings.profile!r} as it is now" if run.settings.profile else "as it is"
+    if present == wanted:
+        return f"{path} was taken from {header.source} when that was another one"
+    return f"{path} was taken from {header.source} {present}, not {wanted}"
 
 
 def can_fall_back(error: FerryError) -> bool:

@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from ...errors import SourceIncomplete
 from ..rows.strictjson import NotKept, StrictJSONError, TooMany
+from .reasons import TIMED_OUT, explain_tls, words_of
 from .turns import Common, Headers, sleep
 from .wire import PIECE_BYTES, Adapter, Clock, Pace, inflate
 
@@ -273,12 +274,9 @@ class HttpClient:
                     **arguments,
                 )
             except requests.exceptions.SSLError as error:
-                raise SourceIncomplete(
-                    f"{self.base}: the TLS certificate is refused: {_words(error)}.",
-                    hint="Set FERRY_TLS_CA to the file of the CA that signed it.",
-                ) from error
+                raise explain_tls(self.base, error) from error
             except (requests.exceptions.RequestException, HTTPError) as error:
-                raise Transient(_words(error)) from error
+                raise Transient(words_of(error)) from error
             except ValueError as error:
                 # requests looks at where a redirect leads even when it is not to follow it.
                 raise SourceIncomplete(
@@ -347,7 +345,7 @@ class HttpClient:
         except EOFError as error:
             raise Transient(str(error)) from error
         except (HTTPError, zlib.error, OSError) as error:
-            words = _words(error)
+            words = words_of(error)
             raise Transient(late if words == TIMED_OUT else f"the answer broke off: {words}") from error
 
 
@@ -374,18 +372,6 @@ def _retry_after(text: str | None) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
-
-
-TIMED_OUT = "timed out"
-
-
-def _words(error: BaseException) -> str:
-    """The innermost reason, without addresses of Python objects."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    if isinstance(error, TimeoutError):
-        return TIMED_OUT
-    return str(error) or type(error).__name__
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined, misc] # a re-export

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,13 @@ from ..rows.scratch import RowStore
 from .rows_file import RowsFile
 
 BATCH_ROWS = 500
+PROGRESS_ROWS = 500
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def watch_nothing(_name: str, _count: int, _total: int | None) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass
@@ -33,11 +40,17 @@ class TableLoad:
 
 
 def load(
-    dialect: Dialect, staging: URL, rows: RowsFile, only: Collection[str] | None = None
+    dialect: Dialect,
+    staging: URL,
+    rows: RowsFile,
+    only: Collection[str] | None = None,
+    *,
+    progress: Progress = watch_nothing,
 ) -> tuple[dict[str, TableLoad], list[str]]:
     """Load every row that is not excluded or set aside.
 
     :param only: the tables to load; all of them when it is left out.
+    :param progress: takes table, rows so far, and rows in all where that is known.
     :return: the account per table, and a line per table with refused rows (which are then in ``rows.aside``).
     """
     accounts: dict[str, TableLoad] = {}
@@ -49,7 +62,7 @@ def load(
         if rows.is_excluded(table.name):
             account.rows = account.excluded = sum(1 for _ in values)
             continue
-        counting = _Counting(rows, table, values)
+        counting = _Counting(rows, table, values, progress)
         result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
         account.rows, account.set_aside = counting.seen, counting.seen - counting.passed
         account.note = result.note
@@ -61,8 +74,10 @@ def load(
 class _Counting:
     """Iterates over the rows to load, and keeps their count and sum."""
 
-    def __init__(self, rows: RowsFile, table: Table, values: Iterable[Values]) -> None:
-        self._rows, self.table, self._values = rows, table, values
+    def __init__(
+        self, rows: RowsFile, table: Table, values: Iterable[Values], progress: Progress = watch_nothing
+    ) -> None:
+        self._rows, self.table, self._values, self._progress = rows, table, values, progress
         self._hash = row_hasher(table)
         self._known = rows.known_checksum(table)
         self.seen = self.passed = self._total = 0
@@ -85,8 +100,11 @@ class _Counting:
         return self._rows.kept_rows(self.table, self._all())
 
     def _all(self) -> Iterator[Values]:
+        total = self._known.rows if self._known else None
         for row in self._values:
             self.seen += 1
+            if self.seen % PROGRESS_ROWS == 0:
+                self._progress(self.table.name, self.seen, total)
             yield row
 
     def without(self, result: LoadResult) -> TableChecksum:

@@ -28,6 +28,7 @@ class MigrateOptions:
     catch_up: int | None = None
     rerun: bool = False
     dry_run: bool = False
+    rehearse: bool = False
     backup_to: Path | None = None
     lock_timeout_s: float = 0.0
 

@@ -82,7 +82,7 @@ def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: M
     check_exclusions(rows)
     with run.dialect.loading(run.staging):
         run.dialect.clear(run.staging, changed)
-        accounts, refused = load(run.dialect, run.staging, rows, changed)
+        accounts, refused = load(run.dialect, run.staging, rows, changed, progress=run.progress)
     if refused:
         accounts = _set_aside(run, rows, refused, options, run.staging, before.schema)
     carry_numbers(run, rows.header.numbers, run.staging)
@@ -154,7 +154,7 @@ def _set_spoiled_aside(
 def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
     """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
     with run.dialect.loading(staging):
-        accounts, refused = load(run.dialect, staging, rows)
+        accounts, refused = load(run.dialect, staging, rows, progress=run.progress)
     for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
         run.note(note)
     return accounts, refused
@@ -197,6 +197,7 @@ def verify_staging(
             run.directory,
             counts_only=counts_only,
             keep=lambda differences: keep_lines(run, differences),
+            progress=run.progress,
         )
 
 

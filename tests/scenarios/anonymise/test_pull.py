@@ -227,7 +227,7 @@ def test_a_snapshot_stands_in_only_for_the_same_profile(site: Site, tmp_path: Pa
     assert "not from the source" in done.last_line
     assert other.snapshot.read_bytes() == text
     plain = flask(other, "db-migrate-data", "--yes", "--fallback", "only", **classic)
-    assert (plain.status, "was taken from" in plain.stderr) == (3, True)
+    assert (plain.status, "with the profile 'anonymous', not as it is" in plain.stderr) == (3, True)
     assert_refused(flask(other, "db-migrate-data", *PROFILE, "--rerun", **dead), 3, "127.0.0.1:9")
     shutil.copyfile(classic_file(tmp_path), other.snapshot)
     refused = flask(other, "db-migrate-data", *PROFILE, "--rerun", "--fallback", "only", **classic)

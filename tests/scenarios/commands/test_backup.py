@@ -153,12 +153,19 @@ def test_list(changed: Local) -> None:
     changed.ok("db-backup", "--portable")
     changed.ok("db-init", "--yes")
     lines = changed.ok("db-backup", "--list").stdout.splitlines()
-    assert len(lines) == 5
-    assert "33 rows" in lines[1]
-    assert "by db-backup" in lines[1]
-    assert "portable" in lines[2]
-    assert "by db-init" in lines[3]
+    assert len(lines) == 4
+    assert "33 rows" in lines[0]
+    assert "by db-backup" in lines[0]
+    assert "portable" in lines[1]
+    assert "by db-init" in lines[2]
     assert lines[-1].startswith("3 backups of ")
+    (event,) = changed.ok("db-backup", "--list", "--json").events
+    assert [(item["command"], item["rows"], item["portable"]) for item in event["backups"]] == [
+        ("db-backup", 33, False),
+        ("db-backup", 33, True),
+        ("db-init", 33, False),
+    ]
+    assert all(Path(item["file"]).is_file() for item in event["backups"])
 
 
 def test_list_shows_only_this_databases_backups(changed: Local, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_drift_is_named_recorded_shown_and_not_stamped(local: Local, tmp_path: P
     assert "sid" in "".join(json.loads(entry)["drift"])
     drift = local.ok("db-status", "--json").events[-1]["target"]["drift"]
     assert any("sid" in line for line in drift)
-    assert "sid" in local.ok("db-status").stdout.split("Drift:")[1].split("Last run:")[0]
+    assert "sid" in local.ok("db-status", "-v").stdout.split("Drift:")[1].split("Last run:")[0]
     assert local.run("db-status", "--check").status == 1
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+from datetime import datetime
 from pathlib import Path
 
 import click
 import pytest
+from jsonschema import Draft202012Validator
 
 from app.commands import bp
 from app.errors import MEANINGS, ExitStatus
 from tests.support.deployment.runner import Deployment
 from tests.support.local import COMMANDS, Local, history_without_the_newest, refused, tree
+from tests.support.site import ROOT, Result
 
 ESCAPE = "\x1b["
+ENVELOPE = {"event", "version", "time", "step"}
+SCHEMA = Draft202012Validator(json.loads((ROOT / "docs" / "events.schema.json").read_text()))
 HASH = re.compile(r"(pbkdf2|scrypt):")
 
 
@@ -26,6 +32,13 @@ def arguments(command: str, changed: Local, old: Path) -> list[str]:
     """Arguments with which each command succeeds."""
     changed.ok("db-backup")
     return [command, *{"db-migrate-data": [str(old)]}.get(command, []), *(["--yes"] if asks(command) else [])]
+
+
+def check_events(result: Result) -> None:
+    """Every event is as ``docs/events.schema.json`` says, and of one run."""
+    for event in result.events:
+        SCHEMA.validate(event)
+    assert len({event["run"] for event in result.events}) == 1
 
 
 def asks(command: str) -> bool:
@@ -64,7 +77,7 @@ def test_help_groups_the_options(local: Local, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("option", ["--rehearse", "--no-such-option"])
+@pytest.mark.parametrize("option", ["--everything", "--no-such-option"])
 def test_an_unknown_option_is_a_usage_error(local: Local, command: str, option: str) -> None:
     refused(local.run(command, option, "x"), 2, option)
     assert list(local.directory.iterdir()) == []
@@ -90,8 +103,8 @@ def test_a_directory_whose_name_is_not_utf8_is_a_usage_error(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", ["report.html", "report.txt", "report"])
-def test_a_report_is_json(local: Local, command: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["report.htm", "report.txt", "report"])
+def test_a_report_is_json_or_a_page(local: Local, command: str, name: str) -> None:
     refused(local.run(command, "--report", str(local.directory / name)), 2, "--report", ".json")
     assert list(local.directory.iterdir()) == []
 
@@ -116,6 +129,9 @@ def test_json_is_one_object_a_line(changed: Local, old: Path, command: str) -> N
     assert result.events[-1]["command"] == command
     assert all(event["event"] != "result" for event in result.events[:-1])
     assert result.stderr == ""
+    check_events(result)
+    begun = [event["step"] for event in result.events if event["event"] == "step"]
+    assert begun == [event["step"] for event in result.events if event["event"] == "step-end"]
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "db-status"])
@@ -126,6 +142,20 @@ def test_json_of_an_error(changed: Local, command: str) -> None:
     assert event["status"] == result.status == 20
     assert "FERRY_PROHIBIT" in event["message"]
     assert event["message"] in result.stderr
+    check_events(result)
+
+
+@pytest.mark.parametrize("wrong", [["--no-such-option"], ["--report", "x.txt"], ["--lock-timeout", "soon"]])
+def test_json_of_a_usage_error(local: Local, wrong: list[str]) -> None:
+    result = local.run("db-backup", "--json", *wrong)
+    (event,) = result.events
+    check_events(result)
+    assert event["status"] == result.status == 2
+    assert wrong[0] in event["message"]
+    assert event["message"] in result.stderr
+    assert local.run("db-backup", *wrong).stdout == ""
+    (event,) = local.run("db-backup", "--list", "--prune", "--json").events  # what the command itself refuses
+    assert "one at a time" in event["message"]
 
 
 def test_json_of_a_question(changed: Local) -> None:
@@ -160,8 +190,8 @@ def test_errors_and_warnings_are_not_quiet(local: Local, tmp_path: Path) -> None
 
 def test_results_go_to_stdout_and_progress_to_stderr(changed: Local) -> None:
     result = changed.ok("db-init", "--yes")
-    assert "staging ..." in result.stderr
-    assert "staging ..." not in result.stdout
+    assert re.search(r"^staging: \d+\.\d s$", result.stderr, re.MULTILINE)
+    assert "staging: " not in result.stdout
     assert "Done:" in result.last_line
     assert "Done:" not in result.stderr
 
@@ -184,9 +214,31 @@ def test_the_report_is_what_json_says(changed: Local, old: Path, tmp_path: Path,
     given = arguments(command, changed, old)
     result = changed.run(*given, "--json", "--report", str(file))
     said = json.loads(file.read_text())
-    assert said == {key: value for key, value in result.events[-1].items() if key != "event"}
+    assert said == {key: value for key, value in result.events[-1].items() if key not in ENVELOPE}
+    assert datetime.fromisoformat(said["started_at"]) <= datetime.fromisoformat(said["finished_at"])
+    assert said["duration_s"] >= 0
+    assert said["host"] == socket.gethostname()
+    assert {"Python", "SQLAlchemy", "alembic"} <= set(said["versions"])
     assert said["exit_status"] == result.status
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_report_as_a_page(local: Local, old: Path, tmp_path: Path) -> None:
+    """Of a migration, of a failure, and of the status, which has the history; each overwrites the one before."""
+    page = tmp_path / "r.html"
+    assert "\n<h1" not in local.ok("db-migrate-data", str(old), "--yes", "--report", str(page)).stdout
+    text = page.read_text()
+    assert page.stat().st_mode & 0o777 == 0o600
+    for words in (local.report()["run"], "flask db-rollback", "Checksums", local.report()["tables"][0]["checksum"]):
+        assert words in text
+    refused(local.run("db-init", "--report", str(page)), 130)
+    assert "there is no terminal to ask at" in page.read_text()
+    run = local.report()["run"]
+    local.ok("db-status", "--report", str(page))
+    assert run in page.read_text()
+    assert "History" in page.read_text()
+    page.write_text("<!doctype html>\n<title>Mine</title>")
+    refused(local.run("db-status", "--report", str(page)), 2, "not overwritten")
 
 
 def test_the_report_of_a_migration(local: Local, old: Path, tmp_path: Path) -> None:

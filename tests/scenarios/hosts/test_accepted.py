@@ -198,7 +198,7 @@ def test_a_hook_that_decides_what_alembic_compares(tmp_path: Path) -> None:
         sa.Column("name", sa.Text),
         sa.Column("colour", sa.String(20)),
     )
-    assert "column thing.name: type is" in host.ok("db-status").stdout
+    assert "column thing.name: type is" in host.ok("db-status", "-v").stdout
     host.alembic["compare_type"] = lambda *_arguments: False
     host.ok("db-status", "--check")
 
@@ -577,7 +577,7 @@ def test_where_nothing_but_an_index_differs_the_revisions_make_the_tables(tmp_pa
         assert "index ix_name of the table thing of the models is not in head" in made.stdout
         assert "flask db-init --schema models" in made.stdout
         assert host.rows("alembic_version") == [("two",)]
-    assert "ix_name" in host.ok("db-status").stdout.split("Drift:")[1].split("Last run:")[0]
+    assert "ix_name" in host.ok("db-status", "-v").stdout.split("Drift:")[1].split("Last run:")[0]
     host.ok("db-init", "--yes", "--schema", "models")
     with pytest.raises(sqlite3.OperationalError):
         host.rows("alembic_version")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import Misconfigured
-from app.transfer.run.settings import DEFAULTS, Settings, build_settings, parse_fallback
+from app.transfer.run.settings import DEFAULTS, Settings, build_settings, find_unknown_keys, parse_fallback
 
 INSTANCE, DIRECTORY = Path("/srv/instance"), Path("/home/me")
 
@@ -195,3 +195,19 @@ def test_a_wrong_option_is_named() -> None:
 def test_fallback(text: str, age_s: int | None, allowed: bool, only: bool) -> None:
     found = parse_fallback(text)
     assert (found.age_s, found.allowed, found.only) == (age_s, allowed, only)
+
+
+def test_a_misspelt_key_is_named_with_the_one_that_is_meant() -> None:
+    lines = find_unknown_keys(
+        {"FERRY_KEPP": 3, "FERRY_KEEP": 3, "SECRET_KEY": "x", "FERRY_SOURCE_PASWORD": "s3cret"},
+        {"FLASK_FERRY_PROHIBT": "db-init", "FLASK_FERRY_SOURCE_PASWORD": "s3cret", "FLASK_APP": "x", "FERRY_DEMO": "x"},
+    )
+    assert lines == [
+        "FERRY_PROHIBT is not a key of Flask-Ferry and is ignored; did you mean FERRY_PROHIBIT?",
+        "FERRY_SOURCE_PASWORD is not a key of Flask-Ferry and is ignored; did you mean FERRY_SOURCE_PASSWORD?",
+        "FERRY_KEPP is not a key of Flask-Ferry and is ignored; did you mean FERRY_KEEP?",
+    ]
+    assert find_unknown_keys({"FERRY_ELSEWHERE": 1}, {}) == [
+        "FERRY_ELSEWHERE is not a key of Flask-Ferry and is ignored."
+    ]
+    assert find_unknown_keys(dict.fromkeys(DEFAULTS), {f"FLASK_{key}": "" for key in DEFAULTS}) == []

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from app.errors import FerryError, Misconfigured
+from app.errors import FerryError, Misconfigured, SnapshotUnusable
 from app.transfer.run.settings import DEFAULTS, build_settings
-from app.transfer.run.source import parse_source
+from app.transfer.run.source import SourceKind, parse_source
 
 
 def refusal_of(read: Callable[[], object]) -> str | None:
@@ -127,3 +127,42 @@ def test_a_url_that_is_refused(tmp_path: Path, url: str, words: str) -> None:
     with pytest.raises(Misconfigured, match=words) as caught:
         parse_source(found, insecure_http=True)
     assert "pw" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("htps://old.example.org", "https"),
+        ("mysq://u@h/x", "mysql"),
+        ("postgress://u@h/x", "postgres"),
+        ("postgresqll+psycopg://u:pw@h/x", "postgresql"),
+    ],
+)
+def test_a_misspelt_scheme_is_named(tmp_path: Path, url: str, meant: str) -> None:
+    found = build_settings({"FERRY_SOURCE": url}, {}, instance=tmp_path, directory=tmp_path, options={})
+    with pytest.raises(Misconfigured, match=rf"did you mean {meant}://") as caught:
+        parse_source(found)
+    assert "pw" not in caught.value.message
+
+
+@pytest.mark.parametrize("url", ["mssql://u@h/x", "oracle://u@h/x", "db2://u@h/x", "sqlite:///x"])
+def test_another_server_is_no_spelling_mistake(tmp_path: Path, url: str) -> None:
+    found = build_settings({"FERRY_SOURCE": url}, {}, instance=tmp_path, directory=tmp_path, options={})
+    assert parse_source(found).kind is SourceKind.DATABASE
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "hint"),
+    [
+        (b'{\n "format": "ferry-set-aside",\n "rows": []}', "set aside", "flask db-migrate-data --set-aside-from '{}'"),
+        (b'{"format":"ferry-writes-since"}', "written since", "docs/guide.md"),
+        (b'{\n  "format": "flask-ferry-report",\n  "run": "x"\n}', "report of a run", "snapshot"),
+    ],
+)
+def test_other_files_of_ours_are_no_source(tmp_path: Path, content: bytes, words: str, hint: str) -> None:
+    file = tmp_path / "a file.json"
+    file.write_bytes(content)
+    found = build_settings({"FERRY_SOURCE": str(file)}, {}, instance=tmp_path, directory=tmp_path, options={})
+    with pytest.raises(SnapshotUnusable, match=words) as caught:
+        parse_source(found)
+    assert hint.format(file) in str(caught.value.hint)

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.errors import DoesNotFit, FerryError, Misconfigured
+from app.transfer.schema.listen import Heard
 from tests.transfer.schema.made import Made
 
 # The history
@@ -42,7 +43,17 @@ def test_a_revision_that_this_code_does_not_have(two: Made) -> None:
         two.schema.require("three", "the source")
 
 
+def test_how_many_revisions_are_ahead(two: Made) -> None:
+    assert [two.schema.count_ahead(revision) for revision in (None, "unknown", "one", "two")] == [2, 2, 1, 0]
+
+
 # Building
+
+
+def test_each_revision_is_told_when_it_begins(two: Made) -> None:
+    revisions: list[str] = []
+    two.schema.build(two.staging(), "two", Heard(tell=revisions.append))
+    assert revisions == ["one", "two"]
 
 
 def test_staging_is_built_step_by_step_and_live_is_left_alone(two: Made) -> None:

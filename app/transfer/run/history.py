@@ -1,0 +1,70 @@
+"""The runs that wrote to a control area, as its journal and ledger say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .control import Control
+from .ledger import Entry, JournalEntry
+
+
+def list_runs(control: Control) -> list[dict[str, Any]]:
+    """Each run that journalled a step, oldest first.
+
+    ``outcome`` is ``done``, ``failed``, ``at work``, or ``ended early`` for one that was killed. Of a run that cut over
+    ``source``, ``revision`` and ``rows`` say what it made live; of a failed one ``error`` says why.
+    """
+    steps: dict[str, list[JournalEntry]] = {}
+    for record in control.journal():
+        steps.setdefault(record.run_id, []).append(record)
+    entries = {entry.run_id: entry for entry in control.ledger()}
+    holder = control.holder()
+    at_work = holder.run_id if holder and holder.alive else None
+    undone = {entry.undoes for entry in entries.values()}
+    return [
+        {
+            **_describe_steps(run_id, records, at_work),
+            **_describe_entry(entries.get(run_id)),
+            "undone": run_id in undone,
+        }
+        for run_id, records in steps.items()
+    ]
+
+
+def _describe_steps(run_id: str, records: list[JournalEntry], at_work: str | None) -> dict[str, Any]:
+    first, last = records[0], records[-1]
+    failure = next((record for record in reversed(records) if record.phase == "failed"), None)
+    return {
+        "run": run_id,
+        "command": next(_commands(records), None),
+        "started_at": f"{first.written_at:%Y-%m-%dT%H:%M:%SZ}",
+        "finished_at": f"{last.written_at:%Y-%m-%dT%H:%M:%SZ}",
+        "duration_s": (last.written_at - first.written_at).total_seconds(),
+        "outcome": _find_outcome(last, failed=failure is not None, at_work=run_id == at_work),
+        "error": failure.detail.get("message") if failure else None,
+    }
+
+
+def _commands(records: Iterable[JournalEntry]) -> Iterator[Any]:
+    return (record.detail["command"] for record in records if "command" in record.detail)
+
+
+def _find_outcome(last: JournalEntry, *, failed: bool, at_work: bool) -> str:
+    if failed:
+        return "failed"
+    if at_work:
+        return "at work"
+    return "ended early" if last.phase == "begun" else "done"
+
+
+def _describe_entry(entry: Entry | None) -> dict[str, Any]:
+    if entry is None:
+        return {"cut_over": False, "source": None, "revision": None, "rows": None, "backup": None}
+    return {
+        "cut_over": True,
+        "source": entry.source,
+        "revision": entry.revision,
+        "rows": sum(rows for rows, _ in entry.checksums.values()),
+        "backup": entry.backup,
+    }

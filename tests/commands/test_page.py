@@ -1,0 +1,159 @@
+"""The report as a page: whatever a database holds, nothing in it runs, nothing is fetched, and all of it is there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from app.commands.hints import Typed
+from app.commands.page import render_page
+from app.commands.receipt import sections
+from app.transfer.run.report import Report, TableReceipt
+
+VOID = {"meta", "rect"}
+HOSTILE = (
+    "<script>document.title='owned'</script>",
+    '"><img src=x onerror="document.title=\'owned\'">',
+    "</style></title></svg><script>document.title='owned'</script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "<!-- --><iframe src=javascript:document.title='owned'>",
+    "a\u202eb\x00\x1b[31m\ud800",
+    "&lt;b&gt;",
+)
+
+
+class Reader(HTMLParser):
+    """Takes a page apart: its elements with their attributes, its text, and whether each element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open[-1:] != ["style"]:
+            self.text += data
+
+
+def hostile_report() -> Report:
+    report = Report(run="r", command="db-migrate-data", host=HOSTILE[0], user=HOSTILE[1], live="replaced")
+    report.tables = [TableReceipt(name, 10, 7, 2, 1, "0" * 32, 9) for name in HOSTILE]
+    report.waived = [{"what": f"table {name}", "rows": 4, "reason": name} for name in HOSTILE]
+    for attribute in ("losses", "not_migrated", "objects", "changed_values", "carried", "notes", "moves"):
+        setattr(report, attribute, list(HOSTILE))
+    report.differences = [{"table": n, "key": [n], "kind": "changed", "columns": {n: [n, n]}} for n in HOSTILE]
+    report.target = {"database": HOSTILE[2], "server": HOSTILE[3], "host": HOSTILE[4], "environment": HOSTILE[5]}
+    report.source = {"label": HOSTILE[6]}
+    report.seconds = dict.fromkeys(HOSTILE, 1.5)
+    report.rollback = "flask db-rollback"
+    report.runs = [
+        {
+            **dict.fromkeys(("run", "command", "started_at", "finished_at", "outcome", "error", "source"), name),
+            "duration_s": 1.0,
+            "cut_over": True,
+            "revision": name,
+            "rows": 3,
+            "backup": name,
+            "undone": True,
+        }
+        for name in HOSTILE
+    ]
+    return report.end("done", HOSTILE[0])
+
+
+def failed_report() -> Report:
+    report = hostile_report()
+    report.error = {"message": HOSTILE[0], "details": list(HOSTILE), "hint": HOSTILE[2]}
+    return report
+
+
+@pytest.mark.parametrize(
+    "report", [hostile_report(), failed_report(), Report(run="r", command="db-status").end("", "")]
+)
+def test_nothing_of_a_database_becomes_part_of_the_page(report: Report) -> None:
+    page = Reader(render_page(report))
+    assert {tag for tag, _ in page.elements} <= {
+        *("html", "head", "meta", "title", "style", "body", "a", "header", "main", "section", "p", "h1", "h2", "h3"),
+        *("span", "dl", "div", "dt", "dd", "bdi", "pre", "ol", "ul", "li", "strong", "table", "caption", "thead"),
+        *("tbody", "tr", "th", "td", "svg", "rect", "details", "summary", "code"),
+    }
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not [name for name in names if name.startswith("on") or name in ("src", "style", "action", "srcdoc")]
+    assert [attributes["href"] for tag, attributes in page.elements if tag == "a"] == ["#main"]
+
+
+def test_everything_is_there_and_what_nobody_sees_has_its_number() -> None:
+    report = hostile_report()
+    text = Reader(render_page(report, Typed("flask --app library", "db-status"))).text
+    for name in HOSTILE:
+        shown = name.translate({0x202E: "\\u202e", 0: "\\u0000", 0x1B: "\\u001b", 0xD800: "\\ud800"})
+        assert text.count(shown) >= 10
+    for section in sections(report):
+        assert section.title in text or "\\u" in text
+    assert "flask --app library db-rollback" in text
+    for count, words in ((70, "read"), (14, "waived"), (7, "set aside"), (49, "loaded"), (63, "after the upgrade")):
+        assert f"{count} {words}" in text
+    assert "49\n" not in text  # no template in a name was carried out
+
+
+def test_the_policy_allows_this_style_and_nothing_else() -> None:
+    text = render_page(hostile_report())
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = (
+        attributes["content"]
+        for tag, attributes in Reader(text).elements
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_who_cannot_see_or_has_no_mouse_gets_all_of_it() -> None:
+    page = Reader(render_page(hostile_report()))
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    for tag, attributes in page.elements:
+        if tag == "th":
+            assert attributes["scope"] in ("row", "col")
+        if tag == "svg":
+            assert attributes["aria-hidden"] == "true"
+        if tag == "section":
+            assert attributes["aria-labelledby"] in ids
+        if attributes.get("class") == "scroll":
+            assert (attributes["tabindex"], attributes["role"]) == ("0", "region")
+            assert attributes["aria-label"]
+    assert page.elements[0] == ("html", {"lang": "en"})
+    assert [tag for tag, _ in page.elements].count("h1") == 1
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_a_browser_runs_nothing_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(render_page(failed_report()))
+    command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "<title>db-migrate-data: failed</title>" in done.stdout
+    page = Reader(done.stdout)
+    assert not {"script", "img", "iframe"} & {tag for tag, _ in page.elements}
