@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,14 +28,36 @@ _INDEX = (
 def name_equal_rows(
     ask: Asks, database: str, table: Table, stored: dict[str, list[Stored]], refused: Sequence[Refusal]
 ) -> list[Refusal]:
-    """Refusals of duplicates with the key of the row that was there, and why the server takes both for equal."""
-    named = [_name(ask, database, table, stored, one) for one in refused[:_LOOKED_UP]]
+    """Refusals of duplicates with the key of the row that was there, and why the server takes both for equal.
+
+    :param ask: of a session that sees the rows which were loaded.
+    """
+    keys = _Keys(ask, database, table.name)
+    named = [_name(keys, table, stored, one) for one in refused[:_LOOKED_UP]]
     return named + list(refused[_LOOKED_UP:])
 
 
-def _name(ask: Asks, database: str, table: Table, stored: dict[str, list[Stored]], refusal: Refusal) -> Refusal:
+class _Keys:
+    """What the server says of a table's unique keys and of collations; each is asked for once."""
+
+    def __init__(self, ask: Asks, database: str, table: str) -> None:
+        self.ask, self.database, self._table = ask, database, table
+        self._parts: dict[str, Sequence[tuple[Any, ...]]] = {}
+
+    def parts_of(self, key: str) -> Sequence[tuple[Any, ...]]:
+        """The columns of a key, each with its collation and the database's."""
+        if key not in self._parts:
+            self._parts[key] = self.ask(_INDEX, self.database, self._table, key)
+        return self._parts[key]
+
+    @functools.cached_property
+    def collations(self) -> set[str]:
+        return {name for (name,) in self.ask("SELECT collation_name FROM information_schema.collations")}
+
+
+def _name(keys: _Keys, table: Table, stored: dict[str, list[Stored]], refusal: Refusal) -> Refusal:
     match = _DUPLICATE.match(refusal.message)
-    parts = ask(_INDEX, database, table.name, match[1]) if match else ()
+    parts = keys.parts_of(match[1]) if match else ()
     values = dict(zip(table.column_names, refusal.row, strict=True))
     texts = [
         (name, collation, default) for name, collation, default in parts if collation and type(values[name]) is str
@@ -46,7 +69,7 @@ def _name(ask: Asks, database: str, table: Table, stored: dict[str, list[Stored]
     wanted = [item for item in columns if item.name in (*names, *table.primary_key)]
     where = " AND ".join(f"{quote(name)} = %s" for name in names)
     sql = f"SELECT {', '.join(item.selected for item in wanted)} FROM {quote(table.name)} WHERE {where} LIMIT 1"
-    rows = ask(sql, *(values[name] for name in names))
+    rows = keys.ask(sql, *(values[name] for name in names))
     if not rows:
         return refusal
     other = {item.name: _read(item, value) for item, value in zip(wanted, rows[0], strict=True)}
@@ -55,8 +78,7 @@ def _name(ask: Asks, database: str, table: Table, stored: dict[str, list[Stored]
         return refusal
     key = [other.get(name) for name in table.primary_key]
     words = "; ".join(
-        _explain(ask, database, table.name, *one, blanks_only=_differ_in_blanks(values[one[0]], other[one[0]]))
-        for one in unlike
+        _explain(keys, table.name, *one, blanks_only=_differ_in_blanks(values[one[0]], other[one[0]])) for one in unlike
     )
     return replace(refusal, message=words, equal_to=key)
 
@@ -70,23 +92,21 @@ def _differ_in_blanks(one: str, other: str) -> bool:
     return one.rstrip(" ") == other.rstrip(" ")
 
 
-def _explain(
-    ask: Asks, database: str, table: str, column: str, collation: str, default: str, *, blanks_only: bool
-) -> str:
+def _explain(keys: _Keys, table: str, column: str, collation: str, default: str, *, blanks_only: bool) -> str:
     what = "blanks at the end" if blanks_only else "case, accents or other spellings"
-    better = _find_better(ask, collation, blanks_only=blanks_only)
-    target = quote(target_of(database) or database)
-    way = (
-        f"ALTER DATABASE {target} COLLATE {better} before the run"
-        if collation == default
-        else f"COLLATE {better} for it in the revision that makes it"
-    )
-    return f"{table}.{column} has the collation {collation}, to which {what} do not count; both stay with {way}"
+    better = _find_better(keys.collations, collation, blanks_only=blanks_only)
+    target = quote(target_of(keys.database) or keys.database)
+    if not better:
+        way = "no collation of this server tells them apart"
+    elif collation == default:
+        way = f"both stay with ALTER DATABASE {target} COLLATE {better} before the run"
+    else:
+        way = f"both stay with COLLATE {better} for it in the revision that makes it"
+    return f"{table}.{column} has the collation {collation}, to which {what} do not count; {way}"
 
 
-def _find_better(ask: Asks, collation: str, *, blanks_only: bool) -> str:
-    """A collation that tells such texts apart, and as few others as can be had."""
-    known = {name for (name,) in ask("SELECT collation_name FROM information_schema.collations")}
+def _find_better(known: Collection[str], collation: str, *, blanks_only: bool) -> str:
+    """A collation that tells such texts apart, and as few others as can be had; an empty text where there is none."""
     charset, _, rest = collation.partition("_")
     # MariaDB: utf8mb4_unicode_nopad_ci, utf8mb4_nopad_bin, utf8mb4_uca1400_nopad_ai_ci.
     stem, _, end = rest.rpartition("_")
@@ -94,5 +114,7 @@ def _find_better(ask: Asks, collation: str, *, blanks_only: bool) -> str:
         f"{charset}_{stem}_nopad_{end}".replace("__", "_"),
         f"{charset}_{rest.replace('1400_', '1400_nopad_', 1)}",
     ]
-    wanted = [*(padded if blanks_only else ()), "utf8mb4_nopad_bin", "utf8mb4_0900_bin"]
-    return next((name for name in wanted if name in known and name != collation), "utf8mb4_bin")
+    # Those that end in _bin and are no NO PAD ones take blanks at the end for nothing, as all of MySQL's before 0900.
+    exact = [f"{charset}_nopad_bin", "utf8mb4_nopad_bin", "utf8mb4_0900_bin"]
+    wanted = [*padded, *exact] if blanks_only else [*exact, f"{charset}_bin", "utf8mb4_bin"]
+    return next((name for name in wanted if name in known and name != collation), "")

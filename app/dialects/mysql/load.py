@@ -248,8 +248,9 @@ def load(
             load.execute("START TRANSACTION")
             load.rows(rows, batch_rows)
             refused = sorted(load.refused, key=lambda refusal: refusal.number)
-            refused = name_equal_rows(ask, database, table, stored, refused)
             load.execute("COMMIT")
+            # Behind the transaction: what is looked up may fail, and is nothing that the rows depend on.
+            refused = name_equal_rows(ask, database, table, stored, refused)
     return LoadResult(load.loaded, refused, load.note)
 
 

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
+from app.dialects.mysql.equal import _find_better
 from tests.scenarios.hosts.foreign import Foreign
 from tests.support.places import new_name
 from tests.support.servers.mariadb import MariaDB
@@ -101,3 +102,27 @@ def test_texts_that_are_the_same_are_duplicates_as_ever(mariadb: MariaDB, tmp_pa
     words = " ".join(refused.stderr.split())
     assert "Duplicate entry" in words
     assert "collation" not in words
+
+
+@pytest.mark.parametrize(
+    ("collation", "blanks_only", "better"),
+    [
+        ("latin1_swedish_ci", True, "latin1_swedish_nopad_ci"),
+        ("latin1_swedish_ci", False, "latin1_nopad_bin"),
+        ("utf8mb4_uca1400_ai_ci", True, "utf8mb4_uca1400_nopad_ai_ci"),
+        ("utf8mb4_nopad_bin", False, ""),
+    ],
+)
+def test_a_better_collation_is_of_the_same_characters(
+    mariadb: MariaDB, collation: str, blanks_only: bool, better: str
+) -> None:
+    sql = "SELECT collation_name FROM information_schema.collations"
+    known = {name for (name,) in mariadb.execute(sql)} | {"utf8mb4_uca1400_nopad_ai_ci"}
+    known -= {"utf8mb4_bin", "utf8mb4_0900_bin"} if not better else set()
+    assert _find_better(known, collation, blanks_only=blanks_only) == better
+
+
+def test_where_none_is_better_none_is_named() -> None:
+    """A server whose every collation pads."""
+    assert _find_better({"utf8mb4_bin", "utf8mb4_general_ci"}, "utf8mb4_general_ci", blanks_only=True) == ""
+    assert _find_better({"utf8mb4_bin"}, "utf8mb4_general_ci", blanks_only=False) == "utf8mb4_bin"
