@@ -31,7 +31,8 @@ def test_it_ships_the_parts_and_nothing_else(names: list[str]) -> None:
     expected = {
         f"flask_ferry/{path.relative_to(ROOT / 'app')}"
         for part in PARTS
-        for path in (ROOT / "app" / part).rglob("*.py")
+        for path in (ROOT / "app" / part).rglob("*")
+        if path.suffix in (".py", ".html", ".css")
     }
     assert shipped == expected | {"flask_ferry/errors.py", "flask_ferry/py.typed"}
 
