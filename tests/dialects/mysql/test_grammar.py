@@ -1,0 +1,83 @@
+"""What a backup file may say: tables with their rows, then bodies, and nothing that reaches another database."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.dialects.mysql.grammar import Grammar
+from app.errors import BackupFailed
+
+HEADER = "SET SESSION foreign_key_checks = 0"
+TABLE = b"CREATE TABLE `t` (`a` decimal(4,2) DEFAULT 1.50, KEY (`a`)) ENGINE=InnoDB"
+GOOD = [
+    HEADER.encode(),
+    b"ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    TABLE,
+    b"CREATE SEQUENCE `s` start with 1 ENGINE=InnoDB",
+    b"DO SETVAL(`s`, 5, 0, 0)",
+    b"INSERT INTO `t` (`a`, `b`) VALUES (1.5,'it; -- \\' x'),(NULL,x'00ff'),(-7,_binary'\\0')",
+    b"INSERT INTO `t` () VALUES ()",
+    b"CREATE ALGORITHM=UNDEFINED SQL SECURITY INVOKER VIEW `v` AS SELECT 1",
+    b"SET SESSION sql_mode = 'ANSI_QUOTES'",
+    b"CREATE FUNCTION `f`(x int) RETURNS int RETURN x",
+    b"CREATE TRIGGER `tr` BEFORE INSERT ON `t` FOR EACH ROW SET NEW.a = 1",
+]
+
+
+def check(*statements: bytes) -> None:
+    grammar = Grammar("a.sql", [HEADER])
+    for number, sql in enumerate(statements, 1):
+        grammar.check(sql, number, 10 * number)
+
+
+def test_what_a_dump_of_ours_holds() -> None:
+    check(*GOOD)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        b"DROP TABLE `t`",
+        b"SET GLOBAL sql_mode = ''",
+        b"SET SESSION foreign_key_checks = 1",
+        b"SET SESSION sql_mode = CONCAT('a')",
+        b"INSERT INTO `other` (`a`) VALUES (1)",
+        b"INSERT INTO `t` (`a`) VALUES (SLEEP(5))",
+        b"INSERT INTO `t` (`a`) VALUES (1); DROP TABLE t",
+        b"INSERT INTO `t` (`a`) VALUES (1) ON DUPLICATE KEY UPDATE a = 1",
+        b"INSERT INTO `t` (`a`) SELECT 1",
+        b"INSERT INTO `live`.`t` (`a`) VALUES (1)",
+        b"CREATE TABLE `t2` AS SELECT * FROM live.users",
+        b"CREATE TABLE `t2` (`a` int) ENGINE=FEDERATED CONNECTION='mysql://x'",
+        b"CREATE TABLE `t2` (`a` int) DATA DIRECTORY='/tmp'",
+        b"CREATE TABLE `t2` (`a` int REFERENCES `live`.`users` (`id`))",
+        b"CREATE TABLE `live`.`t2` (`a` int)",
+        b"CREATE TEMPORARY TABLE `t2` (`a` int)",
+        b"CREATE TABLE `t2` LIKE `t`",
+        b"DO SETVAL(`none`, 5, 0, 0)",
+        b"DO SLEEP(5)",
+        b"ALTER DATABASE `live` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        b"CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY ENABLE DO DELETE FROM t",
+        b"CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DO DELETE FROM t",
+        b"CREATE DEFINER=`root`@`%` TRIGGER `tr` BEFORE INSERT ON `t` FOR EACH ROW SET NEW.a = 1",
+        b"",
+        b"\xff\xfe",
+    ],
+)
+def test_anything_else_is_refused_by_its_line(sql: bytes) -> None:
+    with pytest.raises(BackupFailed, match=r"a\.sql, line 20: statement 2 is none") as caught:
+        check(TABLE, sql)
+    assert "Nothing of it was run" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("body", [GOOD[7], GOOD[8], GOOD[9], GOOD[10]])
+def test_behind_a_body_no_row_and_no_table_comes(body: bytes) -> None:
+    for sql in (b"INSERT INTO `t` (`a`) VALUES (1)", TABLE.replace(b"`t`", b"`u`")):
+        with pytest.raises(BackupFailed, match="line 30"):
+            check(TABLE, body, sql)
+
+
+def test_a_refusal_shows_no_value() -> None:
+    with pytest.raises(BackupFailed) as caught:
+        check(b"REPLACE INTO users VALUES ('s3cret', \"s3cret\")")
+    assert "s3cret" not in caught.value.message + "".join(caught.value.details)

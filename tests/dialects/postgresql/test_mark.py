@@ -1,0 +1,23 @@
+"""The generation mark at the end of a schema's comment; whatever else the comment says stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.dialects.postgresql.mark import mark_in, with_mark
+
+
+@pytest.mark.parametrize("comment", [None, "", "of the shop", "ends in [ferry]", "[ferry 0badcafe] inside", "a\nb "])
+def test_a_mark_is_put_changed_and_taken_away(comment: str | None) -> None:
+    assert mark_in(comment) == ""
+    marked = with_mark(comment, "0badcafe")
+    assert mark_in(marked) == "0badcafe"
+    again = with_mark(marked, "0000000a")
+    assert (mark_in(again), again and again.count("0badcafe")) == ("0000000a", (comment or "").count("0badcafe"))
+    assert (with_mark(again, "") or "") == (comment or "")
+    assert with_mark(comment, "") == (comment or None)
+
+
+@pytest.mark.parametrize("comment", ["[ferry 0badcafe] ", "[ferry 0BADCAFE]", "[ferry 0badcaf]", "[ferry 0badcafe]]"])
+def test_what_is_no_mark(comment: str) -> None:
+    assert mark_in(comment) == ""
