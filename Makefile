@@ -49,7 +49,7 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(LOWEST)
 	@# The tools of the tests are today's; only what an app would install beside us is old.
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		uv pytest pytest-xdist hypothesis psutil build hatchling hatch-fancy-pypi-readme
+		uv pytest pytest-xdist hypothesis psutil build hatchling
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[app,postgresql]"
 	touch $@
 

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from hatch_build import find_repository, link_readme, list_urls
 from tests.support.release import find_faults
 from tests.support.site import ROOT
 
@@ -99,6 +101,49 @@ def test_only_the_job_that_publishes_may_ask_for_an_identity() -> None:
         ["python", "-m"],
         ["make", "test-wheel"],
     ]
+
+
+HOME = "https://code.example.com/someone/ferry"
+
+
+def test_links_of_the_readme_lead_to_this_version_or_nowhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]*)\)", link_readme(text, HOME, "v1.2.3"))
+    files = [link.removeprefix(f"{HOME}/blob/v1.2.3/") for link in links]
+    assert len(files) > 10
+    for link, file in zip(links, files, strict=True):
+        assert link == file or (ROOT / file.partition("#")[0]).exists(), link
+        assert re.match("https?://", link), link
+    assert re.findall(r"\]\((?!https?:)", link_readme(text, "", "v1.2.3")) == []
+    assert link_readme("[a](#b) [c](https://x) [d](e.md#f)", "", "v1") == "[a](#b) [c](https://x) d"
+
+
+def test_where_the_project_lives_is_said_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPOSITORY_URL", raising=False)
+    assert list_urls(find_repository(""), "v1") == {}
+    assert find_repository(f"{HOME}/") == HOME
+    monkeypatch.setenv("REPOSITORY_URL", "https://code.example.com/fork")
+    urls = list_urls(find_repository(HOME), "v1")
+    assert urls["Source"] == "https://code.example.com/fork"
+    for url in urls.values():
+        path = url.partition("/blob/v1/")[2]
+        assert (ROOT / path).exists(), url
+    monkeypatch.setenv("REPOSITORY_URL", "git@code.example.com:someone/ferry")
+    with pytest.raises(ValueError, match="REPOSITORY_URL"):
+        find_repository("")
+
+
+def test_a_build_says_where_it_was_told_that_the_project_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in (HOME, ""):
+        monkeypatch.setenv("REPOSITORY_URL", url)
+        call(ROOT, "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / (url and "home")))
+        (wheel,) = (tmp_path / (url and "home")).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+            metadata = archive.read(name).decode()
+        assert (f"Project-URL: Source, {HOME}\n" in metadata) is bool(url)
+        assert (f"]({HOME}/blob/v" in metadata) is bool(url)
+        assert "](docs/" not in metadata
 
 
 def test_the_hooks_have_the_versions_of_the_constraints() -> None:
