@@ -51,12 +51,12 @@ class MigrateOptions:
             **self.list_accepted(),
         }
 
-    def as_in_ledger(self, kept: Mapping[str, Any]) -> MigrateOptions:
+    def as_in_ledger(self, options: Mapping[str, Any]) -> MigrateOptions:
         """The same, with what a run set aside because it led nowhere.
 
-        :param kept: what the ledger keeps of the run's options.
+        :param options: what the ledger keeps of the run's options.
         """
-        dangling = tuple((table, tuple(columns), parent) for table, columns, parent in kept.get("dangling", ()))
+        dangling = tuple((table, tuple(columns), parent) for table, columns, parent in options.get("dangling", ()))
         return replace(self, dangling=dangling)
 
     def list_accepted(self) -> dict[str, Any]:
