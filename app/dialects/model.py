@@ -264,6 +264,8 @@ class Capabilities:
     """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
     outside_objects: bool = False
     """Values may name what lies outside of all tables, and that can be brought along."""
+    named_live: bool = False
+    """While the app's own code works on staging, the name of the live schema means staging."""
     query_for_bytes: str = ""
     """What a URL's query says where the app decodes UTF-8 itself that lies in columns of another character set."""
     query_for_text: str = ""

@@ -68,7 +68,7 @@ class PostgresqlDialect:
     backup_suffix = ".dump"
     driver_errors = (psycopg.Error,)
     version_table = VERSION_TABLE
-    capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True)
+    capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True, named_live=True)
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca

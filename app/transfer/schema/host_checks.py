@@ -7,6 +7,7 @@ work on live rows.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine, MetaData
+from sqlalchemy import URL, Engine
 
 from ...errors import Misconfigured, Protected
 from .binds import DEFAULT, name_of
@@ -35,6 +36,7 @@ _PROBE = "\u00c3\u00a9"
 _OTHER_SCHEMA = ("schema", "source_schema", "referent_schema", "schema_name")
 _OWN_ENGINE = ("create_engine", "engine_from_config")
 _EXPECTED: dict[str, tuple[object, ...]] = {"version_table_schema": (None,), "include_schemas": (None, False)}
+_SCHEMA_OPTIONS = ("version_table_schema",)
 _LOOKED_FOR = (*_OTHER_SCHEMA, *_OWN_ENGINE, *_EXPECTED, OPTION)
 _NO_SCHEMA = "Only the default schema is carried: leave schema= out, e.g. by a search path in the database's URL."
 
@@ -53,7 +55,7 @@ def find_unsupported(host: Host) -> Iterator[Protected]:
     with host.app_context():
         yield from _binds(host)
     yield from _engine_options(host.engine_options)
-    yield from _other_schemas(metadatas_of(host))
+    yield from _other_schemas(host)
 
 
 def _binds(host: Host) -> Iterator[Protected]:
@@ -115,15 +117,26 @@ def _engine_options(options: Mapping[str, Any]) -> Iterator[Protected]:
         )
 
 
-def _other_schemas(metadatas: Iterable[MetaData]) -> Iterator[Protected]:
-    tables = [table for metadata in metadatas for table in metadata.tables.values()]
-    names = {table.fullname for table in tables if table.schema is not None}
-    names |= {
-        f"the type of {table.name}.{column.name}"
+def _find_own_schema(host: Host) -> str | None:
+    """The schema that may be spelled: the one that the app's tables lie in, where its name means staging then."""
+    if not host.dialect.capabilities.named_live:
+        return None
+    place = host.dialect.whereabouts(host.url)
+    return place[1] if place else None
+
+
+def _other_schemas(host: Host) -> Iterator[Protected]:
+    tables = [table for metadata in metadatas_of(host) for table in metadata.tables.values()]
+    spelled = {table.fullname: table.schema for table in tables}
+    spelled |= {
+        f"the type of {table.name}.{column.name}": getattr(column.type, "schema", None)
         for table in tables
         for column in table.columns
-        if getattr(column.type, "schema", None) is not None
     }
+    names = {name for name, schema in spelled.items() if schema is not None}
+    # The server is asked only where there is something to ask about.
+    if names and (own := _find_own_schema(host)):
+        names = {name for name in names if spelled[name] != own}
     if names:
         yield Protected(f"Models name a schema: {', '.join(sorted(names))}.", hint=_NO_SCHEMA)
 
@@ -188,12 +201,14 @@ def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
     :raises Protected: names the option, or the file and the line.
     """
     env = host.migrations / "env.py"
-    refuse_configuration(host.migrate.configure_args, "Migrate(...)", host.version_table)
+    refuse_configuration(host, host.migrate.configure_args, "Migrate(...)")
     for name, value, _ in _keywords(env):
-        refuse_configuration({name: value}, str(env), host.version_table)
+        refuse_configuration(host, {name: value}, str(env))
+    # Asked of the server once, and only where a revision names one.
+    own = functools.cache(lambda: _find_own_schema(host))
     for path in scripts:
         for name, value, line in _keywords(path):
-            if name in _OTHER_SCHEMA and value is not None:
+            if name in _OTHER_SCHEMA and value is not None and value != own():
                 raise Protected(f"{path.name}, line {line}, has {name}={value!r}.", hint=_NO_SCHEMA)
             if name in _OWN_ENGINE:
                 raise Protected(
@@ -202,16 +217,16 @@ def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
                 )
 
 
-def refuse_configuration(options: Mapping[str, Any], where: str, version_table: str) -> None:
+def refuse_configuration(host: Host, options: Mapping[str, Any], where: str) -> None:
     """Refuse what ``context.configure()`` is given where it hides the version, or looks at live databases.
 
-    :param version_table: where the revision is looked for.
     :raises Protected: names the argument.
     """
-    for name, allowed in {**_EXPECTED, OPTION: (None, version_table)}.items():
-        if options.get(name) not in allowed:
+    for name, allowed in {**_EXPECTED, OPTION: (None, host.version_table)}.items():
+        value = options.get(name)
+        if value not in allowed and not (name in _SCHEMA_OPTIONS and value == _find_own_schema(host)):
             raise Protected(
-                f"{where} sets {name}={options[name]!r}: revisions are only found in the table {version_table} of the "
+                f"{where} sets {name}={value!r}: revisions are only found in the table {host.version_table} of the "
                 "default schema, and tables only there.",
                 hint=f"Write its name, one and the same, as a text: Migrate(..., {OPTION}='...')."
                 if name == OPTION
@@ -241,7 +256,7 @@ def refuse_env(host: Host, config: Config, script: ScriptDirectory, engine: Engi
             hint="That of flask db init --multidb runs them on each one that SQLALCHEMY_BINDS names.",
         )
     for context in contexts:
-        refuse_configuration({**context.opts, OPTION: context.version_table}, str(env), host.version_table)
+        refuse_configuration(host, {**context.opts, OPTION: context.version_table}, str(env))
         if context.connection is None or context.connection.engine.pool is not engine.pool:
             raise Misconfigured(
                 f"{env} opens an engine of its own: revisions would change the live database, or another one, instead "

@@ -13,7 +13,7 @@ from tests.dialects.postgresql import test_upgrade
 from tests.scenarios import test_version_table
 from tests.support.site import ROOT
 
-from . import test_accepted, test_binds, test_host, test_refused, test_three_hosts
+from . import test_accepted, test_binds, test_host, test_own_schema, test_refused, test_three_hosts
 from .conftest import HostApp
 
 PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def test_the_five_lines(tmp_path: Path, python: Path) -> None:
     assert garden.query("SELECT count(*) FROM plant") == [(0,)]
 
 
-A, B, H, R, T = test_accepted, test_binds, test_host, test_refused, test_three_hosts
+A, B, H, R, S, T = test_accepted, test_binds, test_host, test_refused, test_own_schema, test_three_hosts
 LIVES = T.test_a_life_on_sqlite
 TESTS: dict[str, Callable[..., None]] = {
     "a factory, a module-level": A.test_two_apps_in_one_process,
@@ -86,8 +86,9 @@ TESTS: dict[str, Callable[..., None]] = {
     "`db-adopt` with several": B.test_what_is_refused,
     "`SQLALCHEMY_BINDS` with databases that models": R.test_a_bind_that_models_have_tables_in,
     "models with a `__bind_key__`": R.test_a_bind_that_only_models_name,
-    "`schema=` in models": R.test_models_of_another_schema,
-    "`schema=` in a revision": R.test_revisions_that_reach_elsewhere,
+    "on PostgreSQL, `schema=`": S.test_it_is_carried,
+    "`schema=` of another": R.test_models_of_another_schema,
+    "the same in a revision": R.test_revisions_that_reach_elsewhere,
     "a revision that opens": R.test_revisions_that_reach_elsewhere,
     "a listener that attaches": R.test_a_listener_that_attaches_a_database_to_every_connection,
     "`version_table_schema`": R.test_a_version_kept_elsewhere,
