@@ -135,8 +135,8 @@ def _other_schemas(host: Host) -> Iterator[Protected]:
     }
     names = {name for name, schema in spelled.items() if schema is not None}
     # The server is asked only where there is something to ask about.
-    if names and (own := _find_own_schema(host)):
-        names = {name for name in names if spelled[name] != own}
+    if names and (own_schema := _find_own_schema(host)):
+        names = {name for name in names if spelled[name] != own_schema}
     if names:
         yield Protected(f"Models name a schema: {', '.join(sorted(names))}.", hint=_NO_SCHEMA)
 
@@ -205,10 +205,10 @@ def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
     for name, value, _ in _keywords(env):
         refuse_configuration(host, {name: value}, str(env))
     # Asked of the server once, and only where a revision names one.
-    own = functools.cache(lambda: _find_own_schema(host))
+    own_schema = functools.cache(lambda: _find_own_schema(host))
     for path in scripts:
         for name, value, line in _keywords(path):
-            if name in _OTHER_SCHEMA and value is not None and value != own():
+            if name in _OTHER_SCHEMA and value is not None and value != own_schema():
                 raise Protected(f"{path.name}, line {line}, has {name}={value!r}.", hint=_NO_SCHEMA)
             if name in _OWN_ENGINE:
                 raise Protected(
