@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import re
 import ssl
 import struct
@@ -16,6 +17,7 @@ import pymysql
 from pymysql.constants import CR
 
 from ..sessions import Sessions
+from .packets import BUFFER_BYTES
 
 _RESET = 0x1F
 """COM_RESET_CONNECTION (MySQL manual, C API: mysql_reset_connection); MariaDB has it since 10.2.4."""
@@ -117,6 +119,8 @@ class Connection(pymysql.Connection):
         """Connect; whatever greets is taken for a server until it says something that none says."""
         with self._understood():
             super().connect(sock)
+        # Whoever greets has said all that it has to say: the buffer is empty.
+        self._rfile: Any = io.BufferedReader(self._rfile.detach(), BUFFER_BYTES)
         name = self.db or b""  # bytes, once it was sent
         self.opened_in = name.decode() if isinstance(name, bytes) else str(name)
         _OPEN.add(self)

@@ -17,7 +17,6 @@ from typing import IO
 
 import pymysql
 import xxhash
-from pymysql.cursors import SSCursor
 
 from ...errors import BackupFailed, DoesNotFit
 from ..files import open_private
@@ -28,6 +27,7 @@ from .driver import version_of
 from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, strip_database, tables
 from .restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
 from .session import Connection, execute, is_refusal
+from .stream import Stream
 from .types import SPATIAL
 
 __all__ = ["dump", "restore"]
@@ -219,9 +219,9 @@ def _batches(connection: Connection, path: str, columns: list[tuple[str, str]]) 
     selected = [_SELECTED.get(kind, "{}").format(quote(name)) for name, kind in columns]
     rows: list[bytes] = []
     size = 0
-    with _raw(connection), connection.cursor(SSCursor) as cursor:
+    with _raw(connection), connection.cursor(Stream) as cursor:
         cursor.execute(f"SELECT {', '.join(selected)} FROM {path}")
-        while (item := cursor.fetchone()) is not None:
+        for item in cursor.rows():
             values = [b"NULL" if value is None else render(value) for value, render in zip(item, renders, strict=True)]
             row = b"(" + b",".join(values) + b")"
             if rows and size + len(row) > most:

@@ -10,6 +10,7 @@ from typing import Any
 from pymysql.cursors import SSCursor
 
 from ...errors import FerryError
+from .packets import take_rows, texts_of
 
 
 class Stream(SSCursor):
@@ -19,10 +20,14 @@ class Stream(SSCursor):
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The rows, wherever they are by then."""
+        texts = texts_of(self._result)  # type: ignore[attr-defined] # PyMySQL does not type it
         while self.parked is None:
             # Of a stream that somebody else ended the driver says that there are no more rows.
             if not self.is_open:
                 raise FerryError("rows were being read from a connection that was used for something else")
+            if texts and (rows := take_rows(self.connection, texts)):
+                yield from rows
+                continue
             row = self.fetchone()
             if row is None:
                 return
