@@ -15,12 +15,30 @@ def is_double_encoded(text: str) -> bool:
 
     Databases call cp1252 so, with the five bytes that it leaves undefined as the characters of the same number.
     """
-    # Any UTF-8 beyond ASCII has such a pair, and few other texts do; a pair costs less to look for than to encode all.
+    # Nearly every text ends here, at the first character that latin1 does not have or the first that is no UTF-8.
+    try:
+        data = text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        if ord(text[error.start]) not in _OF_CP1252:
+            return False
+        return _is_utf8_in_cp1252(text)
+    return _is_utf8(data)
+
+
+def _is_utf8_in_cp1252(text: str) -> bool:
+    # Any UTF-8 beyond ASCII has such a pair, and few other texts do; it costs less to look for than to translate all.
     if not _PAIR.search(text):
         return False
     try:
-        text.translate(_OF_CP1252).encode("latin-1").decode("utf-8")
-    except UnicodeError:
+        return _is_utf8(text.translate(_OF_CP1252).encode("latin-1"))
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
         return False
     return True
 
@@ -49,22 +67,16 @@ class DoubleEncoded:
         self._found: dict[str, _Found] = {}
 
     def watch(self, table: Table, rows: Iterable[Values]) -> Iterator[Values]:
-        places = [i for i, column in enumerate(table.columns) if column.type is LogicalType.TEXT]
+        texts = [i for i, column in enumerate(table.columns) if column.type is LogicalType.TEXT]
+        tallies = [(i, self._found.setdefault(f"{table.name}.{table.columns[i].name}", _Found())) for i in texts]
         for row in rows:
-            for place in places:
+            for place, tally in tallies:
                 value = row[place]
                 if type(value) is str and not value.isascii():
-                    self._count(table, place, row, value)
+                    tally.texts += 1
+                    if is_double_encoded(value):
+                        _count(tally, table, row)
             yield row
-
-    def _count(self, table: Table, place: int, row: Values, value: str) -> None:
-        tally = self._found.setdefault(f"{table.name}.{table.column_names[place]}", _Found())
-        tally.texts += 1
-        if is_double_encoded(value):
-            tally.double += 1
-            key = table.key_of(row) if table.primary_key else []
-            # A key that is a text may be somebody's address.
-            tally.key = tally.key or (key if all(type(part) is int for part in key) else [])
 
     def warnings(self) -> list[str]:
         """A sentence for each column most of whose texts beyond ASCII are such ones; no value is shown."""
@@ -76,3 +88,10 @@ class DoubleEncoded:
             for name, tally in self._found.items()
             if tally.double * 2 > tally.texts
         ]
+
+
+def _count(tally: _Found, table: Table, row: Values) -> None:
+    tally.double += 1
+    key = table.key_of(row) if table.primary_key else []
+    # A key that is a text may be somebody's address.
+    tally.key = tally.key or (key if all(type(part) is int for part in key) else [])

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+CACHED_DIGITS = 24
 CACHED_LENGTH = 200
 """Only short texts are remembered: the same ones come often, and thousands of long ones would fill the memory."""
 
@@ -50,6 +51,11 @@ _normalise_short = lru_cache(maxsize=4096)(_normalise)
 
 
 def _mark_number(text: str) -> str:
+    return _mark_short_number(text) if len(text) <= CACHED_DIGITS else f"\0{normalise_number(text)}\0"
+
+
+@lru_cache(maxsize=1 << 14)
+def _mark_short_number(text: str) -> str:
     return f"\0{normalise_number(text)}\0"
 
 
