@@ -132,7 +132,11 @@ class SelfJob(Migration):
             with run.dialect.reader(run.before) as reader:
                 yield from reader.rows(table)
 
-        return Before(tables, {name: sums[name] for name in tables}, rows_of)
+        def digest_of(table: Table) -> str | None:
+            with run.dialect.reader(run.before) as reader:
+                return reader.digest(table)
+
+        return Before(tables, {name: sums[name] for name in tables}, rows_of, digest_of)
 
     def _refuse_copy(self) -> NoReturn:
         """:raises LateWrite: the live database was written since, so it is no wonder."""

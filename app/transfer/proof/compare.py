@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ def _short(value: Any) -> str:
 RowKey = tuple[bytes, int]
 """A row's key, encoded, and which of several with this key it is, from 0."""
 
+Unequal = tuple[RowKey, Values | None, Values | None]
+"""A key, the row on the left, the row on the right; None where there is no such row."""
+
+Rest = tuple[Iterable[Values], Iterable[Values]]
+
 
 def differences(table: Table, left: Iterable[Values], right: Iterable[Values], directory: Path) -> Iterator[Difference]:
     """Rows by key that are on one side only, or differ; memory is bounded by one row.
@@ -66,10 +72,41 @@ def difference(table: Table, former: Values | None, row: Values | None) -> Diffe
     return Difference(table.name, describe_values(table, row), "changed", list_changed_columns(table, former, row))
 
 
-def unequal(
-    table: Table, left: Iterable[Values], right: Iterable[Values], directory: Path
-) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
+def unequal(table: Table, left: Iterable[Values], right: Iterable[Values], directory: Path) -> Iterator[Unequal]:
     """The rows in which two tables differ, nothing masked: key, the row on the left, the row on the right."""
+    rest: Rest | None = (left, right)
+    if table.primary_key:
+        rest = yield from _in_step(table, iter(left), iter(right))
+    if rest:
+        yield from _in_any_order(table, *rest, directory)
+
+
+def _in_step(table: Table, left: Iterator[Values], right: Iterator[Values]) -> Generator[Unequal, None, Rest | None]:
+    """Compare row by row as long as both sides come in the same order, which is nearly always to the end.
+
+    :return: the rows of both sides that are to be compared yet; None where there are none.
+    """
+    same, places = same_rows(table), [table.column_names.index(name) for name in table.primary_key]
+    for row in left:
+        line, other = encode_row(row), next(right, None)
+        if other is not None and line == encode_row(other):
+            continue
+        key = [row[place] for place in places]
+        # NULL in a key and large objects of the same content are not one key: they have to be numbered.
+        if other is None or not _is_plain(key) or encode_row(key) != encode_row([other[place] for place in places]):
+            return chain([row], left), right if other is None else chain([other], right)
+        if not same(line, other):
+            yield (encode_row(key), 0), row, other
+    more = next(right, None)
+    return None if more is None else ((), chain([more], right))
+
+
+def _is_plain(key: Values) -> bool:
+    return None not in key and dict not in map(type, key)
+
+
+def _in_any_order(table: Table, left: Iterable[Values], right: Iterable[Values], directory: Path) -> Iterator[Unequal]:
+    """Rows of any order, by way of a file with those of the left side."""
     with _Unpaired(directory) as unpaired:
         for key, row in unpaired.number(table, left):
             unpaired.execute("INSERT INTO l VALUES (?, ?, ?)", (*key, encode_row(row)))
@@ -93,7 +130,7 @@ class Numbers(Scratch):
             line = without_numbers(encode_row(key)) if table.primary_key else b"%032x" % hash_row(row, encode_row(row))
             number = 0
             # Nor are two large objects of the same content one key.
-            if not table.primary_key or None in key or dict in map(type, key):
+            if not table.primary_key or not _is_plain(key):
                 (number,) = self.execute(
                     "INSERT INTO seen VALUES (?, 0) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (line,)
                 ).fetchone()
@@ -105,7 +142,7 @@ class _Unpaired(Numbers):
 
     SCHEMA = f"{Numbers.SCHEMA}; CREATE TABLE l (key BLOB, n INTEGER, line BLOB, PRIMARY KEY (key, n)) WITHOUT ROWID"
 
-    def pair(self, table: Table, right: Iterable[Values]) -> Iterator[tuple[RowKey, Values | None, Values | None]]:
+    def pair(self, table: Table, right: Iterable[Values]) -> Iterator[Unequal]:
         same = same_rows(table)
         for key, row in self.number(table, right):
             match = self.execute("DELETE FROM l WHERE key = ? AND n = ? RETURNING line", key).fetchone()

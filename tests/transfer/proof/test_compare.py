@@ -9,7 +9,7 @@ from typing import Any
 
 from app.dialects.model import Column, LogicalType, Table, Values
 from app.dialects.sqlite.names import url_of
-from app.transfer.proof.compare import Difference, compare_databases
+from app.transfer.proof.compare import Difference, compare_databases, differences
 
 from .databases import DIALECT, USERS, Db, found
 
@@ -33,6 +33,37 @@ def test_rows_are_told_apart_by_key_and_column(tmp_path: Path) -> None:
 def test_no_difference_whatever_the_order(tmp_path: Path) -> None:
     rows: list[Values] = [[n, str(n), "x", None] for n in range(50)]
     assert found(USERS, rows, rows[::-1], tmp_path) == []
+
+
+def test_rows_that_come_in_step_need_no_file(tmp_path: Path) -> None:
+    left: list[Values] = [[n, str(n), "x", '{"n": 1.0}'] for n in range(50)]
+    right: list[Values] = [[n, str(n), "x", '{"n":1}' if n % 7 else "{}"] for n in range(50)]
+    nowhere = tmp_path / "nowhere" / "scratch"
+    assert [item.key for item in differences(USERS, left, right, nowhere)] == [[n] for n in range(0, 50, 7)]
+    assert list(differences(USERS, [], [], nowhere)) == []
+
+
+def test_rows_that_fall_out_of_step_are_told_apart_all_the_same(tmp_path: Path) -> None:
+    left: list[Values] = [[n, str(n), "x", None] for n in range(20) if n != 9]
+    right: list[Values] = [[n, "other" if n in (3, 15) else str(n), "x", None] for n in range(20) if n not in (6, 17)]
+    wanted = [("added", [9]), ("changed", [3]), ("changed", [15]), ("missing", [6]), ("missing", [17])]
+    assert kinds(found(USERS, left, right, tmp_path)) == wanted
+    assert kinds(found(USERS, left[:3], left, tmp_path)) == [("added", [row[0]]) for row in left[3:]]
+    assert kinds(found(USERS, left, left[:3], tmp_path)) == [("missing", [row[0]]) for row in left[3:]]
+
+
+def test_values_that_python_takes_for_one_are_two(tmp_path: Path) -> None:
+    numbers = Table("t", (Column("id", LogicalType.INT), Column("x", LogicalType.FLOAT)), ("id",))
+    for one, other in ((0.0, -0.0), (1, True), (1, 1.0)):
+        assert [item.kind for item in found(numbers, [[1, one]], [[1, other]], tmp_path)] == ["changed"]
+        assert kinds(found(numbers, [[one, 5]], [[other, 5]], tmp_path)) == [("added", [other]), ("missing", [one])]
+
+
+def test_null_in_a_key_is_no_key(tmp_path: Path) -> None:
+    left: list[Values] = [[None, "a", "x", None], [None, "b", "x", None], [1, "c", "x", None]]
+    assert found(USERS, left, left, tmp_path) == []
+    result = found(USERS, left, [left[0], [None, "B", "x", None], left[2]], tmp_path)
+    assert kinds(result) == [("changed", [None])]
 
 
 def test_secrets_are_masked(tmp_path: Path) -> None:
