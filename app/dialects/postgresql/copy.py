@@ -36,7 +36,7 @@ def copy_schema(client: Client, connection: Connection, origin: str, place: Plac
     :raises ProgramFailed, psycopg.Error: the server refused something; nothing is left.
     """
     file = client.private / "copy.dump"
-    dump.dump(client, origin, file, wait_s=timeout_s)
+    dump.dump(client, origin, file, wait_s=timeout_s, compressed=False)
     archive = dump.archive_of(client, file, origin)
     around = dump.renames(connection, place, archive.schema or origin)
     comment = comment_on(connection, origin)
@@ -47,7 +47,7 @@ def copy_schema(client: Client, connection: Connection, origin: str, place: Plac
 def copy_tables(client: Client, connection: Connection, origin: str, place: Place, tables: Sequence[str]) -> None:
     """Make tables of another schema of the same database in this one, where they are not there; raises as above."""
     file = client.private / "tables.dump"
-    dump.dump(client, origin, file, tables=tables)
+    dump.dump(client, origin, file, tables=tables, compressed=False)
     archive = dump.archive_of(client, file, origin)
     replay(client, connection, archive, dump.renames(connection, place, origin, into=True), may_read=True)
 

@@ -83,15 +83,25 @@ def dump(
     tables: Sequence[str] = (),
     large_objects: bool = False,
     wait_s: float = 60,
+    compressed: bool = True,
 ) -> None:
     """Write a schema, or some of its tables, into a file for its owner alone, flushed to disk.
 
     :param snapshot: an exported one; without it the dump is of an instant of its own.
     :param large_objects: all that the database has as well.
     :param wait_s: for tables that others keep locked.
+    :param compressed: not where the file is read at once and goes again: that costs more than to write it whole.
     """
     names = [part for name in tables for part in ("-t", f"{quote(schema)}.{quote(name)}")] or ["-n", quote(schema)]
-    arguments = ["-Fc", "-Z1", "-w", f"--lock-wait-timeout={int(wait_s * 1000)}", *names, "-d", client.conninfo]
+    arguments = [
+        "-Fc",
+        f"-Z{int(compressed)}",
+        "-w",
+        f"--lock-wait-timeout={int(wait_s * 1000)}",
+        *names,
+        "-d",
+        client.conninfo,
+    ]
     if large_objects:
         arguments.append("-b")
     if snapshot:
