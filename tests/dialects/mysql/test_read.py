@@ -7,6 +7,7 @@ from dataclasses import replace
 import pymysql
 import pytest
 
+from app.dialects.mysql import read
 from app.dialects.mysql.connect import connect
 from app.errors import FerryError, LockHeld
 from tests.dialects.rooms import PARENTS, Room
@@ -80,6 +81,18 @@ def digest(room: Room, name: str) -> str | None:
 def test_a_table_of_every_type_is_summed_up(room: Room) -> None:
     described = table(room, TYPES)
     assert digest(room, described.name) is not None
+
+
+def test_a_table_is_summed_up_alike_however_many_hashes_are_made_at_once(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.fill()
+    sums = []
+    for most in (200_000, len(PARENTS), len(PARENTS) - 1, 0):
+        monkeypatch.setattr(read, "HASHES_AT_ONCE", most)
+        sums.append(digest(room, "parents"))
+    assert sums[0] is not None
+    assert set(sums) == {sums[0]}
 
 
 def test_the_same_bytes_in_another_character_set_are_another_text(room: Room) -> None:
