@@ -16,7 +16,10 @@ from app.transfer.rows.files import write
 from app.transfer.rows.header import Header
 from app.transfer.rows.scratch import Aside
 from app.transfer.rows.snapshot import check_file
+from app.transfer.run.run import Run
 from app.transfer.staging.rows_file import RowsFile
+from tests.transfer.hosts import made_run
+from tests.transfer.schema.made import ADD, CREATE, Made
 
 from .tables import DIALECT, SCHEMA, Make, Rows
 
@@ -47,3 +50,13 @@ def make(tmp_path: Path, schema: dict[str, Table]) -> Make:
         return RowsFile(check_file(tmp_path / "rows.json"), schema, exclude, Aside(tmp_path))
 
     return made
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Made(tmp_path)
+    made.add("one", None, f"{CREATE}\nop.execute('INSERT INTO t VALUES (1, 2)')")
+    made.add("two", "one", f"{ADD}\nraise ValueError('not any more')")
+    run = made_run(tmp_path)
+    run.dialect.open_control(run.dialect.control_area(run.target))
+    return run

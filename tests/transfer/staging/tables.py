@@ -8,6 +8,7 @@ from sqlalchemy import URL
 
 from app.dialects.model import Values
 from app.dialects.sqlite.dialect import SqliteDialect
+from app.transfer.run.run import Run
 from app.transfer.staging.rows_file import RowsFile
 
 SCHEMA = """
@@ -40,3 +41,8 @@ WHOLE: Rows = {
     "likes": [[1, 10], [2, 11]],
     "logs": [["x"], ["x"], [None]],
 }
+
+
+def count_rows(run: Run) -> dict[str, int]:
+    with run.dialect.reader(run.staging) as reader:
+        return {name: reader.count(name) for name in reader.tables()}

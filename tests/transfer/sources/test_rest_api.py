@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ import pytest
 from app.errors import SourceIncomplete, Unauthorized
 from app.transfer.rows.scratch import Keys
 from app.transfer.sources.classic_endpoints import Endpoint
-from app.transfer.sources.ferry_protocol import speaks_ferry
 from app.transfer.sources.http import HttpClient
 from app.transfer.sources.parts import Part
 from app.transfer.sources.rest_api import PER_PAGE, ClassicSource
 from tests.support.deployment.runner import Deployment
 from tests.support.sources.loopback import Asked, Loopback, answer, serving
+
+from .foreign import HTML
 
 POSTS = Endpoint("posts", "/api/export/posts", "posts", paged=True)
 STUDY = Endpoint("study", "/api/export/study", "study")
@@ -27,15 +28,8 @@ USER = Endpoint("user", "/api/user", "users", paged=True)
 CHOICES = Endpoint("user_personas", "/api/export/user_personas", "user_personas", paged=True)
 PASSPORT = Endpoint("skill_passport", "/api/admin/skill-passport/{}")
 SCORES = Endpoint("leaderboard", "/api/dynamic/leaderboard", limit=True)
-HTML = answer("<title>404</title>", "Content-Type: text/html", status="404 Not Found")
 
 Handler = Callable[[Asked], bytes]
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def source_of(
@@ -374,28 +368,6 @@ def test_a_user_who_goes_while_passports_are_read(stack: ExitStack, tmp_path: Pa
 
 
 # Another Ferry deployment
-
-
-@pytest.mark.parametrize(
-    ("said", "speaks"),
-    [
-        (answer({"format": "ferry-snapshot", "version": 1}), True),
-        (answer({"format": "another"}), False),
-        (answer(["ferry-snapshot"]), False),
-        (answer("{not json"), False),
-        (answer(b"\xff"), False),
-        (answer("<html>", "Content-Type: text/html"), False),
-        (HTML, False),
-        (answer("", status="401 No"), False),
-    ],
-)
-def test_who_speaks_the_export_protocol(stack: ExitStack, said: bytes, speaks: bool) -> None:
-    server = stack.enter_context(serving(said))
-    client = HttpClient(server.url, timeout_s=0.6)
-    stack.callback(client.close)
-    client.headers["Cookie"] = "kept=back"
-    assert speaks_ferry(client) is speaks
-    assert [asked.target for asked in server.asked] == ["/ferry/"]
 
 
 # A real deployment
