@@ -1,4 +1,4 @@
-"""Anything in place of an answer: of the protocol, of the log-in, of the records, of a MySQL server."""
+"""Anything in place of an answer of the old API: of the log-in, of the records."""
 
 from __future__ import annotations
 
@@ -96,6 +96,3 @@ def test_fewer_records_at_a_time_where_they_are_large(tmp_path: Path, monkeypatc
     asked = [one.target for one in server.asked]
     assert any("per_page=200" in target for target in asked)
     assert any("per_page=25" in target for target in asked)
-
-
-# A MySQL server
