@@ -39,7 +39,7 @@ def list_definitions(connection: sqlite3.Connection) -> list[Definition]:
 
 def _of_table(connection: sqlite3.Connection, table: str, sql: str) -> Iterator[Definition]:
     yield from _indexes(connection, table)
-    yield from _foreign_keys(connection, table)
+    yield from _foreign_keys(connection, table, sql)
     yield from _of_statement(table, sql)
 
 
@@ -69,7 +69,8 @@ def _after_table(statement: str) -> str:
     return join(tokens[first:])
 
 
-def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[Definition]:
+def _foreign_keys(connection: sqlite3.Connection, table: str, sql: str) -> Iterator[Definition]:
+    deferred = {columns for columns, words in _clauses(sql) if {"references", "initially", "deferred"} <= set(words)}
     keys: dict[int, list[tuple[str, ...]]] = {}
     for number, _, *rest in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
         keys.setdefault(number, []).append(tuple(str(item or "") for item in rest))
@@ -83,15 +84,14 @@ def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[Defini
         )
         referred = " , ".join(part[2] for part in parts)
         text = f"{' , '.join(columns)} references {parent} ( {referred} ){actions}".lower()
+        if tuple(column.lower() for column in columns) in deferred:
+            text += " deferrable initially deferred"
         yield Definition("foreign key", table, "", columns, text)
 
 
 def _of_statement(table: str, sql: str) -> Iterator[Definition]:
     """What only the statement tells."""
-    tokens = list(read_tokens(sql))
-    inside, rest = _split_brackets(
-        tokens, tokens.index(Token("other", "(")) if Token("other", "(") in tokens else len(tokens)
-    )
+    inside, rest = _body_of(sql)
     parts = _split(inside)
     names = {part[0].text for part in parts if part and not _is_of_table(part)}
     for part in parts:
@@ -101,6 +101,31 @@ def _of_statement(table: str, sql: str) -> Iterator[Definition]:
     for option in join(rest).split(" , "):
         if option in _OPTIONS:
             yield Definition("table option", table, "", (), option)
+    for columns, words in _clauses(sql):
+        for place, word in enumerate(words[:-2]):
+            if [word, words[place + 1]] == ["on", "conflict"] and words[place + 2] != "abort":
+                what = f"{' , '.join(columns)} {words[place - 1]} on conflict {words[place + 2]}"
+                yield Definition("conflict clause", table, "", columns, what)
+
+
+def _body_of(sql: str) -> tuple[list[Token], list[Token]]:
+    """What stands in the brackets of a table's statement, and what follows them."""
+    tokens = list(read_tokens(sql))
+    return _split_brackets(tokens, tokens.index(Token("other", "(")) if Token("other", "(") in tokens else len(tokens))
+
+
+def _clauses(sql: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The columns of each column's or constraint's definition, and its words that stand in no brackets."""
+    for part in _split(_body_of(sql)[0]):
+        words = [token.text for token in _outside(part)]
+        if _is_of_table(part):
+            inside, _ = (
+                _split_brackets(part, part.index(Token("other", "("))) if Token("other", "(") in part else ([], [])
+            )
+            columns = tuple(column[0].text for column in _split(inside))
+        else:
+            columns = (part[0].text,)
+        yield columns, words
 
 
 def _is_of_table(part: list[Token]) -> bool:

@@ -14,7 +14,9 @@ from .renames import follow, list_renames
 
 _BY_TEXT = ("index",)
 """Named kinds that batch mode may bring back under their name as something less."""
-_OF_ANOTHER = frozenset({"collation", "autoincrement", "generated column", "comment", "on update", "table option"})
+_OF_ANOTHER = frozenset(
+    {"collation", "autoincrement", "generated column", "comment", "on update", "table option", "conflict clause"}
+)
 """Kinds whose name is a column's or a table's: that it was dropped says nothing of them."""
 
 
@@ -121,9 +123,9 @@ def _is_replaced(item: Definition, definitions: Iterable[Definition], tables: Ma
             names = {other.name.lower() for other in others if other.kind == "check"}
             return bool(item.name) and item.name.lower() in names
         case "foreign key":
-            # It may have got actions, and must not lose any.
+            # It may have got actions, or be deferred now, and must not lose any.
             keys = [other.text for other in others if other.kind == "foreign key"]
-            return any(f"{text} ".startswith(f"{item.text} on ") for text in keys)
+            return any(f"{text} ".startswith((f"{item.text} on ", f"{item.text} deferrable ")) for text in keys)
         case "index":
             # A server drops an index that it made itself when there is another one that begins with its columns.
             indexes = [other.text for other in others if other.kind in ("index", "unique")]

@@ -28,6 +28,15 @@ SIDE_EFFECTS = {
     "unique": ("CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40) UNIQUE, n INTEGER)",),
     "collation": ("CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40) COLLATE NOCASE, n INTEGER)",),
     "autoincrement": ("CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(40), n INTEGER)",),
+    "foreign key": (
+        "CREATE TABLE log (n INTEGER PRIMARY KEY)",
+        "INSERT INTO log VALUES (1)",
+        "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40), n INTEGER CONSTRAINT late REFERENCES log (n)"
+        " DEFERRABLE INITIALLY DEFERRED)",
+    ),
+    "conflict clause": (
+        "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL ON CONFLICT IGNORE, n INTEGER)",
+    ),
     "index": (PERSON, "CREATE INDEX by_lower ON person (lower(name))"),
 }
 
