@@ -105,6 +105,8 @@ def _describe_database(result: Status, *, verbose: bool) -> Iterator[str]:
     server = f"{database['server']} on {database['host']}"
     yield f"Database:    {database['database']}{bind}{there}; {environment}, {server}"
     yield f"Revision:    {result.revision} (head {result.head})"
+    if result.at_start:
+        yield f"At start:    {result.at_start}"
     yield f"Rows:        {sum(result.rows.values())} in {len(result.rows)} tables"
     drift = [*result.drift, *([f"not looked for: {result.not_compared}"] if result.not_compared else [])]
     if not verbose and len(drift) > SHOWN:

@@ -19,8 +19,14 @@ from ..run.settings import DEFAULTS, SECRET
 from ..run.target import Target
 from ..schema.binds import name_of
 from ..schema.host_checks import find_unsupported
+from ..schema.host_engine import ran_env_at_start
 from .backup import list_backups
 from .seeded import is_as_seeded
+
+AT_START = (
+    "the app runs its revisions when it starts, before any command here: on the live database, not beside it; "
+    "see docs/hosts.md"
+)
 
 
 @dataclass
@@ -47,6 +53,8 @@ class Status:
     """What lies where the live database or the control area should be, and the way on."""
     aside: dict[str, Any] | None = None
     """Rows of what is live that are still set aside: file, rows, command."""
+    at_start: str | None = None
+    """What the app does to the live database before any command, if that was seen."""
     check: int = 0
     problems: list[str] = field(default_factory=list)
     next_command: str | None = None
@@ -64,6 +72,7 @@ def status(run: Run, *, history: bool = False) -> Status:
     :param history: list the runs as well.
     """
     run.refuse_prohibited(only_looks=True)
+    at_start = AT_START if ran_env_at_start() else None
     target = run.look()
     control = run.peek()
     holder = control.holder() if control else None
@@ -96,6 +105,7 @@ def status(run: Run, *, history: bool = False) -> Status:
         leftovers=_leftovers(run, control) if control and not (holder and holder.alive) else [],
         oddities=run.dialect.oddities(run.target),
         aside=_aside(target),
+        at_start=at_start,
     )
     if history and control:
         result.runs = list_runs(control)

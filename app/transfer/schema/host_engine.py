@@ -16,6 +16,17 @@ from .host import Host
 from .host_checks import refuse_unsupported
 from .models import configure_models
 
+_ENV_LOGGER = "alembic.env"
+"""Which ``env.py`` asks for in each template of Flask-Migrate, and nobody else."""
+
+_used = False
+"""Whether anything here let an ``env.py`` run in this process."""
+
+
+def ran_env_at_start() -> bool:
+    """Whether the app itself let Alembic work when it was made: revisions of a new release are in the live database."""
+    return not _used and isinstance(logging.root.manager.loggerDict.get(_ENV_LOGGER), logging.Logger)
+
 
 @contextlib.contextmanager
 def use_engine(host: Host, engine: Engine, *, verbose: bool = False) -> Iterator[Engine]:
@@ -24,6 +35,8 @@ def use_engine(host: Host, engine: Engine, *, verbose: bool = False) -> Iterator
     :raises Protected: the host reaches past its one database.
     :raises Misconfigured: its models cannot be configured.
     """
+    global _used
+    _used = True
     with host.app_context():
         configure_models(host)
     refuse_unsupported(host)

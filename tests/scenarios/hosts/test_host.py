@@ -197,3 +197,14 @@ def test_its_own_commands_still_work(library: HostApp) -> None:
     library.ok("db", "upgrade")
     library.ok("db", "check")
     assert "first" in library.ok("db", "current").stdout
+
+
+def test_an_app_that_upgrades_itself_when_it_starts(library: HostApp) -> None:
+    assert "At start:" not in library.ok("db-status").stdout
+    (library.directory / "eager.py").write_text(
+        "import flask_migrate\nfrom library import create_app as create\n\n\ndef create_app():\n    app = create()\n"
+        "    with app.app_context():\n        flask_migrate.upgrade()\n    return app\n"
+    )
+    looked = library.ok("--app", "eager:create_app", "db-status").stdout
+    assert "At start:    the app runs its revisions when it starts" in looked
+    assert library.query("SELECT version_num FROM alembic_version") == [("first",)]
