@@ -74,6 +74,8 @@ def decide(target: Target, source: SourceSpec, head: str, *, rerun: bool) -> tup
     :raises Protected: it was rolled back or restored, and is not at head.
     """
     last = target.in_force
+    if source.kind is SourceKind.SELF and target.exists and target.revision == head:
+        return _self(target, head, "the source is this database itself", None)
     if target.empty and not (last and _came_from(target, source) and target.exists):
         return _decide_empty(target, source, rerun=rerun)
     if source.kind is SourceKind.SELF:

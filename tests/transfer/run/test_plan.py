@@ -68,6 +68,8 @@ UNKNOWN = {"mark": "7fffffff"}
         (target(**GONE), OLD, False, Action.MIGRATE),
         (target(**EMPTY), OLD, False, Action.MIGRATE),
         (target(**GONE), ITSELF, False, Action.SELF),
+        (target(**EMPTY), ITSELF, False, Action.NOTHING),
+        (target(**EMPTY, **BEHIND), ITSELF, False, Action.SELF),
         (target(MIGRATED, **GONE), OLD, False, Action.MIGRATE),
         (target(ROLLED_BACK, **GONE), OLD, False, Action.MIGRATE),
         (target(ROLLED_BACK, **EMPTY), OLD, True, Action.MIGRATE),
