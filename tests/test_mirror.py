@@ -44,7 +44,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "dialects/mysql/test_driver.py",
         "dialects/mysql/test_swap_barrier.py",
     ),
-    "dialects/mysql/stream.py": ("dialects/mysql/test_read.py",),
     "dialects/places.py": ("dialects/test_contract.py",),
     "dialects/postgresql/beside.py": (
         "dialects/postgresql/test_server.py",
