@@ -122,7 +122,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "migrations/test_head.py",
     ),
     "profiles.py": ("scenarios/anonymise/test_pull.py",),
-    "transfer/adapters.py": ("transfer/sources/test_adapt.py",),
     "transfer/anonymise/source.py": ("scenarios/anonymise/test_pull.py",),
     "transfer/cutover/cutover.py": (
         "scenarios/runs/test_kill.py",
@@ -137,7 +136,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/deployment/test_deployment.py",
         "scenarios/test_violations.py",
     ),
-    "transfer/jobs/not_kept.py": ("scenarios/test_keep_writes.py",),
     "transfer/jobs/rollback.py": (
         "scenarios/runs/test_decisions.py",
         "scenarios/matrix/test_commands.py",
@@ -156,7 +154,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/runs/test_decisions.py",
         "scenarios/runs/test_two_runs.py",
     ),
-    "transfer/run/way_out.py": ("scenarios/runs/test_faults.py",),
     "transfer/schema/binds.py": ("scenarios/hosts/test_binds.py",),
     "transfer/schema/host.py": ("transfer/schema/test_alembic.py",),
     "transfer/set_aside/plan.py": ("scenarios/sources/test_set_aside_from.py",),
@@ -167,7 +164,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "transfer/sources/base.py": ("scenarios/sources/test_catch_up.py",),
     "transfer/sources/classic_endpoints.py": ("transfer/sources/test_rest_api.py",),
-    "transfer/sources/connections.py": ("scenarios/sources/test_connections.py",),
     "transfer/sources/ferry_deployment.py": ("scenarios/export/test_source.py",),
     "transfer/sources/open.py": (
         "scenarios/sources/test_unreachable.py",
