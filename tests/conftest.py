@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.servers import make_directory
+from tests.support.servers import PREPARED, make_directory
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import Site
@@ -31,8 +33,16 @@ for profile, examples in (("suite", 20), ("fuzz", 1000)):
 settings.load_profile("suite")
 
 
-def pytest_configure() -> None:
-    """A shell may start tests in the background with signals ignored, which all that they start would inherit."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Make room for what workers share.
+
+    A shell may start tests in the background with signals ignored, which all that they start would inherit.
+    """
+    if not hasattr(config, "workerinput"):
+        os.environ[PREPARED] = str(directory := make_directory("ferry-prepared-"))
+        # Servers may run as another user, who has to reach it.
+        directory.chmod(0o711)
+        config.add_cleanup(functools.partial(shutil.rmtree, directory, ignore_errors=True))
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)

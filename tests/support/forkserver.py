@@ -8,15 +8,20 @@ own library: a host app's interpreter has no tests.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
+import importlib.metadata
+import io
 import json
 import os
 import runpy
 import selectors
 import socket
 import sys
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +30,7 @@ REQUEST_BYTES = 1 << 20
 
 def main() -> None:
     path, *modules = sys.argv[1:]
-    for name in modules:
-        importlib.import_module(name)
+    import_what_commands_use(modules)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.new")
         listener.listen(64)
@@ -39,6 +43,14 @@ def main() -> None:
         request = serve(listener)
     if request:
         become(**request)
+
+
+def import_what_commands_use(modules: Iterable[str]) -> None:
+    """Import modules, and the other commands that Flask looks through each time, with all that they import."""
+    for name in modules:
+        importlib.import_module(name)
+    for point in importlib.metadata.entry_points(group="flask.commands"):
+        point.load()
 
 
 def serve(listener: socket.socket) -> dict[str, Any] | None:
@@ -85,7 +97,7 @@ def take(descriptors: list[int]) -> None:
 
 
 def become(arguments: list[str], environ: dict[str, str], cwd: str, hooks: list[tuple[str, dict[str, Any]]]) -> None:
-    """Be ``python -m flask ...``; the end is the interpreter's own."""
+    """Be ``python -m flask ...`` to its end."""
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(cwd)
@@ -95,7 +107,38 @@ def become(arguments: list[str], environ: dict[str, str], cwd: str, hooks: list[
         module, _, function = name.partition(":")
         getattr(importlib.import_module(module), function)(**parameters)
     sys.argv = ["flask", *arguments]
-    runpy.run_module("flask", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("flask", run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as end:
+        # A text is the interpreter's to print, as any other end is its own.
+        if not isinstance(end.code, int | None):
+            raise
+        status = end.code or 0
+    leave(status)
+
+
+def leave(status: int) -> None:
+    """End as the interpreter does, but for freeing what the program imported: that takes longer than most commands."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    tell_what_is_open()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
+
+
+def tell_what_is_open() -> None:
+    """Warn of files and sockets that the command has left open, as they do when they are freed.
+
+    What was there before the fork is frozen, and so in no generation.
+    """
+    gc.collect()
+    for thing in gc.get_objects():
+        if isinstance(thing, socket.socket) and thing.fileno() != -1:
+            sys.stderr.write(f"ResourceWarning: unclosed {thing!r}\n")
+        elif isinstance(thing, io.FileIO) and not thing.closed and thing.closefd and thing.fileno() > 2:
+            sys.stderr.write(f"ResourceWarning: unclosed file {thing!r}\n")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,13 @@ ENGINE = tuple(f"commands.{module}" for _, module, _ in COMMANDS)
 MODULES = (
     "flask.cli",
     "flask_migrate",
+    "logging.config",
+    "sqlalchemy.dialects.sqlite",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "migrations.tools",
+    "app.commands.versions",
+    "app.export",
     "app.classic",
     "app.api",
     "app.models",

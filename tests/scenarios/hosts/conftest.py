@@ -22,6 +22,11 @@ LIMIT_S = 240
 MODULES = (
     "flask.cli",
     "flask_migrate",
+    "flask_sqlalchemy",
+    "logging.config",
+    "sqlalchemy.dialects.sqlite",
+    "flask_ferry.commands.versions",
+    "flask_ferry.export",
     "flask_ferry.dialects.sqlite.dialect",
     *(f"flask_ferry.{name}" for name in ENGINE),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import tomllib
 import zipfile
@@ -99,12 +98,12 @@ def test_it_needs_only_what_it_says(python: Path, tmp_path: Path) -> None:
 
 
 def test_a_host_with_strict_types(python: Path, tmp_path: Path) -> None:
-    shutil.copyfile(HERE / "typed_host.py", tmp_path / "typed.py")
+    right = (HERE / "typed_host.py").read_text()
+    (tmp_path / "typed.py").write_text(right)
+    (tmp_path / "wrong.py").write_text(right.replace("where: str = backup", "where: int = backup"))
     options = ["--strict", "--python-executable", str(python), "--cache-dir", str(tmp_path / "cache")]
-    done = run(sys.executable, "-m", "mypy", *options, "typed.py", cwd=tmp_path, env=clean_environment())
-    assert done.status == 0, done.stdout
-    (tmp_path / "typed.py").write_text(
-        (tmp_path / "typed.py").read_text().replace("where: str = backup", "where: int = backup")
-    )
-    done = run(sys.executable, "-m", "mypy", *options, "typed.py", cwd=tmp_path, env=clean_environment())
+    done = run(sys.executable, "-m", "mypy", *options, "typed.py", "wrong.py", cwd=tmp_path, env=clean_environment())
     assert done.status == 1, "py.typed is not seen, so that nothing was checked"
+    [error, last] = done.stdout.splitlines()
+    assert error.startswith("wrong.py:"), done.stdout
+    assert last.startswith("Found 1 error in 1 file (checked 2 "), done.stdout

@@ -26,7 +26,7 @@ from .models import db
 from .settings import COUNTERS, DATABASE, LOG, REQUESTS, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
-START_LIMIT_S = 20.0
+START_LIMIT_S = 120.0
 STOP_LIMIT_S = 4.0
 CLIENT_TIMEOUT_S = 30.0
 
@@ -108,7 +108,7 @@ class Deployment:
     def start(self) -> None:
         """Start the server and wait until it answers.
 
-        :raises DeploymentFailed: it did not within 20 seconds; nothing is left running.
+        :raises DeploymentFailed: it did not within two minutes; nothing is left running.
         """
         if self._process is not None:
             raise DeploymentFailed("It runs already; stop() it first.")
@@ -260,4 +260,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(STOP_LIMIT_S)
+        process.wait(START_LIMIT_S)

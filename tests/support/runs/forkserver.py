@@ -17,21 +17,16 @@ import termios
 import traceback
 from typing import Any
 
-import flask_migrate  # noqa: F401
-import sqlalchemy.dialects.sqlite  # noqa: F401
 from flask import cli
 
-import app.api
-import app.classic
-import app.commands
-import app.dialects.sqlite.dialect
-import app.models  # noqa: F401
-import migrations.tools  # noqa: F401
+from tests.support.forkserver import import_what_commands_use
 from tests.support.runs import host  # noqa: F401
+from tests.support.site import MODULES
 
 
 def serve() -> None:
     """Answer until the input ends."""
+    import_what_commands_use(MODULES)
     # Else the first collection of every command would copy all pages that hold objects.
     gc.collect()
     gc.freeze()

@@ -21,7 +21,7 @@ from app.transfer.run.control import Control
 from app.transfer.run.run import Run
 
 WRITES = ("write", "record", "take_lease", "release_lease")
-LIMIT_S = 30.0
+LIMIT_S = 120.0
 
 
 def _around(owner: Any, name: str, before: Callable[[str], None], after: Callable[[str], None]) -> None:

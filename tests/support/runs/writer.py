@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 BUSY_S = 30.0
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 
 
 def main(database: str, log: str, pause_s: float) -> None:

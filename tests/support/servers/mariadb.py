@@ -17,9 +17,10 @@ from typing import Any
 import pymysql
 from sqlalchemy import URL
 
-from . import free_port
+from . import copy_prepared, free_port
 
 START_LIMIT_S = 60.0
+LOG_SIZE = "--innodb-log-file-size=48M"
 # Killed while it creates or renames a table's file, a server may not read its own log again, whatever its settings for
 # flushing are, for a kill loses nothing that was written: MDEV-37994, MDEV-40728 and MDEV-41152 (seen with 10.11.19).
 UNREADABLE_LOG = "Missing FILE_CREATE, FILE_DELETE or FILE_MODIFY before FILE_CHECKPOINT"
@@ -66,8 +67,12 @@ class MariaDB:
     def prepare(self) -> None:
         """Make the data directory, with ``root`` without a password."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        command = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", *_as_user()]
-        command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        copy_prepared("mariadb", self.data, self._install)
+
+    def _install(self, data: Path) -> None:
+        command = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", *_as_user()]
+        # Of the size it has later: else the first start would write another one.
+        command += ["--auth-root-authentication-method=normal", "--skip-test-db", LOG_SIZE]
         own = {**os.environ, "TMPDIR": str(self._short)}
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=own)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -92,7 +97,7 @@ class MariaDB:
             # A killed server's writes are in the system's cache all the same; only a power failure would lose them.
             "--innodb-flush-method=nosync",
             "--innodb-flush-log-at-trx-commit=2",
-            "--innodb-log-file-size=48M",
+            LOG_SIZE,
             "--innodb-buffer-pool-size=96M",
             "--max-connections=200",
             *_as_user(),
@@ -127,8 +132,8 @@ class MariaDB:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Shut the server down, and remove its socket's directory."""
-        self._end(signal.SIGTERM)
+        """End the server at once, for nobody starts it again, and remove its socket's directory."""
+        self.kill()
         shutil.rmtree(self._short, ignore_errors=True)
 
     def _end(self, number: int) -> None:

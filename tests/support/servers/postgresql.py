@@ -17,7 +17,7 @@ import psutil
 import psycopg
 from sqlalchemy import URL
 
-from . import free_port, make_directory
+from . import copy_prepared, free_port, make_directory
 
 START_LIMIT_S = 60.0
 SUPERUSER = "postgres"
@@ -63,12 +63,24 @@ class PostgreSQL:
         secret.chmod(0o600)
         for path in (self.directory, secret):
             _give(path)
+        copy_prepared("postgresql", self.data, self._initialise)
+        if self._certificates:
+            for name in ("server.crt", "server.key"):
+                shutil.copyfile(self._certificates / name, self.data / name)
+                (self.data / name).chmod(0o600)
+                _give(self.data / name)
+            with (self.data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all scram-sha-256\n")
+
+    def _initialise(self, data: Path) -> None:
+        data.mkdir(mode=0o700)
+        _give(data)
         done = subprocess.run(
             [
                 program("initdb"),
-                f"--pgdata={self.data}",
+                f"--pgdata={data}",
                 f"--username={SUPERUSER}",
-                f"--pwfile={secret}",
+                f"--pwfile={self.directory / 'password'}",
                 "--auth-local=trust",
                 "--auth-host=scram-sha-256",
                 "--encoding=UTF8",
@@ -83,13 +95,6 @@ class PostgreSQL:
             **_as_user(),
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        if self._certificates:
-            for name in ("server.crt", "server.key"):
-                shutil.copyfile(self._certificates / name, self.data / name)
-                (self.data / name).chmod(0o600)
-                _give(self.data / name)
-            with (self.data / "pg_hba.conf").open("a") as rules:
-                rules.write("host all all all scram-sha-256\n")
 
     def start(self) -> None:
         """Start and wait until it answers."""
@@ -140,7 +145,8 @@ class PostgreSQL:
     def stop(self) -> None:
         """Shut the server down, and remove its directory."""
         if self._process and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            # At once, without a last checkpoint: nobody starts it again.
+            self._process.send_signal(signal.SIGQUIT)
             try:
                 self._process.wait(timeout=60)
             except subprocess.TimeoutExpired:
