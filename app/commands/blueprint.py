@@ -34,6 +34,8 @@ class LazyCommand(click.Command):
     :param summary: the first sentence of its help, for the list of all commands.
     """
 
+    _versions_accepted = False
+
     def __init__(self, name: str, module: str, summary: str) -> None:
         self._module, self.summary = module, summary
         super().__init__(name)
@@ -56,10 +58,13 @@ class LazyCommand(click.Command):
         from .versions import refuse_older
 
         # Not before: what follows fails on older libraries in ways that say nothing.
-        try:
-            refuse_older()
-        except ImportError as error:
-            raise TooOld(str(error)) from error
+        if not LazyCommand._versions_accepted:
+            try:
+                refuse_older()
+            except ImportError as error:
+                raise TooOld(str(error)) from error
+            # Installed versions stay as they are while a process runs, and each look takes milliseconds.
+            LazyCommand._versions_accepted = True
         import_module(f"{__package__}.{self._module}")
         return group.commands[str(self.name)]
 

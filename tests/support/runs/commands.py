@@ -181,7 +181,7 @@ def tree(directory: Path) -> dict[str, str]:
     }
 
 
-def until(true: Callable[[], Any], limit_s: float = 20.0) -> None:
+def until(true: Callable[[], Any], limit_s: float = 120.0) -> None:
     """Wait for something that another process does."""
     deadline = time.monotonic() + limit_s
     while not true():
