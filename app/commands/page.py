@@ -60,7 +60,7 @@ def _describe(report: Report, typed: Typed) -> dict[str, Any]:
     good = report.outcome in _GOOD or (looked and not report.target.get("problems"))
     next_command = report.target.get("next_command") if looked else None
     return {
-        "verdict": "failed" if failed else report.outcome,
+        "verdict": "failed" if failed else "status" if looked else report.outcome,
         "tone": "bad" if failed or report.outcome == "different" else "good" if good else "plain",
         "headline": report.error["message"] if report.error else report.summary,
         "live": LIVE[report.live] if failed or report.live == "replaced" else None,

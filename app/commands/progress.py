@@ -25,28 +25,36 @@ class Count:
     """How much of one thing, of a table as a rule, is done.
 
     :ivar total: how much there is, or None when nobody knows; never less than is done.
+    :ivar at: what is worked on, where that has a name of its own.
+    :ivar first: how much was done when this was first heard of; the rate is of what came since.
     """
 
     done: int = 0
     total: int | None = None
+    at: str = ""
     began: float = field(default_factory=time.monotonic)
+    first: int | None = None
 
-    def advance(self, amount: int, total: int | None) -> None:
+    def advance(self, amount: int, total: int | None, at: str = "") -> None:
         """Take a source at its word about how many there are only until there are more."""
-        self.done, self.total = amount, None if total is None else max(amount, total)
+        self.done, self.total, self.at = amount, None if total is None else max(amount, total), at
+        if self.first is None:
+            self.first = amount
 
     def describe(self, now: float) -> str:
         """So many of so many, the rate, and the time left."""
-        of_all = "" if self.total is None else f" of {self.total:,}"
-        elapsed_s = now - self.began
-        if elapsed_s <= 0 or not self.done:
-            return f"{self.done:,}{of_all}"
-        rate = self.done / elapsed_s
-        rest = ""
-        if self.total is not None and self.total > self.done:
-            rest = f", {format_duration((self.total - self.done) / rate)} left"
-        speed = f", {rate:,.0f} a second" if rate >= 1 else ""
-        return f"{self.done:,}{of_all}{speed}{rest}"
+        parts = [
+            f"{self.done:,}" + ("" if self.total is None else f" of {self.total:,}"),
+            *([self.at] if self.at else []),
+        ]
+        elapsed_s, progress = now - self.began, self.done - (self.first or 0)
+        if elapsed_s > 0 and progress > 0:
+            rate = progress / elapsed_s
+            if rate >= 1:
+                parts.append(f"{rate:,.0f} a second")
+            if self.total is not None and self.total > self.done:
+                parts.append(f"{format_duration((self.total - self.done) / rate)} left")
+        return ", ".join(parts)
 
 
 class StepProgress:
@@ -73,10 +81,10 @@ class StepProgress:
         self._ended = threading.Event()
         threading.Thread(target=self._watch, args=(self._ended,), daemon=True).start()
 
-    def advance(self, text: str, amount: int, total: int | None) -> None:
-        """So much of one thing is done."""
+    def advance(self, text: str, amount: int, total: int | None, at: str = "") -> None:
+        """So much of one thing is done; ``at`` is what is worked on."""
         count = self._counts.setdefault(text, Count())
-        count.advance(amount, total)
+        count.advance(amount, total, at)
         if self._bars is not None:
             self._draw(text, count)
 

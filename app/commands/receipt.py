@@ -16,6 +16,8 @@ LINES, COLUMNS = 24, 80
 LONGEST_ITEM = 3 * COLUMNS
 COLLATIONS_SHOWN = 3
 STEPS_SHOWN = 3
+WAITED = "writers waited"
+"""Among the durations of a report, and no step."""
 
 
 @dataclass(frozen=True)
@@ -256,9 +258,11 @@ def _describe_duration(report: Report) -> Iterator[str]:
     """How long it took, and which steps took most of it."""
     if not report.seconds or report.duration_s is None:
         return
-    longest = sorted(report.seconds.items(), key=lambda item: -item[1])[:STEPS_SHOWN]
-    steps = ", ".join(f"{name} {format_duration(duration_s)}" for name, duration_s in longest)
-    yield f"Duration: {format_duration(report.duration_s)} (the longest steps: {steps})"
+    steps = {name: duration_s for name, duration_s in report.seconds.items() if name != WAITED}
+    longest = sorted(steps.items(), key=lambda item: -item[1])[:STEPS_SHOWN]
+    names = ", ".join(f"{name} {format_duration(duration_s)}" for name, duration_s in longest)
+    waited = f"; writers waited {format_duration(report.seconds[WAITED])}" if WAITED in report.seconds else ""
+    yield f"Duration: {format_duration(report.duration_s)} (the longest steps: {names}){waited}"
 
 
 def format_duration(duration_s: float) -> str:

@@ -87,7 +87,7 @@ class Renderer:
             case "step":
                 self._steps.begin(event.text)
             case "progress":
-                self._steps.advance(event.text, event.data["done"], event.data["total"])
+                self._steps.advance(event.text, event.data["done"], event.data["total"], event.data.get("at", ""))
             case "step-end":
                 self._steps.close()
                 self.say(f"{event.text}: {format_duration(event.data['seconds'])}")

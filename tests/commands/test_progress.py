@@ -17,9 +17,10 @@ from app.transfer.run.hooks import Event
 PATIENCE_S = 60
 
 
-def count(done: int, total: int | None, *, began: float = 0.0) -> Count:
-    item = Count(began=began)
-    item.advance(done, total)
+def count(done: int, total: int | None, at: str = "") -> Count:
+    item = Count(began=0.0)
+    item.advance(0, total)
+    item.advance(done, total, at)
     return item
 
 
@@ -27,8 +28,17 @@ def test_a_count_says_rate_and_time_left() -> None:
     assert count(1000, 5000).describe(10.0) == "1,000 of 5,000, 100 a second, 40 s left"
     assert count(1000, None).describe(10.0) == "1,000, 100 a second"
     assert count(2, 4).describe(10.0) == "2 of 4, 10 s left"
+    assert count(2, 6, "0003_page").describe(0.5) == "2 of 6, 0003_page, 4 a second, 1.0 s left"
     assert count(0, 5000).describe(10.0) == "0 of 5,000"
     assert count(5000, 5000).describe(50.0) == "5,000 of 5,000, 100 a second"
+
+
+def test_what_was_done_before_anybody_heard_of_it_makes_no_rate() -> None:
+    item = Count(began=0.0)
+    item.advance(500, 1000)
+    assert item.describe(0.001) == "500 of 1,000"
+    item.advance(600, 1000)
+    assert item.describe(10.0) == "600 of 1,000, 10 a second, 40 s left"
 
 
 def test_a_source_with_more_rows_than_it_says_is_never_above_100_percent() -> None:

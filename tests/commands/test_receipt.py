@@ -73,6 +73,14 @@ def test_few_things_are_named_and_many_are_counted() -> None:
     assert (lines[-1], more + len(lines) - 4) == (f"  and {more} more", 100)
 
 
+def test_what_took_longest_is_named_and_that_writers_waited() -> None:
+    report = Report(run="r", command="db-init", duration_s=75.2)
+    report.seconds = {"backup": 0.1, "load": 60.0, "upgrade": 5.04, "check": 0.2, "writers waited": 70.0}
+    (line,) = screen(report)
+    longest = "load 1 min 0 s, upgrade 5.0 s, check 0.2 s"
+    assert line == f"Duration: 1 min 15 s (the longest steps: {longest}); writers waited 1 min 10 s"
+
+
 def test_a_receipt_of_nothing_is_empty() -> None:
     assert screen(Report(run="r", command="db-status")) == []
     assert list(whole(Report(run="r", command="db-status"))) == []

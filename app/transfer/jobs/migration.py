@@ -77,7 +77,7 @@ class Migration(Job):
             self._former_tables = data_tables(reader.tables())
             ahead = run.schema.count_ahead(revision_of(reader))
         counter = itertools.count()
-        self._heard = Heard(tell=lambda revision: run.progress(f"revision {revision}", next(counter), ahead))
+        self._heard = Heard(tell=lambda revision: run.progress("revisions", next(counter), ahead, revision))
         if self.options.keep_violations:
             self._violations = self._find_violations(run.dialect.problems(run.staging))
         run.schema.build(run.staging, self.plan.head, self._heard)

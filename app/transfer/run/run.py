@@ -146,8 +146,8 @@ class Run:
         is_typed = self.settings.bind and self.settings.origins["FERRY_BIND"] == "option"
         return f"{command} --bind {self.settings.bind}" if command and is_typed else command
 
-    def progress(self, what: str, count: int, total: int | None) -> None:
-        self.emit("progress", what, done=count, total=total)
+    def progress(self, what: str, count: int, total: int | None, at: str | None = None) -> None:
+        self.emit("progress", what, done=count, total=total, **({"at": at} if at else {}))
 
     def refuse_prohibited(self, *, only_looks: bool = False) -> None:
         """Refuse a command that is prohibited here, or a host that cannot be carried.
