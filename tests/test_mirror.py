@@ -148,7 +148,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "transfer/jobs/set_aside_job.py": ("scenarios/sources/test_set_aside_from.py",),
     "transfer/jobs/source_job.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/jobs/verify_run.py": ("scenarios/commands/test_verify.py",),
-    "transfer/run/history.py": ("scenarios/commands/test_status.py",),
     "transfer/run/hooks.py": ("scenarios/runs/test_question.py",),
     "transfer/run/run.py": (
         "scenarios/runs/test_decisions.py",

@@ -41,7 +41,7 @@ def _describe_steps(run_id: str, records: list[JournalEntry], at_work: str | Non
         "started_at": f"{first.written_at:%Y-%m-%dT%H:%M:%SZ}",
         "finished_at": f"{last.written_at:%Y-%m-%dT%H:%M:%SZ}",
         "duration_s": (last.written_at - first.written_at).total_seconds(),
-        "outcome": _find_outcome(last, failed=failure is not None, at_work=run_id == at_work),
+        "outcome": _find_outcome(records, failed=failure is not None, at_work=run_id == at_work),
         "error": failure.detail.get("message") if failure else None,
     }
 
@@ -50,12 +50,14 @@ def _commands(records: Iterable[JournalEntry]) -> Iterator[Any]:
     return (record.detail["command"] for record in records if "command" in record.detail)
 
 
-def _find_outcome(last: JournalEntry, *, failed: bool, at_work: bool) -> str:
+def _find_outcome(records: list[JournalEntry], *, failed: bool, at_work: bool) -> str:
     if failed:
         return "failed"
     if at_work:
         return "at work"
-    return "ended early" if last.phase == "begun" else "done"
+    # Within a step others may end, such as the parts of a source: the last record alone does not tell.
+    phases = {record.step: record.phase for record in records}
+    return "ended early" if "begun" in phases.values() else "done"
 
 
 def _describe_entry(entry: Entry | None) -> dict[str, Any]:
