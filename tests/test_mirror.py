@@ -37,7 +37,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "dialects/base.py": ("dialects/test_contract.py",),
     "dialects/mysql/client.py": ("scenarios/matrix/test_commands.py", "scenarios/commands/test_canary.py"),
-    "dialects/mysql/counters.py": ("scenarios/test_counters.py",),
     "dialects/mysql/inventory.py": ("scenarios/objects/test_guarantees.py",),
     "dialects/mysql/locked.py": ("scenarios/sources/test_locked.py",),
     "dialects/mysql/session.py": (
@@ -176,7 +175,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/sources/test_spoiled_records.py",
     ),
     "transfer/staging/unmanaged.py": ("scenarios/objects/test_upgrade.py",),
-    "transfer/staging/zoned.py": ("dialects/mysql/test_zone.py",),
 }
 
 
