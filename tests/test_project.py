@@ -36,7 +36,7 @@ def test_the_demo(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for said in ("serves", "posts", "To go back: flask db-rollback", "Nothing to do: already migrated", "answers"):
+    for said in ("serves", "Rows: ", "To go back: flask db-rollback", "Nothing to do: already migrated", "answers"):
         assert said in done.stdout
 
 

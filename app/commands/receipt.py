@@ -117,7 +117,7 @@ def sections(report: Report) -> Iterator[Section]:
         ("Added at head", [_describe_added(item) for item in report.added], False),
         ("Kept of what was written since", [_describe_kept(item) for item in report.kept], False),
         ("Notes", report.notes, False),
-        ("Carried besides", report.carried, True),
+        ("Carried besides", report.carried, False),
         (_title_of_profile(report), _describe_anonymised(report), True),
         ("Limits of the source", [f"{name}: {why}" for name, why in report.not_carried.items()], True),
         ("Waived", _waivers(report), True),
