@@ -76,8 +76,11 @@ class Places(Protocol):
         :raises OSError: it cannot be made.
         """
 
-    def control_engine(self, area: ControlArea) -> Engine:
-        """An engine for the control tables, each commit durable, the clock of every session in UTC."""
+    def control_engine(self, area: ControlArea, *, each_alone: bool = False) -> Engine:
+        """An engine for the control tables, each commit durable, the clock of every session in UTC.
+
+        :param each_alone: a connection of it carries out one statement, which is then a transaction of its own.
+        """
 
     def beside(self, url: URL) -> list[Beside]:
         """All staging databases and generations of this target, of whichever run."""

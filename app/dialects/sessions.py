@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -21,18 +23,29 @@ class Session(Protocol):
 
 
 class Sessions:
-    """Idle sessions, each under what it was opened with. Rooms put them back as they were when they were opened."""
+    """Idle sessions, each under what it was opened with. Rooms put them back as they were when they were opened.
+
+    :ivar facts: what servers said that no statement changes as long as they run; see :func:`remember`.
+    """
 
     def __init__(self) -> None:
         self._idle: dict[Hashable, list[Any]] = {}
+        self.facts: dict[Hashable, Any] = {}
         self._lock = threading.Lock()
         self._open = True
 
-    def take(self, key: Hashable) -> Any | None:
-        """An idle session, which is the caller's from now on; it may be lost meanwhile."""
+    def take(self, key: Hashable, suits: Callable[[Any], bool] = lambda _session: True) -> Any | None:
+        """An idle session, which is the caller's from now on; it may be lost meanwhile.
+
+        :param suits: one that this is true of is taken before others.
+        """
         with self._lock:
             idle = self._idle.get(key)
-            return idle.pop() if idle else None
+            if not idle:
+                return None
+            session = next(filter(suits, reversed(idle)), idle[-1])
+            idle.remove(session)
+            return session
 
     def keep(self, key: Hashable, session: Session) -> bool:
         """Put a session back; False when it has to be closed, as the command is over."""
@@ -57,6 +70,26 @@ _held: ContextVar[Sessions | None] = ContextVar("sessions", default=None)
 def held_sessions() -> Sessions | None:
     """Those of the command that this thread carries out, if any."""
     return _held.get()
+
+
+def remember(name: Hashable, ask: Callable[[], T]) -> T:
+    """What ``ask()`` gives, asked once for a command. Outside of one it is asked each time.
+
+    :param name: of the server and of what was asked, which must not change as long as the server runs.
+    """
+    sessions = held_sessions()
+    if sessions is None:
+        return ask()
+    if name not in sessions.facts:
+        sessions.facts[name] = ask()
+    value: T = sessions.facts[name]
+    return value
+
+
+def forget(name: Hashable) -> None:
+    """Let what was remembered be asked again."""
+    if (sessions := held_sessions()) is not None:
+        sessions.facts.pop(name, None)
 
 
 @contextlib.contextmanager

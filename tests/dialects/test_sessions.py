@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from app.dialects.sessions import Sessions, held_sessions, hold_sessions
+from app.dialects.sessions import Sessions, forget, held_sessions, hold_sessions, remember
 
 
 class Connection:
@@ -78,3 +78,26 @@ def test_another_thread_has_them_only_where_it_was_given_the_context() -> None:
             thread.start()
             thread.join()
         assert seen == [None, held_sessions()]
+
+
+def test_one_that_suits_is_taken_before_others() -> None:
+    sessions, one, other = Sessions(), Connection(), Connection()
+    sessions.keep("a", one)
+    sessions.keep("a", other)
+    assert sessions.take("a", lambda idle: idle is one) is one
+    assert sessions.take("a", lambda idle: idle is one) is other
+
+
+def test_what_a_server_said_is_asked_once_for_a_command() -> None:
+    answers = iter(range(10))
+
+    def ask() -> int:
+        return next(answers)
+
+    assert [remember("a", ask), remember("a", ask)] == [0, 1]
+    for expected in (2, 4):
+        with hold_sessions():
+            assert [remember("a", ask), remember("a", ask)] == [expected] * 2
+            forget("a")
+            assert remember("a", ask) == expected + 1
+    forget("a")

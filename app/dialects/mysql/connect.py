@@ -53,6 +53,9 @@ _ON_DISK = (ER.ERROR_ON_WRITE, ER.CANT_CREATE_FILE, 1030)
 """Errors of files and of the engine, which say in words whether it was for want of room."""
 _NO_ROOM = re.compile(r"(?i)errno: (?:28|122)\b|error (?:28|122)\b|No space left|disk (?:is )?full|quota exceeded")
 
+TRANSACTIONS = "autocommit = 0"
+"""The setting of a session whose statements take effect when they are committed."""
+
 _SESSION = (
     f"sql_mode = '{STRICT}'",
     "time_zone = '+00:00'",
@@ -70,6 +73,10 @@ _SESSION = (
     # By default DDL waits a day for a forgotten transaction.
     "lock_wait_timeout = 60",
 )
+
+
+class NoSuchDatabase(FerryError):
+    """The server has no database of that name, or none that the user may see."""
 
 
 def quote(name: str) -> str:
@@ -139,6 +146,7 @@ def connect_to(
     :param to_database: make the URL's database the default one; else none is.
     :param session: further ``name = value`` of the session.
     :param shared: it may be one that the command used before, and is kept for it; see :mod:`..sessions`.
+    :param meets_no_trigger: rows are written in no table that has a trigger.
     :param options: for the driver, e.g. a cursor class or converters.
     :raises DatabaseUnreachable, AccessDenied: here, and wherever the connection is lost inside.
     """
@@ -163,6 +171,7 @@ def connect(
     session: Sequence[str] = (),
     driver: type[Connection] = Connection,
     shared: bool = False,
+    meets_no_trigger: bool = False,
     **options: Any,
 ) -> Connection:
     """As :func:`connect_to`, but the caller closes it and has the driver's own errors."""
@@ -174,10 +183,11 @@ def connect(
     arguments["password"] = arguments["password"].encode()
     # The number of rows that a statement found, not of those it changed.
     flags = arguments.pop("client_flag", 0) | options.pop("client_flag", 0) | CLIENT.FOUND_ROWS
-    arguments = {**arguments, "client_flag": flags, "autocommit": True, **options}
+    # Whether it commits by itself is a setting like others.
+    arguments = {**arguments, "client_flag": flags, "autocommit": None, **options}
     sessions = held_sessions() if shared else None
     key = driver, *sorted((name, _hashable(value)) for name, value in arguments.items())
-    connection = sessions and _take(sessions, key, session)
+    connection = sessions and _take(sessions, key, tuple(session))
     if not connection:
         connection = driver(**arguments)
         connection.key = key
@@ -186,7 +196,7 @@ def connect(
         except BaseException:
             connection.close()
             raise
-    connection.sessions = sessions
+    connection.sessions, connection.meets_no_trigger = sessions, meets_no_trigger
     return connection
 
 
@@ -195,12 +205,12 @@ def _hashable(value: Any) -> str:
     return repr(sorted(value.items(), key=repr)) if isinstance(value, dict) else repr(value)
 
 
-def _take(sessions: Sessions, key: Hashable, session: Sequence[str]) -> Connection | None:
+def _take(sessions: Sessions, key: Hashable, session: tuple[str, ...]) -> Connection | None:
     """A session of before, with these settings; those that were lost meanwhile are left."""
-    while (former := sessions.take(key)) is not None:
+    while (former := sessions.take(key, lambda idle: idle.settings == session)) is not None:
         connection: Connection = former
         try:
-            connection.select_again()
+            connection.take_up()
             _set(connection, session)
         except (pymysql.Error, OSError):
             connection.close_for_good()
@@ -210,9 +220,18 @@ def _take(sessions: Sessions, key: Hashable, session: Sequence[str]) -> Connecti
 
 
 def _set(connection: Connection, session: Sequence[str]) -> None:
-    settings = ["autocommit = 1", *_SESSION, *version_of(connection).settings, *session]
+    if connection.settings == tuple(session):
+        return
+    if connection.settings:
+        # Of those that it has and others have not.
+        connection.reset()
+    version = version_of(connection)
+    # What revisions do is isolated as the server has it.
+    isolation = [] if TRANSACTIONS in session else [version.isolation]
+    settings = ["autocommit = 1", *_SESSION, *version.settings, *isolation, *session]
     with connection.cursor(pymysql.cursors.Cursor) as cursor:
         cursor.execute(f"SET NAMES {connection.charset}, SESSION {', '.join(settings)}")
+    connection.accept(session)
 
 
 @contextlib.contextmanager
@@ -259,7 +278,7 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
             hint="Check that it runs and can be reached from here, then run the command again.",
         )
     if number == ER.BAD_DB_ERROR:
-        return FerryError(f"There is no database {url.database!r} on the server at {place_of(url)}.")
+        return NoSuchDatabase(f"There is no database {url.database!r} on the server at {place_of(url)}.")
     if number == ER.LOCK_WAIT_TIMEOUT:
         return LockHeld(
             f"Others kept what is needed locked on the server at {place_of(url)}{notes_of(error)}: {words}",

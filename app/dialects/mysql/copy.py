@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import pymysql
@@ -155,8 +156,9 @@ def copy_database(factory: Factory, source: str, to: str, timeout_s: float) -> N
     with _copying(factory, timeout_s) as connection:
         create_like(connection, to, source)
         connection.select_db(to)
+        columns = list_columns(connection, source)
         for table, kind in tables(connection, source).items():
-            copy_table(connection, source, table, kind)
+            copy_table(connection, source, table, kind, columns[table])
         create_objects(connection, [item for item in objects(connection, source) if item.kind != "sequence"])
 
 
@@ -167,10 +169,10 @@ def carry(factory: Factory, source: str, staging: str, wanted: Sequence[str], ti
     """
     with _copying(factory, timeout_s) as connection:
         connection.select_db(staging)
-        kinds = tables(connection, source)
+        kinds, columns = tables(connection, source), list_columns(connection, source)
         for table in wanted:
             execute(connection, f"DROP {'SEQUENCE' if kinds[table] == SEQUENCE else 'TABLE'} IF EXISTS {quote(table)}")
-            copy_table(connection, source, table, kinds[table])
+            copy_table(connection, source, table, kinds[table], columns[table])
         triggers = [item for item in objects(connection, source) if item.kind == "trigger" and item.table in wanted]
         create_objects(connection, triggers)
 
@@ -208,13 +210,16 @@ def _copying(factory: Factory, timeout_s: float) -> Iterator[Connection]:
         yield connection
 
 
-def columns_of(connection: Connection, database: str, table: str) -> list[tuple[str, str]]:
-    """Name and type of each column that a value can be given for: generated ones are left out."""
+def list_columns(connection: Connection, database: str) -> dict[str, list[tuple[str, str]]]:
+    """Name and type of each table's columns that a value can be given for: generated ones are left out."""
     sql = (
-        "SELECT column_name, lower(data_type) FROM information_schema.columns WHERE table_schema = %s "
-        "AND table_name = %s AND coalesce(generation_expression, '') = '' ORDER BY ordinal_position"
+        "SELECT table_name, column_name, lower(data_type) FROM information_schema.columns WHERE table_schema = %s "
+        "AND coalesce(generation_expression, '') = '' ORDER BY table_name, ordinal_position"
     )
-    return [(name, kind) for name, kind in execute(connection, sql, database, table)]
+    columns: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, name, kind in execute(connection, sql, database):
+        columns[table].append((name, kind))
+    return columns
 
 
 def refuse_history(table: str, kind: str) -> None:
@@ -229,14 +234,17 @@ def refuse_history(table: str, kind: str) -> None:
         )
 
 
-def copy_table(connection: Connection, source: str, table: str, kind: str) -> None:
-    """Create a table of another database in the default one, with its rows."""
+def copy_table(connection: Connection, source: str, table: str, kind: str, columns: Sequence[tuple[str, str]]) -> None:
+    """Create a table of another database in the default one, with its rows.
+
+    :param columns: names and types of those that a value can be given for.
+    """
     refuse_history(table, kind)
     execute(connection, definition(connection, source, table, kind))
     if kind == SEQUENCE:
         _set_position(connection, table, position(connection, source, table))
         return
-    names = ", ".join(quote(name) for name, _ in columns_of(connection, source, table))
+    names = ", ".join(quote(name) for name, _ in columns)
     sql = f"INSERT INTO {quote(table)} ({names}) SELECT {names} FROM {quote(source)}.{quote(table)}"
     try:
         execute(connection, sql)

@@ -11,12 +11,11 @@ from typing import Any
 from urllib.parse import quote as escaped
 
 import pymysql
-from pymysql.constants import CLIENT, ER
-from sqlalchemy import URL, Engine, create_engine, event
+from pymysql.constants import ER
+from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
-from sqlalchemy.pool import NullPool
 
-from ...errors import DoesNotFit
+from ...errors import AccessDenied, DoesNotFit
 from ..base import Fence, Image, Reader, Watch
 from ..files import make_directory
 from ..model import (
@@ -32,22 +31,21 @@ from ..model import (
     Values,
 )
 from ..samples import Problem
+from ..sessions import forget, remember
 from ..watch import TokenWatch
 from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, server, swap
 from . import counters as counters_of
+from . import engine as engines
 from . import mark as mark_of
 from .connect import connect_to, number_of, quote
-from .driver import Connection, version_of
+from .driver import current_of, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
-from .prepared import Guarded, GuardedConnection, WholeCursor, guard
+from .prepared import Guarded
 from .read import Asks, MySqlReader, asking, reading
 from .server import folds_names, read_current, spell
 from .shown import find_view
 
 COPY_TIMEOUT_S = 60.0
-PATIENT_S = 86400
-"""For one answer to a revision: an index of a large table may well take hours."""
-
 _CHARSET = "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
 """Of a new target: the newest collation that both servers have; a table may have its own."""
 
@@ -61,10 +59,6 @@ class MySqlImage:
 
     def dump(self, to: Path) -> None:
         dump.dump(self._own.session, self._own.database, to)
-
-
-_AS_MYSQLCLIENT: dict[str, Any] = {"client_flag": CLIENT.MULTI_STATEMENTS, "cursorclass": WholeCursor}
-"""That driver sends several statements in one text unless it is told otherwise."""
 
 
 class MySqlDialect:
@@ -95,10 +89,26 @@ class MySqlDialect:
         with self._connect(url, to_database=to_database) as connection:
             yield asking(connection)
 
+    def _ask_if_there(self, url: URL, ask: Callable[[pymysql.Connection[Any]], str]) -> str:
+        """What is asked within a database; an empty text where it is not there, or is not shown to the user."""
+        try:
+            with self._connect(url) as connection:
+                return ask(connection)
+        except (connect.NoSuchDatabase, AccessDenied):
+            if self.exists(url):
+                raise
+            return ""
+
     def _spell(self, url: URL) -> str:
         """The name of a URL's database as the server spells it, or as the URL does where it is not there."""
+        name = remember(("spelled", url), lambda: self._ask_spelled(url))
+        if name is None:
+            forget(("spelled", url))
+        return name or database_of(url)
+
+    def _ask_spelled(self, url: URL) -> str | None:
         with self._ask_within(url, to_database=False) as ask:
-            return spell(ask, database_of(url)) or database_of(url)
+            return spell(ask, database_of(url))
 
     def _control(self, url: URL) -> str:
         return database_of(self.control_area(url).url)
@@ -113,13 +123,11 @@ class MySqlDialect:
         return []
 
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
-        with self._ask_within(url, to_database=False) as ask:
-            return "SELECT DATABASE()", spell(ask, database_of(url)) or database_of(url)
+        return "SELECT DATABASE()", self._spell(url)
 
     def preflight(self, url: URL) -> None:
         with self._connect(url, to_database=False, session=("lock_wait_timeout = 10",)) as connection:
-            database = spell(asking(connection), database_of(url)) or database_of(url)
-            preflight.preflight(connection, url, database)
+            preflight.preflight(connection, url, self._spell(url))
 
     def keep_copies_in(self, directory: Path) -> None:
         """Nothing: a server's database is read where it is."""
@@ -141,14 +149,18 @@ class MySqlDialect:
     def drop(self, url: URL) -> None:
         name = database_of(url)
         names.refuse_live(name)
+        forget(("spelled", url))
         with self._ask_within(url, to_database=False) as ask:
             ask(f"DROP DATABASE IF EXISTS {quote(name)}")
 
     def identity(self, url: URL) -> Identity:
+        return remember(("identity", url), lambda: self._ask_identity(url))
+
+    def _ask_identity(self, url: URL) -> Identity:
         with self._connect(url, to_database=False) as connection:
             ask = asking(connection)
             version, folds = version_of(connection), folds_names(ask)
-            name = spell(ask, database_of(url)) or database_of(url)
+            name = self._spell(url)
             parts = (*lock.server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
         return Identity(
             str(version),
@@ -175,8 +187,12 @@ class MySqlDialect:
             name = quote(database_of(area.url))
             ask(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
-    def control_engine(self, area: ControlArea) -> Engine:
-        return self._engine(area.url)
+    def control_engine(self, area: ControlArea, *, each_alone: bool = False) -> Engine:
+        # What SQLAlchemy asks a server first it keeps with the engine.
+        return remember(
+            ("control engine", area.url, each_alone),
+            lambda: engines.control_engine(area.url, self._tls_ca, each_alone=each_alone),
+        )
 
     def beside(self, url: URL) -> list[Beside]:
         with self._ask_within(url, to_database=False) as ask:
@@ -193,60 +209,27 @@ class MySqlDialect:
     def prepare_staging(self, staging: URL, target: URL) -> None:
         self.drop(staging)
         with self._ask_within(target, to_database=False) as ask:
-            charset = server.read_charset(ask, database_of(target)) or _CHARSET
+            charset = server.read_charset(ask, self._spell(target)) or _CHARSET
             ask(f"CREATE DATABASE {quote(database_of(staging))} {charset}")
 
     def fit_staging(self, staging: URL, target: URL) -> None:
-        with self._ask_within(staging) as ask:
-            preflight.check_engines(ask, read_current(ask))
+        with self._connect(staging) as connection:
+            preflight.check_engines(asking(connection), current_of(connection))
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
         database = database_of(url)
         target = names.target_of(database)
-        if target is None:
-            return self._engine(url, "foreign_key_checks = 0", options=options)
-        with self._ask_within(url, to_database=False) as ask:
-            folds, live = folds_names(ask), spell(ask, target) or target
-            schemas = [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
-        beside = [name for name in schemas if names.target_of(name) == target and name != database]
-        guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {database}), folds)
-        return self._engine(url, "foreign_key_checks = 0", options=options, guarded=guarded)
+        guarded = None
+        if target is not None:
+            with self._ask_within(url, to_database=False) as ask:
+                folds, live = folds_names(ask), self._spell(url.set(database=target))
+                schemas = [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
+            beside = [name for name in schemas if names.target_of(name) == target and name != database]
+            guarded = Guarded(frozenset({live, target, target + CONTROL, *beside} - {database}), folds)
+        return engines.alembic_engine(url, self._tls_ca, options, guarded)
 
     def read_only_engine(self, url: URL) -> Engine:
-        engine = self._engine(url)
-
-        @event.listens_for(engine, "connect")
-        def reading_only(connection: pymysql.Connection[Any], _record: object) -> None:
-            # As a statement: the variable has two names, by server and version.
-            connection.query("SET SESSION TRANSACTION READ ONLY")
-
-        return engine
-
-    def _engine(
-        self, url: URL, *session: str, options: Mapping[str, Any] | None = None, guarded: Guarded | None = None
-    ) -> Engine:
-        def open_connection() -> pymysql.Connection[Any]:
-            driver = GuardedConnection if guarded else Connection
-            more = _AS_MYSQLCLIENT if guarded and url.get_driver_name() == "mysqldb" else {}
-            with connect.explain_errors(url):
-                connection = connect.connect(
-                    url,
-                    self._tls_ca,
-                    session=("autocommit = 0", *session),
-                    driver=driver,
-                    shared=guarded is None,
-                    autocommit=False,
-                    read_timeout=PATIENT_S,
-                    **more,
-                )
-            if guarded:
-                guard(connection, guarded)
-            return connection
-
-        plain = url.set(drivername=f"{url.get_backend_name()}+pymysql", query={})
-        return create_engine(
-            plain, poolclass=NullPool, hide_parameters=True, creator=open_connection, **(options or {})
-        )
+        return engines.read_only_engine(url, self._tls_ca)
 
     def reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
         return reading(url, self._tls_ca, self.version_table)
@@ -265,17 +248,14 @@ class MySqlDialect:
         )
 
     def mark(self, url: URL) -> str:
-        if not self.exists(url):
-            return ""
-        with self._connect(url) as connection:
-            return mark_of.mark(connection, read_current(asking(connection)), self.version_table)
+        return self._ask_if_there(url, lambda c: mark_of.mark(c, current_of(c), self.version_table))
 
     def live_mark(self, connection: AppConnection) -> str:
         return mark_of.mark_in(connection.execute(mark_of.LIVE_COMMENT, {"name": self.version_table}).scalar())
 
     def set_mark(self, url: URL, mark: str) -> None:
         with self._connect(url) as connection:
-            mark_of.set_mark(connection, read_current(asking(connection)), mark, self.version_table)
+            mark_of.set_mark(connection, current_of(connection), mark, self.version_table)
 
     def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> list[str]:
         return [name for name, number in numbers.items() if number]
@@ -317,8 +297,8 @@ class MySqlDialect:
             copy.create_objects(connection, objects)
 
     def problems(self, url: URL) -> list[Problem]:
-        with self._ask_within(url) as ask:
-            return rules.problems(ask, read_current(ask))
+        with self._connect(url) as connection:
+            return rules.problems(asking(connection), current_of(connection))
 
     def settle(self, staging: URL, *, keep_violations: bool = False) -> None:
         """Nothing: to this server a foreign key is no less valid for the rows that it did not look at."""
@@ -329,8 +309,8 @@ class MySqlDialect:
 
     def set_counters(self, staging: URL, counters: Sequence[Counter]) -> list[Counter]:
         names.refuse_live(database_of(staging))
-        with self._ask_within(staging) as ask:
-            return counters_of.set_counters(ask, read_current(ask), counters)
+        with self._connect(staging) as connection:
+            return counters_of.set_counters(asking(connection), current_of(connection), counters)
 
     def is_out_of_space(self, error: BaseException) -> bool:
         return connect.is_out_of_space(error)
@@ -342,8 +322,7 @@ class MySqlDialect:
         return []
 
     def schema_fingerprint(self, url: URL) -> str:
-        with self._connect(url, to_database=False) as connection:
-            return copy.schema_fingerprint(connection, self._spell(url))
+        return self._ask_if_there(url, lambda c: copy.schema_fingerprint(c, current_of(c)))
 
     @contextlib.contextmanager
     def fence(self, url: URL) -> Iterator[Fence]:
@@ -364,7 +343,7 @@ class MySqlDialect:
 
     def size_bytes(self, url: URL) -> int:
         with self._ask_within(url, to_database=False) as ask:
-            return server.size_bytes(ask, database_of(url))
+            return server.size_bytes(ask, self._spell(url))
 
     def free_bytes(self, url: URL) -> int | None:
         if not connect.is_nearby(url):

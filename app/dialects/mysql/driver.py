@@ -6,17 +6,20 @@ import contextlib
 import functools
 import io
 import re
+import select
 import ssl
 import struct
+import time
 import weakref
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pymysql
-from pymysql.constants import CR
+from pymysql.constants import COMMAND, CR
 
-from ..sessions import Sessions
+from ..sessions import Sessions, remember
 from .packets import BUFFER_BYTES
 
 _RESET = 0x1F
@@ -45,15 +48,50 @@ class Version:
         """The settings of a session that this server knows and others do not."""
         return [text for since, text in (_OF_MARIADB if self.is_mariadb else _OF_MYSQL) if self.numbers >= since]
 
+    @property
+    def isolation(self) -> str:
+        """The setting with which a transaction reads one instant."""
+        has_new_name = self.numbers >= ((11, 1) if self.is_mariadb else (5, 7, 20))
+        return f"{'transaction' if has_new_name else 'tx'}_isolation = 'REPEATABLE-READ'"
+
 
 def version_of(connection: pymysql.Connection[Any]) -> Version:
-    """Ask the server, once for a connection, and not the handshake, which a proxy may have made up."""
-    known = getattr(connection, "version", None)
-    if known is None:
-        known = _ask_version(connection)
-        if isinstance(connection, Connection):
-            connection.version = known
-    return known
+    """Ask the server, once for a command, and not the handshake, which a proxy may have made up."""
+    if not isinstance(connection, Connection):
+        return _ask_version(connection)
+    if connection.version is None:
+        connection.version = remember(("version", connection.place), lambda: _ask_version(connection))
+    return connection.version
+
+
+def current_of(connection: pymysql.Connection[Any]) -> str:
+    """The name of the database that a connection is in, as the server spells it; an empty text where it is in none."""
+    if not isinstance(connection, Connection):
+        return _ask_current(connection)
+    if connection.current is None:
+        # Where names are compared as they are, a database has the name by which it was selected.
+        connection.current = _ask_current(connection) if folds_names(connection) else connection.selected
+    return connection.current
+
+
+def folds_names(connection: Connection) -> bool:
+    """Whether the server compares names without regard to case (MySQL manual, 11.2.3), asked once for a command."""
+    return bool(int(remember(("folds", connection.place), lambda: _ask(connection, _FOLDS))))
+
+
+_FOLDS = "SELECT @@lower_case_table_names"
+
+
+def _ask_current(connection: pymysql.Connection[Any]) -> str:
+    name = _ask(connection, "SELECT DATABASE()")
+    return name.decode() if isinstance(name, bytes) else str(name or "")
+
+
+def _ask(connection: pymysql.Connection[Any], sql: str) -> Any:
+    with connection.cursor(pymysql.cursors.Cursor) as cursor:
+        cursor.execute(sql)
+        [value] = cursor.fetchone() or [None]
+    return value
 
 
 def _ask_version(connection: pymysql.Connection[Any]) -> Version:
@@ -62,6 +100,36 @@ def _ask_version(connection: pymysql.Connection[Any]) -> Version:
         [text] = cursor.fetchone() or [""]
     numbers = re.findall(r"[0-9]+", text.removeprefix("5.5.5-").partition("-")[0])
     return Version("mariadb" in text.lower(), tuple(map(int, numbers)))
+
+
+TRUSTED_S = 60.0
+"""A session that was idle for less is as it was left, unless its end is there to be read: no server is asked."""
+
+_LEAVES_NOTHING = re.compile(
+    r"\s*(?:SELECT|SHOW|DESCRIBE|CREATE DATABASE|DROP DATABASE|COMMIT|ROLLBACK|START TRANSACTION)\b"
+    r"(?!.*(?:(?<!@)@(?!@)|_LOCK\s*\(|\bINTO\b|\bCHAIN\b))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Statements that leave a session as it was, but for a transaction; what has variables or locks of its user is none."""
+_OF_DATABASES = re.compile(
+    r"\s*(?:CREATE|ALTER|DROP)\s+(?:OR\s+REPLACE\s+)?(?:DATABASE|SCHEMA)\b"
+    r"(?:\s+IF(?:\s+NOT)?\s+EXISTS)?(?:\s*`((?:[^`]|``)+)`|\s+(?!(?:DEFAULT|CHARACTER|CHARSET|COLLATE)\b)(\w+))?",
+    re.IGNORECASE,
+)
+_ENDS_TRANSACTION = ("COMMIT", "ROLLBACK")
+_LONGEST_KNOWN = 8192
+
+
+_OF_ROWS = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|LOAD DATA|SAVEPOINT|ROLLBACK TO)\b", re.IGNORECASE)
+"""Statements on rows: a trigger could leave anything, so only where there is none."""
+
+
+def leaves_nothing(sql: str) -> bool:
+    """Whether a statement leaves nothing in its session but a transaction; what is not known may leave something.
+
+    Views and routines may do anything; nobody asks for the rows of a view over a session that is used again.
+    """
+    return len(sql) <= _LONGEST_KNOWN and _LEAVES_NOTHING.match(sql) is not None
 
 
 NOT_MYSQL = "what it says is not the protocol of MySQL"
@@ -74,12 +142,32 @@ class Connection(pymysql.Connection):
     :ivar sessions: where it goes when it is closed, if a command holds sessions; under the key.
     :ivar version: what the server said that it is.
     :ivar opened_in: the default database that it was opened with.
+    :ivar settings: what the session was set to; None where a reset took that away.
+    :ivar meets_no_trigger: its user writes rows of tables that have none.
+    :ivar selected: the database that was selected last, as its user spells it.
+    :ivar current: the database that it is in, as the server spells it; None where the server was not asked.
+    :ivar selected_at: how often this process had changed its database when that was selected.
     """
 
     sessions: Sessions | None = None
     key: Hashable = None
     version: Version | None = None
     opened_in: str = ""
+    settings: tuple[str, ...] | None = None
+    selected_at: int = 0
+    meets_no_trigger: bool = False
+    selected: str = ""
+    current: str | None = None
+    _is_connecting: bool = False
+    _needs_reset: bool = False
+    _in_transaction: bool = False
+    _ends: bool = False
+    _idle_since: float = 0.0
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What tells its server from others that this process talks to."""
+        return self.host, self.port, self.unix_socket, self.user
 
     def close(self) -> None:
         """Close it, or let the command use it again; its user is done with it either way."""
@@ -92,37 +180,122 @@ class Connection(pymysql.Connection):
         with contextlib.suppress(pymysql.Error, OSError):
             super().close()
 
+    def commit(self) -> None:
+        """Commit, unless nothing was sent that could be."""
+        if self._in_transaction:
+            super().commit()
+            self._in_transaction = False
+
+    def rollback(self) -> None:
+        """Roll back, unless nothing was sent that could be."""
+        if self._in_transaction:
+            super().rollback()
+            self._in_transaction = False
+
     def _is_as_opened(self) -> bool:
         """Let the server undo what its user left: a transaction, settings, locks. False where that cannot be done."""
         result = self._result  # type: ignore[attr-defined] # PyMySQL does not type it
         if not self.open or (result is not None and result.unbuffered_active):
             return False
         try:
-            with self._understood():
-                self._execute_command(_RESET, b"")  # type: ignore[attr-defined]
-                self._read_ok_packet()  # type: ignore[attr-defined]
+            if self._needs_reset:
+                self._reset()
+            else:
+                self.rollback()
         except (pymysql.Error, OSError):
             return False
+        self._idle_since = time.monotonic()
         return True
+
+    def accept(self, settings: Iterable[str]) -> None:
+        """Take what the session is now for how it was opened, with these settings besides those that every one has."""
+        self.settings = tuple(settings)
+        self._needs_reset = self._in_transaction = False
+
+    def distrust(self) -> None:
+        """Reset the session before its next use, whatever is sent: its user calls functions that are not known here."""
+        self._needs_reset = True
+
+    def reset(self) -> None:
+        """Let the server undo everything that was done in the session, and select its database again.
+
+        :raises pymysql.Error, OSError: the session is lost.
+        """
+        self._reset()
+        self.select_again()
+
+    def _reset(self) -> None:
+        with self._understood():
+            self._execute_command(_RESET, b"")
+            self._read_ok_packet()  # type: ignore[attr-defined] # PyMySQL does not type it
+        self._needs_reset, self._in_transaction, self.settings = False, False, None
+
+    def take_up(self) -> None:
+        """Before it is used again: see that it is there, and that its database is what a new session would have.
+
+        :raises pymysql.Error, OSError: the session is lost.
+        """
+        if time.monotonic() - self._idle_since > TRUSTED_S:
+            self._reset()
+        elif _is_readable(self._sock):  # type: ignore[attr-defined] # PyMySQL does not type it
+            # A server says nothing unasked but that it ends the session.
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the server ended the session")
+        if self.selected_at != _CHANGES.of(self.opened_in):
+            # To select the database again that is selected does nothing (seen on MariaDB 10.11).
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, "its database was made anew")
+        if self.settings is None:
+            self.select_again()
 
     def select_again(self) -> None:
         """Let the session have of its database what a new one would: no reset does that (``@@collation_database``)."""
+        self.current, self.selected = None, self.opened_in
         if self.opened_in:
             super().select_db(self.opened_in)
 
     def select_db(self, db: str) -> None:
         """Select another database; no reset goes back to none, so nobody uses this connection again."""
-        self.sessions = None
+        self.sessions, self.current, self.selected = None, None, db
         super().select_db(db)
+
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        # A new session is told so together with all of its settings.
+        if not self._is_connecting:
+            super().set_character_set(charset, collation)
+
+    def character_set_name(self) -> str | None:
+        """None where it need not be set again, as SQLAlchemy would with each session that it takes."""
+        is_set = self.meets_no_trigger and self.settings is not None and not self._needs_reset
+        return None if is_set else str(super().character_set_name())  # type: ignore[no-untyped-call] # untyped
+
+    def _execute_command(self, command: int, sql: Any) -> None:
+        self._ends = False
+        if command == COMMAND.COM_QUERY:
+            self._regard(sql if isinstance(sql, str) else bytes(sql[: _LONGEST_KNOWN + 1]).decode("utf-8", "replace"))
+        super()._execute_command(command, sql)  # type: ignore[misc] # PyMySQL does not type it
+
+    def _regard(self, sql: str) -> None:
+        """Remember what a statement may leave, before it is sent."""
+        is_known = leaves_nothing(sql) or (self.meets_no_trigger and _OF_ROWS.match(sql) is not None)
+        self._ends = sql in _ENDS_TRANSACTION
+        self._needs_reset |= not is_known
+        # With autocommit off every statement begins one.
+        is_alone = is_known and not sql.lstrip().startswith("START TRANSACTION") and self.get_autocommit()
+        self._in_transaction |= not is_alone
+        _CHANGES.regard(sql)
 
     def connect(self, sock: Any = None) -> None:
         """Connect; whatever greets is taken for a server until it says something that none says."""
-        with self._understood():
-            super().connect(sock)
+        self._is_connecting = True
+        try:
+            with self._understood():
+                super().connect(sock)
+        finally:
+            self._is_connecting = False
         # Whoever greets has said all that it has to say: the buffer is empty.
         self._rfile: Any = io.BufferedReader(self._rfile.detach(), BUFFER_BYTES)
         name = self.db or b""  # bytes, once it was sent
-        self.opened_in = name.decode() if isinstance(name, bytes) else str(name)
+        self.opened_in = self.selected = name.decode() if isinstance(name, bytes) else str(name)
+        self.selected_at = _CHANGES.of(self.opened_in)
         _OPEN.add(self)
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
@@ -130,12 +303,15 @@ class Connection(pymysql.Connection):
         # where local_infile is off, as it is here, but with an error that is none of its own.
         with self._understood():
             try:
-                return super()._read_query_result(unbuffered)  # type: ignore[misc] # PyMySQL does not type it
+                affected = super()._read_query_result(unbuffered)  # type: ignore[misc] # PyMySQL does not type it
             except RuntimeError as error:
                 raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR) from error
             except pymysql.Error as error:
                 vars(error)["connection"] = self
                 raise
+        if self._ends:
+            self._in_transaction = False
+        return affected
 
     @contextlib.contextmanager
     def _understood(self) -> Iterator[None]:
@@ -157,6 +333,30 @@ class Connection(pymysql.Connection):
 def is_of(error: pymysql.Error, connection: pymysql.Connection[Any]) -> bool:
     """Whether it was this connection's statement that the server answered with an error."""
     return vars(error).get("connection") is connection
+
+
+@dataclass
+class _Changes:
+    """How often this process created, altered or dropped a database, by its name; an empty one for any."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def regard(self, sql: str) -> None:
+        if match := _OF_DATABASES.match(sql):
+            self.counts[(match[1] or match[2] or "").lower()] += 1
+
+    def of(self, database: str) -> int:
+        """A number that differs after each change of a database."""
+        return self.counts[database.replace("`", "``").lower()] + self.counts[""]
+
+
+_CHANGES = _Changes()
+
+
+def _is_readable(sock: Any) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

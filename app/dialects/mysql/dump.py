@@ -22,9 +22,20 @@ from ...errors import BackupFailed, DoesNotFit
 from ..files import open_private
 from ..model import SchemaObject
 from .connect import quote, words_of
-from .copy import charset_of, check_view, columns_of, refuse_history
+from .copy import charset_of, check_view, list_columns, refuse_history
 from .driver import version_of
-from .objects import SEQUENCE, MySqlObject, definition, objects, position, schema_fingerprint, strip_database, tables
+from .objects import (
+    SEQUENCE,
+    MySqlObject,
+    definitions_of,
+    fingerprint_of,
+    list_all,
+    objects,
+    position,
+    schema_fingerprint,
+    strip_database,
+    tables_of,
+)
 from .restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
 from .session import Connection, execute, is_refusal
 from .stream import Stream
@@ -124,9 +135,11 @@ def dump(connection: Connection, database: str, to: Path) -> None:
     """
     try:
         with _new_file(to) as file:
-            before = schema_fingerprint(connection, database)
-            _write(_Writer(file), connection, database)
-            if schema_fingerprint(connection, database) != before:
+            listed = list_all(connection, database)
+            statements = definitions_of(connection, database, listed)
+            items = objects(connection, database, listed)
+            _write(_Writer(file), connection, database, tables_of(listed), statements, items)
+            if schema_fingerprint(connection, database) != fingerprint_of(database, statements, items):
                 raise BackupFailed(f"The schema of {database} was changed while it was backed up.", hint="Run again.")
     except OSError as error:
         raise BackupFailed(f"The backup to {to} failed: {error.strerror or error}.") from error
@@ -151,7 +164,14 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _write(writer: _Writer, connection: Connection, database: str) -> None:
+def _write(
+    writer: _Writer,
+    connection: Connection,
+    database: str,
+    kinds: dict[str, str],
+    statements: dict[str, str],
+    items: list[SchemaObject],
+) -> None:
     name = database.encode("unicode_escape")
     instant = datetime.now(UTC).isoformat(timespec="seconds")
     writer.line(MAGIC)
@@ -161,17 +181,17 @@ def _write(writer: _Writer, connection: Connection, database: str) -> None:
     for sql in HEADER:
         writer.statement(sql.encode())
     writer.statement(f"ALTER DATABASE {charset_of(connection, database)}".encode())
-    kinds = tables(connection, database)
+    columns = list_columns(connection, database)
     # A default may name a sequence, which has to be there.
     for table in sorted(kinds, key=lambda name: kinds[name] != SEQUENCE):
         refuse_history(table, kinds[table])
-        writer.block(strip_database(definition(connection, database, table, kinds[table]), database))
+        writer.block(strip_database(statements[table], database))
         if kinds[table] == SEQUENCE:
             value, rounds = position(connection, database, table)
             writer.block(f"DO SETVAL({quote(table)}, {value}, 0, {rounds})")
         else:
-            _write_rows(writer, connection, database, table)
-    for item in objects(connection, database):
+            _write_rows(writer, connection, database, table, columns[table])
+    for item in items:
         if item.kind == "view":
             check_view(connection, database, item.name)
         if item.kind != "sequence":
@@ -191,8 +211,9 @@ def _write_object(writer: _Writer, item: SchemaObject) -> None:
         writer.statement(sql.encode())
 
 
-def _write_rows(writer: _Writer, connection: Connection, database: str, table: str) -> None:
-    columns = columns_of(connection, database, table)
+def _write_rows(
+    writer: _Writer, connection: Connection, database: str, table: str, columns: list[tuple[str, str]]
+) -> None:
     path = f"{quote(database)}.{quote(table)}"
     enums = [quote(name) for name, kind in columns if kind == "enum"]
     odd = enums and execute(connection, f"SELECT 1 FROM {path} WHERE 0 IN ({', '.join(enums)}) LIMIT 1")

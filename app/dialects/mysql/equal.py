@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..model import Refusal, Table
+from .catalogue import columns_of
 from .connect import quote
 from .names import target_of
-from .read import Asks, columns_of
+from .read import Asks
 from .types import Stored, reader_of
 
 _DUPLICATE = re.compile(r"^Duplicate entry .* for key '(?:[^']*\.)?([^'.]+)'$", re.DOTALL)

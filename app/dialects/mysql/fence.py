@@ -12,8 +12,9 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 
+from .catalogue import Catalogue
 from .connect import number_of, quote
-from .objects import SEQUENCE, comparable, definition, schema_fingerprint, tables
+from .objects import SEQUENCE, comparable, definitions_of, fingerprint_of, list_all, objects, tables, tables_of
 from .session import Connection, Factory, Keeper, Running, blockers, execute, id_of, list_held
 
 _DEADLOCK = 1213
@@ -29,33 +30,57 @@ def content(connection: Connection, database: str, spelled: str | None = None) -
 
     :param spelled: the database's name in definitions, where it is not its own, as with a generation.
     """
-    digests = {}
-    for name, kind in tables(connection, database).items():
-        sql = comparable(definition(connection, database, name, kind), spelled or database)
-        digests[name] = _digest(sql, kind, *_rows(connection, database, name, kind))
-    return digests
+    listed = list_all(connection, database)
+    return _content(connection, database, listed, definitions_of(connection, database, listed), spelled)
 
 
-def _rows(connection: Connection, database: str, table: str, kind: str) -> tuple[int, str]:
-    qualified = f"{quote(database)}.{quote(table)}"
-    [(count,)] = [(1,)] if kind == SEQUENCE else execute(connection, f"SELECT count(*) FROM {qualified}")
-    [(_, checksum)] = execute(connection, f"CHECKSUM TABLE {qualified}")
-    return int(count), str(checksum)
+def _content(
+    connection: Connection, database: str, listed: Catalogue, statements: dict[str, str], spelled: str | None = None
+) -> Content:
+    kinds = tables_of(listed)
+    rows = _rows(connection, database, kinds)
+    return {
+        name: _digest(comparable(sql, spelled or database), kinds[name], *rows[name])
+        for name, sql in statements.items()
+    }
+
+
+def _rows(connection: Connection, database: str, kinds: dict[str, str]) -> dict[str, tuple[int, str]]:
+    """The number of rows and the checksum of each table, in two statements."""
+    if not kinds:
+        return {}
+    spelled = {name: f"{quote(database)}.{quote(name)}" for name in kinds}
+    counted = {name: place for name, place in spelled.items() if kinds[name] != SEQUENCE}
+    counts = dict.fromkeys(kinds, 1)
+    if counted:
+        sql = " UNION ALL ".join(f"SELECT {i}, count(*) FROM {place}" for i, place in enumerate(counted.values()))
+        names = list(counted)
+        counts |= {names[int(i)]: int(count) for i, count in execute(connection, sql)}
+    # In the order in which they are named.
+    sums = [str(checksum) for _, checksum in execute(connection, f"CHECKSUM TABLE {', '.join(spelled.values())}")]
+    return {name: (counts[name], checksum) for name, checksum in zip(kinds, sums, strict=True)}
 
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def token(connection: Connection, database: str, of: Content | None = None) -> bytes:
+def token(connection: Connection, database: str) -> bytes:
     """A value that differs after any committed write, and after any change of tables or objects.
 
     It is the same in a consistent snapshot and under locks, as long as nobody writes.
-
-    :param of: the content, where it is known already.
     """
-    rows = content(connection, database) if of is None else of
-    return hashlib.sha256(repr((rows, schema_fingerprint(connection, database))).encode()).digest()
+    return look_through(connection, database)[1]
+
+
+def look_through(connection: Connection, database: str) -> tuple[Content, bytes]:
+    """What :func:`content` and :func:`token` say."""
+    listed = list_all(connection, database)
+    statements = definitions_of(connection, database, listed)
+    rows = _content(connection, database, listed, statements)
+    items = objects(connection, database, listed) if listed["database"] else []
+    fingerprint = fingerprint_of(database, statements, items) if listed["database"] else ""
+    return rows, hashlib.sha256(repr((rows, fingerprint)).encode()).digest()
 
 
 class MySqlFence:
@@ -80,8 +105,7 @@ class MySqlFence:
 
     def token(self) -> bytes:
         """What is committed now; while the locks are held, what it was when they were taken."""
-        with self._factory(to_database=False) as connection:
-            execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with self._factory(to_database=False, shared=True) as connection:
             execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
             return token(connection, self.database)
 
@@ -107,7 +131,7 @@ class MySqlFence:
         :param ours: connections that are not to be named.
         """
         deadline = time.monotonic() + timeout_s
-        with contextlib.ExitStack() as undo, self._factory(to_database=False) as other:
+        with contextlib.ExitStack() as undo, self._factory(to_database=False, shared=True) as other:
             keeper = Keeper(self._factory)
             undo.callback(keeper.close)
             while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ..model import Definition
 from ..spelling import normalise
@@ -49,12 +50,13 @@ WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORD
 def list_definitions(connection: Connection, database: str) -> list[Definition]:
     """All definitions of a database."""
     is_mariadb = version_of(connection).is_mariadb
+    columns = execute(connection, _COLUMNS, database)
     return [
         *_objects(connection, database),
         *_indexes(connection, database, is_mariadb=is_mariadb),
-        *_checks(connection, database, is_mariadb=is_mariadb),
+        *_checks(connection, database, columns, is_mariadb=is_mariadb),
         *_foreign_keys(connection, database),
-        *_columns(connection, database),
+        *_columns(columns),
         *_tables(connection, database),
     ]
 
@@ -80,9 +82,11 @@ def _indexes(connection: Connection, database: str, *, is_mariadb: bool) -> Iter
         yield Definition("unique" if unique else "index", table, name, tuple(columns), " , ".join(parts))
 
 
-def _checks(connection: Connection, database: str, *, is_mariadb: bool) -> Iterator[Definition]:
+def _checks(
+    connection: Connection, database: str, rows: list[tuple[Any, ...]], *, is_mariadb: bool
+) -> Iterator[Definition]:
     columns: dict[str, set[str]] = {}
-    for table, column, *_ in execute(connection, _COLUMNS, database):
+    for table, column, *_ in rows:
         columns.setdefault(table, set()).add(column)
     query = _CHECKS_OF_MARIADB if is_mariadb else _CHECKS_OF_MYSQL
     for table, name, clause in execute(connection, query, database):
@@ -108,8 +112,8 @@ def _foreign_keys(connection: Connection, database: str) -> Iterator[Definition]
         yield Definition("foreign key", table, name, columns, text)
 
 
-def _columns(connection: Connection, database: str) -> Iterator[Definition]:
-    for table, column, extra, generated, collation, comment in execute(connection, _COLUMNS, database):
+def _columns(rows: list[tuple[Any, ...]]) -> Iterator[Definition]:
+    for table, column, extra, generated, collation, comment in rows:
         if "auto_increment" in extra:
             yield Definition("autoincrement", table, column, (column,), "autoincrement")
         if "on update" in extra:

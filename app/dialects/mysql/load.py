@@ -17,10 +17,11 @@ from sqlalchemy import URL
 
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
+from .catalogue import columns_of, read_catalogue, stored_columns
 from .connect import STRICT, connect_to, explanation, number_of, quote, words_of
-from .driver import FILE_ASKED_FOR, Connection, version_of
+from .driver import FILE_ASKED_FOR, Connection, current_of, version_of
 from .equal import name_equal_rows
-from .read import RAW, asking, columns_of, read_stored_columns
+from .read import RAW, asking
 from .write import Encoder, Unfit
 
 BATCH_BYTES = 4 << 20
@@ -236,8 +237,10 @@ def load(
         assert isinstance(connection, _Loading)  # noqa: S101 # asked for
         ask = asking(connection)
         is_mariadb = version_of(connection).is_mariadb
-        [(allowed, largest, database)] = ask("SELECT @@local_infile, @@max_allowed_packet, DATABASE()")
-        stored = read_stored_columns(ask, database, is_mariadb=is_mariadb, only=table.name)
+        database = current_of(connection)
+        [(allowed, largest)] = ask("SELECT @@local_infile, @@max_allowed_packet")
+        catalogue = read_catalogue(ask, database, is_mariadb=is_mariadb, only=table.name)
+        stored, connection.meets_no_trigger = stored_columns(catalogue), not catalogue["trigger"]
         columns = columns_of(stored, table)
         encoder = Encoder(table.name, columns, keeps_minus_zero=not is_mariadb)
         with contextlib.ExitStack() as stack:
@@ -305,7 +308,7 @@ def loading(url: URL, tls_ca: Path | None) -> Iterator[None]:
     in, as InnoDB sees to it with every row (MySQL manual, 17.6.1.6).
     """
     with connect_to(url, tls_ca, shared=True) as connection:
-        [(database,)] = asking(connection)("SELECT DATABASE()")
+        database = current_of(connection)
         triggers = _triggers(connection, database)
         for trigger in triggers:
             asking(connection)(f"DROP TRIGGER {quote(trigger.name)}")

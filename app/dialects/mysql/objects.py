@@ -7,6 +7,8 @@ spells a database, it goes on meaning that one.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -14,9 +16,10 @@ from typing import Any
 
 from ...errors import DoesNotFit
 from ..model import SchemaObject
+from .catalogue import Catalogue, Fact, ask_facts
 from .connect import quote
 from .driver import version_of
-from .session import Connection, execute, exists, using
+from .session import Connection, execute, using
 
 SEQUENCE = "SEQUENCE"
 VERSIONED = "SYSTEM VERSIONED"
@@ -28,15 +31,23 @@ _TABLES = (
     "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = %s "
     "AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') ORDER BY BINARY table_name"
 )
-_ROUTINES = (
-    "SELECT lower(routine_type), routine_name FROM information_schema.routines WHERE routine_schema = %s "
-    "ORDER BY routine_type, routine_name"
-)
-_VIEWS = "SELECT table_name FROM information_schema.views WHERE table_schema = %s ORDER BY table_name"
-_TRIGGERS = (
-    "SELECT trigger_name, action_timing, event_manipulation, event_object_table, action_statement, sql_mode, "
-    "collation_connection FROM information_schema.triggers WHERE trigger_schema = %s "
-    "ORDER BY event_object_table, action_timing, event_manipulation, action_order"
+_LISTED = (
+    Fact(*("database", "''", "schema_name", "0", ()), "schemata WHERE schema_name = %s"),
+    Fact(
+        *("table", "table_name", "''", "0", ("table_type",)),
+        "tables WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')",
+    ),
+    Fact(
+        *("routine", "routine_type", "routine_name", "0", ("lower(routine_type)",)),
+        "routines WHERE routine_schema = %s",
+    ),
+    Fact(*("view", "table_name", "''", "0", ()), "views WHERE table_schema = %s"),
+    # In the order in which they fire.
+    Fact(
+        *("trigger", "event_object_table", "CONCAT(action_timing, ' ', event_manipulation)", "action_order"),
+        ("trigger_name", "action_statement", "sql_mode", "collation_connection"),
+        "triggers WHERE trigger_schema = %s",
+    ),
 )
 
 _OWNER = re.compile(
@@ -88,30 +99,55 @@ def comparable(sql: str, database: str) -> str:
     return MARK.sub("", sql).replace(" COMMENT=''", "") if _OF_ALEMBIC.match(sql) else sql
 
 
+def list_all(connection: Connection, database: str) -> Catalogue:
+    """Names of everything but events: ``database`` where it is there, ``table``, ``routine``, ``view``, ``trigger``."""
+    return ask_facts(functools.partial(execute, connection), _LISTED, database)
+
+
+def tables_of(listed: Catalogue) -> dict[str, str]:
+    """As :func:`tables`, of what was listed."""
+    return {name: kind for name, _, kind, *_ in sorted(listed["table"], key=lambda row: row[0].encode())}
+
+
+def definitions_of(connection: Connection, database: str, listed: Catalogue) -> dict[str, str]:
+    """The statements that create the tables and sequences."""
+    return {name: definition(connection, database, name, kind) for name, kind in tables_of(listed).items()}
+
+
 def schema_fingerprint(connection: Connection, database: str) -> str:
     """A digest of all tables' definitions and all objects; an empty text where there is no such database."""
-    if not exists(connection, database):
+    listed = list_all(connection, database)
+    if not listed["database"]:
         return ""
-    definitions: list[Any] = [
-        (name, comparable(definition(connection, database, name, kind), database))
-        for name, kind in tables(connection, database).items()
-    ]
-    definitions += objects(connection, database)
+    statements = definitions_of(connection, database, listed)
+    return fingerprint_of(database, statements, objects(connection, database, listed))
+
+
+def fingerprint_of(database: str, statements: dict[str, str], items: list[SchemaObject]) -> str:
+    """As :func:`schema_fingerprint`, of tables' definitions and objects that were asked for before."""
+    definitions: list[Any] = [(name, comparable(sql, database)) for name, sql in statements.items()]
+    definitions += items
     return hashlib.sha256(repr(definitions).encode()).hexdigest()
 
 
-def objects(connection: Connection, database: str) -> list[SchemaObject]:
+def objects(connection: Connection, database: str, listed: Catalogue | None = None) -> list[SchemaObject]:
     """Sequences, routines, views, triggers and events, in an order that creates them.
 
+    :param listed: what :func:`list_all` says, where it was asked before.
     :raises DoesNotFit: one that the user may not see the body of, or of a kind that is not known here.
     """
-    with using(connection, database):
+    listed = list_all(connection, database) if listed is None else listed
+    # SHOW EVENTS says so where the privilege is missing; information_schema would show none.
+    events = sorted(str(row[1]) for row in execute(connection, f"SHOW EVENTS FROM {quote(database)}"))
+    # Where it is the default database, the server leaves its name out of a body.
+    has_bodies = listed["routine"] or listed["view"] or events
+    with using(connection, database) if has_bodies else contextlib.nullcontext():
         return [
-            *_sequences(connection, database),
-            *_routines(connection, database),
-            *_views(connection, database),
-            *_triggers(connection, database),
-            *_events(connection, database),
+            *_sequences(connection, database, listed),
+            *_routines(connection, database, listed),
+            *_views(connection, database, listed),
+            *_triggers(listed),
+            *_events(connection, database, events),
         ]
 
 
@@ -128,9 +164,9 @@ def event_with(status: str, sql: str) -> str:
     return _STATUS.sub(rf"\1 {status}", sql, count=1)
 
 
-def _sequences(connection: Connection, database: str) -> list[SchemaObject]:
+def _sequences(connection: Connection, database: str, listed: Catalogue) -> list[SchemaObject]:
     sequences: list[SchemaObject] = []
-    for name, kind in tables(connection, database).items():
+    for name, kind in tables_of(listed).items():
         if kind == SEQUENCE:
             sql = definition(connection, database, name, kind)
             sequences.append(MySqlObject("sequence", name, name, sql, position=position(connection, database, name)))
@@ -144,9 +180,9 @@ def position(connection: Connection, database: str, sequence: str) -> tuple[int,
     return int(value), int(rounds)
 
 
-def _routines(connection: Connection, database: str) -> list[SchemaObject]:
+def _routines(connection: Connection, database: str, listed: Catalogue) -> list[SchemaObject]:
     routines: list[SchemaObject] = []
-    for kind, name in execute(connection, _ROUTINES, database):
+    for _, name, kind, *_ in listed["routine"]:
         if kind not in ("function", "procedure"):
             raise DoesNotFit(
                 f"{database} has a {kind}, {name}, which is not supported.",
@@ -163,9 +199,9 @@ def _routines(connection: Connection, database: str) -> list[SchemaObject]:
     return routines
 
 
-def _views(connection: Connection, database: str) -> list[SchemaObject]:
+def _views(connection: Connection, database: str, listed: Catalogue) -> list[SchemaObject]:
     views: dict[str, SchemaObject] = {}
-    for (name,) in execute(connection, _VIEWS, database):
+    for name, *_ in listed["view"]:
         [row] = execute(connection, f"SHOW CREATE VIEW {quote(database)}.{quote(name)}")
         sql = strip_database(without_owner(row[1]), database)
         views[name] = MySqlObject("view", name, name, sql, (("collation_connection", row[3]),))
@@ -191,18 +227,16 @@ def _in_order(views: dict[str, SchemaObject]) -> list[SchemaObject]:
     return ordered
 
 
-def _triggers(connection: Connection, database: str) -> list[SchemaObject]:
+def _triggers(listed: Catalogue) -> list[SchemaObject]:
     triggers: list[SchemaObject] = []
-    for name, timing, event, table, body, sql_mode, collation in execute(connection, _TRIGGERS, database):
-        sql = f"CREATE TRIGGER {quote(name)} {timing} {event} ON {quote(table)} FOR EACH ROW {body}"
+    for table, when, name, body, sql_mode, collation, *_ in listed["trigger"]:
+        sql = f"CREATE TRIGGER {quote(name)} {when} ON {quote(table)} FOR EACH ROW {body}"
         session = (("sql_mode", sql_mode), ("collation_connection", collation))
         triggers.append(MySqlObject("trigger", name, table, sql, session))
     return triggers
 
 
-def _events(connection: Connection, database: str) -> list[SchemaObject]:
-    # SHOW EVENTS says so where the privilege is missing; information_schema would show none.
-    names = sorted(str(row[1]) for row in execute(connection, f"SHOW EVENTS FROM {quote(database)}"))
+def _events(connection: Connection, database: str, names: list[str]) -> list[SchemaObject]:
     events: list[SchemaObject] = []
     for name in names:
         [row] = execute(connection, f"SHOW CREATE EVENT {quote(database)}.{quote(name)}")

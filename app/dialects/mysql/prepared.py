@@ -114,7 +114,7 @@ class GuardedConnection(Connection):
         # The driver's own set_character_set() comes here and not to query(): what follows is to be asked about first.
         if self.guarded and text.startswith("SET NAMES"):
             self.mode = None
-        super()._execute_command(command, sql)  # type: ignore[misc] # PyMySQL does not type it
+        super()._execute_command(command, sql)
 
     def _rewrite_prepared(self, text: str, mode: Mode) -> str:
         """The statement to send: what it prepares is a literal that was looked at."""

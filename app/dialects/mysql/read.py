@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,12 +12,11 @@ from pymysql.constants import ER
 from pymysql.converters import encoders
 from sqlalchemy import URL
 
-from ...errors import DoesNotFit, FerryError, LockHeld
+from ...errors import FerryError, LockHeld
 from ..model import (
     VERSION_TABLE,
     Counter,
     Definition,
-    ForeignKey,
     LogicalType,
     OutsideObject,
     SchemaObject,
@@ -26,39 +24,25 @@ from ..model import (
     Values,
     mark_version_table,
 )
+from ..sessions import remember
 from . import copy, inventory
+from .catalogue import columns_of, read_catalogue, reflect, stored_columns
 from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
-from .driver import is_of, version_of
+from .driver import Connection, current_of, is_of, version_of
 from .locked import describe_lock
 from .shown import ShownTexts, View
 from .stream import Stream
-from .types import BY_NAME, Stored, reader_of
+from .types import Stored, reader_of
 from .zone import find_zone
 
 RAW = encoders
 """For ``conv``: what the driver is given is written as ever, and what it reads stays text or bytes."""
 
-_BASE_TABLES = (
-    "SELECT table_name FROM information_schema.tables "
-    "WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED'){} ORDER BY table_name"
+_CONSTANTS = frozenset(
+    f"SELECT @@{name}" for name in ("lower_case_table_names", "server_uid", "server_uuid", "datadir")
 )
-_COLUMNS = (
-    "SELECT table_name, column_name, lower(data_type), column_type, is_nullable, character_maximum_length, "
-    "numeric_scale, coalesce(datetime_precision, 0) FROM information_schema.columns "
-    "WHERE table_schema = %s AND coalesce(generation_expression, '') = ''{} ORDER BY table_name, ordinal_position"
-)
-_JSON_CHECKS = "SELECT table_name, check_clause FROM information_schema.check_constraints WHERE constraint_schema = %s"
-# A key on a part of a column, or on an expression, says nothing about the column.
-_UNIQUE = (
-    "SELECT table_name, index_name, column_name, sub_part FROM information_schema.statistics "
-    "WHERE table_schema = %s AND non_unique = 0 ORDER BY table_name, index_name, seq_in_index"
-)
-_FOREIGN_KEYS = (
-    "SELECT table_name, constraint_name, column_name, referenced_table_name, referenced_column_name "
-    "FROM information_schema.key_column_usage WHERE table_schema = %s AND referenced_table_schema = table_schema "
-    "ORDER BY table_name, constraint_name, ordinal_position"
-)
+"""What a server says as long as it runs."""
 
 
 HASHES_AT_ONCE = 200_000
@@ -74,90 +58,17 @@ class Asks(Protocol):
 def asking(connection: pymysql.Connection[Any]) -> Asks:
     """Ask over a connection that nothing else is being read from."""
 
-    def ask(sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
+    def send(sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
         with connection.cursor(pymysql.cursors.Cursor) as cursor:
             cursor.execute(sql, values or None)
             return cursor.fetchall()
 
+    def ask(sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
+        if sql in _CONSTANTS and isinstance(connection, Connection):
+            return remember((sql, connection.place), lambda: send(sql))
+        return send(sql, *values)
+
     return ask
-
-
-def read_stored_columns(
-    ask: Asks, database: str, *, is_mariadb: bool, only: str | None = None
-) -> dict[str, list[Stored]]:
-    """The columns of every base table, generated ones left out, in their order.
-
-    :param only: a table; the server opens no other to tell of it.
-    :raises DoesNotFit: a column of a type that no canonical form exists for.
-    """
-    arguments = (database,) if only is None else (database, only)
-    of_table = "" if only is None else " AND table_name = %s"
-    tables: dict[str, list[Stored]] = {name: [] for (name,) in ask(_BASE_TABLES.format(of_table), *arguments)}
-    checks = set(ask(_JSON_CHECKS + of_table, *arguments)) if is_mariadb else set()
-    for table, name, kind, full, nullable, length, scale, digits in ask(_COLUMNS.format(of_table), *arguments):
-        if table not in tables:
-            continue
-        if kind not in BY_NAME:
-            raise DoesNotFit(f"{table}.{name} is of the type {kind}, which has no canonical form.")
-        is_json = kind == "json" or (table, f"json_valid({quote(name)})") in checks
-        sizes = _number(length), _number(scale), int(digits)
-        tables[table].append(Stored(name, kind, full, nullable == "YES", *sizes, is_json))
-    return tables
-
-
-def columns_of(stored: dict[str, list[Stored]], table: Table) -> list[Stored]:
-    """A table's columns as they are stored, in its own order.
-
-    :raises FerryError: the database has no such table, or not these columns.
-    """
-    columns = {item.name: item for item in stored.get(table.name, ())}
-    if missing := [name for name in table.column_names if name not in columns]:
-        raise FerryError(f"The database has no column {', '.join(f'{table.name}.{name}' for name in missing)}.")
-    return [columns[name] for name in table.column_names]
-
-
-def _number(text: Any) -> int | None:
-    return None if text is None else int(text)
-
-
-def reflect(ask: Asks, database: str, stored: dict[str, list[Stored]]) -> dict[str, Table]:
-    """All base tables in logical types.
-
-    Keys that a generated column is part of are left out, as the column is, and so are foreign keys to a table of
-    another database.
-    """
-    indexes: dict[tuple[str, str], list[str | None]] = defaultdict(list)
-    for table, index, column, part in ask(_UNIQUE, database):
-        indexes[table, index].append(column if part is None else None)
-    keys: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
-    for table, name, *reference in ask(_FOREIGN_KEYS, database):
-        keys[table, name].append((reference[0], reference[1], reference[2]))
-    tables = {}
-    for table, columns in stored.items():
-        names = {item.name for item in columns}
-        uniques = {
-            index: tuple(name for name in parts if name)
-            for (of, index), parts in indexes.items()
-            if of == table and names.issuperset(parts)
-        }
-        primary_key = uniques.pop("PRIMARY", ())
-        described = tuple(item.column for item in columns)
-        tables[table] = Table(
-            table, described, primary_key, tuple(sorted(uniques.values())), _foreign_keys(table, keys, names)
-        )
-    return tables
-
-
-def _foreign_keys(
-    table: str, keys: dict[tuple[str, str], list[tuple[str, str, str]]], names: set[str]
-) -> tuple[ForeignKey, ...]:
-    references = []
-    for (child, _), parts in keys.items():
-        if child == table:
-            columns, parents, referred = zip(*parts, strict=True)
-            if names.issuperset(columns):
-                references.append(ForeignKey(columns, parents[0], referred))
-    return tuple(sorted(references, key=lambda key: key.columns))
 
 
 class MySqlReader:
@@ -181,7 +92,7 @@ class MySqlReader:
         self._version_table, self._texts = version_table, texts
         self._open_stream: Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
-        self._columns: dict[str, list[Stored]] | None = None
+        self._described: tuple[dict[str, list[Stored]], dict[str, Table]] | None = None
 
     @property
     def session(self) -> pymysql.Connection[Any]:
@@ -203,12 +114,17 @@ class MySqlReader:
         return asking(self.session)(sql, *values)
 
     def _describe_stored(self) -> dict[str, list[Stored]]:
-        if self._columns is None:
-            self._columns = read_stored_columns(self._ask, self.database, is_mariadb=self._is_mariadb)
-        return self._columns
+        return self._describe()[0]
+
+    def _describe(self) -> tuple[dict[str, list[Stored]], dict[str, Table]]:
+        if self._described is None:
+            catalogue = read_catalogue(self._ask, self.database, is_mariadb=self._is_mariadb)
+            stored = stored_columns(catalogue)
+            self._described = stored, reflect(catalogue, stored)
+        return self._described
 
     def tables(self) -> dict[str, Table]:
-        tables, name = reflect(self._ask, self.database, self._describe_stored()), self._version_table
+        tables, name = dict(self._describe()[1]), self._version_table
         folds = name not in tables and int(self._ask("SELECT @@lower_case_table_names")[0][0]) != 0
         return mark_version_table(tables, name, folds=folds)
 
@@ -360,11 +276,8 @@ def reading(
     :param view: how an app's connections show texts, where they are to be read so.
     """
     with connect_to(url, tls_ca, shared=True, conv=RAW) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-            cursor.execute("SELECT DATABASE()")
-            [database] = cursor.fetchone() or [""]
+        database = current_of(connection)
+        asking(connection)("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         reader = MySqlReader(url, connection, database, version_table, tls_ca, ShownTexts(view) if view else None)
         try:
             yield reader

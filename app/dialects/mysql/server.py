@@ -40,7 +40,7 @@ def read_charset(ask: Asks, database: str) -> str:
     defaults = ask(
         "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
         "WHERE schema_name = %s",
-        spell(ask, database) or "",
+        database,
     )
     return f"CHARACTER SET {defaults[0][0]} COLLATE {defaults[0][1]}" if defaults else ""
 
@@ -49,7 +49,7 @@ def size_bytes(ask: Asks, database: str) -> int:
     """The size of a database's tables and their indexes; 0 where it is not there."""
     [(size,)] = ask(
         "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = %s",
-        spell(ask, database) or "",
+        database,
     )
     return int(size)
 

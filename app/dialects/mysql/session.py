@@ -14,7 +14,7 @@ from pymysql.cursors import Cursor
 
 from ...errors import FerryError, LockHeld
 from .connect import NOT_GRANTED, number_of, quote
-from .driver import list_own, version_of
+from .driver import current_of, list_own, version_of
 
 Connection: TypeAlias = "pymysql.Connection[Any]"
 Factory = Callable[..., AbstractContextManager[Connection]]
@@ -56,12 +56,15 @@ def exists(connection: Connection, database: str) -> bool:
 @contextlib.contextmanager
 def using(connection: Connection, database: str) -> Iterator[None]:
     """Make a database the default one meanwhile, where the connection has one to go back to."""
-    [(former,)] = execute(connection, "SELECT DATABASE()")
+    former = current_of(connection)
+    if former == database:
+        yield
+        return
     connection.select_db(database)
     try:
         yield
     finally:
-        if former is not None and former != database:
+        if former:
             connection.select_db(former)
 
 

@@ -17,7 +17,7 @@ from . import swap_barrier
 from .connect import number_of, quote, words_of
 from .copy import check_view
 from .driver import version_of
-from .fence import MySqlFence, content, token
+from .fence import MySqlFence, content, look_through, token
 from .objects import MySqlObject, is_mariadb, objects, tables
 from .session import Connection, Factory, blockers, execute, exists, id_of, list_held, until
 from .swap_barrier import Barrier, Closed, NotThrough, WriteLocked
@@ -80,7 +80,7 @@ def swap(
     :raises Protected: the server has too few connections to give, or lies behind other databases' foreign keys.
     :raises CutOverUnfinished: an earlier swap has not ended, or the new database is live and lacks an object.
     """
-    with factory(to_database=False) as connection:
+    with factory(to_database=False, shared=True) as connection:
         _check(connection, staging, target, old, control)
         fence.notes += _checkpoint(connection)
         try:
@@ -164,8 +164,8 @@ def _make_plan(connection: Connection, staging: str, target: str, old: str, expe
 
     :raises LateWrite: the target is not what it was.
     """
-    digests = content(connection, target)
-    if token(connection, target, digests) != expected:
+    digests, reached = look_through(connection, target)
+    if reached != expected:
         raise LateWrite
     return make_plan(connection, staging, target, old, digests)
 
@@ -282,7 +282,7 @@ def recover(factory: Factory, staging: str, target: str, old: str, control: str)
     :return: what there is to say about it, in sentences.
     :raises CutOverUnfinished: rows are in the old tables only, or an object of the new database cannot be created.
     """
-    with factory(to_database=False) as connection:
+    with factory(to_database=False, shared=True) as connection:
         plan = read_plan(connection, control)
         if plan is None:
             return []

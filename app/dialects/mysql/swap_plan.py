@@ -202,6 +202,8 @@ def drop_triggers(connection: Connection, database: str, wanted: Sequence[MySqlO
 
 def missing_triggers(connection: Connection, database: str, wanted: Sequence[MySqlObject]) -> list[MySqlObject]:
     """The triggers among some objects that a database has not."""
+    if not any(item.kind == "trigger" for item in wanted):
+        return []
     sql = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = %s"
     there = {name for (name,) in execute(connection, sql, database)}
     return [item for item in wanted if item.kind == "trigger" and item.name not in there]
@@ -218,7 +220,8 @@ def _repair_defaults(connection: Connection, plan: Plan) -> None:
     An application that relies on such a default meanwhile has an error: a statement that uses two tables cannot be
     run while both are closed.
     """
-    connection.select_db(plan.target)
+    if plan.defaults:
+        connection.select_db(plan.target)
     for table, column, default in plan.defaults:
         execute(connection, f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)} SET DEFAULT ({default})")
 
@@ -264,6 +267,8 @@ def install(connection: Connection, database: str, wanted: Sequence[MySqlObject]
 
     :param live: events run; else they do not.
     """
+    if not wanted:
+        return
     connection.select_db(database)
     missing = missing_triggers(connection, database, wanted)
     for kind in (*_ROUTINES, "view", "trigger", "event"):

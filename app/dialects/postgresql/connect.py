@@ -6,8 +6,7 @@ import contextlib
 import os
 import re
 import ssl
-import time
-from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,12 @@ from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError,
 from ..network import is_loopback
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
+from .driver import Connection as Connection
+from .driver import Cursor
 from .names import database_of, quote
-from .patience import SILENCE_S, Patience, is_at_work
 
+CONTROL = "control"
+"""The purpose of sessions that work in the control area, where no table has a trigger."""
 COMMON = "ferry"
 """What a session is called that means nothing to other sessions."""
 CONNECT_TIMEOUT_S = 10
@@ -144,63 +146,6 @@ def _readable(certificates: str) -> None:
         raise Misconfigured(f"FERRY_TLS_CA: {certificates} cannot be read: {error.strerror or error}.") from error
 
 
-class Connection(psycopg.Connection[Any]):
-    """psycopg's, but that it never waits for ever for a server, or something between, that went silent.
-
-    :ivar sessions: where it goes when it is closed, if a command holds sessions; under the key.
-    """
-
-    arguments: Mapping[str, str]
-    sessions: Sessions | None = None
-    key: Hashable = None
-
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().wait(_impatient(gen, self), *args, **kwargs)
-
-    def close(self) -> None:
-        """Close it, or let the command use it again; its user is done with it either way."""
-        sessions, self.sessions = self.sessions, None
-        if sessions is None or not (self._is_as_opened() and sessions.keep(self.key, self)):
-            super().close()
-
-    def close_for_good(self) -> None:
-        self.sessions = None
-        super().close()
-
-    def _is_as_opened(self) -> bool:
-        """Undo what its user left: a transaction, settings, cursors, locks. False where that cannot be done."""
-        status = self.info.transaction_status
-        if self.closed or status in (pq.TransactionStatus.ACTIVE, pq.TransactionStatus.UNKNOWN):
-            return False
-        try:
-            if status is not pq.TransactionStatus.IDLE:
-                self.rollback()
-            self.autocommit, self.isolation_level, self.read_only, self.deferrable = True, None, None, None
-            self.execute("DISCARD ALL")
-        except psycopg.Error:
-            return False
-        return True
-
-
-def _impatient(gen: Generator[Any, Any, Any], connection: Connection) -> Generator[Any, Any, Any]:
-    """A generator that asks after the server whenever nothing came for a while."""
-    try:
-        waiting = next(gen)
-        patience = Patience(lambda: is_at_work(connection.arguments, "pid = %s", connection.info.backend_pid))
-        heard = time.monotonic()
-        while True:
-            ready = yield waiting
-            if ready:
-                heard = time.monotonic()
-                patience.heard()
-            elif time.monotonic() - heard > SILENCE_S:
-                patience.silence()
-                heard = time.monotonic()
-            waiting = gen.send(ready)
-    except StopIteration as end:
-        return end.value
-
-
 def connect(
     url: URL,
     tls_ca: Path | None,
@@ -232,21 +177,26 @@ def connect(
     if not connection:
         connection = kind.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
         connection.arguments, connection.key = arguments, key
+        if sessions:
+            connection.cursor_factory = Cursor
         try:
             _set(connection, settings)
         except BaseException:
             connection.close()
             raise
-    connection.sessions = sessions
+    connection.sessions, connection.meets_no_trigger = sessions, purpose == CONTROL
     return connection
 
 
 def _take(sessions: Sessions, key: Hashable, settings: Mapping[str, str]) -> Connection | None:
     """A session of before, with these settings; those that were lost meanwhile are left."""
-    while (session := sessions.take(key)) is not None:
+    while (session := sessions.take(key, lambda idle: idle.settings == settings)) is not None:
         connection: Connection = session
         try:
-            _set(connection, settings)
+            if connection.settings != settings or not connection.is_known_to_live():
+                if (connection.settings or {}).keys() - settings.keys():
+                    connection.reset()
+                _set(connection, settings)
         except psycopg.Error:
             connection.close_for_good()
         else:
@@ -261,6 +211,7 @@ def _path(search_path: Sequence[str]) -> dict[str, str]:
 def _set(connection: Connection, settings: Mapping[str, str]) -> None:
     statement, values = session_settings(settings, (), connection.info.server_version)
     connection.execute(statement, values)
+    connection.accept(settings)
 
 
 def session_settings(

@@ -11,13 +11,13 @@ import psycopg
 from ...errors import DoesNotFit
 from ..model import SchemaObject
 from . import dump
+from .catalogue import OWN_TABLES
 from .client import Client
 from .connect import Connection, words_of
 from .extensions import extension_schemas, lent, set_path
 from .mark import comment_on
 from .names import Place, quote
 from .objects import Node, dependencies, find_objects, objects
-from .read import OWN_TABLES
 from .restore import replay
 from .rules import relation
 

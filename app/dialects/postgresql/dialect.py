@@ -30,6 +30,7 @@ from ..model import (
     Values,
 )
 from ..samples import Problem
+from ..sessions import forget, remember
 from ..watch import TokenWatch
 from . import (
     beside,
@@ -131,9 +132,7 @@ class PostgresqlDialect:
             beside.drop(connection, place)
 
     def identity(self, url: URL) -> Identity:
-        place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, _):
-            return server.identify(connection, url, place.schema)
+        return remember(("identity", url), lambda: server.identify_at(url, self._tls_ca, self._place(url).schema))
 
     def control_area(self, url: URL) -> ControlArea:
         place = self._place(url)
@@ -149,6 +148,7 @@ class PostgresqlDialect:
             sentences = control.settle(connection, place.target)
         # Where the live schema lies may have been decided while it was away.
         self._targets.clear()
+        forget(("identity", url))
         return sentences
 
     def oddities(self, url: URL) -> list[str]:
@@ -160,8 +160,8 @@ class PostgresqlDialect:
         make_directory(area.directory)
         self.create(area.url)
 
-    def control_engine(self, area: ControlArea) -> Engine:
-        return engine.control_engine(area.url, self._tls_ca, self._place(area.url).schema)
+    def control_engine(self, area: ControlArea, *, each_alone: bool = False) -> Engine:
+        return engine.control_engine(area.url, self._tls_ca, self._place(area.url).schema, each_alone=each_alone)
 
     def beside(self, url: URL) -> list[Beside]:
         place = self._place(url)

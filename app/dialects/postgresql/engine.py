@@ -11,7 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Engine
 from sqlalchemy.pool import NullPool
 
-from .connect import COMMON, SETTINGS, Connection, connect, connect_to, connection_arguments, explain_errors, name_error
+from ..sessions import remember
+from .connect import (
+    COMMON,
+    CONTROL,
+    SETTINGS,
+    Connection,
+    connect,
+    connect_to,
+    connection_arguments,
+    explain_errors,
+    name_error,
+)
 from .extensions import extension_schemas
 from .names import Place, database_of
 from .upgrade import Behind, Upgrade, UpgradeConnection
@@ -25,16 +36,20 @@ ALEMBIC_SETTINGS = {
 """Everything else is as the host's own sessions have it: revisions may depend on it, e.g. on the time zone."""
 
 
-def control_engine(url: URL, tls_ca: Path | None, schema: str) -> Engine:
-    """Each commit durable, the clock in UTC, no other schema in sight."""
+def control_engine(url: URL, tls_ca: Path | None, schema: str, *, each_alone: bool) -> Engine:
+    """Each commit durable, the clock in UTC, no other schema in sight; one for a command.
+
+    What SQLAlchemy asks a server first it keeps with the engine.
+    """
 
     def open_connection() -> Connection:
         with explain_errors(url):
-            connection = connect(url, tls_ca, search_path=[schema], settings=SETTINGS, purpose="control")
-            connection.autocommit = False
+            connection = connect(url, tls_ca, search_path=[schema], settings=SETTINGS, purpose=CONTROL)
+            connection.autocommit = each_alone
             return connection
 
-    return _create(url, "psycopg", open_connection)
+    name = "control engine", url, schema, each_alone
+    return remember(name, lambda: _create(url, "psycopg", open_connection))
 
 
 def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping[str, Any] | None = None) -> Engine:

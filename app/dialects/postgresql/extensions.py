@@ -30,6 +30,9 @@ ORDER BY 1
 """
 
 
+_AROUND = f"SELECT (SELECT oid FROM pg_namespace WHERE nspname = %s), ARRAY({_SCHEMAS})"
+
+
 @dataclass(frozen=True)
 class Extension:
     name: str
@@ -58,6 +61,13 @@ def extension_schemas(connection: Executes, schema: str, *, with_tables: bool = 
         that the same definitions are spelled the same way wherever they lie.
     """
     return [name for (name,) in connection.execute(_SCHEMAS.encode(), (schema, with_tables))]
+
+
+def look_around(connection: Executes, schema: str) -> tuple[int | None, list[str]]:
+    """What :func:`oid_of` and :func:`extension_schemas`, with tables, say, in one statement."""
+    row = connection.execute(_AROUND.encode(), (schema, schema, True)).fetchone()
+    oid, schemas = row or (None, [])
+    return oid, list(schemas)
 
 
 def move(connection: Executes, extensions: Sequence[Extension], schema: str) -> None:

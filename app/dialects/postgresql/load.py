@@ -14,11 +14,11 @@ import psycopg
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from ..values import parse_large
+from .catalogue import read_declared_columns
 from .connect import Connection, is_lost, is_out_of_space, words_of
 from .extensions import lent
 from .large_write import Resolver
 from .names import Place, quote
-from .read import read_declared_columns
 from .types import Declared
 from .write import Refused, bindable, texts
 

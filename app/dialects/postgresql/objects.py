@@ -208,6 +208,12 @@ _SPELLED = (
     "CREATE STATISTICS {}.",
 )
 
+_ALL_OBJECTS = " UNION ALL ".join(
+    f"SELECT {place}, q.d::text, q.a::text, q.b::oid, q.c::text, q.e::text, q.f::text "
+    f"FROM ({query}) AS q (a, b, c, d, e, f)"
+    for place, query in enumerate(_QUERIES)
+)
+
 Node = tuple[str, int]
 
 
@@ -222,11 +228,10 @@ class Found:
 def find_objects(connection: Connection, schema: str) -> list[Found]:
     """All objects, in an order that creates them; sequences without where they are."""
     known: dict[Node, SchemaObject] = {}
-    for query in _QUERIES:
-        rows = connection.execute(query.encode(), (schema,)).fetchall()
-        shortened = [(catalog, oid, kind, _short(name, schema), *rest) for catalog, oid, kind, name, *rest in rows]
-        for catalog, oid, kind, short, table, sql in sorted(shortened, key=lambda row: row[3]):
-            known[catalog, oid] = SchemaObject(kind, short, table, _strip_schema(sql, schema))
+    rows = connection.execute(_ALL_OBJECTS.encode(), (schema,) * len(_QUERIES)).fetchall()
+    shortened = [(place, _short(name, schema), *row) for place, name, *row in rows]
+    for _, short, catalog, oid, kind, table, sql in sorted(shortened, key=lambda row: row[:2]):
+        known[catalog, oid] = SchemaObject(kind, short, table, _strip_schema(sql, schema))
     needs = dependencies(connection)
     return [Found(node, known[node]) for node in _in_order(known, needs)]
 
@@ -336,12 +341,15 @@ WHERE n.nspname = %s ORDER BY 2
 """
 
 
+_DEFINITIONS = (_TABLES, _COLUMNS, _CONSTRAINTS, _INVALID, _OWNED)
+# An aggregate takes the rows in the order of its subquery (PostgreSQL manual, 9.21).
+_ALL_DEFINITIONS = f"SELECT {', '.join(f'(SELECT json_agg(q)::text FROM ({query}) q)' for query in _DEFINITIONS)}"
+
+
 def definitions(connection: Connection, schema: str) -> list[Any]:
     """All definitions of a schema, free of its own name and of every OID."""
-    rows: list[Any] = []
-    for query in (_TABLES, _COLUMNS, _CONSTRAINTS, _INVALID, _OWNED):
-        rows += connection.execute(query.encode(), (schema,)).fetchall()
-    return rows + [one.item for one in find_objects(connection, schema)]
+    rows: Any = connection.execute(_ALL_DEFINITIONS.encode(), (schema,) * len(_DEFINITIONS)).fetchone()
+    return [*rows, *(one.item for one in find_objects(connection, schema))]
 
 
 def fingerprint(connection: Connection, schema: str) -> str:

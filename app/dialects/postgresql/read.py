@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -17,9 +17,10 @@ from ...errors import DoesNotFit, FerryError
 from ..base import Reader
 from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
 from . import inventory, locks, objects
+from .catalogue import Catalogue, read_catalogue
 from .connect import Connection, connect_to, words_of
 from .counters import read_counters
-from .extensions import extension_schemas, oid_of, set_path
+from .extensions import look_around, set_path
 from .large import References, are_there, find_references, find_unreadable, read_objects
 from .locks import describe_lock
 from .names import quote
@@ -28,59 +29,6 @@ from .types import Declared, converter
 FIRST_ROWS, MOST_ROWS = 4, 2000
 BATCH_BYTES = 4 << 20
 """What a batch of rows should not exceed, by the look of the rows before."""
-
-# Tables that an extension made are the extension's.
-OWN_TABLES = """
-SELECT c.oid, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT EXISTS (
-    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY c.relname COLLATE "C"
-"""
-
-COLUMNS = """
-WITH RECURSIVE domain (oid, base, modifier) AS (
-    SELECT oid, typbasetype, typtypmod FROM pg_type WHERE typtype = 'd'
-    UNION ALL
-    SELECT d.oid, t.typbasetype, t.typtypmod FROM domain d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd')
-SELECT a.attrelid, a.attname::text,
-    CASE WHEN n.nspname = 'pg_catalog' OR t.typname = 'citext' THEN t.typname::text ELSE '' END, t.typtype::text,
-    coalesce(d.modifier, a.atttypmod), format_type(a.atttypid, a.atttypmod),
-    a.attnotnull OR own.typnotnull
-FROM pg_attribute a
-JOIN pg_type own ON own.oid = a.atttypid
-LEFT JOIN (SELECT domain.* FROM domain JOIN pg_type i ON i.oid = domain.base AND i.typtype <> 'd') d ON d.oid = own.oid
-JOIN pg_type t ON t.oid = coalesce(d.base, own.oid) JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-ORDER BY a.attrelid, a.attnum
-"""
-
-_KEYS = """
-SELECT i.indrelid, i.indisprimary, array_agg(a.attname::text ORDER BY k.place)
-FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
-JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-WHERE i.indrelid = ANY (%s) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-    AND k.place <= i.indnkeyatts
-GROUP BY i.indexrelid, i.indrelid, i.indisprimary
-"""
-
-_FOREIGN_KEYS = """
-SELECT f.conrelid, CASE WHEN p.relnamespace = c.relnamespace THEN p.relname ELSE n.nspname || '.' || p.relname END,
-    ARRAY(SELECT a.attname::text FROM unnest(f.conkey) WITH ORDINALITY k (number, place)
-        JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.number ORDER BY k.place),
-    ARRAY(SELECT a.attname::text FROM unnest(f.confkey) WITH ORDINALITY k (number, place)
-        JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.number ORDER BY k.place)
-FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid
-JOIN pg_class p ON p.oid = f.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace
-WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (%s)
-"""
-
-
-def read_declared_columns(connection: Connection, tables: list[int]) -> dict[int, list[Declared]]:
-    """The columns of tables that rows travel with, by the tables' OIDs."""
-    columns: dict[int, list[Declared]] = defaultdict(list)
-    for table, *rest in connection.execute(COLUMNS.encode(), (tables,)):
-        columns[table].append(Declared(*rest))
-    return columns
 
 
 @contextlib.contextmanager
@@ -92,18 +40,28 @@ def reading(url: URL, tls_ca: Path | None, schema: str, version_table: str) -> I
     """
     with connect_to(url, tls_ca, search_path=[schema]) as connection:
         try:
-            begin(connection, schema)
+            begin(connection, schema, [schema])
             yield PostgresqlReader(connection, schema, version_table)
         except psycopg.errors.LockNotAvailable as error:
             raise describe_lock(lambda: connect_to(url, tls_ca), schema) from error
 
 
-def begin(connection: Connection, schema: str) -> None:
-    """Begin a transaction that sees one instant and writes nothing."""
+class NoSuchSchema(FerryError):
+    """A database has no schema of that name."""
+
+
+def begin(connection: Connection, schema: str, path: Sequence[str] | None = None) -> None:
+    """Begin a transaction that sees one instant and writes nothing.
+
+    :param path: the search path that the session has, where that is known.
+    :raises FerryError: there is no such schema.
+    """
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    if oid_of(connection, schema) is None:
-        raise FerryError(f"There is no schema {schema} in the database {connection.info.dbname}.")
-    set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
+    oid, extensions = look_around(connection, schema)
+    if oid is None:
+        raise NoSuchSchema(f"There is no schema {schema} in the database {connection.info.dbname}.")
+    if path != [schema, *extensions]:
+        set_path(connection, [schema, *extensions])
 
 
 def export_snapshot(connection: Connection) -> str:
@@ -114,9 +72,10 @@ def export_snapshot(connection: Connection) -> str:
 
 def read_fingerprint(connection: Connection, schema: str) -> str:
     """A digest of a schema's definitions, in a transaction that is begun here; empty where there is no such schema."""
-    if oid_of(connection, schema) is None:
+    try:
+        begin(connection, schema)
+    except NoSuchSchema:
         return ""
-    begin(connection, schema)
     return objects.fingerprint(connection, schema)
 
 
@@ -130,11 +89,16 @@ class PostgresqlReader:
         self._cursors = count(1)
 
     @cached_property
+    def _catalogue(self) -> Catalogue:
+        return read_catalogue(self._connection, self._schema)
+
+    @cached_property
     def _get_known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:
         """By a table's name: whether it is partitioned, and its columns by name."""
-        rows = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
-        columns = read_declared_columns(self._connection, [oid for oid, _, _ in rows])
-        return {name: (kind == "p", {column.name: column for column in columns[oid]}) for oid, name, kind in rows}
+        columns: dict[int, dict[str, Declared]] = defaultdict(dict)
+        for table, name, *rest in self._catalogue.columns:
+            columns[table][name] = Declared(name, *rest)
+        return {name: (kind == "p", columns[oid]) for oid, name, kind in self._catalogue.tables}
 
     def token(self) -> bytes | None:
         """What :func:`.locks.token` says at this instant; asked before anything else is read.
@@ -149,15 +113,17 @@ class PostgresqlReader:
 
     def tables(self) -> dict[str, Table]:
         """A partitioned table is one table; one that inherits from another is a table beside it, with its own rows."""
-        rows = self._connection.execute(OWN_TABLES.encode(), (self._schema,)).fetchall()
-        oids = [oid for oid, _, _ in rows]
-        keys, unique = _keys(self._connection, oids)
+        return dict(self._tables)
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        keys, unique = _sort_keys(self._catalogue.keys)
         foreign: dict[int, list[ForeignKey]] = defaultdict(list)
-        for table, parent, ours, theirs in self._connection.execute(_FOREIGN_KEYS.encode(), (oids,)):
+        for table, parent, ours, theirs in self._catalogue.foreign_keys:
             foreign[table].append(ForeignKey(tuple(ours), parent, tuple(theirs)))
         tables = {
             name: self._table(name, keys.get(oid, ()), unique[oid], sorted(foreign[oid], key=lambda key: key.columns))
-            for oid, name, _ in rows
+            for oid, name, _ in self._catalogue.tables
         }
         return mark_version_table(tables, self._version_table, folds=False)
 
@@ -301,12 +267,10 @@ class PostgresqlImage:
         self.token, self.dump = token, write
 
 
-def _keys(
-    connection: Connection, tables: list[int]
-) -> tuple[dict[int, tuple[str, ...]], dict[int, list[tuple[str, ...]]]]:
+def _sort_keys(keys: list[Any]) -> tuple[dict[int, tuple[str, ...]], dict[int, list[tuple[str, ...]]]]:
     primary: dict[int, tuple[str, ...]] = {}
     unique: dict[int, list[tuple[str, ...]]] = defaultdict(list)
-    for table, is_primary, names in connection.execute(_KEYS.encode(), (tables,)):
+    for table, is_primary, names in keys:
         if is_primary:
             primary[table] = tuple(names)
         else:

@@ -186,6 +186,12 @@ def identify(connection: Connection, url: URL, schema: str) -> Identity:
     return Identity(name, place_of(url), full_name(url, schema), uid, nearby=is_nearby(url))
 
 
+def identify_at(url: URL, tls_ca: Path | None, schema: str) -> Identity:
+    """As :func:`identify`, over a connection of its own."""
+    with connect_anyhow(url, tls_ca) as (connection, _):
+        return identify(connection, url, schema)
+
+
 def server_uid(connection: Connection) -> str:
     """What tells this server's data from any other's; by its address where the user may not see that."""
     try:

@@ -35,8 +35,9 @@ class Control:
     def __init__(self, dialect: Dialect, area: ControlArea) -> None:
         self.directory = area.directory
         self._place = place_of(area)
-        self._engine = dialect.control_engine(area)
-        sa.event.listen(self._engine, "handle_error", functools.partial(_name_damage, area))
+        self._engine = _engine_for(dialect, area)
+        self._alone = _engine_for(dialect, area, each_alone=True)
+        self._ended: dict[str, Any] | None = None
 
     @classmethod
     def open(cls, dialect: Dialect, area: ControlArea) -> Control:
@@ -56,7 +57,9 @@ class Control:
         """Two hosts may do so at once; where a server's CREATE TABLE meets the other's, there is nothing left to do."""
         for attempt in range(CREATE_ATTEMPTS):
             try:
-                metadata.create_all(self._engine)
+                there = sa.inspect(self._engine).get_table_names()
+                missing = [table for table in metadata.sorted_tables if table.name not in there]
+                metadata.create_all(self._engine, tables=missing, checkfirst=False)
                 return
             except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
                 if attempt == CREATE_ATTEMPTS - 1:
@@ -83,7 +86,7 @@ class Control:
 
     def get(self, name: str) -> str | None:
         """A value kept under a name, or None."""
-        with self._engine.connect() as connection, self._understood("identity"):
+        with self._alone.connect() as connection, self._understood("identity"):
             value = connection.execute(sa.select(identity.c.value).where(identity.c.name == name)).scalar()
         return None if value is None else str(value)
 
@@ -102,7 +105,7 @@ class Control:
 
     def ledger(self) -> list[Entry]:
         """All entries, oldest first."""
-        with self._engine.connect() as connection, self._understood("ledger"):
+        with self._alone.connect() as connection, self._understood("ledger"):
             texts = connection.execute(sa.select(ledger.c.entry).order_by(ledger.c.number)).scalars()
             return [Entry.from_json(entry) for entry in texts]
 
@@ -125,21 +128,36 @@ class Control:
         :raises LeaseLost: it does not.
         :raises FerryError: it cannot be written.
         """
-        values = {"run_id": run_id, "step": step, "phase": phase, "detail": detail or {}}
+        entry = _entry_of(run_id, step, phase, detail)
+        entries, self._ended = [*([self._ended] if self._ended else []), entry], None
         try:
-            with self._engine.begin() as connection:
+            with (self._engine if with_lease else self._alone).begin() as connection:
                 if with_lease:
                     self._lock_lease(connection, run_id)
-                connection.execute(sa.insert(journal).values(values))
+                connection.execute(sa.insert(journal).values(entries))
         except sa.exc.DBAPIError as error:
             raise unwritable(self._place, error.orig) from error
+
+    def end_step(self, run_id: str, step: str, detail: dict[str, Any]) -> None:
+        """Append that a step is done together with what is written next, which nothing comes before.
+
+        Who dies in between is found in this step, as if it had died a moment earlier.
+        """
+        self._flush()
+        self._ended = _entry_of(run_id, step, "done", detail)
+
+    def _flush(self) -> None:
+        if self._ended:
+            ended, self._ended = self._ended, None
+            with self._alone.begin() as connection:
+                connection.execute(sa.insert(journal).values(ended))
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""
         query = sa.select(journal).order_by(journal.c.number)
         if run_id is not None:
             query = query.where(journal.c.run_id == run_id)
-        with self._engine.connect() as connection, self._understood("journal"):
+        with self._alone.connect() as connection, self._understood("journal"):
             return [
                 JournalEntry(row.run_id, row.step, row.phase, row.written_at, an_object(row.detail, "the detail"))
                 for row in connection.execute(query)
@@ -174,7 +192,7 @@ class Control:
 
     def holder(self) -> Holder | None:
         """Who holds the lease, alive or dead."""
-        with self._engine.connect() as connection:
+        with self._alone.connect() as connection:
             return self._holder_seen_by(connection)
 
     def _holder_seen_by(self, connection: sa.Connection) -> Holder | None:
@@ -245,7 +263,8 @@ class Control:
             raise _make_lost(run_id, self._holder_seen_by(connection))
 
     def release_lease(self, run_id: str) -> None:
-        with self._engine.begin() as connection:
+        self._flush()
+        with self._alone.begin() as connection:
             connection.execute(sa.delete(lease).where(lease.c.run_id == run_id))
 
     def unlock(self, run_id: str) -> Holder:
@@ -269,7 +288,7 @@ class Control:
         def beat() -> None:
             while not stop.wait(HEARTBEAT_S):
                 # A beat that finds the control area busy is made up for by the next one.
-                with contextlib.suppress(sa.exc.DBAPIError), self._engine.begin() as connection:
+                with contextlib.suppress(sa.exc.DBAPIError), self._alone.begin() as connection:
                     connection.execute(
                         sa.update(lease)
                         .where(lease.c.run_id == run_id)
@@ -283,6 +302,16 @@ class Control:
         finally:
             stop.set()
             thread.join()
+
+
+def _engine_for(dialect: Dialect, area: ControlArea, *, each_alone: bool = False) -> sa.Engine:
+    engine = dialect.control_engine(area, each_alone=each_alone)
+    sa.event.listen(engine, "handle_error", functools.partial(_name_damage, area))
+    return engine
+
+
+def _entry_of(run_id: str, step: str, phase: str, detail: dict[str, Any] | None) -> dict[str, Any]:
+    return {"run_id": run_id, "step": step, "phase": phase, "detail": detail or {}}
 
 
 def _make_lost(run_id: str, holder: Holder | None) -> LeaseLost:

@@ -62,6 +62,7 @@ class Run:
         declared = read_declarations(settings.declarations) if settings.declarations else {}
         self.schema = Schema(host, verbose=verbose, declared=declared)
         self._control: Control | None = None
+        self._peeked: Control | None = None
         self._journalled = False
         self._step: str | None = None
 
@@ -128,7 +129,11 @@ class Run:
 
     def peek(self) -> Control | None:
         """The control area, to look at it; None when there is none."""
-        return Control.peek(self.dialect, self.dialect.control_area(self.target))
+        if self._control is not None:
+            return self._control
+        if self._peeked is None:
+            self._peeked = Control.peek(self.dialect, self.dialect.control_area(self.target))
+        return self._peeked
 
     def emit(self, kind: str, text: str, **data: Any) -> None:
         self.hooks.emit(Event(kind, text, data, self._step))
@@ -179,7 +184,7 @@ class Run:
             outcome: dict[str, Any] = {}
             yield outcome
             self.report.seconds[name] = round(self.report.seconds.get(name, 0) + time.monotonic() - began, 3)
-            self.control.write(self.id, name, "done", outcome)
+            self.control.end_step(self.id, name, outcome)
 
     @contextlib.contextmanager
     def show_step(self, name: str) -> Iterator[None]:

@@ -12,7 +12,7 @@ import pymysql
 import pytest
 
 from app.dialects.mysql.connect import connect_to
-from app.dialects.mysql.driver import list_own, version_of
+from app.dialects.mysql.driver import Connection, leaves_nothing, list_own, version_of
 from app.dialects.mysql.session import blockers
 from app.dialects.sessions import hold_sessions
 from tests.dialects.rooms import Room
@@ -179,3 +179,72 @@ def test_our_own_connections_are_in_nobodys_way(held: Room) -> None:
     with connect_to(held.target, None) as connection:
         assert blockers(connection, str(held.target.database)) == []
         assert list_own() >= {connection.thread_id()}
+
+
+def test_one_that_was_only_asked_is_not_set_again(held: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[int] = []
+    send = Connection._execute_command
+
+    def count(self: Connection, command: int, sql: Any) -> None:
+        commands.append(command)
+        send(self, command, sql)
+
+    number(held)
+    monkeypatch.setattr(Connection, "_execute_command", count)
+    with connect_to(held.target, None, shared=True) as connection:
+        run(connection, "SELECT @@version")
+    assert len(commands) == 1
+    with connect_to(held.target, None, shared=True) as connection:
+        run(connection, "SET @a = 1")
+    with connect_to(held.target, None, shared=True) as connection:
+        assert run(connection, "SELECT @a") == ((None,),)
+    # The variable was set, the session reset, its database selected, its settings set, it was asked, and reset.
+    assert len(commands) == 7
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT @a := 1",
+        "SELECT 1 INTO @a",
+        "SELECT GET_LOCK('a', 0)",
+        "SELECT 1 /* @a */",
+        "SET @a = 1",
+        "CALL a()",
+        "INSERT INTO parents VALUES (1)",
+        "COMMIT AND CHAIN",
+        "SELECT 1" + " " * 9000,
+    ],
+)
+def test_what_may_leave_something_is_known(sql: str) -> None:
+    assert not leaves_nothing(sql)
+
+
+@pytest.mark.parametrize("sql", ["SELECT @@version", "\n select 1", "SHOW EVENTS FROM a", "COMMIT", "DROP DATABASE a"])
+def test_what_leaves_nothing_is_known(sql: str) -> None:
+    assert leaves_nothing(sql)
+
+
+def test_no_session_stays_in_a_database_that_was_made_anew(held: Room) -> None:
+    former = number(held)
+    with connect_to(held.target, None, shared=True, to_database=False) as connection:
+        run(connection, f"DROP DATABASE `{held.target.database}`")
+        run(connection, f"CREATE DATABASE `{held.target.database}` COLLATE latin1_bin")
+    with connect_to(held.target, None, shared=True) as connection:
+        assert connection.thread_id() != former
+        assert run(connection, "SELECT @@collation_database") == (("latin1_bin",),)
+    kept = number(held)
+    with connect_to(held.target, None, shared=True, to_database=False) as connection:
+        run(connection, "CREATE DATABASE IF NOT EXISTS `another one`")
+        run(connection, "DROP DATABASE `another one`")
+    assert number(held) == kept
+
+
+def test_a_transaction_ends_with_its_user(held: Room) -> None:
+    with connect_to(held.target, None, shared=True, session=("autocommit = 0",)) as connection:
+        run(connection, "SELECT * FROM parents")
+    held.execute("ALTER TABLE parents ADD COLUMN more INTEGER")
+    with connect_to(held.target, None, shared=True, session=("autocommit = 0",), meets_no_trigger=True) as connection:
+        run(connection, "INSERT INTO parents (id, name) VALUES (77, 'a')")
+    with connect_to(held.target, None) as connection:
+        assert run(connection, "SELECT count(*) FROM parents WHERE id = 77") == ((0,),)

@@ -106,6 +106,29 @@ def test_nothing_of_its_former_user_is_left(held: Room, leave: object) -> None:
         assert (connection.autocommit, connection.isolation_level, connection.read_only) == (True, None, None)
 
 
+def test_one_that_was_only_asked_is_not_set_again(held: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid(held)
+    resets: list[Connection] = []
+    reset = Connection.reset
+
+    def count(self: Connection) -> None:
+        resets.append(self)
+        reset(self)
+
+    monkeypatch.setattr(Connection, "reset", count)
+    for statement, expected in (
+        ("SELECT 1", 0),
+        ("DECLARE c CURSOR FOR SELECT 1", 0),
+        ("SELECT pg_catalog.set_config('jit', 'on', false)", 1),
+        ("SET LOCAL jit = on", 2),
+        ("SELECT pg_advisory_lock_shared(1)", 3),
+        ("CREATE TEMPORARY TABLE t (a int)", 4),
+    ):
+        with connect_to(held.target, None) as connection, connection.transaction():
+            connection.execute(statement.encode())
+        assert len(resets) == expected, statement
+
+
 def test_a_session_that_was_lost_meanwhile_is_left(held: Room) -> None:
     lost = pid(held)
     with hold_sessions(), connect_to(held.target, None) as other:

@@ -1,0 +1,138 @@
+"""PostgreSQL: the driver's connection, with what it lacks: patience with an end, and sessions that are used again."""
+
+from __future__ import annotations
+
+import re
+import select
+import time
+from collections.abc import Generator, Hashable, Mapping
+from typing import Any
+
+import psycopg
+from psycopg import pq
+
+from ..sessions import Sessions
+from .patience import SILENCE_S, Patience, is_at_work
+
+TRUSTED_S = 60.0
+"""A session that was idle for less is as it was left, unless something is there to be read: no server is asked."""
+
+_LEAVES_NOTHING = re.compile(
+    r"\s*(?:SELECT|WITH|SHOW|DECLARE|FETCH|CLOSE|BEGIN|COMMIT|ROLLBACK|CREATE SCHEMA|DROP SCHEMA|ALTER SCHEMA)\b"
+    r"(?!.*(?:set_config|advisory|dblink|\bINTO\b|\bHOLD\b|\blo_))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Statements that leave a session as it was, but for a transaction."""
+_OF_ROWS = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+"""Statements on rows: a trigger could leave anything, so only where there is none."""
+
+
+class Connection(psycopg.Connection[Any]):
+    """psycopg's, but that it never waits for ever for a server, or something between, that went silent.
+
+    :ivar sessions: where it goes when it is closed, if a command holds sessions; under the key.
+    :ivar settings: what the session was set to; None where a reset took that away.
+    :ivar meets_no_trigger: its user writes rows of tables that have none.
+    """
+
+    arguments: Mapping[str, str]
+    sessions: Sessions | None = None
+    key: Hashable = None
+    settings: Mapping[str, str] | None = None
+    meets_no_trigger: bool = False
+    _needs_reset: bool = False
+    _idle_since: float = 0.0
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().wait(_impatient(gen, self), *args, **kwargs)
+
+    def close(self) -> None:
+        """Close it, or let the command use it again; its user is done with it either way."""
+        sessions, self.sessions = self.sessions, None
+        if sessions is None or not (self._is_as_opened() and sessions.keep(self.key, self)):
+            super().close()
+
+    def close_for_good(self) -> None:
+        self.sessions = None
+        super().close()
+
+    def _is_as_opened(self) -> bool:
+        """Undo what its user left: a transaction, settings, cursors, locks. False where that cannot be done."""
+        status = self.info.transaction_status
+        if self.closed or status in (pq.TransactionStatus.ACTIVE, pq.TransactionStatus.UNKNOWN):
+            return False
+        try:
+            if status is not pq.TransactionStatus.IDLE:
+                self.rollback()
+            self.autocommit, self.isolation_level, self.read_only, self.deferrable = True, None, None, None
+            if self._needs_reset:
+                self.reset()
+        except psycopg.Error:
+            return False
+        self._idle_since = time.monotonic()
+        return True
+
+    def reset(self) -> None:
+        """Let the server undo everything that was done in the session.
+
+        :raises psycopg.Error: the session is lost.
+        """
+        self.execute("DISCARD ALL")
+        self._needs_reset, self.settings = False, None
+
+    def accept(self, settings: Mapping[str, str]) -> None:
+        """Take what the session is now for how it was opened, with these settings."""
+        self.settings, self._needs_reset = settings, False
+
+    def is_known_to_live(self) -> bool:
+        """Whether it was in use just now, and nothing is there to be read: then no server need be asked."""
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return time.monotonic() - self._idle_since < TRUSTED_S and not poll.poll(0)
+
+    def regard(self, query: Any) -> None:
+        """Remember what a statement may leave, before it is sent."""
+        text = bytes(query).decode("utf-8", "replace") if isinstance(query, bytes) else query
+        is_known = isinstance(text, str) and (
+            _LEAVES_NOTHING.match(text) is not None or (self.meets_no_trigger and _OF_ROWS.match(text) is not None)
+        )
+        self._needs_reset |= not is_known
+
+
+class Cursor(psycopg.Cursor[Any]):
+    """psycopg's; its connection knows what was sent."""
+
+    def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        self.connection.regard(query)  # type: ignore[attr-defined] # of a connection of ours
+        return super().execute(query, *arguments, **options)
+
+    def executemany(self, query: Any, *arguments: Any, **options: Any) -> None:
+        self.connection.regard(query)  # type: ignore[attr-defined]
+        super().executemany(query, *arguments, **options)
+
+    def copy(self, *arguments: Any, **options: Any) -> Any:
+        self.connection.regard(None)  # type: ignore[attr-defined]
+        return super().copy(*arguments, **options)
+
+    def stream(self, *arguments: Any, **options: Any) -> Any:
+        self.connection.regard(None)  # type: ignore[attr-defined]
+        return super().stream(*arguments, **options)
+
+
+def _impatient(gen: Generator[Any, Any, Any], connection: Connection) -> Generator[Any, Any, Any]:
+    """A generator that asks after the server whenever nothing came for a while."""
+    try:
+        waiting = next(gen)
+        patience = Patience(lambda: is_at_work(connection.arguments, "pid = %s", connection.info.backend_pid))
+        heard = time.monotonic()
+        while True:
+            ready = yield waiting
+            if ready:
+                heard = time.monotonic()
+                patience.heard()
+            elif time.monotonic() - heard > SILENCE_S:
+                patience.silence()
+                heard = time.monotonic()
+            waiting = gen.send(ready)
+    except StopIteration as end:
+        return end.value
