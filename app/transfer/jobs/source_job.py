@@ -7,11 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
 from ...errors import DoesNotFit, FerryError, VerificationFailed
 from ..cutover.cutover import entry_for
+from ..proof.checksums import NOTHING, Contents, Proved
 from ..proof.objects import find_not_migrated
 from ..rows.files import file_sha256
+from ..rows.header import sort_columns
 from ..run.evidence_files import describe_schema
 from ..run.ledger import Entry
 from ..run.plan import Plan
@@ -73,7 +76,7 @@ class SourceJob(Migration):
             self.run,
             self.target,
             self.secured,
-            proved=lambda _reader: self._find_proved,
+            proved=self._know_tables,
             source_identity=self.plan.source.identity,
             source=self.plan.source.label,
             revision=self.plan.head,
@@ -139,6 +142,7 @@ class SourceJob(Migration):
         describe_zones(run, staged.rows)
         account(run, staged.adapted)
         verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only)
+        self._contents = self._sum_up()
 
     def _check(self) -> None:
         self.check_upgrade(before_upgrade(self._staged.rows, self._staged.accounts), self._revision)
@@ -170,12 +174,24 @@ class SourceJob(Migration):
         self.upgrade()
         self._check()
 
+    def _sum_up(self) -> Contents:
+        """What was loaded and read back and what its server sums it up to, where revisions are to run yet."""
+        run, accounts, tables = self.run, self._staged.accounts, self._staged.rows.tables
+        if self.options.counts_only or self._revision == self.plan.head:
+            return NOTHING
+        with run.dialect.reader(run.staging) as reader:
+            staged = [table for table in map(sort_columns, reader.tables().values()) if table.name in accounts]
+            same = [table for table in staged if tables[table.name].columns == table.columns]
+            digests = {table.name: (table, digest) for table in same if (digest := reader.digest(table)) is not None}
+        return Contents({name: account.loaded for name, account in accounts.items()}, digests)
+
+    def _know_tables(self, reader: Reader) -> Proved:
+        """What was loaded and read back of a table, where no revision has changed it since: one may write unheard."""
+        return self._contents.known_in(reader) if self._revision != self.plan.head else self._find_proved
+
     def _find_proved(self, table: Table) -> TableChecksum | None:
-        """What was loaded and read back of a table, where no revision has run since: one may write unheard."""
-        rows = self._staged.rows
-        same = rows.tables.get(table.name)
-        changed = self._revision != self.plan.head or same is None or same.columns != table.columns
-        if changed or self.options.counts_only:
+        same = self._staged.rows.tables.get(table.name)
+        if self.options.counts_only or same is None or same.columns != table.columns:
             return None
         return self._staged.accounts[table.name].loaded
 
