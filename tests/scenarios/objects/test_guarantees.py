@@ -53,8 +53,8 @@ def must(host: HostApp, *arguments: str) -> str:
 
 
 def is_named(shown: str, labels: tuple[str, ...]) -> bool:
-    """Whether a line of what did not come along begins so, for each label."""
-    lines = [line.strip() for line in shown[shown.find("Not migrated") :].splitlines()]
+    """Whether a line of what did not come along begins so, for each label; such lines are indented."""
+    lines = [line.strip() for line in shown.splitlines() if line.startswith("  ")]
     return all(any(line.startswith(label) for line in lines) for label in labels)
 
 
@@ -126,7 +126,7 @@ class Home:
         full, bare = (self._make_target(name, target) for name in ("all", "none"))
         full.release(sql(*SERVERS[target].statements, *all_tables(target)))
         bare.release(sql(*LACKING))
-        own, migrate = self._prepare(full, target), ("db-migrate-data", "--yes")
+        own, migrate = self._prepare(full, target), ("db-migrate-data", "--yes", "-v")
         with_all = must(full, *migrate, *(self._refused(full) if target != self.server else ()))
         # What a revision has a plain column for is refused even by the same kind of server.
         without = must(bare, *migrate, *self._refused(bare))
