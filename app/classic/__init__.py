@@ -1,4 +1,6 @@
-"""What the records of the classic API mean, as rows of the baseline revision.
+"""What the records of the classic API mean, as rows of the baseline revision; where that API has them.
+
+Set ``FERRY_ADAPTERS = "flask_ferry.classic"``. An app's own revision that has the classic tables is recognised by them.
 
 The classic API does not change any more, and the rows are of a revision that does not change either: whatever
 later revisions do to the tables, nothing here has to follow. See ``docs/adapters.md``.
@@ -7,10 +9,12 @@ later revisions do to the tables, nothing here has to follow. See ``docs/adapter
 from __future__ import annotations
 
 from .accounts import sections, user, users
+from .api import api
 from .forum import microblogs, posts, topics
 from .profiles import personas, user_personas
 from .school import classrooms, feedback, study
 from .scores import elementary_leaderboard, leaderboard, skill_passport, skill_snapshots
+from .tables import tables
 
 revision = "0001_classic"
 
@@ -25,7 +29,7 @@ not_carried = {
     "users._ap_exam": _EMPTY,
     "users._class": _EMPTY,
     "users._game_profile": _JSON_NULL,
-    "users._pfp": "the name of an uploaded picture is carried, the file is not: no address of the API serves it",
+    "users._pfp": "the name of an uploaded picture is carried; the file itself with FERRY_FILES alone",
     "personas._empathy_map": _JSON_NULL,
     "topics._settings": _JSON_NULL,
     "microblogs._data": "NULL is loaded as {}; a key of the same name as one of the record's own is hidden by it",
@@ -37,6 +41,7 @@ not_carried = {
 }
 
 __all__ = [
+    "api",
     "classrooms",
     "elementary_leaderboard",
     "feedback",
@@ -51,6 +56,7 @@ __all__ = [
     "skill_passport",
     "skill_snapshots",
     "study",
+    "tables",
     "topics",
     "user",
     "user_personas",

@@ -22,6 +22,7 @@ from ..dialects.redact import redact
 from ..errors import Misconfigured, SourceIncomplete
 from ..transfer.cutover import backups
 from ..transfer.cutover.seal import existing_key, make_key
+from ..transfer.endpoints import Endpoint, RestApi
 from ..transfer.rows.canonical import json_text
 from ..transfer.rows.files import write
 from ..transfer.rows.scratch import Keys
@@ -31,10 +32,11 @@ from ..transfer.run.control import Control
 from ..transfer.run.run import new_run_id
 from ..transfer.run.settings import Settings
 from ..transfer.run.source import SourceKind, parse_source
-from ..transfer.sources.classic_endpoints import Endpoint
+from ..transfer.sources.adapt import import_adapters
 from ..transfer.sources.classic_file import ClassicFile
 from ..transfer.sources.http import HttpClient
-from ..transfer.sources.rest_api import ClassicSource
+from ..transfer.sources.rest_api import RestSource
+from ..transfer.sources.rest_deployment import require_api
 from .session import current_dialect, current_settings
 
 Records = Mapping[str, Iterable[Any]]
@@ -121,7 +123,7 @@ def authenticate(uid: str, password: str) -> dict[str, str]:
     :raises SourceIncomplete: no answer.
     """
     with _client() as client:
-        return ClassicSource(client, uid, password).log_in()
+        return RestSource(client, _current_api(), uid, password).log_in()
 
 
 def extract_data(cookies: Mapping[str, str]) -> dict[str, Iterator[Any]]:
@@ -132,20 +134,25 @@ def extract_data(cookies: Mapping[str, str]) -> dict[str, Iterator[Any]]:
     """
     with _client() as client:
         client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        endpoints, _ = ClassicSource(client, "", "").endpoints()
-    users = [endpoint for endpoint in endpoints if endpoint.type in ("users", "user")][-1:]
-    return {endpoint.type: _records(endpoint, users, dict(cookies)) for endpoint in endpoints}
+        endpoints, _ = RestSource(client, _current_api(), "", "").endpoints()
+    return {endpoint.name: _records(endpoint, endpoints, dict(cookies)) for endpoint in endpoints}
 
 
-def _records(endpoint: Endpoint, users: list[Endpoint], cookies: dict[str, str]) -> Iterator[Any]:
+def _records(endpoint: Endpoint, endpoints: list[Endpoint], cookies: dict[str, str]) -> Iterator[Any]:
     """One type, read completely into a file of the instance folder before its first record is given."""
-    wanted = [*users, endpoint] if endpoint.type == "skill_passport" else [endpoint]
+    parents = [one for name in endpoint.parents for one in endpoints if one.name == name]
+    wanted = [*parents[:1], endpoint]
     with _client() as client, _scratch() as directory, Keys(directory) as keys:
         client.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        source = ClassicSource(client, "", "", current_settings().connections)
+        source = RestSource(client, _current_api(), "", "", current_settings().connections)
         *_, part = source.extract(directory, keys, wanted, lambda *_progress: None)
         for line, _ in part.read():
             yield loads(line.decode())
+
+
+def _current_api() -> RestApi:
+    """:raises Misconfigured: the app declares none."""
+    return require_api(import_adapters(current_settings().adapters))
 
 
 @contextlib.contextmanager
@@ -163,7 +170,6 @@ def _client() -> Iterator[HttpClient]:
     if spec.kind is not SourceKind.HTTP or spec.http_url is None:
         raise Misconfigured(f"FERRY_SOURCE is {spec.label}, not a deployment's URL.")
     client = HttpClient(spec.http_url, timeout_s=settings.timeout_s, tls_ca=settings.tls_ca)
-    client.headers["X-Origin"] = "client"
     try:
         yield client
     finally:

@@ -18,6 +18,7 @@ COLLATIONS_SHOWN = 3
 STEPS_SHOWN = 3
 WAITED = "writers waited"
 """Among the durations of a report, and no step."""
+FILES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,14 @@ def sections(report: Report) -> Iterator[Section]:
         ("Not kept, as the old schema has no place for it", [_describe_not_kept(i) for i in report.not_kept], False),
         ("Dropped as declared", report.losses, False),
         ("Left out", _left_out(report), False),
+        ("Not proved to be whole", report.unproved, False),
         ("Not migrated, as no revision makes them", _shorten_collations(report.not_migrated), False),
         ("Not rows, and dropped", report.objects, False),
         ("Values changed by revisions", report.changed_values, False),
         ("Records that came more than once", _repeats(report), False),
         ("Added at head", [_describe_added(item) for item in report.added], False),
         ("Kept of what was written since", [_describe_kept(item) for item in report.kept], False),
+        ("Files that records name", _describe_files(report), False),
         ("Notes", report.notes, False),
         ("Carried besides", report.carried, False),
         (_title_of_profile(report), _describe_anonymised(report), True),
@@ -126,6 +129,15 @@ def sections(report: Report) -> Iterator[Section]:
     for title, items, detail in titles:
         if items:
             yield Section(title, items, detail)
+
+
+def _describe_files(report: Report) -> list[str]:
+    """How many files came to what, and the first of those that did not come; all of them are in the report."""
+    lines = []
+    for outcome, names in report.files.items():
+        some = ", ".join(names[:FILES_SHOWN]) + (", ..." if len(names) > FILES_SHOWN else "")
+        lines.append(f"{outcome}: {len(names)}" + ("" if outcome == "fetched" else f" ({some})"))
+    return lines
 
 
 def _differences(report: Report) -> list[str]:

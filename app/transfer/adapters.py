@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 from ..errors import DoesNotFit, Misconfigured
+from .endpoints import HINT, RestApi
 
 Row = Mapping[str, Any]
 Rows = Iterator[tuple[str, Row]]
@@ -171,12 +172,18 @@ def adapter(record_type: str, *, makes: tuple[str, ...], after: tuple[str, ...] 
 
 @dataclass(frozen=True)
 class AdapterSet:
-    """All adapters of a module, with what the module declares."""
+    """All adapters of a module, with what the module declares.
+
+    :ivar revision: whose rows they make; where an app lacks it, its revision that has ``tables``.
+    :ivar tables: by which the revision is recognised in an app that calls it otherwise: name -> columns.
+    """
 
     revision: str
     adapters: Mapping[str, Adapter]
     natural_keys: Mapping[str, str]
     not_carried: Mapping[str, str]
+    api: RestApi | None = None
+    tables: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: ModuleType) -> AdapterSet:
@@ -200,6 +207,8 @@ class AdapterSet:
             adapters,
             dict(getattr(module, "natural_keys", {})),
             dict(getattr(module, "not_carried", {})),
+            _api_of(module, adapters),
+            {name: frozenset(columns) for name, columns in getattr(module, "tables", {}).items()},
         )
 
     def in_order(self, types: list[str]) -> list[str]:
@@ -223,3 +232,19 @@ class AdapterSet:
             ordered += ready
             waiting = [t for t in waiting if t not in ready]
         return ordered
+
+
+def _api_of(module: ModuleType, adapters: Mapping[str, Adapter]) -> RestApi | None:
+    """The API that a module declares.
+
+    :raises Misconfigured: it is none, or gives records that no adapter takes.
+    """
+    api = getattr(module, "api", None)
+    if api is None or isinstance(api, ModuleType):
+        return None
+    if not isinstance(api, RestApi):
+        raise Misconfigured(f"FERRY_ADAPTERS: api of module {module.__name__} is no RestApi.", hint=HINT)
+    names = {one.name for endpoint in api.endpoints for one in (endpoint, *endpoint.alternatives)}
+    if unknown := sorted(names - set(adapters)):
+        raise Misconfigured(f"FERRY_ADAPTERS: no adapter takes what the api calls {', '.join(unknown)}.", hint=HINT)
+    return api

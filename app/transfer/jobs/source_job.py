@@ -241,6 +241,7 @@ class SourceJob(Migration):
             )
         if snapshot.header.kind == "records":
             self.report.records = snapshot.count_received()
+            self.report.unproved = list(snapshot.header.notes)
         waived = [{"what": f"table {t}", "rows": n, "reason": "--exclude"} for t, n in snapshot.extra.items()]
         missing = [
             {"what": f"table {t}", "rows": None, "reason": f"--accept-missing: {why}"}

@@ -203,6 +203,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_PROHIBIT": ",".join(sorted(settings.prohibited)),
         "FERRY_SEED": settings.seed,
         "FERRY_ADAPTERS": settings.adapters,
+        "FERRY_FILES": settings.files,
         "FERRY_DECLARATIONS": settings.declarations,
         "FERRY_BIND": settings.bind,
         "FERRY_PROFILE": settings.profile,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -207,22 +207,24 @@ def whole_list(text: str, mend: Mend | None = None) -> Iterator[tuple[str, Any]]
 
 def _walk(text: str, take: Callable[[str, int], int]) -> None:
     """Walk over the object that the text is; ``take`` is given each key and place, and returns where the value ends."""
-    at = _skip(text, _expect(text, 0, "{"))
-    keys = set()
-    if text[at : at + 1] != "}":
-        while True:
-            key, at = _value(text, _skip(text, at))
-            if not isinstance(key, str):
-                raise StrictJSONError(f"a key of an object is no text at {_line(text, at)}")
-            if key in keys:
-                raise NotKept(f"the same key twice in one object: {key[:40]!r}")
-            keys.add(key)
-            at = _skip(text, take(key, _skip(text, _expect(text, at, ":"))))
-            if text[at : at + 1] == "}":
-                break
+    _check_end(text, _walk_object(text, 0, take))
+
+
+def _walk_object(text: str, at: int, take: Callable[[str, int], int]) -> int:
+    """Walk over the object that begins at ``at``; returns where it ends."""
+    at = _skip(text, _expect(text, at, "{"))
+    keys: set[str] = set()
+    while text[at : at + 1] != "}":
+        if keys:
             at = _expect(text, at, ",")
-    if _skip(text, at + 1) != len(text):
-        raise StrictJSONError(f"text behind the JSON value, at {_line(text, _skip(text, at + 1))}")
+        key, at = _value(text, _skip(text, at))
+        if not isinstance(key, str):
+            raise StrictJSONError(f"a key of an object is no text at {_line(text, at)}")
+        if key in keys:
+            raise NotKept(f"the same key twice in one object: {key[:40]!r}")
+        keys.add(key)
+        at = _skip(text, take(key, _skip(text, _expect(text, at, ":"))))
+    return at + 1
 
 
 def members(text: str, mend: Mend | None = None) -> dict[str, int]:
@@ -240,25 +242,45 @@ def members(text: str, mend: Mend | None = None) -> dict[str, int]:
     return places
 
 
+Place = tuple[str, ...]
+"""The keys that lead to a value of an object."""
+Items = list[tuple[str, Any]]
+"""Values as they were spelled, and themselves."""
+
+
 def envelope(
-    text: str, key: str | None, mend: Mend | None = None
-) -> tuple[list[tuple[str, Any]] | None, dict[str, Any]]:
-    """The elements of the array under ``key`` (None when there is none), and the other members of the object."""
-    items: list[tuple[str, Any]] | None = None
-    others: dict[str, Any] = {}
+    text: str, places: Collection[Place], mend: Mend | None = None
+) -> tuple[dict[Place, Items], dict[str, Any]]:
+    """The elements of the arrays at some places of the object that the text is, and all that it has besides."""
+    lists: dict[Place, Items] = {}
 
-    def read(name: str, at: int) -> int:
-        nonlocal items
-        if name != key or text[at : at + 1] != "[":
-            others[name], end = _value(text, at)
+    def read_object(at: int, above: Place) -> tuple[dict[str, Any], int]:
+        others: dict[str, Any] = {}
+
+        def read(name: str, at: int) -> int:
+            place = (*above, name)
+            if place in places and text[at : at + 1] == "[":
+                lists[place], end = _items(text, at, mend)
+            elif text[at : at + 1] == "{" and any(other[: len(place)] == place for other in places):
+                others[name], end = read_object(at, place)
+            else:
+                others[name], end = _value(text, at)
             return end
-        items, end = [], at + 1
-        for raw, value, end in elements(text, at, mend):  # noqa: B007 # the last one counts
-            items.append((raw, value))
-        return _expect(text, end, "]")
 
-    _walk(text, read)
-    return items, others
+        end = _walk_object(text, at, read)
+        return others, end
+
+    others, end = read_object(0, ())
+    _check_end(text, end)
+    return lists, others
+
+
+def _items(text: str, at: int, mend: Mend | None) -> tuple[Items, int]:
+    """The elements of the array that begins at ``at``, and where it ends."""
+    items, end = [], at + 1
+    for raw, value, end in elements(text, at, mend):  # noqa: B007 # the last one counts
+        items.append((raw, value))
+    return items, _expect(text, end, "]")
 
 
 def _end_of_value(text: str, at: int, mend: Mend | None) -> int:

@@ -53,6 +53,8 @@ class Report:
     :ivar backups: for a list of backups, one object each.
     :ivar runs: for the history, one object for each run (see :mod:`.history`).
     :ivar aside: where the rows set aside are, how many, and the command that loads them.
+    :ivar unproved: record types of an old API that nothing proves to be read whole, with the reason.
+    :ivar files: that records name and no record holds: what became of them -> which.
     :ivar not_migrated: what is not a row and only the source has.
     :ivar objects: what is not a row and was dropped by name, or went with its column or table.
     :ivar changed_values: columns whose values an upgrade changed, with how many and whose.
@@ -77,6 +79,8 @@ class Report:
     revisions: dict[str, str | None] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     tables: list[TableReceipt] = field(default_factory=list)
+    files: dict[str, list[str]] = field(default_factory=dict)
+    unproved: list[str] = field(default_factory=list)
     waived: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     catch_up: list[dict[str, Any]] = field(default_factory=list)

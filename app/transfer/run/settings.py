@@ -36,6 +36,7 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_PROHIBIT": "",
     "FERRY_SEED": None,
     "FERRY_ADAPTERS": None,
+    "FERRY_FILES": None,
     "FERRY_DECLARATIONS": None,
     "FERRY_BIND": None,
     "FERRY_PROFILE": None,
@@ -105,8 +106,9 @@ class Settings:
     :ivar source_base: the directory a relative path in ``source`` counts from.
     :ivar bind: which database of the app is the target, or None: its only one.
     :ivar keep: generations and backups kept, per command.
+    :ivar files: the directory for files that records of an old API name; None: they are not fetched.
     :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
-    :ivar connections: how many requests to a source with the classic API are in flight at most.
+    :ivar connections: how many requests to an old API are in flight at most.
     :ivar origins: per key, where its value came from: ``option``, ``environment``, ``app.config``, ``default``.
     """
 
@@ -125,6 +127,7 @@ class Settings:
     prohibited: frozenset[str]
     seed: str | None
     adapters: str | None
+    files: Path | None
     declarations: Path | None
     bind: str | None
     profile: str | None
@@ -258,6 +261,7 @@ def build_settings(
         declarations=path("FERRY_DECLARATIONS"),
         bind=bind,
         adapters=keys.text("FERRY_ADAPTERS") or None,
+        files=path("FERRY_FILES"),
         profile=keys.text("FERRY_PROFILE") or None,
         profiles=keys.text("FERRY_PROFILES") or None,
         profile_key=keys.text("FERRY_PROFILE_KEY") or None,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Container, Generator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlalchemy import URL
@@ -11,7 +12,7 @@ from sqlalchemy import URL
 from ...dialects.model import Table
 from .alembic import Schema, data_tables
 
-Shape = Mapping[str, set[str]]
+Shape = Mapping[str, AbstractSet[str]]
 """The names of the columns of each table."""
 
 
@@ -32,12 +33,26 @@ def recognise(schema: Schema, tables: Mapping[str, Table], scratch: URL) -> Reco
 
     :param scratch: a database to build each revision in; it is dropped.
     """
-    present = _shape_of(tables)
+    return _find_nearest(schema, _shape_of(tables), scratch)
+
+
+def recognise_tables(schema: Schema, wanted: Shape, scratch: URL) -> Recognition:
+    """The oldest revision that has some tables with exactly their columns, whatever tables it has besides.
+
+    :param scratch: a database to build each revision in; it is dropped.
+    :return: the nearest one; in it ``extra_tables`` and ``extra_columns`` are what it lacks, ``missing`` what it has
+        besides in these tables.
+    """
+    return _find_nearest(schema, wanted, scratch, only=wanted)
+
+
+def _find_nearest(schema: Schema, present: Shape, scratch: URL, only: Container[str] | None = None) -> Recognition:
     best = Recognition(None)
     least = None
     with contextlib.closing(_shapes(schema, scratch)) as shapes:
         for revision, shape in shapes:
-            candidate, distance = _compare(revision, present, shape)
+            counted = {name: columns for name, columns in shape.items() if only is None or name in only}
+            candidate, distance = _compare(revision, present, counted)
             if least is None or distance < least:
                 best, least = candidate, distance
             if not distance:

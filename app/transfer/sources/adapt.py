@@ -10,9 +10,10 @@ import contextlib
 import importlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ...dialects.model import Table
 from ...errors import DoesNotFit, FerryError, Misconfigured
@@ -24,6 +25,8 @@ from ..rows.scratch import Keys
 from ..rows.snapshot import SnapshotReader
 from ..rows.strictjson import SPOILED, loads
 from ..run.run import Run
+from ..schema.alembic import Schema
+from ..schema.recognise import recognise_tables
 from .parts import PartWriter
 
 MOST_PROBLEMS = 20
@@ -270,8 +273,45 @@ def load_adapters(run: Run) -> AdapterSet:
     """The host's adapters.
 
     :raises Misconfigured: the key is missing, or the module cannot be imported.
+    :raises DoesNotFit: the app has no revision whose rows they make.
     """
-    name = run.settings.adapters
+    adapters = import_adapters(run.settings.adapters)
+    if adapters.tables and adapters.revision not in run.schema.lineage():
+        return replace(adapters, revision=_recognise(run, adapters))
+    run.schema.require(adapters.revision, f"FERRY_ADAPTERS ({run.settings.adapters})")
+    return adapters
+
+
+_RECOGNISED: WeakKeyDictionary[Schema, str] = WeakKeyDictionary()
+"""A run asks several times, and building revisions takes seconds."""
+
+
+def _recognise(run: Run, adapters: AdapterSet) -> str:
+    """The app's own revision that has the tables of the adapters.
+
+    :raises DoesNotFit: none has.
+    """
+    if run.schema not in _RECOGNISED:
+        recognition = recognise_tables(run.schema, adapters.tables, run.scratch)
+        differences = [f"it lacks {name}" for name in (*recognition.extra_tables, *recognition.extra_columns)]
+        differences += [f"it has {name} besides" for name in recognition.missing]
+        if recognition.revision is None or differences:
+            raise DoesNotFit(
+                f"No revision in {run.schema.host.migrations} has the tables that the adapters of "
+                f"{run.settings.adapters} make rows of.",
+                details=[f"nearest is {recognition.revision}", *differences[:MOST_PROBLEMS]],
+                hint="Make the first revision of the database as it is with flask db-adopt, or write adapters of your "
+                "own (docs/adapters.md).",
+            )
+        _RECOGNISED[run.schema] = recognition.revision
+    return _RECOGNISED[run.schema]
+
+
+def import_adapters(name: str | None) -> AdapterSet:
+    """The adapters of a module, and what it declares.
+
+    :raises Misconfigured: there is no such module.
+    """
     if name is None:
         raise Misconfigured(
             "Records of an API need adapters that say what they mean as rows, and FERRY_ADAPTERS is not set.",
@@ -281,9 +321,7 @@ def load_adapters(run: Run) -> AdapterSet:
         module = importlib.import_module(name)
     except ImportError as error:
         raise Misconfigured(f"FERRY_ADAPTERS: module {name} cannot be imported: {error}.") from error
-    adapters = AdapterSet.of(module)
-    run.schema.require(adapters.revision, f"FERRY_ADAPTERS ({name})")
-    return adapters
+    return AdapterSet.of(module)
 
 
 def missing_tables(adapters: AdapterSet, types: Collection[str], why: dict[str, str]) -> dict[str, str]:

@@ -16,19 +16,23 @@ from requests.auth import _basic_auth_str
 
 from ...dialects.model import TableChecksum
 from ...errors import SourceIncomplete, Unauthorized
+from ..endpoints import CookieAuth
 from ..rows.encode import Written
 from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
 from ..rows.header import FORMAT, VERSION, read_checksum
 from ..rows.snapshot import MOST_LINE_BYTES, write_received
 from ..rows.strictjson import StrictJSONError, loads
-from .http import AGAIN, MOST_SMALL_BYTES, Answer, HttpClient, Refused, Transient
-from .rest_api import ClassicSource
+from .answer import Answer
+from .http import AGAIN, MOST_SMALL_BYTES, HttpClient, Refused, Transient
+from .log_in import LogIn
 from .turns import Headers
 from .wire import TooLong, expand
 
 MANIFEST = "/ferry/manifest"
 EXPORT = "/ferry/export"
 PROBE = "/ferry/"
+LOG_IN = CookieAuth("/api/authenticate", uid_field="uid", token_selector="token", expired=(401, 500))  # noqa: S106 # a place
+"""The log-in of a host that has one; where it has none, uid and password are sent with each request."""
 ATTEMPTS = 3
 MORE_LINES = 1_000_000
 """An export may have twice the rows that were announced, and so many besides: rows are written meanwhile."""
@@ -105,7 +109,7 @@ class FerrySource:
 
     def _log_in(self) -> None:
         try:
-            ClassicSource(self._client, self._uid, self._password).log_in()
+            LogIn(self._client, LOG_IN, self._uid, self._password).log_in()
         except SourceIncomplete:
             basic = _basic_auth_str(self._uid.encode(), self._password.encode())
             self._client.headers = Headers({"Authorization": basic})

@@ -13,9 +13,7 @@ import random
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -25,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from ...errors import SourceIncomplete
 from ..rows.strictjson import NotKept, StrictJSONError, TooMany
+from .answer import Answer, read_retry_after, set_cookies
 from .reasons import TIMED_OUT, explain_tls, words_of
 from .turns import Common, Headers, sleep
 from .wire import PIECE_BYTES, Adapter, Clock, Pace, inflate
@@ -40,6 +39,9 @@ MOST_BYTES = 64 << 20
 """Of an answer with records, decompressed. It is parsed as a whole, and takes some times as much memory."""
 MOST_SMALL_BYTES = 1 << 20
 """Of any other answer: a log-in, or what is asked before anybody has logged in."""
+CREATED = frozenset({201, 204})
+SEE_OTHER = frozenset({302, 303})
+"""What a log-in form is answered with when all is well."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 T = TypeVar("T")
@@ -65,43 +67,6 @@ class Refused(Exception):
 
 class TooLarge(SourceIncomplete):
     """An answer of more bytes, decompressed, than this program takes."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A complete answer; ``cookies`` are name -> value as ``Set-Cookie`` spelled them.
-
-    :ivar ended: its end was seen: by its length, its last chunk or its compression. Else it may have broken off.
-    """
-
-    status: int
-    content_type: str
-    body: bytes
-    cookies: dict[str, str]
-    ended: bool = False
-
-    def text(self) -> str:
-        """The body as text, strictly UTF-8.
-
-        :raises StrictJSONError: the body is not UTF-8.
-        """
-        try:
-            return self.body.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise StrictJSONError(f"the body is not UTF-8: byte {error.start}") from error
-
-    def json_text(self) -> str:
-        """The body as text, which says of itself that it is JSON.
-
-        :raises StrictJSONError: it does not, or is not UTF-8.
-        """
-        kind, _, parameters = self.content_type.partition(";")
-        if kind.strip().lower() != "application/json":
-            raise StrictJSONError(f"JSON was expected and {kind.strip() or 'no content type'} came")
-        charset = parameters.lower().partition("charset=")[2].strip(' "')
-        if charset not in ("", "utf-8", "utf8"):
-            raise StrictJSONError(f"the body is said to be {charset}, not UTF-8")
-        return self.text()
 
 
 class HttpClient:
@@ -147,6 +112,10 @@ class HttpClient:
     def headers(self, headers: Headers) -> None:
         self._common.headers = headers
 
+    def limit_rate(self, per_second: float | None) -> None:
+        """Let all clients of this deployment together begin so many requests a second, at most."""
+        self._turns.interval_s = 1 / per_second if per_second else 0.0
+
     def close(self) -> None:
         self._session.close()
 
@@ -162,12 +131,15 @@ class HttpClient:
     def get(self, path: str, parse: Callable[[Answer], T], most_bytes: int = MOST_BYTES, **params: Any) -> T:
         """GET with retries; ``parse`` is part of the attempt, so that a truncated answer is asked for again.
 
+        :param path: what stands in it behind a question mark may be a secret, and is in no message.
         :param most_bytes: of the answer's body, decompressed.
         :raises Refused: a final status.
         :raises TooLarge: the answer is larger.
         :raises SourceIncomplete: no complete answer within the attempts and their time, or one that cannot be kept.
         """
-        address = path + ("?" + "&".join(f"{name}={value}" for name, value in params.items()) if params else "")
+        address = path.partition("?")[0] + (
+            "?" + "&".join(f"{name}={value}" for name, value in params.items()) if params else ""
+        )
         what = f"GET {address}"
 
         def attempt() -> T:
@@ -193,10 +165,18 @@ class HttpClient:
 
         It waits for no turn: who has one may be waiting for this answer.
         """
+        return self._post(path, headers, CREATED, json=body)
+
+    def post_form(self, path: str, fields: Mapping[str, str], headers: Headers | None = None) -> Answer:
+        """The same as a browser sends a form; where the answer leads elsewhere, that is not followed."""
+        return self._post(path, headers, CREATED | SEE_OTHER, data=dict(fields))
+
+    def _post(self, path: str, headers: Headers | None, accepted: frozenset[int], **body: Any) -> Answer:
         what = f"POST {path}"
 
         def attempt() -> Answer:
-            return self._complete(self._request("POST", path, headers, json=body), what, MOST_SMALL_BYTES)
+            response = self._request("POST", path, headers, accepted, **body)
+            return self._complete(response, what, MOST_SMALL_BYTES, accepted)
 
         return self._retry(what, attempt, lambda: self._turns.wait_for_pause(self._stop))
 
@@ -254,7 +234,14 @@ class HttpClient:
         backoff_s: float = self.timeout_s / 60 * 2 ** (number - 1) * random.uniform(0.8, 1.2)  # noqa: S311 # not for secrecy
         return max(backoff_s, wait_s or 0.0)
 
-    def _request(self, method: str, path: str, headers: Headers | None = None, **arguments: Any) -> requests.Response:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Headers | None = None,
+        accepted: frozenset[int] = frozenset(),
+        **arguments: Any,
+    ) -> requests.Response:
         url = self.base + path
         self.sent = self.headers if headers is None else headers
         # A retry has what is left for all of them together.
@@ -282,7 +269,7 @@ class HttpClient:
                 raise SourceIncomplete(
                     f"{self.base}{path} redirects to what is no URL: {error}.", hint=AGAIN
                 ) from error
-            if response.status_code not in _REDIRECTS:
+            if response.status_code not in _REDIRECTS - accepted:
                 return response
             url = self._follow(url, response)
             arguments.pop("params", None)
@@ -305,9 +292,11 @@ class HttpClient:
             )
         return target
 
-    def _complete(self, response: requests.Response, what: str, most_bytes: int) -> Answer:
+    def _complete(
+        self, response: requests.Response, what: str, most_bytes: int, accepted: frozenset[int] = frozenset()
+    ) -> Answer:
         with contextlib.closing(response):
-            self._check_status(response)
+            self._check_status(response, accepted)
             late = f"the answer was not complete after {self.timeout_s:g} s"
             pieces = self._pieces(response, lambda: response.raw.read1(PIECE_BYTES >> 4, decode_content=False), late)
             body = bytearray()
@@ -317,7 +306,8 @@ class HttpClient:
                     raise self._too_large(what, f"more than {most_bytes >> 20} MiB, decompressed")
         headers = response.headers
         ended = any(name in headers for name in ("Content-Length", "Transfer-Encoding")) or _is_gzip(response)
-        return Answer(response.status_code, headers.get("Content-Type", ""), bytes(body), set_cookies(response), ended)
+        kind, cookies = headers.get("Content-Type", ""), set_cookies(response)
+        return Answer(response.status_code, kind, bytes(body), cookies, ended, headers)
 
     def _too_large(self, what: str, size: str) -> TooLarge:
         return TooLarge(
@@ -325,12 +315,12 @@ class HttpClient:
             hint="Check the URL, or give the old deployment's database in its place: flask db-migrate-data SOURCE",
         )
 
-    def _check_status(self, response: requests.Response) -> None:
+    def _check_status(self, response: requests.Response, accepted: frozenset[int] = frozenset()) -> None:
         status = response.status_code
         if status in RETRIED:
-            wait_s = _retry_after(response.headers.get("Retry-After"))
+            wait_s = read_retry_after(response.headers.get("Retry-After"))
             raise Transient(f"status {status}", status=status, wait_s=wait_s)
-        if status != 200:
+        if status != 200 and status not in accepted:
             raise Refused(status, f"{self.base}: status {status}", response.headers.get("Content-Type", ""))
 
     def _pieces(self, response: requests.Response, read_piece: Callable[[], bytes], late: str) -> Iterator[bytes]:
@@ -351,27 +341,6 @@ class HttpClient:
 
 def _is_gzip(response: requests.Response) -> bool:
     return bool(response.headers.get("Content-Encoding", "").lower() == "gzip")
-
-
-def set_cookies(response: requests.Response) -> dict[str, str]:
-    """Cookies as the server sent them, whatever domain or transport they ask for."""
-    cookies: dict[str, str] = {}
-    for header in response.raw.headers.getlist("Set-Cookie"):
-        name, _, value = header.partition(";")[0].partition("=")
-        cookies[name.strip()] = value.strip()
-    return cookies
-
-
-def _retry_after(text: str | None) -> float | None:
-    """``Retry-After`` in seconds: a number or a date (RFC 9110, 10.2.3)."""
-    if not text:
-        return None
-    if text.strip().isascii() and text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined, misc] # a re-export

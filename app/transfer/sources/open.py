@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...dialects import dialect_for
 from ...errors import Misconfigured
+from ..adapters import AdapterSet
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
 from ..schema.host_checks import refuse_odd_sessions
@@ -14,8 +15,9 @@ from .database import DatabaseSource
 from .ferry_deployment import FerryDeployment
 from .ferry_protocol import FerrySource, speaks_ferry
 from .http import HttpClient
-from .rest_api import ClassicSource
-from .rest_deployment import ClassicDeployment
+from .log_in import needs_uid
+from .rest_api import RestSource
+from .rest_deployment import RestDeployment, require_api
 from .snapshot_file import SnapshotFile
 
 
@@ -54,21 +56,41 @@ def _refuse_odd_texts(run: Run, spec: SourceSpec) -> None:
 
 def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
     settings = run.settings
-    if settings.source_uid is None or settings.source_password is None:
-        missing = "FERRY_SOURCE_UID" if settings.source_uid is None else "FERRY_SOURCE_PASSWORD"
-        raise Misconfigured(
-            f"{missing} is not set, and {spec.label} needs a log-in.",
-            hint=f"Set FLASK_{missing} in the environment (or .env); a password also by FERRY_SOURCE_PASSWORD_FILE.",
-        )
+    missing = _missing_credentials(run)
+    if missing and (settings.adapters is None or set(missing) & _needs(load_adapters(run))):
+        raise _refuse(missing, spec)
+    uid, password = settings.source_uid or "", settings.source_password or ""
     client = HttpClient(str(spec.http_url), timeout_s=settings.timeout_s, tls_ca=settings.tls_ca)
     try:
         if speaks_ferry(client):
-            ferry = FerrySource(client, settings.source_uid, settings.source_password)
-            return FerryDeployment(run, spec, ferry, client, options)
-        uid, password = settings.source_uid, settings.source_password
-        source = ClassicSource(client, uid, password, settings.connections, set_aside=options.set_aside)
+            if missing:
+                raise _refuse(missing, spec)
+            return FerryDeployment(run, spec, FerrySource(client, uid, password), client, options)
+        adapters = load_adapters(run)
+        source = RestSource(
+            client, require_api(adapters), uid, password, settings.connections, set_aside=options.set_aside
+        )
         source.log_in()
-        return ClassicDeployment(spec, source, client, load_adapters(run), options)
+        return RestDeployment(spec, source, client, adapters, options)
     except BaseException:
         client.close()
         raise
+
+
+def _missing_credentials(run: Run) -> list[str]:
+    values = {"FERRY_SOURCE_UID": run.settings.source_uid, "FERRY_SOURCE_PASSWORD": run.settings.source_password}
+    return [name for name, value in values.items() if value is None]
+
+
+def _needs(adapters: AdapterSet) -> set[str]:
+    """The credentials that the declared log-in takes."""
+    auth = require_api(adapters).auth
+    uid = {"FERRY_SOURCE_UID"} if needs_uid(auth) else set()
+    return uid | ({"FERRY_SOURCE_PASSWORD"} if auth else set())
+
+
+def _refuse(missing: list[str], spec: SourceSpec) -> Misconfigured:
+    return Misconfigured(
+        f"{missing[0]} is not set, and {spec.label} needs a log-in.",
+        hint=f"Set FLASK_{missing[0]} in the environment (or .env); a password also by FERRY_SOURCE_PASSWORD_FILE.",
+    )

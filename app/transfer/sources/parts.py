@@ -15,13 +15,17 @@ from ..rows.encode import HashedLine
 
 @dataclass(frozen=True)
 class Part:
-    """A finished file of lines."""
+    """A finished file of lines.
+
+    :ivar doubt: why nothing proves that these are all; empty where that is proved.
+    """
 
     name: str
     file: Path
     lines: int
     total: int
     repeats: int = 0
+    doubt: str = ""
 
     def read(self) -> Iterator[HashedLine]:
         """The lines again, with their hashes."""
@@ -63,6 +67,6 @@ class PartWriter:
         self.lines += 1
         self._total += hash_line(line)
 
-    def finish(self) -> Part:
+    def finish(self, doubt: str = "") -> Part:
         self._handle.flush()
-        return Part(self.name, self.file, self.lines, self._total % MODULUS, self.repeats)
+        return Part(self.name, self.file, self.lines, self._total % MODULUS, self.repeats, doubt)

@@ -1,197 +1,128 @@
-"""The classic API of old deployments: log in, read every type completely, keep what was said as it was said."""
+"""An old API as its app declares it: read every type completely, keep what was said as it was said."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ...errors import SourceIncomplete, Unauthorized
+from ...errors import FerryError, SourceIncomplete, Unauthorized
+from ..endpoints import Endpoint, RestApi
 from ..rows.scratch import Keys
 from ..rows.strictjson import loads
-from .answers import Changed, Page, find_token, is_sendable, keep, read_page, read_record, refuse_spoiled
-from .classic_endpoints import PAGED, UNPAGED, Endpoint
 from .connections import Connections
-from .http import AGAIN, ATTEMPTS, Answer, HttpClient, Refused, TooLarge, Transient
+from .http import AGAIN, HttpClient, Refused, TooLarge
+from .log_in import CREDENTIALS, LogIn
+from .pages import Changed, Page, keep, read_page, refuse_spoiled
+from .paging import Ask, Trail, ask_first
 from .parts import Part, PartWriter
-from .turns import Headers
 
-PER_PAGE = 200
+T = TypeVar("T")
+
 PASSES = 3
 QUIET = "Run again when the old deployment is quiet, or stop its writers first: flask db-migrate-data"
 MOST_PAGES = 100_000
-"""Of one type: twenty million records."""
-CREDENTIALS = (
-    "Set FLASK_FERRY_SOURCE_UID and FLASK_FERRY_SOURCE_PASSWORD to an admin of the old deployment, "
-    "then run again: flask db-migrate-data"
-)
+"""Of one type: twenty million records, as a rule."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with type, records so far, and the total where the source says one."""
 Pages = Generator[Page, None, None]
 
 
-class ClassicSource:
+class RestSource:
     """One old deployment.
 
-    :param uid: who logs in; must be an admin there for more than the list of users.
+    :param uid: who logs in.
     :param connections: requests in flight at most.
     :param set_aside: records that cannot be kept as they are sent are kept mended, and marked.
     """
 
     def __init__(
-        self, client: HttpClient, uid: str, password: str, connections: int = 1, *, set_aside: bool | None = False
+        self,
+        client: HttpClient,
+        api: RestApi,
+        uid: str,
+        password: str,
+        connections: int = 1,
+        *,
+        set_aside: bool | None = False,
     ) -> None:
+        self._client, self._api = client, api
         self._set_aside = set_aside
-        self._client = client
-        self._uid = uid
-        self._password = password
-        self._connections = connections
-        self._log_in_lock = threading.Lock()
-        self._per_page = PER_PAGE
+        self._connections = min(connections, api.connections or connections)
+        self._session = LogIn(client, api.auth, uid, password, api.headers)
+        self._limits: dict[str, int] = {}
         self._bare: set[str] = set()
-        client.before_retry = partial(self._after_failure, client)
+        client.headers.update(api.headers)
+        client.limit_rate(api.requests_per_second)
 
     def log_in(self) -> dict[str, str]:
-        """Log in and keep the token; returns the cookies.
+        """Log in, and see that it was one; returns the cookies.
 
         :raises Unauthorized: the source refuses uid or password.
-        :raises SourceIncomplete: no answer, or one without a token.
+        :raises SourceIncomplete: no answer, or one without what is to be sent from then on.
         """
-        return self._log_in(self._client)
+        cookies = self._session.log_in()
+        if self._api.auth is not None and not self._session.is_proved:
+            self._look_at(self._api.endpoints[0])
+        return cookies
 
-    def _log_in(self, client: HttpClient) -> dict[str, str]:
-        headers = Headers({"X-Origin": "client"})
+    def _look_at(self, endpoint: Endpoint) -> None:
+        """:raises Unauthorized: in the place of records comes the page of the log-in."""
+        ask = ask_first(endpoint, endpoint.path, 1)
         try:
-            answer = client.post_json("/api/authenticate", {"uid": self._uid, "password": self._password}, headers)
+            kind = self._session.get(ask.path, lambda answer: answer.content_type, **ask.params)
         except Refused as error:
-            if error.status in (400, 401, 403):
+            self._only_404(error, endpoint.path)
+        else:
+            if self._session.posts_form and kind.startswith("text/html"):
                 raise Unauthorized(
-                    f"{self._client.base} refuses the credentials of {self._uid!r} (status {error.status}).",
+                    f"{self._client.base} answers {endpoint.path} with a page and no JSON, as if nobody had logged in.",
                     hint=CREDENTIALS,
-                ) from error
-            raise SourceIncomplete(
-                f"{self._client.base} has no log-in at /api/authenticate (status {error.status}).",
-                hint="Check the URL: flask db-migrate-data URL",
-            ) from error
-        token = find_token(answer)
-        if not answer.cookies and not token:
-            raise SourceIncomplete(
-                f"{self._client.base} answered the log-in without a token.",
-                hint="Check the URL: flask db-migrate-data URL",
-            )
-        if answer.cookies:
-            cookie = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
-            if not is_sendable(cookie):
-                raise SourceIncomplete(
-                    f"{self._client.base} answered the log-in with a cookie that no header can hold.",
-                    hint="Check the URL: flask db-migrate-data URL",
                 )
-            headers["Cookie"] = cookie
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        self._client.headers = headers
-        return answer.cookies
-
-    def _open_client(self) -> HttpClient:
-        client = self._client.open_another()
-        client.before_retry = partial(self._after_failure, client)
-        return client
-
-    def _after_failure(self, client: HttpClient, error: Exception) -> None:
-        # Older servers answer a token that expired with 500.
-        if isinstance(error, Transient) and error.status == 500 and "X-Origin" in self._client.headers:
-            self._renew(client)
-
-    def _renew(self, client: HttpClient) -> bool:
-        """Log in once more, unless another connection did so since this one sent its request.
-
-        :return: False where that was of no use: a new token was refused before anything accepted it.
-        """
-        with self._log_in_lock:
-            if client.sent is not self._client.headers:
-                return True
-            if client.sent.renewed and not client.sent.accepted:
-                return False
-            former, client.before_retry = client.before_retry, lambda _error: None
-            try:
-                self._log_in(client)
-            finally:
-                client.before_retry = former
-            self._client.headers.renewed = True
-            return True
-
-    def _get(self, path: str, parse: Callable[[Answer], Any], client: HttpClient | None = None, **params: Any) -> Any:
-        client = client or self._client
-        for number in range(1, ATTEMPTS + 1):
-            try:
-                value = client.get(path, parse, **params)
-            except Refused as error:
-                client.sent.accepted = client.sent.accepted or error.status != 401
-                if error.status != 401 or number == ATTEMPTS or not self._renew(client):
-                    raise
-            else:
-                client.sent.accepted = True
-                return value
-        raise AssertionError("unreachable")
 
     # What there is
 
     def endpoints(self) -> tuple[list[Endpoint], dict[str, str]]:
         """Where each type is read here, and the types that cannot be, with the reason.
 
-        An endpoint without pages answers whole here, too, and is asked again in its turn: what it said before
-        hours of reading would not fit what was read meanwhile.
+        An endpoint that answers whole here is asked again in its turn: what it said before hours of reading would not
+        fit what was read meanwhile.
 
-        :raises Unauthorized: the user may not read the export.
+        :raises Unauthorized: the user may not read one of them.
         """
-        try:
-            self._get("/api/export/users", lambda answer: read_page(answer, "users"), page=1, per_page=1)
-        except Refused as error:
-            self._only_404(error, "/api/export/users")
-            why = f"this deployment has no /api/export (status {error.status})"
-            others = (*PAGED, *UNPAGED, "leaderboard", "elementary_leaderboard", "skill_passport")
-            return [Endpoint("user", "/api/user", "users", paged=True)], {
-                name: why for name in others if name not in ("users", "sections")
-            }
-        available = [Endpoint("users", "/api/export/users", "users", paged=True)]
+        available: list[Endpoint] = []
         unavailable: dict[str, str] = {}
-        for candidates in _EXPORTED + _BESIDES:
+        for declared in self._api.endpoints:
+            candidates = (declared, *declared.alternatives)
             endpoint = next((candidate for candidate in candidates if self._answers(candidate)), None)
             if endpoint:
                 available.append(endpoint)
             else:
-                unavailable[candidates[-1].type] = f"no endpoint at {' or '.join(c.path for c in candidates)} (404)"
-        available.append(Endpoint("user", "/api/user", "users", paged=True))
-        return available, unavailable
-
-    def _not_admin(self, error: Refused) -> Unauthorized:
-        return Unauthorized(
-            f"{self._client.base}: {self._uid!r} may not read the export (status {error.status}).",
-            hint=CREDENTIALS,
-        )
+                paths = " or ".join(candidate.path for candidate in candidates)
+                unavailable[candidates[-1].name] = f"no endpoint at {paths} (404)"
+        covered = {name for endpoint in available for name in endpoint.covers}
+        return available, {name: why for name, why in unavailable.items() if name not in covered}
 
     def _only_404(self, error: Refused, path: str) -> None:
         """:raises Unauthorized, SourceIncomplete: the status is another one than that of a path nobody has."""
-        if error.status in (401, 403):
-            raise self._not_admin(error) from error
         if error.status != 404:
-            raise SourceIncomplete(f"{error} at {path}.", hint=AGAIN) from error
+            raise self.explain(error, path) from error
 
     def _answers(self, endpoint: Endpoint) -> bool:
-        params: dict[str, Any] = (
-            {"page": 1, "per_page": 1} if endpoint.paged else {"limit": 1} if endpoint.limit else {}
-        )
+        if endpoint.required:
+            return True
+        ask = ask_first(endpoint, fill(endpoint, None), 1)
         try:
-            self._get(endpoint.path.format(1), lambda _answer: None, **params)
+            self._session.get(ask.path, lambda _answer: None, **ask.params)
         except Refused as error:
             self._only_404(error, endpoint.path)
-            # The passport of a user who is not there is a 404 too, but one in JSON.
-            return endpoint.type == "skill_passport" and "json" in error.content_type
+            # What a parent that is not there has is a 404 too, but one in JSON.
+            return bool(endpoint.parents) and "json" in error.content_type
         return True
 
     # Reading
@@ -210,110 +141,112 @@ class ClassicSource:
         :raises SourceIncomplete: three passes disagreed, or an answer stayed incomplete.
         """
         endpoints, parts = list(types), dict(finished_parts or {})
-        waiting = [endpoint for endpoint in endpoints if endpoint.type not in parts]
-        with Connections(self._open_client, self._connections) as connections:
+        waiting = [endpoint for endpoint in endpoints if endpoint.name not in parts]
+        with Connections(self._session.open_client, self._connections) as connections:
             for _ in range(PASSES):
                 for endpoint in waiting:
-                    users = parts.get("users") or parts.get("user")
-                    pages = partial(self._records, endpoint, users, connections)
-                    part = self._read(endpoint, directory / f"{endpoint.type}.ndjson", keys, progress, pages)
-                    parts[endpoint.type] = part
+                    parent = next((parts[name] for name in endpoint.parents if name in parts), None)
+                    pages = partial(self._records, endpoint, parent, connections)
+                    part = self._read(endpoint, directory / f"{endpoint.name}.ndjson", keys, progress, pages)
+                    parts[endpoint.name] = part
                     yield part
                 waiting = self._find_changed(endpoints, parts)
                 if not waiting:
                     return
         raise SourceIncomplete(
-            f"{', '.join(endpoint.type for endpoint in waiting)} changed again and again while the others were read.",
+            f"{', '.join(endpoint.name for endpoint in waiting)} changed again and again while the others were read.",
             hint=QUIET,
         )
 
     def _find_changed(self, endpoints: list[Endpoint], parts: Mapping[str, Part]) -> list[Endpoint]:
-        """The types whose total is not that of their part any more; with the users, what is read user by user."""
-        counted = [endpoint for endpoint in endpoints if endpoint.paged and endpoint.type not in self._bare]
-        changed = {e.type for e in counted if self._total(e) not in (None, parts[e.type].lines)}
-        if "users" in changed:
-            changed.add("skill_passport")
-        return [endpoint for endpoint in endpoints if endpoint.type in changed]
+        """The types whose total is not that of their part any more, and what is read record by record of these."""
+        counted = [endpoint for endpoint in endpoints if self._has_total(endpoint) and endpoint.pages]
+        changed = {e.name for e in counted if self._total(e) not in (None, parts[e.name].lines)}
+        for endpoint in endpoints:
+            parent = next((name for name in endpoint.parents if name in parts), None)
+            if parent in changed:
+                changed.add(endpoint.name)
+        return [endpoint for endpoint in endpoints if endpoint.name in changed]
+
+    def _has_total(self, endpoint: Endpoint) -> bool:
+        return endpoint.has_total and not endpoint.parents and endpoint.name not in self._bare
+
+    def _limit(self, endpoint: Endpoint) -> int:
+        return self._limits.get(endpoint.name, endpoint.paginator.limit)
 
     def _read(self, endpoint: Endpoint, file: Path, keys: Keys, progress: Progress, pages: Callable[[], Pages]) -> Part:
         failures: list[str] = []
         while len(failures) < PASSES:
-            keys.forget(endpoint.type)
+            keys.forget(endpoint.name)
             try:
-                with PartWriter(endpoint.type, file) as part, contextlib.closing(pages()) as stream:
-                    self._pass(endpoint, part, keys, progress, stream)
-                    return part.finish()
+                with PartWriter(endpoint.name, file) as part, contextlib.closing(pages()) as stream:
+                    return part.finish(self._pass(endpoint, part, keys, progress, stream))
             except Changed as change:
                 failures.append(str(change))
             except TooLarge:
                 # Few large records: of them fewer at a time, from the first page on.
-                if not endpoint.paged or self._per_page == 1:
+                if not endpoint.pages or not endpoint.paginator.limit_param or self._limit(endpoint) == 1:
                     raise
-                self._per_page = max(1, self._per_page // 8)
+                self._limits[endpoint.name] = max(1, self._limit(endpoint) // 8)
             except Refused as error:
-                if error.status in (401, 403):
-                    raise self._not_admin(error) from error
-                raise SourceIncomplete(f"{error} at {endpoint.path}.", hint=AGAIN) from error
+                raise self.explain(error, endpoint.path) from error
         raise SourceIncomplete(
-            f"{endpoint.type} could not be read completely in {PASSES} passes.",
+            f"{endpoint.name} could not be read completely in {PASSES} passes.",
             details=failures,
             hint=QUIET,
         )
 
-    def _pass(self, endpoint: Endpoint, part: PartWriter, keys: Keys, progress: Progress, pages: Pages) -> None:
-        page_count, total = 0, None
+    def _pass(self, endpoint: Endpoint, part: PartWriter, keys: Keys, progress: Progress, pages: Pages) -> str:
+        """Write the records of all pages; returns why nothing proves that they are all, empty where that is proved."""
+        page_count, total, counted = 0, None, True
         for page in pages:
             page_count += 1
-            refuse_spoiled(endpoint.type, page.records, self._client.base, set_aside=self._set_aside)
-            new = sum(keep(record, part, keys) for record in page.records)
+            counted = counted and (page.single or page.total is not None)
+            refuse_spoiled(endpoint, page.records, self._client.base, set_aside=self._set_aside)
+            new = sum(keep(record, endpoint, part, keys) for record in page.records)
             if page.records and not new:
                 raise Changed("a page came twice: the source ignores paging, or rows moved between pages")
-            total = page.says.get("total")
+            total = None if endpoint.parents else page.total
             progress(part.name, part.lines, total)
             if total is not None and part.lines > total:
                 raise Changed(f"the source says {total} records in all, and {part.lines} distinct ones came so far")
-        if endpoint.paged and endpoint.type not in self._bare and (page_count != 1 or total != part.lines):
+        if self._has_total(endpoint) and (page_count != 1 or total != part.lines):
             self._check_total(endpoint, part)
+        lacking = [what for what, there in (("total", counted), ("key", endpoint.keys)) if not there]
+        return f"the API says no {' and no '.join(lacking)}" if lacking else ""
 
-    def _records(self, endpoint: Endpoint, users: Part | None, connections: Connections) -> Pages:
-        if endpoint.type == "skill_passport":
-            yield from self._passports(endpoint, users, connections)
-        elif endpoint.limit:
-            yield self._limit(endpoint)
+    def _records(self, endpoint: Endpoint, parent: Part | None, connections: Connections) -> Pages:
+        if endpoint.parents:
+            yield from self._children(endpoint, parent, connections)
+        elif endpoint.paginator.limit_param and not endpoint.pages:
+            yield self._ask_for_all(endpoint)
         else:
-            yield from self._pages(endpoint, connections)
+            yield from self._pages(endpoint, endpoint.path, connections)
 
-    def _pages(self, endpoint: Endpoint, connections: Connections) -> Pages:
-        """The pages of a type; each is asked for while the one before it is written."""
-        total: int | None = None
-        page = self._first_page(endpoint)
-        for number in range(1, MOST_PAGES):
-            says = page.says
-            total = says.get("total", total) if total is None else total
-            if says.get("total", total) != total:
-                raise Changed(f"the total changed from {total} to {says['total']} while pages were read")
-            if says.get("page", number) != number:
-                raise Changed(f"page {number} was asked for and page {says['page']} came")
-            if not says.get("has_next"):
+    def _pages(self, endpoint: Endpoint, path: str, connections: Connections) -> Pages:
+        """The pages of a list; each is asked for while the one before it is written."""
+        trail = Trail(endpoint, self._client.base, self._limit(endpoint))
+        ask = ask_first(endpoint, path, self._limit(endpoint))
+        page = self._page(endpoint, ask)
+        if page.bare and endpoint.pages:
+            self._check_bare(endpoint, page)
+            yield page
+            return
+        for _ in range(1, MOST_PAGES):
+            following = trail.follow(ask, page)
+            if following is None:
+                if endpoint.parents and trail.total not in (None, trail.received):
+                    raise Changed(f"{path} says {trail.total} records in all, and {trail.received} came")
                 yield page
                 return
-            if not page.records:
-                raise Changed(f"page {number} is empty and says that more pages follow")
-            with connections.ask_ahead(partial(self._page, endpoint, number + 1)) as following:
+            ask = following
+            with connections.ask_ahead(partial(self._page, endpoint, ask)) as answer:
                 yield page
-                page = following.result()
+                page = answer.result()
         raise Changed("the pages do not end")
 
-    def _first_page(self, endpoint: Endpoint) -> Page:
-        page = self._page(endpoint, 1)
-        if endpoint.paged and page.bare:
-            self._check_bare(endpoint, page)
-        return page
-
-    def _page(self, endpoint: Endpoint, number: int, client: HttpClient | None = None) -> Page:
-        params: dict[str, Any] = {"page": number, "per_page": self._per_page} if endpoint.paged else {}
-        page: Page = self._get(endpoint.path, lambda answer: read_page(answer, endpoint.key), client, **params)
-        return page
+    def _page(self, endpoint: Endpoint, ask: Ask, client: HttpClient | None = None) -> Page:
+        return self._session.get(ask.path, lambda answer: read_page(answer, endpoint), client, **ask.params)
 
     def _check_bare(self, endpoint: Endpoint, page: Page) -> None:
         """A list that says nothing of pages is whole if it ignores them: it is as long when one record is asked for.
@@ -324,7 +257,7 @@ class ClassicSource:
             again = self._ask_for_one(endpoint)
             if len(again.records) != len(page.records):
                 raise Changed(f"a list of {len(page.records)} records came, and one of {len(again.records)}")
-        self._bare.add(endpoint.type)
+        self._bare.add(endpoint.name)
 
     def _check_total(self, endpoint: Endpoint, part: PartWriter) -> None:
         """Ask for the total once more, and compare both with the distinct records that came."""
@@ -332,51 +265,84 @@ class ClassicSource:
         if total is not None and total != part.lines:
             raise Changed(f"the source says {total} records at the end, and {part.lines} distinct ones came")
 
-    def _total(self, endpoint: Endpoint) -> Any:
-        return self._ask_for_one(endpoint).says.get("total")
+    def _total(self, endpoint: Endpoint) -> int | None:
+        return self._ask_for_one(endpoint).total
 
     def _ask_for_one(self, endpoint: Endpoint) -> Page:
-        page: Page = self._get(endpoint.path, lambda a: read_page(a, endpoint.key), page=1, per_page=1)
-        return page
+        return self._page(endpoint, ask_first(endpoint, endpoint.path, 1))
 
-    def _limit(self, endpoint: Endpoint) -> Page:
-        """A list without pages and total: ask for more than there is."""
-        limit = 100_000
+    def _ask_for_all(self, endpoint: Endpoint) -> Page:
+        """A list without pages, of which only so many come as are asked for: more than there are."""
+        limit = endpoint.paginator.limit
         while True:
-            page: Page = self._get(endpoint.path, lambda answer: read_page(answer, None), limit=limit)
+            page = self._page(endpoint, ask_first(endpoint, endpoint.path, limit))
             if len(page.records) < limit:
                 return page
             limit *= 10
 
-    def _passports(self, endpoint: Endpoint, users: Part | None, connections: Connections) -> Pages:
-        identifiers = (loads(line.decode())["id"] for line, _ in (users.read() if users else ()))
-        calls = (partial(self._passport, endpoint, identifier) for identifier in identifiers)
+    # What is no list
+
+    def ask_all(self, calls: Iterable[Callable[[HttpClient], T]]) -> Iterator[T]:
+        """The answers to requests in their order, several of them in flight."""
+        with Connections(self._session.open_client, self._connections) as connections:
+            yield from connections.ask_all(calls)
+
+    def fetch(self, path: str, most_bytes: int, client: HttpClient) -> bytes:
+        """The body of an answer, whatever it is.
+
+        :raises Refused: a final status.
+        :raises TooLarge: it is larger.
+        """
+        return self._session.get(path, lambda answer: answer.body, client, most_bytes)
+
+    def explain(self, error: Refused, path: str) -> FerryError:
+        """What to raise where something declared may not be read, or cannot."""
+        if error.status in (401, 403):
+            return self._session.refuse(error)
+        return SourceIncomplete(f"{error} at {path}.", hint=AGAIN)
+
+    # What is read record by record of another type
+
+    def _children(self, endpoint: Endpoint, parent: Part | None, connections: Connections) -> Pages:
+        records = (loads(line.decode()) for line, _ in (parent.read() if parent else ()))
+        if endpoint.pages:
+            for record in records:
+                with self._refuse_gone(endpoint, record):
+                    yield from self._pages(endpoint, fill(endpoint, record), connections)
+            return
+        calls = (partial(self._child, endpoint, record) for record in records)
         with contextlib.closing(connections.ask_all(calls)) as pages:
             yield from pages
 
-    def _passport(self, endpoint: Endpoint, identifier: Any, client: HttpClient) -> Page:
+    def _child(self, endpoint: Endpoint, record: Any, client: HttpClient) -> Page:
+        with self._refuse_gone(endpoint, record):
+            return self._page(endpoint, ask_first(endpoint, fill(endpoint, record), endpoint.paginator.limit), client)
+
+    @contextlib.contextmanager
+    def _refuse_gone(self, endpoint: Endpoint, record: Any) -> Iterator[None]:
         try:
-            return Page([self._get(endpoint.path.format(quote(str(identifier), safe="")), read_record, client)], {})
+            yield
         except Refused as error:
             if error.status != 404:
                 raise
-            raise Changed(f"user {identifier} is gone since the users were read") from error
+            names = ", ".join(str(record.get(name)) for name in _FIELD.findall(endpoint.path))
+            raise Changed(f"{endpoint.parents[-1]} {names} is gone since it was read") from error
 
 
-_EXPORTED: tuple[tuple[Endpoint, ...], ...] = tuple(
-    (Endpoint(name, f"/api/export/{name}", name, paged=name in PAGED),) for name in (*PAGED[1:], *UNPAGED)
-)
-_BESIDES = (
-    (
-        Endpoint("leaderboard", "/api/export/leaderboard", "leaderboard", paged=True),
-        Endpoint("leaderboard", "/api/dynamic/leaderboard", limit=True),
-    ),
-    (
-        Endpoint("elementary_leaderboard", "/api/export/elementary_leaderboard", "elementary_leaderboard", paged=True),
-        Endpoint("elementary_leaderboard", "/api/events/ELEMENTARY_LEADERBOARD", limit=True),
-    ),
-    (
-        Endpoint("skill_snapshots", "/api/export/skill_snapshots", "skill_snapshots", paged=True),
-        Endpoint("skill_passport", "/api/admin/skill-passport/{}"),
-    ),
-)
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+def fill(endpoint: Endpoint, record: Any) -> str:
+    """The path of an endpoint, for one record of its parent.
+
+    :param record: None for any record: number 1.
+    :raises Changed: the record lacks a field of the path.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        item = 1 if record is None else record.get(match[1])
+        if type(item) not in (int, str) or item in ("", ".", ".."):
+            raise Changed(f"a record of {endpoint.parents[0]} whose {match[1]} can be no part of a path")
+        return quote(str(item), safe="")
+
+    return _FIELD.sub(value, endpoint.path)

@@ -1,12 +1,14 @@
-"""A deployment with the classic API, as a source."""
+"""A deployment with an API that its app declares, as a source."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 
 from ...dialects.model import TableChecksum
-from ...errors import SourceIncomplete
+from ...errors import Misconfigured, SourceIncomplete
 from ..adapters import AdapterSet
+from ..endpoints import Endpoint, RestApi
 from ..rows.header import Header, now
 from ..rows.scratch import Keys
 from ..run.private import withhold_values
@@ -15,22 +17,52 @@ from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
 from .base import Ahead, Destination, Source, SourceOptions, Taken, accept_missing
-from .classic_endpoints import Endpoint
 from .http import AGAIN, HttpClient
+from .named_files import carry_files
 from .parts import Part
-from .rest_api import ClassicSource
+from .rest_api import RestSource
 from .resume import adopt, journal_part, resumable
 from .snapshot_writing import writable, write_taken
 
 
-class ClassicDeployment(Source):
-    """An old deployment that speaks the classic API."""
+def require_api(adapters: AdapterSet) -> RestApi:
+    """What the app declares of an old API.
+
+    :raises Misconfigured: nothing.
+    """
+    if adapters.api is None:
+        raise Misconfigured(
+            "FERRY_ADAPTERS: its module does not say where an API has its records.",
+            hint="Declare api = RestApi(...) in it (docs/adapters.md), or give a database or a file as SOURCE.",
+        )
+    return adapters.api
+
+
+def _describe_doubtful(doubtful: Mapping[str, str]) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in doubtful.items():
+        by_reason.setdefault(reason, []).append(name)
+    several = (f"of {', '.join(names)} nothing proves that all came, as {why}" for why, names in by_reason.items())
+    return "; ".join(several)
+
+
+def _describe_parts(parts: Mapping[str, Part], order: list[str]) -> tuple[str, ...]:
+    """What the receipt says of types that nothing proves to be whole."""
+    doubtful = {f"{name} ({parts[name].lines} records)": parts[name].doubt for name in order if parts[name].doubt}
+    text = _describe_doubtful(doubtful)
+    return (text[:1].upper() + text[1:],) if text else ()
+
+
+class RestDeployment(Source):
+    """An old deployment whose endpoints are declared beside the adapters."""
 
     def __init__(
-        self, spec: SourceSpec, source: ClassicSource, client: HttpClient, adapters: AdapterSet, options: SourceOptions
+        self, spec: SourceSpec, source: RestSource, client: HttpClient, adapters: AdapterSet, options: SourceOptions
     ) -> None:
         super().__init__(client)
         self.describe = f"everything that {spec.label} answers now (which database it uses it cannot say)"
+        if doubtful := require_api(adapters).find_doubtful():
+            self.describe += f"; {_describe_doubtful(doubtful)}"
         self._spec, self._source, self._adapters, self._options = spec, source, adapters, options
 
     def look_ahead(self, run: Run) -> Ahead:
@@ -39,18 +71,22 @@ class ClassicDeployment(Source):
 
     def take(self, run: Run, to: Destination) -> Taken:
         endpoints, unavailable = self._source.endpoints()
-        types = [endpoint.type for endpoint in endpoints]
+        types = [endpoint.name for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)
         accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
         parts, read_from = self._parts(run, endpoints, to)
-        return self._write(run, to, parts, missing, read_from)
+        snapshot = self._write(run, to, parts, missing, read_from)
+        if not to.passing:
+            # A run with a profile neither fetches nor names what may be a person's picture.
+            carry_files(run, self._source, require_api(self._adapters).files, parts)
+        return snapshot
 
     def find_changed(self, snapshot: Taken) -> None:
         del snapshot
 
     def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:
         endpoints, unavailable = self._source.endpoints()
-        missing = missing_tables(self._adapters, [endpoint.type for endpoint in endpoints], unavailable)
+        missing = missing_tables(self._adapters, [endpoint.name for endpoint in endpoints], unavailable)
         if missing != snapshot.header.missing:
             raise SourceIncomplete(f"{self._spec.label} does not answer what it answered before.", hint=AGAIN)
         directory = to.directory / "records-again"
@@ -77,6 +113,7 @@ class ClassicDeployment(Source):
             revision=self._adapters.revision,
             types=tuple(order),
             missing=missing,
+            notes=_describe_parts(parts, order),
         )
         snapshot = write_taken(run, to.snapshot, header, ((name, parts[name].read()) for name in order))
         snapshot.repeats = {name: part.repeats for name, part in parts.items()}

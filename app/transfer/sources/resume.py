@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ..run.run import Run
@@ -21,6 +22,7 @@ def journal_part(run: Run, spec: SourceSpec, part: Part, since: str) -> None:
         "lines": part.lines,
         "total": f"{part.total:x}",
         "repeats": part.repeats,
+        "doubt": part.doubt,
         "read_from": since,
     }
     run.control.write(run.id, f"extract {part.name}", "done", detail)
@@ -29,7 +31,7 @@ def journal_part(run: Run, spec: SourceSpec, part: Part, since: str) -> None:
 def adopt(part: Part, directory: Path) -> Part:
     file = directory / part.file.name
     os.link(part.file, file)
-    return Part(part.name, file, part.lines, part.total, part.repeats)
+    return replace(part, file=file)
 
 
 def resumable(run: Run, spec: SourceSpec) -> tuple[dict[str, Part], str | None]:
@@ -46,7 +48,14 @@ def resumable(run: Run, spec: SourceSpec) -> tuple[dict[str, Part], str | None]:
         if entry.step.startswith("extract ") and entry.detail.get("identity") == spec.identity:
             detail = entry.detail
             name = entry.step.removeprefix("extract ")
-            part = Part(name, Path(detail["file"]), detail["lines"], int(detail["total"], 16), detail["repeats"])
+            part = Part(
+                name,
+                Path(detail["file"]),
+                detail["lines"],
+                int(detail["total"], 16),
+                detail["repeats"],
+                detail.get("doubt", ""),
+            )
             if age_s(detail["read_from"]) <= RESUMABLE_S and part.is_whole():
                 parts[name] = part
                 since = detail["read_from"]

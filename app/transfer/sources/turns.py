@@ -1,4 +1,4 @@
-"""What all connections to one deployment share: the pause it asked for, and whether they go one at a time.
+"""What all connections to one deployment share: the pause it asked for, the rate, and whether they go one at a time.
 
 A deployment that answers 429, or not at all, is asked by one connection at a time from then on, as if there never had
 been several. A request then keeps its turn until it has its answer: several that wait for the same second would take
@@ -21,11 +21,17 @@ class Stopped(Exception):
 
 
 class Turns:
-    """Pauses and turns of the connections to one deployment; every method may be called by any thread."""
+    """Pauses and turns of the connections to one deployment; every method may be called by any thread.
+
+    :ivar interval_s: between the beginnings of two requests, of whatever connection; 0 for none.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._not_before = 0.0
+        self._spacing = threading.Lock()
+        self._next = 0.0
+        self.interval_s = 0.0
         self.one_at_a_time = False
 
     def pause(self, seconds: float) -> None:
@@ -49,9 +55,20 @@ class Turns:
         began = time.monotonic()
         if stop.is_set():
             raise Stopped
+        sleep(self._take_place(), stop)
         while (rest_s := self._not_before - time.monotonic()) > 0:
             sleep(rest_s, stop)
         return time.monotonic() - began
+
+    def _take_place(self) -> float:
+        """Take the next place in the row of requests; returns how long it is until then, in seconds."""
+        if not self.interval_s:
+            return 0.0
+        with self._spacing:
+            now = time.monotonic()
+            at = max(now, self._next)
+            self._next = at + self.interval_s
+        return at - now
 
 
 class Turn:

@@ -15,7 +15,8 @@ from ..rows.header import Checked
 from ..rows.scratch import Aside
 from ..run.evidence import keep_lines
 from ..run.run import Run
-from ..sources.adapt import Adapted, adapt_snapshot
+from ..sources.adapt import Adapted, adapt_snapshot, load_adapters
+from ..sources.base import accept_missing
 from .counters import carry_counters, carry_numbers
 from .empty import build_empty
 from .load import TableLoad, load
@@ -125,6 +126,7 @@ def open_rows(
     result = None
     suffix = f"-{number}" if number else ""
     if snapshot.header.kind == "records":
+        _accept_unmade(run, snapshot, options, schema, report=not number)
         snapshot, result = adapt_snapshot(run, snapshot.path, schema, run.directory / f"rows{suffix}.json")
     aside, zone = Aside(run.directory), run.settings.source_time_zone
     accept = options.source.accept_missing
@@ -132,6 +134,25 @@ def open_rows(
     if result and result.spoiled:
         _set_spoiled_aside(run, rows, result.spoiled, options)
     return rows, result
+
+
+def _accept_unmade(
+    run: Run, snapshot: Checked, options: MigrateOptions, schema: Mapping[str, Table], *, report: bool
+) -> None:
+    """See that the tables that no adapter makes rows of may arrive empty.
+
+    :param report: put them into the receipt.
+    :raises SourceIncomplete: that was not accepted.
+    """
+    made_by_adapters = {table for adapter in load_adapters(run).adapters.values() for table in adapter.makes}
+    unmade = sorted(set(schema) - made_by_adapters - set(options.source.exclude))
+    reasons = dict.fromkeys(unmade, "no adapter makes rows of it")
+    accept_missing(reasons, options.source, f"flask {run.command} {snapshot.header.source}")
+    if report:
+        run.report.waived += [
+            {"what": f"table {name}", "rows": None, "reason": f"--accept-missing: {why}"}
+            for name, why in reasons.items()
+        ]
 
 
 def _set_spoiled_aside(

@@ -15,7 +15,7 @@ from tests.support.site import ROOT
 
 from .conftest import HERE, clean_environment, run
 
-PARTS = {"commands", "transfer", "dialects", "export"}
+PARTS = {"classic", "commands", "transfer", "dialects", "export"}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_its_page_has_no_link_that_leads_nowhere(wheel: Path, names: list[str]) 
 
 def test_it_imports_without_the_app_of_this_repository(python: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, flask_ferry.commands, flask_ferry.export, flask_ferry.commands.functions\n"
+        "import sys, flask_ferry.classic, flask_ferry.commands, flask_ferry.export, flask_ferry.commands.functions\n"
         "from flask_ferry.commands import bp\n"
         "assert sorted(bp.cli.commands)[:2] == ['db-adopt', 'db-backup'], bp.cli.commands\n"
         "assert not [name for name in sys.modules if name == 'app' or name.startswith('app.')]\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, abort, jsonify, request
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request, send_from_directory
 
 from . import misbehaviour, records
 from .export import Paging, rows_of, settings, show, total_of
@@ -58,6 +58,21 @@ def list_users() -> Response:
     paging = Paging(page, min(request.args.get("per_page", 50, int), MOST_USERS_A_PAGE))
     described = paging.describe(total_of("users"))
     return jsonify(users=_listed(rows_of("users", paging), me), pagination=described)
+
+
+@users_bp.get("/api/section")
+def list_sections() -> Response:
+    """Give all sections, those without members too."""
+    if not settings().lists_sections:
+        abort(404)
+    return jsonify(records.sections(query("SELECT * FROM sections")))
+
+
+@users_bp.get("/uploads/<uid>/<name>")
+def picture(uid: str, name: str) -> Response:
+    """Give a file that somebody uploaded."""
+    home: Path = current_app.config["DEPLOYMENT_DIRECTORY"]
+    return send_from_directory(home / "uploads" / uid, name)
 
 
 def _listed(rows: list[Raw], me: Raw) -> list[Record]:

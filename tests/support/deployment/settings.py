@@ -30,6 +30,7 @@ class Settings:
     :param cheap: look-ups are made once a page instead of once a record.
     :param production_cookie: ``Domain=old.example; Secure; HttpOnly; SameSite=None``, even on plain http.
     :param send_cookie: a fork may be told to give its token in the body only.
+    :param lists_sections: ``GET /api/section`` gives all sections to anybody.
     :param hide_passwords: leave ``password`` out of ``/api/user``, as the newest versions do.
     """
 
@@ -39,6 +40,7 @@ class Settings:
     production_cookie: bool = False
     send_cookie: bool = True
     hide_passwords: bool = False
+    lists_sections: bool = False
     token_lifetime_s: int = 43_200
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
 

@@ -49,9 +49,8 @@ def test_many_faults_are_counted() -> None:
 def test_only_records_that_need_it_are_mended() -> None:
     found = [value for _, value, _ in elements('[{"a": 1}, {"a": NaN}, {"a": 2}]', 0, mend)]
     assert [SPOILED in value for value in found] == [False, True, False]
-    records, others = envelope('{"posts": [{"id": NaN}], "total": 1}', "posts", mend)
-    assert records is not None
-    assert records[0][1]["id"] is None
+    records, others = envelope('{"posts": [{"id": NaN}], "total": 1}', [("posts",)], mend)
+    assert records[("posts",)][0][1]["id"] is None
     assert others == {"total": 1}
 
 

@@ -172,17 +172,28 @@ def test_members_of_what_is_no_object(text: str) -> None:
 def test_an_envelope(others: dict[str, Any], values: list[Any], key: str, style: dict[str, Any]) -> None:
     others.pop(key, None)
     text = json.dumps({**others, key: values}, **style)
-    found, rest = envelope(text, key)
-    assert found == [(raw, value) for raw, value, _ in elements(text, members(text)[key])]
-    assert told([value for _, value in found or ()]) == told(loads(text)[key])
+    found, rest = envelope(text, [(key,)])
+    assert found == {(key,): [(raw, value) for raw, value, _ in elements(text, members(text)[key])]}
+    assert told([value for _, value in found[(key,)]]) == told(loads(text)[key])
     assert told(rest) == told({name: value for name, value in loads(text).items() if name != key})
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [('{"a": 1}', None), ('{"a": [], "b": []}', []), ('{"b": {"a": [1]}}', None), ("{}", None)]
+    ("text", "found"),
+    [('{"a": 1}', {}), ('{"a": [], "b": []}', {("a",): []}), ('{"b": {"a": [1]}}', {}), ("{}", {}), ('{"a": {}}', {})],
 )
 def test_an_envelope_without_records(text: str, found: Any) -> None:
-    assert envelope(text, "a")[0] == found
+    assert envelope(text, [("a",)])[0] == found
+
+
+def test_envelopes_in_an_envelope() -> None:
+    text = '{"d": {"a": {"l": [1, 2]}, "total": 2}, "l": [3], "m": {"l": 4}, "d.a": []}'
+    lists, rest = envelope(text, [("d", "a", "l"), ("l",), ("m", "l"), ("x", "y")])
+    assert lists == {("d", "a", "l"): [("1", 1), ("2", 2)], ("l",): [("3", 3)]}
+    assert rest == {"d": {"a": {}, "total": 2}, "m": {"l": 4}, "d.a": []}
+    for broken in ('{"d": {"l": [1]}', '{"d": {"l": [1], "l": []}}', '{"d": {"l": [1]} "m": 1}', '{"d": {"l": [1],}}'):
+        with pytest.raises(StrictJSONError):
+            envelope(broken, [("d", "l")])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +201,7 @@ def test_an_envelope_without_records(text: str, found: Any) -> None:
 )
 def test_an_envelope_that_is_none(text: str) -> None:
     with pytest.raises(StrictJSONError):
-        envelope(text, "a")
+        envelope(text, [("a",)])
 
 
 @pytest.mark.parametrize("text", ["[1] 2", "[1]]", "{}", '"a"', "", "[1 2]", "[,]"])

@@ -30,6 +30,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_BIND": ("bind", "{}", None),
     "FERRY_DECLARATIONS": ("declarations", "/{}.toml", None),
     "FERRY_ADAPTERS": ("adapters", "adapters{}", None),
+    "FERRY_FILES": ("files", "/{}", None),
     "FERRY_PROFILE": ("profile", "profile{}", None),
     "FERRY_PROFILES": ("profiles", "profiles{}", None),
     "FERRY_PROFILE_KEY": ("profile_key", "secret-key-{}", None),

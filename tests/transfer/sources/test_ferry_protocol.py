@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.classic.api import api
 from app.errors import SourceIncomplete
 from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
 from app.transfer.sources.http import HttpClient
-from app.transfer.sources.rest_api import ClassicSource
+from app.transfer.sources.rest_api import RestSource
 from tests.support.sources.loopback import answer, serving
 
 from .foreign import HTML, TEXTS, Said, refusal_of
@@ -89,7 +90,7 @@ def test_any_answer_to_the_log_in_and_to_the_question_of_the_protocol(
     said: Said, client: HttpClient, text: str, other: str
 ) -> None:
     said.answers = {"/api/authenticate": text, "/ferry/": other}
-    words = refusal_of(lambda: ClassicSource(client, "u", "p").log_in())
+    words = refusal_of(lambda: RestSource(client, api, "u", "p").log_in())
     assert words is None or client.base in words
     assert speaks_ferry(client) is False
 

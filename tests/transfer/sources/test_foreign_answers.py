@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.classic.api import api
 from app.errors import SourceIncomplete
 from app.transfer.rows.scratch import Keys
 from app.transfer.sources import rest_api
-from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.http import HttpClient
-from app.transfer.sources.rest_api import ClassicSource
+from app.transfer.sources.rest_api import RestSource
 from tests.support.sources.loopback import Asked, Loopback, answer
 
 from .foreign import TEXTS, Said, refusal_of
@@ -24,7 +24,7 @@ from .foreign import TEXTS, Said, refusal_of
 def test_a_token_that_no_header_can_hold(said: Said, client: HttpClient, token: str) -> None:
     said.answers = {"/api/authenticate": f'{{"token": {token}}}'}
     with pytest.raises(SourceIncomplete, match="without a token"):
-        ClassicSource(client, "u", "p").log_in()
+        RestSource(client, api, "u", "p").log_in()
 
 
 USERS = "/api/export/users"
@@ -43,8 +43,8 @@ RECORDS = st.one_of(
 @given(RECORDS)
 def test_any_records(said: Said, client: HttpClient, tmp_path: Path, text: str) -> None:
     said.answers = {USERS: text}
-    source = ClassicSource(client, "u", "p")
-    endpoint = Endpoint("users", USERS, "users", paged=True)
+    source = RestSource(client, api, "u", "p")
+    endpoint = api.endpoints[0]
 
     def read() -> None:
         with Keys(tmp_path) as keys:
@@ -60,7 +60,7 @@ def test_records_without_an_end(
     """Pages that always have a next one: they end where the total says, and without a total after so many."""
     monkeypatch.setattr(rest_api, "MOST_PAGES", 50)
     said.answers = {}
-    endpoint = Endpoint("users", USERS, "users", paged=True)
+    endpoint = api.endpoints[0]
     for total in (', "total": 1000', ""):
 
         def page(asked: Asked, send: Callable[[bytes], None], total: str = total) -> None:
@@ -70,7 +70,7 @@ def test_records_without_an_end(
         with Loopback([], page) as endless:
             other = HttpClient(endless.url, timeout_s=1)
             with Keys(tmp_path) as keys, pytest.raises(SourceIncomplete) as caught:
-                list(ClassicSource(other, "u", "p").extract(tmp_path, keys, [endpoint], lambda *_: None))
+                list(RestSource(other, api, "u", "p").extract(tmp_path, keys, [endpoint], lambda *_: None))
             other.close()
         assert "the pages do not end" in str(caught.value.details)
 
@@ -89,8 +89,8 @@ def test_fewer_records_at_a_time_where_they_are_large(tmp_path: Path, monkeypatc
     with Loopback([], page) as server:
         client = HttpClient(server.url, timeout_s=2)
         with Keys(tmp_path) as keys:
-            endpoint = Endpoint("users", USERS, "users", paged=True)
-            [part] = ClassicSource(client, "u", "p").extract(tmp_path, keys, [endpoint], lambda *_: None)
+            endpoint = api.endpoints[0]
+            [part] = RestSource(client, api, "u", "p").extract(tmp_path, keys, [endpoint], lambda *_: None)
         client.close()
     assert part.lines == 60
     asked = [one.target for one in server.asked]

@@ -11,36 +11,36 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from app.classic.api import api
 from app.errors import SourceIncomplete, Unauthorized
+from app.transfer.endpoints import Endpoint
 from app.transfer.rows.scratch import Keys
-from app.transfer.sources.classic_endpoints import Endpoint
 from app.transfer.sources.http import HttpClient
 from app.transfer.sources.parts import Part
-from app.transfer.sources.rest_api import PER_PAGE, ClassicSource
+from app.transfer.sources.rest_api import RestSource
 from tests.support.deployment.runner import Deployment
 from tests.support.sources.loopback import Asked, Loopback, answer, serving
 
 from .foreign import HTML
 
-POSTS = Endpoint("posts", "/api/export/posts", "posts", paged=True)
-STUDY = Endpoint("study", "/api/export/study", "study")
-USER = Endpoint("user", "/api/user", "users", paged=True)
-CHOICES = Endpoint("user_personas", "/api/export/user_personas", "user_personas", paged=True)
-PASSPORT = Endpoint("skill_passport", "/api/admin/skill-passport/{}")
-SCORES = Endpoint("leaderboard", "/api/dynamic/leaderboard", limit=True)
+DECLARED = {endpoint.name: endpoint for endpoint in api.endpoints}
+POSTS, STUDY, USER, CHOICES = (DECLARED[name] for name in ("posts", "study", "user", "user_personas"))
+[PASSPORT] = DECLARED["skill_snapshots"].alternatives
+[SCORES] = DECLARED["leaderboard"].alternatives
+PER_PAGE = POSTS.paginator.limit
 
 Handler = Callable[[Asked], bytes]
 
 
 def source_of(
     stack: ExitStack, server: Loopback | Deployment, uid: str = "mira", password: str = "pw"
-) -> ClassicSource:
+) -> RestSource:
     client = HttpClient(server.url, timeout_s=0.6)
     stack.callback(client.close)
-    return ClassicSource(client, uid, password)
+    return RestSource(client, api, uid, password)
 
 
-def scripted(stack: ExitStack, handler: Handler) -> tuple[Loopback, ClassicSource]:
+def scripted(stack: ExitStack, handler: Handler) -> tuple[Loopback, RestSource]:
     server = stack.enter_context(serving(script=lambda asked, send: send(handler(asked))))
     return server, source_of(stack, server)
 
@@ -49,7 +49,7 @@ def params(asked: Asked) -> dict[str, int]:
     return {name: int(values[0]) for name, values in parse_qs(urlsplit(asked.target).query).items()}
 
 
-def read(source: ClassicSource, directory: Path, *endpoints: Endpoint) -> dict[str, Part]:
+def read(source: RestSource, directory: Path, *endpoints: Endpoint) -> dict[str, Part]:
     with Keys(directory) as keys:
         found = source.extract(directory, keys, endpoints, lambda *_: None)
         return {part.name: part for part in found}

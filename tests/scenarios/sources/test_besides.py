@@ -1,0 +1,54 @@
+"""What an old deployment has besides its exports: sections without members, and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.deployment.runner import Deployment
+from tests.support.deployment.settings import OLDER, Settings
+from tests.support.site import Site
+from tests.support.sources.sites import SMALL, Secrets, admit_teacher, flask, report
+
+PICTURE = bytes(range(256)) * 300
+
+
+def test_sections_and_pictures_of_an_older_deployment(site: Site, tmp_path: Path) -> None:
+    home, directory = tmp_path / "older", tmp_path / "files"
+    with Deployment(home, Settings(style=OLDER, cheap=True, lists_sections=True), shape=SMALL) as deployment:
+        admit_teacher(deployment)
+        deployment.execute("INSERT INTO sections (id, _name, _abbreviation) VALUES (77, 'Nobody', 'NB')")
+        deployment.execute("UPDATE users SET _pfp = NULL")
+        users = [row[0] for row in deployment.execute("SELECT id FROM users WHERE _uid != 'mira' ORDER BY id LIMIT 5")]
+        names = ["a b.png.zst", "gone.png", "../../old.db", "", "c.png.gz"]
+        for number, name in zip(users, names, strict=True):
+            deployment.execute("UPDATE users SET _uid = ?, _pfp = ? WHERE id = ?", f"u&{number}?", name, number)
+        (home / "uploads" / f"u&{users[0]}?").mkdir(parents=True)
+        (home / "uploads" / f"u&{users[0]}?" / "a b.png.zst").write_bytes(PICTURE)
+        # Flask says of such a file that it is a picture, compressed on the way.
+        (home / "uploads" / f"u&{users[4]}?").mkdir(parents=True)
+        (home / "uploads" / f"u&{users[4]}?" / "c.png.gz").write_bytes(PICTURE)
+        source = Secrets.of(deployment).source
+        done = flask(site, "db-migrate-data", "--yes", "--accept-missing", **source)
+        assert done.status == 0, done.stderr
+        assert site.query("SELECT name FROM sections WHERE id = 77") == [("Nobody",)]
+        fetched, gone = f"uploads/u&{users[0]}?/a b.png.zst", f"uploads/u&{users[1]}?/gone.png"
+        unreadable = f"uploads/u&{users[4]}?/c.png.gz"
+        unusable = [repr(("uploads", f"u&{users[2]}?", "../../old.db"))]
+        assert report(site)["files"] == {
+            "not fetched, as FERRY_FILES names no directory": [fetched, gone, unreadable],
+            "named so that no file can have the name": unusable,
+        }
+        assert f"not fetched, as FERRY_FILES names no directory: 3 ({fetched}, {gone}, {unreadable})" in done.stdout
+        again = flask(
+            site, "db-migrate-data", "--yes", "--accept-missing", "--rerun", FLASK_FERRY_FILES=str(directory), **source
+        )
+        assert again.status == 0, again.stderr
+        assert report(site)["files"] == {
+            "fetched": [fetched],
+            "not there (404)": [gone],
+            "could not be read": [unreadable],
+            "named so that no file can have the name": unusable,
+        }
+    assert [path for path in directory.rglob("*") if path.is_file()] == [directory / fetched]
+    assert (directory / fetched).read_bytes() == PICTURE
+    assert (directory / fetched).stat().st_mode & 0o777 == 0o600
