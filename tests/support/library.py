@@ -170,7 +170,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send({"results": shown, "count": total, "next": url})
             case "link":
                 links = f'<{url}&x=a,b>; title="a, b"; rel="next", </>; rel=first' if url else '</>; rel="first"'
-                self.send(shown, 200, {"Link": links, "X-Total-Count": str(total)})
+                kind = "application/vnd.library+json; charset=utf-8"
+                self.send(shown, 200, {"Content-Type": kind, "Link": links, "X-Total-Count": str(total)})
             case "single":
                 everything = LOANS if "loans" in self.path else BOOKS
                 self.send({"items": shown if self.is_fault("key") else everything, "count": len(everything)})

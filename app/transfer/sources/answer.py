@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from ..rows.strictjson import StrictJSONError
+
+# Of application/hal+json and the like the suffix says that it is JSON (RFC 6839, 3.1).
+_JSON = re.compile(r"application/([a-z0-9.-]+\+)?json")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Answer:
         :raises StrictJSONError: it does not, or is not UTF-8.
         """
         kind, _, parameters = self.content_type.partition(";")
-        if kind.strip().lower() != "application/json":
+        if not _JSON.fullmatch(kind.strip().lower()):
             raise StrictJSONError(f"JSON was expected and {kind.strip() or 'no content type'} came")
         charset = parameters.lower().partition("charset=")[2].strip(' "')
         if charset not in ("", "utf-8", "utf8"):

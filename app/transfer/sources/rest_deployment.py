@@ -76,8 +76,8 @@ class RestDeployment(Source):
         accept_missing(missing, self._options, f"flask {MIGRATE} {self._spec.label}")
         parts, read_from = self._parts(run, endpoints, to)
         snapshot = self._write(run, to, parts, missing, read_from)
-        if not to.passing:
-            # A run with a profile neither fetches nor names what may be a person's picture.
+        if to.snapshot == run.settings.snapshot and not to.passing:
+            # A proof only looks; a run with a profile neither fetches nor names what may be a person's picture.
             carry_files(run, self._source, require_api(self._adapters).files, parts)
         return snapshot
 

@@ -32,9 +32,7 @@ PER_PAGE = POSTS.paginator.limit
 Handler = Callable[[Asked], bytes]
 
 
-def source_of(
-    stack: ExitStack, server: Loopback | Deployment, uid: str = "mira", password: str = "pw"
-) -> RestSource:
+def source_of(stack: ExitStack, server: Loopback | Deployment, uid: str = "mira", password: str = "pw") -> RestSource:
     client = HttpClient(server.url, timeout_s=0.6)
     stack.callback(client.close)
     return RestSource(client, api, uid, password)
