@@ -55,15 +55,14 @@ class Turns:
         began = time.monotonic()
         if stop.is_set():
             raise Stopped
-        sleep(self._take_place(), stop)
+        if self.interval_s:
+            sleep(self._take_place(), stop)
         while (rest_s := self._not_before - time.monotonic()) > 0:
             sleep(rest_s, stop)
         return time.monotonic() - began
 
     def _take_place(self) -> float:
         """Take the next place in the row of requests; returns how long it is until then, in seconds."""
-        if not self.interval_s:
-            return 0.0
         with self._spacing:
             now = time.monotonic()
             at = max(now, self._next)
