@@ -19,6 +19,8 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "classic/test_contract.py",
         "classic/test_round_trip.py",
     ),
+    "classic/api.py": ("transfer/sources/test_rest_api.py",),
+    "classic/tables.py": ("scenarios/hosts/test_classic.py",),
     "commands/events.py": ("scenarios/commands/test_output.py",),
     "commands/execute.py": (
         "scenarios/commands/test_output.py",
@@ -156,17 +158,23 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "transfer/schema/host.py": ("transfer/schema/test_alembic.py",),
     "transfer/set_aside/plan.py": ("scenarios/sources/test_set_aside_from.py",),
     "transfer/set_aside/report.py": ("scenarios/sources/test_set_aside_from.py",),
-    "transfer/sources/answers.py": (
-        "transfer/sources/test_foreign_answers.py",
+    "transfer/sources/answer.py": ("transfer/sources/test_http.py",),
+    "transfer/sources/base.py": ("scenarios/sources/test_catch_up.py",),
+    "transfer/sources/ferry_deployment.py": ("scenarios/export/test_source.py",),
+    "transfer/sources/log_in.py": (
+        "scenarios/sources/test_endpoints.py",
         "transfer/sources/test_rest_api.py",
     ),
-    "transfer/sources/base.py": ("scenarios/sources/test_catch_up.py",),
-    "transfer/sources/classic_endpoints.py": ("transfer/sources/test_rest_api.py",),
-    "transfer/sources/ferry_deployment.py": ("scenarios/export/test_source.py",),
+    "transfer/sources/named_files.py": ("scenarios/sources/test_besides.py",),
     "transfer/sources/open.py": (
         "scenarios/sources/test_unreachable.py",
         "scenarios/sources/test_files.py",
     ),
+    "transfer/sources/pages.py": (
+        "transfer/sources/test_foreign_answers.py",
+        "transfer/sources/test_rest_api.py",
+    ),
+    "transfer/sources/paging.py": ("scenarios/sources/test_endpoints.py",),
     "transfer/sources/rest_deployment.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/sources/wire.py": ("transfer/sources/test_http.py",),
     "transfer/staging/catch_up.py": ("scenarios/sources/test_catch_up.py",),
