@@ -12,10 +12,9 @@ test -n "$missing$browser" || exit 0
 echo "Installing$missing $browser for the tests."
 become=""
 test "$(id -u)" = 0 || become="sudo"
-$become apt-get update -q
-# shellcheck disable=SC2086 # a list of packages
+$become apt-get update -q || test -z "$missing"
 install() { DEBIAN_FRONTEND=noninteractive $become apt-get install -q -y --no-install-recommends "$@"; }
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086 # a list of packages
 test -z "$missing" || install $missing
 # shellcheck disable=SC2086
 test -z "$browser" || install $browser || echo "No Chromium: the test that opens the report page is skipped."
