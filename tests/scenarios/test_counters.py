@@ -104,7 +104,7 @@ def test_a_table_that_a_revision_makes_anew_without_its_counter_is_named(host: M
     )
     declared = "ferry_losses = {'autoincrement bill.id': 'the key may be given out again'}"
     revision(made.directory / "migrations", "r2", "r1", anew, declared)
-    said = made.done("db-migrate-data", "self", "--yes")
+    said = made.done("db-migrate-data", "self", "--yes", "--verbose")
     assert "counter bill.id: it would have given out 4 next" in said
 
 
@@ -136,5 +136,5 @@ def test_one_that_the_new_server_does_not_have_is_named(host: Make) -> None:
     initialised(old)
     write_bill(old)
     execute(old.url, "CREATE SEQUENCE stray START 7")
-    said = succeeded(new.migrate_from(old))
+    said = succeeded(new.migrate_from(old, "--verbose"))
     assert "counter stray: it would have given out 7 next" in said

@@ -43,7 +43,7 @@ def shown(text: str) -> list[str]:
 def test_the_first_ten_are_shown_and_all_are_kept(local: Local, old: Path, against: bool) -> None:
     local.ok("db-migrate-data", str(old), "--yes")
     local.write("UPDATE users SET name = name || '!', password = ?", HASH)
-    result = local.run("db-verify", *(["--against", str(old)] if against else []))
+    result = local.run("db-verify", "--verbose", *(["--against", str(old)] if against else []))
     found = kept(local, result, 60)
     assert len(shown(result.stdout)) == 10
     assert {tuple(sorted(item["columns"])) for item in found} == {("name", "password")}
@@ -75,15 +75,15 @@ def damage(monkeypatch: pytest.MonkeyPatch) -> Callable[[Local, str, str], None]
     """Let somebody write to staging when a step is done."""
 
     def at(app: Local, step: str, sql: str) -> None:
-        inner = Control.write
+        inner = Control.end_step
 
-        def writing(self: Control, run_id: str, name: str, phase: str, detail: Any = None) -> None:
-            if (name, phase) == (step, "done"):
+        def ending(self: Control, run_id: str, name: str, detail: Any) -> None:
+            if name == step:
                 [staging] = app.area.glob(f"staging-{run_id}.db")
                 write(staging, sql, HASH)
-            inner(self, run_id, name, phase, detail)
+            inner(self, run_id, name, detail)
 
-        monkeypatch.setattr(Control, "write", writing)
+        monkeypatch.setattr(Control, "end_step", ending)
 
     return at
 
