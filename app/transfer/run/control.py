@@ -147,10 +147,14 @@ class Control:
         self._ended = _entry_of(run_id, step, "done", detail)
 
     def _flush(self) -> None:
+        """:raises FerryError: it cannot be written."""
         if self._ended:
             ended, self._ended = self._ended, None
-            with self._alone.begin() as connection:
-                connection.execute(sa.insert(journal).values(ended))
+            try:
+                with self._alone.begin() as connection:
+                    connection.execute(sa.insert(journal).values(ended))
+            except sa.exc.DBAPIError as error:
+                raise unwritable(self._place, error.orig) from error
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""

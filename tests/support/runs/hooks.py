@@ -101,19 +101,33 @@ def kill_in_backup() -> None:
     _around(dialect.SqliteImage, "dump", _nothing, lambda _what: kill())
 
 
+def _after_entries(act: Callable[[str, str], None]) -> None:
+    """Call this with the step and the phase of each entry of the journal, when it is written."""
+    write, end_step = Control.write, Control.end_step
+
+    def writing(self: Control, run_id: str, step: str, phase: str, detail: Any = None, **more: bool) -> None:
+        write(self, run_id, step, phase, detail, **more)
+        act(step, phase)
+
+    def ending(self: Control, run_id: str, step: str, detail: Any) -> None:
+        end_step(self, run_id, step, detail)
+        self._flush()  # which otherwise waits for the next entry
+        act(step, "done")
+
+    Control.write, Control.end_step = writing, ending  # type: ignore[method-assign]
+
+
 def wait_at(step: str, here: str, phase: str = "begun") -> None:
     """When this entry of the journal is first written, make the file ``here`` and wait until it is gone."""
-    inner = Control.write
     seen: list[str] = []
 
-    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None, **more: bool) -> None:
-        inner(self, run_id, at, in_phase, detail, **more)
+    def act(at: str, in_phase: str) -> None:
         if (at, in_phase) == (step, phase):
             seen.append(step)
             if len(seen) == 1:
                 wait(here)
 
-    Control.write = write  # type: ignore[method-assign]
+    _after_entries(act)
 
 
 def wait(here: str) -> None:
@@ -146,12 +160,10 @@ def wait_in(where: str, here: str, after: bool = False) -> None:
 
 def run_at(step: str, phase: str, database: str, sql: str, times: int = 1) -> None:
     """Write to a database when this entry of the journal was written, as often as is given."""
-    inner = Control.write
     left = times
 
-    def write(self: Control, run_id: str, at: str, in_phase: str, detail: Any = None, **more: bool) -> None:
+    def act(at: str, in_phase: str) -> None:
         nonlocal left
-        inner(self, run_id, at, in_phase, detail, **more)
         if (at, in_phase) == (step, phase) and left:
             left -= 1
             connection = sqlite3.connect(database, timeout=10)
@@ -159,7 +171,7 @@ def run_at(step: str, phase: str, database: str, sql: str, times: int = 1) -> No
             connection.commit()
             connection.close()
 
-    Control.write = write  # type: ignore[method-assign]
+    _after_entries(act)
 
 
 def ignore(number: int) -> None:
