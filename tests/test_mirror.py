@@ -38,7 +38,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/hosts/test_accepted.py",
     ),
     "dialects/base.py": ("dialects/test_contract.py",),
+    "dialects/mysql/catalogue.py": ("dialects/test_contract.py", "scenarios/test_statements_sent.py"),
     "dialects/mysql/client.py": ("scenarios/matrix/test_commands.py", "scenarios/commands/test_canary.py"),
+    "dialects/mysql/engine.py": ("dialects/mysql/test_driver.py", "scenarios/matrix/test_live_database.py"),
     "dialects/mysql/inventory.py": ("scenarios/objects/test_guarantees.py",),
     "dialects/mysql/locked.py": ("scenarios/sources/test_locked.py",),
     "dialects/mysql/session.py": (
@@ -50,11 +52,13 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "dialects/postgresql/test_server.py",
         "dialects/test_contract.py",
     ),
+    "dialects/postgresql/catalogue.py": ("dialects/test_contract.py", "scenarios/test_statements_sent.py"),
     "dialects/postgresql/control.py": (
         "scenarios/hosts/test_damaged_control_area.py",
         "dialects/test_contract.py",
     ),
     "dialects/postgresql/derived.py": ("scenarios/test_materialized_views.py",),
+    "dialects/postgresql/driver.py": ("dialects/postgresql/test_connect.py", "scenarios/test_statements_sent.py"),
     "dialects/postgresql/fence.py": (
         "dialects/postgresql/test_swap.py",
         "dialects/test_contract.py",
