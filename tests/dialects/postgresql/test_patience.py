@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from app.dialects import dialect_for
-from app.dialects.postgresql import client, connect
+from app.dialects.postgresql import client, connect, driver
 from app.errors import DatabaseUnreachable, FerryError
 from tests.dialects.rooms import Room
 from tests.support.limits import no_endless_wait
@@ -19,7 +19,7 @@ from tests.support.servers.proxy import Proxy
 @pytest.fixture
 def soon_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed within a second or two instead of a minute."""
-    monkeypatch.setattr(connect, "SILENCE_S", 0.5)
+    monkeypatch.setattr(driver, "SILENCE_S", 0.5)
     monkeypatch.setattr(client, "SILENCE_S", 0.5)
     monkeypatch.setitem(connect._LIVELINESS, "connect_timeout", "2")
 
