@@ -11,11 +11,13 @@ from ...dialects.model import LogicalType, Table, Values
 
 
 def is_double_encoded(text: str) -> bool:
-    """Whether the bytes of a text that is not ASCII are UTF-8 once they are written as latin1.
+    """Whether the bytes of a text are UTF-8 beyond ASCII once they are written as latin1.
 
     Databases call cp1252 so, with the five bytes that it leaves undefined as the characters of the same number.
     """
-    # Nearly every text ends here, at the first character that latin1 does not have or the first that is no UTF-8.
+    if text.isascii():
+        return False
+    # Nearly every other text ends here, at the first character that latin1 does not have or the first that is no UTF-8.
     try:
         data = text.encode("latin-1")
     except UnicodeEncodeError as error:
