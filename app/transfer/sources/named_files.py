@@ -58,7 +58,7 @@ def carry_files(run: Run, source: RestSource, declared: tuple[Files, ...], parts
         for place, outcome in _fetch_all(source, directory, usable):
             outcomes.setdefault(outcome, []).append("/".join(place))
     if unusable:
-        outcomes[NO_NAME] = [repr(place) for place in unusable]
+        outcomes[NO_NAME] = ["/".join(quote(name, safe="") for name in place) for place in unusable]
     run.report.files = {outcome: names for outcome, names in outcomes.items() if names}
 
 

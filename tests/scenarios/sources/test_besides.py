@@ -33,7 +33,7 @@ def test_sections_and_pictures_of_an_older_deployment(site: Site, tmp_path: Path
         assert site.query("SELECT name FROM sections WHERE id = 77") == [("Nobody",)]
         fetched, gone = f"uploads/u&{users[0]}?/a b.png.zst", f"uploads/u&{users[1]}?/gone.png"
         unreadable = f"uploads/u&{users[4]}?/c.png.gz"
-        unusable = [repr(("uploads", f"u&{users[2]}?", "../../old.db"))]
+        unusable = [f"uploads/u%26{users[2]}%3F/..%2F..%2Fold.db"]
         assert report(site)["files"] == {
             "not fetched, as FERRY_FILES names no directory": [fetched, gone, unreadable],
             "named so that no file can have the name": unusable,
