@@ -83,6 +83,8 @@ class SqliteFence:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
             raise explain_held(timeout_s) from error
         finally:
             self._connection.execute("PRAGMA busy_timeout = 0")

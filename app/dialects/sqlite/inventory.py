@@ -6,7 +6,7 @@ What PRAGMAs do not tell (CHECK, COLLATE, AUTOINCREMENT, WITHOUT ROWID) is read 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..model import Definition
 from ..spelling import Token, join, normalise, read_tokens
@@ -70,7 +70,7 @@ def _after_table(statement: str) -> str:
 
 
 def _foreign_keys(connection: sqlite3.Connection, table: str, sql: str) -> Iterator[Definition]:
-    deferred = {columns for columns, words in _clauses(sql) if {"references", "initially", "deferred"} <= set(words)}
+    deferred = {columns for columns, words in _clauses(sql) if "references" in words and _is_deferred(words)}
     keys: dict[int, list[tuple[str, ...]]] = {}
     for number, _, *rest in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
         keys.setdefault(number, []).append(tuple(str(item or "") for item in rest))
@@ -87,6 +87,12 @@ def _foreign_keys(connection: sqlite3.Connection, table: str, sql: str) -> Itera
         if tuple(column.lower() for column in columns) in deferred:
             text += " deferrable initially deferred"
         yield Definition("foreign key", table, "", columns, text)
+
+
+def _is_deferred(words: Sequence[str]) -> bool:
+    """Whether a foreign key is looked at at the COMMIT; one that is NOT DEFERRABLE never is, whatever follows."""
+    text = f" {' '.join(words)} "
+    return " deferrable initially deferred " in text and " not deferrable " not in text
 
 
 def _of_statement(table: str, sql: str) -> Iterator[Definition]:

@@ -88,12 +88,12 @@ def _in_step(table: Table, left: Iterator[Values], right: Iterator[Values]) -> G
     """
     same, places = same_rows(table), [table.column_names.index(name) for name in table.primary_key]
     for row in left:
-        line, other = encode_row(row), next(right, None)
-        if other is not None and line == encode_row(other):
+        line, other, key = encode_row(row), next(right, None), [row[place] for place in places]
+        # NULL in a key and large objects of the same content are not one key: they are numbered, equal rows as well.
+        is_plain = _is_plain(key)
+        if other is not None and is_plain and line == encode_row(other):
             continue
-        key = [row[place] for place in places]
-        # NULL in a key and large objects of the same content are not one key: they have to be numbered.
-        if other is None or not _is_plain(key) or encode_row(key) != encode_row([other[place] for place in places]):
+        if other is None or not is_plain or encode_row(key) != encode_row([other[place] for place in places]):
             return chain([row], left), right if other is None else chain([other], right)
         if not same(line, other):
             yield (encode_row(key), 0), row, other

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.dialects.model import Column, LogicalType, Table, Values
 from app.dialects.sqlite.names import url_of
-from app.transfer.proof.compare import Difference, compare_databases, differences
+from app.transfer.proof.compare import Difference, Numbers, compare_databases, differences, unequal
 
 from .databases import DIALECT, USERS, Db, found
 
@@ -157,3 +157,15 @@ def test_a_key_that_only_one_side_has(db: Db) -> None:
     one = db("CREATE TABLE a (id INTEGER PRIMARY KEY, x TEXT)", "INSERT INTO a VALUES (1, 'x'), (2, 'x')")
     other = db("CREATE TABLE a (x TEXT)", "INSERT INTO a VALUES ('x'), ('y')")
     assert compared(one, other) == [("a", "added"), ("a", "missing"), ("a.id", "column missing")]
+
+
+def test_rows_are_numbered_alike_however_many_equal_ones_stand_before_them(tmp_path: Path) -> None:
+    """Who looks a row up by its key counts all rows; one that was counted otherwise would pass for another, and go."""
+    table = Table("t", (Column("k", LogicalType.TEXT, nullable=True), Column("v", LogicalType.TEXT)), ("k",))
+    was: list[Values] = [["z", "y"], [None, "a"], [None, "b"]]
+    for becomes in (was, [*was, [None, "b"]], [*was[:2], [None, "c"]], was[:2], [*was, [None, "d"], ["zz", "e"]]):
+        with Numbers(tmp_path) as numbers:
+            left = [(key, row) for key, row in numbers.number(table, was)]
+            right = [(key, row) for key, row in numbers.number(table, becomes)]
+        expected = {key for key, row in [*left, *right] if ((key, row) in left) != ((key, row) in right)}
+        assert {key for key, _, _ in unequal(table, was, becomes, tmp_path)} == expected
