@@ -84,3 +84,17 @@ def test_the_same_in_another_spelling(tmp_path: Path, one: str, other: str) -> N
 def test_what_says_something_else(tmp_path: Path, one: str, other: str) -> None:
     both = [definitions(tmp_path / str(n), f"CREATE TABLE t ({sql}, b INTEGER)") for n, sql in enumerate((one, other))]
     assert both[0] != both[1]
+
+
+def test_a_foreign_key_is_deferred_as_sqlite_takes_it(path: Path) -> None:
+    lines = definitions(
+        path,
+        "CREATE TABLE p (a INTEGER PRIMARY KEY)",
+        "CREATE TABLE t (a INT REFERENCES p DEFERRABLE INITIALLY DEFERRED,"
+        " b INT REFERENCES p NOT DEFERRABLE INITIALLY DEFERRED, c INT REFERENCES p DEFERRABLE)",
+    )
+    assert [line.partition(": ")[2].partition(" references ")[::2] for line in lines if line[:7] == "foreign"] == [
+        ("a", "p (  ) deferrable initially deferred"),
+        ("b", "p (  )"),
+        ("c", "p (  )"),
+    ]
