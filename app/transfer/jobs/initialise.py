@@ -225,12 +225,12 @@ def _call_seed(run: Run, seed: str) -> None:
         run.schema.call(run.staging, seed, "FERRY_SEED")
     except FerryError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The driver's words only: SQLAlchemy's own add the values, hashes of passwords among them.
         words = getattr(error, "orig", None) or error
         raise FerryError(
             f"FERRY_SEED {seed} failed: {type(error).__name__}: {words}",
-            hint="The live database is unchanged. Fix the seed, or leave it out with: flask db-init --no-seed",
+            hint="Fix the seed, or leave it out with: flask db-init --no-seed",
         ) from error
 
 

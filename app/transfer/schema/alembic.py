@@ -33,7 +33,7 @@ from .declarations import Declarations, Declared, combine, declared_by
 from .drift import describe_differences
 from .host import Host
 from .host_checks import refuse_env, refuse_history
-from .host_engine import quiet_warnings, use_engine
+from .host_engine import call_without_arguments, quiet_warnings, use_engine
 from .listen import Heard, listen
 from .long_ids import explain_long_id
 from .models import create_tables, metadatas_of
@@ -248,7 +248,7 @@ class Schema:
             create_tables(metadatas_of(self.host), engine)
 
     def call(self, staging: URL, name: str, key: str) -> None:
-        """Call ``module:callable`` with the session bound to staging.
+        """Call ``module:callable``, a function or a click command, with the session bound to staging.
 
         :raises Misconfigured: there is no such callable.
         """
@@ -260,7 +260,7 @@ class Schema:
                 f"{key} is {name!r}, which cannot be imported: {error}", hint="Write it as module:callable."
             ) from error
         with self._work_on(staging):
-            function()
+            call_without_arguments(function, name)
 
     @contextlib.contextmanager
     def built_at(self, scratch: URL, revision: str) -> Iterator[URL]:

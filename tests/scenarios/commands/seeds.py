@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import click
 import sqlalchemy as sa
+from flask.cli import with_appcontext
 
 from app.extensions import db
 from app.models import Section
@@ -33,3 +35,29 @@ def count_first() -> None:
     found = db.session.scalar(sa.select(sa.func.count()).select_from(Section))
     db.session.add(Section(name=f"{found} before", abbreviation="N"))
     db.session.commit()
+
+
+@click.command()
+@click.option("--sections", default=2)
+@click.pass_context
+@with_appcontext
+def command(context: click.Context, sections: int) -> None:
+    for number in range(sections):
+        db.session.add(Section(name=f"Section {number}", abbreviation=str(number)))
+    db.session.commit()
+    context.exit(0)
+
+
+@click.command()
+@click.argument("number")
+def demanding(number: str) -> None:
+    """Needs what nobody gives it."""
+
+
+@click.command()
+def gives_up() -> None:
+    click.get_current_context().exit(3)
+
+
+def leaves() -> None:
+    raise SystemExit(0)

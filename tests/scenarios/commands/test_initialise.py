@@ -233,6 +233,9 @@ def test_no_seed(local: Local) -> None:
         (f"{TEMPORARY_SEED}:broken", 1, "the fixture is missing"),
         (f"{TEMPORARY_SEED}:half_way", 1, "half way"),
         (f"{TEMPORARY_SEED}:refused", 1, "IntegrityError"),
+        (f"{TEMPORARY_SEED}:demanding", 1, "MissingParameter"),
+        (f"{TEMPORARY_SEED}:gives_up", 1, "Exit: 3"),
+        (f"{TEMPORARY_SEED}:leaves", 1, "SystemExit: 0"),
         (f"{TEMPORARY_SEED}:absent", 2, "FERRY_SEED"),
         ("no.such.module:seed", 2, "FERRY_SEED"),
         ("app.models.testdata", 2, "FERRY_SEED"),
@@ -263,6 +266,12 @@ def test_a_seed_that_leaves_dangling_rows(changed: Local) -> None:
 def test_the_seed_never_sees_the_live_database(changed: Local) -> None:
     changed.ok("db-init", "--yes", FLASK_FERRY_SEED=f"{TEMPORARY_SEED}:count_first")
     assert changed.query("SELECT name FROM sections") == [("0 before",)]
+
+
+def test_a_seed_may_be_a_click_command(local: Local) -> None:
+    """It gets no argument of the process, such as --yes, and does not end it."""
+    local.ok("db-init", "--yes", FLASK_FERRY_SEED=f"{TEMPORARY_SEED}:command")
+    assert local.query("SELECT name FROM sections ORDER BY id") == [("Section 0",), ("Section 1",)]
 
 
 def test_the_reference_seed_is_deterministic(local: Local, tmp_path: Path) -> None:
