@@ -169,7 +169,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/sources/test_endpoints.py",
         "transfer/sources/test_rest_api.py",
     ),
-    "transfer/sources/named_files.py": ("scenarios/sources/test_besides.py",),
     "transfer/sources/open.py": (
         "scenarios/sources/test_unreachable.py",
         "scenarios/sources/test_files.py",

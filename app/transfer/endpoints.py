@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import Misconfigured
+from .addresses import is_inside, is_sendable
 
 Selector = str | tuple[str, ...]
 """A place in an answer: names joined by dots, or ``$`` for the whole of it. Several: the first that is there."""
@@ -135,7 +136,7 @@ class CookieAuth:
 
     :param encoding: ``json``, or ``form`` as a browser sends it; the answer to a form may be a redirect.
     :param token_selector: where the answer may have a token, in place of a cookie or besides; it is sent as Bearer.
-    :param expired: the statuses that say that the log-in is not accepted any more.
+    :param expired: the statuses that say that the log-in is not accepted any more; no such redirect is followed.
     """
 
     path: str
@@ -190,7 +191,7 @@ class Endpoint:
     :param key: the fields that tell records apart: whole numbers or texts. None: nothing does.
     :param key_may_be_null: records without a part of the key are all kept.
     :param total_selector, total_header: where an answer says how many records there are in all.
-    :param count_selector: where an answer says how many records it has itself; without pages, these are all.
+    :param count_selector: where an answer says how many records it has itself; these are all where it comes whole.
     :param params: what is always asked with, such as an order that pages can rely on: ``{"sort": "id"}``.
     :param parent: record types; one request is made for each record of the first of them that was read before.
     :param alternatives: asked in this one's place by a deployment that answers it with 404.
@@ -240,12 +241,12 @@ class Endpoint:
     @property
     def keys(self) -> tuple[str, ...]:
         """The fields of the key."""
-        return (self.key,) if isinstance(self.key, str) else self.key
+        return places_of(self.key)
 
     @property
     def parents(self) -> tuple[str, ...]:
         """The record types that may be its parent, the first that was read counts."""
-        return (self.parent,) if isinstance(self.parent, str) else self.parent
+        return places_of(self.parent)
 
     @property
     def data_places(self) -> tuple[str, ...]:
@@ -262,10 +263,15 @@ class Endpoint:
         """Whether its records come in pages."""
         return not isinstance(self.paginator, SinglePagePaginator)
 
+    @property
+    def comes_whole(self) -> bool:
+        """Whether one answer has all records: without pages, and not cut off behind so many."""
+        return not self.pages and self.paginator.limit_param is None
+
     def find_doubt(self) -> str | None:
         """Why nothing proves that all of its records came; None where that is proved: by a total and a key."""
         by_parent = bool(self.parent) and self.data_places == (WHOLE,)
-        counted = self.has_total or by_parent or bool(self.count_selector and not self.pages)
+        counted = self.has_total or by_parent or bool(self.count_selector and self.comes_whole)
         lacking = [what for what, there in (("total", counted), ("key", self.keys)) if not there]
         return f"the API says no {' and no '.join(lacking)}" if lacking else None
 
@@ -293,7 +299,7 @@ class Files:
     @property
     def parents(self) -> tuple[str, ...]:
         """The record types that may name them."""
-        return (self.parent,) if isinstance(self.parent, str) else self.parent
+        return places_of(self.parent)
 
 
 @dataclass(frozen=True)
@@ -322,9 +328,10 @@ class RestApi:
             raise Misconfigured(f"FERRY_ADAPTERS: its api cannot be asked: {problem}.", hint=HINT)
 
     def _find_problems(self) -> Iterator[str]:
-        names = [endpoint.name for endpoint in self.endpoints]
-        if not names:
+        if not self.endpoints:
             yield "it has no endpoints"
+        # Of one endpoint and its alternatives only one is read.
+        names = [name for one in self.endpoints for name in {one.name, *(other.name for other in one.alternatives)}]
         if len(set(names)) != len(names):
             yield "two endpoints have one name"
         yield from self._find_orphans()
@@ -349,7 +356,7 @@ class RestApi:
         names = [*self.headers, *([self.auth.name] if isinstance(self.auth, APIKeyAuth) else [])]
         if not all(map(_TOKEN.fullmatch, names)):
             yield "a header has a name that none can have"
-        if any(not text.isascii() or not text.isprintable() for text in self.headers.values()):
+        if not all(map(is_sendable, self.headers.values())):
             yield "a header has a value that none can have"
 
     def find_doubtful(self) -> dict[str, str]:
@@ -366,7 +373,7 @@ def _problems_of_path(path: str) -> Iterator[str]:
         yield f"the path {path!r} does not begin with one slash"
     if any(mark in path for mark in "?#\\") or not path.isascii() or not path.isprintable() or " " in path:
         yield f"the path {path!r} has a character that no path has; parameters go into params"
-    if ".." in path.split("/"):
+    if not is_inside(path, ""):
         yield f"the path {path!r} leads upwards"
 
 
@@ -376,6 +383,8 @@ def _problems_of_log_in(auth: CookieAuth | BearerTokenAuth) -> Iterator[str]:
     yield from _problems_of(auth.token_selector)
     if auth.encoding not in ("json", "form"):
         yield "the encoding of its log-in is neither json nor form"
+    if any(not 300 <= status <= 599 for status in auth.expired):
+        yield "expired has a status that is none of a redirect or an error"
 
 
 def _problems_of(selector: Selector) -> Iterator[str]:

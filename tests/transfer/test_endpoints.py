@@ -34,6 +34,7 @@ BOOKS = Endpoint("books", "/books")
         ({"path": "books"}, "one slash"),
         ({"path": "//elsewhere.example/books"}, "one slash"),
         ({"path": "/a/../b"}, "upwards"),
+        ({"path": "/a/%2e%2e/b"}, "upwards"),
         ({"path": "/books?page=1"}, "parameters go into params"),
         ({"path": "/b oks"}, "character"),
         ({"path": "/b\u00f6oks"}, "character"),
@@ -59,11 +60,14 @@ def test_an_endpoint_that_cannot_be_asked_for(more: dict[str, Any], words: str) 
     [
         ({"endpoints": ()}, "no endpoints"),
         ({"endpoints": (BOOKS, BOOKS)}, "one name"),
+        ({"endpoints": (BOOKS, Endpoint("loans", "/loans", alternatives=(BOOKS,)))}, "one name"),
         ({"endpoints": (Endpoint("copies", "/b/{id}", parent="books"), BOOKS)}, "no parent of 'copies'"),
         ({"auth": CookieAuth("login")}, "one slash"),
         ({"auth": CookieAuth("/login", encoding="xml")}, "neither json nor form"),  # type: ignore[arg-type]
+        ({"auth": CookieAuth("/login", expired=(200,))}, "expired has a status"),
         ({"auth": APIKeyAuth("X-Key: a\r\nX")}, "header has a name"),
         ({"headers": {"X": "a\r\nY: b"}}, "header has a value"),
+        ({"headers": {"X": " a"}}, "header has a value"),
         ({"requests_per_second": 0}, "requests_per_second"),
         ({"connections": 0}, "connections"),
     ],
@@ -104,6 +108,8 @@ def test_what_a_declaration_promises() -> None:
             # Of a page, how many records it has itself says nothing of the others.
             {**paged, "count_selector": "count"},
             {"path": "/b/{id}/copies", "parent": "books", "data_selector": "copies"},
+            # Nor one of a list that may be cut off.
+            {"paginator": SinglePagePaginator("limit"), "count_selector": "count"},
         ],
         "the API says no key": [{"key": (), "total_selector": "total"}],
         "the API says no total and no key": [{"key": ()}],

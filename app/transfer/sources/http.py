@@ -22,6 +22,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ...errors import SourceIncomplete
+from ..addresses import is_inside
 from ..rows.strictjson import NotKept, StrictJSONError, TooMany
 from .answer import Answer, read_retry_after, set_cookies
 from .reasons import TIMED_OUT, explain_tls, words_of
@@ -115,6 +116,10 @@ class HttpClient:
     def limit_rate(self, per_second: float | None) -> None:
         """Let all clients of this deployment together begin so many requests a second, at most."""
         self._turns.interval_s = 1 / per_second if per_second else 0.0
+
+    def leave_redirects(self, statuses: frozenset[int]) -> None:
+        """Let no client of this deployment follow redirects of these statuses: they are refusals."""
+        self._common.left = statuses
 
     def close(self) -> None:
         self._session.close()
@@ -243,6 +248,7 @@ class HttpClient:
         **arguments: Any,
     ) -> requests.Response:
         url = self.base + path
+        place = url.partition("?")[0]
         self.sent = self.headers if headers is None else headers
         # A retry has what is left for all of them together.
         left_s = self.timeout_s if self._until is None else self._until - time.monotonic()
@@ -262,20 +268,19 @@ class HttpClient:
                 )
             except requests.exceptions.SSLError as error:
                 raise explain_tls(self.base, error) from error
+            except requests.exceptions.InvalidHeader:
+                # Its words are the header, which may be a key: for nobody to see.
+                raise SourceIncomplete(f"{place} was to be asked with a header that none can be.", hint=FIX) from None
             except (requests.exceptions.RequestException, HTTPError) as error:
                 raise Transient(words_of(error)) from error
             except ValueError as error:
                 # requests looks at where a redirect leads even when it is not to follow it.
-                raise SourceIncomplete(
-                    f"{self.base}{path} redirects to what is no URL: {error}.", hint=AGAIN
-                ) from error
-            if response.status_code not in _REDIRECTS - accepted:
+                raise SourceIncomplete(f"{place} redirects to what is no URL.", hint=AGAIN) from error
+            if response.status_code not in _REDIRECTS - accepted - self._common.left:
                 return response
             url = self._follow(url, response)
             arguments.pop("params", None)
-        raise SourceIncomplete(
-            f"{self.base}{path} redirects without an end.", hint="Check the URL: flask db-migrate-data URL"
-        )
+        raise SourceIncomplete(f"{place} redirects without an end.", hint="Check the URL: flask db-migrate-data URL")
 
     def _follow(self, url: str, response: requests.Response) -> str:
         response.close()
@@ -284,11 +289,17 @@ class HttpClient:
             there = urlsplit(target)
         except ValueError as error:
             raise SourceIncomplete(f"{self.base} redirects to what is no URL.", hint=AGAIN) from error
+        # What stands before an @ may be a password.
+        host = f"{there.scheme}://{there.netloc.rpartition('@')[2]}"
         if there[:2] != urlsplit(url)[:2]:
             raise SourceIncomplete(
-                f"{self.base} redirects to another host, {there.scheme}://{there.netloc}; "
-                "no credentials were sent there.",
-                hint=f"If that is the deployment: flask db-migrate-data {there.scheme}://{there.netloc}",
+                f"{self.base} redirects to another host, {host}; no credentials were sent there.",
+                hint=f"If that is the deployment: flask db-migrate-data {host}",
+            )
+        if not is_inside(there.path, urlsplit(self.base).path):
+            raise SourceIncomplete(
+                f"{self.base} redirects to {there.path}, which is not of this deployment; nothing was sent there.",
+                hint=f"If the deployment is there as well: flask db-migrate-data {host}",
             )
         return target
 

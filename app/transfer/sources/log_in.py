@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from requests.auth import _basic_auth_str
 
 from ...errors import SourceIncomplete, Unauthorized
+from ..addresses import is_sendable
 from ..endpoints import APIKeyAuth, Auth, BearerTokenAuth, CookieAuth, HttpBasicAuth
 from ..rows.strictjson import StrictJSONError, loads
 from .answer import Answer
@@ -21,8 +22,6 @@ from .turns import Headers
 T = TypeVar("T")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
-MOST_TOKEN = 16 << 10
-"""Characters of a token: headers of more are refused by servers as well."""
 CREDENTIALS = (
     "Set FLASK_FERRY_SOURCE_UID and FLASK_FERRY_SOURCE_PASSWORD to an admin of the old deployment, "
     "then run again: flask db-migrate-data"
@@ -53,6 +52,7 @@ class LogIn:
         self._posts = isinstance(auth, CookieAuth | BearerTokenAuth) and auth.path is not None
         self._logged_in = False
         client.before_retry = partial(self._after_failure, client)
+        client.leave_redirects(frozenset(getattr(auth, "expired", ())))
 
     @property
     def is_proved(self) -> bool:
@@ -202,8 +202,3 @@ def find_token(answer: Answer, auth: CookieAuth | BearerTokenAuth) -> str | None
         return None
     token = find(body, auth.token_selector) if isinstance(body, dict) else None
     return token if isinstance(token, str) and token and is_sendable(token) else None
-
-
-def is_sendable(text: str) -> bool:
-    """Whether a text can stand in a header: printable, and not without end."""
-    return len(text) <= MOST_TOKEN and text.isascii() and text.isprintable()

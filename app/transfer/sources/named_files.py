@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import secrets
 from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -29,6 +31,9 @@ UNREADABLE = "could not be read"
 UNTRIED = "not asked for, as others could not be read"
 TOO_LARGE = f"larger than {MOST_BYTES >> 20} MiB"
 NO_NAME = "named so that no file can have the name"
+TAKEN = "named as a directory that another file lies in, or the other way round"
+PAGE = "answered with a page of HTML in its place"
+ENDLESS = "sent without its length: it may have broken off"
 
 MOST_FAILURES = 3
 
@@ -36,8 +41,17 @@ Place = tuple[str, ...]
 """The names of the directories that a file lies in, and its own."""
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_LONGEST_NAME = 250
-"""Bytes, so that a suffix fits behind it."""
+_LONGEST_NAME = 255
+"""Bytes, on the file systems that there are."""
+_CLASHES = {
+    errno.ENAMETOOLONG: NO_NAME,
+    errno.EILSEQ: NO_NAME,
+    errno.ENOTDIR: TAKEN,
+    errno.EISDIR: TAKEN,
+    errno.EEXIST: TAKEN,
+    errno.ENOTEMPTY: TAKEN,
+}
+"""Why one file cannot be written where others can."""
 
 
 def carry_files(run: Run, source: RestSource, declared: tuple[Files, ...], parts: Mapping[str, Part]) -> None:
@@ -58,7 +72,7 @@ def carry_files(run: Run, source: RestSource, declared: tuple[Files, ...], parts
         for place, outcome in _fetch_all(source, directory, usable):
             outcomes.setdefault(outcome, []).append("/".join(place))
     if unusable:
-        outcomes[NO_NAME] = ["/".join(quote(name, safe="") for name in place) for place in unusable]
+        outcomes.setdefault(NO_NAME, []).extend("/".join(quote(name, safe="") for name in place) for place in unusable)
     run.report.files = {outcome: names for outcome, names in outcomes.items() if names}
 
 
@@ -100,15 +114,32 @@ def _fetch(source: RestSource, directory: Path, place: Place, client: HttpClient
     """Fetch one file; returns what became of it."""
     address = "".join(f"/{quote(name, safe='')}" for name in place)
     try:
-        body = source.fetch(address, MOST_BYTES, client)
+        answer = source.fetch(address, MOST_BYTES, client)
     except TooLarge:
         return TOO_LARGE
     except Refused as error:
         return ABSENT if error.status == 404 else f"refused (status {error.status})"
+    if not answer.ended:
+        return ENDLESS
+    # A log-in, as a rule, to which whoever is not logged in is led.
+    if answer.content_type.startswith("text/html") and not place[-1].lower().endswith((".html", ".htm")):
+        return PAGE
     path = directory.joinpath(*place)
     with writable(path):
-        # Whatever its name ends with, it is written as it came; the name is taken when it is whole.
-        beside = path.with_name(f"{path.name}.part")
-        write(beside, [body], keep_former=False)
-        beside.replace(path)
+        try:
+            _write(path, answer.body)
+        except OSError as error:
+            if error.errno not in _CLASHES:
+                raise
+            return _CLASHES[error.errno]
     return FETCHED
+
+
+def _write(path: Path, body: bytes) -> None:
+    # Whatever its name ends with, it is written as it came; the name is taken when it is whole.
+    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    write(beside, [body], keep_former=False)
+    try:
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

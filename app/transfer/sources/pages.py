@@ -163,8 +163,8 @@ def read_page(answer: Answer, endpoint: Endpoint) -> Page:
     count = _read_count(says, endpoint.count_selector, "count")
     if count is not None and count != len(records):
         raise StrictJSONError(f"the answer says {count} records and has {len(records)}")
-    # What an answer without pages counts are all there are.
-    total = count if total is None and not endpoint.pages else total
+    # What an answer counts that comes whole are all there are.
+    total = count if total is None and endpoint.comes_whole else total
     numbered = isinstance(endpoint.paginator, PageNumberPaginator)
     number = _read_count(says, endpoint.paginator.page_selector, "page") if numbered else None  # type: ignore[union-attr] # it is one
     return Page(records, says, answer.headers, total, number)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from ...errors import SourceIncomplete
+from ..addresses import is_inside
 from ..endpoints import (
     Endpoint,
     HeaderLinkPaginator,
@@ -59,6 +60,22 @@ def ask_first(endpoint: Endpoint, path: str, limit: int) -> Ask:
     return Ask(path, params, paginator.base_page if isinstance(paginator, PageNumberPaginator) else 1)
 
 
+def ask_behind(endpoint: Endpoint, first: Ask, count: int) -> Ask | None:
+    """The request for what lies behind a first page of so many records; None where only an answer knows the way."""
+    match endpoint.paginator:
+        case PageNumberPaginator(page_param=name):
+            return Ask(first.path, {**first.params, name: first.number + 1}, first.number + 1)
+        case OffsetPaginator(offset_param=name):
+            return Ask(first.path, {**first.params, name: count}, first.number + 1)
+    return None
+
+
+def may_end_with_404(endpoint: Endpoint) -> bool:
+    """Whether pages are asked for until there are none, which some APIs say with 404."""
+    paginator = endpoint.paginator
+    return isinstance(paginator, PageNumberPaginator | OffsetPaginator) and not paginator.has_more_path
+
+
 class Trail:
     """The way through the pages of one list: what was said and seen on it.
 
@@ -98,8 +115,8 @@ class Trail:
             raise Changed(f"the total changed from {self.total} to {page.total} while pages were read")
         if page.number is not None and page.number != ask.number:
             raise Changed(f"page {ask.number} was asked for and page {page.number} came")
-        if not self._endpoint.keys and page.records:
-            # Nothing tells records apart; but two pages are not alike to the letter.
+        if page.records and not page.single:
+            # Where nothing tells records apart, two pages are not alike to the letter all the same.
             self._remember("\n".join(text for text, _ in page.records), "a page came twice: the source ignores paging")
 
     def _remember(self, text: str, words: str) -> None:
@@ -163,8 +180,7 @@ class Trail:
         except ValueError as error:
             raise Changed(f"the next URL that page {ask.number} gives is none") from error
         place = f"{there.scheme}://{there.netloc.rpartition('@')[2]}"
-        inside = there.path.startswith(f"{here.path}/") and ".." not in there.path.split("/")
-        if not same or not inside or "@" in there.netloc:
+        if not same or not is_inside(there.path, here.path) or "@" in there.netloc:
             where = place if not same else f"{place}{there.path}"
             raise SourceIncomplete(
                 f"{self._base}: page {ask.number} of {self._endpoint.name} says that the next one is at {where}, "

@@ -11,14 +11,15 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ...errors import FerryError, SourceIncomplete, Unauthorized
-from ..endpoints import Endpoint, RestApi
+from ..endpoints import Endpoint, HeaderLinkPaginator, RestApi
 from ..rows.scratch import Keys
 from ..rows.strictjson import loads
+from .answer import Answer
 from .connections import Connections
 from .http import AGAIN, HttpClient, Refused, TooLarge
 from .log_in import CREDENTIALS, LogIn
-from .pages import Changed, Page, keep, read_page, refuse_spoiled
-from .paging import Ask, Trail, ask_first
+from .pages import Changed, Found, Page, keep, read_page, refuse_spoiled
+from .paging import Ask, Trail, ask_behind, ask_first, may_end_with_404
 from .parts import Part, PartWriter
 
 T = TypeVar("T")
@@ -99,12 +100,17 @@ class RestSource:
         unavailable: dict[str, str] = {}
         for declared in self._api.endpoints:
             candidates = (declared, *declared.alternatives)
-            endpoint = next((candidate for candidate in candidates if self._answers(candidate)), None)
+            names = {endpoint.name for endpoint in available}
+            # What has no parent here, nothing can be asked of.
+            askable = [one for one in candidates if one.required or not one.parents or names & {*one.parents}]
+            endpoint = next((candidate for candidate in askable if self._answers(candidate)), None)
             if endpoint:
                 available.append(endpoint)
             else:
-                paths = " or ".join(candidate.path for candidate in candidates)
-                unavailable[candidates[-1].name] = f"no endpoint at {paths} (404)"
+                paths = " or ".join(candidate.path for candidate in askable)
+                lacking = " or ".join(declared.parents)
+                why = f"no endpoint at {paths} (404)" if paths else f"it is asked for by {lacking}, which is not there"
+                unavailable[candidates[-1].name] = why
         covered = {name for endpoint in available for name in endpoint.covers}
         return available, {name: why for name, why in unavailable.items() if name not in covered}
 
@@ -145,7 +151,7 @@ class RestSource:
         with Connections(self._session.open_client, self._connections) as connections:
             for _ in range(PASSES):
                 for endpoint in waiting:
-                    parent = next((parts[name] for name in endpoint.parents if name in parts), None)
+                    parent = _find_parent(endpoint, parts)
                     pages = partial(self._records, endpoint, parent, connections)
                     part = self._read(endpoint, directory / f"{endpoint.name}.ndjson", keys, progress, pages)
                     parts[endpoint.name] = part
@@ -163,8 +169,8 @@ class RestSource:
         counted = [endpoint for endpoint in endpoints if self._has_total(endpoint) and endpoint.pages]
         changed = {e.name for e in counted if self._total(e) not in (None, parts[e.name].lines)}
         for endpoint in endpoints:
-            parent = next((name for name in endpoint.parents if name in parts), None)
-            if parent in changed:
+            parent = _find_parent(endpoint, parts)
+            if parent and parent.name in changed:
                 changed.add(endpoint.name)
         return [endpoint for endpoint in endpoints if endpoint.name in changed]
 
@@ -199,27 +205,36 @@ class RestSource:
     def _pass(self, endpoint: Endpoint, part: PartWriter, keys: Keys, progress: Progress, pages: Pages) -> str:
         """Write the records of all pages; returns why nothing proves that they are all, empty where that is proved."""
         page_count, total, counted = 0, None, True
+        first: list[Found] = []
+        lists = alike = 0
         for page in pages:
             page_count += 1
             counted = counted and (page.single or page.total is not None)
             refuse_spoiled(endpoint, page.records, self._client.base, set_aside=self._set_aside)
             new = sum(keep(record, endpoint, part, keys) for record in page.records)
-            if page.records and not new:
+            if endpoint.parents and page.records:
+                # Records that several parents have come once for each of these.
+                first = first or page.records
+                lists, alike = lists + 1, alike + (page.records == first)
+            elif page.records and not new:
                 raise Changed("a page came twice: the source ignores paging, or rows moved between pages")
-            total = None if endpoint.parents else page.total
+            total = None if endpoint.parents else page.total if page.total is not None else total
             progress(part.name, part.lines, total)
             if total is not None and part.lines > total:
                 raise Changed(f"the source says {total} records in all, and {part.lines} distinct ones came so far")
         if self._has_total(endpoint) and (page_count != 1 or total != part.lines):
-            self._check_total(endpoint, part)
+            self._check_total(endpoint, part, total)
         lacking = [what for what, there in (("total", counted), ("key", endpoint.keys)) if not there]
-        return f"the API says no {' and no '.join(lacking)}" if lacking else ""
+        doubts = [f"the API says no {' and no '.join(lacking)}"] if lacking else []
+        if alike == lists > 1:
+            doubts.append("the API says the same whatever it is asked for")
+        return " and ".join(doubts)
 
     def _records(self, endpoint: Endpoint, parent: Part | None, connections: Connections) -> Pages:
         if endpoint.parents:
             yield from self._children(endpoint, parent, connections)
-        elif endpoint.paginator.limit_param and not endpoint.pages:
-            yield self._ask_for_all(endpoint)
+        elif not endpoint.pages:
+            yield self._ask_for_all(endpoint, endpoint.path)
         else:
             yield from self._pages(endpoint, endpoint.path, connections)
 
@@ -228,8 +243,10 @@ class RestSource:
         trail = Trail(endpoint, self._client.base, self._limit(endpoint))
         ask = ask_first(endpoint, path, self._limit(endpoint))
         page = self._page(endpoint, ask)
-        if page.bare and endpoint.pages:
-            self._check_bare(endpoint, page)
+        self._bare.discard(endpoint.name)
+        # Where the next page is, a Link header says of a bare list as well.
+        if page.bare and not isinstance(endpoint.paginator, HeaderLinkPaginator):
+            self._check_bare(endpoint, ask, page)
             yield page
             return
         for _ in range(1, MOST_PAGES):
@@ -240,7 +257,7 @@ class RestSource:
                 yield page
                 return
             ask = following
-            with connections.ask_ahead(partial(self._page, endpoint, ask)) as answer:
+            with connections.ask_ahead(partial(self._following, endpoint, ask)) as answer:
                 yield page
                 page = answer.result()
         raise Changed("the pages do not end")
@@ -248,35 +265,54 @@ class RestSource:
     def _page(self, endpoint: Endpoint, ask: Ask, client: HttpClient | None = None) -> Page:
         return self._session.get(ask.path, lambda answer: read_page(answer, endpoint), client, **ask.params)
 
-    def _check_bare(self, endpoint: Endpoint, page: Page) -> None:
+    def _following(self, endpoint: Endpoint, ask: Ask, client: HttpClient) -> Page:
+        """A page behind the first."""
+        try:
+            return self._page(endpoint, ask, client)
+        except Refused as error:
+            if error.status != 404 or not may_end_with_404(endpoint):
+                raise
+            return Page([])
+
+    def _check_bare(self, endpoint: Endpoint, ask: Ask, page: Page) -> None:
         """A list that says nothing of pages is whole if it ignores them: it is as long when one record is asked for.
 
-        How long a page is only the server knows, which may give fewer than it is asked for.
+        How long a page is only the server knows, which may give fewer than it is asked for. Where it cannot be asked
+        for fewer, the list comes again, or nothing does, in the place of the next page.
         """
-        if page.records:
-            again = self._ask_for_one(endpoint)
+        if page.records and endpoint.paginator.limit_param:
+            again = self._page(endpoint, ask_first(endpoint, ask.path, 1))
             if len(again.records) != len(page.records):
                 raise Changed(f"a list of {len(page.records)} records came, and one of {len(again.records)}")
-        self._bare.add(endpoint.name)
+        elif page.records and (behind := ask_behind(endpoint, ask, len(page.records))):
+            again = self._following(endpoint, behind, self._client)
+            if again.records and again.records != page.records:
+                raise Changed(f"a list of {len(page.records)} records came, and another one in place of the next page")
+        if page.total is None:
+            self._bare.add(endpoint.name)
 
-    def _check_total(self, endpoint: Endpoint, part: PartWriter) -> None:
-        """Ask for the total once more, and compare both with the distinct records that came."""
-        total = self._total(endpoint)
+    def _check_total(self, endpoint: Endpoint, part: PartWriter, before: int | None) -> None:
+        """Ask for the total once more, and compare it with the distinct records that came.
+
+        :param before: what the pages said, which counts where that request is answered without one.
+        """
+        again = self._total(endpoint)
+        total = before if again is None else again
         if total is not None and total != part.lines:
             raise Changed(f"the source says {total} records at the end, and {part.lines} distinct ones came")
 
     def _total(self, endpoint: Endpoint) -> int | None:
-        return self._ask_for_one(endpoint).total
+        try:
+            return self._page(endpoint, ask_first(endpoint, endpoint.path, 1)).total
+        except Refused as error:
+            raise self.explain(error, endpoint.path) from error
 
-    def _ask_for_one(self, endpoint: Endpoint) -> Page:
-        return self._page(endpoint, ask_first(endpoint, endpoint.path, 1))
-
-    def _ask_for_all(self, endpoint: Endpoint) -> Page:
-        """A list without pages, of which only so many come as are asked for: more than there are."""
+    def _ask_for_all(self, endpoint: Endpoint, path: str, client: HttpClient | None = None) -> Page:
+        """A list without pages; of one of which only so many come as are asked for, more than there are."""
         limit = endpoint.paginator.limit
         while True:
-            page = self._page(endpoint, ask_first(endpoint, endpoint.path, limit))
-            if len(page.records) < limit:
+            page = self._page(endpoint, ask_first(endpoint, path, limit), client)
+            if endpoint.comes_whole or len(page.records) < limit:
                 return page
             limit *= 10
 
@@ -287,13 +323,13 @@ class RestSource:
         with Connections(self._session.open_client, self._connections) as connections:
             yield from connections.ask_all(calls)
 
-    def fetch(self, path: str, most_bytes: int, client: HttpClient) -> bytes:
-        """The body of an answer, whatever it is.
+    def fetch(self, path: str, most_bytes: int, client: HttpClient) -> Answer:
+        """An answer, whatever it is.
 
         :raises Refused: a final status.
         :raises TooLarge: it is larger.
         """
-        return self._session.get(path, lambda answer: answer.body, client, most_bytes)
+        return self._session.get(path, lambda answer: answer, client, most_bytes)
 
     def explain(self, error: Refused, path: str) -> FerryError:
         """What to raise where something declared may not be read, or cannot."""
@@ -304,7 +340,11 @@ class RestSource:
     # What is read record by record of another type
 
     def _children(self, endpoint: Endpoint, parent: Part | None, connections: Connections) -> Pages:
-        records = (loads(line.decode()) for line, _ in (parent.read() if parent else ()))
+        if parent is None:
+            raise SourceIncomplete(
+                f"{endpoint.name} cannot be asked for: {' or '.join(endpoint.parents)} is not there.", hint=AGAIN
+            )
+        records = (loads(line.decode()) for line, _ in parent.read())
         if endpoint.pages:
             for record in records:
                 with self._refuse_gone(endpoint, record):
@@ -316,7 +356,10 @@ class RestSource:
 
     def _child(self, endpoint: Endpoint, record: Any, client: HttpClient) -> Page:
         with self._refuse_gone(endpoint, record):
-            return self._page(endpoint, ask_first(endpoint, fill(endpoint, record), endpoint.paginator.limit), client)
+            page = self._ask_for_all(endpoint, path := fill(endpoint, record), client)
+        if page.total not in (None, len(page.records)):
+            raise Changed(f"{path} says {page.total} records in all, and {len(page.records)} came")
+        return page
 
     @contextlib.contextmanager
     def _refuse_gone(self, endpoint: Endpoint, record: Any) -> Iterator[None]:
@@ -330,6 +373,11 @@ class RestSource:
 
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+def _find_parent(endpoint: Endpoint, parts: Mapping[str, Part]) -> Part | None:
+    """The first of an endpoint's parents that was read."""
+    return next((parts[name] for name in endpoint.parents if name in parts), None)
 
 
 def fill(endpoint: Endpoint, record: Any) -> str:

@@ -109,10 +109,14 @@ class Headers(dict[str, str]):
 
 @dataclass
 class Common:
-    """What all clients of one deployment have in common."""
+    """What all clients of one deployment have in common.
+
+    :ivar left: the statuses of redirects that are not followed, but mean something themselves.
+    """
 
     turns: Turns = field(default_factory=Turns)
     headers: Headers = field(default_factory=Headers)
+    left: frozenset[int] = frozenset()
 
 
 def sleep(seconds: float, stop: threading.Event) -> None:

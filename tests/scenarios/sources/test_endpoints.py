@@ -217,7 +217,10 @@ def test_a_log_in_that_expires(library: Library, style: str, tmp_path: Path) -> 
 
 def test_a_password_that_no_header_can_hold(library: Library, tmp_path: Path) -> None:
     for style in ("key", "static"):
-        assert isinstance(refusal(library, "single", tmp_path, log_in=style, password="a\nb"), Unauthorized)
+        for odd in ("a\nb", " secret", "secret "):
+            error = refusal(library, "single", tmp_path, log_in=style, password=odd)
+            assert isinstance(error, Unauthorized)
+            assert odd not in str(error)
     assert library.asked == []
 
 

@@ -355,6 +355,34 @@ def test_a_redirect_elsewhere(clients: Clients, place: str) -> None:
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("place", ["/login", "/old/%2e%2e/login", "/old/..%2flogin"])
+def test_a_redirect_out_of_the_prefix(clients: Clients, place: str) -> None:
+    with serving(answer("", f"Location: {place}", status="302 Found")) as server:
+        with pytest.raises(SourceIncomplete, match="not of this deployment; nothing was sent there"):
+            clients(f"{server.url}/old").get("/x", value)
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "header"),
+    [
+        ("http://u:secret@127.0.0.1:1/x", "k"),
+        ("http://u:secret@[/x", "k"),
+        ("http://u:secret@127.0.0.1:port/x?key=secret", "k"),
+        ("{url}/x?cursor=secret", "k"),
+        ("{url}/x", " secret"),
+    ],
+)
+def test_no_message_says_what_may_be_a_secret(clients: Clients, place: str, header: str) -> None:
+    with serving() as server:
+        server.answers = [answer("", f"Location: {place.format(url=server.url)}", status="302 Found")]
+        client = clients(server)
+        client.headers["X-Key"] = header
+        with pytest.raises(SourceIncomplete) as caught:
+            client.get("/x?cursor=secret", value)
+    assert "secret" not in f"{caught.value.message} {caught.value.hint} {caught.value.__cause__}"
+
+
 def test_a_redirect_in_a_circle(clients: Clients) -> None:
     endless = pytest.raises(SourceIncomplete, match="/x redirects without an end")
     with serving(answer("", "Location: /x", status="302 Found")) as server, endless:

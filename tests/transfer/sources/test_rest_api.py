@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +14,16 @@ import pytest
 
 from app.classic.api import api
 from app.errors import SourceIncomplete, Unauthorized
-from app.transfer.endpoints import Endpoint
+from app.transfer.endpoints import (
+    Auth,
+    CookieAuth,
+    Endpoint,
+    HeaderLinkPaginator,
+    OffsetPaginator,
+    PageNumberPaginator,
+    RestApi,
+    SinglePagePaginator,
+)
 from app.transfer.rows.scratch import Keys
 from app.transfer.sources.http import HttpClient
 from app.transfer.sources.parts import Part
@@ -384,3 +394,161 @@ def test_everything_of_a_deployment(stack: ExitStack, newer: Deployment, tmp_pat
     assert all(request.cookie for request in newer.requests() if request.method == "GET")
     (tmp_path / "posts.ndjson").write_bytes((tmp_path / "posts.ndjson").read_bytes()[:-3])
     assert not parts["posts"].is_whole()
+
+
+# Declarations of other shapes
+
+
+def declared(
+    stack: ExitStack, handler: Handler, *endpoints: Endpoint, auth: Auth | None = None, **more: Any
+) -> tuple[Loopback, RestSource]:
+    server = stack.enter_context(serving(script=lambda asked, send: send(handler(asked))))
+    client = HttpClient(f"{server.url}/old", timeout_s=0.6)
+    stack.callback(client.close)
+    return server, RestSource(client, RestApi(endpoints, auth, **more), "mira", "pw")
+
+
+def by_path(answers: dict[str, Any]) -> Handler:
+    """Answers by what is asked for, with or without its parameters; all else is not there."""
+
+    def handler(asked: Asked) -> bytes:
+        target = asked.target.removeprefix("/old")
+        said = answers.get(target, answers.get(target.partition("?")[0]))
+        return said if isinstance(said, bytes) else HTML if said is None else answer(said)
+
+    return handler
+
+
+def refused(source: RestSource, directory: Path, *endpoints: Endpoint) -> str:
+    with pytest.raises(SourceIncomplete) as caught:
+        read(source, directory, *endpoints)
+    return f"{caught.value.message} {caught.value.details}"
+
+
+PARENTS = Endpoint("books", "/books")
+TWO_BOOKS = [{"id": 1}, {"id": 2}]
+EITHER: dict[str, Any] = {"data_selector": ("items", "$")}
+WRITERS = Endpoint("writers", "/books/{id}/writers", "items", total_selector="total", parent="books")
+
+
+def test_a_list_of_a_parent_that_lacks_records(stack: ExitStack, tmp_path: Path) -> None:
+    said = {"/books": TWO_BOOKS, "/books/1/writers": {"items": [{"id": 1}], "total": 3}}
+    _, source = declared(stack, by_path(said), PARENTS, WRITERS)
+    assert "/books/1/writers says 3 records in all, and 1 came" in refused(source, tmp_path, PARENTS, WRITERS)
+
+
+def test_records_that_two_parents_have(stack: ExitStack, tmp_path: Path) -> None:
+    both = {"items": [{"id": 7}], "total": 1}
+    said = {"/books": TWO_BOOKS, "/books/1/writers": {"items": [{"id": 7}, {"id": 8}], "total": 2}}
+    _, source = declared(stack, by_path({**said, "/books/2/writers": both}), PARENTS, WRITERS)
+    part = read(source, tmp_path, PARENTS, WRITERS)["writers"]
+    assert (part.lines, part.repeats, part.doubt) == (2, 1, "")
+    # It may be that both have the same one; or the API does not look at which is asked for.
+    said = {"/books": TWO_BOOKS, "/books/1/writers": both, "/books/2/writers": both}
+    _, source = declared(stack, by_path(said), PARENTS, WRITERS)
+    assert read(source, tmp_path, PARENTS, WRITERS)["writers"].doubt == "the API says the same whatever it is asked for"
+
+
+def test_a_list_of_a_parent_that_is_cut_off(stack: ExitStack, tmp_path: Path) -> None:
+    copies = Endpoint("copies", "/books/{id}/copies", paginator=SinglePagePaginator("most", limit=2), parent="books")
+    said = {"/books": [{"id": 1}], "/books/1/copies?most=2": TWO_BOOKS, "/books/1/copies?most=20": [{"id": 3}]}
+    _, source = declared(stack, by_path(said), PARENTS, copies)
+    assert values(read(source, tmp_path, PARENTS, copies)["copies"]) == [{"id": 3}]
+
+
+def test_what_has_no_parent_here_is_not_there(stack: ExitStack, tmp_path: Path) -> None:
+    server, source = declared(stack, by_path({}), PARENTS, WRITERS)
+    assert source.endpoints() == (
+        [],
+        {
+            "books": "no endpoint at /books (404)",
+            "writers": "it is asked for by books, which is not there",
+        },
+    )
+    assert len(server.asked) == 1
+    assert "writers cannot be asked for: books is not there" in refused(source, tmp_path, WRITERS)
+
+
+def test_a_bare_list_that_a_link_header_goes_on_with(stack: ExitStack, tmp_path: Path) -> None:
+    first = answer([{"id": 1}], 'Link: </old/loans?page=2>; rel="next"')
+    loans = Endpoint("loans", "/loans", paginator=HeaderLinkPaginator(), **EITHER)
+    _, source = declared(stack, by_path({"/loans": first, "/loans?page=2": [{"id": 2}]}), loans)
+    assert values(read(source, tmp_path, loans)["loans"]) == TWO_BOOKS
+
+
+@pytest.mark.parametrize("behind", [[], [{"id": 1}], HTML, [{"id": 2}]], ids=["none", "same", "404", "more"])
+def test_a_bare_list_of_which_no_fewer_can_be_asked_for(stack: ExitStack, tmp_path: Path, behind: Any) -> None:
+    loans = Endpoint("loans", "/loans", paginator=PageNumberPaginator(limit_param=None), **EITHER)
+    _, source = declared(stack, by_path({"/loans?page=1": [{"id": 1}], "/loans?page=2": behind}), loans)
+    if behind == [{"id": 2}]:
+        assert "another one in place of the next page" in refused(source, tmp_path, loans)
+    else:
+        assert values(read(source, tmp_path, loans)["loans"]) == [{"id": 1}]
+
+
+def test_a_bare_list_of_each_parent_is_asked_for_by_its_path(stack: ExitStack, tmp_path: Path) -> None:
+    loans = Endpoint("loans", "/books/{id}/loans", parent="books", paginator=PageNumberPaginator(), **EITHER)
+    server, source = declared(stack, by_path({"/books": [{"id": 1}], "/books/1/loans": TWO_BOOKS}), PARENTS, loans)
+    assert values(read(source, tmp_path, PARENTS, loans)["loans"]) == TWO_BOOKS
+    assert not any("{" in asked.target for asked in server.asked)
+
+
+def test_a_bare_list_with_a_total(stack: ExitStack, tmp_path: Path) -> None:
+    loans = Endpoint("loans", "/loans", paginator=PageNumberPaginator(), total_header="X-Total", **EITHER)
+    _, source = declared(stack, by_path({"/loans": answer(TWO_BOOKS, "X-Total: 3")}), loans)
+    assert "3 records at the end, and 2 distinct" in refused(source, tmp_path, loans)
+
+
+def test_a_total_that_the_last_answer_does_not_repeat(stack: ExitStack, tmp_path: Path) -> None:
+    loans = Endpoint("loans", "/loans", "items", paginator=OffsetPaginator(limit_param=None), total_selector="total")
+    said = iter([{"items": [{"id": 1}], "total": 2}, {"items": []}, {"items": []}] * 3)
+    _, source = declared(stack, lambda _: answer(next(said)), loans)
+    assert "2 records at the end, and 1 distinct" in refused(source, tmp_path, loans)
+
+
+def test_a_page_that_comes_twice_where_the_key_may_be_null(stack: ExitStack, tmp_path: Path) -> None:
+    """Records without a key are all new: that of page 1 hides that page 2 is page 1."""
+    paginator = PageNumberPaginator(has_more_path="more")
+    loans = Endpoint("loans", "/loans", "items", key_may_be_null=True, paginator=paginator)
+    _, source = declared(stack, lambda _: answer({"items": [{"id": 1}, {"id": None}], "more": True}), loans)
+    assert "a page came twice" in refused(source, tmp_path, loans)
+
+
+def test_pages_that_end_with_404(stack: ExitStack, tmp_path: Path) -> None:
+    loans = Endpoint("loans", "/loans", "items", paginator=PageNumberPaginator(limit_param=None))
+    _, source = declared(stack, by_path({"/loans?page=1": {"items": TWO_BOOKS}}), loans)
+    part = read(source, tmp_path, loans)["loans"]
+    assert (part.lines, part.doubt) == (2, "the API says no total")
+    sure = replace(loans, paginator=PageNumberPaginator(limit_param=None, has_more_path="more"))
+    _, source = declared(stack, by_path({"/loans?page=1": {"items": TWO_BOOKS, "more": True}}), sure)
+    assert "status 404 at /loans" in refused(source, tmp_path, sure)
+
+
+def test_a_count_of_a_list_that_may_be_cut_off_is_no_total(stack: ExitStack, tmp_path: Path) -> None:
+    loans = Endpoint("loans", "/loans", "items", paginator=SinglePagePaginator("limit"), count_selector="count")
+    _, source = declared(stack, by_path({"/loans": {"items": TWO_BOOKS, "count": 2}}), loans)
+    assert read(source, tmp_path, loans)["loans"].doubt == loans.find_doubt() == "the API says no total"
+
+
+def test_a_total_that_is_refused_at_the_end(stack: ExitStack, tmp_path: Path) -> None:
+    loans = Endpoint("loans", "/loans", "items", paginator=PageNumberPaginator(), total_selector="total")
+    said = iter([answer({"items": [{"id": 1}], "total": 1}), answer("{}", status="403 No")])
+    _, source = declared(stack, lambda _: next(said), loans)
+    with pytest.raises(Unauthorized, match="may not read"):
+        read(source, tmp_path, loans)
+
+
+def test_a_redirect_that_says_that_the_log_in_expired(stack: ExitStack, tmp_path: Path) -> None:
+    loans = Endpoint("loans", "/loans")
+    led = [answer("", "Location: /old/login", status="302 Found"), answer([{"id": 1}])]
+
+    def handler(asked: Asked) -> bytes:
+        if asked.method == "POST":
+            return answer("", "Set-Cookie: s=1", "Location: /old/home", status="302 Found")
+        return led.pop(0)
+
+    auth = CookieAuth("/login", encoding="form", expired=(302,))
+    server, source = declared(stack, handler, loans, auth=auth)
+    source._session.log_in()
+    assert values(read(source, tmp_path, loans)["loans"]) == [{"id": 1}]
+    assert [asked.method for asked in server.asked] == ["POST", "GET", "POST", "GET"]
