@@ -66,6 +66,16 @@ def dialect_for(
     return dialect
 
 
+def is_same_place(one: URL, other: URL) -> bool:
+    """Whether two URLs lead to one database, however each is written; no server is asked."""
+    rooms = {_ROOMS.get(url.get_backend_name(), ("", ""))[0] for url in (one, other)}
+    room = rooms.pop()
+    if rooms or not room:
+        return False
+    connect = importlib.import_module(f"{__name__}.{room}.connect")
+    return bool(connect.locate(one) == connect.locate(other))
+
+
 def _refuse_driver(url: URL, room: str) -> None:
     driver = url.drivername.partition("+")[2]
     if driver and driver not in _DRIVERS[room]:
@@ -80,4 +90,4 @@ def _refuse_driver(url: URL, room: str) -> None:
         )
 
 
-__all__ = ["dialect_for"]
+__all__ = ["dialect_for", "is_same_place"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from app.dialects import dialect_for
+from app.dialects import dialect_for, is_same_place
 from app.errors import Misconfigured, Protected
 
 
@@ -51,3 +51,33 @@ def test_a_password_that_ends_too_early_is_not_shown() -> None:
     with pytest.raises(Misconfigured) as caught:
         dialect_for(url)
     assert "ss@h" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("mysql+pymysql://u:p@localhost/app", "mariadb+mysqldb://v@127.0.0.1:3306/app?charset=utf8mb4", True),
+        ("mysql://u@db.example/app", "mysql://u@DB.example.:3306/app", True),
+        ("mysql://u@/app?host=db.example&port=3307", "mysql://u@db.example:3307/app", True),
+        ("mysql://u@db.example/app?host=other", "mysql://u@db.example/app", False),
+        ("mysql://u@db.example/app", "mysql://u@db.example:3307/app", False),
+        ("mysql://u@db.example/app", "mysql://u@db.example/App", False),
+        ("mysql://u@/app?unix_socket=/run/a/../m.sock", "mysql://u@localhost/app?unix_socket=/run/m.sock", True),
+        ("mysql://u@localhost/app", "postgresql://u@localhost/app", False),
+        ("mysql://u@localhost/app", "mssql+pyodbc://u@localhost/app", False),
+        ("postgresql://u@localhost/app", "postgresql+psycopg2://v@[::1]:5432/app?options=-csearch_path%3Dpublic", True),
+        ("postgresql://u@/app?host=db.example", "postgresql://u@db.example/app?sslmode=require", True),
+        ("postgresql://u@/app?host=a:5433", "postgresql://u@a:5433/app", True),
+        ("postgresql://u@h/app?options=-csearch_path%3Da", "postgresql://u@h/app?options=-c%20search_path%3Da,b", True),
+        ("postgresql://u@h/app?options=-csearch_path%3Da", "postgresql://u@h/app", False),
+        ("sqlite:////tmp/x/../a.db", "sqlite+pysqlite:////tmp/a.db?timeout=5", True),
+        ("sqlite:////tmp/a.db", "sqlite:///file:/tmp/a.db?uri=true", True),
+        ("sqlite:////tmp/a.db", "sqlite://", False),
+    ],
+)
+def test_urls_of_one_database_are_the_same_place(
+    one: str, other: str, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGPORT", raising=False)
+    assert is_same_place(make_url(one), make_url(other)) is same
+    assert is_same_place(make_url(other), make_url(one)) is same

@@ -15,7 +15,7 @@ from pymysql.constants import CLIENT, CR, ER
 from sqlalchemy import URL
 
 from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
-from ..network import is_loopback
+from ..network import is_loopback, normalise_host
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
 from .driver import Connection, version_of
@@ -92,6 +92,16 @@ def is_nearby(url: URL) -> bool:
 def place_of(url: URL) -> str:
     """Host and port, for people."""
     return f"{url.host or 'localhost'}:{url.port or 3306}"
+
+
+def locate(url: URL) -> tuple[str, str]:
+    """Server and database, equal for URLs that lead to one, whatever the driver; a query counts as drivers take it."""
+    query = {name: value if isinstance(value, str) else value[-1] for name, value in url.query.items()}
+    if socket := query.get("unix_socket"):
+        server = str(Path(socket).resolve())
+    else:
+        server = f"{normalise_host(query.get('host') or url.host or '')}:{query.get('port') or url.port or 3306}"
+    return server, url.database or ""
 
 
 def connection_arguments(url: URL, tls_ca: Path | None) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from psycopg import pq
 from sqlalchemy import URL
 
 from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
-from ..network import is_loopback
+from ..network import is_loopback, normalise_host
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
 from .driver import Connection as Connection
 from .driver import Cursor
-from .names import database_of, quote
+from .names import PUBLIC, database_of, quote, schema_named
 
 CONTROL = "control"
 """The purpose of sessions that work in the control area, where no table has a trigger."""
@@ -107,6 +107,20 @@ def place_of(url: URL) -> str:
     host = hosts_of(url)[0]
     name = "localhost" if not host or host.startswith(("/", "@")) else host
     return f"{name}:{url.port or url.query.get('port') or os.environ.get('PGPORT') or 5432}"
+
+
+def locate(url: URL) -> tuple[frozenset[str], str, str]:
+    """Servers, database and schema, equal for URLs that lead to one, whatever the driver."""
+    ports = url.port or url.query.get("port") or os.environ.get("PGPORT") or 5432
+    port = str(ports if isinstance(ports, str | int) else ports[0])
+    servers = set()
+    for text in hosts_of(url):
+        # SQLAlchemy takes several hosts with their ports in one text each.
+        host, _, its_port = text.partition(":") if text.count(":") == 1 else (text, "", "")
+        is_socket = host.startswith(("/", "@"))
+        servers.add(f"{normalise_host('' if is_socket else host)}:{its_port or port}")
+    database = url.query.get("dbname") or url.database or ""
+    return frozenset(servers), str(database), schema_named(url) or PUBLIC
 
 
 def connection_arguments(url: URL, tls_ca: Path | None) -> dict[str, str]:

@@ -9,11 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...errors import DatabaseDamaged, FerryError
+from sqlalchemy import URL
+
+from ...errors import DatabaseDamaged, FerryError, Protected
 from ..files import create_private
 from . import swap
 from .fence import explain_locked
 from .functions import Functions, refuse_lacking
+from .names import path_of
 
 
 @contextlib.contextmanager
@@ -27,6 +30,14 @@ def explain_file_errors(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise swap.explain_error(path, error) from error
+
+
+def locate(url: URL) -> object:
+    """The file, by whichever path; a database in memory has none, and its text stands for it."""
+    try:
+        return path_of(url).resolve()
+    except Protected:
+        return url
 
 
 COPIES = 3

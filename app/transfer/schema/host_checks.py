@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine
+from sqlalchemy import Engine
 
+from ...dialects import is_same_place
 from ...errors import Misconfigured, Protected
 from .binds import DEFAULT, name_of
 from .host import Host
@@ -82,19 +82,12 @@ def _binds(host: Host) -> Iterator[Protected]:
 
 def _one_database_twice(host: Host) -> Iterator[Protected]:
     """Of two databases that are one, the run would close what it carries, or carry only half of its tables."""
-    same = [name_of(key) for key, url in host.others.items() if _place_of(url) == _place_of(host.url)]
+    same = [name_of(key) for key, url in host.others.items() if is_same_place(url, host.url)]
     if same:
         yield Protected(
             f"The databases {', '.join(sorted([name_of(host.bind), *same]))} of the app are one and the same.",
             hint="Leave __bind_key__ out of models whose tables lie in the same database, and the bind.",
         )
-
-
-def _place_of(url: URL) -> tuple[object, ...]:
-    """What a URL means, however it is written; of PostgreSQL the search path, which is in the query, too."""
-    if url.host is None and url.database:
-        return url.get_backend_name(), os.path.realpath(url.database)
-    return url.get_backend_name(), url.host, url.port, url.database, url.query.get("options")
 
 
 def _engine_options(options: Mapping[str, Any]) -> Iterator[Protected]:
