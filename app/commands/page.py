@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from ..transfer.run.ledger import REHEARSED
 from ..transfer.run.report import Report
 from .hints import Typed, name_program
 from .receipt import PLAIN, format_duration, sections
 from .render import LIVE
+from .unseen import show_unseen
 
 _HERE = Path(__file__).parent
-# Texts of a database may hold what a browser drops, or what turns the order of the characters around it about.
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_GOOD = ("done", "nothing to do", "equal", "checked", "pruned", "listed", "unlocked", "dry run")
+_GOOD = ("done", "nothing to do", "equal", "checked", "pruned", "listed", "unlocked", "dry run", REHEARSED)
 
 
 def render_page(report: Report, typed: Typed = PLAIN) -> str:
@@ -30,7 +29,7 @@ def render_page(report: Report, typed: Typed = PLAIN) -> str:
     """
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_show_unseen, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((_HERE / "page.html").read_text(encoding="utf-8"))
     # The style is ours, and its digest is in the policy: no other one counts, and no script at all.
@@ -44,11 +43,9 @@ def _make_policy(style: str) -> str:
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
-def _show_unseen(value: Any) -> Any:
-    """A value to be shown, what nobody would see in it by its number."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
+def _finalize(value: Any) -> Any:
+    """A value to be shown."""
+    return show_unseen(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _describe(report: Report, typed: Typed) -> dict[str, Any]:
@@ -66,6 +63,7 @@ def _describe(report: Report, typed: Typed) -> dict[str, Any]:
         "live": LIVE[report.live] if failed or report.live == "replaced" else None,
         "way_back": report.rollback and name_program(report.rollback, typed),
         "next_command": next_command and name_program(next_command, typed),
+        "good": _GOOD,
         "facts": list(_list_facts(report)),
         "flow": list(_list_flow(report)),
         "sections": list(sections(report)),

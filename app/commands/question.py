@@ -12,6 +12,7 @@ from ..errors import NotConfirmed, Protected
 from ..transfer.run.plan import Question
 from .hints import Typed
 from .options import get_typed_command
+from .unseen import show_unseen
 
 SHOWN = 20
 
@@ -86,7 +87,7 @@ def lines(question: Question) -> list[str]:
 
 
 def _ask_at_terminal(question: Question) -> None:
-    click.echo("\n".join(["This replaces what is in the database:", *lines(question)]), err=True)
+    click.echo(show_unseen("\n".join(["This replaces what is in the database:", *lines(question)])), err=True)
     try:
         if question.typed_name:
             typed = click.prompt("Type the name of the database to go on", default="", show_default=False, err=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..transfer.proof.compare import SHOWN
-from ..transfer.run.report import Report
+from ..transfer.run.report import WAITED, Report
 from .hints import Typed, name_program
+from .unseen import show_unseen
 
 PLAIN = Typed("flask", "")
 LINES, COLUMNS = 24, 80
@@ -16,8 +17,6 @@ LINES, COLUMNS = 24, 80
 LONGEST_ITEM = 3 * COLUMNS
 COLLATIONS_SHOWN = 3
 STEPS_SHOWN = 3
-WAITED = "writers waited"
-"""Among the durations of a report, and no step."""
 FILES_SHOWN = 3
 
 
@@ -55,8 +54,8 @@ def whole(report: Report, typed: Typed = PLAIN) -> Iterator[str]:
 
 
 def _height(lines: Iterable[str]) -> int:
-    """How many lines of the screen these take, as a terminal wraps them."""
-    return sum(max(1, -(-len(line) // COLUMNS)) for line in lines)
+    """How many lines of the screen these take, as they are shown and a terminal wraps them."""
+    return sum(max(1, -(-len(show_unseen(line)) // COLUMNS)) for line in lines)
 
 
 def _fit(all_sections: list[Section], room: int, has_file: bool) -> list[str]:
@@ -85,7 +84,7 @@ def _count(all_sections: list[Section], with_a_line: list[Section], has_file: bo
 
 def _shorten(section: Section, room: int) -> list[str]:
     """A section in so many lines of the screen, at least one: its items, the first of them, or their number."""
-    items = [_cut(f"  {item}") for item in section.items]
+    items = [_cut(show_unseen(f"  {item}")) for item in section.items]
     if _height(items) < room:
         return [f"{section.title}:", *items]
     first: list[str] = []

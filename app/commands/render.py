@@ -20,6 +20,7 @@ from .events import print_json
 from .hints import Typed, name_bind
 from .progress import StepProgress
 from .receipt import format_duration
+from .unseen import show_unseen
 
 PROGRESS_EVERY_S = 1.0
 
@@ -85,9 +86,10 @@ class Renderer:
     def _show(self, event: Event) -> None:
         match event.kind:
             case "step":
-                self._steps.begin(event.text)
+                self._steps.begin(show_unseen(event.text))
             case "progress":
-                self._steps.advance(event.text, event.data["done"], event.data["total"], event.data.get("at", ""))
+                what, at = show_unseen(event.text), show_unseen(event.data.get("at", ""))
+                self._steps.advance(what, event.data["done"], event.data["total"], at)
             case "step-end":
                 self._steps.close()
                 self.say(f"{event.text}: {format_duration(event.data['seconds'])}")
@@ -98,7 +100,7 @@ class Renderer:
         """A line on stderr; bars are taken away first, as they would be drawn over it."""
         with self._lock:
             self._steps.pause()
-            text = name_bind(text, self._typed)
+            text = show_unseen(name_bind(text, self._typed))
             plain = fg is None or os.environ.get("NO_COLOR")
             self._write(text if plain else click.style(text, fg=fg))
 
@@ -141,7 +143,7 @@ class Renderer:
             return
         describe = _describe_outcome if self._output.quiet else show or self._describe
         for line in describe(report):
-            click.echo(name_bind(line, self._typed))
+            click.echo(show_unseen(name_bind(line, self._typed)))
 
     def _describe(self, report: Report) -> Iterable[str]:
         shape = receipt.whole if self._output.verbose else receipt.screen

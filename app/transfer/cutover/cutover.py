@@ -7,6 +7,7 @@ begun and not ended looks at the mark in the live database and at nothing else.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ from ..proof.checksums import NOTHING, Proved, fingerprint
 from ..rows.header import now
 from ..run.control import Control
 from ..run.ledger import Entry
+from ..run.report import WAITED
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import MIGRATE, Target
 from . import backups
@@ -66,9 +68,10 @@ def still_written(passes: int) -> VerificationFailed:
     )
 
 
-def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
+def swap(run: Run, fence: Fence, token: bytes, entry: Entry, *, waiting_since: float | None = None) -> Entry:
     """The swap itself, once, between two journal entries; the ledger is written with the second.
 
+    :param waiting_since: when writers were made to wait, by the monotonic clock; None: they are not yet.
     :raises LateWrite: the live database was written since ``token``; it is unchanged.
     :raises CutOverUnfinished: the new database is live and the ledger could not be written.
     """
@@ -80,6 +83,7 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
         try:
             run.report.live = "unknown"
             with run.control.lease_held(run.id):
+                waiting_since = waiting_since or time.monotonic()
                 run.dialect.swap(run.staging, run.target, run.old_generation, fence, token, timeout_s=SWAP_TIMEOUT_S)
         except LeaseLost:
             # Whoever took over has seen this cut-over begun, and undone it; there is nothing to look at or to undo.
@@ -88,6 +92,8 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry) -> Entry:
             if not _took_effect(run, entry, error):
                 run.report.live = "unchanged"
                 raise
+        if waiting_since is not None:
+            run.report.seconds[WAITED] = round(time.monotonic() - waiting_since, 3)
         run.report.live = "replaced"
         for note in fence.notes:
             run.warn(note)

@@ -110,14 +110,23 @@ class Entry:
         profile = self.options.get("profile")
         return profile_from_json(profile) if profile else None
 
+    def count_rows(self, version_table: str) -> int:
+        """How many rows the cut-over made live, but for those of Alembic's own table."""
+        return sum(rows for name, (rows, _) in self.checksums.items() if name != version_table)
+
     @property
     def table_checksums(self) -> dict[str, TableChecksum]:
         return {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in self.checksums.items()}
 
 
+CLOSING = "run"
+"""What the journal calls the step of a line that says how the whole run ended."""
+REHEARSED = "rehearsed"
+
+
 @dataclass(frozen=True)
 class JournalEntry:
-    """One line of the journal; ``phase`` is begun, done, undone or failed."""
+    """One line of the journal; ``phase`` is begun, done, undone, failed or rehearsed."""
 
     run_id: str
     step: str

@@ -14,7 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ...errors import FerryError
+
 FORMAT = "flask-ferry-report"
+WAITED = "writers waited"
+"""Among the durations of a report, and no step: for how long the cut-over kept writers waiting, at most."""
 LIBRARIES = ("flask-ferry", "Flask", "Flask-SQLAlchemy", "Flask-Migrate", "SQLAlchemy", "alembic")
 """Whose versions a report names."""
 
@@ -47,8 +51,8 @@ class Report:
     :ivar duration_s: from one to the other, by a clock that nobody sets.
     :ivar host, user: where and as whom the command ran.
     :ivar versions: of Python and the libraries that matter, by name.
-    :ivar live: what this run did to the live database: ``unchanged``, ``replaced``, or ``unknown`` where that cannot be
-        seen.
+    :ivar live: what became of the live database: ``unchanged``, ``replaced``, ``written`` by somebody else, or by a
+        revision, and replaced by nothing, or ``unknown`` where it cannot be seen.
     :ivar file: where this report is, once it is written into the run's directory.
     :ivar backups: for a list of backups, one object each.
     :ivar runs: for the history, one object for each run (see :mod:`.history`).
@@ -115,6 +119,16 @@ class Report:
         self.outcome, self.summary, self.exit_status = outcome, summary, status
         self.finish()
         return self
+
+    def fail(self, error: BaseException) -> None:
+        """Say what stopped the run; of an error of a driver without the statement, which may hold a password hash."""
+        self.finish()
+        if isinstance(error, FerryError):
+            self.exit_status = int(error.exit_status)
+            self.error = {"message": error.message, "details": error.details, "hint": error.hint}
+        else:
+            words = f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"
+            self.error = {"message": words, "details": [], "hint": None}
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
