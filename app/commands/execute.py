@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from jinja2 import TemplateError
 
 from ..dialects.sessions import hold_sessions
 from ..errors import DoesNotFit, ExitStatus, FerryError, NotConfirmed
@@ -126,9 +127,10 @@ def _write_report(report: Report, path: Path | None, renderer: Renderer) -> None
         if not may_be_written_to(path):
             raise FileExistsError(EEXIST, "another file is there now")
         write(path, [_format_report(report, path)], keep_former=False)
-    except OSError as error:
+    except (OSError, TemplateError) as error:
         # After a cut-over only success or an unfinished cut-over may be said; this is neither.
-        renderer.say(f"Warning: the report {path} could not be written: {error.strerror}", fg="yellow")
+        why = getattr(error, "strerror", None) or error
+        renderer.say(f"Warning: the report {path} could not be written: {why}", fg="yellow")
 
 
 def _format_report(report: Report, path: Path) -> bytes:

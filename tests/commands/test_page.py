@@ -10,10 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from jinja2 import TemplateError
 
+from app.commands.execute import _write_report
 from app.commands.hints import Typed
 from app.commands.page import render_page
-from app.commands.receipt import sections
+from app.commands.receipt import PLAIN, sections
+from app.commands.render import Output, Renderer
 from app.transfer.run.report import Report, TableReceipt
 
 VOID = {"meta", "rect"}
@@ -157,3 +160,21 @@ def test_a_browser_runs_nothing_of_it(tmp_path: Path) -> None:
     assert "<title>db-migrate-data: failed</title>" in done.stdout
     page = Reader(done.stdout)
     assert not {"script", "img", "iframe"} & {tag for tag, _ in page.elements}
+
+
+def test_what_ferry_did_not_foresee_has_a_page_too() -> None:
+    report = hostile_report()
+    report.fail(KeyError("of the app's own code"))
+    assert "KeyError: &#34;of the app&#39;s own code&#34;" in render_page(report)
+
+
+def test_a_page_that_cannot_be_rendered_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_arguments: object) -> str:
+        raise TemplateError("no such thing")
+
+    monkeypatch.setattr("app.commands.page.render_page", fail)
+    monkeypatch.setattr("app.commands.execute.get_typed_command", lambda: PLAIN)
+    _write_report(hostile_report(), tmp_path / "page.html", Renderer(Output(), PLAIN))
+    assert "page.html could not be written: no such thing" in capsys.readouterr().err

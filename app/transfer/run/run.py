@@ -30,6 +30,7 @@ from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from .control import Control
 from .evidence_files import LOADED, NAME, SCHEMA, find_unfinished_files
 from .hooks import Event, Hooks
+from .ledger import CLOSING
 from .report import Report
 from .settings import ENVIRONMENTS, Settings
 from .target import Target, look_at_target
@@ -147,9 +148,10 @@ class Run:
         self.emit("note", text)
 
     def name_bind(self, command: str | None) -> str | None:
-        """A command with the option that says of which database, where the run's was chosen by that."""
+        """A command of ours with the option that says of which database, where the run's was chosen by that."""
         is_typed = self.settings.bind and self.settings.origins["FERRY_BIND"] == "option"
-        return f"{command} --bind {self.settings.bind}" if command and is_typed else command
+        is_ours = command is not None and command.startswith("flask db-")
+        return f"{command} --bind {self.settings.bind}" if is_ours and is_typed else command
 
     def progress(self, what: str, count: int, total: int | None, at: str | None = None) -> None:
         self.emit("progress", what, done=count, total=total, **({"at": at} if at else {}))
@@ -189,12 +191,15 @@ class Run:
     @contextlib.contextmanager
     def show_step(self, name: str) -> Iterator[None]:
         """Tell who watches that a step begins, and, where it succeeds, that it ended and how long it took."""
-        self._step = name
-        self.emit("step", name)
-        began = time.monotonic()
-        yield
-        self.emit("step-end", name, seconds=round(time.monotonic() - began, 3))
-        self._step = None
+        outer, self._step = self._step, name
+        try:
+            self.emit("step", name)
+            began = time.monotonic()
+            yield
+            self.emit("step-end", name, seconds=round(time.monotonic() - began, 3))
+        finally:
+            # A step may fail and the run go on, with another pass.
+            self._step = outer
 
     @contextlib.contextmanager
     def hold_lock(self, timeout_s: float) -> Iterator[None]:
@@ -344,19 +349,13 @@ class Run:
 
     def record_failure(self, error: BaseException) -> None:
         """Put the end of a run that failed into its journal and report."""
-        self.report.finish()
+        self.report.fail(error)
         if isinstance(error, LiveSchemaChanged):
             self.report.live = "unknown"
-        if isinstance(error, FerryError):
-            self.report.exit_status = int(error.exit_status)
-            self.report.error = {"message": error.message, "details": error.details, "hint": error.hint}
-        else:
-            # Without the statement's parameters, which may be anybody's password hash.
-            self.report.error = {"message": f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"}
         if self._journalled:
             # What stopped the run, a full disk say, may stop this as well; the first error is the one to be told.
             with contextlib.suppress(*self.write_errors):
-                self.control.write(self.id, "run", "failed", self.report.error)
+                self.control.write(self.id, CLOSING, "failed", self.report.error)
                 self.save_report()
 
     def save_report(self) -> Path:
