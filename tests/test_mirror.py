@@ -132,10 +132,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/runs/test_kill.py",
         "scenarios/runs/test_faults.py",
     ),
-    "transfer/jobs/job.py": (
-        "scenarios/runs/test_faults.py",
-        "scenarios/runs/test_two_runs.py",
-    ),
     "transfer/jobs/migrate.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/jobs/migration.py": (
         "scenarios/deployment/test_deployment.py",
@@ -154,10 +150,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "transfer/jobs/source_job.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/jobs/verify_run.py": ("scenarios/commands/test_verify.py",),
     "transfer/run/hooks.py": ("scenarios/runs/test_question.py",),
-    "transfer/run/run.py": (
-        "scenarios/runs/test_decisions.py",
-        "scenarios/runs/test_two_runs.py",
-    ),
     "transfer/schema/binds.py": ("scenarios/hosts/test_binds.py",),
     "transfer/schema/host.py": ("transfer/schema/test_alembic.py",),
     "transfer/set_aside/plan.py": ("scenarios/sources/test_set_aside_from.py",),

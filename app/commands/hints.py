@@ -19,7 +19,7 @@ _SWITCHES = frozenset(
     {*_ANSWERS, "--rerun", "--set-aside", "--accept-missing", "--keep-violations", "--insecure-http", "--trust-file"}
 )
 _QUOTED = r"""'[^'\n]*'(?:"'"'[^'\n]*')*"""
-_NAMED = rf"--(?:accept-loss|exclude) (?:{_QUOTED}|[\w@%+=:,./-]+)"
+_NAMED = rf"--(?:accept-loss|bind|exclude) (?:{_QUOTED}|[\w@%+=:,./-]+)"
 """An option with the name that it is of, which may be a word like any other."""
 _WORD = rf"{_NAMED}|--[a-z][a-z-]*|{_QUOTED}|self\b|migrations\b|[A-Z][A-Z-]+\b|[^\s'\"(),;:#]*[/\d][^\s'\"(),;:#]*"
 _COMMAND = re.compile(rf"\bflask (?P<name>db-[a-z]+(?:-[a-z]+)*)(?P<words>(?: (?:{_WORD}))*)")
@@ -82,7 +82,8 @@ def _complete(name: str, words: list[str], typed: Typed) -> str:
     answered = [flag for flag in _ANSWERS if name in REPLACING and typed.has(flag) and flag not in words]
     if not same:
         answered = [flag for flag in answered if flag == "--yes"]
-    answered = [*_list_bind(typed), *answered]
+    has_bind = any(word.startswith("--bind") for word in words)
+    answered = [*([] if has_bind else _list_bind(typed)), *answered]
     return " ".join([typed.program, name, *words, *answered])
 
 

@@ -22,7 +22,11 @@ from .execute import execute, lock_timeout_s
 @click.option("--fallback", metavar="AGE|never|only", help="When the last snapshot may stand in.  [default: 7d]")
 @click.option("--verify", type=click.Choice(["full", "counts"]), default="full", show_default=True)
 @click.option("--restart", is_flag=True, help="Discard an interrupted extraction.")
-@click.option("--rehearse", is_flag=True, help="Do and prove everything but the cut-over; nothing is replaced.")
+@click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Do and prove all but the cut-over; backup and snapshot stay until a later run prunes them.",
+)
 @click.option("--rerun", is_flag=True, help="Repeat a migration that succeeded or was rolled back.")
 @click.option("--profile", metavar="NAME", help="Anonymise on the way, as this profile says.  [default: FERRY_PROFILE]")
 @click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Let this table arrive empty.")

@@ -20,7 +20,7 @@ from ...errors import VerificationFailed
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, Secured, secure, watch_target
-from ..run.ledger import Entry
+from ..run.ledger import CLOSING, REHEARSED, Entry
 from ..run.plan import Question
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
@@ -130,10 +130,11 @@ class Job(ABC):
         first = not hasattr(self, "secured")
         self.secured = secure(self.run, self.fence, self.backup_to if first else None)
 
-    def announce_pass(self, number: int) -> str:
+    def announce_pass(self, number: int, *, waiting: bool) -> str:
         """What is said when the live database was written meanwhile."""
         if self.writers_wait:
-            return f"The live database was written meanwhile; pass {number}, with writers waiting."
+            how = ", with writers waiting" if waiting else ""
+            return f"The live database was written meanwhile; pass {number}{how}."
         return "The live database was written since its backup; backing it up again."
 
     def was_written_meanwhile(self) -> bool:
@@ -177,10 +178,9 @@ def carry_out(
             return _nothing(run, job)
         if not whole:
             _preflight(run, job)
-        if rehearse:
-            return _rehearse(run, job)
-        run.hooks.ask(job.question())
-        return _replace(run, job)
+        if not rehearse:
+            run.hooks.ask(job.question())
+        return _do_work(run, job, rehearse=rehearse)
 
 
 def _preflight(run: Run, job: Job) -> None:
@@ -229,48 +229,28 @@ def _preview(run: Run, job: Job) -> Report:
     return report
 
 
-def _replace(run: Run, job: Job) -> Report:
-    """The steps and the cut-over; whatever ends them early, staging is dropped and live is as it was."""
+def _do_work(run: Run, job: Job, *, rehearse: bool) -> Report:
+    """The steps and their end; whatever ends them early, staging is dropped and live is as it was.
+
+    :param rehearse: the end is a look at the live database in place of the cut-over; the ledger has no entry of it.
+    """
     run.report.target = job.target.to_json()
     try:
         with watch_target(run) as fence:
             job.fence = fence
             try:
-                entry = _cut_over(run, job)
-            except Exception:
+                entry = _make_passes(run, job, rehearse=rehearse)
+            finally:
+                # A rehearsal that succeeds has replaced nothing either.
                 _look_at_live(run, job)
-                raise
-        _receipt(run, job, entry)
-        return run.report
-    finally:
-        run.clean_up()
-
-
-def _rehearse(run: Run, job: Job) -> Report:
-    """Everything up to the cut-over; nothing is replaced, so nobody is asked, and the ledger has no entry of it."""
-    run.report.target = job.target.to_json()
-    try:
-        with watch_target(run) as fence:
-            job.fence = fence
-            try:
-                entry = _stage(run, job, job.steps)
-            except Exception:
-                _look_at_live(run, job)
-                raise
-        rows, revision = _count_rows(run, entry), entry.revision
-        run.report.revisions = {**run.report.revisions, "before": job.target.revision, "staged": revision}
-        run.report.end(
-            "rehearsed",
-            f"Rehearsed: {rows} rows would be live at revision {revision}; nothing was replaced (run {run.id}).",
-        )
-        run.save_report()
+        (_end_rehearsal if rehearse else _receipt)(run, job, entry)
         return run.report
     finally:
         run.clean_up()
 
 
 def _look_at_live(run: Run, job: Job) -> None:
-    """Of a run that failed: whether somebody wrote to the live database, so that nothing is said that is not so.
+    """Of a run that replaced nothing: whether somebody wrote to the live database; what is said of it must be so.
 
     The application may; a revision can, past everything that looks at what it sends, by a connection of its own.
     """
@@ -281,23 +261,24 @@ def _look_at_live(run: Run, job: Job) -> None:
             run.report.live = "written"
 
 
-def _cut_over(run: Run, job: Job) -> Entry:
+def _make_passes(run: Run, job: Job, *, rehearse: bool) -> Entry:
     """Carry out the steps and swap; what reads the live database is repeated while that is written.
+
+    A rehearsal does not swap, and keeps nobody waiting; what is written after its steps is no reason for a pass.
 
     :raises VerificationFailed: it was written in each pass.
     """
     for number in range(PASSES + 1):
+        waiting = bool(number) and job.writers_wait and not rehearse
         if number:
-            run.note(job.announce_pass(number + 1))
-        waiting = bool(number) and job.writers_wait
-        began = time.monotonic()
+            run.note(job.announce_pass(number + 1, waiting=waiting))
+        began = time.monotonic() if waiting else None
         try:
             # The swap ends the hold last of all: no writer gets in between.
             with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
                 entry = _stage(run, job, (step for step in job.steps if step.of_live or not number))
-                began = began if waiting else time.monotonic()
-                swap(run, job.fence, job.secured.token, entry)
-                run.report.seconds["writers waited"] = round(time.monotonic() - began, 3)
+                if not rehearse:
+                    swap(run, job.fence, job.secured.token, entry, waiting_since=began)
                 return entry
         except LateWrite:
             continue
@@ -319,9 +300,18 @@ def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report = run.report
     report.rollback = run.name_bind(job.way_back(entry))
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
-    report.end("done", job.summary(entry, _count_rows(run, entry)))
+    report.end("done", job.summary(entry, entry.count_rows(run.dialect.version_table)))
     finish_report(run)
 
 
-def _count_rows(run: Run, entry: Entry) -> int:
-    return sum(count for name, (count, _) in entry.checksums.items() if name != run.dialect.version_table)
+def _end_rehearsal(run: Run, job: Job, entry: Entry) -> None:
+    report, rows = run.report, entry.count_rows(run.dialect.version_table)
+    report.revisions = {**report.revisions, "before": job.target.revision, "staged": entry.revision}
+    what_of_live = "nothing was replaced"
+    if report.live == "written":
+        what_of_live += ", but the live database was written meanwhile, by the application or by a revision"
+    report.end(
+        REHEARSED, f"Rehearsed: {rows} rows would be live at revision {entry.revision}; {what_of_live} (run {run.id})."
+    )
+    run.save_report()
+    run.control.write(run.id, CLOSING, REHEARSED)

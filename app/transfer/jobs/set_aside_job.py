@@ -271,10 +271,11 @@ class SetAsideJob(SelfJob):
         if not count:
             return
         path = run.directory / NAME
+        command = run.name_bind(loading_command(path))
         write_aside(path, self._found.origin, aside_to_json(rows))
         run.report.set_aside = describe_aside(rows)
-        run.report.aside = {"file": str(path), "rows": count, "command": loading_command(path)}
-        run.warn(f"{count} rows stay set aside, in {path}. To load them when they are fixed: {loading_command(path)}")
+        run.report.aside = {"file": str(path), "rows": count, "command": command}
+        run.warn(f"{count} rows stay set aside, in {path}. To load them when they are fixed: {command}")
 
     # On a copy of the live database
 

@@ -108,7 +108,7 @@ def status(run: Run, *, history: bool = False) -> Status:
         at_start=at_start,
     )
     if history and control:
-        result.runs = list_runs(control)
+        result.runs = list_runs(control, run.dialect.version_table)
     _check(run, result, target, holder)
     return result
 
@@ -150,7 +150,7 @@ def _describe_unfinished(run: Run, target: Target, control: Control | None) -> s
     return (
         f"run {target.unfinished.run_id} ended in its cut-over; the {'new' if new else 'old'} database is live; "
         f"the next run {'finishes' if new else 'undoes'} it: "
-        f"{finishing_command(entry.command)}"
+        f"{run.name_bind(finishing_command(entry.command))}"
     )
 
 
@@ -232,6 +232,7 @@ def _check(run: Run, result: Status, target: Target, holder: Holder | None) -> N
         result.check, result.next_command = int(ExitStatus.LOCKED), None
     if result.unfinished:
         result.check, result.next_command = int(ExitStatus.CUT_OVER_UNFINISHED), finishing_command_of(run, target)
+    result.next_command = run.name_bind(result.next_command)
 
 
 def _find_problems(run: Run, result: Status, target: Target) -> Iterator[tuple[str, str | None]]:

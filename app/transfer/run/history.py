@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .control import Control
-from .ledger import Entry, JournalEntry
+from .ledger import REHEARSED, Entry, JournalEntry
 
 
-def list_runs(control: Control) -> list[dict[str, Any]]:
+def list_runs(control: Control, version_table: str) -> list[dict[str, Any]]:
     """Each run that journalled a step, oldest first.
 
-    ``outcome`` is ``done``, ``failed``, ``at work``, or ``ended early`` for one that was killed. Of a run that cut over
-    ``source``, ``revision`` and ``rows`` say what it made live; of a failed one ``error`` says why.
+    ``outcome`` is ``done``, ``rehearsed``, ``failed``, ``at work``, or ``ended early`` for one that was killed. Of a
+    run that cut over ``source``, ``revision`` and ``rows`` say what it made live; of a failed one ``error`` says why.
+
+    :param version_table: Alembic's own, whose row is none of the app's.
     """
     steps: dict[str, list[JournalEntry]] = {}
     for record in control.journal():
@@ -25,7 +27,7 @@ def list_runs(control: Control) -> list[dict[str, Any]]:
     return [
         {
             **_describe_steps(run_id, records, at_work),
-            **_describe_entry(entries.get(run_id)),
+            **_describe_entry(entries.get(run_id), version_table),
             "undone": run_id in undone,
         }
         for run_id, records in steps.items()
@@ -57,16 +59,18 @@ def _find_outcome(records: list[JournalEntry], *, failed: bool, at_work: bool) -
         return "at work"
     # Within a step others may end, such as the parts of a source: the last record alone does not tell.
     phases = {record.step: record.phase for record in records}
-    return "ended early" if "begun" in phases.values() else "done"
+    if "begun" in phases.values():
+        return "ended early"
+    return REHEARSED if REHEARSED in phases.values() else "done"
 
 
-def _describe_entry(entry: Entry | None) -> dict[str, Any]:
+def _describe_entry(entry: Entry | None, version_table: str) -> dict[str, Any]:
     if entry is None:
         return {"cut_over": False, "source": None, "revision": None, "rows": None, "backup": None}
     return {
         "cut_over": True,
         "source": entry.source,
         "revision": entry.revision,
-        "rows": sum(rows for rows, _ in entry.checksums.values()),
+        "rows": entry.count_rows(version_table),
         "backup": entry.backup,
     }

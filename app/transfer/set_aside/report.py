@@ -22,7 +22,8 @@ def keep_aside(run: Run, rows: RowsFile, origin: Origin) -> None:
     """
     if not rows.aside.count():
         return
-    report, path, command = run.report, run.directory / NAME, loading_command(run.directory / NAME)
+    report, path = run.report, run.directory / NAME
+    command = run.name_bind(loading_command(path))
     write_aside(path, origin, aside_to_json(rows))
     report.set_aside = describe_aside(rows)
     report.aside = {

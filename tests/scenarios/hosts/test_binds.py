@@ -172,6 +172,17 @@ def test_hints_are_for_the_same_database(option: tuple[str, ...]) -> None:
     typed = Typed("flask", "db-migrate-data", ("self", *option, "-y"))
     words = " ".join(option)
     assert complete("Run: flask db-rollback", typed) == f"Run: flask db-rollback {words} --yes"
-    assert name_bind(f"Now: flask db-rollback {words}", typed) == f"Now: flask db-rollback {words}"
     assert name_bind("Now: flask db-rollback", typed) == f"Now: flask db-rollback {words}"
     assert name_bind("Now: flask db-rollback", Typed("flask", "db-init")) == "Now: flask db-rollback"
+    named = f"flask db-rollback {words}"
+    assert (
+        name_bind(f"Now: {named}", typed) == complete(f"Now: {named}", Typed("flask", "x", option)) == f"Now: {named}"
+    )
+
+
+def test_commands_in_reports_are_for_the_same_database(tmp_path: Path) -> None:
+    host = of_several(Foreign(tmp_path), f"sqlite:///{tmp_path / 'stats.db'}")
+    page = tmp_path / "page.html"
+    status = host.ok("db-status", "--bind", "stats", "--json", "--report", str(page)).events[-1]["target"]
+    assert status["next_command"] == "flask db-migrate-data self --bind stats"
+    assert "flask db-migrate-data self --bind stats</pre>" in page.read_text()

@@ -1,0 +1,115 @@
+"""The order of every job: passes while somebody writes, those of a rehearsal too, which replaces nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.dialects.model import LateWrite
+from app.errors import VerificationFailed
+from app.transfer.cutover.cutover import entry_for
+from app.transfer.jobs.job import Job, Step, carry_out
+from app.transfer.run.history import list_runs
+from app.transfer.run.ledger import Entry
+from app.transfer.run.plan import Question
+from app.transfer.run.report import Report
+from app.transfer.run.run import Run
+from tests.transfer.hosts import made_run
+
+Disturbance = Callable[[int], None]
+
+
+def write(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "live.db")) as connection, connection:
+        connection.execute("INSERT INTO thing DEFAULT VALUES")
+
+
+class Copy(Job):
+    """Brings the live database itself, and is disturbed by what a test does in its step.
+
+    :ivar passes: how often its step began.
+    """
+
+    writers_wait = True
+    runs_revisions = False
+
+    def __init__(self, run: Run, disturb: Disturbance) -> None:
+        super().__init__(run, run.look())
+        self.disturb, self.passes = disturb, 0
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return Step("backup", self.secure, of_live=True), Step("copy", self.copy, of_live=True)
+
+    def secure(self) -> None:
+        self.back_up()
+        self.passes += 1
+
+    def copy(self) -> None:
+        self.run.dialect.copy(self.run.before, self.run.staging, timeout_s=5)
+        self.disturb(self.passes)
+
+    def was_written_meanwhile(self) -> bool:
+        return self.fence.token() != self.secured.token
+
+    def question(self) -> Question:
+        return Question(self.target, {}, "itself", "nowhere")
+
+    def preview(self, question: Question) -> str:
+        return "Would copy."
+
+    def entry(self) -> Entry:
+        return entry_for(self.run, self.target, self.secured)
+
+    def summary(self, entry: Entry, rows: int) -> str:
+        return f"Done: {rows}"
+
+
+def carry(directory: Path, disturb: Disturbance, *, rehearse: bool) -> tuple[Copy, Report]:
+    directory.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(directory / "live.db")) as connection, connection:
+        connection.executescript("CREATE TABLE thing (id INTEGER PRIMARY KEY); INSERT INTO thing VALUES (1), (2)")
+    run = made_run(directory)
+    job = Copy(run, disturb)
+    return job, carry_out(run, lambda planning: job, rehearse=rehearse)
+
+
+@pytest.mark.parametrize("event", [LateWrite, VerificationFailed("The copy is another one.")])
+@pytest.mark.parametrize("rehearse", [True, False])
+def test_what_was_written_meanwhile_is_answered_with_another_pass(
+    tmp_path: Path, event: type[Exception] | Exception, rehearse: bool
+) -> None:
+    def disturb(number: int) -> None:
+        if number == 1:
+            write(tmp_path)
+            raise event
+
+    job, report = carry(tmp_path, disturb, rehearse=rehearse)
+    assert job.passes == 2
+    assert report.notes == [
+        f"The live database was written meanwhile; pass 2{'' if rehearse else ', with writers waiting'}."
+    ]
+    assert (report.live, report.exit_status) == ("unchanged" if rehearse else "replaced", 0)
+
+
+def test_a_rehearsal_says_that_live_was_written_after_its_backup_and_makes_no_writer_wait(tmp_path: Path) -> None:
+    job, report = carry(tmp_path, lambda number: write(tmp_path), rehearse=True)
+    assert (job.passes, report.live, report.outcome) == (1, "written", "rehearsed")
+    assert "nothing was replaced, but the live database was written meanwhile, by the application or by a revision" in (
+        report.summary
+    )
+    [item] = list_runs(job.run.control, "alembic_version")
+    assert (item["outcome"], item["cut_over"]) == ("rehearsed", False)
+
+
+def test_a_rehearsal_that_is_disturbed_in_each_pass_ends_as_a_run_would(tmp_path: Path) -> None:
+    def disturb(number: int) -> None:
+        write(tmp_path)
+        raise LateWrite
+
+    with pytest.raises(VerificationFailed, match="kept writing"):
+        carry(tmp_path, disturb, rehearse=True)
