@@ -153,7 +153,7 @@ class Definition:
 UNNAMED = frozenset(
     {
         *("unique", "check", "exclude", "foreign key", "collation"),
-        *("autoincrement", "generated column", "table option", "conflict clause"),
+        *("autoincrement", "generated column", "column option", "table option", "conflict clause"),
     }
 )
 """Kinds that are known by what they say: their names may be the server's, or come with one and go with another."""

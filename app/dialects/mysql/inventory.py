@@ -8,14 +8,14 @@ from typing import Any
 from ..model import Definition
 from ..spelling import normalise
 from .driver import version_of
-from .objects import MARK, objects
+from .objects import MARK, objects, strip_database
 from .session import Connection, execute
 
 # Of a functional key part MySQL has the expression, and MariaDB has no such parts.
 _INDEXES = """
 SELECT table_name, index_name, non_unique, column_name, coalesce(sub_part, ''), coalesce(collation, ''), index_type,
     {expression} FROM information_schema.statistics
-WHERE table_schema = %s AND index_name <> 'PRIMARY' ORDER BY table_name, index_name, seq_in_index
+WHERE table_schema = %s ORDER BY table_name, index_name, seq_in_index
 """
 _CHECKS_OF_MARIADB = """
 SELECT table_name, constraint_name, check_clause FROM information_schema.check_constraints
@@ -36,7 +36,8 @@ WHERE k.table_schema = %s AND k.referenced_table_name IS NOT NULL ORDER BY 1, 2,
 """
 _COLUMNS = """
 SELECT c.table_name, c.column_name, lower(c.extra), coalesce(c.generation_expression, ''),
-    CASE WHEN c.collation_name <> t.table_collation THEN c.collation_name END, c.column_comment
+    CASE WHEN c.collation_name <> t.table_collation THEN c.collation_name END, c.column_comment, c.column_default,
+    c.is_nullable, lower(c.column_type)
 FROM information_schema.columns c JOIN information_schema.tables t
     ON t.table_schema = c.table_schema AND t.table_name = c.table_name
 WHERE c.table_schema = %s AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2
@@ -45,6 +46,8 @@ _TABLES = """
 SELECT table_name, table_comment, table_type FROM information_schema.tables
 WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1
 """
+_OPTIONS = ("invisible", "without system versioning", "compressed")
+"""What else a column may be; ``MODIFY`` without the word takes it away."""
 
 
 def list_definitions(connection: Connection, database: str) -> list[Definition]:
@@ -56,7 +59,7 @@ def list_definitions(connection: Connection, database: str) -> list[Definition]:
         *_indexes(connection, database, is_mariadb=is_mariadb),
         *_checks(connection, database, columns, is_mariadb=is_mariadb),
         *_foreign_keys(connection, database),
-        *_columns(columns),
+        *_columns(columns, database, is_mariadb=is_mariadb),
         *_tables(connection, database),
     ]
 
@@ -79,6 +82,9 @@ def _indexes(connection: Connection, database: str, *, is_mariadb: bool) -> Iter
         if kind not in ("BTREE", "HASH"):
             parts[0] = f"{kind.lower()} {parts[0]}" if len(parts) == 1 else parts[0]
     for (table, name), (unique, columns, parts) in indexes.items():
+        if name == "PRIMARY":
+            yield Definition("primary key", table, "", tuple(columns), " , ".join(parts))
+            continue
         yield Definition("unique" if unique else "index", table, name, tuple(columns), " , ".join(parts))
 
 
@@ -112,18 +118,26 @@ def _foreign_keys(connection: Connection, database: str) -> Iterator[Definition]
         yield Definition("foreign key", table, name, columns, text)
 
 
-def _columns(rows: list[tuple[Any, ...]]) -> Iterator[Definition]:
-    for table, column, extra, generated, collation, comment in rows:
-        if "auto_increment" in extra:
-            yield Definition("autoincrement", table, column, (column,), "autoincrement")
-        if "on update" in extra:
-            yield Definition("on update", table, column, (column,), "current_timestamp")
-        if generated:
-            yield Definition("generated column", table, column, (column,), normalise(generated))
-        if collation:
-            yield Definition("collation", table, column, (column,), collation)
-        if comment:
-            yield Definition("comment", table, column, (column,), comment)
+def _columns(rows: list[tuple[Any, ...]], database: str, *, is_mariadb: bool) -> Iterator[Definition]:
+    for table, column, extra, generated, collation, comment, default, nullable, kind in rows:
+        # MariaDB spells that there is none; of MySQL it would be the text.
+        has_default = default is not None and not (is_mariadb and default == "NULL")
+        facts = {
+            "autoincrement": "autoincrement" if "auto_increment" in extra else "",
+            "on update": "current_timestamp" if "on update" in extra else "",
+            "generated column": normalise(generated),
+            "collation": collation,
+            "comment": comment,
+            # An empty text is a default as well: MySQL gives it without quotes.
+            "default": (normalise(strip_database(default, database)) or "''") if has_default else "",
+            "not null": "not null" if nullable == "NO" else "",
+        }
+        for what, text in facts.items():
+            if text:
+                yield Definition(what, table, column, (column,), text)
+        for option in _OPTIONS:
+            if option in extra or option in kind.partition("/*")[2]:
+                yield Definition("column option", table, column, (column,), option)
 
 
 def _tables(connection: Connection, database: str) -> Iterator[Definition]:

@@ -32,14 +32,14 @@ SELECT {_TABLE}, k.conname::text, k.contype::text,
         ORDER BY a.attnum),
     regexp_replace(pg_get_constraintdef(k.oid, true), ' NOT VALID$', '')
 FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-WHERE n.nspname = %s AND k.contype IN ('c', 'f', 'x') AND k.coninhcount = 0 ORDER BY 1, 2
+WHERE n.nspname = %s AND k.contype IN ('c', 'f', 'x', 'p') AND k.coninhcount = 0 ORDER BY 1, 2
 """
 _COLUMNS = """
 SELECT t.relname::text, a.attname::text, a.attidentity::text, a.attgenerated::text,
     coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
     CASE WHEN a.attcollation NOT IN (0, y.typcollation)
         THEN (SELECT k.collname::text FROM pg_collation k WHERE k.oid = a.attcollation) END,
-    col_description(t.oid, a.attnum)
+    col_description(t.oid, a.attnum), a.attnotnull AND NOT t.relispartition, t.relispartition
 FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
 WHERE n.nspname = %s AND t.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2
@@ -56,7 +56,7 @@ WHERE n.nspname = %s ORDER BY 1
 _TEXT = r"'(?:[^']|'')*'"
 _OF_VARCHAR = re.compile(rf"\(({_TEXT})::character varying\)::text|({_TEXT})::character varying(?:::text)?")
 _AS_TEXTS = re.compile(rf"\((ARRAY\[(?:{_TEXT}|[^\]'])*\])\)::text\[\]|(ARRAY\[(?:{_TEXT}|[^\]'])*\])::text\[\]")
-_KINDS = {"c": "check", "f": "foreign key", "x": "exclude"}
+_KINDS = {"c": "check", "f": "foreign key", "x": "exclude", "p": "primary key"}
 
 
 def list_definitions(connection: Connection, schema: str) -> list[Definition]:
@@ -86,14 +86,18 @@ def _indexes(connection: Connection, schema: str) -> Iterator[Definition]:
 
 def _constraints(connection: Connection, schema: str) -> Iterator[Definition]:
     for table, name, kind, columns, text in connection.execute(_CONSTRAINTS.encode(), (schema,)):
-        yield Definition(_KINDS[kind], table, name, tuple(columns), _normalise(text))
+        yield Definition(_KINDS[kind], table, "" if kind == "p" else name, tuple(columns), _normalise(text))
 
 
 def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
     rows = connection.execute(_COLUMNS.encode(), (schema,)).fetchall()
-    for table, column, identity, generated, expression, collation, comment in rows:
+    for table, column, identity, generated, expression, collation, comment, not_null, is_part in rows:
+        if not_null:
+            yield Definition("not null", table, column, (column,), "not null")
         if identity or expression.startswith("nextval("):
             yield Definition("autoincrement", table, column, (column,), "autoincrement")
+        elif expression and not generated and not is_part:
+            yield Definition("default", table, column, (column,), _normalise(expression))
         if generated:
             yield Definition("generated column", table, column, (column,), _normalise(expression))
         if collation:

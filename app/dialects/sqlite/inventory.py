@@ -5,6 +5,7 @@ What PRAGMAs do not tell (CHECK, COLLATE, AUTOINCREMENT, WITHOUT ROWID) is read 
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
 
@@ -38,9 +39,32 @@ def list_definitions(connection: sqlite3.Connection) -> list[Definition]:
 
 
 def _of_table(connection: sqlite3.Connection, table: str, sql: str) -> Iterator[Definition]:
+    yield from _columns(connection, table)
     yield from _indexes(connection, table)
     yield from _foreign_keys(connection, table, sql)
     yield from _of_statement(table, sql)
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> Iterator[Definition]:
+    rows = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
+    for _, column, _, not_null, default, *_ in rows:
+        if not_null:
+            yield Definition("not null", table, column, (column,), "not null")
+        if default is not None and (text := _strip_brackets(default)) != "null":
+            yield Definition("default", table, column, (column,), text)
+    if key := _primary_key(connection, table):
+        yield Definition("primary key", table, "", tuple(key), " , ".join(key).lower())
+
+
+def _strip_brackets(expression: str) -> str:
+    """An expression free of its spelling, and of brackets around all of it."""
+    tokens = list(read_tokens(expression))
+    while tokens[:1] == [Token("other", "(")]:
+        inside, rest = _split_brackets(tokens, 0)
+        if rest:
+            break
+        tokens = inside
+    return join(tokens)
 
 
 def _indexes(connection: sqlite3.Connection, table: str) -> Iterator[Definition]:
@@ -70,23 +94,41 @@ def _after_table(statement: str) -> str:
 
 
 def _foreign_keys(connection: sqlite3.Connection, table: str, sql: str) -> Iterator[Definition]:
-    deferred = {columns for columns, words in _clauses(sql) if "references" in words and _is_deferred(words)}
+    deferred = {
+        (columns, parent)
+        for columns, words in _clauses(sql)
+        for parent, rest in _references(words)
+        if _is_deferred(rest)
+    }
     keys: dict[int, list[tuple[str, ...]]] = {}
-    for number, _, *rest in connection.execute(f"PRAGMA foreign_key_list({quote(table)})"):
+    for number, _, *rest in connection.execute(f"PRAGMA foreign_key_list({quote(table)})").fetchall():
         keys.setdefault(number, []).append(tuple(str(item or "") for item in rest))
     for parts in keys.values():
         columns = tuple(part[1] for part in parts)
-        parent, _, _, updated, deleted, _ = parts[0]
+        parent, _, first, updated, deleted, _ = parts[0]
         actions = "".join(
             f" on {event} {action.lower()}"
             for event, action in (("update", updated), ("delete", deleted))
             if action != "NO ACTION"
         )
-        referred = " , ".join(part[2] for part in parts)
-        text = f"{' , '.join(columns)} references {parent} ( {referred} ){actions}".lower()
-        if tuple(column.lower() for column in columns) in deferred:
+        referred = [part[2] for part in parts] if first else _primary_key(connection, parent)
+        text = f"{' , '.join(columns)} references {parent} ( {' , '.join(referred)} ){actions}".lower()
+        if (tuple(column.lower() for column in columns), parent.lower()) in deferred:
             text += " deferrable initially deferred"
         yield Definition("foreign key", table, "", columns, text)
+
+
+def _primary_key(connection: sqlite3.Connection, table: str) -> list[str]:
+    rows = connection.execute(f"PRAGMA table_info({quote(table)})").fetchall()
+    return [column for _, column in sorted((row[5], row[1]) for row in rows if row[5])]
+
+
+def _references(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The parent of each foreign key of a column or constraint, and the words that follow."""
+    starts = [place for place, word in enumerate(words) if word == "references"]
+    for start, end in itertools.pairwise([*starts, len(words)]):
+        if start + 1 < end:
+            yield words[start + 1], words[start + 2 : end]
 
 
 def _is_deferred(words: Sequence[str]) -> bool:

@@ -24,6 +24,11 @@ from ..staging.options import Dangling, MigrateOptions
 from ..staging.unmanaged import bring_unmanaged
 from .job import Job, refresh_derived
 
+_KEEP = (
+    "A revision can make them again after it changed the table; op.alter_column() keeps what its arguments name"
+    " (existing_server_default, existing_nullable, existing_comment)."
+)
+
 
 class RulesBroken(VerificationFailed):
     """At head a foreign key or another rule does not hold.
@@ -180,7 +185,10 @@ class Migration(Job):
                 for item in unsaid
             ]
             refuse_undeclared(
-                undeclared, f"take away {len(undeclared)} things that no revision drops by name", self.plan.head
+                undeclared,
+                f"take away {len(undeclared)} things that no revision drops by name",
+                self.plan.head,
+                keep=_KEEP,
             )
 
     def _read_declarations(self, revision: str) -> Declarations:

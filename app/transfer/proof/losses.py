@@ -35,10 +35,11 @@ def find_revision(name: str, heard: Heard) -> str:
     return heard.dropped.get(column or table) or heard.touched.get(table, "")
 
 
-def refuse_undeclared(items: Sequence[Undeclared], what: str, head: str) -> NoReturn:
+def refuse_undeclared(items: Sequence[Undeclared], what: str, head: str, keep: str = "") -> NoReturn:
     """Stop the run.
 
     :param what: how they would go, for people.
+    :param keep: how the revision can let them stay, for people.
     :param head: the revision to declare it of where none is known.
     :raises VerificationFailed: always.
     """
@@ -52,6 +53,7 @@ def refuse_undeclared(items: Sequence[Undeclared], what: str, head: str) -> NoRe
         details=[str(item) for item in items],
         hint="\n".join(
             [
+                *([keep] if keep else []),
                 "Where the revision is yours, say there that it may go (or where it went, with ferry_moves):",
                 f"ferry_losses = {json.dumps(dict.fromkeys(names, 'why'), ensure_ascii=False)}",
                 "Where it is not, say it in a file, and name that with FERRY_DECLARATIONS:",

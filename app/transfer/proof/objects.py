@@ -7,17 +7,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...dialects.model import UNNAMED, Definition, Table
+from ..schema.clauses import Clause
 from ..schema.declarations import Declarations
 from ..schema.listen import Heard
 from .other_server import find_missing
-from .renames import follow, list_renames
+from .renames import OF_COLUMNS, follow, list_renames
 
 _BY_TEXT = ("index",)
 """Named kinds that batch mode may bring back under their name as something less."""
-_OF_ANOTHER = frozenset(
-    {"collation", "autoincrement", "generated column", "comment", "on update", "table option", "conflict clause"}
-)
-"""Kinds whose name is a column's or a table's: that it was dropped says nothing of them."""
+_OF_ANOTHER = frozenset({*OF_COLUMNS, "primary key", "table option", "conflict clause", "row security"})
+"""Kinds whose name is a column's or a table's: that it was dropped says nothing of them, only a clause of theirs."""
+
+_AS_WRITTEN = ("comment", "default")
+"""Kinds whose text is a person's: a revision may write another one, and a source's is named where it did."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +72,28 @@ def find_not_migrated(
         return find_missing(wanted, staging, tables)
     stock = _Stock(staging)
     missing = [item for item in wanted if not stock.take(item)]
-    return [item for item in missing if not _has_name(item, staging) and not _is_replaced(item, staging, tables)]
+    return [
+        item
+        for item in missing
+        if (item.kind in _AS_WRITTEN or not _has_name(item, staging)) and not _is_replaced(item, staging, tables)
+    ]
 
 
 def _has_name(item: Definition, definitions: Iterable[Definition]) -> bool:
     """Whether a view, routine or the like is there under its name: a server spells anew what it renames a part of."""
-    if item.kind in UNNAMED or item.kind in (*_BY_TEXT, "comment"):
+    if item.kind in UNNAMED or item.kind in _BY_TEXT:
         return False
-    wanted = (item.kind, item.table.lower(), item.name.lower())
-    return any(wanted == (other.kind, other.table.lower(), other.name.lower()) for other in definitions)
+    return any(_name(item) == _name(other) for other in definitions)
+
+
+def _name(item: Definition) -> tuple[str, str, str]:
+    return item.kind, item.table.lower(), item.name.lower()
 
 
 def _identify(definition: Definition) -> tuple[str, ...]:
     kind, table = definition.kind, definition.table.lower()
-    if kind in UNNAMED or kind == "comment":
-        column = definition.columns[0].lower() if kind == "collation" and definition.columns else ""
+    if kind in UNNAMED or kind in _AS_WRITTEN:
+        column = definition.name.lower() if kind in OF_COLUMNS else ""
         return kind, table, column, definition.text
     text = definition.text if kind in _BY_TEXT else ""
     return kind, table, definition.name.lower(), text
@@ -104,7 +113,7 @@ def find_lost(
     renames, stock = list_renames(heard, declared), _Stock(after)
     pairs = [(was, follow(was, renames)) for was in before]
     missing = [(was, now) for was, now in pairs if not stock.take(now) and not _has_name(now, after)]
-    account = _Account(tables, heard, declared)
+    account = _Account(tables, heard, declared, {_name(item) for item in after})
     # What has a name is dropped by that; what has none by a name made of its columns, or by what is left then.
     return [
         account.explain(was, now)
@@ -131,19 +140,29 @@ def _is_replaced(item: Definition, definitions: Iterable[Definition], tables: Ma
             indexes = [other.text for other in others if other.kind in ("index", "unique")]
             return any(f"{text} ,".startswith(f"{item.text} ,") for text in indexes)
         case "unique":
-            keys_of = {name.lower(): known_table.primary_key for name, known_table in tables.items()}
-            key = {column.lower() for column in keys_of.get(table, ())}
+            key = _find_key(table, tables)
             return bool(key) and key == {column.lower() for column in item.columns}
+        case "not null":
+            return item.name.lower() in _find_key(table, tables)
         case _:
             return False
+
+
+def _find_key(name: str, tables: Mapping[str, Table]) -> set[str]:
+    """The columns of a table's primary key, in lower case."""
+    keys_of = {known.lower(): table.primary_key for known, table in tables.items()}
+    return {column.lower() for column in keys_of.get(name, ())}
 
 
 class _Account:
     """Why definitions are gone. What an operation dropped under the name of a convention accounts for one of them."""
 
-    def __init__(self, tables: Mapping[str, Table], heard: Heard, declared: Declarations) -> None:
+    def __init__(
+        self, tables: Mapping[str, Table], heard: Heard, declared: Declarations, after: set[tuple[str, str, str]]
+    ) -> None:
+        """:param after: what is there afterwards, by kind, table and name."""
         self._columns = {name.lower(): {c.lower() for c in table.column_names} for name, table in tables.items()}
-        self._heard, self._declared = heard, declared
+        self._heard, self._declared, self._after = heard, declared, after
         self._nameless = list(heard.nameless)
 
     def is_named_after(self, was: Definition) -> bool:
@@ -163,7 +182,19 @@ class _Account:
             return Lost(was, by, f"gone with {was.table}")
         if missing := [column for column in now.columns if column.lower() not in self._columns.get(table, set())]:
             return Lost(was, by, f"gone with the column {was.table}.{missing[0]}")
+        if (said_by := self._find_clause(was, now)) is not None:
+            return Lost(was, said_by, "changed by name" if _name(now) in self._after else "dropped by name")
         return Lost(was, by)
+
+    def _find_clause(self, was: Definition, now: Definition) -> str | None:
+        """The revision that spoke of such a thing of this column or table in so many words."""
+        places = [
+            Clause(kind, item.table.lower(), name)
+            for item in (was, now)
+            for kind in (was.kind, "")
+            for name in {item.name.lower(), ""}
+        ]
+        return next((self._heard.clauses[place] for place in places if place in self._heard.clauses), None)
 
     def _find_drop(self, was: Definition, now: Definition) -> str | None:
         if was.kind in _OF_ANOTHER:

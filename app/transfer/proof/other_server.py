@@ -8,8 +8,8 @@ from ...dialects.model import Definition, LogicalType, Table
 
 _ALIKE = {"materialized view": "view", "procedure": "routine", "function": "routine", "type": "", "statistics": ""}
 """Kinds that another server may have otherwise; those without a notion there are only named."""
-_BY_COLUMNS = frozenset({"unique", "check", "foreign key", "generated column"})
-_UNCOMPARED = frozenset({"autoincrement", "table option"})
+_BY_COLUMNS = frozenset({"unique", "check", "foreign key", "generated column", "default", "not null", "primary key"})
+_UNCOMPARED = frozenset({"autoincrement", "table option", "column option"})
 """What numbers a table is compared as a counter; how a table is stored is its server's own."""
 _EXACT = ("bin", "c", "posix")
 """How the names of collations end that compare characters as they are, as a column without one does elsewhere."""
@@ -71,6 +71,8 @@ class _Stock:
         table, columns = _place(item)
         if item.kind == "unique":
             return columns == self._primary_key(table)
+        if item.kind == "not null":
+            return columns <= self._primary_key(table)
         types = {column.name.lower(): column.type for column in self._tables[table].columns}
         return item.kind == "check" and all(types.get(name) == LogicalType.BOOL for name in columns)
 

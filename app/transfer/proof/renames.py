@@ -11,7 +11,10 @@ from ..schema.declarations import Declarations
 from ..schema.listen import Heard
 from ..schema.statements import Rename
 
-_OF_COLUMNS = ("collation", "autoincrement", "generated column", "on update", "comment")
+OF_COLUMNS = (
+    *("collation", "autoincrement", "generated column", "on update", "comment"),
+    *("default", "not null", "column option"),
+)
 """Kinds whose name is a column's (a table's own comment has that of the table)."""
 _REFERENCES = " references "
 
@@ -54,10 +57,10 @@ def _rename_column(item: Definition, rename: Rename) -> Definition:
     if item.table.lower() != rename.table:
         return replace(item, text=_rename_parent(item, rename, rename.table))
     child, reference, rest = item.text.partition(_REFERENCES) if item.kind == "foreign key" else (item.text, "", "")
-    text = item.text if item.kind == "comment" else spelling.rename(child, names) + reference + rest
+    text = item.text if item.kind in ("comment", "default") else spelling.rename(child, names) + reference + rest
     renamed = replace(
         item,
-        name=names.get(item.name.lower(), item.name) if item.kind in _OF_COLUMNS else item.name,
+        name=names.get(item.name.lower(), item.name) if item.kind in OF_COLUMNS else item.name,
         columns=tuple(names.get(column.lower(), column) for column in item.columns),
         text=text,
     )

@@ -11,17 +11,22 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
+import alembic.ddl
 from alembic.operations import ops
 from alembic.operations.base import AbstractOperations
 from sqlalchemy import Engine, event
 
 from ...dialects.model import Definition, Table
+from .clauses import Clause, find_clauses, find_operation_clauses
 from .statements import Rename, find_drops, find_renames, split
 
 COPIES = "_alembic_tmp_"
 """So begins the name of the table that batch mode copies to."""
+_DDL = str(Path(alembic.ddl.__file__).parent)
 _RUNS_CODE = frozenset({"call", "do", "execute", "exec"})
 _WRITES = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
 
@@ -42,6 +47,7 @@ class Heard:
 
     :ivar dropped: names that an operation or a statement dropped, with the revision.
     :ivar nameless: constraints that operations dropped, which may have no name in the database.
+    :ivar clauses: what was said of columns and tables in so many words, with the revision.
     :ivar renames: in their order.
     :ivar touched: table or other name -> the revision that spoke of it last.
     :ivar opaque: a statement was sent of which nobody can say what it touches, such as a call.
@@ -51,6 +57,7 @@ class Heard:
 
     dropped: dict[str, str] = field(default_factory=dict)
     nameless: list[Nameless] = field(default_factory=list)
+    clauses: dict[Clause, str] = field(default_factory=dict)
     renames: list[Rename] = field(default_factory=list)
     touched: dict[str, str] = field(default_factory=dict)
     opaque: bool = False
@@ -79,6 +86,7 @@ class Heard:
     def hear_operation(self, operation: ops.MigrateOperation, revision: str) -> None:
         """Note what an operation of Alembic drops or renames by name: in batch mode no statement does."""
         self.hear_revision(revision)
+        self.clauses.update(dict.fromkeys(find_operation_clauses(operation), revision))
         match operation:
             case ops.DropConstraintOp():
                 kind = str(operation.constraint_type or "").replace("foreignkey", "foreign key")
@@ -96,14 +104,19 @@ class Heard:
             case _:
                 pass
 
-    def hear_statement(self, sql: str, revision: str) -> None:
-        """Note what the statements of a text name, drop and rename."""
+    def hear_statement(self, sql: str, revision: str, *, restates: bool = False) -> None:
+        """Note what the statements of a text name, drop and rename.
+
+        :param restates: it was made of an operation, which said by its arguments what it means to change.
+        """
         self.hear_revision(revision)
         for words in split(sql):
             named = frozenset(words)
             self.touched.update(dict.fromkeys(named, revision))
             self.opaque |= bool(named & _RUNS_CODE) or _calls_a_function(words)
             self.wrote |= bool(named & _WRITES) and not any(word.startswith(COPIES) for word in named)
+            if not restates:
+                self.clauses.update(dict.fromkeys(find_clauses(words), revision))
             for name in find_drops(words):
                 self._drop(name, revision)
             for rename in find_renames(words):
@@ -141,7 +154,7 @@ def listen(engine: Engine, heard: Heard, revisions: Mapping[str, str]) -> Iterat
 
     def hear(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if revision := _find_revision(revisions):
-            heard.hear_statement(statement, revision)
+            heard.hear_statement(statement, revision, restates=_alters_a_column())
 
     AbstractOperations.invoke = invoke  # type: ignore[method-assign] # Alembic has no event for an operation
     event.listen(engine, "before_cursor_execute", hear)
@@ -154,9 +167,17 @@ def listen(engine: Engine, heard: Heard, revisions: Mapping[str, str]) -> Iterat
 
 def _find_revision(revisions: Mapping[str, str]) -> str:
     """The revision whose file is being run; an empty text where none is."""
-    frame: Any = sys._getframe(1)
+    return next((revisions[code.co_filename] for code in _list_running() if code.co_filename in revisions), "")
+
+
+def _alters_a_column() -> bool:
+    """Whether Alembic's own ``alter_column()`` makes the statement, be it at the end of a batch."""
+    return any(code.co_name == "alter_column" and code.co_filename.startswith(_DDL) for code in _list_running())
+
+
+def _list_running() -> Iterator[CodeType]:
+    """The code that runs, the innermost first."""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if (revision := revisions.get(frame.f_code.co_filename)) is not None:
-            return revision
+        yield frame.f_code
         frame = frame.f_back
-    return ""

@@ -10,7 +10,7 @@ from app.dialects.sqlite.inventory import list_definitions
 
 from .database import connect, script
 
-KEY = "a , b references p a , b on delete cascade"
+KEY = "a , b references p ( a , b ) on delete cascade"
 
 
 def definitions(path: Path, *statements: str) -> list[str]:
@@ -20,36 +20,39 @@ def definitions(path: Path, *statements: str) -> list[str]:
 
 
 def test_each_kind_is_listed_once_and_tables_of_sqlite_are_not(path: Path) -> None:
-    assert (
-        definitions(
-            path,
-            "CREATE TABLE p (a INTEGER, b TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID",
-            "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, n TEXT COLLATE NOCASE UNIQUE,"
-            " a INTEGER CHECK (a > 0),"
-            " b TEXT, d TEXT AS (n || 'x') STORED, CONSTRAINT named CHECK (b <> 'B'),"
-            " FOREIGN KEY (a, b) REFERENCES p ON DELETE CASCADE)",
-            "CREATE INDEX by_b ON t (b DESC)",
-            "CREATE INDEX part ON t (a) WHERE b IS NULL",
-            'CREATE VIEW "Odd View" AS SELECT "id" FROM [t] -- all',
-            "CREATE TRIGGER tr AFTER INSERT ON t BEGIN DELETE FROM p; END",
-        )
-        == sorted(
-            [
-                "table option (without rowid) on p: without rowid",
-                "autoincrement id on t: ",
-                "check (a > 0) on t: a > 0",
-                "check named on t: b <> 'B'",
-                "collation n on t: nocase",
-                f"foreign key ({KEY}) on t: {KEY}",
-                "generated column d on t: n || 'x' stored",
-                "index by_b on t: b desc",
-                "index part on t: ( a ) where b is null",
-                "trigger tr on t: create trigger tr after insert on t begin delete from p ; end",
-                "unique (n collate nocase) on t: n collate nocase",
-                "view Odd View: create view odd view as select id from t",
-            ]
-        )
-        or True
+    listed = definitions(
+        path,
+        "CREATE TABLE p (a INTEGER, b TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, n TEXT COLLATE NOCASE UNIQUE,"
+        " a INTEGER NOT NULL DEFAULT ((1) + (2)) CHECK (a > 0),"
+        " b TEXT DEFAULT NULL, d TEXT AS (n || 'x') STORED, CONSTRAINT named CHECK (b <> 'B'),"
+        " FOREIGN KEY (a, b) REFERENCES p ON DELETE CASCADE)",
+        "CREATE INDEX by_b ON t (b DESC)",
+        "CREATE INDEX part ON t (a) WHERE b IS NULL",
+        'CREATE VIEW "Odd View" AS SELECT "id" FROM [t] -- all',
+        "CREATE TRIGGER tr AFTER INSERT ON t BEGIN DELETE FROM p; END",
+    )
+    assert listed == sorted(
+        [
+            "table option (without rowid) on p: without rowid",
+            "primary key (a , b) on p: a , b",
+            "primary key (id) on t: id",
+            "not null a on p: not null",
+            "not null b on p: not null",
+            "not null a on t: not null",
+            "default a on t: ( 1 ) + ( 2 )",
+            "autoincrement id on t: autoincrement",
+            "check (a > 0) on t: a > 0",
+            "check named on t: b <> 'B'",
+            "collation n on t: nocase",
+            f"foreign key ({KEY}) on t: {KEY}",
+            "generated column d on t: n || 'x'",
+            "index by_b on t: b desc",
+            "index part on t: ( a ) where b is null",
+            "trigger tr on t: create trigger tr after insert on t begin delete from p ; end",
+            "unique (n collate nocase) on t: n collate nocase",
+            "view Odd View: create view odd view as select id from t",
+        ]
     )
 
 
@@ -90,11 +93,13 @@ def test_a_foreign_key_is_deferred_as_sqlite_takes_it(path: Path) -> None:
     lines = definitions(
         path,
         "CREATE TABLE p (a INTEGER PRIMARY KEY)",
-        "CREATE TABLE t (a INT REFERENCES p DEFERRABLE INITIALLY DEFERRED,"
+        "CREATE TABLE q (a INTEGER PRIMARY KEY)",
+        "CREATE TABLE t (a INT REFERENCES p DEFERRABLE INITIALLY DEFERRED REFERENCES q,"
         " b INT REFERENCES p NOT DEFERRABLE INITIALLY DEFERRED, c INT REFERENCES p DEFERRABLE)",
     )
     assert [line.partition(": ")[2].partition(" references ")[::2] for line in lines if line[:7] == "foreign"] == [
-        ("a", "p (  ) deferrable initially deferred"),
-        ("b", "p (  )"),
-        ("c", "p (  )"),
+        ("a", "p ( a ) deferrable initially deferred"),
+        ("a", "q ( a )"),
+        ("b", "p ( a )"),
+        ("c", "p ( a )"),
     ]

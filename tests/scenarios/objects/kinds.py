@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from tests.scenarios.objects.states import PLAIN
 
-TOWN, LOG = "CREATE TABLE town (id INTEGER PRIMARY KEY)", "CREATE TABLE log (n INTEGER)"
+TOWN = "CREATE TABLE town (id INTEGER PRIMARY KEY)"
+LOG = "CREATE TABLE log (n INTEGER NOT NULL, at INTEGER NOT NULL DEFAULT 18, PRIMARY KEY (n, at))"
 LACKING = (
     TOWN,
-    LOG,
+    "CREATE TABLE log (n INTEGER, at INTEGER)",
     "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40), code VARCHAR(40), n INTEGER, town_id INTEGER)",
     *PLAIN.values(),
 )
@@ -33,7 +34,7 @@ def in_sqlite(*names: str) -> str:
     return f"SELECT name, sql FROM sqlite_master WHERE name IN {(*names, '')} ORDER BY 1"
 
 
-PERSON = in_sqlite("person")
+PERSON, OF_LOG = in_sqlite("person"), in_sqlite("log")
 SQLITE = Server(
     (
         TOWN,
@@ -43,7 +44,7 @@ SQLITE = Server(
         VIEW,
         INDEX,
         *PARTIAL,
-        "CREATE TRIGGER noted AFTER DELETE ON person BEGIN INSERT INTO log VALUES (old.n); END",
+        "CREATE TRIGGER noted AFTER DELETE ON person BEGIN INSERT INTO log (n) VALUES (old.n); END",
     ),
     {
         "views": (("view grown",), in_sqlite("grown")),
@@ -54,12 +55,18 @@ SQLITE = Server(
         "foreign keys": (("foreign key ",), PERSON),
         "collations of columns": (("collation name",), PERSON),
         "AUTOINCREMENT": (("autoincrement id",), PERSON),
+        "primary keys": (("primary key ",), OF_LOG),
+        "NOT NULL": (("not null n",), OF_LOG),
+        "DEFAULT": (("default at",), OF_LOG),
         "functions and collations of the app": (
             ("check ck on page", "collation slug", "index by_loud"),
             "SELECT name, sql LIKE '%folded%REGEXP%' OR sql LIKE '%loud(slug)%' FROM sqlite_master"
             " WHERE name IN ('page', 'by_loud') ORDER BY 1",
         ),
     },
+)
+COLUMNS_OF_LOG = (
+    "SELECT column_name, {} FROM information_schema.columns WHERE table_schema = {} AND table_name = 'log' ORDER BY 1"
 )
 OF_PERSON = "SELECT {} FROM information_schema.{} WHERE table_schema = database() AND table_name = 'person' ORDER BY 1"
 MARIADB = Server(
@@ -71,7 +78,7 @@ MARIADB = Server(
         " CONSTRAINT lives FOREIGN KEY (town_id) REFERENCES town (id))",
         VIEW,
         INDEX,
-        "CREATE TRIGGER noted AFTER DELETE ON person FOR EACH ROW INSERT INTO log VALUES (old.n)",
+        "CREATE TRIGGER noted AFTER DELETE ON person FOR EACH ROW INSERT INTO log (n) VALUES (old.n)",
         "CREATE FUNCTION twice(n INTEGER) RETURNS INTEGER DETERMINISTIC RETURN n * 2",
         "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM log",
     ),
@@ -112,6 +119,9 @@ MARIADB = Server(
             OF_PERSON.format("column_name, collation_name", "columns"),
         ),
         "AUTOINCREMENT": (("autoincrement id",), OF_PERSON.format("column_name, extra", "columns")),
+        "primary keys": (("primary key ",), COLUMNS_OF_LOG.format("column_key", "database()")),
+        "NOT NULL": (("not null n",), COLUMNS_OF_LOG.format("is_nullable", "database()")),
+        "DEFAULT": (("default at",), COLUMNS_OF_LOG.format("column_default", "database()")),
         "comments": (("comment name",), OF_PERSON.format("column_name, column_comment", "columns")),
     },
 )
@@ -140,7 +150,7 @@ POSTGRESQL = Server(
         INDEX,
         *PARTIAL,
         "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN INSERT INTO log VALUES (old.n); RETURN old; END'",
+        " 'BEGIN INSERT INTO log (n) VALUES (old.n); RETURN old; END'",
         "CREATE TRIGGER noted AFTER DELETE ON person FOR EACH ROW EXECUTE FUNCTION note()",
         "CREATE RULE kept AS ON DELETE TO town DO INSTEAD NOTHING",
         "CREATE POLICY of_age ON person USING (n > 17)",
@@ -186,6 +196,12 @@ POSTGRESQL = Server(
         "foreign keys": (("foreign key ",), of_constraints("f")),
         "collations of columns": (("collation name",), of_column("attcollation::regcollation::text")),
         "AUTOINCREMENT": (("autoincrement id",), of_column("attidentity::text")),
+        "primary keys": (
+            ("primary key ",),
+            "SELECT indexdef FROM pg_indexes WHERE tablename = 'log' AND schemaname = 'public'",
+        ),
+        "NOT NULL": (("not null n",), COLUMNS_OF_LOG.format("is_nullable", "'public'")),
+        "DEFAULT": (("default at",), COLUMNS_OF_LOG.format("column_default", "'public'")),
         "comments": (("comment name",), of_column("col_description(attrelid, attnum)")),
     },
 )

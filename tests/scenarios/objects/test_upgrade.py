@@ -86,6 +86,60 @@ def test_what_is_made_again_in_the_revision_is_there(make_host: Make) -> None:
     assert host.query("SELECT name FROM sqlite_master WHERE type = 'trigger'") == [("noted",)]
 
 
+RESTATED = (
+    "CREATE TABLE person (id INTEGER PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL DEFAULT 'x' COMMENT 'c',"
+    " at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, hidden INT INVISIBLE DEFAULT 4,"
+    " packed TEXT COMPRESSED, kind VARCHAR(9) COLLATE utf8mb4_bin DEFAULT 'a', free INT NOT NULL DEFAULT 1)"
+)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_a_restated_column_leaves_out_stops_the_run(make_host: Make, *, batch: bool) -> None:
+    host = make_host("mariadb")
+    host.release(sql(RESTATED))
+    host.upgrade()
+    host.execute("INSERT INTO person (name) VALUES ('Ann')")
+    types = {"id": "BigInteger()", "name": "String(50)", "at": "DateTime()", "hidden": "BigInteger()"}
+    types |= {"packed": "Text(70000)", "kind": "String(10)"}
+    alter, first = ("batch.alter_column(", "") if batch else ("op.alter_column(", "'person', ")
+    lines = [f"{alter}{first}{name!r}, type_=sa.{type_})" for name, type_ in types.items()]
+    lines.append(f"{alter}{first}'free', nullable=True, server_default=None, existing_type=sa.Integer())")
+    host.release(
+        "with op.batch_alter_table('person') as batch:\n    " + "\n    ".join(lines) if batch else "\n".join(lines)
+    )
+    ended = host.run("db-migrate-data", "self", "--yes")
+    assert ended.status == 23, ended.stderr + ended.stdout
+    gone = [line.strip() for line in ended.stderr.splitlines() if " is gone (revision r2)" in line]
+    assert sorted(line.partition(" is gone")[0] for line in gone) == sorted(
+        f"{kind} on person"
+        for kind in (
+            *("autoincrement id", "comment name", "default name", "not null name", "default at", "not null at"),
+            *("on update at", "column option hidden", "default hidden", "column option packed", "collation kind"),
+            "default kind",
+        )
+    )
+    assert "existing_server_default" in ended.stderr
+
+
+@pytest.mark.parametrize("server", ["mariadb", "postgresql"])
+def test_what_a_revision_says_of_a_column_is_in_the_receipt(make_host: Make, server: str) -> None:
+    host = make_host(server)
+    host.release(
+        "op.create_table('person', sa.Column('id', sa.Integer, primary_key=True),"
+        " sa.Column('name', sa.String(9), nullable=False, server_default='x', comment='c'))"
+    )
+    host.upgrade()
+    host.execute("INSERT INTO person (id) VALUES (1)")
+    host.release(
+        "op.alter_column('person', 'name', server_default=None, nullable=True, comment=None,"
+        " existing_type=sa.String(9))"
+    )
+    ended = host.run("db-migrate-data", "self", "--yes", "--verbose")
+    assert ended.status == 0, ended.stderr
+    for kind in ("default", "not null", "comment"):
+        assert f"{kind} name on person: dropped by name (revision r2)" in ended.stdout
+
+
 @pytest.mark.parametrize("server", ["sqlite", "mariadb", "postgresql"])
 def test_what_a_revision_drops_by_name_is_in_the_receipt(make_host: Make, server: str) -> None:
     host = make_host(server)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.dialects.model import Column, Definition, LogicalType, Table
-from app.transfer.proof.objects import find_lost
+from app.transfer.proof.objects import find_lost, find_not_migrated
+from app.transfer.schema.clauses import Clause
 from app.transfer.schema.declarations import Declarations
 from app.transfer.schema.listen import Heard, Nameless
 from app.transfer.schema.statements import Rename
@@ -88,3 +89,38 @@ def test_what_goes_with_its_column_or_table_is_said() -> None:
         "unique (x) on a: gone with the column a.x",
         "unique (y) on b: gone with b",
     ]
+
+
+def of_column(kind: str, text: str, *, table: str = "a", column: str = "x") -> Definition:
+    return Definition(kind, table, column, (column,), text)
+
+
+def test_what_is_said_in_so_many_words_is_meant_and_only_of_that_column() -> None:
+    before = [of_column("default", "1"), of_column("default", "1", column="y"), of_column("comment", "c")]
+    heard = Heard(clauses={Clause("default", "a", "x"): "r2"})
+    assert lost(before, [], tables(table("a", "x", "y")), heard) == [
+        "comment x on a is gone",
+        "default x on a: dropped by name (revision r2)",
+        "default y on a is gone",
+    ]
+
+
+def test_a_default_or_comment_of_another_column_does_not_stand_in_and_a_new_text_does() -> None:
+    before = [of_column("default", "1"), of_column("comment", "c")]
+    head = tables(table("a", "x", "y"))
+    assert lost(before, [of_column("default", "2"), of_column("comment", "d")], head) == []
+    assert len(lost(before, [of_column("default", "1", column="y"), of_column("comment", "c", column="y")], head)) == 2
+
+
+def test_a_column_of_the_primary_key_is_never_null_and_a_key_may_be_another() -> None:
+    before = [of_column("not null", "not null"), Definition("primary key", "a", "", ("y",), "y")]
+    head = tables(table("a", "x", "y", key=("x",)))
+    assert lost(before, [Definition("primary key", "a", "", ("x",), "x")], head) == []
+    assert lost(before, [], head) == ["primary key (y) on a is gone"]
+
+
+def test_a_source_whose_default_is_another_one_is_named() -> None:
+    made = [of_column("default", "2"), of_column("not null", "not null")]
+    source = [of_column("default", "1"), of_column("not null", "not null")]
+    missing = find_not_migrated(source, made, tables(table("a", "x")), same_server=True)
+    assert [str(item) for item in missing] == ["default x on a"]
