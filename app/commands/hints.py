@@ -9,14 +9,23 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 REPLACING = ("db-init", "db-migrate-data", "db-restore", "db-rollback")
 """The commands that could have changed the live database, and that ask before they do."""
 
 _ANSWERS = ("--yes", "--allow-production")
 _SWITCHES = frozenset(
-    {*_ANSWERS, "--rerun", "--set-aside", "--accept-missing", "--keep-violations", "--insecure-http", "--trust-file"}
+    {
+        *_ANSWERS,
+        "--rerun",
+        "--set-aside",
+        "--accept-missing",
+        "--keep-violations",
+        "--insecure-http",
+        "--trust-file",
+        "--rehearse",
+    }
 )
 _QUOTED = r"""'[^'\n]*'(?:"'"'[^'\n]*')*"""
 _NAMED = rf"--(?:accept-loss|bind|exclude) (?:{_QUOTED}|[\w@%+=:,./-]+)"
@@ -45,8 +54,13 @@ class Typed:
         return " ".join([self.program, shlex.join([self.name, *self.arguments])])
 
     def with_flags(self, *flags: str) -> str:
-        """The same command with these flags, each once."""
-        return " ".join([str(self), *(flag for flag in flags if not self.has(flag))])
+        """The same command with these flags, each once, and without what does not go with them."""
+        same = self.without("--dry-run") if "--rehearse" in flags else self
+        return " ".join([str(same), *(flag for flag in flags if not self.has(flag))])
+
+    def without(self, flag: str) -> Typed:
+        """The same command without a flag."""
+        return replace(self, arguments=tuple(argument for argument in self.arguments if argument != flag))
 
     def has(self, flag: str) -> bool:
         return flag in self.arguments or (flag == "--yes" and "-y" in self.arguments)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ..transfer.run.ledger import REHEARSED
 from ..transfer.run.report import Report
 from .hints import Typed, name_program
-from .receipt import PLAIN, format_duration, sections
+from .receipt import PLAIN, describe_wait, format_duration, sections
 from .render import LIVE
 from .unseen import show_unseen
 
@@ -91,6 +91,7 @@ def _list_facts(report: Report) -> Iterator[tuple[str, str]]:
         "Began": _format_time(report.started_at),
         "Ended": _format_time(report.finished_at),
         "Took": None if report.duration_s is None else format_duration(report.duration_s),
+        "Waiting": describe_wait(report),
         "By": f"{report.user} on {report.host}",
         "Database": database.get("database"),
         "Server": database.get("server") and f"{database['server']} on {database.get('host')}",

@@ -272,8 +272,23 @@ def _describe_duration(report: Report) -> Iterator[str]:
     steps = {name: duration_s for name, duration_s in report.seconds.items() if name != WAITED}
     longest = sorted(steps.items(), key=lambda item: -item[1])[:STEPS_SHOWN]
     names = ", ".join(f"{name} {format_duration(duration_s)}" for name, duration_s in longest)
-    waited = f"; writers waited {format_duration(report.seconds[WAITED])}" if WAITED in report.seconds else ""
+    waited = f"; {wait}" if (wait := describe_wait(report)) else ""
     yield f"Duration: {format_duration(report.duration_s)} (the longest steps: {names}){waited}"
+
+
+def describe_wait(report: Report) -> str:
+    """How long writers waited, and what a rehearsal said of it; of a rehearsal, how long they would; or nothing."""
+    prediction, waited = report.predicted_wait, report.seconds.get(WAITED)
+    if not prediction:
+        return "" if waited is None else f"writers waited {format_duration(waited)}"
+    would = format_duration(prediction["swap_s"])
+    if prediction["pass_s"] is not None:
+        would += f", or {format_duration(prediction['pass_s'])} where they write meanwhile"
+    return (
+        f"writers would wait {would}"
+        if waited is None
+        else (f"writers waited {format_duration(waited)} (rehearsed: {would})")
+    )
 
 
 def format_duration(duration_s: float) -> str:

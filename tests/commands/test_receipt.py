@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.commands.hints import Typed
-from app.commands.receipt import COLUMNS, LINES, format_duration, screen, sections, whole
+from app.commands.receipt import COLUMNS, LINES, describe_wait, format_duration, screen, sections, whole
 from app.transfer.run.report import Report, TableReceipt
 
 PATH = "/srv/app/instance/app.db.ferry/runs/20261126T105804-9ef9f4/a-rather-long-directory/report.json"
@@ -79,6 +79,24 @@ def test_what_took_longest_is_named_and_that_writers_waited() -> None:
     (line,) = screen(report)
     longest = "load 1 min 0 s, upgrade 5.0 s, check 0.2 s"
     assert line == f"Duration: 1 min 15 s (the longest steps: {longest}); writers waited 1 min 10 s"
+
+
+@pytest.mark.parametrize(
+    ("waited", "prediction", "words"),
+    [
+        (None, {}, ""),
+        (0.3, {}, "writers waited 0.3 s"),
+        (None, {"swap_s": 0.2, "pass_s": None}, "writers would wait 0.2 s"),
+        (None, {"swap_s": 0.2, "pass_s": 12.0}, "writers would wait 0.2 s, or 12 s where they write meanwhile"),
+        (0.3, {"swap_s": 0.2, "pass_s": None, "rehearsal": "r"}, "writers waited 0.3 s (rehearsed: 0.2 s)"),
+    ],
+)
+def test_what_was_predicted_stands_beside_what_came(
+    waited: float | None, prediction: dict[str, float | None], words: str
+) -> None:
+    report = Report(run="r", command="db-migrate-data", predicted_wait=prediction)
+    report.seconds = {} if waited is None else {"writers waited": waited}
+    assert describe_wait(report) == words
 
 
 def test_a_receipt_of_nothing_is_empty() -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...dialects.base import Fence
 from ...dialects.model import LateWrite
@@ -20,12 +20,13 @@ from ...errors import VerificationFailed
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, Secured, secure, watch_target
-from ..run.ledger import CLOSING, REHEARSED, Entry
+from ..run.ledger import REHEARSED, Entry
 from ..run.plan import Question
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import Target
 from ..staging.counters import keep_counters, read_counters
+from .rehearsal import predict_wait, recall_prediction, record_rehearsal, require_rehearsal
 
 UNFINISHED = "An unfinished cut-over would be finished or undone first."
 
@@ -76,6 +77,9 @@ class Job(ABC):
 
     keeps_counters: ClassVar[bool] = False
     """Whether numbers that the live database gave out are not given out again, though their rows may be gone."""
+
+    rehearsal: Mapping[str, Any] | None = None
+    """What a rehearsal of the job is of: equal for a run that does the same; None where there can be none."""
 
     fence: Fence
     secured: Secured
@@ -165,7 +169,7 @@ def carry_out(
             job = plan(Planning(resources))
             if isinstance(job, Nothing):
                 return _nothing(run, job)
-            _preflight(run, job)
+            _preflight(run, job, rehearse=rehearse)
             if dry_run:
                 return _preview(run, job)
         elif dry_run:
@@ -177,13 +181,15 @@ def carry_out(
         if isinstance(job, Nothing):
             return _nothing(run, job)
         if not whole:
-            _preflight(run, job)
+            _preflight(run, job, rehearse=rehearse)
         if not rehearse:
             run.hooks.ask(job.question())
         return _do_work(run, job, rehearse=rehearse)
 
 
-def _preflight(run: Run, job: Job) -> None:
+def _preflight(run: Run, job: Job, *, rehearse: bool) -> None:
+    if not rehearse:
+        require_rehearsal(run, job)
     run.preflight(job.target, job.source_bytes)
     if job.runs_revisions and job.target.exists:
         run.schema.refuse_env()
@@ -277,7 +283,9 @@ def _make_passes(run: Run, job: Job, *, rehearse: bool) -> Entry:
             # The swap ends the hold last of all: no writer gets in between.
             with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
                 entry = _stage(run, job, (step for step in job.steps if step.of_live or not number))
-                if not rehearse:
+                if rehearse:
+                    run.report.predicted_wait = predict_wait(run, job, number + 1)
+                else:
                     swap(run, job.fence, job.secured.token, entry, waiting_since=began)
                 return entry
         except LateWrite:
@@ -298,6 +306,7 @@ def _stage(run: Run, job: Job, steps: Iterable[Step]) -> Entry:
 
 def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report = run.report
+    recall_prediction(run, job)
     report.rollback = run.name_bind(job.way_back(entry))
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
     report.end("done", job.summary(entry, entry.count_rows(run.dialect.version_table)))
@@ -314,4 +323,4 @@ def _end_rehearsal(run: Run, job: Job, entry: Entry) -> None:
         REHEARSED, f"Rehearsed: {rows} rows would be live at revision {entry.revision}; {what_of_live} (run {run.id})."
     )
     run.save_report()
-    run.control.write(run.id, CLOSING, REHEARSED)
+    record_rehearsal(run, job)

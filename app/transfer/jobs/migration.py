@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from ...dialects.model import Counter as KeyCounter
 from ...dialects.samples import Problem, ProblemKind
@@ -59,6 +60,18 @@ class Migration(Job):
         self._counters: list[KeyCounter] = []
         self._violations: Counter[Violation] = Counter()
         self._declared_losses: set[str] = set()
+        self.rehearsal = self._identify()
+
+    def _identify(self) -> dict[str, Any] | None:
+        """What a rehearsal of this migration is of, as JSON values."""
+        return {
+            "command": self.run.command,
+            "action": str(self.plan.action),
+            "source": self.plan.source.identity,
+            "live": self.target.revision,
+            "head": self.plan.head,
+            "options": self.options.list_decisive(),
+        }
 
     @property
     def loads(self) -> str | None:

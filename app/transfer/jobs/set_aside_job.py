@@ -75,6 +75,9 @@ class SetAsideJob(SelfJob):
         self._accounts: dict[str, TableLoad] = {}
         self._less, self._more = (run.dialect.staging_url(run.target, f"{run.id}-{end}") for end in ("without", "with"))
 
+    def _identify(self) -> None:
+        """Nothing: rows that were set aside are loaded without a rehearsal."""
+
     @property
     def steps(self) -> tuple[Step, ...]:
         return (

@@ -42,6 +42,7 @@ DEFAULTS: dict[str, str | None] = {
     "FERRY_PROFILE": None,
     "FERRY_PROFILES": None,
     "FERRY_PROFILE_KEY": None,
+    "FERRY_REHEARSED": None,
     "FERRY_TLS_CA": None,
     "FERRY_TIMEOUT": "30",
     "FERRY_CONNECTIONS": "4",
@@ -62,6 +63,14 @@ _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """Bytes of a file's name and of a path on Linux (limits.h); longer ones are an error of each call."""
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Age:
+    """How old something may be, in seconds, and as it was written."""
+
+    text: str
+    age_s: int
 
 
 @dataclass(frozen=True)
@@ -88,14 +97,19 @@ def parse_fallback(text: str, origin: str = "option") -> Fallback:
     """
     if text in ("never", "only"):
         return Fallback(text, None)
-    match = _AGE.fullmatch(text)
-    if match is None:
+    if (age_s := _parse_age(text)) is None:
         where = "--fallback" if origin == "option" else origin
         raise Misconfigured(
             f"FERRY_FALLBACK ({where}) is {text[:40]!r}.",
             hint="Use never, only, or an age such as 12h or 7d, of nine digits at most.",
         )
-    return Fallback(text, int(match.group(1)) * _UNIT_S[match.group(2)])
+    return Fallback(text, age_s)
+
+
+def _parse_age(text: str) -> int | None:
+    """Seconds of an age such as ``90m``, ``12h``, ``7d``; None for another text."""
+    match = _AGE.fullmatch(text)
+    return int(match[1]) * _UNIT_S[match[2]] if match else None
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,7 @@ class Settings:
     :ivar source_base: the directory a relative path in ``source`` counts from.
     :ivar bind: which database of the app is the target, or None: its only one.
     :ivar keep: generations and backups kept, per command.
+    :ivar rehearsed: how old the last rehearsal of a run may be; None: it needs none.
     :ivar files: the directory for files that records of an old API name; None: they are not fetched.
     :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
     :ivar connections: how many requests to an old API are in flight at most.
@@ -133,6 +148,7 @@ class Settings:
     profile: str | None
     profiles: str | None
     profile_key: str | None = field(repr=False)
+    rehearsed: Age | None
     tls_ca: Path | None
     timeout_s: float
     connections: int
@@ -265,11 +281,24 @@ def build_settings(
         profile=keys.text("FERRY_PROFILE") or None,
         profiles=keys.text("FERRY_PROFILES") or None,
         profile_key=keys.text("FERRY_PROFILE_KEY") or None,
+        rehearsed=_rehearsal_age(keys),
         tls_ca=path("FERRY_TLS_CA"),
         timeout_s=keys.number("FERRY_TIMEOUT", 0.1, LONGEST_TIMEOUT_S),
         connections=int(keys.number("FERRY_CONNECTIONS", 1, MOST_CONNECTIONS, whole=True)),
         origins=keys.origins,
     )
+
+
+def _rehearsal_age(keys: _Keys) -> Age | None:
+    text = keys.text("FERRY_REHEARSED") or None
+    if text is None:
+        return None
+    if (age_s := _parse_age(text)) is None:
+        raise Misconfigured(
+            f"FERRY_REHEARSED ({keys.origins['FERRY_REHEARSED']}) is {text[:40]!r}.",
+            hint="Use an age such as 12h or 7d, of nine digits at most.",
+        )
+    return Age(text, age_s)
 
 
 def _bind(keys: _Keys) -> str | None:

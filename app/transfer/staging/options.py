@@ -59,6 +59,18 @@ class MigrateOptions:
         dangling = tuple((table, tuple(columns), parent) for table, columns, parent in options.get("dangling", ()))
         return replace(self, dangling=dangling)
 
+    def list_decisive(self) -> dict[str, Any]:
+        """Those that decide what comes of a run, as JSON values."""
+        return {
+            "exclude": sorted(self.source.exclude),
+            "accept_missing": self.source.accept_missing,
+            "set_aside": self.set_aside,
+            "accept_loss": sorted(self.accept_loss),
+            "keep_violations": self.keep_violations,
+            "counts_only": self.counts_only,
+            "catch_up": self.catch_up,
+        }
+
     def list_accepted(self) -> dict[str, Any]:
         """What the ledger keeps of what was accepted for this run."""
         losses = {"accept_loss": list(self.accept_loss)} if self.accept_loss else {}

@@ -34,11 +34,12 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_PROFILE": ("profile", "profile{}", None),
     "FERRY_PROFILES": ("profiles", "profiles{}", None),
     "FERRY_PROFILE_KEY": ("profile_key", "secret-key-{}", None),
+    "FERRY_REHEARSED": ("rehearsed", "1{}h", None),
     "FERRY_TLS_CA": ("tls_ca", "/{}.pem", None),
     "FERRY_TIMEOUT": ("timeout_s", "1{}.5", 30.0),
     "FERRY_CONNECTIONS": ("connections", "1{}", 4),
 }
-NUMBERED = {"FERRY_KEEP", "FERRY_FALLBACK", "FERRY_TIMEOUT", "FERRY_CONNECTIONS"}
+NUMBERED = {"FERRY_KEEP", "FERRY_FALLBACK", "FERRY_REHEARSED", "FERRY_TIMEOUT", "FERRY_CONNECTIONS"}
 NAMED = {
     "FERRY_ENVIRONMENT": ("production", "staging", "development"),
     "FERRY_SOURCE_TIME_ZONE": ("+02:00", "-11:30", "+00:00"),
@@ -164,6 +165,7 @@ def test_a_value_that_is_no_text_is_refused(value: Any) -> None:
         *[("FERRY_KEEP", text) for text in ("0", "-1", "x", "", "nan", "inf", "2.5", "1e400")],
         *[("FERRY_TIMEOUT", text) for text in ("0", "-1", "x", "", "nan", "inf")],
         *[("FERRY_CONNECTIONS", text) for text in ("0", "-1", "x", "", "nan", "2.5", "17")],
+        *[("FERRY_REHEARSED", text) for text in ("7", "never", "-7d", "7.5d", "1 d")],
         *[("FERRY_FALLBACK", text) for text in ("", "7", "d", "7D", "7d ", "7d\n", "-7d", "7.5d", "always", "٧d")],
         *[("FERRY_ENVIRONMENT", text) for text in ("", "prod", "Production", "production ")],
     ],
