@@ -101,7 +101,8 @@ def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard:
     """Find what disappeared in an upgrade while it held values.
 
     A column that is gone is accounted for by a declared loss, a declared move whose destination is there, or a new
-    column of its table that holds exactly its values (a rename, proved).
+    column of its table that holds exactly its values (a rename, proved). A declared loss of a table waives its rows:
+    where it stays, its columns are looked at all the same.
 
     :param heard: what the revisions said while they ran, to name the one that something went in.
     :raises VerificationFailed: something is not accounted for; all of it at once.
@@ -110,19 +111,18 @@ def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard:
     problems: list[tuple[str, str]] = []
     result = Upgraded([], [], {})
     for name, table in data_tables(before.tables).items():
-        if (declared_as := _find_lost(name, declared)) is not None:
-            if before.counts[name]:
-                result.note_loss(name, f"{before.counts[name]} rows", declared_as, declared)
-            continue
+        declared_as, count = _find_lost(name, declared), before.counts[name]
         now = follow_moves(name, declared)
         there = [place for place in now if place in tables]
+        rows = sum(after.count(place) for place in there)
+        if rows < count and declared_as is not None:
+            result.note_loss(name, f"{count - rows} rows", declared_as, declared)
+        elif rows < count:
+            had = f" had {count} rows and {' + '.join(there)} has {rows}" if there else f" ({count} rows) is gone"
+            problems.append((name, f"table {name}{had}"))
         if not there:
-            if before.counts[name]:
-                problems.append((name, f"table {name} ({before.counts[name]} rows) is gone"))
             continue
-        rows = result.rows[name] = sum(after.count(place) for place in there)
-        if rows < before.counts[name]:
-            problems.append((name, f"table {name} had {before.counts[name]} rows and {' + '.join(there)} has {rows}"))
+        result.rows[name] = rows
         if there != [name]:
             result.moves.append(f"{name} -> {', '.join(there)}")
         problems += _check_columns(before, table, [tables[place] for place in there], tables, after, declared, result)

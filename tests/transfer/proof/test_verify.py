@@ -123,6 +123,15 @@ def test_a_table_with_fewer_rows(db: Db) -> None:
     assert upgraded(before, db(*users("name", rows="(1, 'a')")), losses={"users": "merged"}).losses
 
 
+def test_a_declared_table_that_stays_keeps_its_columns(db: Db) -> None:
+    before = db(*users("name", "note", rows="(1, 'a', 'n'), (2, 'b', 'n')"))
+    after = db(*users("name", rows="(1, 'a')"))
+    assert stopped(before, after, losses={"users": "merged"}) == ["column users.note (2 values) is gone"]
+    declared = upgraded(before, after, losses={"users": "merged", "users.note": "unused"})
+    assert declared.losses == ["users: 1 rows: merged", "users.note: 2 values: unused"]
+    assert upgraded(before, before, losses={"users": "merged"}).losses == []
+
+
 def test_a_table_that_moved(db: Db) -> None:
     before = db(*users("name", rows="(1, 'a'), (2, 'b')"))
     after = db(*users("name", rows="(1, 'a'), (2, 'b')", name="people"))
