@@ -18,6 +18,7 @@ from .model import (
     Capabilities,
     Counter,
     Definition,
+    ForeignKey,
     LoadResult,
     OutsideObject,
     SchemaObject,
@@ -93,9 +94,10 @@ class Reader(Protocol):
     def count(self, table: str) -> int:
         """Rows of a table."""
 
-    def rows(self, table: Table) -> Iterator[Values]:
+    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
         """Canonical rows in the order of the primary key.
 
+        :param dangling: only those which refer by this key of theirs to nothing, as the server compares the columns.
         :raises DoesNotFit: a value that no canonical form exists for, with table, column and key.
         """
 

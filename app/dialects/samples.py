@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,6 +46,19 @@ def count_rows(rows: int) -> str:
 def name_some(keys: Sequence[object], *, more: bool) -> str:
     """Some keys, and whether there are more."""
     return ", ".join(str(key) for key in keys) + (", ..." if more else "")
+
+
+def leads_nowhere(
+    columns: Sequence[str], referred: Sequence[str], child: str, parent: str, quote: Callable[[str], str]
+) -> str:
+    """The condition for rows that refer to nothing, by the server's own comparison; a NULL refers to nothing and may.
+
+    :param child: what the table is called where this stands, in the server's words; ``parent`` likewise, after FROM.
+    """
+    filled = " AND ".join(f"{child}.{quote(name)} IS NOT NULL" for name in columns)
+    pairs = zip(columns, referred, strict=True)
+    equal = " AND ".join(f"p.{quote(theirs)} = {child}.{quote(name)}" for name, theirs in pairs)
+    return f"{filled} AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE {equal})"
 
 
 def dangling(table: str, rows: int, parent: str, keys: str) -> Problem:

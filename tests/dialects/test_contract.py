@@ -504,6 +504,9 @@ def test_problems_names_rows_that_refer_to_nothing(room: Room) -> None:
     assert problem.kind is ProblemKind.DANGLING
     assert problem.table == "children"
     assert "2 rows refer to rows of parents" in problem.text
+    with room.dialect.reader(staging) as reader:
+        table = reader.tables()["children"]
+        assert [row[:2] for row in reader.rows(table, dangling=table.foreign_keys[0])] == [[2, ""], [2, "a"]]
 
 
 def test_the_fingerprint_is_of_the_schema_alone(room: Room) -> None:

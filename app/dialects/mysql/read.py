@@ -17,6 +17,7 @@ from ..model import (
     VERSION_TABLE,
     Counter,
     Definition,
+    ForeignKey,
     LogicalType,
     OutsideObject,
     SchemaObject,
@@ -24,6 +25,7 @@ from ..model import (
     Values,
     mark_version_table,
 )
+from ..samples import leads_nowhere
 from ..sessions import remember
 from . import copy, inventory
 from .catalogue import columns_of, read_catalogue, reflect, stored_columns
@@ -160,12 +162,15 @@ class MySqlReader:
             [(count,)] = self._ask(f"SELECT count(*) FROM {quote(table)}")
         return int(count)
 
-    def rows(self, table: Table) -> Iterator[Values]:
+    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
         columns = columns_of(self._describe_stored(), table)
         order = ", ".join(map(quote, table.primary_key))
         expressions = self._ask_for_sent(columns)
         selected = [item.selected for item in columns] + [sql for _, sql in expressions if sql]
         sql = f"SELECT {', '.join(selected) or '1'} FROM {quote(table.name)}"
+        if dangling:
+            names = dangling.columns, dangling.referred, quote(table.name), quote(dangling.table)
+            sql += f" WHERE {leads_nowhere(*names, quote)}"
         converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
         for raw in self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql):
             values = self._show(table, raw, expressions) if expressions else raw

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..samples import SHOWN, Problem, dangling, name_some
+from ..samples import SHOWN, Problem, dangling, leads_nowhere, name_some
 from .connect import quote
 from .read import Asks
 
@@ -48,12 +48,8 @@ class _Reference:
     @property
     def dangling(self) -> str:
         """From where on a statement speaks of the rows that refer to nothing; a NULL refers to nothing and may."""
-        filled = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in self.own)
-        equal = " AND ".join(
-            f"p.{quote(theirs)} = c.{quote(name)}" for name, theirs in zip(self.own, self.referred, strict=True)
-        )
         parent = f"{quote(self.schema)}.{quote(self.parent)}"
-        return f"FROM {quote(self.child)} c WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE {equal})"
+        return f"FROM {quote(self.child)} c WHERE {leads_nowhere(self.own, self.referred, 'c', parent, quote)}"
 
 
 def problems(ask: Asks, database: str) -> list[Problem]:

@@ -16,6 +16,7 @@ from sqlalchemy import URL
 from ...errors import DoesNotFit, FerryError
 from ..base import Reader
 from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
+from ..samples import leads_nowhere
 from . import inventory, locks, objects
 from .catalogue import Catalogue, read_catalogue
 from .connect import Connection, connect_to, words_of
@@ -175,10 +176,13 @@ class PostgresqlReader:
         only = "" if self._get_known[table][0] else "ONLY "
         return f"{only}{quote(self._schema)}.{quote(table)}"
 
-    def rows(self, table: Table) -> Iterator[Values]:
+    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
         source, columns = self._from(table.name), self._columns(table)
         order = ", ".join(self._get_known[table.name][1][name].order("own") for name in table.primary_key)
         sql = f"SELECT {', '.join(column.read() for column in columns)} FROM {source} AS own"
+        if dangling:
+            names = dangling.columns, dangling.referred, "own", self._from(dangling.table)
+            sql += f" WHERE {leads_nowhere(*names, quote)}"
         converters = [(i, convert) for i, column in enumerate(columns) if (convert := converter(column))]
         for row in self._read_rows(f"{sql} ORDER BY {order}" if order else sql, columns):
             for index, convert in converters:

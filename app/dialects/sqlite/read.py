@@ -24,6 +24,7 @@ from ..model import (
     Values,
     mark_version_table,
 )
+from ..samples import leads_nowhere
 from . import inventory
 from .counters import read_counters
 from .functions import lacking, refuse_lacking
@@ -205,12 +206,16 @@ class SqliteReader:
             return False
         return True
 
-    def rows(self, table: Table) -> Iterator[Values]:
+    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
         converters = list(enumerate(converter(column) for column in table.columns))
         names = ", ".join(map(quote, table.column_names))
         place, collation = self._source(table.name)
         order = ", ".join(quote(name) + collation for name in table.primary_key) or "rowid"
-        sql = f"SELECT {names} FROM {place} ORDER BY {order}"
+        where = ""
+        if dangling:
+            key = dangling.columns, dangling.referred, quote(table.name), quote(dangling.table)
+            where = f" WHERE {leads_nowhere(*key, quote)}"
+        sql = f"SELECT {names} FROM {place}{where} ORDER BY {order}"
         with self._name_errors(table):
             for raw in self._connection.execute(sql):
                 row = list(raw)

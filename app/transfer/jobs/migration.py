@@ -150,7 +150,7 @@ class Migration(Job):
     def _find_violations(self, problems: Iterable[Problem]) -> Counter[Violation]:
         tables = sorted({item.table for item in problems if item.kind is ProblemKind.DANGLING})
         with self.run.dialect.reader(self.run.staging) as reader:
-            return find_violations(reader, tables, self.run.directory)
+            return find_violations(reader, tables)
 
     def _keep_violations(self, problems: list[Problem]) -> list[Problem]:
         """Those that are not kept; the others are told.

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...dialects.base import Reader
-from ...dialects.model import ForeignKey, Table, Values
-from ...dialects.samples import Problem, count_rows
+from ...dialects.model import Table
+from ...dialects.samples import Problem, count_rows, leads_nowhere
 from ..rows.canonical import encode_row
-from ..rows.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -27,45 +25,19 @@ class Violation:
     value: bytes
 
 
-def find_violations(reader: Reader, tables: Collection[str], directory: Path) -> Counter[Violation]:
-    """How many rows of these tables have each value that no row of the table they refer to has.
-
-    :param directory: on whose disk the keys of a parent are noted meanwhile.
-    """
+def find_violations(reader: Reader, tables: Collection[str]) -> Counter[Violation]:
+    """How many rows of these tables have each value that no row of the table they refer to has."""
     violations: Counter[Violation] = Counter()
     known = reader.tables()
-    for name in tables:
-        for key in known[name].foreign_keys:
-            if key.table in known and _has(known[name], key.columns) and _has(known[key.table], key.referred):
-                violations += Counter(_of_key(reader, known[name], key, known[key.table], directory))
+    for child in (known[name] for name in tables):
+        for key in child.foreign_keys:
+            # Of a generated column rows show nothing.
+            if key.table in known and set(key.columns) <= set(child.column_names):
+                places = [child.column_names.index(name) for name in key.columns]
+                for row in reader.rows(child, dangling=key):
+                    value = encode_row([row[place] for place in places])
+                    violations[Violation(child.name, key.columns, key.table, value)] += 1
     return violations
-
-
-def _has(table: Table, columns: Collection[str]) -> bool:
-    """Whether rows show these columns: a generated one they do not."""
-    return set(columns) <= set(table.column_names)
-
-
-class _There(Scratch):
-    SCHEMA = "CREATE TABLE there (value BLOB PRIMARY KEY) WITHOUT ROWID"
-
-
-def _of_key(reader: Reader, child: Table, key: ForeignKey, parent: Table, directory: Path) -> Iterator[Violation]:
-    with _There(directory) as there:
-        for value in _values(reader, parent, key.referred):
-            there.execute("INSERT OR IGNORE INTO there VALUES (?)", (value,))
-        for value in _values(reader, child, key.columns):
-            if not there.has_one("SELECT 1 FROM there WHERE value = ?", value):
-                yield Violation(child.name, key.columns, parent.name, value)
-
-
-def _values(reader: Reader, table: Table, columns: Collection[str]) -> Iterator[bytes]:
-    """The values of some columns, where none of them is NULL."""
-    places = [table.column_names.index(name) for name in columns]
-    for row in reader.rows(table):
-        value: Values = [row[place] for place in places]
-        if None not in value:
-            yield encode_row(value)
 
 
 def find_new(problems: Iterable[Problem], before: Counter[Violation], after: Counter[Violation]) -> list[str]:
@@ -84,11 +56,5 @@ def find_new(problems: Iterable[Problem], before: Counter[Violation], after: Cou
 def show_rows(table: Table, parent: str, quote: Callable[[str], str]) -> Iterator[str]:
     """The statements that show the rows of a table that refer to nothing of another one."""
     for key in (key for key in table.foreign_keys if key.table == parent):
-        filled = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in key.columns)
-        equal = " AND ".join(
-            f"p.{quote(theirs)} = c.{quote(name)}" for name, theirs in zip(key.columns, key.referred, strict=True)
-        )
-        yield (
-            f"SELECT * FROM {quote(table.name)} c WHERE {filled} "
-            f"AND NOT EXISTS (SELECT 1 FROM {quote(parent)} p WHERE {equal});"
-        )
+        condition = leads_nowhere(key.columns, key.referred, "c", quote(parent), quote)
+        yield f"SELECT * FROM {quote(table.name)} c WHERE {condition};"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from contextlib import closing
 
+from ...dialects.base import Reader
 from ...dialects.model import ForeignKey, Table, Values
-from ..rows.scratch import RowStore
+from ..rows.canonical import encode_row, row_hasher
+from ..rows.scratch import Scratch
 from .options import Dangling
 from .rows_file import RowsFile, places_of
 
@@ -15,30 +16,35 @@ REFERS = "refers to a row of"
 """So begins the reason of rows that go with others."""
 
 
-def set_aside_dangling(rows: RowsFile, keys: Collection[Dangling]) -> None:
-    """Set aside the rows whose foreign key, one of these, points to a row that is not there."""
+class _Lines(Scratch):
+    SCHEMA = "CREATE TABLE lines (hash TEXT PRIMARY KEY) WITHOUT ROWID"
+
+
+def set_aside_dangling(rows: RowsFile, staged: Reader, keys: Collection[Dangling]) -> int:
+    """Set aside the rows whose foreign key, one of these, points to a row that is not in staging, as its server says.
+
+    :return: how many were.
+    """
+    added = 0
     for name, columns, parent in keys:
-        table, referred = rows.tables.get(name), rows.tables.get(parent)
-        key = (
-            next((key for key in table.foreign_keys if (key.columns, key.table) == (columns, parent)), None)
-            if table
-            else None
-        )
-        if table is None or referred is None or key is None:
-            continue
-        with closing(RowStore()) as there:
-            places = places_of(referred, key.referred)
-            for row in rows.rows(parent):
-                there.add(_key(row, places), 0, "", {})
-            _set_aside_without(rows, table, key, there)
+        if (table := rows.tables.get(name)) and parent in rows.tables:
+            for key in (key for key in table.foreign_keys if (key.columns, key.table) == (columns, parent)):
+                added += _set_aside_lines(rows, table, key, staged)
+    return added
 
 
-def _set_aside_without(rows: RowsFile, child: Table, key: ForeignKey, there: RowStore) -> None:
-    places = places_of(child, key.columns)
-    for table, values in rows.all_rows():
-        for number, row in rows.kept_rows(table, values) if table.name == child.name else ():
-            if all(row[i] is not None for i in places) and not there.has(_key(row, places), 0):
-                rows.aside.add(child.name, number, f"the row of {key.table} that it refers to is not there", row)
+def _set_aside_lines(rows: RowsFile, child: Table, key: ForeignKey, staged: Reader) -> int:
+    """A row has no number in staging: the whole of it says which one it is."""
+    added, hash_row = 0, row_hasher(child)
+    with _Lines() as lines:
+        for row in staged.rows(child, dangling=key):
+            lines.execute("INSERT OR IGNORE INTO lines VALUES (?)", (f"{hash_row(row, encode_row(row)):x}",))
+        for table, values in rows.all_rows() if lines.has_one("SELECT 1 FROM lines") else ():
+            for number, row in rows.kept_rows(table, values) if table.name == child.name else ():
+                if lines.has_one("SELECT 1 FROM lines WHERE hash = ?", f"{hash_row(row, encode_row(row)):x}"):
+                    reason = f"the row of {key.table} that it refers to is not there"
+                    added += rows.aside.add(child.name, number, reason, row)
+    return added
 
 
 MayGo = Callable[[str, int], bool]

@@ -105,15 +105,22 @@ def fill(
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     check_exclusions(rows)
-    set_aside_dangling(rows, options.dangling)
     if rows.aside.count():
         set_aside_referring(rows)
     accounts, refused = load_into(run, staging, rows)
     if refused:
         accounts = _set_aside(run, rows, refused, options, staging, schema)
+    while options.dangling and _leave_dangling(run, rows, options, staging):
+        accounts = _load_without(run, rows, staging, schema)
     carry_numbers(run, rows.header.numbers, staging)
     carry_counters(run, rows.header.counters, staging)
     return Staged(rows, accounts, result, schema)
+
+
+def _leave_dangling(run: Run, rows: RowsFile, options: MigrateOptions, staging: URL) -> int:
+    """Set aside what refers to nothing in staging; how many rows that is. Those that refer to them may do so then."""
+    with run.dialect.reader(staging) as reader:
+        return set_aside_dangling(rows, reader, options.dangling)
 
 
 def open_rows(
@@ -185,15 +192,19 @@ def _set_aside(
     run: Run, rows: RowsFile, refused: list[str], options: MigrateOptions, staging: URL, schema: Path | None
 ) -> dict[str, TableLoad]:
     """Load again without the refused rows and all that refer to them."""
-    revision = str(rows.header.revision)
     if not options.set_aside:
         raise DoesNotFit(
-            f"The schema at revision {revision} refuses {rows.aside.count()} rows.",
+            f"The schema at revision {rows.header.revision} refuses {rows.aside.count()} rows.",
             details=refused,
             hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
         )
+    return _load_without(run, rows, staging, schema)
+
+
+def _load_without(run: Run, rows: RowsFile, staging: URL, schema: Path | None) -> dict[str, TableLoad]:
+    """Load into staging anew, without the rows set aside and all that refer to them."""
     set_aside_referring(rows)
-    build_empty(run, staging, revision, schema)
+    build_empty(run, staging, str(rows.header.revision), schema)
     accounts, still = load_into(run, staging, rows)
     if still:
         raise DoesNotFit("Rows are refused even without those set aside.", details=still)

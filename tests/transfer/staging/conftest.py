@@ -42,7 +42,13 @@ def schema(staging: URL) -> dict[str, Table]:
 def make(tmp_path: Path, schema: dict[str, Table]) -> Make:
     """A rows file of the schema's tables."""
 
-    def made(rows: Rows, *, exclude: Sequence[str] = (), tables: Sequence[Table] | None = None) -> RowsFile:
+    def made(
+        rows: Rows,
+        *,
+        exclude: Sequence[str] = (),
+        tables: Sequence[Table] | None = None,
+        schema: dict[str, Table] = schema,
+    ) -> RowsFile:
         given = tuple(tables or schema.values())
         head = Header("rows", "s", "i", "2024-01-01T00:00:00Z", "0001", given)
         sections = ((table.name, hash_rows(table, rows.get(table.name, ()))) for table in given)

@@ -7,7 +7,7 @@ import sqlite3
 from sqlalchemy import URL
 
 from app.transfer.staging.load import aside_to_json, load
-from app.transfer.staging.referring import set_aside_referring
+from app.transfer.staging.referring import set_aside_dangling, set_aside_referring
 from app.transfer.staging.rows_file import RowsFile
 
 from .tables import DIALECT, Make, Rows
@@ -87,3 +87,23 @@ def test_a_reference_that_was_never_met_is_not_set_aside(staging: URL, make: Mak
     load(DIALECT, staging, rows)
     set_aside_referring(rows)
     assert [number for _, number, _, _ in rows.aside.rows()] == [2]
+
+
+def test_a_row_leads_nowhere_where_the_server_says_so(staging: URL, make: Make) -> None:
+    """The keys are compared as the column of the parent compares them, not as they are written."""
+    with sqlite3.connect(str(staging.database)) as connection:
+        connection.executescript(
+            "DROP TABLE posts; CREATE TABLE posts (id TEXT COLLATE NOCASE PRIMARY KEY, user_id INTEGER NOT NULL"
+            " REFERENCES users (id), parent_id TEXT REFERENCES posts (id));"
+        )
+    connection.close()
+    posts = [["one", 1, "ONE"], ["two", 1, "three"], ["four", 1, None], ["five", 1, "Two"]]
+    with DIALECT.reader(staging) as reader:
+        tables = reader.tables()
+    file = make({"users": [[1, "a", None]], "posts": posts}, tables=tuple(tables.values()), schema=tables)
+    load(DIALECT, staging, file)
+    with DIALECT.reader(staging) as reader:
+        assert set_aside_dangling(file, reader, [("posts", ("parent_id",), "posts"), ("gone", ("x",), "posts")]) == 1
+    assert [(number, reason) for _, number, reason, _ in file.aside.rows()] == [
+        (2, "the row of posts that it refers to is not there")
+    ]
