@@ -12,7 +12,7 @@ ROUTES ?=
 REPEATS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-wheel lint format memory chaos fuzz types routes bench passes wheel clean
+.PHONY: help demo test test-all test-fast test-lowest test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -105,6 +105,20 @@ passes: $(VENV)/.dev  ## Count how often each kind of run reads, encodes, parses
 
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
+
+reference: $(VENV)/.dev  ## Write the handbook's reference anew from the code
+	$(BIN)/python -m handbook.reference
+
+$(VENV)/docs/.made: pyproject.toml constraints.txt
+	test -x $(VENV)/docs/bin/python || $(PYTHON) -m venv $(VENV)/docs
+	@# An environment of its own: nothing else here needs these tools. The extra asks for them and for the extension.
+	$(VENV)/docs/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
+docs: export NO_MKDOCS_2_WARNING := 1
+
+docs: $(VENV)/docs/.made  ## Build the handbook into build/handbook; a link that leads nowhere is an error
+	$(VENV)/docs/bin/mkdocs build --strict --quiet
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

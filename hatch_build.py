@@ -49,7 +49,7 @@ def list_urls(repository: str, tag: str) -> dict[str, str]:
         return {}
     return {
         "Source": repository,
-        "Documentation": f"{repository}/blob/{tag}/docs/guide.md",
+        "Documentation": f"{repository}/blob/{tag}/docs/README.md",
         "Changelog": f"{repository}/blob/{tag}/CHANGELOG.md",
         "Issues": f"{repository}/issues",
     }

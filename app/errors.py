@@ -55,12 +55,27 @@ MEANINGS: dict[ExitStatus, str] = {
     ExitStatus.SOURCE_INCOMPLETE: "the source could not be read completely, and no usable snapshot",
     ExitStatus.LOCKED: "another run holds the lock",
     ExitStatus.UNAUTHORIZED: "the source refused the credentials, and no usable snapshot",
-    ExitStatus.PROTECTED: "refused: protected",
+    ExitStatus.PROTECTED: "refused: protected (production, prohibited, unsupported server, the source is this target)",
     ExitStatus.BACKUP_FAILED: "the backup failed or could not be read back",
-    ExitStatus.DOES_NOT_FIT: "this data does not fit, or a revision refused rows",
+    ExitStatus.DOES_NOT_FIT: "this data does not fit, there is no room, or a revision refused rows",
     ExitStatus.VERIFICATION_FAILED: "verification failed, or values would be lost undeclared",
-    ExitStatus.CUT_OVER_UNFINISHED: "a cut-over needs attention",
+    ExitStatus.CUT_OVER_UNFINISHED: "a cut-over needs attention; the message says which database is live",
     ExitStatus.NOT_CONFIRMED: "not confirmed, or interrupted",
+}
+
+WHAT_TO_DO: dict[ExitStatus, str] = {
+    ExitStatus.DONE: "go on",
+    ExitStatus.FAILED: "read the message; the run's journal and report are in the control area",
+    ExitStatus.USAGE: "set what is named",
+    ExitStatus.SOURCE_INCOMPLETE: "run again when it answers; with a good older snapshot: --fallback 30d",
+    ExitStatus.LOCKED: "wait, or look who it is: flask db-status",
+    ExitStatus.UNAUTHORIZED: "set an admin's uid and password",
+    ExitStatus.PROTECTED: "do what the message names, by hand: a deploy hook never has --allow-production",
+    ExitStatus.BACKUP_FAILED: "make room, or set FERRY_BACKUPS",
+    ExitStatus.DOES_NOT_FIT: "fix the rows in the source or by a revision, or let them go to a file: --set-aside",
+    ExitStatus.VERIFICATION_FAILED: "declare the move or loss in the revision, or run again with fewer writers",
+    ExitStatus.CUT_OVER_UNFINISHED: "make room, if that is what was missing, then run the named command",
+    ExitStatus.NOT_CONFIRMED: "run again; without a terminal with --yes",
 }
 
 

@@ -75,9 +75,10 @@ def test_the_make_lines_of_the_workflow_are_what_ci_runs() -> None:
     assert re.findall(r"^make .*", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == of_ci
 
 
-def test_the_steps_of_the_two_old_scripts_are_all_in_the_readme() -> None:
+def test_the_steps_of_the_two_old_scripts_are_all_in_their_page() -> None:
+    page = (ROOT / "docs" / "coming-from-scripts.md").read_text(encoding="utf-8")
     for step in ("warn", "back up", "drop", "test data", "authenticate", "extract", "JSON", "load", "fall back"):
-        assert step in README, step
+        assert step in page, step
 
 
 def test_no_file_names_a_package_index_or_a_path_of_a_machine() -> None:

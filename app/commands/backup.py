@@ -17,14 +17,27 @@ from .execute import execute, lock_timeout_s
 
 
 @group.command("db-backup", cls=options.FerryCommand)
-@click.option("--to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: a new name in FERRY_BACKUPS]",
+)
 @click.option("--list", "listing", is_flag=True, help="List the backups of this database.")
 @click.option("--check", is_flag=False, flag_value="", metavar="[ID]", help="Prove a backup, or all, again.")
 @click.option("--prune", is_flag=True, help="Remove the oldest beyond FERRY_KEEP per command.")
 @click.option(
-    "--portable", is_flag=False, flag_value="", metavar="[FILE]", help="Write the JSON snapshot instead of a dump."
+    "--portable",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Write the JSON snapshot instead of the server's own format; it holds rows, not views or triggers.",
 )
-@click.option("--client", is_flag=True, help="Let the server's own program write the dump.")
+@click.option(
+    "--client",
+    is_flag=True,
+    help="Let the server's own program write the dump (mariadb-dump, mysqldump), for tools that want its format. It "
+    "rounds FLOAT columns; a dump that does not read back exactly is refused.",
+)
 @options.dry_run
 @options.lock_timeout
 @options.output

@@ -19,23 +19,51 @@ from .execute import execute, lock_timeout_s
 @group.command("db-migrate-data", cls=options.FerryCommand)
 @click.argument("source", required=False)
 @options.cut_over
-@click.option("--fallback", metavar="AGE|never|only", help="When the last snapshot may stand in.  [default: 7d]")
-@click.option("--verify", type=click.Choice(["full", "counts"]), default="full", show_default=True)
-@click.option("--restart", is_flag=True, help="Discard an interrupted extraction.")
+@click.option(
+    "--fallback",
+    metavar="AGE|never|only",
+    help="Let the last good snapshot stand in for a source that cannot be reached, refuses the credentials or cannot "
+    "be read completely, up to this age (90m, 12h, 7d, 2w); with only nobody is contacted.  [default: 7d]",
+)
+@click.option(
+    "--verify",
+    type=click.Choice(["full", "counts"]),
+    default="full",
+    show_default=True,
+    help="Compare every value, or only numbers of rows.",
+)
+@click.option("--restart", is_flag=True, help="Discard an interrupted extraction instead of going on with it.")
 @click.option(
     "--rehearse",
     is_flag=True,
-    help="Do and prove all but the cut-over; backup and snapshot stay until a later run prunes them.",
+    help="Do and prove everything but the cut-over, in a database beside the live one that is dropped then. Nothing is "
+    "replaced, nobody is asked and no writer waits; backup and snapshot stay until a later run prunes them.",
 )
 @click.option("--rerun", is_flag=True, help="Repeat a migration that succeeded or was rolled back.")
-@click.option("--profile", metavar="NAME", help="Anonymise on the way, as this profile says.  [default: FERRY_PROFILE]")
-@click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Let this table arrive empty.")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="Replace names, addresses and texts on the way, as this profile says.  [default: FERRY_PROFILE]",
+)
+@click.option(
+    "-e",
+    "--exclude",
+    multiple=True,
+    metavar="TABLE",
+    help="Let this table arrive empty; refused while rows that are loaded refer to it.",
+)
 @click.option(
     "--accept-missing",
     is_flag=True,
-    help="Let tables arrive empty that the source has no endpoint for, or what its database lacks.",
+    help="Let tables arrive empty that the source has no endpoint for. Of a database or file: tables that it lacks of "
+    "its revision arrive empty, columns NULL or with their default, if they may be; each is named.",
 )
-@click.option("--set-aside", is_flag=True, help="Let rows that the schema refuses go to a file.")
+@click.option(
+    "--set-aside",
+    is_flag=True,
+    help="Let rows that the schema refuses, rows whose foreign key leads nowhere and which no revision repairs, and "
+    "all that refer to them go to a file of the run, counted and named.",
+)
 @click.option(
     "--keep-violations",
     is_flag=True,
@@ -45,7 +73,8 @@ from .execute import execute, lock_timeout_s
     "--accept-loss",
     multiple=True,
     metavar="TABLE[.COLUMN]",
-    help="Let this go in the upgrade although no revision declares it.",
+    help="Let this go in the upgrade although no revision declares it; another object as the message names it, such as "
+    "'trigger person.noted'.",
 )
 @click.option(
     "--catch-up",
@@ -57,9 +86,9 @@ from .execute import execute, lock_timeout_s
     "--set-aside-from",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Load rows that were set aside and are fixed now.",
+    help="Load rows of such a file that are fixed now, beside all that was written since. Goes with no SOURCE.",
 )
-@click.option("--insecure-http", is_flag=True, help="Allow http:// off this machine.")
+@click.option("--insecure-http", is_flag=True, help="Allow http:// to another machine.")
 @options.output
 def db_migrate_data(
     source: str | None,

@@ -99,8 +99,12 @@ def _refuse_bytes(text: str, words: str) -> None:
         raise click.UsageError(f"{words!a} holds bytes that are not UTF-8; use another name.") from None
 
 
-yes = click.option("-y", "--yes", is_flag=True, help="Answer the question; skips no check.")
-dry_run = click.option("--dry-run", is_flag=True, help="All checks, no writes.")
+yes = click.option("-y", "--yes", is_flag=True, help="Answer the question; skips no check. FORCE_YES=1 does so too.")
+dry_run = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="All checks, no writes; ends with the status the run would have had before its first.",
+)
 backup_to = click.option(
     "--backup-to",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -108,6 +112,7 @@ backup_to = click.option(
 )
 lock_timeout = click.option(
     "--lock-timeout",
+    metavar="SECONDS",
     type=click.FloatRange(min=0),
     help="Seconds to wait for another run.  [default: 0 on a terminal, else 900]",
 )
@@ -116,7 +121,9 @@ allow_production = click.option(
 )
 
 _OUTPUT = (
-    click.option("--bind", metavar="NAME", help="Which database of an app with several; default is the first."),
+    click.option(
+        "--bind", metavar="NAME", help="Which database of an app with several: a key of SQLALCHEMY_BINDS, or default."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors."),
     click.option("-v", "--verbose", is_flag=True, help="What Alembic says as well, and the whole receipt."),
@@ -124,7 +131,8 @@ _OUTPUT = (
         "--report",
         type=click.Path(path_type=Path, dir_okay=False),
         callback=lambda _ctx, _param, value: _report_file(value),
-        help="Write the report to this file: .json, or .html for a page to look at.",
+        help="Write the report to this file: .json, or .html for a page to look at, to print or to send on. Only a "
+        "report of an earlier run is overwritten.",
     ),
 )
 

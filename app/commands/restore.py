@@ -15,7 +15,11 @@ from .execute import execute, lock_timeout_s
 
 @group.command("db-restore", cls=options.FerryCommand)
 @click.argument("backup", metavar="[ID or PATH]", required=False)
-@click.option("--trust-file", is_flag=True, help="Put a file back that does not have the seal of this database.")
+@click.option(
+    "--trust-file",
+    is_flag=True,
+    help="Put a file back that does not have the seal of this database; the question says so.",
+)
 @options.cut_over
 @options.output
 def db_restore(

@@ -18,7 +18,11 @@ from .execute import execute, lock_timeout_s
 @options.dry_run
 @options.lock_timeout
 @options.allow_production
-@click.option("--keep-writes", is_flag=True, help="Bring the rows written since along, by the downgrades.")
+@click.option(
+    "--keep-writes",
+    is_flag=True,
+    help="Bring the rows written since along, to the older revision by the app's own downgrades.",
+)
 @options.output
 def db_rollback(
     yes: bool,

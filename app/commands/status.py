@@ -23,9 +23,23 @@ SHOWN = 3
 
 
 @group.command("db-status", cls=options.FerryCommand)
-@click.option("--check", is_flag=True, help="Exit 0 when nothing is to do; 1, 11 or 25 otherwise.")
-@click.option("--history", is_flag=True, help="List the runs on this database, oldest first.")
-@click.option("--unlock", metavar="RUN", help="Remove a dead run's lock.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="End with 0 when nothing is to do; 1 for drift, a database behind head, or rows without a backup (but those "
+    "of db-init's own test data); 11 locked; 25 an unfinished cut-over.",
+)
+@click.option(
+    "--history",
+    is_flag=True,
+    help="List the runs on this database, oldest first: when, which command, how it ended, for how long, and what it "
+    "made live.",
+)
+@click.option(
+    "--unlock",
+    metavar="RUN",
+    help="Remove the lock of a run that died where the next run cannot see that by itself; refused while it lives.",
+)
 @options.output
 def db_status(check: bool, history: bool, unlock: str | None, **output: Any) -> None:
     """Show what this database is, and what to do next: revision, drift, last run, lock, backups.

@@ -18,8 +18,8 @@ from .execute import execute, lock_timeout_s
 @click.option("--against", metavar="SOURCE", help="Compare with this source instead of a run's snapshot.")
 @click.option("--profile", metavar="NAME", help="Anonymise SOURCE on the way, as this profile says.")
 @click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Leave this table of SOURCE out.")
-@click.option("--accept-missing", is_flag=True, help="SOURCE may lack endpoints for tables.")
-@click.option("--insecure-http", is_flag=True, help="Allow http:// off this machine.")
+@click.option("--accept-missing", is_flag=True, help="SOURCE may lack endpoints for tables, or tables of its revision.")
+@click.option("--insecure-http", is_flag=True, help="Allow http:// to another machine.")
 @options.lock_timeout
 @options.output
 def db_verify(

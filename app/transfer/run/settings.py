@@ -18,35 +18,11 @@ from typing import Any
 
 from ...errors import Misconfigured
 from ..rows.zones import parse_zone
+from .keys import KEYS
 
 ENVIRONMENTS = ("development", "staging", "production")
 
-DEFAULTS: dict[str, str | None] = {
-    "FERRY_SOURCE": None,
-    "FERRY_SOURCE_UID": None,
-    "FERRY_SOURCE_PASSWORD": None,
-    "FERRY_SOURCE_PASSWORD_FILE": None,
-    "FERRY_SOURCE_TIME_ZONE": None,
-    "FERRY_SNAPSHOT": "data.json",
-    "FERRY_BACKUPS": "backups",
-    "FERRY_BACKUP_KEY": None,
-    "FERRY_KEEP": "5",
-    "FERRY_FALLBACK": "7d",
-    "FERRY_ENVIRONMENT": None,
-    "FERRY_PROHIBIT": "",
-    "FERRY_SEED": None,
-    "FERRY_ADAPTERS": None,
-    "FERRY_FILES": None,
-    "FERRY_DECLARATIONS": None,
-    "FERRY_BIND": None,
-    "FERRY_PROFILE": None,
-    "FERRY_PROFILES": None,
-    "FERRY_PROFILE_KEY": None,
-    "FERRY_REHEARSED": None,
-    "FERRY_TLS_CA": None,
-    "FERRY_TIMEOUT": "30",
-    "FERRY_CONNECTIONS": "4",
-}
+DEFAULTS: dict[str, str | None] = {name: key.default for name, key in KEYS.items()}
 SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY", "FERRY_BACKUP_KEY"})
 
 MOST_KEPT = 1_000_000

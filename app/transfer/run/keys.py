@@ -1,0 +1,70 @@
+"""The configuration keys: what each means, and what counts where nobody sets it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """One key of the environment (with ``FLASK_`` in front) or of ``app.config``.
+
+    :param default: as text; None where leaving it unset has a meaning of its own.
+    """
+
+    meaning: str
+    default: str | None = None
+
+
+KEYS: dict[str, Key] = {
+    "FERRY_SOURCE": Key("SOURCE where none is given"),
+    "FERRY_SOURCE_UID": Key(
+        "the user to log in as: an admin of a deployment, or the user of a database whose URL names none"
+    ),
+    "FERRY_SOURCE_PASSWORD": Key("the password"),
+    "FERRY_SOURCE_PASSWORD_FILE": Key(
+        "a file with the password, in place of the key above; one line end at its end is ignored"
+    ),
+    "FERRY_SOURCE_TIME_ZONE": Key(
+        "the time zone in which the source's app reads MySQL's TIMESTAMP: Europe/Berlin, +02:00; else its server's"
+    ),
+    "FERRY_SNAPSHOT": Key("the snapshot file", "data.json"),
+    "FERRY_BACKUPS": Key("the directory of backups", "backups"),
+    "FERRY_BACKUP_KEY": Key(
+        "the key of the seal of backups, 16 characters or more; unset, one is made and kept in the control area. The "
+        "same key on two databases lets each put the other's backups back"
+    ),
+    "FERRY_KEEP": Key("generations kept, and backups per command; the newest backup always stays", "5"),
+    "FERRY_FALLBACK": Key("as --fallback", "7d"),
+    "FERRY_ENVIRONMENT": Key(
+        "development, staging or production; unset, development on SQLite and on this machine, else production"
+    ),
+    "FERRY_PROHIBIT": Key("commands, separated by commas, that no option runs here", ""),
+    "FERRY_SEED": Key("module:callable, a function without arguments or a click command: loads test data"),
+    "FERRY_ADAPTERS": Key("the module of the adapters"),
+    "FERRY_FILES": Key(
+        "a directory: files that an old API's records name (/uploads/UID/PFP) are fetched into it. Without it, and for "
+        "those that are not there, the receipt names them"
+    ),
+    "FERRY_DECLARATIONS": Key("a file that says for revisions of others what they move and drop"),
+    "FERRY_BIND": Key("as --bind"),
+    "FERRY_PROFILE": Key("as --profile"),
+    "FERRY_PROFILES": Key("the module of the profiles"),
+    "FERRY_PROFILE_KEY": Key("the secret that replacements depend on; unset, one is made and kept in the control area"),
+    "FERRY_REHEARSED": Key(
+        "an age such as 24h: db-migrate-data is refused (status 20) without a rehearsal so young that succeeded: of "
+        "the same source and options, from the same revision to the same head. --set-aside-from needs none"
+    ),
+    "FERRY_TLS_CA": Key(
+        "the CA file that the source and database servers off this machine are verified by; else the system's"
+    ),
+    "FERRY_TIMEOUT": Key(
+        "seconds that one answer of the source may take as a whole (0.1 to 86400); pauses between attempts grow with "
+        "it",
+        "30",
+    ),
+    "FERRY_CONNECTIONS": Key(
+        "requests to an old API in flight at once (1 to 16). A pause that it asks for (Retry-After) holds for all of "
+        "them; after a 429, 503, 504 or no answer they go one at a time",
+        "4",
+    ),
+}
