@@ -20,6 +20,7 @@ from ..transfer.run.private import remove_abandoned
 from ..transfer.run.report import Report, may_be_written_to
 from ..transfer.run.run import Run
 from .hints import REPLACING, complete
+from .links import link_docs
 from .options import get_typed_command
 from .question import Answers
 from .render import Output, Renderer, Show
@@ -91,7 +92,7 @@ def execute(
 
 
 def _with_whole_commands(error: FerryError) -> FerryError:
-    return error.with_hint(complete(error.hint or _OTHERWISE, get_typed_command()))
+    return error.with_hint(link_docs(complete(error.hint or _OTHERWISE, get_typed_command())))
 
 
 def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:

@@ -18,6 +18,7 @@ from ..transfer.run.report import Report
 from . import receipt
 from .events import print_json
 from .hints import Typed, name_bind
+from .links import link_docs
 from .progress import StepProgress
 from .receipt import format_duration
 from .unseen import show_unseen
@@ -100,9 +101,13 @@ class Renderer:
         """A line on stderr; bars are taken away first, as they would be drawn over it."""
         with self._lock:
             self._steps.pause()
-            text = show_unseen(name_bind(text, self._typed))
+            text = self._finish(text)
             plain = fg is None or os.environ.get("NO_COLOR")
             self._write(text if plain else click.style(text, fg=fg))
+
+    def _finish(self, line: str) -> str:
+        """A line for people, as it is shown."""
+        return show_unseen(link_docs(name_bind(line, self._typed)))
 
     @staticmethod
     def _write(text: str) -> None:
@@ -143,7 +148,7 @@ class Renderer:
             return
         describe = _describe_outcome if self._output.quiet else show or self._describe
         for line in describe(report):
-            click.echo(show_unseen(name_bind(line, self._typed)))
+            click.echo(self._finish(line))
 
     def _describe(self, report: Report) -> Iterable[str]:
         shape = receipt.whole if self._output.verbose else receipt.screen
