@@ -44,7 +44,8 @@ SHOWN = 3
 def db_status(check: bool, history: bool, unlock: str | None, **output: Any) -> None:
     """Show what this database is, and what to do next: revision, drift, last run, lock, backups.
 
-    The first line is the verdict, the second one the next command. With -v also every setting and where it came from.
+    The first line is the verdict, the second one the next command. With -v also what lies beside the database and how
+    much that is, and every setting and where it came from.
     """
     if history and unlock:
         raise click.UsageError("--history and --unlock are one at a time.")
@@ -57,7 +58,7 @@ def db_status(check: bool, history: bool, unlock: str | None, **output: Any) -> 
         nonlocal describe
         if unlock:
             return _describe_unlocked(run, unlock)
-        result = status(run, history=history or is_page(output["report"]))
+        result = status(run, history=history or is_page(output["report"]), disk=output["verbose"])
         run.report.target = result.to_json()
         run.report.runs = result.runs
         run.report.end("looked", _find_verdict(result), result.check if check else 0)
@@ -108,6 +109,7 @@ def lines(result: Status, report: Report, *, verbose: bool) -> Iterator[str]:
     yield f"Backups:     {len(result.backups)}{_newest(result.backups)}{where}"
     yield f"Snapshot:    {result.snapshot}"
     if verbose:
+        yield from _describe_disk(result)
         yield from _describe_settings(result, report)
 
 
@@ -141,6 +143,25 @@ def _describe_last_run(result: Status) -> Iterator[str]:
     if result.aside:
         yield f"Set aside:   {result.aside['rows']} rows in {result.aside['file']}"
         yield f"             to load them when they are fixed: {result.aside['command']}"
+
+
+def _describe_disk(result: Status) -> Iterator[str]:
+    total = sum(item["size_bytes"] for item in result.disk.values())
+    yield f"Disk:        {format_bytes(total)} beside the database"
+    for kind, item in result.disk.items():
+        yield f"  {item['count']} {kind}, {format_bytes(item['size_bytes'])}" + (
+            f": {item['place']}" * bool(item["count"])
+        )
+
+
+def format_bytes(size_bytes: int) -> str:
+    """Bytes as people read them: ``512 B``, ``14 kB``, ``3.2 MB``, ``21 GB``."""
+    size, unit = float(size_bytes), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.1f} {unit}" if 0 < size < 10 and unit != "B" else f"{size:.0f} {unit}"
 
 
 def _describe_settings(result: Status, report: Report) -> Iterator[str]:

@@ -6,6 +6,7 @@ import contextlib
 import time
 from pathlib import Path
 
+from ..run.records import prune_records
 from ..run.run import LEFTOVER_S, Run
 from . import backups
 
@@ -20,7 +21,7 @@ def prune(run: Run) -> None:
     database = run.dialect.identity(run.target).full_name
     files = backups.list_in(run.settings.backups, database)
     backups.prune(files, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
-    run.prune_runs()
+    prune_records(run)
     _drop_stale(run.settings.backups, f".{Path(database).stem}-")
     _drop_stale(run.settings.snapshot.parent, f".{run.settings.snapshot.name}.")
 

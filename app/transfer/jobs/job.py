@@ -22,6 +22,7 @@ from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, Secured, secure, watch_target
 from ..run.ledger import REHEARSED, Entry
 from ..run.plan import Question
+from ..run.records import prune_records
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import Target
@@ -322,5 +323,6 @@ def _end_rehearsal(run: Run, job: Job, entry: Entry) -> None:
     report.end(
         REHEARSED, f"Rehearsed: {rows} rows would be live at revision {entry.revision}; {what_of_live} (run {run.id})."
     )
+    prune_records(run)
     run.save_report()
     record_rehearsal(run, job)

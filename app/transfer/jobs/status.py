@@ -14,6 +14,7 @@ from ..run.control import Control
 from ..run.history import list_runs
 from ..run.ledger import Holder
 from ..run.plan import lineage
+from ..run.records import measure_disk
 from ..run.run import Run
 from ..run.settings import DEFAULTS, SECRET
 from ..run.target import Target
@@ -61,21 +62,25 @@ class Status:
     """What to type next, where a command would help."""
     runs: list[dict[str, Any]] = field(default_factory=list)
     """The runs of this database, oldest first; for ``--history`` only."""
+    disk: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What backups, generations, snapshots and records take: kind -> place, count, size_bytes; under ``-v`` only."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def status(run: Run, *, history: bool = False) -> Status:
+def status(run: Run, *, history: bool = False, disk: bool = False) -> Status:
     """Look at everything; nothing is changed.
 
     :param history: list the runs as well.
+    :param disk: measure what lies beside the database.
     """
     run.refuse_prohibited(only_looks=True)
     at_start = AT_START if ran_env_at_start() else None
     target = run.look()
     control = run.peek()
     holder = control.holder() if control else None
+    backups = list_backups(run)
     head, drift, not_compared = _find_drift(run, target)
     result = Status(
         database={
@@ -99,7 +104,7 @@ def status(run: Run, *, history: bool = False) -> Status:
         holder=str(holder) if holder else None,
         holder_alive=bool(holder and holder.alive),
         unfinished=_describe_unfinished(run, target, control),
-        backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in list_backups(run)],
+        backups=[{"id": b.id, "made_at": b.made_at, "rows": b.rows, "by": b.command} for b in backups],
         snapshot=_snapshot(run),
         settings=_settings(run),
         leftovers=_leftovers(run, control) if control and not (holder and holder.alive) else [],
@@ -107,6 +112,10 @@ def status(run: Run, *, history: bool = False) -> Status:
         aside=_aside(target),
         at_start=at_start,
     )
+    if disk:
+        size_bytes = sum(backup.size_bytes for backup in backups)
+        kept_backups = {"place": str(run.settings.backups), "count": len(backups), "size_bytes": size_bytes}
+        result.disk = {"backups": kept_backups, **measure_disk(run)}
     if history and control:
         result.runs = list_runs(control, run.dialect.version_table)
     _check(run, result, target, holder)

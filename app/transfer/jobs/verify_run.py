@@ -20,6 +20,7 @@ from ..rows.snapshot import check_file, is_snapshot
 from ..run.evidence import keep_differences
 from ..run.evidence_files import LOADS, find_schema, find_snapshot
 from ..run.ledger import Entry
+from ..run.records import prune_records
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.source import SELF, SourceKind, parse_source
@@ -109,6 +110,7 @@ class Proof:
         else:
             rows = sum(self._live.rows.values())
             run.report.end("equal", f"This database holds exactly what came from {self._label}: {rows} rows.")
+        prune_records(run)
         run.save_report()
         return run.report
 

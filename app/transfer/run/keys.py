@@ -33,7 +33,12 @@ KEYS: dict[str, Key] = {
         "the key of the seal of backups, 16 characters or more; unset, one is made and kept in the control area. The "
         "same key on two databases lets each put the other's backups back"
     ),
-    "FERRY_KEEP": Key("generations kept, and backups per command; the newest backup always stays", "5"),
+    "FERRY_KEEP": Key(
+        "generations kept, and backups per command; the newest backup always stays. Of the records of runs (their "
+        "directories, with report and evidence) ten times as many per command; one that holds rows set aside stays. "
+        "Former snapshots (.bak) are never removed. db-status -v says how much there is of each",
+        "5",
+    ),
     "FERRY_FALLBACK": Key("as --fallback", "7d"),
     "FERRY_ENVIRONMENT": Key(
         "development, staging or production; unset, development on SQLite and on this machine, else production"

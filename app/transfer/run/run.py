@@ -9,7 +9,6 @@ import contextlib
 import datetime as dt
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +27,7 @@ from ..schema.declarations import read_declarations
 from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from .control import Control
-from .evidence_files import LOADED, NAME, SCHEMA, find_unfinished_files
+from .evidence_files import find_unfinished_files
 from .hooks import Event, Hooks
 from .ledger import CLOSING
 from .report import Report
@@ -40,8 +39,6 @@ LOCK_POLL_S = 0.5
 WAITING_EVERY_S = 30.0
 LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
-KEEPSAKES = (NAME, LOADED, SCHEMA)
-"""Files that keep a run's directory."""
 
 
 def new_run_id() -> str:
@@ -364,16 +361,6 @@ class Run:
         self.report.file = str(path)
         write(path, [to_plain_json(self.report.to_json())], keep_former=False)
         return path
-
-    def prune_runs(self) -> None:
-        """Keep the directories of the last runs: ten times as many as generations, as they are small.
-
-        Those with rows that were set aside stay: such rows may be nowhere else.
-        """
-        runs = sorted(self.directory.parent.iterdir())
-        for path in runs[: -10 * self.settings.keep]:
-            if not any((path / name).exists() for name in KEEPSAKES):
-                shutil.rmtree(path)
 
 
 def _is_old(run_id: str) -> bool:

@@ -38,7 +38,10 @@ def test_for_people(changed: Local) -> None:
     assert shown.splitlines()[0] == "nothing to do"
     assert len(shown.splitlines()) <= 10
     assert "FERRY_KEEP" not in shown
-    assert "FERRY_KEEP = 5  (default)" in changed.ok("db-status", "-v").stdout
+    verbose = changed.ok("db-status", "-v").stdout
+    assert "FERRY_KEEP = 5  (default)" in verbose
+    assert "\n  1 backups, " in verbose
+    assert " beside the database\n" in verbose
 
 
 def test_as_json(changed: Local) -> None:
