@@ -28,6 +28,7 @@ from app.transfer.run.settings import DEFAULTS
 from app.transfer.schema.declarations import Declarations
 from app.transfer.schema.listen import Heard
 from handbook import reference
+from handbook.hooks import link_repository
 from tests.support.site import ROOT
 
 DOCS = ROOT / "docs"
@@ -202,7 +203,66 @@ def test_the_requests_of_the_export_protocol_are_described() -> None:
     assert {word for word in first_cells(text) if word.startswith("GET ")} == served
 
 
+# Blocks
+
+FOLLOWED = "tests/scenarios/hosts/test_handbook.py"
+EXECUTED = {
+    "docs/adapters.md": ("tests/classic/test_docs.py", "tests/scenarios/sources/test_endpoints_host.py"),
+    "docs/anonymise.md": ("tests/transfer/anonymise/test_engine.py", "tests/scenarios/anonymise/test_pull.py"),
+    "docs/coming-from-scripts.md": (FOLLOWED,),
+    "docs/decisions/one-of-several-databases.md": ("tests/scenarios/hosts/test_binds.py",),
+    "docs/deploy-hook.md": (FOLLOWED,),
+    "docs/deploy-places.md": (FOLLOWED,),
+    "docs/export-protocol.md": ("tests/scenarios/export/test_protocol.py",),
+    "docs/guide.md": (
+        FOLLOWED,
+        "tests/test_docs.py",
+        "tests/scenarios/hosts/test_installation.py",
+        "tests/scenarios/hosts/test_adopt.py",
+        "tests/scenarios/test_writes_since.py",
+    ),
+    "docs/hosts.md": (
+        "tests/scenarios/hosts/test_installation.py",
+        "tests/scenarios/hosts/test_binds.py",
+        "tests/scenarios/test_version_table.py",
+    ),
+    "docs/servers.md": ("tests/dialects/mysql/test_dump.py", "tests/dialects/mysql/test_preflight.py"),
+    "docs/set-aside.md": ("tests/scenarios/sources/test_set_aside_from.py",),
+    "docs/speed.md": ("tests/benchmarks/test_speed.py",),
+    "docs/to-a-server.md": (FOLLOWED,),
+    "docs/tutorial.md": (FOLLOWED,),
+    "docs/uninstalling.md": (FOLLOWED,),
+    "README.md": ("tests/test_project.py", "tests/scenarios/hosts/test_installation.py"),
+}
+"""A page with commands or code -> the tests that execute them, or the same."""
+
+
+def test_every_page_with_commands_or_code_has_a_test_that_executes_them() -> None:
+    shown = {
+        name
+        for page, name in zip(PAGES, NAMES, strict=True)
+        if re.search(r"^```(console|python|bash|yaml|sql)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert shown == set(EXECUTED)
+    assert [path for paths in EXECUTED.values() for path in paths if not (ROOT / path).is_file()] == []
+
+
 # Links and files
+
+
+@pytest.mark.parametrize(
+    ("page", "repository", "link"),
+    [
+        ("adapters.md", "https://x.example", "[a](https://x.example/blob/HEAD/app/classic#b)"),
+        ("adapters.md", "", "a"),
+        ("decisions/README.md", "", "[a](../app/classic#b)"),
+    ],
+)
+def test_links_into_the_repository_lead_there_or_nowhere(page: str, repository: str, link: str) -> None:
+    assert link_repository("[a](../app/classic#b)", page, repository) == link
+    assert link_repository("[a](guide.md#b) [c](#d) [e](https://f)", page, repository) == (
+        "[a](guide.md#b) [c](#d) [e](https://f)"
+    )
 
 
 def slug(heading: str) -> str:

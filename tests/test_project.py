@@ -71,7 +71,12 @@ def test_the_flask_lines_of_the_workflow_on_an_empty_database(site: Site) -> Non
 
 def test_the_make_lines_of_the_workflow_are_what_ci_runs() -> None:
     of_ci = ["make lint", "make test"]
-    assert re.findall(r"- run: (make .*)", WORKFLOW) == [*of_ci, "make test-lowest", "make wheel test-wheel"]
+    assert re.findall(r"- run: (make .*)", WORKFLOW) == [
+        *of_ci,
+        "make test-lowest",
+        "make wheel test-wheel",
+        "make docs",
+    ]
     assert re.findall(r"^make .*", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == of_ci
 
 

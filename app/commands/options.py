@@ -103,7 +103,7 @@ yes = click.option("-y", "--yes", is_flag=True, help="Answer the question; skips
 dry_run = click.option(
     "--dry-run",
     is_flag=True,
-    help="All checks, no writes; ends with the status the run would have had before its first.",
+    help="All checks, no writes; ends with the status that the run would have had.",
 )
 backup_to = click.option(
     "--backup-to",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.deployment.runner import Deployment
 from tests.support.pages import Block, follow, list_blocks, list_commands, matches
@@ -69,6 +73,64 @@ def test_coming_from_scripts(site: Site, followed: Callable[..., list[str]], tmp
     assert typed[-1] == "flask db-migrate-data local.json.zst --yes --allow-production"
     people = "SELECT id, uid, password FROM users ORDER BY id"
     assert query(site.directory / "production.db", people) == site.query(people) != []
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "postgresql"])
+def test_to_a_server(site: Site, followed: Callable[..., list[str]], request: pytest.FixtureRequest, kind: str) -> None:
+    assert site.flask("db-init").status == 0
+    server = request.getfixturevalue(kind)
+    name = f"handbook_{os.getpid()}"
+    server.execute(f"CREATE DATABASE {name}")
+    typed = followed("to-a-server.md", SERVER_URL=server.url(name).render_as_string(hide_password=False))
+    assert typed[-1] == "flask db-verify"
+
+
+def test_the_lines_of_the_guide_and_the_runbook(tmp_path: Path) -> None:
+    """The guide's first migration, from top to bottom; then the runbook's line and its way back."""
+    with Deployment(tmp_path / "old") as old:
+        examples = {"https://old.example.org": old.url, "=admin": f"={old.uid}", "=...": f"={old.password}"}
+        page = (DOCS / "guide.md").read_text(encoding="utf-8")
+        lines = _list_lines(page[page.index("## The first migration") : page.index("## What SOURCE may be")])
+        (tmp_path / "guide").mkdir()
+        guide = Site(tmp_path / "guide")
+        for line in lines:
+            for example, ours in examples.items():
+                line = line.replace(example, ours)
+            program, *arguments = shlex.split(line)
+            if program == "export":
+                guide.environ.update([arguments[0].split("=", 1)])
+            else:
+                # There is no terminal here to answer at.
+                asks = arguments == ["db-migrate-data"] or arguments == ["db-rollback"]
+                assert guide.flask(*arguments, *(["--yes"] if asks else [])).status == 0, line
+        (tmp_path / "hook").mkdir()
+        hook = Site(tmp_path / "hook", guide.environ | {"FLASK_FERRY_ENVIRONMENT": "production"})
+        for line in _list_lines((DOCS / "deploy-hook.md").read_text(encoding="utf-8")):
+            assert hook.flask(*shlex.split(line)[1:]).status == 0, line
+
+
+def _list_lines(page: str) -> list[str]:
+    return [line for block in list_blocks(page) if block.language == "console" for line in block.text.splitlines()]
+
+
+def test_what_is_shown_of_other_places_is_well_formed_and_has_the_line() -> None:
+    line = "flask db-migrate-data --yes"
+    blocks = list_blocks((DOCS / "deploy-places.md").read_text(encoding="utf-8"))
+    of = {
+        language: [block.text for block in blocks if block.language == language] for language in ("yaml", "ini", "bash")
+    }
+    compose, schema, deploy = map(yaml.safe_load, of["yaml"])
+    assert compose["services"]["migrate"]["command"] == line
+    assert [step["run"] for step in schema["jobs"]["schema"]["steps"] if "run" in step][1:] == [
+        "flask db upgrade",
+        "flask db check",
+    ]
+    assert "shop-migrate.service" in deploy["jobs"]["deploy"]["steps"][0]["run"]
+    assert f"/{line}\n" in of["ini"][0]
+    [task] = of["bash"]
+    assert subprocess.run(["bash", "-n"], input=task, text=True, timeout=10, check=False).returncode == 0
+    [overrides] = re.findall(r"--overrides '(.*)'", task)
+    assert json.loads(overrides)["containerOverrides"][0]["command"] == line.split()
 
 
 def test_what_a_page_shows_is_compared() -> None:
