@@ -83,6 +83,17 @@ def test_to_a_server(site: Site, followed: Callable[..., list[str]], request: py
     server.execute(f"CREATE DATABASE {name}")
     typed = followed("to-a-server.md", SERVER_URL=server.url(name).render_as_string(hide_password=False))
     assert typed[-1] == "flask db-verify"
+    for statement in _list_statements(kind):
+        server.execute(statement.replace("shop", name), database=name)
+    status = site.flask("db-status", DATABASE_URL=server.url(name).render_as_string(hide_password=False))
+    assert "Last run:    none" in status.stdout, "the ledger and the mark are gone"
+
+
+def _list_statements(kind: str) -> list[str]:
+    """What the page on uninstalling has for a server; the one that lists is no use here."""
+    page = (DOCS / "uninstalling.md").read_text(encoding="utf-8")
+    ours = [block.text for block in list_blocks(page) if block.language == "sql"][kind == "postgresql"]
+    return [line.rstrip(";") for line in ours.splitlines() if not line.startswith("SHOW")]
 
 
 def test_the_lines_of_the_guide_and_the_runbook(tmp_path: Path) -> None:
