@@ -153,16 +153,22 @@ def _list_fields(schema: dict[str, Any], event: dict[str, Any]) -> list[str]:
     for name, field in event["properties"].items():
         if field is True or ("const" in field and name == "event"):
             continue
-        meaning = [field["description"]] if "description" in field else []
+        words = field.get("description") or _resolve(schema, field).get("description")
+        meaning = [words] if words else []
         meaning += [] if name in event["required"] else ["may be absent"]
         lines.append(f"| `{name}` | {_name_type(schema, field)} | {_escape('; '.join(meaning))} |")
     return lines
 
 
+def _resolve(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
+    target: dict[str, Any] = schema["$defs"][field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+    return target
+
+
 def _name_type(schema: dict[str, Any], field: dict[str, Any]) -> str:
     if "$ref" in field:
-        target = schema["$defs"][field["$ref"].rpartition("/")[2]]
-        return _name_type(schema, {"description": "", **target})
+        target = _resolve(schema, field)
+        return f"{_name_type(schema, target)}{', UTC' if target.get('pattern') else ''}"
     if "const" in field:
         return f"`{json.dumps(field['const'])}`"
     if "enum" in field:

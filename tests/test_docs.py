@@ -92,6 +92,13 @@ def test_commands_in_pages_can_be_typed(page: str, line: str) -> None:
         pass
 
 
+def test_every_field_of_a_report_says_what_it_is() -> None:
+    schema = orjson.loads((DOCS / "events.schema.json").read_bytes())
+    [result] = [event for event in schema["oneOf"] if event["properties"]["event"].get("const") == "result"]
+    plain = {name for name, field in result["properties"].items() if field is not True and "type" in field}
+    assert {name for name in plain if "description" not in result["properties"][name]} == set()
+
+
 # Keys
 
 
