@@ -43,7 +43,7 @@ FROM information_schema.columns c JOIN information_schema.tables t
 WHERE c.table_schema = %s AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2
 """
 _TABLES = """
-SELECT table_name, table_comment, table_type FROM information_schema.tables
+SELECT table_name, table_comment, table_type, create_options LIKE '%%partitioned%%' FROM information_schema.tables
 WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1
 """
 _OPTIONS = ("invisible", "without system versioning", "compressed")
@@ -141,8 +141,10 @@ def _columns(rows: list[tuple[Any, ...]], database: str, *, is_mariadb: bool) ->
 
 
 def _tables(connection: Connection, database: str) -> Iterator[Definition]:
-    for table, comment, kind in execute(connection, _TABLES, database):
+    for table, comment, kind, partitioned in execute(connection, _TABLES, database):
         if text := MARK.sub("", comment).strip():
             yield Definition("comment", table, table, (), text)
         if kind == "SYSTEM VERSIONED":
             yield Definition("table option", table, "", (), "system versioning")
+        if int(partitioned or 0):
+            yield Definition("table option", table, "", (), "partitioned")

@@ -45,7 +45,8 @@ JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = t.oid
 WHERE n.nspname = %s AND t.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2
 """
 _TABLES = """
-SELECT t.relname::text, obj_description(t.oid, 'pg_class'), t.relrowsecurity, t.relforcerowsecurity
+SELECT t.relname::text, obj_description(t.oid, 'pg_class'), t.relrowsecurity, t.relforcerowsecurity,
+    t.relkind = 'p' AND NOT t.relispartition
 FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname = %s AND t.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1
 """
@@ -56,7 +57,7 @@ WHERE n.nspname = %s ORDER BY 1
 _TEXT = r"'(?:[^']|'')*'"
 _OF_VARCHAR = re.compile(rf"\(({_TEXT})::character varying\)::text|({_TEXT})::character varying(?:::text)?")
 _AS_TEXTS = re.compile(rf"\((ARRAY\[(?:{_TEXT}|[^\]'])*\])\)::text\[\]|(ARRAY\[(?:{_TEXT}|[^\]'])*\])::text\[\]")
-_KINDS = {"c": "check", "f": "foreign key", "x": "exclude", "p": "primary key"}
+_KINDS = {"c": "check", "f": "foreign key", "x": "exclude"}
 
 
 def list_definitions(connection: Connection, schema: str) -> list[Definition]:
@@ -86,7 +87,10 @@ def _indexes(connection: Connection, schema: str) -> Iterator[Definition]:
 
 def _constraints(connection: Connection, schema: str) -> Iterator[Definition]:
     for table, name, kind, columns, text in connection.execute(_CONSTRAINTS.encode(), (schema,)):
-        yield Definition(_KINDS[kind], table, "" if kind == "p" else name, tuple(columns), _normalise(text))
+        if kind == "p":
+            yield Definition("primary key", table, "", tuple(columns), " , ".join(columns).lower())
+        else:
+            yield Definition(_KINDS[kind], table, name, tuple(columns), _normalise(text))
 
 
 def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
@@ -107,11 +111,13 @@ def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
 
 
 def _tables(connection: Connection, schema: str) -> Iterator[Definition]:
-    for table, comment, secured, forced in connection.execute(_TABLES.encode(), (schema,)).fetchall():
+    for table, comment, secured, forced, partitioned in connection.execute(_TABLES.encode(), (schema,)).fetchall():
         if comment and (text := MARK.sub("", comment).strip()):
             yield Definition("comment", table, table, (), text)
         if secured:
             yield Definition("row security", table, table, (), "forced" if forced else "enabled")
+        if partitioned:
+            yield Definition("table option", table, "", (), "partitioned")
 
 
 def _normalise(text: str) -> str:

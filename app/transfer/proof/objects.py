@@ -177,14 +177,23 @@ class _Account:
                 return Lost(was, "", self._declared.losses[key], key)
         if revision := self._find_drop(was, now):
             return Lost(was, revision, "dropped by name")
-        by, table = self._heard.touched.get(was.table.lower(), ""), now.table.lower()
-        if table and table not in self._columns:
+        by, table = self._find_speaker(was), now.table.lower()
+        if table and table not in self._columns and not self._is_view(table):
             return Lost(was, by, f"gone with {was.table}")
         if missing := [column for column in now.columns if column.lower() not in self._columns.get(table, set())]:
             return Lost(was, by, f"gone with the column {was.table}.{missing[0]}")
         if (said_by := self._find_clause(was, now)) is not None:
             return Lost(was, said_by, "changed by name" if _name(now) in self._after else "dropped by name")
         return Lost(was, by)
+
+    def _find_speaker(self, was: Definition) -> str:
+        """The revision that spoke of the table last, or the only one there was."""
+        only = self._heard.revisions[0] if len(self._heard.revisions) == 1 else ""
+        return self._heard.touched.get(was.table.lower(), only)
+
+    def _is_view(self, name: str) -> bool:
+        """Whether a view is there: made again, it has lost what was on the former one."""
+        return any((kind, "", name) in self._after for kind in ("view", "materialized view"))
 
     def _find_clause(self, was: Definition, now: Definition) -> str | None:
         """The revision that spoke of such a thing of this column or table in so many words."""
@@ -200,7 +209,9 @@ class _Account:
         if was.kind in _OF_ANOTHER:
             return None
         nameless = self._take_nameless(was, now)
-        return self._heard.dropped.get(was.name.lower()) if was.name else nameless
+        # A routine's name has the types of its arguments, which a statement may leave out.
+        names = (was.name.lower(), was.name.lower().partition("(")[0].strip('"'))
+        return next((self._heard.dropped[n] for n in names if n in self._heard.dropped), None) if was.name else nameless
 
     def _take_nameless(self, was: Definition, now: Definition) -> str | None:
         """The revision that dropped such a constraint of this table; one that is named after its columns first."""

@@ -14,10 +14,11 @@ from typing import Any
 from alembic.operations import ops
 
 _DROPPED = {
-    ("default",): "default",
-    ("not", "null"): "not null",
-    ("identity",): "autoincrement",
-    ("expression",): "generated column",
+    # What draws from a sequence is a DEFAULT as well.
+    ("default",): ("default", "autoincrement"),
+    ("not", "null"): ("not null",),
+    ("identity",): ("autoincrement",),
+    ("expression",): ("generated column",),
 }
 _OF_A_DEFAULT = ("default", "autoincrement", "generated column")
 _RESTATED = {
@@ -127,7 +128,7 @@ def _read_action(table: str, action: list[str]) -> Iterator[Clause]:
             yield from (Clause(kind, table, column) for kind in _list_restated(rest))
         case ["drop", "primary", "key"]:
             yield Clause("primary key", table, "")
-        case ["drop", "system", "versioning"]:
+        case ["drop", "system", "versioning"] | ["remove", "partitioning"]:
             yield Clause("table option", table, "")
         case ["drop", *_] if column:
             yield Clause("", table, column)
@@ -144,7 +145,8 @@ def _read_action(table: str, action: list[str]) -> Iterator[Clause]:
 def _list_of_column(words: list[str]) -> Iterator[str]:
     """Of ``ALTER COLUMN name ...``."""
     if words[:1] == ["drop"]:
-        yield from (kind for start, kind in _DROPPED.items() if tuple(words[1 : 1 + len(start)]) == start)
+        for start, kinds in _DROPPED.items():
+            yield from kinds if tuple(words[1 : 1 + len(start)]) == start else ()
     if words[:2] == ["set", "default"]:
         yield from _OF_A_DEFAULT
     if "collate" in words:

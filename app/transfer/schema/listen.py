@@ -52,6 +52,7 @@ class Heard:
     :ivar touched: table or other name -> the revision that spoke of it last.
     :ivar opaque: a statement was sent of which nobody can say what it touches, such as a call.
     :ivar wrote: rows were written, other than by copying a table as batch mode does.
+    :ivar revisions: those that were heard.
     :ivar tell: takes each revision when it is first heard of.
     """
 
@@ -62,6 +63,7 @@ class Heard:
     touched: dict[str, str] = field(default_factory=dict)
     opaque: bool = False
     wrote: bool = False
+    revisions: list[str] = field(default_factory=list)
     tell: Callable[[str], None] = field(default=lambda _revision: None, repr=False, compare=False)
     _at: str = field(default="", repr=False, compare=False)
 
@@ -69,6 +71,7 @@ class Heard:
         """Tell that another revision is at work now."""
         if revision and revision != self._at:
             self._at = revision
+            self.revisions.append(revision)
             self.tell(revision)
 
     def find_reached(self, tables: Mapping[str, Table], definitions: Iterable[Definition]) -> set[str]:

@@ -124,3 +124,19 @@ def test_a_source_whose_default_is_another_one_is_named() -> None:
     source = [of_column("default", "1"), of_column("not null", "not null")]
     missing = find_not_migrated(source, made, tables(table("a", "x")), same_server=True)
     assert [str(item) for item in missing] == ["default x on a"]
+
+
+def test_what_was_on_a_view_that_is_made_again_is_gone() -> None:
+    view, trigger = Definition("view", "", "v"), Definition("trigger", "v", "t")
+    assert lost([view, trigger], [view], {}, Heard(dropped={"v": "r2"}, revisions=["r2"])) == [
+        "trigger t on v is gone (revision r2)"
+    ]
+    assert lost([trigger], [], {}, Heard(revisions=["r2"])) == ["trigger t on v: gone with v (revision r2)"]
+
+
+def test_a_routine_is_dropped_with_and_without_the_types_of_its_arguments() -> None:
+    before = [Definition("function", "", "f(a integer)"), Definition("function", "", '"G"()')]
+    assert lost(before, [], {}, Heard(dropped={"f": "r2", "g": "r2"})) == [
+        'function "G"(): dropped by name (revision r2)',
+        "function f(a integer): dropped by name (revision r2)",
+    ]

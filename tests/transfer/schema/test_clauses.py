@@ -10,7 +10,11 @@ from app.transfer.schema.clauses import Clause, find_clauses, find_operation_cla
 from app.transfer.schema.statements import split
 
 STATEMENTS = {
-    "ALTER TABLE t ALTER COLUMN c DROP DEFAULT, ALTER d DROP NOT NULL": {("default", "c"), ("not null", "d")},
+    "ALTER TABLE t ALTER COLUMN c DROP DEFAULT, ALTER d DROP NOT NULL": {
+        ("default", "c"),
+        ("autoincrement", "c"),
+        ("not null", "d"),
+    },
     'ALTER TABLE IF EXISTS ONLY public."T" ALTER "C" DROP IDENTITY IF EXISTS': {("autoincrement", "c")},
     "ALTER TABLE t ALTER COLUMN c DROP EXPRESSION": {("generated column", "c")},
     "ALTER TABLE t ALTER COLUMN c TYPE text COLLATE x": {("collation", "c")},
