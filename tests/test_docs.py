@@ -307,6 +307,13 @@ def test_every_page_can_be_reached() -> None:
     assert {page for page in PAGES if page.is_relative_to(DOCS)} <= linked
 
 
+def test_every_page_is_in_the_navigation_of_the_handbook() -> None:
+    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    pages = {str(page.relative_to(DOCS)) for page in PAGES if page.is_relative_to(DOCS)}
+    of_decisions = {page for page in pages if page.startswith("decisions/")} - {"decisions/README.md"}
+    assert set(listed) == pages - of_decisions
+
+
 def test_every_room_of_the_engine_has_a_place_in_the_architecture() -> None:
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     for hall in ("transfer", "dialects"):

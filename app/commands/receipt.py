@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..dialects.samples import count_rows, count_tables
 from ..transfer.proof.compare import SHOWN
 from ..transfer.run.report import WAITED, Report
 from .hints import Typed, name_program
@@ -231,7 +232,8 @@ def _describe_rows(report: Report) -> Iterator[str]:
     rows, loaded, waived, set_aside = (
         sum(getattr(item, name) for item in report.tables) for name in ("rows", "loaded", "waived", "set_aside")
     )
-    yield f"Rows: {rows} in {len(report.tables)} tables = {loaded} loaded + {waived} left out + {set_aside} set aside"
+    tables = count_tables(len(report.tables))
+    yield f"Rows: {rows} in {tables} = {loaded} loaded + {waived} left out + {set_aside} set aside"
 
 
 def _describe_tables(report: Report) -> Iterator[str]:
@@ -262,7 +264,8 @@ def _describe_replaced(report: Report) -> str:
     if not rows:
         return "nothing; there were no tables"
     revision = report.revisions.get("before")
-    return f"{sum(rows.values())} rows in {len(rows)} tables" + (f" at revision {revision}" if revision else "")
+    replaced = f"{count_rows(sum(rows.values()))} in {count_tables(len(rows))}"
+    return f"{replaced} at revision {revision}" if revision else replaced
 
 
 def _describe_duration(report: Report) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..dialects.samples import count_tables
 from ..errors import Misconfigured
 from ..transfer.jobs.status import Status, status
 from ..transfer.run.report import Report
@@ -123,7 +124,7 @@ def _describe_database(result: Status, *, verbose: bool) -> Iterator[str]:
     yield f"Revision:    {result.revision} (head {result.head})"
     if result.at_start:
         yield f"At start:    {result.at_start}"
-    yield f"Rows:        {sum(result.rows.values())} in {len(result.rows)} tables"
+    yield f"Rows:        {sum(result.rows.values())} in {count_tables(len(result.rows))}"
     drift = [*result.drift, *([f"not looked for: {result.not_compared}"] if result.not_compared else [])]
     if not verbose and len(drift) > SHOWN:
         drift = [*drift[:SHOWN], f"and {len(drift) - SHOWN} more, with -v"]

@@ -43,6 +43,11 @@ def count_rows(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows} rows"
 
 
+def count_tables(tables: int) -> str:
+    """A number of tables, for people."""
+    return "1 table" if tables == 1 else f"{tables} tables"
+
+
 def name_some(keys: Sequence[object], *, more: bool) -> str:
     """Some keys, and whether there are more."""
     return ", ".join(str(key) for key in keys) + (", ..." if more else "")
