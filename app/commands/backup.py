@@ -13,6 +13,7 @@ from ..transfer.run.report import Report
 from ..transfer.run.run import Run
 from . import options
 from .blueprint import group
+from .completion import list_backup_ids, offer
 from .execute import execute, lock_timeout_s
 
 
@@ -23,7 +24,14 @@ from .execute import execute, lock_timeout_s
     help="The file to write.  [default: a new name in FERRY_BACKUPS]",
 )
 @click.option("--list", "listing", is_flag=True, help="List the backups of this database.")
-@click.option("--check", is_flag=False, flag_value="", metavar="[ID]", help="Prove a backup, or all, again.")
+@click.option(
+    "--check",
+    is_flag=False,
+    flag_value="",
+    metavar="[ID]",
+    shell_complete=offer(list_backup_ids),
+    help="Prove a backup, or all, again.",
+)
 @click.option("--prune", is_flag=True, help="Remove the oldest beyond FERRY_KEEP per command.")
 @click.option(
     "--portable",

@@ -13,11 +13,12 @@ from ..transfer.sources.base import SourceOptions
 from ..transfer.staging.options import MigrateOptions
 from . import options
 from .blueprint import group
+from .completion import list_profile_names, list_sources, list_tables, list_tables_and_columns, offer
 from .execute import execute, lock_timeout_s
 
 
 @group.command("db-migrate-data", cls=options.FerryCommand)
-@click.argument("source", required=False)
+@click.argument("source", required=False, shell_complete=offer(list_sources, files=True))
 @options.cut_over
 @click.option(
     "--fallback",
@@ -43,6 +44,7 @@ from .execute import execute, lock_timeout_s
 @click.option(
     "--profile",
     metavar="NAME",
+    shell_complete=offer(list_profile_names),
     help="Replace names, addresses and texts on the way, as this profile says.  [default: FERRY_PROFILE]",
 )
 @click.option(
@@ -50,6 +52,7 @@ from .execute import execute, lock_timeout_s
     "--exclude",
     multiple=True,
     metavar="TABLE",
+    shell_complete=offer(list_tables),
     help="Let this table arrive empty; refused while rows that are loaded refer to it.",
 )
 @click.option(
@@ -73,6 +76,7 @@ from .execute import execute, lock_timeout_s
     "--accept-loss",
     multiple=True,
     metavar="TABLE[.COLUMN]",
+    shell_complete=offer(list_tables_and_columns),
     help="Let this go in the upgrade although no revision declares it; another object as the message names it, such as "
     "'trigger person.noted'.",
 )

@@ -17,6 +17,7 @@ from flask.cli import ScriptInfo
 from ..dialects.redact import redact_argument
 from ..errors import MEANINGS, ExitStatus
 from ..transfer.run.report import may_be_written_to
+from .completion import list_binds, offer
 from .events import print_json
 from .hints import Typed
 
@@ -122,7 +123,10 @@ allow_production = click.option(
 
 _OUTPUT = (
     click.option(
-        "--bind", metavar="NAME", help="Which database of an app with several: a key of SQLALCHEMY_BINDS, or default."
+        "--bind",
+        metavar="NAME",
+        shell_complete=offer(list_binds),
+        help="Which database of an app with several: a key of SQLALCHEMY_BINDS, or default.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors."),

@@ -10,11 +10,12 @@ import click
 from ..transfer.jobs.restore import restore
 from . import options
 from .blueprint import group
+from .completion import list_backup_ids, offer
 from .execute import execute, lock_timeout_s
 
 
 @group.command("db-restore", cls=options.FerryCommand)
-@click.argument("backup", metavar="[ID or PATH]", required=False)
+@click.argument("backup", metavar="[ID or PATH]", required=False, shell_complete=offer(list_backup_ids, files=True))
 @click.option(
     "--trust-file",
     is_flag=True,

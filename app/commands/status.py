@@ -15,6 +15,7 @@ from ..transfer.run.report import Report
 from ..transfer.run.run import Run
 from . import options
 from .blueprint import group
+from .completion import list_lock_holders, offer
 from .execute import execute
 from .hints import complete
 from .receipt import format_duration
@@ -39,6 +40,7 @@ SHOWN = 3
 @click.option(
     "--unlock",
     metavar="RUN",
+    shell_complete=offer(list_lock_holders),
     help="Remove the lock of a run that died where the next run cannot see that by itself; refused while it lives.",
 )
 @options.output

@@ -10,14 +10,32 @@ from ..transfer.jobs.verify_run import VerifyOptions, verify
 from ..transfer.sources.base import SourceOptions
 from . import options
 from .blueprint import group
+from .completion import list_profile_names, list_run_ids, list_sources, list_tables, offer
 from .execute import execute, lock_timeout_s
 
 
 @group.command("db-verify", cls=options.FerryCommand)
-@click.argument("run_id", metavar="[RUN]", required=False)
-@click.option("--against", metavar="SOURCE", help="Compare with this source instead of a run's snapshot.")
-@click.option("--profile", metavar="NAME", help="Anonymise SOURCE on the way, as this profile says.")
-@click.option("-e", "--exclude", multiple=True, metavar="TABLE", help="Leave this table of SOURCE out.")
+@click.argument("run_id", metavar="[RUN]", required=False, shell_complete=offer(list_run_ids))
+@click.option(
+    "--against",
+    metavar="SOURCE",
+    shell_complete=offer(list_sources, files=True),
+    help="Compare with this source instead of a run's snapshot.",
+)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    shell_complete=offer(list_profile_names),
+    help="Anonymise SOURCE on the way, as this profile says.",
+)
+@click.option(
+    "-e",
+    "--exclude",
+    multiple=True,
+    metavar="TABLE",
+    shell_complete=offer(list_tables),
+    help="Leave this table of SOURCE out.",
+)
 @click.option("--accept-missing", is_flag=True, help="SOURCE may lack endpoints for tables, or tables of its revision.")
 @click.option("--insecure-http", is_flag=True, help="Allow http:// to another machine.")
 @options.lock_timeout

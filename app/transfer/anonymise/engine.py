@@ -58,17 +58,28 @@ def choose_profile(run: Run) -> Chosen | None:
         raise Misconfigured(
             f"There is no profile {name!r}: FERRY_PROFILES is not set.", hint=f'Set FERRY_PROFILES = "module" {GUIDE}'
         )
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise Misconfigured(f"FERRY_PROFILES: module {module_name} cannot be imported: {error}.") from error
-    known = {key: value for key, value in vars(module).items() if isinstance(value, Profile)}
+    known = list_profiles(run)
     if name not in known:
         raise Misconfigured(
             f"There is no profile {name!r} in {module_name}.",
             hint=f"Use --profile with one of: {', '.join(sorted(known)) or 'none is declared there'}.",
         )
     return Chosen(name, known[name])
+
+
+def list_profiles(run: Run) -> dict[str, Profile]:
+    """The profiles of ``FERRY_PROFILES``, by name.
+
+    :raises Misconfigured: the module cannot be imported.
+    """
+    module_name = run.settings.profiles
+    if module_name is None:
+        return {}
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise Misconfigured(f"FERRY_PROFILES: module {module_name} cannot be imported: {error}.") from error
+    return {key: value for key, value in vars(module).items() if isinstance(value, Profile)}
 
 
 def as_profiled(spec: SourceSpec, choice: Chosen | None) -> SourceSpec:
