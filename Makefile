@@ -78,9 +78,9 @@ format: $(VENV)/.dev  ## Format the code
 memory: $(VENV)/.dev  ## Print peak memory and time for 10,000 and 100,000 posts
 	$(BIN)/python -m benchmarks.memory
 
-chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in its cut-over; KILLS=n for another number
+chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in its cut-over; try every order of two runs; KILLS=n
 	tests/support/servers/install.sh
-	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py
+	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py tests/transfer/cutover/test_cutover.py
 	$(BIN)/python -m tests.dialects.mysql.chaos $(KILLS)
 
 fuzz: $(VENV)/.dev  ## Try each property of values, files and answers with 1,000 random examples instead of 20

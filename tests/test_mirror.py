@@ -128,10 +128,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "profiles.py": ("scenarios/anonymise/test_pull.py",),
     "transfer/anonymise/source.py": ("scenarios/anonymise/test_pull.py",),
-    "transfer/cutover/cutover.py": (
-        "scenarios/runs/test_kill.py",
-        "scenarios/runs/test_faults.py",
-    ),
     "transfer/jobs/migrate.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/jobs/migration.py": (
         "scenarios/deployment/test_deployment.py",

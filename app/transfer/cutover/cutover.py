@@ -7,6 +7,7 @@ begun and not ended looks at the mark in the live database and at nothing else.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -114,9 +115,10 @@ def _took_effect(run: Run, entry: Entry, error: Exception) -> bool:
             f"it is cannot be seen now: {blind}",
             hint=f"When it answers again, finish or undo it with: {finishing_command(entry.command)}",
         ) from error
-    # Where even this cannot be written, the next run finds the same out by the mark.
+    # Where even this cannot be written, the next run finds the same out by the mark; where one took over, it did, and
+    # a line that comes after that run's own beginning would be taken for the end of its cut-over.
     with contextlib.suppress(FerryError):
-        run.control.write(run.id, CUT_OVER, "undone", {"why": str(error) or "written meanwhile"})
+        run.control.write(run.id, CUT_OVER, "undone", {"why": str(error) or "written meanwhile"}, with_lease=True)
     return False
 
 
@@ -134,11 +136,20 @@ def _finish(run: Run, control: Control, entry: Entry) -> Entry:
         keep_generation(run, entry)
         control.record(entry)
     except run.write_errors as error:
+        if _is_finished(run, entry):
+            return entry
         raise CutOverUnfinished(
             f"The new database is live (run {entry.run_id}), but the ledger could not be written: {error}",
             hint=f"Make room or fix the permissions, then finish it with: {finishing_command(entry.command)}",
         ) from error
     return entry
+
+
+def _is_finished(run: Run, entry: Entry) -> bool:
+    """Whether a run that took over has finished this cut-over, so that what was left to do was done already."""
+    with contextlib.suppress(*run.write_errors):
+        return run.control.is_recorded(entry.run_id)
+    return False
 
 
 def finishing_command(command: str) -> str:
@@ -151,9 +162,9 @@ def keep_generation(run: Run, entry: Entry) -> None:
     staging = run.dialect.staging_url(run.target, entry.run_id)
     if run.dialect.exists(staging):
         run.dialect.keep(staging, run.dialect.generation_url(run.target, f"{entry.mark}-new"))
-    for former in run.control.ledger():
-        if former.mark != entry.mark:
-            run.dialect.drop(run.dialect.generation_url(run.target, f"{former.mark}-new"))
+    # Those after it are another run's, which took over while this process slept.
+    for former in itertools.takewhile(lambda each: each.mark != entry.mark, run.control.ledger()):
+        run.dialect.drop(run.dialect.generation_url(run.target, f"{former.mark}-new"))
 
 
 def recover(run: Run) -> tuple[Entry | None, str]:

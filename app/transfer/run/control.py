@@ -110,12 +110,25 @@ class Control:
             return [Entry.from_json(entry) for entry in texts]
 
     def record(self, entry: Entry) -> None:
-        """Write the ledger entry of a cut-over and close it in the journal, in one transaction."""
-        with self._engine.begin() as connection:
-            there = connection.execute(sa.select(ledger.c.number).where(ledger.c.run_id == entry.run_id)).first()
-            if there is None:
+        """Write the ledger entry of a cut-over and close it in the journal, in one transaction.
+
+        Nothing is written where another run, which took over, did so before: a second end in the journal, after that
+        run's own cut-over was begun, would be taken for the end of that one.
+        """
+        try:
+            with self._engine.begin() as connection:
+                if connection.execute(sa.select(ledger.c.number).where(ledger.c.run_id == entry.run_id)).first():
+                    return
                 connection.execute(sa.insert(ledger).values(run_id=entry.run_id, entry=asdict(entry)))
-            connection.execute(sa.insert(journal).values(run_id=entry.run_id, step="cut-over", phase="done", detail={}))
+                connection.execute(sa.insert(journal).values(_entry_of(entry.run_id, "cut-over", "done", None)))
+        except sa.exc.IntegrityError:
+            if not self.is_recorded(entry.run_id):
+                raise
+
+    def is_recorded(self, run_id: str) -> bool:
+        """Whether the ledger has an entry of a run."""
+        with self._alone.connect() as connection:
+            return connection.execute(sa.select(ledger.c.number).where(ledger.c.run_id == run_id)).first() is not None
 
     # Journal
 

@@ -99,7 +99,7 @@ def test_the_lock_of_a_dead_run_is_taken_over(at: At, old: Path, tmp_path: Path,
         first.wait()
     else:
         until(lambda: Path(f"/proc/{first.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
-    result = place.migrate(old)
+    result = place.migrate(old, "--verbose")
     assert result.status == 0, result.stderr
     assert f"Took over the lock of run {run_id}" in result.stderr
     assert f"Took over the lock of run {run_id}" in result.stdout
