@@ -27,7 +27,7 @@ from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import query
 
 from . import foreign
-from .foreign import Foreign, things
+from .foreign import CREATE, Foreign, things
 
 KEPT = [(1, "kept", None)]
 
@@ -579,5 +579,17 @@ def test_where_nothing_but_an_index_differs_the_revisions_make_the_tables(tmp_pa
         assert host.rows("alembic_version") == [("two",)]
     assert "ix_name" in host.ok("db-status", "-v").stdout.split("Drift:")[1].split("Last run:")[0]
     host.ok("db-init", "--yes", "--schema", "models")
+    with pytest.raises(sqlite3.OperationalError):
+        host.rows("alembic_version")
+
+
+def test_models_whose_history_starts_in_the_middle(host: Foreign) -> None:
+    """An app that makes its tables from the models has revisions for databases that are there, and no first one."""
+    host.add("one", None, f"op.execute('UPDATE absent SET x = 1'); {CREATE}")
+    made = host.ok("db-init", "--yes")
+    assert "No revision is stamped" in made.stderr
+    assert "no such table: absent" in made.stderr
+    assert "flask db stamp head" in made.stderr
+    assert host.rows() == []
     with pytest.raises(sqlite3.OperationalError):
         host.rows("alembic_version")
