@@ -64,13 +64,13 @@ from .execute import execute, lock_timeout_s
 @click.option(
     "--set-aside",
     is_flag=True,
-    help="Let rows that the schema refuses, rows whose foreign key leads nowhere and which no revision repairs, and "
-    "all that refer to them go to a file of the run, counted and named.",
+    help="Let rows that the schema refuses, rows whose foreign key points to a missing row and which no revision "
+    "repairs, and all that refer to them go to a file of the run, counted and named.",
 )
 @click.option(
     "--keep-violations",
     is_flag=True,
-    help="Keep rows as they are whose foreign key led nowhere before the upgrade, too.",
+    help="Keep rows whose foreign key pointed to a missing row before the upgrade too.",
 )
 @click.option(
     "--accept-loss",
