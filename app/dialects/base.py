@@ -94,6 +94,9 @@ class Reader(Protocol):
     def count(self, table: str) -> int:
         """Rows of a table."""
 
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        """Rows of each of these tables: a server is asked once for many of them."""
+
     def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
         """Canonical rows in the order of the primary key.
 

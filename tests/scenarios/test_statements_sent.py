@@ -37,20 +37,20 @@ class Sent:
 # elsewhere. MariaDB's cut-over closes each table by a connection of its own.
 MOST = {
     "mariadb": {
-        "migrate": Sent(33, 500),
-        "db-status": Sent(6, 80),
-        "again": Sent(5, 45),
-        "db-backup": Sent(13, 215),
-        "self": Sent(39, 650),
-        "db-rollback": Sent(38, 540),
+        "migrate": Sent(33, 430),
+        "db-status": Sent(6, 75),
+        "again": Sent(5, 42),
+        "db-backup": Sent(13, 207),
+        "self": Sent(39, 595),
+        "db-rollback": Sent(38, 515),
     },
     "postgresql": {
-        "migrate": Sent(12, 730),
-        "db-status": Sent(5, 110),
-        "again": Sent(3, 55),
-        "db-backup": Sent(8, 320),
-        "self": Sent(12, 850),
-        "db-rollback": Sent(11, 735),
+        "migrate": Sent(11, 600),
+        "db-status": Sent(5, 107),
+        "again": Sent(3, 51),
+        "db-backup": Sent(8, 315),
+        "self": Sent(12, 830),
+        "db-rollback": Sent(11, 725),
     },
 }
 COMMANDS = {

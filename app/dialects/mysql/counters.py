@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from .read import Asks
 
 _COLUMNS = (
-    "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN information_schema.tables t "
-    "ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type <> 'VIEW' "
+    "SELECT c.table_name, c.column_name, t.auto_increment FROM information_schema.columns c "
+    "JOIN information_schema.tables t ON t.table_schema = %s AND t.table_name = c.table_name "
+    "AND t.table_type <> 'VIEW' "
     "WHERE c.table_schema = %s AND c.extra LIKE '%%auto_increment%%' ORDER BY c.table_name"
 )
 _SEQUENCES = (
@@ -29,14 +30,20 @@ _NEXT = re.compile(r"^\) .*? AUTO_INCREMENT=([0-9]+)", re.MULTILINE)
 def read_counters(ask: Asks, database: str) -> list[Counter]:
     """Every AUTO_INCREMENT column and every sequence, with what it would give out next.
 
-    The number in information_schema may be a day old (MySQL manual, 10.2.3), so the definition is asked.
+    The number in information_schema may be a day old (MySQL manual, 10.2.3), but not in sessions of ours, which let
+    none be kept. Where it says none, the table could not be opened, and the definition is asked: it says why.
     """
-    counters = []
-    for table, column in ask(_COLUMNS, database):
-        [(_, sql)] = ask(f"SHOW CREATE TABLE {quote(table)}")
-        match = _NEXT.search(sql)
-        counters.append(Counter(f"{table}.{column}", int(match[1]) if match else 1, table, column))
+    counters = [
+        Counter(f"{table}.{column}", _ask_next(ask, table) if following is None else int(following), table, column)
+        for table, column, following in ask(_COLUMNS, database, database)
+    ]
     return counters + [_read_sequence(ask, name) for (name,) in ask(_SEQUENCES, database, SEQUENCE)]
+
+
+def _ask_next(ask: Asks, table: str) -> int:
+    [(_, sql)] = ask(f"SHOW CREATE TABLE {quote(table)}")
+    match = _NEXT.search(sql)
+    return int(match[1]) if match else 1
 
 
 def _read_sequence(ask: Asks, name: str) -> Counter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from pymysql.converters import encoders
 from sqlalchemy import URL
 
 from ...errors import FerryError, LockHeld
+from ..counts import count_all
 from ..model import (
     VERSION_TABLE,
     Counter,
@@ -161,6 +162,9 @@ class MySqlReader:
         with self._name_errors(table):
             [(count,)] = self._ask(f"SELECT count(*) FROM {quote(table)}")
         return int(count)
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        return count_all(tables, quote, lambda sql: self._ask(sql)[0])
 
     def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
         columns = columns_of(self._describe_stored(), table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,7 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
 from ..base import Reader
+from ..counts import count_all
 from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
 from ..samples import leads_nowhere
 from . import inventory, locks, objects
@@ -169,6 +170,9 @@ class PostgresqlReader:
     def count(self, table: str) -> int:
         rows = self._connection.execute(f"SELECT count(*) FROM {self._from(table)}".encode()).fetchone()
         return int(rows[0]) if rows else 0
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        return count_all(tables, self._from, lambda sql: self._connection.execute(sql.encode()).fetchone() or ())
 
     def _from(self, table: str) -> str:
         if table not in self._get_known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -175,6 +175,9 @@ class SqliteReader:
     def count(self, table: str) -> int:
         place, _ = self._source(table)
         return int(self._connection.execute(f"SELECT count(*) FROM {place}").fetchone()[0])
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        return {table: self.count(table) for table in tables}
 
     def _source(self, table: str) -> tuple[str, str]:
         """How a table is named to be read, and what sorts the columns of its key.

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...dialects.model import Counter as KeyCounter
+from ...dialects.model import Definition, Table
 from ...dialects.samples import Problem, ProblemKind
 from ...errors import VerificationFailed
 from ..proof.losses import Undeclared, refuse_undeclared
-from ..proof.objects import find_lost
+from ..proof.objects import Lost, find_lost
 from ..proof.verify import Before, find_changed_values, verify_upgrade
 from ..proof.violations import Violation, find_new, find_violations, show_rows
 from ..run.ledger import Entry
@@ -20,7 +21,7 @@ from ..run.run import Run
 from ..schema.alembic import data_tables, revision_of
 from ..schema.declarations import ACCEPTED, Declarations
 from ..schema.listen import Heard
-from ..staging.counters import keep_counters, prove_counters, read_counters
+from ..staging.counters import keep_counters, prove_counters
 from ..staging.options import Dangling, MigrateOptions
 from ..staging.unmanaged import bring_unmanaged
 from .job import Job, refresh_derived
@@ -60,6 +61,9 @@ class Migration(Job):
         self._counters: list[KeyCounter] = []
         self._violations: Counter[Violation] = Counter()
         self._declared_losses: set[str] = set()
+        self._heard, self._ahead = Heard(), 0
+        self._definitions: list[Definition] = []
+        self._former_tables: dict[str, Table] = {}
         self.rehearsal = self._identify()
 
     def _identify(self) -> dict[str, Any] | None:
@@ -89,15 +93,17 @@ class Migration(Job):
     def upgrade(self) -> None:
         """Bring staging to head, and hear what its revisions say; what gives out numbers stands no further back."""
         run = self.run
-        self._counters = read_counters(run, run.staging)
-        with run.dialect.reader(run.staging) as reader:
-            self._definitions = reader.definitions()
-            self._former_tables = data_tables(reader.tables())
-            ahead = run.schema.count_ahead(revision_of(reader))
-        counter = itertools.count()
-        self._heard = Heard(tell=lambda revision: run.progress("revisions", next(counter), ahead, revision))
         if self.options.keep_violations:
             self._violations = self._find_violations(run.dialect.problems(run.staging))
+        with run.dialect.reader(run.staging) as reader:
+            self._counters = reader.counters()
+            self._ahead = run.schema.count_ahead(revision_of(reader))
+            if not self._ahead:
+                return
+            self._definitions = reader.definitions()
+            self._former_tables = data_tables(reader.tables())
+        counter = itertools.count()
+        self._heard = Heard(tell=lambda revision: run.progress("revisions", next(counter), self._ahead, revision))
         run.schema.build(run.staging, self.plan.head, self._heard)
         keep_counters(run, self._counters, run.staging)
 
@@ -182,9 +188,10 @@ class Migration(Job):
         ]
 
     def _check_objects(self, declared: Declarations) -> None:
-        run = self.run
-        with run.dialect.reader(run.staging) as after:
-            losses = find_lost(self._definitions, after.definitions(), after.tables(), self._heard, declared)
+        run, losses = self.run, list[Lost]()
+        if self._ahead:
+            with run.dialect.reader(run.staging) as after:
+                losses = find_lost(self._definitions, after.definitions(), after.tables(), self._heard, declared)
         self.report.objects = [str(item) for item in losses if item.reason]
         needed = {*self._declared_losses, *(item.declared_as for item in losses)}
         for name in self.options.accept_loss:

@@ -247,7 +247,8 @@ class _Without:
 
     def __init__(self, reader: Reader, skipped: set[str]) -> None:
         self._reader, self._skipped = reader, skipped
-        self.objects, self.count, self.definitions = reader.objects, reader.count, reader.definitions
+        self.objects, self.definitions = reader.objects, reader.definitions
+        self.count, self.counts = reader.count, reader.counts
         self.numbers, self.counters, self.outside = reader.numbers, reader.counters, reader.outside
         self.time_zone, self.texts = reader.time_zone, reader.texts
         self.unreadable_outside, self.outside_objects = reader.unreadable_outside, reader.outside_objects

@@ -80,7 +80,7 @@ def look_at_target(host: Host, settings: Settings, control: Control | None) -> T
     if exists:
         mark = dialect.mark(url)
         with dialect.reader(url) as reader:
-            rows = {name: reader.count(name) for name in data_tables(reader.tables())}
+            rows = reader.counts(data_tables(reader.tables()))
             revision = revision_of(reader)
     identity = dialect.identity(url)
     environment, origin = environment_of(settings, control, nearby=identity.nearby)

@@ -37,6 +37,7 @@ from .host_engine import call_without_arguments, quiet_warnings, use_engine
 from .listen import Heard, listen
 from .long_ids import explain_long_id
 from .models import create_tables, metadatas_of
+from .read_once import read_once
 from .version_table import find_version_table
 
 
@@ -163,19 +164,19 @@ class Schema:
     ) -> None:
         """Run Alembic's ``go`` on staging to each of ``steps``, which end with ``revision``; raises as build()."""
         before = self.host.dialect.schema_fingerprint(self.host.url)
-        step = revision
+        step, config = revision, self._config()
         with self._work_on(staging) as engine:
             try:
                 self._refuse_env(engine)
-                with listen(engine, heard or Heard(), self._revisions_by_file()):
+                with listen(engine, heard or Heard(), self._revisions_by_file()), read_once(config):
                     for step in steps:
-                        go(self._config(), step)
+                        go(config, step)
             except (Exception, SystemExit) as error:
                 raise self._explain_failure(error, staging, step) from error
         self._assert_built(staging, revision, before)
 
     def _revisions_by_file(self) -> dict[str, str]:
-        scripts = list(self.script.walk_revisions())
+        scripts = self.script.walk_revisions()
         return {str(path): script.revision for script in scripts for path in (script.path, Path(script.path).resolve())}
 
     def _steps(self, staging: URL, revision: str) -> list[str]:

@@ -27,7 +27,7 @@ def build_empty(run: Run, staging: URL, revision: str, schema: Path | None = Non
         run.dialect.fit_staging(staging, run.target)
         run.schema.rename_versions(staging, revision)
     with run.dialect.reader(staging) as reader:
-        filled = [name for name in data_tables(reader.tables()) if reader.count(name)]
+        filled = [name for name, rows in reader.counts(data_tables(reader.tables())).items() if rows]
     if filled:
         with run.dialect.loading(staging):
             run.dialect.clear(staging, filled)
