@@ -13,7 +13,7 @@ from pymysql.converters import encoders
 from sqlalchemy import URL
 
 from ...errors import FerryError, LockHeld
-from ..counts import count_all
+from ..at_once import count_all
 from ..model import (
     VERSION_TABLE,
     Counter,

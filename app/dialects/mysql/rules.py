@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..at_once import ask_all
 from ..samples import SHOWN, Problem, dangling, leads_nowhere, name_some
 from .connect import quote
 from .read import Asks
@@ -61,8 +62,8 @@ def problems(ask: Asks, database: str) -> list[Problem]:
     if not references:
         return []
     keys = _primary_keys(ask, database)
-    [counts] = ask(f"SELECT {', '.join(f'(SELECT count(*) {reference.dangling})' for reference in references)}")
-    for reference, count in zip(references, counts, strict=True):
+    queries = {reference: f"SELECT count(*) {reference.dangling}" for reference in references}
+    for reference, count in ask_all(queries, lambda sql: ask(sql)[0]).items():
         if int(count):
             names = keys.get(reference.child) or reference.own
             rows = _rows(ask, names, reference.dangling, "c.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...errors import DoesNotFit
+from ..at_once import ask_all
 from ..counters import find_match, is_behind
 from ..model import Counter
 from .connect import Connection
@@ -48,18 +48,18 @@ def read_counters(connection: Connection, schema: str) -> list[Counter]:
 
 
 def _read(connection: Connection, schema: str) -> list[tuple[Counter, _Bounds]]:
-    counters = []
-    for name, table, column, step, least, most, cycles, readable in connection.execute(
-        _SEQUENCES.encode(), (schema,)
-    ).fetchall():
-        spelled = f"{quote(schema)}.{quote(name)}"
-        if not readable:
-            raise DoesNotFit(
-                f"The database user may not read the sequence {name}, so its next value is not known.",
-                hint=f"Let its owner run: GRANT SELECT ON SEQUENCE {spelled} TO {quote(connection.info.user)}",
-            )
-        row: Any = connection.execute(f"SELECT last_value, is_called FROM {spelled}".encode()).fetchone()
-        following = row[0] + step if row[1] else row[0]
+    counters, sequences = [], connection.execute(_SEQUENCES.encode(), (schema,)).fetchall()
+    spelled = {name: f"{quote(schema)}.{quote(name)}" for name, *_ in sequences}
+    if denied := [name for name, *_, readable in sequences if not readable]:
+        raise DoesNotFit(
+            f"The database user may not read the sequence {denied[0]}, so its next value is not known.",
+            hint=f"Let its owner run: GRANT SELECT ON SEQUENCE {spelled[denied[0]]} TO {quote(connection.info.user)}",
+        )
+    queries = {name: f"SELECT ARRAY[last_value, is_called::int] FROM {place}" for name, place in spelled.items()}
+    stands = ask_all(queries, connection.ask_row)
+    for name, table, column, step, least, most, cycles, _ in sequences:
+        last, is_called = stands[name]
+        following = last + step if is_called else last
         if cycles and not least <= following <= most:
             following = least if step > 0 else most
         counters.append((Counter(name, following, table, column, step, cycles), _Bounds(least, most)))

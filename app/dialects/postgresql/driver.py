@@ -84,6 +84,12 @@ class Connection(psycopg.Connection[Any]):
         """Take what the session is now for how it was opened, with these settings."""
         self.settings, self._needs_reset = settings, False
 
+    def ask_row(self, query: str) -> tuple[Any, ...]:
+        """The only row of a query."""
+        row: tuple[Any, ...] | None = self.execute(query.encode()).fetchone()
+        assert row is not None  # noqa: S101 # it has one
+        return row
+
     def is_known_to_live(self) -> bool:
         """Whether it was in use just now, and nothing is there to be read: then no server need be asked."""
         poll = select.poll()

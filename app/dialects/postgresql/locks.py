@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from ...errors import FerryError, LockHeld
+from ..at_once import ask_all
 from .connect import Connection
 from .extensions import extension_schemas, set_path
 from .names import quote
@@ -86,12 +87,10 @@ def token(connection: Connection, schema: str) -> bytes:
     set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
     digest = hashlib.sha256(fingerprint(connection, schema).encode())
     tables = [name for _, name, kind in connection.execute(_LEAVES.encode(), (schema,)).fetchall() if kind == "r"]
-    for name in tables:
-        row = connection.execute(
-            "SELECT count(*), sum(hashtextextended(ctid::text || xmin::text, 0)) "
-            f"FROM ONLY {quote(schema)}.{quote(name)}".encode()
-        ).fetchone()
-        digest.update(repr((name, row)).encode())
+    sums = "SELECT (count(*), sum(hashtextextended(ctid::text || xmin::text, 0)))::text"
+    queries = {name: f"{sums} FROM ONLY {quote(schema)}.{quote(name)}" for name in tables}
+    for item in ask_all(queries, connection.ask_row).items():
+        digest.update(repr(item).encode())
     return digest.hexdigest().encode()
 
 

@@ -14,8 +14,8 @@ import psycopg
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
+from ..at_once import count_all
 from ..base import Reader
-from ..counts import count_all
 from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
 from ..samples import leads_nowhere
 from . import inventory, locks, objects
@@ -172,7 +172,7 @@ class PostgresqlReader:
         return int(rows[0]) if rows else 0
 
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
-        return count_all(tables, self._from, lambda sql: self._connection.execute(sql.encode()).fetchone() or ())
+        return count_all(tables, self._from, self._connection.ask_row)
 
     def _from(self, table: str) -> str:
         if table not in self._get_known:

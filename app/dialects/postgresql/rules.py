@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from ...errors import DoesNotFit
+from ..at_once import ask_all
 from ..samples import SHOWN, Problem, ProblemKind, count_rows, dangling, name_some
 from .connect import Connection, words_of
 from .extensions import extension_schemas, set_path
@@ -96,6 +97,36 @@ class ForeignKeyRule:
     partitioned: bool
     comment: str | None
 
+    @property
+    def addition(self) -> str:
+        return f"ADD CONSTRAINT {quote(self.name)} {self.definition.removesuffix(' NOT VALID')}"
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A foreign key, as :data:`_REFERENCES` tells it."""
+
+    schema: str
+    table: str
+    partitioned: bool
+    parent_schema: str
+    parent: str
+    parent_partitioned: bool
+    full: bool
+    ours: list[str]
+    theirs: list[str]
+    key: list[str]
+
+    @property
+    def dangling(self) -> str:
+        """From where on a statement speaks of the rows that refer to nothing."""
+        joined = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(self.ours, self.theirs, strict=True))
+        # MATCH FULL wants all columns NULL or none; otherwise one NULL means that the row refers to nothing on purpose.
+        present = (" OR " if self.full else " AND ").join(f"c.{quote(name)} IS NOT NULL" for name in self.ours)
+        child = relation(self.schema, self.table, partitioned=self.partitioned)
+        parent = relation(self.parent_schema, self.parent, partitioned=self.parent_partitioned)
+        return f"FROM {child} c WHERE ({present}) AND NOT EXISTS (SELECT FROM {parent} p WHERE {joined})"
+
 
 def relation(schema: str, table: str, *, partitioned: bool = False) -> str:
     """A table as a query names it: its own rows, and a partitioned one's of all its partitions."""
@@ -123,34 +154,40 @@ def set_aside(connection: Connection, schema: str) -> Iterator[None]:
     with connection.transaction():
         keys = [ForeignKeyRule(*row) for row in connection.execute(_FOREIGN_KEYS.encode(), (schema,))]
         triggers = connection.execute(_TRIGGERS.encode(), (schema,)).fetchall()
-        for key in keys:
-            _alter(connection, schema, key.table, f"DROP CONSTRAINT {quote(key.name)}")
-        for table, name, _ in triggers:
-            _alter(connection, schema, table, f"DISABLE TRIGGER {quote(name)}")
+        drops = [(key.table, f"DROP CONSTRAINT {quote(key.name)}") for key in keys]
+        _alter(
+            connection, schema, [*drops, *((table, f"DISABLE TRIGGER {quote(name)}") for table, name, _ in triggers)]
+        )
     yield
     with connection.transaction():
+        # A partitioned table's cannot be NOT VALID before version 18.
         for key in keys:
-            _put_back(connection, schema, key)
-        for table, name, enabled in triggers:
-            _alter(connection, schema, table, f"{_ENABLE[enabled]} TRIGGER {quote(name)}")
+            if key.partitioned:
+                _put_back_proved(connection, schema, key)
+        _alter(connection, schema, [(key.table, f"{key.addition} NOT VALID") for key in keys if not key.partitioned])
+        for key in keys:
+            _comment(connection, schema, key)
+        _alter(connection, schema, [(t, f"{_ENABLE[enabled]} TRIGGER {quote(name)}") for t, name, enabled in triggers])
         advance_sequences(connection, schema)
 
 
-def _alter(connection: Connection, schema: str, table: str, what: str) -> None:
-    connection.execute(f"ALTER TABLE {quote(schema)}.{quote(table)} {what}".encode())
+def _alter(connection: Connection, schema: str, changes: Iterable[tuple[str, str]]) -> None:
+    """Change tables, all in one text: one round trip."""
+    if statements := [f"ALTER TABLE {quote(schema)}.{quote(table)} {what}" for table, what in changes]:
+        connection.execute("; ".join(statements).encode())
 
 
-def _put_back(connection: Connection, schema: str, key: ForeignKeyRule) -> None:
-    definition = key.definition.removesuffix(" NOT VALID")
+def _put_back_proved(connection: Connection, schema: str, key: ForeignKeyRule) -> None:
     try:
-        # A partitioned table's cannot be NOT VALID before version 18.
-        later = "" if key.partitioned else " NOT VALID"
-        _alter(connection, schema, key.table, f"ADD CONSTRAINT {quote(key.name)} {definition}{later}")
+        _alter(connection, schema, [(key.table, key.addition)])
     except psycopg.errors.ForeignKeyViolation as error:
         raise DoesNotFit(
             f"Rows of the partitioned table {key.table} refer to rows that are not there: {words_of(error)}",
             hint="Repair them in the source and run again.",
         ) from error
+
+
+def _comment(connection: Connection, schema: str, key: ForeignKeyRule) -> None:
     if key.comment is not None:
         connection.execute(
             sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
@@ -161,17 +198,17 @@ def _put_back(connection: Connection, schema: str, key: ForeignKeyRule) -> None:
 
 def advance_sequences(connection: Connection, schema: str) -> None:
     """Let sequences that fill columns go on behind the largest value there is, and never go back."""
-    for oid, space, name, table, partitioned, column, ascends, least, most in connection.execute(
-        _SEQUENCES.encode(), (schema,)
-    ).fetchall():
+    advances: dict[int, str] = {}
+    for number, row in enumerate(connection.execute(_SEQUENCES.encode(), (schema,)).fetchall()):
+        oid, space, name, table, partitioned, column, ascends, least, most = row
         largest, beyond = ("max", ">") if ascends else ("min", "<")
-        query = f"""
+        advances[number] = f"""
             SELECT setval({oid}::oid::regclass, found.value) FROM
                 (SELECT least(greatest({largest}({quote(column)})::numeric, {least}), {most})::bigint AS value
                     FROM {relation(schema, table, partitioned=partitioned)} HAVING count({quote(column)}) > 0) found,
                 {quote(space)}.{quote(name)} now
             WHERE found.value {beyond} now.last_value OR (found.value = now.last_value AND NOT now.is_called)"""
-        connection.execute(query.encode())
+    ask_all(advances, connection.ask_row)
 
 
 def validate(connection: Connection, schema: str, *, keep_violations: bool = False) -> None:
@@ -179,10 +216,12 @@ def validate(connection: Connection, schema: str, *, keep_violations: bool = Fal
 
     :param keep_violations: one that does not hold stays ``NOT VALID``.
     """
-    for table, name in connection.execute(_NOT_VALID.encode(), (schema,)).fetchall():
+    unproved = connection.execute(_NOT_VALID.encode(), (schema,)).fetchall()
+    proofs = [(table, f"VALIDATE CONSTRAINT {quote(name)}") for table, name in unproved]
+    for some in [[proof] for proof in proofs] if keep_violations else [proofs]:
         try:
             with connection.transaction():
-                _alter(connection, schema, table, f"VALIDATE CONSTRAINT {quote(name)}")
+                _alter(connection, schema, some)
         except psycopg.errors.ForeignKeyViolation:
             if not keep_violations:
                 raise
@@ -196,15 +235,19 @@ def analyze(connection: Connection, schema: str) -> None:
         "WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'm')",
         (schema,),
     ).fetchall()
-    for (table,) in tables:
-        connection.execute(f"ANALYZE {quote(schema)}.{quote(table)}".encode())
+    if tables:
+        names = ", ".join(f"{quote(schema)}.{quote(table)}" for (table,) in tables)
+        connection.execute(f"ANALYZE {names}".encode())
 
 
 def problems(connection: Connection, schema: str) -> list[Problem]:
     """Rows that refer to nothing, checks that were never proved and do not hold, indexes that are not complete."""
     broken: list[Problem] = []
-    for row in connection.execute(_REFERENCES.encode(), (schema,)).fetchall():
-        broken += _dangling(connection, schema, *row)
+    references = [_Reference(schema, *row) for row in connection.execute(_REFERENCES.encode(), (schema,)).fetchall()]
+    queries = {number: f"SELECT count(*) {item.dangling}" for number, item in enumerate(references)}
+    for number, rows in ask_all(queries, connection.ask_row).items():
+        if rows:
+            broken.append(_describe_dangling(connection, references[number], rows))
     for table, partitioned, name, expression in connection.execute(_UNPROVED_CHECKS.encode(), (schema,)).fetchall():
         source = relation(schema, table, partitioned=partitioned)
         rows = _number(connection, f"SELECT count(*) FROM {source} WHERE NOT ({expression})")
@@ -218,35 +261,16 @@ def problems(connection: Connection, schema: str) -> list[Problem]:
     return broken
 
 
-def _dangling(
-    connection: Connection,
-    schema: str,
-    table: str,
-    partitioned: bool,
-    parent_schema: str,
-    parent: str,
-    parent_partitioned: bool,
-    full: bool,
-    ours: list[str],
-    theirs: list[str],
-    key: list[str],
-) -> list[Problem]:
-    joined = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(ours, theirs, strict=True))
-    # MATCH FULL wants all columns NULL or none; otherwise one NULL means that the row refers to nothing on purpose.
-    present = (" OR " if full else " AND ").join(f"c.{quote(name)} IS NOT NULL" for name in ours)
-    source = f"""FROM {relation(schema, table, partitioned=partitioned)} c WHERE ({present}) AND NOT EXISTS (
-        SELECT FROM {relation(parent_schema, parent, partitioned=parent_partitioned)} p WHERE {joined})"""
-    rows = _number(connection, f"SELECT count(*) {source}")
-    if not rows:
-        return []
+def _describe_dangling(connection: Connection, reference: _Reference, rows: int) -> Problem:
+    key = reference.key
     names = [f"c.{quote(name)}" for name in key] or ["c.ctid"]
     columns = ", ".join(names)
     sample = connection.execute(
-        f"SELECT concat_ws(', ', {columns}) {source} ORDER BY {columns} LIMIT {SHOWN + 1}".encode()
+        f"SELECT concat_ws(', ', {columns}) {reference.dangling} ORDER BY {columns} LIMIT {SHOWN + 1}".encode()
     ).fetchall()
     sample_keys = [f"({text})" if len(names) > 1 else str(text) for (text,) in sample]
     keys = name_some(sample_keys[:SHOWN], more=len(sample_keys) > SHOWN)
-    return [dangling(table, rows, parent, f"{', '.join(key) or 'ctid'} {keys}")]
+    return dangling(reference.table, rows, reference.parent, f"{', '.join(key) or 'ctid'} {keys}")
 
 
 def _number(connection: Connection, query: str) -> int:

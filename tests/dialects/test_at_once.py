@@ -1,11 +1,11 @@
-"""The rows of many tables by few statements."""
+"""Many tables are asked by few statements."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
 
-from app.dialects.counts import AT_ONCE, count_all
+from app.dialects.at_once import AT_ONCE, ask_all, count_all
 
 
 def test_tables_are_counted_by_one_statement_for_many_and_none_for_none() -> None:
@@ -16,6 +16,10 @@ def test_tables_are_counted_by_one_statement_for_many_and_none_for_none() -> Non
         sent: list[str] = []
         connection.set_trace_callback(sent.append)
         counts = count_all(names, str, lambda sql: connection.execute(sql).fetchone())
+        assert len(sent) == 2
+        assert count_all([], str, lambda _sql: []) == {}
+        assert ask_all({1: "SELECT 1 WHERE false", 2: "SELECT 2"}, lambda sql: connection.execute(sql).fetchone()) == {
+            1: None,
+            2: 2,
+        }
     assert counts == {name: number % 3 for number, name in enumerate(names)}
-    assert len(sent) == 2
-    assert count_all([], str, lambda _sql: []) == {}
