@@ -17,8 +17,8 @@ def ask_all(queries: Mapping[K, str], ask: Callable[[str], Sequence[Any]]) -> di
 
     :param ask: runs a statement and gives its only row.
     """
-    left, values = iter(queries.items()), dict[K, Any]()
-    while some := dict(islice(left, AT_ONCE)):
+    items, values = iter(queries.items()), dict[K, Any]()
+    while some := dict(islice(items, AT_ONCE)):
         row = ask(f"SELECT {', '.join(f'({query})' for query in some.values())}")
         values |= zip(some, row, strict=True)
     return values

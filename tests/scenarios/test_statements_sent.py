@@ -41,16 +41,16 @@ MOST = {
         "db-status": Sent(6, 75),
         "again": Sent(5, 42),
         "db-backup": Sent(13, 207),
-        "self": Sent(39, 595),
-        "db-rollback": Sent(38, 515),
+        "self": Sent(39, 585),
+        "db-rollback": Sent(38, 575),
     },
     "postgresql": {
-        "migrate": Sent(11, 600),
+        "migrate": Sent(11, 565),
         "db-status": Sent(5, 107),
         "again": Sent(3, 51),
-        "db-backup": Sent(8, 315),
-        "self": Sent(12, 830),
-        "db-rollback": Sent(11, 725),
+        "db-backup": Sent(8, 310),
+        "self": Sent(12, 795),
+        "db-rollback": Sent(11, 700),
     },
 }
 COMMANDS = {

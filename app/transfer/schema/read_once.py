@@ -16,12 +16,12 @@ def read_once(config: Config) -> Iterator[None]:
     They are read when the first command asks, and not kept behind the block: what a revision remembers in its module
     is of one database.
     """
-    former, own = ScriptDirectory.from_config, vars(ScriptDirectory)["from_config"]
+    former, method = ScriptDirectory.from_config, vars(ScriptDirectory)["from_config"]
     scripts: list[ScriptDirectory] = []
 
-    def from_config(asked: Config) -> ScriptDirectory:
-        if asked is not config:
-            return former(asked)
+    def from_config(other: Config) -> ScriptDirectory:
+        if other is not config:
+            return former(other)
         if not scripts:
             scripts.append(former(config))
         return scripts[0]
@@ -30,4 +30,4 @@ def read_once(config: Config) -> Iterator[None]:
     try:
         yield
     finally:
-        ScriptDirectory.from_config = own  # type: ignore[method-assign]
+        ScriptDirectory.from_config = method  # type: ignore[method-assign]
