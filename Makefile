@@ -31,7 +31,7 @@ demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the
 
 test test-fast: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(VENV)/.dev  ## Run every test; installs MariaDB and PostgreSQL where they are absent
+test: $(VENV)/.dev  ## Run the tests; installs MariaDB and PostgreSQL where they are absent
 	tests/support/servers/install.sh
 	@# Hundreds of processes are started; each would compile the app anew where Python may not keep what it compiled.
 	$(BIN)/python -m compileall -q app migrations tests benchmarks

@@ -73,6 +73,8 @@ def test_the_make_lines_of_the_workflow_are_what_ci_runs() -> None:
     of_ci = ["make lint", "make test"]
     assert re.findall(r"- run: (make .*)", WORKFLOW) == [
         *of_ci,
+        "make test-all",
+        "make chaos fuzz",
         "make test-lowest",
         "make wheel test-wheel",
         "make docs",

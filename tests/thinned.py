@@ -1,16 +1,19 @@
-"""What ``make test`` leaves to ``make test-all``: further values of tests that run with others of the same kind.
+"""What ``make test`` leaves to ``make test-all``: further values of a test, and further whole runs of one kind.
 
-Each line is a test, or a file of them, by how its name begins, and one of how many of its values ``make test`` takes.
-Which ones differs from test to test, so that of two servers neither is always left out.
+Each line is a test, or a file of them, by how its name begins, and one of how many ``make test`` takes. Which ones
+differs from test to test and from file to file, so that of two servers neither is always left out.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 THINNED = {
     # Ways in which a revision reaches out of staging: three walls, many spellings.
@@ -67,16 +70,55 @@ THINNED = {
     "scenarios/test_writes_since.py": 2,
     "api/test_generations.py": 3,
 }
+"""Tests, by how they begin, and one of how many of their values ``make test`` takes."""
+
+
+WHOLE_RUNS = {
+    # Each command on each server, where the rooms of the servers and of the run have tests of their own.
+    "scenarios/matrix/": 3,
+    "scenarios/anonymise/": 2,
+    "scenarios/export/": 2,
+    "scenarios/objects/test_guarantees.py": 2,
+    "scenarios/types/": 2,
+    "scenarios/test_": 2,
+    "scenarios/hosts/test_host.py": 2,
+    "scenarios/hosts/test_own_schema.py": 2,
+    "scenarios/hosts/test_three_hosts.py": 2,
+    # What an old deployment or a file may do, and where a run may end.
+    "scenarios/sources/": 2,
+    "scenarios/runs/": 2,
+    "scenarios/commands/test_restore.py": 2,
+    "scenarios/commands/test_verify.py": 2,
+    "dialects/test_contract.py": 2,
+    "dialects/postgresql/test_restore.py": 2,
+    "dialects/postgresql/test_swap.py": 2,
+    "dialects/postgresql/test_upgrade": 2,
+    # Tokens after each way to another generation, on each server.
+    "api/test_generations.py": 2,
+    "api/test_hostile.py": 2,
+}
+"""Files of tests that take a second or more each, by how they begin, and one of how many ``make test`` takes."""
 
 
 def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """The tests that only ``make test-all`` runs."""
-    of_test: dict[str, list[pytest.Item]] = defaultdict(list)
+    """The tests that only ``make test-all`` runs: values of those in :data:`THINNED`, tests of :data:`WHOLE_RUNS`.
+
+    Of every test at least one value is taken, of every file at least one test.
+    """
+    by_test: dict[str, list[pytest.Item]] = defaultdict(list)
+    by_file: dict[str, list[str]] = defaultdict(list)
     for item in items:
-        of_test[item.nodeid.partition("tests/")[2].partition("[")[0]].append(item)
-    found = []
-    for name, values in of_test.items():
-        every = next((every for start, every in THINNED.items() if name.startswith(start)), 1)
-        first = zlib.crc32(name.encode()) % min(every, len(values))
-        found += [item for number, item in enumerate(values) if number % every != first]
-    return found
+        name = item.nodeid.partition("tests/")[2].partition("[")[0]
+        if name not in by_test:
+            by_file[name.partition("::")[0]].append(name)
+        by_test[name].append(item)
+    taken = {name for file, names in by_file.items() for name in take(names, WHOLE_RUNS, file)}
+    values = {item for name in taken for item in take(by_test[name], THINNED, name)}
+    return [item for item in items if item not in values]
+
+
+def take(things: list[T], table: Mapping[str, int], name: str) -> list[T]:
+    """One of every so many things, as a table says of the first beginning of ``name`` that it has."""
+    every = next((every for start, every in table.items() if name.startswith(start)), 1)
+    first = zlib.crc32(name.encode()) % min(every, len(things))
+    return things[first::every]
