@@ -106,7 +106,7 @@ passes: $(VENV)/.dev  ## Count how often each kind of run reads, encodes, parses
 wheel: $(VENV)/.dev  ## Build the extension's wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
-reference: $(VENV)/.dev  ## Write the handbook's reference anew from the code
+reference: $(VENV)/.dev  ## Write the handbook's reference anew from the code, and its figures from docs/speed.md
 	$(BIN)/python -m handbook.reference
 
 $(VENV)/docs/.made: pyproject.toml constraints.txt

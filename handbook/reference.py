@@ -236,7 +236,31 @@ def _escape(text: str) -> str:
     return "`".join(part if index % 2 else re.sub(r"([|<>*])", r"\\\1", part) for index, part in enumerate(parts))
 
 
+def render_comparison() -> str:
+    """The page with the figures of the newest run of the benchmark in their place."""
+    docs = DIRECTORY.parent
+    page = (docs / "comparison.md").read_text(encoding="utf-8")
+    begin, end = "by `make reference` -->\n", "<!-- end of figures -->"
+    rows = "".join(_list_figures((docs / "speed.md").read_text(encoding="utf-8")))
+    table = f"\n| for | instead of | times as fast |\n|---|---|--:|\n{rows}\n"
+    return page[: page.index(begin) + len(begin)] + table + page[page.index(end) :]
+
+
+def _list_figures(speed: str) -> Iterable[str]:
+    """A row for each tool that the benchmark compares with, on each route."""
+    route = ""
+    results = speed[speed.index("<!-- results -->") : speed.index("<!-- end of results -->")]
+    for line in results.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)]
+        if len(cells) != 9 or cells[1] in ("route", "---"):
+            continue
+        route = cells[1] or route
+        if cells[4]:
+            yield f"| {route} | {cells[2]} | {cells[4]} |\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "../comparison.md": render_comparison,
     "commands.md": render_commands,
     "configuration.md": render_keys,
     "events.md": render_events,
