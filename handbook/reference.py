@@ -38,6 +38,7 @@ SEE = {
     "FERRY_BACKUP_KEY": "security.md#what-a-seal-says",
     "FERRY_ENVIRONMENT": "guide.md#production",
     "FERRY_REHEARSED": "guide.md#rehearsals",
+    "FERRY_HOOKS": "guide.md#hooks",
     "FERRY_SEED": "guide.md#seeds",
     "FERRY_ADAPTERS": "adapters.md",
     "FERRY_DECLARATIONS": "guide.md#what-revisions-declare",

@@ -19,6 +19,7 @@ from ..transfer.run.hooks import Hooks
 from ..transfer.run.private import remove_abandoned
 from ..transfer.run.report import Report, may_be_written_to
 from ..transfer.run.run import Run
+from ..transfer.run.tracing import trace
 from .hints import REPLACING, complete
 from .links import link_docs
 from .options import get_typed_command
@@ -98,7 +99,8 @@ def _with_whole_commands(error: FerryError) -> FerryError:
 def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:
     try:
         remove_abandoned(run.dialect.control_area(run.target).directory)
-        return work(run)
+        with trace(f"flask {run.command}", run=run.id, command=run.command):
+            return work(run)
     except FerryError as error:
         run.record_failure(_with_whole_commands(error))
         raise

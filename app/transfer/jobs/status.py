@@ -219,6 +219,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_PROFILES": settings.profiles,
         "FERRY_PROFILE_KEY": settings.profile_key,
         "FERRY_REHEARSED": settings.rehearsed and settings.rehearsed.text,
+        "FERRY_HOOKS": settings.hooks,
         "FERRY_TLS_CA": settings.tls_ca,
         "FERRY_TIMEOUT": settings.timeout_s,
         "FERRY_CONNECTIONS": settings.connections,

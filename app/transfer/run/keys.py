@@ -59,6 +59,10 @@ KEYS: dict[str, Key] = {
         "an age such as 24h: db-migrate-data is refused (status 20) without a rehearsal so young that succeeded: of "
         "the same source and options, from the same revision to the same head. --set-aside-from needs none"
     ),
+    "FERRY_HOOKS": Key(
+        "module:callable, or a command: called before and after each step, and when one failed. What fails before the "
+        "cut-over stops the run (status 1)"
+    ),
     "FERRY_TLS_CA": Key(
         "the CA file that the source and database servers off this machine are verified by; else the system's"
     ),

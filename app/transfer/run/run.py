@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import os
 import secrets
 import time
@@ -32,7 +33,9 @@ from .hooks import Event, Hooks
 from .ledger import CLOSING
 from .report import Report
 from .settings import ENVIRONMENTS, Settings
+from .step_hooks import Call, call_around, load_hook
 from .target import Target, look_at_target
+from .tracing import trace
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S = 0.5
@@ -190,13 +193,19 @@ class Run:
         """Tell who watches that a step begins, and, where it succeeds, that it ended and how long it took."""
         outer, self._step = self._step, name
         try:
-            self.emit("step", name)
-            began = time.monotonic()
-            yield
-            self.emit("step-end", name, seconds=round(time.monotonic() - began, 3))
+            with call_around(self, name), trace(name, run=self.id, command=self.command):
+                self.emit("step", name)
+                began = time.monotonic()
+                yield
+                self.emit("step-end", name, seconds=round(time.monotonic() - began, 3))
         finally:
             # A step may fail and the run go on, with another pass.
             self._step = outer
+
+    @functools.cached_property
+    def hook(self) -> Call | None:
+        """:raises Misconfigured: there is no such callable or program."""
+        return load_hook(self.settings.hooks)
 
     @contextlib.contextmanager
     def hold_lock(self, timeout_s: float) -> Iterator[None]:
@@ -308,6 +317,7 @@ class Run:
         :raises Protected, DoesNotFit: names what is missing.
         """
         refuse_elsewhere(self.host)
+        _ = self.hook  # it is found, or refused, now
         self.dialect.preflight(self.target)
         self.check_space(target, source_bytes)
 

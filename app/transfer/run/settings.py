@@ -97,6 +97,7 @@ class Settings:
     :ivar bind: which database of the app is the target, or None: its only one.
     :ivar keep: generations and backups kept, per command.
     :ivar rehearsed: how old the last rehearsal of a run may be; None: it needs none.
+    :ivar hooks: what is called before and after each step.
     :ivar files: the directory for files that records of an old API name; None: they are not fetched.
     :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
     :ivar connections: how many requests to an old API are in flight at most.
@@ -125,6 +126,7 @@ class Settings:
     profiles: str | None
     profile_key: str | None = field(repr=False)
     rehearsed: Age | None
+    hooks: str | None
     tls_ca: Path | None
     timeout_s: float
     connections: int
@@ -258,6 +260,7 @@ def build_settings(
         profiles=keys.text("FERRY_PROFILES") or None,
         profile_key=keys.text("FERRY_PROFILE_KEY") or None,
         rehearsed=_rehearsal_age(keys),
+        hooks=keys.text("FERRY_HOOKS") or None,
         tls_ca=path("FERRY_TLS_CA"),
         timeout_s=keys.number("FERRY_TIMEOUT", 0.1, LONGEST_TIMEOUT_S),
         connections=int(keys.number("FERRY_CONNECTIONS", 1, MOST_CONNECTIONS, whole=True)),

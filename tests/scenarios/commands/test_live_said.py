@@ -36,6 +36,16 @@ def test_a_failure_says_that_it_is_unchanged(
     assert told.events[-1]["live"] == "unchanged"
 
 
+def test_a_hook_that_refuses_the_cut_over_leaves_it_unchanged(changed: Local) -> None:
+    live = changed.content()
+    result = changed.run("db-init", "--yes", FLASK_FERRY_HOOKS="sh -c '[ $HOOK_STEP != cut-over ]'")
+    assert result.status == 1
+    assert "The hook before the step cut-over (FERRY_HOOKS) refused: it ended with status 1." in result.stderr
+    assert UNCHANGED in result.stderr.splitlines()
+    assert (changed.content(), changed.staging(), changed.lease()) == (live, [], [])
+    assert changed.run("db-init", "--yes", FLASK_FERRY_HOOKS="no-such-program").status == 2
+
+
 def test_what_was_replaced_is_said_in_the_report(changed: Local) -> None:
     told = changed.ok("db-init", "--yes", "--json")
     assert told.events[-1]["live"] == "replaced"

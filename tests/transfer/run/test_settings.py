@@ -35,6 +35,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_PROFILES": ("profiles", "profiles{}", None),
     "FERRY_PROFILE_KEY": ("profile_key", "secret-key-{}", None),
     "FERRY_REHEARSED": ("rehearsed", "1{}h", None),
+    "FERRY_HOOKS": ("hooks", "hooks:call_{}", None),
     "FERRY_TLS_CA": ("tls_ca", "/{}.pem", None),
     "FERRY_TIMEOUT": ("timeout_s", "1{}.5", 30.0),
     "FERRY_CONNECTIONS": ("connections", "1{}", 4),
