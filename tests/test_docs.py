@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 import orjson
 import pytest
 from flask import Flask
 
+from app import errors
 from app.commands import bp
 from app.dialects.model import Column, Counter, LogicalType, Table, TableChecksum
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
-from app.errors import ExitStatus, VerificationFailed
+from app.errors import VerificationFailed
 from app.export import export_blueprint
 from app.transfer.proof.verify import Before, verify_upgrade
 from app.transfer.rows.encode import encode
@@ -114,6 +117,11 @@ def test_no_page_names_a_key_that_is_none(page: str) -> None:
 SOURCE = re.sub(
     r'"\s+f?"', "", "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "app").rglob("*.py")))
 )
+KINDS = {
+    name: int(kind.exit_status)
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.FerryError)
+}
 TROUBLES = re.findall(r'^\| (".*?) \|', (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -123,7 +131,23 @@ def test_every_message_that_is_explained_is_one(row: str) -> None:
     assert parts
     assert [part for part in parts if part not in SOURCE] == []
     statuses = {int(number) for number in re.findall(r"\b\d+\b", row.rpartition("(")[2])}
-    assert statuses <= {int(status) for status in ExitStatus}
+    raised = {status for status, words in errors_of_the_code() if all(part in words for part in parts)}
+    assert not raised or raised & statuses, raised
+
+
+@functools.cache
+def errors_of_the_code() -> list[tuple[int, str]]:
+    """Each error that the code makes by its name: its status, and all texts that it is made of."""
+    return [
+        (KINDS[node.func.id], "".join(constant.value for constant in ast.walk(node) if is_text(constant)))
+        for path in sorted((ROOT / "app").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS
+    ]
+
+
+def is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 # What revisions declare
