@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
+import json
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import axe_core_python
 import pytest
 from jinja2 import TemplateError
 
@@ -151,15 +155,52 @@ def test_who_cannot_see_or_has_no_mouse_gets_all_of_it() -> None:
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
 def test_a_browser_runs_nothing_of_it(tmp_path: Path) -> None:
-    file = tmp_path / "page.html"
-    file.write_text(render_page(failed_report()))
-    command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "<title>db-migrate-data: failed</title>" in done.stdout
-    page = Reader(done.stdout)
+    (tmp_path / "page.html").write_text(render_page(failed_report()))
+    shown = browse(tmp_path)
+    assert "<title>db-migrate-data: failed</title>" in shown
+    page = Reader(shown)
     assert not {"script", "img", "iframe"} & {tag for tag, _ in page.elements}
+
+
+def status_report() -> Report:
+    report = Report(run="r", command="db-status", target={"rows": {"users": 3, "posts": 12}, "next_command": "flask x"})
+    report.runs = [{**hostile_report().runs[0], "outcome": outcome} for outcome in ("done", "failed", "rehearsed")]
+    return report.end("looked", "the database is behind head")
+
+
+AXE = """
+axe.run(document).then(({violations, incomplete}) => {
+  const nodes = [...violations, ...incomplete].flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html}`));
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  document.title = JSON.stringify({nodes, dark});
+});
+"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+@pytest.mark.parametrize(
+    ("report", "dark"),
+    [(failed_report(), False), (failed_report(), True), (status_report(), False)],
+    ids=["failed", "failed in the dark", "status"],
+)
+def test_axe_has_nothing_to_say(tmp_path: Path, report: Report, dark: bool) -> None:
+    """Rules for accessibility that a program can look for, contrast among them; its policy would forbid the program."""
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", render_page(report))
+    axe = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    (tmp_path / "page.html").write_text(page.replace("</body>", f"<script>{axe}</script><script>{AXE}</script></body>"))
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    done = browse(tmp_path, scheme, "--virtual-time-budget=60000")
+    assert json.loads(html.unescape(done.partition("<title>")[2].partition("</title>")[0])) == {
+        "nodes": [],
+        "dark": dark,
+    }
+
+
+def browse(directory: Path, *options: str) -> str:
+    """What Chromium makes of ``page.html``."""
+    command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu"]
+    command += [f"--user-data-dir={directory / 'profile'}", *options, "--dump-dom", (directory / "page.html").as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def test_what_ferry_did_not_foresee_has_a_page_too() -> None:
