@@ -13,9 +13,9 @@ from tests.transfer.hosts import made_run
 
 pytest.importorskip("opentelemetry.sdk", reason="a tool of developers")
 
-from opentelemetry.sdk.trace import TracerProvider  # noqa: E402 # it may not be there
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: E402
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: E402
+from opentelemetry.sdk.trace import TracerProvider  # it may not be there
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 
 @pytest.fixture
