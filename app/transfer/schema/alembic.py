@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import io
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -29,11 +28,12 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 from ...dialects.base import OutsideStaging, Reader
 from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
+from .callables import call_without_arguments, import_callable
 from .declarations import Declarations, Declared, combine, declared_by
 from .drift import describe_differences
 from .host import Host
 from .host_checks import refuse_env, refuse_history
-from .host_engine import call_without_arguments, quiet_warnings, use_engine
+from .host_engine import quiet_warnings, use_engine
 from .listen import Heard, listen
 from .long_ids import explain_long_id
 from .models import create_tables, metadatas_of
@@ -253,13 +253,7 @@ class Schema:
 
         :raises Misconfigured: there is no such callable.
         """
-        module_name, _, attribute = name.partition(":")
-        try:
-            function = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise Misconfigured(
-                f"{key} is {name!r}, which cannot be imported: {error}", hint="Write it as module:callable."
-            ) from error
+        function = import_callable(name, key)
         with self._work_on(staging):
             call_without_arguments(function, name)
 

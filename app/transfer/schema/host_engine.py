@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import cast
 
 from sqlalchemy import Engine
 
@@ -55,25 +55,6 @@ def use_engine(host: Host, engine: Engine, *, verbose: bool = False) -> Iterator
         finally:
             engines[host.bind] = live
             engine.dispose()
-
-
-def call_without_arguments(function: Callable[..., Any], name: str) -> None:
-    """Call a function, or a click command as if it had been typed by itself.
-
-    Called as a function, a click command would read the arguments of this process, and end it when it is done.
-
-    :param name: what the command's own messages call it.
-    """
-    if not hasattr(function, "make_context"):
-        function()
-        return
-    try:
-        with function.make_context(name, []) as context:
-            function.invoke(context)  # type: ignore[attr-defined] # what make_context() is of
-    except RuntimeError as error:
-        # click's Exit, which ctx.exit() raises; this room does not know click.
-        if getattr(error, "exit_code", None) != 0:
-            raise
 
 
 @contextlib.contextmanager
