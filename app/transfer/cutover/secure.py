@@ -68,10 +68,12 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
     """The live database at one instant; when it was written during each of three copies, writers wait for one more.
 
     :raises LockHeld: a writer could not be made to wait.
+    :raises VerificationFailed: it was written during each copy, and writers may not be kept waiting.
     """
     for attempt in range(PASSES + 1):
         with contextlib.ExitStack() as stack:
-            with fence.hold(SWAP_TIMEOUT_S) if attempt == PASSES else contextlib.nullcontext():
+            waiting = attempt == PASSES and run.may_hold_writers
+            with fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
                 try:
                     image = stack.enter_context(run.dialect.image(run.target, run.old_generation, fence))
                 except LateWrite:
@@ -79,8 +81,13 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
             yield image
             return
     raise VerificationFailed(
-        "The live database was written while writers were made to wait.",
-        hint="Run again when nobody writes.",
+        f"The live database was written during each of {PASSES + 1} copies of it"
+        + (
+            ", the last while writers were made to wait."
+            if run.may_hold_writers
+            else "; a rehearsal keeps nobody waiting."
+        ),
+        hint="Run again when nobody writes, or fewer do.",
     )
 
 

@@ -242,6 +242,7 @@ def _do_work(run: Run, job: Job, *, rehearse: bool) -> Report:
     :param rehearse: the end is a look at the live database in place of the cut-over; the ledger has no entry of it.
     """
     run.report.target = job.target.to_json()
+    run.may_hold_writers = not rehearse
     try:
         with watch_target(run) as fence:
             job.fence = fence
@@ -276,7 +277,7 @@ def _make_passes(run: Run, job: Job, *, rehearse: bool) -> Entry:
     :raises VerificationFailed: it was written in each pass.
     """
     for number in range(PASSES + 1):
-        waiting = bool(number) and job.writers_wait and not rehearse
+        waiting = bool(number) and job.writers_wait and run.may_hold_writers
         if number:
             run.note(job.announce_pass(number + 1, waiting=waiting))
         began = time.monotonic() if waiting else None

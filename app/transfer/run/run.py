@@ -50,7 +50,10 @@ def new_run_id() -> str:
 
 
 class Run:
-    """One execution of a command on one target."""
+    """One execution of a command on one target.
+
+    :ivar may_hold_writers: whether writers to the live database may be kept waiting, as a rehearsal keeps none.
+    """
 
     def __init__(self, host: Host, settings: Settings, command: str, hooks: Hooks, *, verbose: bool = False) -> None:
         self.host = host
@@ -60,6 +63,7 @@ class Run:
         self.id = new_run_id()
         self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
         self.report = Report(run=self.id, command=command)
+        self.may_hold_writers = True
         declared = read_declarations(settings.declarations) if settings.declarations else {}
         self.schema = Schema(host, verbose=verbose, declared=declared)
         self._control: Control | None = None

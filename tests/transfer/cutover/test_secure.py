@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from app.dialects.base import Fence
+from app.dialects.model import LateWrite
 from app.dialects.sqlite.names import url_of
-from app.errors import BackupFailed
-from app.transfer.cutover.secure import describe_rows, write_backup, write_portable
+from app.errors import BackupFailed, VerificationFailed
+from app.transfer.cutover.secure import describe_rows, take_image, write_backup, write_portable
 from app.transfer.rows.snapshot import check
 from tests.transfer.hosts import made_run
 
@@ -71,6 +76,33 @@ def test_nothing_is_written_over_and_no_directory_is_guessed(tmp_path: Path) -> 
         backup = write_backup(run, image, tmp_path / "b.json")
         assert (backup.portable, backup.run) == (True, run.id)
         assert write_backup(run, image, None).portable is False
+
+
+@pytest.mark.parametrize("may_hold", [True, False])
+def test_writers_wait_for_the_last_copy_but_for_a_rehearsal_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_hold: bool
+) -> None:
+    run = made_run(tmp_path)
+    database(tmp_path / "live.db", VERSIONS)
+    run.may_hold_writers = may_hold
+    waiting, copies = [], []
+
+    @contextmanager
+    def hold(_timeout_s: float) -> Iterator[None]:
+        waiting.append(len(copies))
+        yield
+
+    @contextmanager
+    def disturb(*_arguments: object) -> Iterator[None]:
+        copies.append(1)
+        raise LateWrite
+        yield
+
+    monkeypatch.setattr(run.dialect, "image", disturb)
+    words = "writers were made to wait" if may_hold else "a rehearsal keeps nobody waiting"
+    with pytest.raises(VerificationFailed, match=words), take_image(run, cast(Fence, SimpleNamespace(hold=hold))):
+        pytest.fail("there was an image")
+    assert (len(copies), waiting) == (4, [3] if may_hold else [])
 
 
 def test_tables_with_their_rows_by_name() -> None:
