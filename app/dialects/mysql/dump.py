@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -36,6 +36,7 @@ from .objects import (
     strip_database,
     tables_of,
 )
+from .parts import write_in_parts
 from .restore import END, FOOTER, HEADER, LENIENT_MODE, MAGIC, restore
 from .session import Connection, execute, is_refusal
 from .stream import Stream
@@ -223,20 +224,25 @@ def _write_rows(
     if odd:
         # By its number, as a member may be spelled like the value of no member.
         columns = [(name, _NUMBERED if kind == "enum" else kind) for name, kind in columns]
-    for values in _batches(connection, path, columns):
-        if b"\n" in start:
-            writer.block_of(start + values)
-        else:
-            writer.statement(start + values)
+    for statements, values in _batches(connection, path, columns):
+        for sql in (*statements, start + values):
+            if b"\n" in start:
+                writer.block_of(sql)
+            else:
+                writer.statement(sql)
     if odd:
         writer.statement(HEADER[1].encode())
 
 
-def _batches(connection: Connection, path: str, columns: list[tuple[str, str]]) -> Iterator[bytes]:
-    """Rows as SQL text, about as many as a statement should have."""
+def _batches(
+    connection: Connection, path: str, columns: list[tuple[str, str]]
+) -> Iterator[tuple[Sequence[bytes], bytes]]:
+    """Rows as SQL text, about as many as a statement should have, each time with what has to be said before."""
     renders = [_render(kind) for _, kind in columns]
     [(allowed,)] = execute(connection, "SELECT @@max_allowed_packet")
-    most = min(STATEMENT_BYTES, int(allowed) - _BESIDE_ROWS)
+    longest = int(allowed) - _BESIDE_ROWS
+    most = min(STATEMENT_BYTES, longest)
+    is_text = [render is _quote_text for render in renders]
     selected = [_SELECTED.get(kind, "{}").format(quote(name)) for name, kind in columns]
     rows: list[bytes] = []
     size = 0
@@ -246,12 +252,17 @@ def _batches(connection: Connection, path: str, columns: list[tuple[str, str]]) 
             values = [b"NULL" if value is None else render(value) for value, render in zip(item, renders, strict=True)]
             row = b"(" + b",".join(values) + b")"
             if rows and size + len(row) > most:
-                yield b",".join(rows)
+                yield (), b",".join(rows)
                 rows, size = [], 0
+            # What is longer than a packet as it is, no server puts together: restoring says what to set.
+            if len(row) > longest >= max(len(value or b"") for value in item):
+                statements, values = write_in_parts(item, values, is_text, longest, _quote_text)
+                yield statements, b"(" + b",".join(values) + b")"
+                continue
             rows.append(row)
             size += len(row) + 1
     if rows:
-        yield b",".join(rows)
+        yield (), b",".join(rows)
 
 
 @contextlib.contextmanager

@@ -15,17 +15,22 @@ from collections.abc import Sequence
 from ...errors import BackupFailed
 from .copy import NOT_LIVE
 from .objects import event_with
+from .parts import VARIABLE
 from .statements import tokens_of
 
 _NAME = rb"`(?:[^`]|``)++`"
 # As long pieces as can be: character by character a dump takes five times as long to be looked at.
 _TEXT = rb"'[^'\\]*+(?:\\.[^'\\]*+)*+'"
-_VALUE = rb"(?:NULL|-?[0-9]++(?:\.[0-9]++)?+|x'[0-9a-f]*+'|(?:_binary)?+" + _TEXT + rb")"
+_PART = VARIABLE + rb"|CONVERT\(" + VARIABLE + rb" USING utf8mb4\)"
+_VALUE = rb"(?:NULL|-?[0-9]++(?:\.[0-9]++)?+|x'[0-9a-f]*+'|(?:_binary)?+" + _TEXT + rb"|" + _PART + rb")"
 _ROW = rb"\((?:" + _VALUE + rb"(?:," + _VALUE + rb")*+)?\)"
 _INSERT = re.compile(
     rb"INSERT INTO (" + _NAME + rb") \((?:" + _NAME + rb"(?:, " + _NAME + rb")*+)?\) VALUES "
     rb"" + _ROW + rb"(?:," + _ROW + rb")*+",
     re.DOTALL,
+)
+_SET_PART = re.compile(
+    rb"SET (" + VARIABLE + rb") = (?:_binary" + _TEXT + rb"|CONCAT\(\1, _binary" + _TEXT + rb"\))", re.DOTALL
 )
 _SETVAL = re.compile(rb"DO SETVAL\((" + _NAME + rb"), -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
 _SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone) = " + _TEXT, re.DOTALL)
@@ -80,6 +85,8 @@ class Grammar:
             return False
         if match := _INSERT.fullmatch(sql) or _SETVAL.fullmatch(sql):
             return match[1] in self._made
+        if _SET_PART.fullmatch(sql):
+            return True
         return bool(_DATABASE.fullmatch(sql)) or self._is_table(sql)
 
     def _is_table(self, sql: bytes) -> bool:

@@ -66,6 +66,31 @@ def cuts(whole: bytes) -> list[int]:
     return sorted({len(whole) * part // 20 for part in range(20)} | set(borders[::3]) | {len(whole) - 1})
 
 
+def test_a_row_that_no_packet_takes_as_literals_comes_back(mariadb: MariaDB, torture: Factory, tmp_path: Path) -> None:
+    mariadb.execute("CREATE DATABASE parts CHARACTER SET utf8mb4")
+    mariadb.execute(
+        "CREATE TABLE parts.t (id INT PRIMARY KEY, b LONGBLOB, c LONGTEXT, d TEXT CHARACTER SET latin1,"
+        " j JSON, g INT AS (length(b)))"
+    )
+    mariadb.execute(
+        "INSERT INTO parts.t (id, b, c, d, j) VALUES (1, repeat(x'00275c', 30000), repeat(concat('\u00e4', char(39)),"
+        " 30000), repeat('\u00e4', 60000), concat('[\"', repeat('x', 90000), '\"]')), (2, '', NULL, '', NULL)"
+    )
+    [(usual,)] = mariadb.execute("SELECT @@GLOBAL.max_allowed_packet")
+    mariadb.execute("SET GLOBAL max_allowed_packet = 131072")
+    try:
+        file = dumped(torture, "parts", tmp_path / "dump.sql")
+        dump.restore(torture, file, "parts__stg_back")
+        assert client(mariadb, "parts__stg_own", file).stderr == ""
+        [(_, wanted)] = mariadb.execute("CHECKSUM TABLE parts.t")
+        for copy in ("parts__stg_back", "parts__stg_own"):
+            assert mariadb.execute(f"CHECKSUM TABLE {copy}.t") == [(f"{copy}.t", wanted)]
+    finally:
+        mariadb.execute(f"SET GLOBAL max_allowed_packet = {usual}")
+        for name in ("parts", "parts__stg_back", "parts__stg_own"):
+            mariadb.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
 def test_a_file_that_was_cut_anywhere_is_refused_before_anything_is_done(
     mariadb: MariaDB, torture: Factory, tmp_path: Path
 ) -> None:
