@@ -50,10 +50,8 @@ SELECT t.relname::text, obj_description(t.oid, 'pg_class'), t.relrowsecurity, t.
 FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname = %s AND t.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1
 """
-_EXTENSIONS = """
-SELECT e.extname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-WHERE n.nspname = %s ORDER BY 1
-"""
+# Those of the database: staging has the use of one that lies in the live schema, or in one of its own.
+_EXTENSIONS = "SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 _TEXT = r"'(?:[^']|'')*'"
 _OF_VARCHAR = re.compile(rf"\(({_TEXT})::character varying\)::text|({_TEXT})::character varying(?:::text)?")
 _AS_TEXTS = re.compile(rf"\((ARRAY\[(?:{_TEXT}|[^\]'])*\])\)::text\[\]|(ARRAY\[(?:{_TEXT}|[^\]'])*\])::text\[\]")
@@ -68,7 +66,7 @@ def list_definitions(connection: Connection, schema: str) -> list[Definition]:
         *_constraints(connection, schema),
         *_columns(connection, schema),
         *_tables(connection, schema),
-        *(Definition("extension", "", name) for (name,) in connection.execute(_EXTENSIONS.encode(), (schema,))),
+        *(Definition("extension", "", name) for (name,) in connection.execute(_EXTENSIONS.encode())),
     ]
 
 

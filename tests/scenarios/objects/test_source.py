@@ -131,3 +131,16 @@ def test_dates_with_a_fraction_of_noughts_go_to_another_server(make_host: Make) 
     ended = host.run("db-migrate-data", "--yes")
     assert ended.status == 0, ended.stderr
     assert [str(value) for _, value in host.query("SELECT * FROM sale")] == ["1998-05-06 00:00:00"]
+
+
+def test_an_extension_that_the_new_database_has_is_not_named_and_another_one_is(make_host: Make) -> None:
+    source, host = make_host("postgresql", "old"), make_host("postgresql", "new")
+    table = "CREATE TABLE artist (id INTEGER PRIMARY KEY)"
+    source.release(sql("CREATE EXTENSION lo", "CREATE EXTENSION citext", table))
+    host.release(sql("CREATE EXTENSION lo", table))
+    source.upgrade()
+    host.config["FERRY_SOURCE"] = source.url
+    ended = host.run("db-migrate-data", "--yes", "--verbose")
+    assert ended.status == 0, ended.stderr
+    assert "extension citext" in ended.stdout
+    assert "extension lo" not in ended.stdout
