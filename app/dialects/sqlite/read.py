@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import marshal
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import xxhash
 
@@ -25,6 +25,7 @@ from ..model import (
     mark_version_table,
 )
 from ..samples import leads_nowhere
+from ..sessions import remember
 from . import inventory
 from .counters import read_counters
 from .functions import lacking, refuse_lacking
@@ -32,6 +33,8 @@ from .mark import VIEW, numbers_of
 from .names import quote
 from .types import converter, is_utf8, logical_type
 from .virtual import has_plain_rows, is_keyed_by_rowid, kind_of
+
+T = TypeVar("T")
 
 _WITHOUT_REFERENCES = 2
 """The form of :mod:`marshal` in which equal values are equal bytes, whether they are one object or two."""
@@ -90,6 +93,13 @@ def reflect(connection: sqlite3.Connection, name: str) -> Table:
     )
 
 
+def reflect_all(connection: sqlite3.Connection) -> dict[str, Table]:
+    """All tables whose rows are carried, by name."""
+    ordinary = {name: reflect(connection, name) for name in user_tables(connection)}
+    virtual = carried_virtual(connection)
+    return ordinary | {name: reflect_virtual(connection, name, sql) for name, sql in virtual.items()}
+
+
 def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
     uniques = []
     for _, index, unique, _, partial in connection.execute(f"PRAGMA index_list({quote(table)})").fetchall():
@@ -129,10 +139,18 @@ class SqliteReader:
         return None
 
     def tables(self) -> dict[str, Table]:
-        ordinary = {name: reflect(self._connection, name) for name in user_tables(self._connection)}
-        virtual = carried_virtual(self._connection)
-        tables = ordinary | {name: reflect_virtual(self._connection, name, sql) for name, sql in virtual.items()}
+        tables = self._remember("tables", lambda: reflect_all(self._connection))
         return mark_version_table(tables, self._version_table, folds=True)
+
+    def _remember(self, what: str, ask: Callable[[], T]) -> T:
+        """What follows from the statements of the schema alone, found once for a command and each schema.
+
+        The view of the generation is no part of it: each cut-over makes another.
+        """
+        rows = self._connection.execute(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name <> ? ORDER BY rowid", (VIEW,)
+        )
+        return remember(("SQLite", what, *rows.fetchall()), ask)
 
     def objects(self) -> list[SchemaObject]:
         rows = self._connection.execute(
@@ -150,7 +168,7 @@ class SqliteReader:
         return items
 
     def definitions(self) -> list[Definition]:
-        return inventory.list_definitions(self._connection)
+        return list(self._remember("definitions", lambda: inventory.list_definitions(self._connection)))
 
     def numbers(self) -> dict[str, int]:
         return numbers_of(self._connection)

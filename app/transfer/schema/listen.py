@@ -152,12 +152,13 @@ def listen(engine: Engine, heard: Heard, revisions: Mapping[str, str]) -> Iterat
 
     @functools.wraps(former)
     def invoke(self: Any, operation: ops.MigrateOperation) -> Any:
-        heard.hear_operation(operation, _find_revision(revisions))
+        heard.hear_operation(operation, revisions.get(_list_running(revisions)[-1].co_filename, ""))
         return former(self, operation)
 
     def hear(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if revision := _find_revision(revisions):
-            heard.hear_statement(statement, revision, restates=_alters_a_column())
+        running = _list_running(revisions)
+        if revision := revisions.get(running[-1].co_filename, ""):
+            heard.hear_statement(statement, revision, restates=any(map(_alters_a_column, running)))
 
     AbstractOperations.invoke = invoke  # type: ignore[method-assign] # Alembic has no event for an operation
     event.listen(engine, "before_cursor_execute", hear)
@@ -168,19 +169,17 @@ def listen(engine: Engine, heard: Heard, revisions: Mapping[str, str]) -> Iterat
         event.remove(engine, "before_cursor_execute", hear)
 
 
-def _find_revision(revisions: Mapping[str, str]) -> str:
-    """The revision whose file is being run; an empty text where none is."""
-    return next((revisions[code.co_filename] for code in _list_running() if code.co_filename in revisions), "")
-
-
-def _alters_a_column() -> bool:
-    """Whether Alembic's own ``alter_column()`` makes the statement, be it at the end of a batch."""
-    return any(code.co_name == "alter_column" and code.co_filename.startswith(_DDL) for code in _list_running())
-
-
-def _list_running() -> Iterator[CodeType]:
-    """The code that runs, the innermost first."""
+def _list_running(revisions: Mapping[str, str]) -> list[CodeType]:
+    """The code that runs, the innermost first, up to that of a revision, or all where none is run."""
     frame: FrameType | None = sys._getframe(1)
+    running = []
     while frame is not None:
-        yield frame.f_code
-        frame = frame.f_back
+        code = frame.f_code
+        running.append(code)
+        frame = None if code.co_filename in revisions else frame.f_back
+    return running
+
+
+def _alters_a_column(code: CodeType) -> bool:
+    """Whether it is Alembic's own ``alter_column()``, which makes the statement, be it at the end of a batch."""
+    return code.co_name == "alter_column" and code.co_filename.startswith(_DDL)

@@ -5,12 +5,14 @@ Of a form that is not known here nothing is read. Then what it took away counts 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from ...dialects.spelling import read_tokens
 
+_REMEMBERED_CHARACTERS = 4096
 _ENDS_A_DROP = frozenset({"on", "cascade", "restrict", "("})
 _OF_A_NAME = frozenset({"if", "exists", "only", "view", "concurrently"})
 """Words between what is altered and its name; ``view`` after ``materialized``."""
@@ -29,8 +31,17 @@ class Rename:
     new: str
 
 
-def split(sql: str) -> Iterator[list[str]]:
-    """The words of each statement of a text."""
+def split(sql: str) -> list[list[str]]:
+    """The words of each statement of a text, which are not to be changed: a revision may send one for each row."""
+    return list(_split(sql)) if len(sql) > _REMEMBERED_CHARACTERS else _split_again(sql)
+
+
+@functools.lru_cache(64)
+def _split_again(sql: str) -> list[list[str]]:
+    return list(_split(sql))
+
+
+def _split(sql: str) -> Iterator[list[str]]:
     for is_end, tokens in groupby(read_tokens(sql), key=lambda token: token.text == ";" and token.kind == "other"):
         if not is_end:
             yield [token.text for token in tokens]

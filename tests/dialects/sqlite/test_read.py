@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
+from app.dialects.sessions import hold_sessions
 from app.dialects.sqlite.names import url_of
 from app.errors import DoesNotFit
 
@@ -41,6 +43,25 @@ def test_virtual_tables_without_rows_to_read_are_objects_and_shadows_are_nothing
     with DIALECT.reader(url_of(path)) as reader:
         assert set(reader.tables()) == {"t"}
         assert [(item.kind, item.name) for item in reader.objects()] == [("virtual table", "notes")]
+
+
+def test_a_command_looks_at_a_schema_once_and_again_when_it_is_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(path, "CREATE TABLE t (a NOT NULL)")
+    looks: list[str] = []
+    for name in ("reflect_all", "inventory.list_definitions"):
+        place = f"app.dialects.sqlite.read.{name}"
+        look = resolve_name(place)
+        monkeypatch.setattr(place, lambda connection, of=name, look=look: looks.append(of) or look(connection))
+    with hold_sessions():
+        for _ in range(2):
+            with DIALECT.reader(url_of(path)) as reader:
+                assert [len(reader.definitions()), reader.tables()["t"].column_names] == [1, ("a",)]
+        assert len(looks) == 2
+        script(path, "ALTER TABLE t ADD COLUMN b INTEGER NOT NULL DEFAULT 1")
+        with DIALECT.reader(url_of(path)) as reader:
+            assert [len(reader.definitions()), reader.tables()["t"].column_names] == [3, ("a", "b")]
 
 
 def test_tables_of_sqlite_itself_do_not_travel(path: Path) -> None:
