@@ -41,7 +41,7 @@ MOST = {
         "db-status": Sent(6, 75),
         "again": Sent(5, 42),
         "db-backup": Sent(13, 207),
-        "self": Sent(39, 585),
+        "self": Sent(39, 590),
         "db-rollback": Sent(38, 575),
     },
     "postgresql": {

@@ -65,6 +65,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "quoted and reserved": LIVES,
     "views and triggers": LIVES,
     "models, and tables between models": A.test_a_table_between_models_with_a_metadata_of_its_own,
+    "revisions that do not lead to head": A.test_models_whose_history_starts_in_the_middle,
     "tables that an extension makes": A.test_tables_that_are_made_when_models_are_configured,
     "`SQLALCHEMY_BINDS` with databases that no": A.test_a_further_database_without_a_model_is_left_alone,
     "`env.py` as `flask db init` wrote": A.test_an_env_py_of_an_older_template_makes_its_engine_of_the_configuration,
