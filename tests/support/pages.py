@@ -1,6 +1,7 @@
 """A page of the handbook, followed: its files are written, its commands typed into one shell, its output compared.
 
 Lines of a console block that begin with ``$`` are typed; those below are the output, where ``...`` stands for anything.
+Where the output has a question with its answer, the command is typed at a terminal.
 A comment before a block of code says what becomes of it: ``<!-- write: FILE -->``,
 ``<!-- insert: FILE below: TEXT -->``, ``<!-- remove: FILE -->``.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LIMIT_S = 300
+ANSWER, ANSWERED = Path(__file__).with_name("answer.py"), "[y/N]: y\n"
 _BLOCK = re.compile(r"(?:^<!-- (\w+): (\S+)(?: below: (.*?))? -->\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -44,7 +46,7 @@ def matches(shown: str, output: str) -> bool:
     lines = [re.escape(line).replace(r"\.\.\.", ".*?") for line in shown.splitlines()]
     # A line of dots alone may be many lines, or none.
     pattern = "".join(r"(?:.*\n)*?" if line == ".*?" else f"{line}\n" for line in lines)
-    return re.fullmatch(pattern, output) is not None
+    return re.fullmatch(pattern, output.replace("\r\n", "\n")) is not None
 
 
 class Shell:
@@ -94,7 +96,7 @@ def follow(page: str, directory: Path, environ: Mapping[str, str]) -> list[str]:
             if block.action:
                 _write(block, shell.where() / block.file)
             for command, shown in list_commands(block) if block.language == "console" else ():
-                status, output = shell.type(command)
+                status, output = shell.type(f"python {ANSWER} {command}" if ANSWERED in shown else command)
                 assert status == 0, f"$ {command}\n{output}"
                 assert matches(shown, output), f"$ {command}\n{output}\n--- the page shows:\n{shown}"
                 typed.append(command)
