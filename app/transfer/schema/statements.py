@@ -6,6 +6,7 @@ Of a form that is not known here nothing is read. Then what it took away counts 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,6 +18,9 @@ _ENDS_A_DROP = frozenset({"on", "cascade", "restrict", "("})
 _OF_A_NAME = frozenset({"if", "exists", "only", "view", "concurrently"})
 """Words between what is altered and its name; ``view`` after ``materialized``."""
 _NAMED = frozenset({"constraint", "index", "key"})
+_DOLLARS = re.compile(r"\$\w*\$")
+"""What PostgreSQL quotes the body of a block or function with."""
+_BEFORE_A_STATEMENT = frozenset({"begin", "then", "else", "loop"})
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,10 @@ class Rename:
 
 
 def split(sql: str) -> list[list[str]]:
-    """The words of each statement of a text, which are not to be changed: a revision may send one for each row."""
+    """The words of each statement of a text, which are not to be changed: a revision may send one for each row.
+
+    Of a ``DO`` block there are also those of the statements behind its control words.
+    """
     return list(_split(sql)) if len(sql) > _REMEMBERED_CHARACTERS else _split_again(sql)
 
 
@@ -42,9 +49,25 @@ def _split_again(sql: str) -> list[list[str]]:
 
 
 def _split(sql: str) -> Iterator[list[str]]:
-    for is_end, tokens in groupby(read_tokens(sql), key=lambda token: token.text == ";" and token.kind == "other"):
-        if not is_end:
-            yield [token.text for token in tokens]
+    spaced = _DOLLARS.sub(r" \g<0> ", sql)
+    body, in_block = "", False
+    for is_end, tokens in groupby(read_tokens(spaced), key=lambda token: token.text == ";" and token.kind == "other"):
+        if is_end:
+            continue
+        words = [token.text for token in tokens]
+        yield words
+        in_block = in_block if body else words[0] == "do"
+        if in_block:
+            yield from _find_behind_control(words)
+        for mark in filter(_DOLLARS.fullmatch, words) if "$" in sql else ():
+            body = mark if not body else "" if mark == body else body
+
+
+def _find_behind_control(words: list[str]) -> Iterator[list[str]]:
+    """``IF ... THEN DROP INDEX i`` has ``DROP INDEX i``."""
+    for place, word in enumerate(words):
+        if word in ("alter", "drop") and place and words[place - 1] in _BEFORE_A_STATEMENT:
+            yield words[place:]
 
 
 def find_drops(words: list[str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ DROPS = {
 NONE = (
     "CREATE OR REPLACE VIEW grown AS SELECT n FROM person",
     "CREATE OR REPLACE FUNCTION f() RETURNS trigger AS $$ BEGIN EXECUTE 'DROP VIEW grown'; END $$ LANGUAGE plpgsql",
+    "CREATE FUNCTION f() RETURNS void AS $b$ BEGIN IF true THEN DROP VIEW grown; END IF; END; $b$ LANGUAGE plpgsql",
     "INSERT INTO log VALUES ('DROP VIEW grown')",
     "ALTER TABLE person ADD COLUMN grown INT",
 )
@@ -45,6 +46,26 @@ def test_what_is_dropped_by_name(sql: str) -> None:
     [words] = split(sql)
     assert DROPS[sql] <= set(find_drops(words))
     assert not {"person", "kept"} & set(find_drops(words))
+
+
+def test_what_a_block_drops_and_renames() -> None:
+    statements = list(
+        split(
+            """
+            DO $$BEGIN
+                IF EXISTS (SELECT 1 FROM pg_indexes WHERE indexname = 'by_n') THEN
+                    DROP INDEX by_n;
+                    CREATE UNIQUE INDEX by_n ON person (n) WHERE n > 0;
+                ELSE ALTER TABLE person DROP CONSTRAINT positive;
+                END IF;
+                LOOP ALTER TABLE a RENAME TO b; EXIT; END LOOP;
+            END$$;
+            DROP VIEW grown
+            """
+        )
+    )
+    assert {name for words in statements for name in find_drops(words)} >= {"by_n", "positive", "grown"}
+    assert [item for words in statements for item in find_renames(words)] == [Rename("", "a", "b")]
 
 
 @pytest.mark.parametrize("sql", NONE)
