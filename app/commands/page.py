@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ..transfer.run.ledger import REHEARSED
 from ..transfer.run.report import Report
-from .hints import Typed, name_program
+from .hints import Typed, name_bind, name_program
 from .receipt import PLAIN, describe_wait, format_duration, sections
 from .render import LIVE
 from .unseen import show_unseen
@@ -60,7 +60,7 @@ def _describe(report: Report, typed: Typed) -> dict[str, Any]:
         "verdict": "failed" if failed else "status" if looked else report.outcome,
         "tone": "bad" if failed or report.outcome == "different" else "good" if good else "plain",
         "headline": report.error["message"] if report.error else report.summary,
-        "live": LIVE[report.live] if failed or report.live == "replaced" else None,
+        "live": name_bind(LIVE[report.live], typed) if failed or report.live == "replaced" else None,
         "way_back": report.rollback and name_program(report.rollback, typed),
         "next_command": next_command and name_program(next_command, typed),
         "good": _GOOD,

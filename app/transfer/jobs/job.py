@@ -309,7 +309,8 @@ def _stage(run: Run, job: Job, steps: Iterable[Step]) -> Entry:
 def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report = run.report
     recall_prediction(run, job)
-    report.rollback = run.name_bind(job.way_back(entry))
+    way_back = job.way_back(entry)
+    report.rollback = way_back and run.name_bind(way_back)
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
     report.end("done", job.summary(entry, entry.count_rows(run.dialect.version_table)))
     finish_report(run)

@@ -243,7 +243,7 @@ def _check(run: Run, result: Status, target: Target, holder: Holder | None) -> N
         result.check, result.next_command = int(ExitStatus.LOCKED), None
     if result.unfinished:
         result.check, result.next_command = int(ExitStatus.CUT_OVER_UNFINISHED), finishing_command_of(run, target)
-    result.next_command = run.name_bind(result.next_command)
+    result.next_command = result.next_command and run.name_bind(result.next_command)
 
 
 def _find_problems(run: Run, result: Status, target: Target) -> Iterator[tuple[str, str | None]]:

@@ -9,6 +9,7 @@ import contextlib
 import datetime as dt
 import functools
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -42,6 +43,10 @@ LOCK_POLL_S = 0.5
 WAITING_EVERY_S = 30.0
 LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
+
+
+_OURS = re.compile(r"\bflask db-[a-z]+(?:-[a-z]+)*(?![\w-]| --bind)")
+"""A command of ours, without the option that says of which database."""
 
 
 def new_run_id() -> str:
@@ -144,18 +149,20 @@ class Run:
         self.hooks.emit(Event(kind, text, data, self._step))
 
     def warn(self, text: str) -> None:
+        text = self.name_bind(text)
         self.report.warnings.append(text)
         self.emit("warning", text)
 
     def note(self, text: str) -> None:
+        text = self.name_bind(text)
         self.report.notes.append(text)
         self.emit("note", text)
 
-    def name_bind(self, command: str | None) -> str | None:
-        """A command of ours with the option that says of which database, where the run's was chosen by that."""
-        is_typed = self.settings.bind and self.settings.origins["FERRY_BIND"] == "option"
-        is_ours = command is not None and command.startswith("flask db-")
-        return f"{command} --bind {self.settings.bind}" if is_ours and is_typed else command
+    def name_bind(self, text: str) -> str:
+        """A text whose commands of ours have the option that says of which database, where the run's was typed."""
+        if not self.settings.bind or self.settings.origins["FERRY_BIND"] != "option":
+            return text
+        return _OURS.sub(rf"\g<0> --bind {self.settings.bind}", text)
 
     def progress(self, what: str, count: int, total: int | None, at: str | None = None) -> None:
         self.emit("progress", what, done=count, total=total, **({"at": at} if at else {}))

@@ -184,5 +184,5 @@ def test_commands_in_reports_are_for_the_same_database(tmp_path: Path) -> None:
     host = of_several(Foreign(tmp_path), f"sqlite:///{tmp_path / 'stats.db'}")
     page = tmp_path / "page.html"
     status = host.ok("db-status", "--bind", "stats", "--json", "--report", str(page)).events[-1]["target"]
-    assert status["next_command"] == "flask db-migrate-data self --bind stats"
-    assert "flask db-migrate-data self --bind stats</pre>" in page.read_text()
+    assert status["next_command"] == "flask db-migrate-data --bind stats self"
+    assert "flask db-migrate-data --bind stats self</pre>" in page.read_text()

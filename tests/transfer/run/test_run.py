@@ -34,4 +34,9 @@ def test_commands_of_ours_are_for_the_database_that_was_named(tmp_path: Path) ->
     run = run_on(tmp_path, FERRY_BIND="default")
     assert run.name_bind("flask db-rollback") == "flask db-rollback --bind default"
     assert run.name_bind("flask db upgrade") == "flask db upgrade"
-    assert run.name_bind(None) is None
+    text = "See: flask db-status; flask db-migrate-data --bind stats self; flask db-migrate-data self"
+    run.warn(text)
+    assert run.report.warnings == [
+        "See: flask db-status --bind default; flask db-migrate-data --bind stats self; "
+        "flask db-migrate-data --bind default self"
+    ]
