@@ -10,9 +10,10 @@ SEED ?=
 SIZE ?= S
 ROUTES ?=
 REPEATS ?= 3
+SERVERS ?= mysql-9.7 mariadb-11.8 postgresql-18
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
+.PHONY: help demo test test-all test-fast test-lowest servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +59,18 @@ test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers 
 	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder tests/scenarios/commands \
 		tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
 		tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py $(ARGS)
+
+servers:  ## Fetch MySQL 9.7, MariaDB 11.8 and PostgreSQL 18 into .servers/, installing none; SERVERS="name ..." for some
+	tests/support/servers/fetch.sh $(SERVERS)
+
+test-servers: $(VENV)/.dev servers  ## Test dialects, pairs, types and crashes on each of these
+	tests/support/servers/install.sh
+	@failed=""; for name in $(SERVERS); do \
+		test -d .servers/$$name || { echo "SKIPPED: $$name, which could not be fetched"; continue; }; \
+		echo "On $$name:"; \
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --servers $$name tests/dialects \
+			tests/scenarios/matrix tests/scenarios/types $(ARGS) || failed="$$failed $$name"; \
+	done; test -z "$$failed" || { echo "FAILED on$$failed"; exit 1; }
 
 test-wheel: $(VENV)/.dev  ## Test the newest wheel of dist/ in an environment that has only what it asks for
 	$(PYTHON) -m venv --clear $(VENV)/wheel
@@ -121,4 +134,4 @@ docs: $(VENV)/docs/.made  ## Build the handbook into build/handbook; a link that
 	$(VENV)/docs/bin/mkdocs build --strict --quiet
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .servers .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,19 +7,26 @@ import gc
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.servers import PREPARED, make_directory
-from tests.support.servers.mariadb import MariaDB
-from tests.support.servers.postgresql import PostgreSQL
+from tests.support.servers import PREPARED, choose, make_directory
 from tests.support.site import Site
 from tests.thinned import left_out
 
+if TYPE_CHECKING:
+    # Which servers they start is chosen first.
+    from tests.support.servers.mariadb import MariaDB
+    from tests.support.servers.postgresql import PostgreSQL
+
 SERVERS = {"mariadb", "mysql", "postgresql", "scenarios"}
+# In the tests' own words MySQL is a kind of MariaDB: the same room has both.
+KINDS = {"mysql": {"mariadb", "mysql"}, "mariadb": {"mariadb", "mysql"}, "postgresql": {"postgresql"}}
 WHOLE = {"test_passes.py", "test_project.py", "test_release.py"}
 
 # No deadline: a loaded machine is no failure. A fixture that all examples of a test share is meant.
@@ -52,7 +59,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """``--every-kill``: what ``make chaos`` asks for."""
     parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each ninth")
     parser.addoption("--all", action="store_true", help="all values of every test: what make test-all runs")
+    parser.addoption("--servers", action="append", metavar="NAME", help="a server that make servers fetched: mysql-9.7")
     parser.addoption("--fast", action="store_true", help="neither servers nor whole commands: what make test-fast runs")
+    # Before the conftests below this one are read, which ask what was chosen; workers inherit it.
+    try:
+        choose(parser.parse_known_args(sys.argv[1:]).servers or [])
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -61,6 +74,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     gone = set(left_out(items)) if whole else set()
     if config.getoption("fast"):
         gone |= {item for item in items if is_slow(item)}
+    if chosen := config.getoption("servers"):
+        kinds = {kind for name in chosen for kind in KINDS[name.partition("-")[0]]}
+        gone |= {item for item in items if not kinds & _words(item)}
     if gone:
         config.hook.pytest_deselected(items=[item for item in items if item in gone])
     # Whole runs on servers take longest: begun last, a worker would be at them when all others have ended.
@@ -82,9 +98,15 @@ def pytest_collection_finish() -> None:
 
 def is_slow(item: pytest.Item) -> bool:
     """Whether a test is a scenario, or one of the project as a whole, or names a server."""
+    return item.path.name in WHOLE or bool(SERVERS & _words(item))
+
+
+def _words(item: pytest.Item) -> set[str]:
+    """What a test names: fixtures, values, the directories that it lies in."""
     spec = getattr(item, "callspec", None)
     values = [*getattr(item, "fixturenames", ()), *(spec.params.values() if spec else ()), *item.path.parts]
-    return item.path.name in WHOLE or any(value in SERVERS for value in values if isinstance(value, str))
+    several = [one for value in values if isinstance(value, tuple | list) for one in value]
+    return {value for value in [*values, *several] if isinstance(value, str)}
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +127,8 @@ def site(tmp_path: Path) -> Site:
 def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
     """A private server, started when it is first asked for."""
     _refuse_if_fast(request)
+    from tests.support.servers.mariadb import MariaDB
+
     # Nobody kills this one, so it need not be able to mend a page that was half written; nor the other.
     directory = make_directory("ferry-mariadb-")
     server = MariaDB(directory / "server", "--skip-innodb-doublewrite")
@@ -118,6 +142,8 @@ def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
 @pytest.fixture(scope="session")
 def postgresql(request: pytest.FixtureRequest) -> Iterator[PostgreSQL]:
     """A private server, started when it is first asked for, with a user ``app`` who may create databases."""
+    from tests.support.servers.postgresql import PostgreSQL
+
     _refuse_if_fast(request)
     server = PostgreSQL("autovacuum=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
     server.prepare()

@@ -68,7 +68,6 @@ _SESSION = (
     "sql_safe_updates = 0",
     "sql_auto_is_null = 0",
     "sql_notes = 1",
-    "max_error_count = 65535",
     "default_storage_engine = InnoDB",
     # By default DDL waits a day for a forgotten transaction.
     "lock_wait_timeout = 60",

@@ -23,7 +23,7 @@ _BY_PLUGIN = (
     "JOIN information_schema.processlist p ON p.id = l.thread_id WHERE p.id <> CONNECTION_ID() AND l.table_schema = %s "
     "AND l.lock_type = 'Table metadata lock' AND l.lock_mode IN ('MDL_SHARED_NO_READ_WRITE', 'MDL_EXCLUSIVE')"
 )
-# From the MySQL 8.4 manual, 29.12.13.3; not run here. A request that waits lets all who come later wait, too.
+# MySQL 8.4 manual, 29.12.13.3. A request that waits lets all who come later wait, too.
 _BY_SCHEMA = (
     f"SELECT DISTINCT {_OF}, l.object_name FROM performance_schema.metadata_locks l "
     "JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id "

@@ -206,14 +206,14 @@ class MySqlReader:
         return self._texts.warnings() if self._texts else []
 
     def digest(self, table: Table) -> str | None:
-        """By the server: a sum of MD5, in two halves of 64 bits."""
+        """By the server: a sum of hashes, in two parts of 64 bits."""
         columns = columns_of(self._describe_stored(), table)
         # Of texts as an app sees them the server knows nothing.
         if not columns or self._texts:
             return None
         parts = ", ".join(f"IFNULL({item.summed}, '-')" for item in columns)
         halves = ", ".join(f"SUM(CAST(CONV({half}(h, 16), 16, 10) AS UNSIGNED))" for half in ("LEFT", "RIGHT"))
-        rows = f"SELECT MD5(CONCAT_WS('|', {parts})) AS h FROM {quote(table.name)}"
+        rows = f"SELECT SHA2(CONCAT_WS('|', {parts}), 256) AS h FROM {quote(table.name)}"
         with self._name_errors(table.name):
             # With a limit the server makes the hashes first; else it hashes a row anew for each mention of its hash.
             for limit in (f" LIMIT {HASHES_AT_ONCE + 1}", ""):
@@ -221,7 +221,7 @@ class MySqlReader:
                 [(count, hashed, *sums)] = self._ask(query)
                 if int(count) <= HASHES_AT_ONCE:
                     break
-        # A server without MD5 says NULL.
+        # A server without this hash says NULL.
         types = [item.full_type for item in columns]
         return f"{types}:{count}:{sums}" if count == hashed else None
 

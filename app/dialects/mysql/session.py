@@ -192,7 +192,7 @@ _BLOCKERS_OF_MARIADB = (
     "JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "
     "WHERE p.id <> CONNECTION_ID() AND (p.db = %s OR p.db IS NULL) ORDER BY t.trx_started"
 )
-# From the MySQL 8.4 manual, 29.12.13.3; not run here.
+# MySQL 8.4 manual, 29.12.13.3.
 _BLOCKERS_OF_MYSQL = (
     "SELECT DISTINCT p.id, p.user, p.host, p.command, p.time FROM performance_schema.metadata_locks l "
     "JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id "

@@ -16,11 +16,10 @@ from ..model import LateWrite
 from . import swap_barrier
 from .connect import number_of, quote, words_of
 from .copy import check_view
-from .driver import version_of
 from .fence import MySqlFence, content, look_through, token
 from .objects import MySqlObject, is_mariadb, objects, tables
 from .session import Connection, Factory, blockers, execute, exists, id_of, list_held, until
-from .swap_barrier import Barrier, Closed, NotThrough, WriteLocked
+from .swap_barrier import Barrier, NotThrough
 from .swap_plan import (
     Live,
     Plan,
@@ -48,7 +47,6 @@ CLOSED_S = 10.0
 """Readers wait while a statement of ours waits for one that does not end; so it does not wait for longer than this."""
 
 _DENIED_OR_UNKNOWN = (1227, 1193)
-_RENAMES_UNDER_LOCK = (8, 0, 13)
 _END_S = 60.0
 
 
@@ -105,8 +103,7 @@ def _check(connection: Connection, staging: str, target: str, old: str, control:
         raise FerryError(f"{old}, where the live tables are to go, has tables already.")
     swap_barrier.prepare(connection, control)
     prepare_plan(connection, control)
-    if is_mariadb(connection):
-        swap_barrier.check_connections(connection, len({*tables(connection, target), *tables(connection, staging)}))
+    swap_barrier.check_connections(connection, len({*tables(connection, target), *tables(connection, staging)}))
     _check_references(connection, target)
     for database in (target, staging):
         items = objects(connection, database)
@@ -177,7 +174,8 @@ def _carry_out(
     try:
         prepare_old(connection, plan)
         drop_triggers(connection, plan.staging, plan.triggers(plan.new))
-        closed = _close(factory, connection, plan, control, fence, timeout_s)
+        closed = Barrier(factory, plan.target, control, plan.names)
+        fence.release()
         try:
             _rename(connection, closed, plan, min(timeout_s, CLOSED_S))
             _complete(connection, closed, plan)
@@ -195,34 +193,7 @@ def _carry_out(
         ) from error
 
 
-def _close(
-    factory: Factory, connection: Connection, plan: Plan, control: str, fence: MySqlFence, timeout_s: float
-) -> Closed:
-    """The target closed to everybody, without a write in between.
-
-    :raises LateWrite: MySQL: there was one.
-    """
-    version = version_of(connection)
-    if version.is_mariadb:
-        barrier = Barrier(factory, plan.target, control, plan.names)
-        fence.release()
-        return barrier
-    if version.numbers < _RENAMES_UNDER_LOCK:
-        raise Protected(f"{version} cannot rename tables that it has locked.", hint="Upgrade to MySQL 8.0.13 or later.")
-    fence.release()
-    both = ((plan.target, plan.leaving), (plan.staging, plan.coming))
-    wanted = [f"{quote(database)}.{quote(name)}" for database, names in both for name in names]
-    try:
-        locked = WriteLocked(factory, plan.target, wanted, timeout_s)
-    except NotThrough as error:
-        raise list_held(blockers(connection, plan.target), plan.target, timeout_s) from error
-    if content(locked.reader, plan.target) != plan.content:
-        locked.open()
-        raise LateWrite
-    return locked
-
-
-def _rename(connection: Connection, closed: Closed, plan: Plan, timeout_s: float) -> None:
+def _rename(connection: Connection, closed: Barrier, plan: Plan, timeout_s: float) -> None:
     """Make staging's tables live, and see that nothing was written to the old ones since the last look at them.
 
     Once nobody uses a table with triggers any more, dropping and creating them waits for nobody, so what cannot be
@@ -251,13 +222,13 @@ def _rename(connection: Connection, closed: Closed, plan: Plan, timeout_s: float
         raise LateWrite
 
 
-def _triggers_back(connection: Connection, closed: Closed, plan: Plan) -> None:
+def _triggers_back(connection: Connection, closed: Barrier, plan: Plan) -> None:
     """Give the old tables their triggers again, before anybody can write."""
     for item in missing_triggers(connection, plan.target, plan.live):
         closed.through(item.sql, item.table, item)
 
 
-def _complete(connection: Connection, closed: Closed, plan: Plan) -> None:
+def _complete(connection: Connection, closed: Barrier, plan: Plan) -> None:
     """Give the new tables what they need before anybody can write to them."""
     bring_routines(connection, plan)
     for item in plan.triggers(plan.new):

@@ -14,20 +14,19 @@ A statement of ours then queues behind it. Exclusive locks and those of LOCK TAB
 writers, whoever came first, so with two rules nobody slips in:
 
 * A table is let go only when our statement is seen to wait for that very table. ``PREPARE`` takes a lock that agrees
-  with LOCK TABLES, and not with a waiting RENAME: it is the probe.
+  with LOCK TABLES, and not with a waiting RENAME: it is the probe, and is ended as soon as it is seen to wait.
 * Before that, the next connection has queued to close the table again, behind our statement.
 
-All of this was seen on MariaDB 10.11. Nothing of it survives this process: the gate opens when it dies, each of the
-connections gets its table, fails, and lets it go.
+All of this was seen on MariaDB 10.11 and MySQL 9.7. The latter can rename what its own connection has locked; but it
+takes such locks one by one, too, and the writers of the next table slip in meanwhile (seen). Nothing of it survives
+this process: the gate opens when it dies, each of the connections gets its table, fails, and lets it go.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import pymysql
 from pymysql.constants import ER
@@ -36,7 +35,7 @@ from ...errors import FerryError, Protected
 from ..model import SchemaObject
 from .connect import number_of, quote
 from .copy import session_of
-from .session import PATIENT_S, SILENT_S, Connection, Factory, Keeper, Running, execute, names, until, waiting
+from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute, names, until, waiting
 
 GATE = "cutover_closed"
 """Tables of the control database, in the order of their names: in that order the server locks them."""
@@ -47,7 +46,7 @@ VETO = "cutover_veto"
 
 _QUEUE_S = 30.0
 """A statement of ours gets in line at once; where it does not in this time, the server stands still."""
-_SPARE = 8
+_SPARE = 9
 _POLL_S = 0.001
 
 
@@ -58,38 +57,8 @@ class NotThrough(FerryError):
         super().__init__("Other connections kept a table for too long.")
 
 
-class Closed(Protocol):
-    """A database that is closed to readers and writers."""
-
-    reader: Connection
-    """Reads what is in other databases meanwhile."""
-
-    def drain(self, tables: Sequence[str], timeout_s: float) -> None:
-        """See nobody use these tables any more, so that no statement on them has to wait.
-
-        :raises NotThrough: others kept one for ``timeout_s``.
-        """
-
-    def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:
-        """Run a statement on one of the closed tables, which stays closed.
-
-        :param sql: it uses no other table.
-        :param needs: an object whose session settings the statement needs.
-        :raises NotThrough: others kept the table; it was not run.
-        """
-
-    def rename(self, pairs: str, timeout_s: float) -> None:
-        """Run one RENAME TABLE over all closed tables; what has their names afterwards is closed, too.
-
-        :raises NotThrough: others kept a table for ``timeout_s``; nothing was changed.
-        """
-
-    def open(self) -> None:
-        """Let everybody in."""
-
-
 def connections_needed(tables: int) -> int:
-    """How many connections a cut-over takes at a time, on MariaDB."""
+    """How many connections a cut-over takes at a time."""
     return tables + _SPARE
 
 
@@ -116,7 +85,7 @@ def prepare(connection: Connection, control: str) -> None:
 
 
 class Barrier:
-    """MariaDB: tables of a database closed by a connection for each.
+    """Tables of a database closed by a connection for each, to readers and writers.
 
     It closes tables that others hold as soon as they let go; whoever comes later waits.
 
@@ -130,8 +99,7 @@ class Barrier:
         self._started: list[Running] = []
         try:
             self.reader = self._connect()
-            # It must never wait itself: a table that is not to be had at once is the answer.
-            self._probe = self._connect("lock_wait_timeout = 0")
+            self._probe, self._watch = self._connect(), self._connect()
             self._worker = self._connect()
             self._worker.select_db(database)
             self._spare = self._connect()
@@ -144,8 +112,8 @@ class Barrier:
             self.open()
             raise
 
-    def _connect(self, *session: str) -> Connection:
-        patient = (f"lock_wait_timeout = {PATIENT_S}", *session)
+    def _connect(self) -> Connection:
+        patient = (f"lock_wait_timeout = {PATIENT_S}",)
         connection = self._factory(to_database=False, session=patient, read_timeout=PATIENT_S)
         return self._stack.enter_context(connection)
 
@@ -168,19 +136,24 @@ class Barrier:
 
         :raises FerryError: one of them does not, or has ended.
         """
-        until(lambda: waiting(self._probe, statements) or any(item.done for item in statements), _QUEUE_S)
-        if not waiting(self._probe, statements):
+        until(lambda: waiting(self._watch, statements) or any(item.done for item in statements), _QUEUE_S)
+        if not waiting(self._watch, statements):
             for item in statements:
                 item.result()
             raise FerryError("A lock could not be queued for, or was lost.", hint="Nothing was changed; run again.")
 
     def open(self) -> None:
+        """Let everybody in."""
         with self._stack:
             for running in self._started:
-                running.interrupt(self._probe)
+                running.interrupt(self._watch)
             self._started.clear()
 
     def drain(self, tables: Sequence[str], timeout_s: float) -> None:
+        """See nobody use these tables any more, so that no statement on them has to wait.
+
+        :raises NotThrough: others kept one for ``timeout_s``.
+        """
         # It gets all of the tables and then fails: the name is taken, and the first table would be renamed twice.
         pairs = [f"{names([name], self._database)} TO {self._spell(START)}" for name in [*tables, tables[0]]]
         try:
@@ -190,12 +163,20 @@ class Barrier:
                 raise
 
     def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:
+        """Run a statement on one of the closed tables, which stays closed.
+
+        :param sql: it uses no other table.
+        :param needs: an object whose session settings the statement needs.
+        :raises NotThrough: others kept the table; it was not run.
+        """
         with session_of(self._worker, needs) if needs else contextlib.nullcontext():
             # Its first lock is weaker than the probe can see, but there is only one that it can wait for.
-            self._pass(sql, [table], _QUEUE_S, reached=lambda running, _: waiting(self._probe, [running]))
+            self._pass(sql, [table], _QUEUE_S, reached=lambda running, _: waiting(self._watch, [running]))
 
     def rename(self, pairs: str, timeout_s: float) -> None:
-        """See :class:`Closed`.
+        """Run one RENAME TABLE over all closed tables; what has their names afterwards is closed, too.
+
+        :raises NotThrough: others kept a table for ``timeout_s``; nothing was changed.
 
         A RENAME that waits is carried out by the server even when its client has died (seen), whoever has written
         meanwhile. So this one begins with renaming something to a name that is taken, and fails; only when it has
@@ -247,63 +228,26 @@ class Barrier:
             if not running.join(max(0.0, deadline - time.monotonic())):
                 raise NotThrough()
         finally:
-            running.interrupt(self._probe)
+            running.interrupt(self._watch)
         running.result()
 
     def _is_wanted(self, database: str, table: str) -> bool:
         """Whether somebody waits for the exclusive lock of a table, which need not exist."""
-        try:
-            execute(self._probe, "PREPARE probe FROM %s", f"SELECT 1 FROM {names([table], database)}")
-        except pymysql.Error as error:
-            if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
-                return True
-            if number_of(error) != ER.NO_SUCH_TABLE:
-                raise
+        wanted = self._probe.escape(f"SELECT 1 FROM {names([table], database)}")
+        probe = Running(self._probe, f"PREPARE probe FROM {wanted}")
+        # MySQL has no patience of less than a second.
+        while not probe.join(_POLL_S):
+            if waiting(self._watch, [probe]):
+                probe.interrupt(self._watch)
+                return probe.error is not None
+        if probe.error and number_of(probe.error) not in (ER.NO_SUCH_TABLE, ER.QUERY_INTERRUPTED):
+            probe.result()
         return False
 
     def _let_through(self, table: str) -> None:
         following = self._close(self._spare, table)
         self._list_queued([following])
         now, self._closing[table] = self._closing[table], following
-        now.interrupt(self._probe)
+        now.interrupt(self._watch)
         self._started.remove(now)
         self._spare = now.connection
-
-
-class WriteLocked:
-    """MySQL from 8.0.13: one connection, which may rename what it has locked, and keeps it locked.
-
-    From the manual (MySQL 8.4, 15.1.36 and 15.3.6); not run here.
-
-    :param tables: qualified names as SQL text, those of staging among them.
-    :raises NotThrough: others kept a table for ``timeout_s``.
-    """
-
-    def __init__(self, factory: Factory, database: str, tables: Sequence[str], timeout_s: float) -> None:
-        self._stack = contextlib.ExitStack()
-        session = (f"lock_wait_timeout = {max(1, math.ceil(timeout_s))}", f"wait_timeout = {SILENT_S}")
-        reader = factory(to_database=False, session=session, read_timeout=PATIENT_S)
-        self.reader = self._stack.enter_context(reader)
-        self.reader.select_db(database)
-        try:
-            if tables:
-                execute(self.reader, f"LOCK TABLES {', '.join(f'{name} WRITE' for name in tables)}")
-        except pymysql.Error as error:
-            self._stack.close()
-            if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
-                raise NotThrough() from error
-            raise
-
-    def drain(self, tables: Sequence[str], timeout_s: float) -> None:
-        """Nothing: who holds LOCK TABLES ... WRITE is alone already."""
-
-    def through(self, sql: str, table: str, needs: SchemaObject | None = None) -> None:
-        with session_of(self.reader, needs) if needs else contextlib.nullcontext():
-            execute(self.reader, sql)
-
-    def rename(self, pairs: str, timeout_s: float) -> None:
-        execute(self.reader, f"RENAME TABLE {pairs}")
-
-    def open(self) -> None:
-        with self._stack:
-            execute(self.reader, "UNLOCK TABLES")

@@ -121,7 +121,9 @@ class Stored:
             return self.selected
         # The bytes of a text are those of its column's character set, and mean another text in another one.
         holds_bytes = self.logical_type is LogicalType.BYTES or self.type == "bit"
-        return f"MD5({self.selected})" if holds_bytes else f"MD5(CONVERT({self.selected} USING utf8mb4))"
+        data = self.selected if holds_bytes else f"CONVERT({self.selected} USING utf8mb4)"
+        # From 9.6 on MySQL has no MD5() any more.
+        return f"SHA2({data}, 256)"
 
     @property
     def selected(self) -> str:

@@ -16,7 +16,7 @@ from app.dialects.mysql.driver import Connection, leaves_nothing, list_own, vers
 from app.dialects.mysql.session import blockers
 from app.dialects.sessions import hold_sessions
 from tests.dialects.rooms import Room
-from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.mariadb import ON_MYSQL, MariaDB
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ LEFT = [
     "SET @left = 1",
 ]
 STATE = (
-    "SELECT @@sql_mode, @@time_zone, @@sql_select_limit, @@foreign_key_checks, @@autocommit, @@in_transaction, "
-    "@@character_set_client, @@character_set_results, @@collation_connection, @@tx_read_only, DATABASE(), @left, "
+    "SELECT @@sql_mode, @@time_zone, @@sql_select_limit, @@foreign_key_checks, @@autocommit, {}, "
+    "@@character_set_client, @@character_set_results, @@collation_connection, @@{}_read_only, DATABASE(), @left, "
     "@@collation_database, "
     "IS_USED_LOCK('of the former user'), (SELECT group_concat(name ORDER BY id) FROM parents)"
-)
+).format(*(("1", "transaction") if ON_MYSQL else ("@@in_transaction", "tx")))
 
 
 @pytest.mark.parametrize("statement", LEFT)

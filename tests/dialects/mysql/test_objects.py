@@ -11,7 +11,7 @@ from app.dialects.mysql import copy
 from app.dialects.mysql.session import Factory
 from app.errors import BackupFailed, DoesNotFit
 from tests.dialects.rooms import Room
-from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.mariadb import ON_MYSQL, MariaDB, of_mariadb
 
 from .tortured import dumped
 
@@ -22,7 +22,7 @@ def test_the_fingerprint_is_blind_to_rows(mariadb: MariaDB, torture: Factory) ->
         for sql in (
             "INSERT INTO `empty one` (x) VALUES ('y')",
             "DELETE FROM `empty one`",
-            "SELECT NEXTVAL(numbers)",
+            *([] if ON_MYSQL else ["SELECT NEXTVAL(numbers)"]),
             "ALTER TABLE alembic_version COMMENT 'ours ferry 01234567'",
         ):
             mariadb.execute(sql, database="torture")
@@ -53,7 +53,12 @@ def test_the_fingerprint_sees_every_change(mariadb: MariaDB, torture: Factory, c
 @pytest.mark.parametrize(
     ("made", "gone", "words"),
     [
-        ("CREATE TABLE former (id INT PRIMARY KEY) WITH SYSTEM VERSIONING", "DROP TABLE former", "former"),
+        pytest.param(
+            "CREATE TABLE former (id INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+            "DROP TABLE former",
+            "former",
+            marks=of_mariadb,
+        ),
         ("CREATE VIEW broken AS SELECT * FROM soon", "DROP VIEW broken", "broken"),
     ],
 )

@@ -9,6 +9,7 @@ from app.dialects.model import Values
 from app.dialects.samples import dangling
 from tests.dialects.rooms import Room
 from tests.dialects.things import load, table
+from tests.support.servers.mariadb import ON_MYSQL
 
 
 def test_dangling_keys_of_several_columns_are_counted_and_null_refers_to_nothing(room: Room) -> None:
@@ -39,7 +40,8 @@ def test_rows_that_break_a_rule_of_a_revision_are_named(room: Room) -> None:
 
     assert named("ALTER TABLE users ADD CONSTRAINT uq_users_email UNIQUE (email)") == ["users: id 1, 3"]
     assert named("ALTER TABLE users ADD UNIQUE (email)") == ["users: id 1, 3"]
-    assert named("ALTER TABLE users MODIFY email VARCHAR(20) NOT NULL") == ["users: id 4"]
+    # MySQL does not say of which column.
+    assert named("ALTER TABLE users MODIFY email VARCHAR(20) NOT NULL") == ([] if ON_MYSQL else ["users: id 4"])
     assert named("ALTER TABLE notes ADD FOREIGN KEY (user_id) REFERENCES users (id)") == []
     assert named("UPDATE users SET id = 1") == []
     assert named("ALTER TABLE users ADD CHECK (x > 1)") == []

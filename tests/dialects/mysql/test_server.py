@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pymysql
 import pytest
 
@@ -9,7 +11,7 @@ from app.dialects.mysql.dialect import MySqlDialect
 from app.errors import DoesNotFit
 from tests.dialects.rooms import Room
 from tests.dialects.things import load
-from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.mariadb import ON_MYSQL, MariaDB
 
 
 def test_staging_has_the_character_set_of_its_target(room: Room, mariadb: MariaDB) -> None:
@@ -24,13 +26,13 @@ def test_one_database_has_one_identity_by_whatever_address(room: Room, mariadb: 
     urls = [
         room.target,
         room.target.set(host="localhost"),
-        room.target.set(drivername="mariadb", query={"charset": "utf8mb4"}),
+        room.target.set(drivername="mysql" if ON_MYSQL else "mariadb", query={"charset": "utf8mb4"}),
         room.target.set(host=None, port=None, query={"unix_socket": str(mariadb.socket)}),
     ]
     found = [room.dialect.identity(url) for url in urls]
     assert len({identity.uid for identity in found}) == 1
     assert {identity.server for identity in found} == {found[0].server}
-    assert found[0].server.startswith("MariaDB 10.")
+    assert re.match(r"(MariaDB|MySQL) \d+\.", found[0].server)
     assert all(identity.nearby for identity in found)
     room.dialect.create(room.target)
     assert room.dialect.identity(room.target).uid == found[0].uid

@@ -95,10 +95,10 @@ def test_a_barrier_that_loses_its_gate_opens(mariadb: MariaDB, shop: Shop) -> No
 
 
 def test_too_few_connections_are_told_before_anything_is_done(mariadb: MariaDB, shop: Shop, clerk: Factory) -> None:
-    mariadb.execute("GRANT USAGE ON *.* TO clerk WITH MAX_USER_CONNECTIONS 10")
+    mariadb.execute("ALTER USER clerk WITH MAX_USER_CONNECTIONS 10")
     staging, old = staged(shop)
     before = state(shop)
     fence = MySqlFence(clerk, LIVE)
-    with pytest.raises(Protected, match="16 connections"):
+    with pytest.raises(Protected, match="17 connections"):
         swap.swap(clerk, staging, LIVE, old, CONTROL, fence, fence.token(), 5)
     assert state(shop) == before

@@ -9,6 +9,8 @@ from app.errors import DoesNotFit
 from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
 
+from .schemas import ask
+
 
 def test_an_extension_that_cannot_be_moved_is_named_with_the_way_out(
     postgresql: PostgreSQL, room: Room, owned: Room
@@ -27,5 +29,7 @@ def test_an_extension_that_cannot_be_moved_is_named_with_the_way_out(
     dialect.copy(room.target, staging, timeout_s=5)
     with dialect.engine(staging).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE another (c citext)")
+    if not ask(owned, "SELECT 1 FROM pg_available_extensions WHERE name = 'adminpack'"):
+        pytest.skip("since version 17 there is no extension that has a schema of its own")
     owned.execute("CREATE EXTENSION adminpack SCHEMA pg_catalog")
     owned.dialect.preflight(owned.target)

@@ -8,15 +8,41 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from filelock import FileLock
 
 PREPARED = "FERRY_TEST_PREPARED"
 """The variable that names the directory where the workers of one run of the tests share what is prepared."""
+CHOSEN = "FERRY_TEST_SERVERS"
+"""The variable that names the servers of other versions that take the place of the machine's own."""
+FETCHED = Path(__file__).resolve().parents[3] / ".servers"
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
+
+
+def choose(names: Iterable[str]) -> None:
+    """Let tests run on servers that ``make servers`` fetched, such as ``mysql-9.7``, with the clients that they have.
+
+    MySQL takes the place of MariaDB.
+
+    :raises ValueError: one of them was not fetched.
+    """
+    chosen = list(names)
+    for name in chosen:
+        if not (FETCHED / name).is_dir():
+            raise ValueError(f"{name} is not there: make servers")
+    if not chosen:
+        return
+    os.environ[CHOSEN] = " ".join(chosen)
+    os.environ["PATH"] = os.pathsep.join([*(str(FETCHED / name / "programs") for name in chosen), os.environ["PATH"]])
+
+
+def find_fetched(kind: str) -> Path | None:
+    """The directory of the chosen server of a kind: ``mysql``, ``mariadb`` or ``postgresql``."""
+    chosen = os.environ.get(CHOSEN, "").split()
+    return next((FETCHED / name for name in chosen if name.startswith(f"{kind}-")), None)
 
 
 def free_port() -> int:

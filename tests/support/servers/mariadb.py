@@ -1,4 +1,4 @@
-"""A private MariaDB server."""
+"""A private MariaDB server, or one of MySQL in its place."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+import pytest
 from sqlalchemy import URL
 
-from . import copy_prepared, free_port
+from . import copy_prepared, find_fetched, free_port
 
 START_LIMIT_S = 60.0
 LOG_SIZE = "--innodb-log-file-size=48M"
@@ -26,8 +27,36 @@ LOG_SIZE = "--innodb-log-file-size=48M"
 UNREADABLE_LOG = "Missing FILE_CREATE, FILE_DELETE or FILE_MODIFY before FILE_CHECKPOINT"
 
 
+ON_MYSQL = find_fetched("mysql") is not None
+NOT_RUN = "REPLICA_SIDE_DISABLED" if ON_MYSQL else "SLAVESIDE_DISABLED"
+"""The status of an event that is of another server."""
+of_mariadb = pytest.mark.skipif(ON_MYSQL, reason="MySQL has no such thing")
+
+
+def numbers(count: int) -> str:
+    """A table ``n`` of the numbers from 1 on, in its column ``seq``, on either server."""
+    return f"JSON_TABLE(CONCAT('[0', REPEAT(',0', {count - 1}), ']'), '$[*]' COLUMNS (seq FOR ORDINALITY)) AS n"
+
+
 class FilesLost(Exception):
     """A killed server cannot start again on its own files, for a fault of its own."""
+
+
+OF_MARIADB = (
+    # A killed server's writes are in the system's cache all the same; only a power failure would lose them.
+    "--innodb-flush-method=nosync",
+    LOG_SIZE,
+)
+OF_MYSQL = (
+    "--innodb-flush-method=nosync",
+    "--innodb-redo-log-capacity=96M",
+    "--mysqlx=OFF",
+    # As MariaDB has it.
+    "--disable-log-bin",
+    "--secure-file-priv=",
+    "--local-infile=ON",
+)
+"""Of a server that is not installed: where its own files are comes besides."""
 
 
 class MariaDB:
@@ -50,6 +79,7 @@ class MariaDB:
         self._short = Path(tempfile.mkdtemp(prefix="ferry-"))
         self.socket = self._short / "s"
         self._process: subprocess.Popen[bytes] | None = None
+        self._root = find_fetched("mysql") or find_fetched("mariadb")
 
     @property
     def pid(self) -> int:
@@ -67,14 +97,45 @@ class MariaDB:
     def prepare(self) -> None:
         """Make the data directory, with ``root`` without a password."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        if ON_MYSQL and any("lower-case" in option for option in self.options):
+            # It asks for this once and for all.
+            self._initialise(self.data)
+            return
         copy_prepared("mariadb", self.data, self._install)
 
+    def _places(self) -> list[str]:
+        """Where a server that is not installed has its own files."""
+        if self._root is None:
+            return []
+        files = self._root / "usr/share" / ("mysql" if ON_MYSQL else "mariadb")
+        plugins = self._root / "usr/lib/mysql/plugin"
+        return [
+            f"--basedir={self._root / 'usr'}",
+            f"--lc-messages-dir={files}",
+            f"--character-sets-dir={files / 'charsets'}",
+            f"--plugin-dir={plugins}",
+        ]
+
     def _install(self, data: Path) -> None:
+        if ON_MYSQL:
+            self._initialise(data)
+            return
         command = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", *_as_user()]
         # Of the size it has later: else the first start would write another one.
-        command += ["--auth-root-authentication-method=normal", "--skip-test-db", LOG_SIZE]
+        command += ["--auth-root-authentication-method=normal", "--skip-test-db", LOG_SIZE, *self._places()]
         own = {**os.environ, "TMPDIR": str(self._short)}
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=own)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def _initialise(self, data: Path) -> None:
+        """MySQL knows root on the socket alone; by name there is none where no names are looked up."""
+        users = self._short / "users.sql"
+        statements = ["CREATE USER root@127.0.0.1", "GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION"]
+        statements += ["GRANT PROXY ON ''@'' TO root@127.0.0.1 WITH GRANT OPTION"]
+        users.write_text("".join(f"{sql};\n" for sql in statements))
+        command = ["mysqld", "--no-defaults", "--initialize-insecure", f"--datadir={data}", f"--init-file={users}"]
+        command += [f"--tmpdir={self._short}", *_as_user(), *self._places(), *OF_MYSQL, *self.options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:
@@ -83,8 +144,9 @@ class MariaDB:
         :raises FilesLost: it refuses its own log.
         """
         command = [
-            shutil.which("mariadbd") or "mariadbd",
+            shutil.which("mysqld" if ON_MYSQL else "mariadbd") or "mariadbd",
             "--no-defaults",
+            *self._places(),
             f"--datadir={self.data}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
@@ -94,10 +156,8 @@ class MariaDB:
             # may crash of it (seen).
             f"--tmpdir={self._short}",
             "--skip-name-resolve",
-            # A killed server's writes are in the system's cache all the same; only a power failure would lose them.
-            "--innodb-flush-method=nosync",
+            *(OF_MYSQL if ON_MYSQL else OF_MARIADB),
             "--innodb-flush-log-at-trx-commit=2",
-            LOG_SIZE,
             "--innodb-buffer-pool-size=96M",
             "--max-connections=200",
             *_as_user(),

@@ -17,7 +17,7 @@ import psutil
 import psycopg
 from sqlalchemy import URL
 
-from . import copy_prepared, free_port, make_directory
+from . import copy_prepared, find_fetched, free_port, make_directory
 
 START_LIMIT_S = 60.0
 SUPERUSER = "postgres"
@@ -191,6 +191,8 @@ def _is_alive(process: psutil.Process) -> bool:
 
 def program(name: str) -> str:
     """A program of the server's, which distributions do not put on the path."""
+    if fetched := find_fetched("postgresql"):
+        return str(fetched / "programs" / name)
     places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/pgsql/bin")]
     found = next((str(place / name) for place in places if (place / name).exists()), None)
     return found or shutil.which(name) or name
