@@ -28,6 +28,7 @@ from ..run.target import MIGRATE, Target
 from ..schema.alembic import data_tables, revision_of
 from ..schema.declarations import Declarations
 from ..schema.downgrade import bring_down, find_way_down, shape_of
+from ..schema.listen import Heard
 from ..set_aside.added_rows import find_generated_key, without
 from ..staging.changes import Changes, Touched
 from ..staging.load import BATCH_ROWS
@@ -52,6 +53,7 @@ class KeepingRollback(Rollback):
         self._idle: list[str] = []
         self._changes: Changes | None = None
         self._left: NotKept | None = None
+        self._heard = Heard()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -206,7 +208,9 @@ class KeepingRollback(Rollback):
         if lineage.index(self._revision) > lineage.index(upper):
             run.schema.build(url, self._revision)
             return
-        self._idle = bring_down(run.schema, run.dialect, url, find_way_down(run.schema, upper, self._revision))
+        self._heard = Heard()
+        way = find_way_down(run.schema, upper, self._revision)
+        self._idle = bring_down(run.schema, run.dialect, url, way, self._heard)
 
     def _refuse_other_shape(self, before: Reader, old: Reader) -> None:
         """:raises DoesNotFit: the downgrades did not lead to the schema that was live before."""
@@ -248,7 +252,11 @@ class KeepingRollback(Rollback):
     def _name_left(self, changes: Changes, live: sa.URL) -> None:
         run = self.run
         not_kept = self._left = NotKept(
-            changes, self._read_declarations(), _tables_of(run, self._old), run.directory / NOT_KEPT
+            changes,
+            self._read_declarations(),
+            _tables_of(run, self._old),
+            run.directory / NOT_KEPT,
+            self._heard.renames,
         )
         with run.dialect.reader(self._new) as new, run.dialect.reader(live) as now:
             not_kept.take(find_writes(new, now, run.directory))

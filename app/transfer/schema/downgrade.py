@@ -16,14 +16,18 @@ from ...dialects.base import Dialect
 from ...dialects.model import Table
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged
 from .alembic import Schema, data_tables
+from .listen import Heard
 
 
-def bring_down(schema: Schema, dialect: Dialect, staging: URL, revisions: list[str]) -> list[str]:
+def bring_down(
+    schema: Schema, dialect: Dialect, staging: URL, revisions: list[str], heard: Heard | None = None
+) -> list[str]:
     """Undo revisions on a staging database, newest first, down to the last one named, which stays.
 
     The guards of an upgrade are those of this: no statement reaches the live database.
 
     :param revisions: from the one that staging is at down to the one wanted.
+    :param heard: takes what they say while they run.
     :return: those whose downgrade changed no schema.
     :raises DoesNotFit: one has no downgrade that works, with its name.
     """
@@ -31,7 +35,7 @@ def bring_down(schema: Schema, dialect: Dialect, staging: URL, revisions: list[s
     for undone, reached in itertools.pairwise(revisions):
         before = dialect.schema_fingerprint(staging)
         try:
-            schema.carry(staging, reached, [reached], _down)
+            schema.carry(staging, reached, [reached], _down, heard)
         except (DatabaseUnreachable, LiveSchemaChanged):
             raise
         except FerryError as error:

@@ -11,6 +11,7 @@ from app.dialects.sqlite.names import url_of
 from app.transfer.jobs.not_kept import COLUMN, ROW, NotKept
 from app.transfer.proof.writes import find_writes
 from app.transfer.schema.declarations import Declarations
+from app.transfer.schema.statements import Rename
 from app.transfer.set_aside.added_rows import without
 from app.transfer.staging.changes import Changes, Touched
 from tests.transfer.proof.databases import DIALECT
@@ -62,3 +63,31 @@ def test_rows_and_columns_without_a_place_in_the_old_schema(tmp_path: Path) -> N
     assert not_kept.rows == 3
     assert "Not kept:  tags: 1 rows (7)" in not_kept.lines()
     assert [one["keys"] for one in not_kept.all_keys()] == [one["keys"] for one in not_kept.items]
+
+
+def test_what_a_downgrade_renames_has_a_place(tmp_path: Path) -> None:
+    old = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);"
+    paths = {
+        "new": NEW,
+        "now": NEW + "INSERT INTO people VALUES (1, 'A', 'x')",
+        "before": old,
+        "after": old + "INSERT INTO users VALUES (1, 'A')",
+    }
+    urls = {name: url_of(database(tmp_path / name, script)) for name, script in paths.items()}
+    with (
+        Changes(tmp_path) as changes,
+        DIALECT.reader(urls["before"]) as before,
+        DIALECT.reader(urls["after"]) as after,
+        DIALECT.reader(urls["new"]) as new,
+        DIALECT.reader(urls["now"]) as now,
+    ):
+        table = before.tables()["users"]
+        changes.find(Touched(table, None, without(table, None)), before, after)
+        renames = [
+            Rename("people", "full_name", "called"),
+            Rename("", "people", "users"),
+            Rename("users", "called", "name"),
+        ]
+        not_kept = NotKept(changes, Declarations((), {}), OLD, tmp_path / "not-kept.json", renames)
+        not_kept.take(find_writes(new, now, tmp_path))
+    assert [item["what"] for item in not_kept.items] == ["people.bio"]
