@@ -217,7 +217,8 @@ class Restore(Job):
         with self.run.dialect.reader(self.run.staging) as reader:
             self._revision = revision_of(reader)
         for name, sums in self._contents.checksums.items():
-            self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
+            if name != self.run.dialect.version_table:
+                self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
 
 
 def accept_file(run: Run, choice: Chosen, *, trusted: bool) -> Chosen:

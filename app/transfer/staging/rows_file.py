@@ -99,7 +99,10 @@ class RowsFile:
             )
         unknown = sorted(self._exclude - set(extra) - set(schema))
         if unknown:
-            raise DoesNotFit(f"--exclude names tables that are not there: {', '.join(unknown)}.")
+            raise DoesNotFit(
+                f"--exclude names what has no rows to leave out: {', '.join(unknown)}.",
+                hint="Leave it out of --exclude. A view, and a search index over another table, are made anew.",
+            )
         return fitted
 
     def _coercions_of(self, table: Table, by_name: Mapping[str, Column]) -> list[Coercion | None]:

@@ -57,6 +57,12 @@ def test_a_table_or_column_that_the_source_lacks_is_refused(make: Make, schema: 
     assert caught.value.details == ["column users.best"]
 
 
+def test_what_is_no_table_is_not_excluded(make: Make) -> None:
+    with pytest.raises(DoesNotFit, match="no rows to leave out: word_index") as caught:
+        make({}, exclude=["word_index"])
+    assert "made anew" in str(caught.value.hint)
+
+
 def test_an_excluded_table_arrives_empty(staging: URL, make: Make) -> None:
     rows = make(WHOLE, exclude=["likes", "logs"])
     check_exclusions(rows)
