@@ -133,7 +133,7 @@ class MySqlReader:
 
     def time_zone(self) -> str | None:
         instants = (item.type == "timestamp" for columns in self._describe_stored().values() for item in columns)
-        return find_zone(self._ask) if any(instants) else None
+        return find_zone(self._ask, str(self._url.query.get("init_command", ""))) if any(instants) else None
 
     def objects(self) -> list[SchemaObject]:
         return copy.objects(self.session, self.database)

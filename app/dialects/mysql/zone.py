@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,10 +11,18 @@ from typing import Any
 _FIRST, _LAST, _STEP = dt.datetime(1970, 1, 8, 12), dt.datetime(2037, 12, 24, 12), dt.timedelta(days=7)  # noqa: DTZ001 # UTC
 
 
-def find_zone(ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> str:
-    """An offset, or the name of a zone; ``SYSTEM`` where the server's machine keeps one that has no name here."""
+_SET_ZONE = re.compile(r"""\btime_zone\s*=\s*(['"])([^'"]+)\1""", re.IGNORECASE)
+"""What an ``init_command`` may say of the sessions of an app."""
+
+
+def find_zone(ask: Callable[[str], Sequence[tuple[Any, ...]]], init_command: str = "") -> str:
+    """An offset, or the name of a zone; ``SYSTEM`` where the server's machine keeps one that has no name here.
+
+    :param init_command: what the app's URL lets each connection begin with.
+    """
     [(zone, system)] = ask("SELECT @@global.time_zone, @@system_time_zone")
-    if zone != "SYSTEM":
+    zone = next((match[2] for match in reversed([*_SET_ZONE.finditer(init_command)])), zone)
+    if zone.upper() != "SYSTEM":
         return str(zone)
     return "UTC" if system == "UTC" else _name_system(ask, str(system))
 

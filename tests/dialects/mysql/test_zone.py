@@ -100,3 +100,16 @@ def test_the_zone_of_the_servers_machine_has_a_name(tmp_path: Path, monkeypatch:
     finally:
         server.stop()
     assert name.startswith("Europe/")
+
+
+@pytest.mark.parametrize(
+    ("command", "zone"),
+    [
+        ("SET time_zone = '-03:00'", "-03:00"),
+        ("SET SESSION sql_mode='', time_zone=\"Europe/Berlin\"", "Europe/Berlin"),
+        ("SET @@session.time_zone='+01:00'; SET time_zone='+02:00'", "+02:00"),
+        ("SET NAMES utf8mb4", "+05:00"),
+    ],
+)
+def test_a_url_that_sets_the_zone_of_its_connections_is_obeyed(command: str, zone: str) -> None:
+    assert find_zone(lambda _: [("+05:00", "UTC")], command) == zone
