@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -177,8 +177,12 @@ class MySqlReader:
             sql += f" WHERE {leads_nowhere(*names, quote)}"
         converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
         for raw in self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql):
-            values = self._show(table, raw, expressions) if expressions else raw
-            yield _convert(values, converters) if columns else []
+            row = list(self._show(table, raw, expressions) if expressions else raw)
+            for index, convert in converters:
+                value = row[index]
+                if value is not None:
+                    row[index] = convert(value)
+            yield row if columns else []
 
     def _ask_for_sent(self, columns: list[Stored]) -> list[tuple[int, str | None]]:
         """The places of texts that the app may see otherwise, with the expression for the bytes that it is sent."""
@@ -264,15 +268,6 @@ class MySqlReader:
                     f"The table {table} was altered, moved or dropped while the database was read.",
                     hint="Run the command again when nobody changes the schema.",
                 ) from error
-
-
-def _convert(raw: tuple[Any, ...], converters: list[tuple[int, Callable[[Any], Any]]]) -> Values:
-    row = list(raw)
-    for index, convert in converters:
-        value = row[index]
-        if value is not None:
-            row[index] = convert(value)
-    return row
 
 
 @contextlib.contextmanager

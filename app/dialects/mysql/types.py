@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ BY_NAME = {name: kind for kind, names in _LOGICAL.items() for name in names} | d
 
 _MEMBER = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
 _ESCAPED = re.compile(r"''|\\(.)", re.DOTALL)
+_WHOLE_TIMESTAMP = len("YYYY-MM-DD HH:MM:SS.ffffff")
 _CONTROLS = {"0": "\0", "n": "\n", "r": "\r"}
 
 
@@ -166,6 +168,13 @@ def _time(text: str) -> Any:
 
 
 def _timestamp(text: str) -> Any:
+    """What a server says is of this form; that it is a date has to be seen: it may be nought, or have no such day."""
+    if len(text) == _WHOLE_TIMESTAMP:
+        try:
+            dt.datetime.fromisoformat(text)
+        except ValueError:
+            return tag(text)
+        return text
     text = six_digits(text)
     return to_timestamp(text) or tag(text)
 
