@@ -91,10 +91,13 @@ def _render(kind: str) -> Render:
 
 
 class _Writer:
-    """Statements to a file, counted and hashed."""
+    """Statements to a file, counted and hashed.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._hash, self.statements = file, xxhash.xxh3_128(), 0
+    :ivar longest: bytes that the rows of a statement may have.
+    """
+
+    def __init__(self, file: IO[bytes], longest: int) -> None:
+        self._file, self._hash, self.statements, self.longest = file, xxhash.xxh3_128(), 0, longest
 
     def line(self, text: bytes) -> None:
         self._hash.update(text + b"\n")
@@ -139,7 +142,9 @@ def dump(connection: Connection, database: str, to: Path) -> None:
             listed = list_all(connection, database)
             statements = definitions_of(connection, database, listed)
             items = objects(connection, database, listed)
-            _write(_Writer(file), connection, database, tables_of(listed), statements, items)
+            [(allowed,)] = execute(connection, "SELECT @@max_allowed_packet")
+            writer = _Writer(file, int(allowed) - _BESIDE_ROWS)
+            _write(writer, connection, database, tables_of(listed), statements, items)
             if schema_fingerprint(connection, database) != fingerprint_of(database, statements, items):
                 raise BackupFailed(f"The schema of {database} was changed while it was backed up.", hint="Run again.")
     except OSError as error:
@@ -224,7 +229,7 @@ def _write_rows(
     if odd:
         # By its number, as a member may be spelled like the value of no member.
         columns = [(name, _NUMBERED if kind == "enum" else kind) for name, kind in columns]
-    for statements, values in _batches(connection, path, columns):
+    for statements, values in _batches(connection, path, columns, writer.longest):
         for sql in (*statements, start + values):
             if b"\n" in start:
                 writer.block_of(sql)
@@ -235,12 +240,10 @@ def _write_rows(
 
 
 def _batches(
-    connection: Connection, path: str, columns: list[tuple[str, str]]
+    connection: Connection, path: str, columns: list[tuple[str, str]], longest: int
 ) -> Iterator[tuple[Sequence[bytes], bytes]]:
     """Rows as SQL text, about as many as a statement should have, each time with what has to be said before."""
     renders = [_render(kind) for _, kind in columns]
-    [(allowed,)] = execute(connection, "SELECT @@max_allowed_packet")
-    longest = int(allowed) - _BESIDE_ROWS
     most = min(STATEMENT_BYTES, longest)
     is_text = [render is _quote_text for render in renders]
     selected = [_SELECTED.get(kind, "{}").format(quote(name)) for name, kind in columns]
