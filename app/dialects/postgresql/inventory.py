@@ -50,8 +50,20 @@ SELECT t.relname::text, obj_description(t.oid, 'pg_class'), t.relrowsecurity, t.
 FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname = %s AND t.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1
 """
-# Those of the database: staging has the use of one that lies in the live schema, or in one of its own.
-_EXTENSIONS = "SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+# Around the schema: staging has the use of an extension wherever it lies, and no run looks into other schemas.
+_AROUND = """
+SELECT 'extension', extname::text FROM pg_extension WHERE extname <> 'plpgsql'
+UNION ALL SELECT 'event trigger', e.evtname::text FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid
+    JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %(schema)s
+UNION ALL SELECT 'publication', p.pubname::text FROM pg_publication p WHERE p.puballtables OR EXISTS (
+    SELECT FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.prpubid = p.oid AND n.nspname = %(schema)s)
+UNION ALL SELECT DISTINCT 'schema', n.nspname::text FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN (%(schema)s, 'pg_catalog', 'information_schema')
+        AND n.nspname !~ '^(pg_toast|pg_temp|ferry)|__ferry' AND NOT EXISTS (SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
 _TEXT = r"'(?:[^']|'')*'"
 _OF_VARCHAR = re.compile(rf"\(({_TEXT})::character varying\)::text|({_TEXT})::character varying(?:::text)?")
 _AS_TEXTS = re.compile(rf"\((ARRAY\[(?:{_TEXT}|[^\]'])*\])\)::text\[\]|(ARRAY\[(?:{_TEXT}|[^\]'])*\])::text\[\]")
@@ -66,7 +78,7 @@ def list_definitions(connection: Connection, schema: str) -> list[Definition]:
         *_constraints(connection, schema),
         *_columns(connection, schema),
         *_tables(connection, schema),
-        *(Definition("extension", "", name) for (name,) in connection.execute(_EXTENSIONS.encode())),
+        *(Definition(kind, "", name) for kind, name in connection.execute(_AROUND.encode(), {"schema": schema})),
     ]
 
 

@@ -133,14 +133,22 @@ def test_dates_with_a_fraction_of_noughts_go_to_another_server(make_host: Make) 
     assert [str(value) for _, value in host.query("SELECT * FROM sale")] == ["1998-05-06 00:00:00"]
 
 
-def test_an_extension_that_the_new_database_has_is_not_named_and_another_one_is(make_host: Make) -> None:
+def test_what_lies_around_a_schema_is_named_where_the_new_database_has_no_such_thing(make_host: Make) -> None:
     source, host = make_host("postgresql", "old"), make_host("postgresql", "new")
     table = "CREATE TABLE artist (id INTEGER PRIMARY KEY)"
     source.release(sql("CREATE EXTENSION lo", "CREATE EXTENSION citext", table))
     host.release(sql("CREATE EXTENSION lo", table))
     source.upgrade()
+    source.execute(
+        "CREATE SCHEMA shop",
+        "CREATE TABLE shop.till (id INTEGER)",
+        "CREATE PUBLICATION everybody FOR TABLE artist",
+        "CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        "CREATE EVENT TRIGGER seen ON ddl_command_end EXECUTE FUNCTION noted()",
+    )
     host.config["FERRY_SOURCE"] = source.url
     ended = host.run("db-migrate-data", "--yes", "--verbose")
     assert ended.status == 0, ended.stderr
-    assert "extension citext" in ended.stdout
+    for text in ("extension citext", "schema shop", "publication everybody", "event trigger seen"):
+        assert text in ended.stdout
     assert "extension lo" not in ended.stdout
