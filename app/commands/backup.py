@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..dialects.samples import count_rows
 from ..transfer.jobs.backup import check_backups, list_report, make_backup, prune_backups
 from ..transfer.run.report import Report
 from ..transfer.run.run import Run
@@ -96,7 +97,7 @@ def describe_list(report: Report) -> Iterator[str]:
     for item in report.backups:
         portable = "  portable" if item["portable"] else ""
         yield (
-            f"{item['id']}  {item['made_at']}  {item['rows']} rows  {item['size_bytes']} bytes  "
+            f"{item['id']}  {item['made_at']}  {count_rows(item['rows'])}  {item['size_bytes']} bytes  "
             f"revision {item['revision']}  by {item['command']}{portable}"
         )
     yield report.summary

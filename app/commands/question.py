@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import click
 
+from ..dialects.samples import count_rows
 from ..errors import NotConfirmed, Protected
 from ..transfer.run.plan import Question
 from .hints import Typed
@@ -77,7 +78,7 @@ def lines(question: Question) -> list[str]:
         f"Database:  {target.identity.database} ({target.environment})",
         f"Loads:     {question.loads}",
         f"Backup to: {question.backup_place}",
-        f"Replaced:  {sum(question.replaced.values())} rows",
+        f"Replaced:  {count_rows(sum(question.replaced.values()))}",
     ]
     full = sorted(((name, rows) for name, rows in question.replaced.items() if rows), key=lambda item: -item[1])
     above += [f"           {rows:>10} {name}" for name, rows in full[:SHOWN]]

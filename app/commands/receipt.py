@@ -155,12 +155,12 @@ def _describe_aside(report: Report) -> list[str]:
     aside = report.aside
     if not aside:
         return []
-    rows = f"{aside['rows']} rows in {aside['file']}"
+    rows = f"{count_rows(aside['rows'])} in {aside['file']}"
     return [rows, f"To load them when they are fixed: {aside['command']}"] if aside["command"] else [rows]
 
 
 def _describe_not_kept(item: dict[str, Any]) -> str:
-    return f"{item['what']}: {item['rows']} rows ({', '.join(item['keys'])})"
+    return f"{item['what']}: {count_rows(item['rows'])} ({', '.join(item['keys'])})"
 
 
 def _left_out(report: Report) -> list[str]:
@@ -200,12 +200,12 @@ def _describe_anonymised(report: Report) -> list[str]:
 
 
 def _rows(count: int | None) -> str:
-    return "" if count is None else f" ({count} rows)"
+    return "" if count is None else f" ({count_rows(count)})"
 
 
 def _describe_added(item: dict[str, Any]) -> str:
     there = f" ({item['there_already']} were there already)" if item["there_already"] else ""
-    return f"{item['table']}: {item['rows']} rows{there}"
+    return f"{item['table']}: {count_rows(item['rows'])}{there}"
 
 
 def _describe_kept(item: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..dialects.samples import count_tables
+from ..dialects.samples import count_rows, count_tables
 from ..errors import Misconfigured
 from ..transfer.jobs.status import Status, status
 from ..transfer.run.report import Report
@@ -144,7 +144,7 @@ def _describe_last_run(result: Status) -> Iterator[str]:
     else:
         yield "Last run:    none"
     if result.aside:
-        yield f"Set aside:   {result.aside['rows']} rows in {result.aside['file']}"
+        yield f"Set aside:   {count_rows(result.aside['rows'])} in {result.aside['file']}"
         yield f"             to load them when they are fixed: {result.aside['command']}"
 
 
@@ -177,7 +177,7 @@ def _describe_settings(result: Status, report: Report) -> Iterator[str]:
 
 
 def _newest(backups: list[dict[str, Any]]) -> str:
-    return f", newest {backups[-1]['id']} ({backups[-1]['rows']} rows)" if backups else ""
+    return f", newest {backups[-1]['id']} ({count_rows(backups[-1]['rows'])})" if backups else ""
 
 
 def describe_runs(report: Report) -> Iterator[str]:
@@ -196,4 +196,4 @@ def _describe_cut_over(item: dict[str, Any]) -> str:
     if not item["cut_over"]:
         return ""
     undone = "; undone since" if item["undone"] else ""
-    return f"  {item['rows']} rows from {item['source']} at {item['revision']}{undone}"
+    return f"  {count_rows(item['rows'])} from {item['source']} at {item['revision']}{undone}"

@@ -43,6 +43,11 @@ def count_rows(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows} rows"
 
 
+def rows_are(rows: int) -> str:
+    """The beginning of a sentence about so many rows."""
+    return f"{count_rows(rows)} {'is' if rows == 1 else 'are'}"
+
+
 def count_tables(tables: int) -> str:
     """A number of tables, for people."""
     return "1 table" if tables == 1 else f"{tables} tables"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.dialects.samples import ProblemKind, count_rows, count_tables, dangling, name_some, notes_of
+from app.dialects.samples import ProblemKind, count_rows, count_tables, dangling, name_some, notes_of, rows_are
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_some_keys_and_whether_there_are_more() -> None:
     assert name_some([1, "b"], more=False) == "1, b"
     assert name_some([1, "b"], more=True) == "1, b, ..."
     assert [count_rows(rows) for rows in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+    assert [rows_are(rows) for rows in (0, 1, 2)] == ["0 rows are", "1 row is", "2 rows are"]
     assert [count_tables(tables) for tables in (0, 1, 2)] == ["0 tables", "1 table", "2 tables"]
 
 

@@ -259,7 +259,7 @@ def test_a_dry_run_and_a_question_that_nobody_answers(released: Any) -> None:
     unanswered = flask(site, "db-rollback", "--keep-writes")
     assert unanswered.status == 130
     assert "Kept:      sections: 1 added" in unanswered.stderr
-    assert "Not kept:  rooms: 1 rows (1)" in unanswered.stderr
+    assert "Not kept:  rooms: 1 row (1)" in unanswered.stderr
     assert site.content() == before
     assert [path.name for path in site.area.rglob("*") if path.name.startswith("staging-")] == []
 

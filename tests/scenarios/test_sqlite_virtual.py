@@ -163,9 +163,9 @@ def test_a_restore_names_what_the_snapshot_does_not_have(host: Foreign) -> None:
     host.ok("db-backup", "--portable", str(portable))
     sql(host.live, "CREATE TABLE mine (x)", "INSERT INTO mine VALUES (1)", "CREATE VIRTUAL TABLE memo USING fts5(a)")
     sql(host.live, "INSERT INTO memo VALUES ('x')")
-    assert "memo (1 rows), mine (1 rows)" in host.ok("db-restore", str(portable), "--dry-run").stdout
+    assert "memo (1 row), mine (1 row)" in host.ok("db-restore", str(portable), "--dry-run").stdout
     done = host.ok("db-restore", str(portable), "--yes")
-    assert "memo (1 rows), mine (1 rows)" in done.stderr
+    assert "memo (1 row), mine (1 row)" in done.stderr
 
 
 def test_a_source_with_an_index_that_keeps_no_text_is_refused_in_true_words(host: Foreign) -> None:
@@ -176,7 +176,7 @@ def test_a_source_with_an_index_that_keeps_no_text_is_refused_in_true_words(host
     sql(old, "INSERT INTO bag (rowid, a) VALUES (1, 'x')")
     result = host.run("db-migrate-data", str(old), "--yes", "--rerun")
     assert result.status == 22, result.stderr
-    for words in ("bag (1 rows)", "rows of their own", "--exclude bag"):
+    for words in ("bag (1 row)", "rows of their own", "--exclude bag"):
         assert words in result.stderr
     assert "no revision makes" not in result.stderr
     host.ok("db-migrate-data", str(old), "--yes", "--rerun", "--exclude", "bag")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...dialects.base import Fence, Image, Reader
 from ...dialects.model import LateWrite, TableChecksum
+from ...dialects.samples import count_rows
 from ...errors import BackupFailed, VerificationFailed
 from ..proof.checksums import NOTHING, Contents, read_contents
 from ..rows.encode import encode, hash_rows
@@ -100,7 +101,7 @@ def _back_up(run: Run, image: Image, contents: Contents, to: Path | None) -> Bac
     run.report.backup = None
     backup = write_backup(run, image, to, contents)
     run.report.backup = backup.file
-    run.emit("note", f"Backup: {backup.file} ({backup.rows} rows, {backup.size_bytes} bytes, read back)")
+    run.emit("note", f"Backup: {backup.file} ({count_rows(backup.rows)}, {backup.size_bytes} bytes, read back)")
     return backup
 
 
@@ -156,7 +157,7 @@ def rows_beside_tables(reader: Reader) -> dict[str, int]:
 
 
 def describe_rows(tables: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(tables.items()))
+    return ", ".join(f"{name} ({count_rows(rows)})" for name, rows in sorted(tables.items()))
 
 
 def write_portable(database: str, reader: Reader, to: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...dialects.base import Image
+from ...dialects.samples import count_rows
 from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
 from ..cutover import backups
 from ..cutover.cutover import recover
@@ -54,7 +55,7 @@ def make_backup(
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
     run.report.backup = backup.file
-    text = f"Backup {backup.id}: {backup.rows} rows, {backup.size_bytes} bytes, read back: {backup.file}"
+    text = f"Backup {backup.id}: {count_rows(backup.rows)}, {backup.size_bytes} bytes, read back: {backup.file}"
     return run.report.end("done", text)
 
 
@@ -169,7 +170,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
         except BackupFailed as error:
             wrong.append(error.message)
         else:
-            run.note(f"{backup.id}: {backup.rows} rows, as they were when it was made")
+            run.note(f"{backup.id}: {count_rows(backup.rows)}, as they were when it was made")
     if wrong:
         raise BackupFailed(f"{len(wrong)} of {len(to_check)} backups are not good.", details=wrong)
     return run.report.end("checked", f"{len(to_check)} backups are good.")

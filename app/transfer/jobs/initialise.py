@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from ...dialects.samples import count_rows
 from ...errors import DoesNotFit, FerryError
 from ..cutover.cutover import entry_for
 from ..cutover.secure import Secured, take_image
@@ -88,7 +89,7 @@ class Initialise(Job):
         )
 
     def preview(self, question: Question) -> str:
-        return f"Would replace {sum(self.target.rows.values())} rows and load {question.loads}."
+        return f"Would replace {count_rows(sum(self.target.rows.values()))} and load {question.loads}."
 
     def entry(self) -> Entry:
         source = f"{self._built_from} and {self.run.settings.seed or 'no seed'}"
@@ -103,7 +104,9 @@ class Initialise(Job):
         )
 
     def summary(self, entry: Entry, rows: int) -> str:
-        return f"Done: a fresh database at {entry.revision or 'no revision'} with {rows} rows (run {self.run.id})."
+        return (
+            f"Done: a fresh database at {entry.revision or 'no revision'} with {count_rows(rows)} (run {self.run.id})."
+        )
 
     def back_up(self) -> None:
         """What the last seed left is not backed up, lest it push out a backup of somebody's rows."""

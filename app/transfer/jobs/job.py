@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from ...dialects.base import Fence
 from ...dialects.model import LateWrite
+from ...dialects.samples import count_rows
 from ...errors import VerificationFailed
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
@@ -323,7 +324,8 @@ def _end_rehearsal(run: Run, job: Job, entry: Entry) -> None:
     if report.live == "written":
         what_of_live += ", but the live database was written meanwhile, by the application or by a revision"
     report.end(
-        REHEARSED, f"Rehearsed: {rows} rows would be live at revision {entry.revision}; {what_of_live} (run {run.id})."
+        REHEARSED,
+        f"Rehearsed: {count_rows(rows)} would be live at revision {entry.revision}; {what_of_live} (run {run.id}).",
     )
     prune_records(run)
     run.save_report()

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...dialects.model import Counter as KeyCounter
 from ...dialects.model import Definition, Table
-from ...dialects.samples import Problem, ProblemKind
+from ...dialects.samples import Problem, ProblemKind, rows_are
 from ...errors import VerificationFailed
 from ..proof.losses import Undeclared, refuse_undeclared
 from ..proof.objects import Lost, find_lost
@@ -215,7 +215,7 @@ class Migration(Job):
         return self.run.schema.declarations(revision).accepting(self.options.accept_loss)
 
     def summary(self, entry: Entry, rows: int) -> str:
-        text = f"Done: {rows} rows are live at revision {entry.revision} (run {self.run.id}).{self.more()}"
+        text = f"Done: {rows_are(rows)} live at revision {entry.revision} (run {self.run.id}).{self.more()}"
         if entry.from_snapshot_of:
             text += f" They are from the snapshot of {entry.from_snapshot_of}, not from the source."
         if profile := entry.profile:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialects.model import Table
+from ...dialects.samples import count_rows
 from ..proof.compare import SHOWN
 from ..proof.verify import follow_moves
 from ..proof.writes import Written
@@ -70,7 +71,7 @@ class NotKept:
 
     def lines(self) -> list[str]:
         """For the question."""
-        return [f"Not kept:  {one['what']}: {one['rows']} rows ({', '.join(one['keys'])})" for one in self.items]
+        return [f"Not kept:  {one['what']}: {count_rows(one['rows'])} ({', '.join(one['keys'])})" for one in self.items]
 
     def take(self, writes: Iterable[Written]) -> None:
         """Look at each row that was written."""

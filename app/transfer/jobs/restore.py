@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...dialects.backup_kinds import find_server
 from ...dialects.model import TableChecksum
-from ...dialects.samples import ProblemKind
+from ...dialects.samples import ProblemKind, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
@@ -97,7 +97,9 @@ def _no_backup(run: Run, database: str, safety_copies: list[Backup]) -> BackupFa
         f"There is no backup of {database} that was asked for; {run.settings.backups} has {len(safety_copies)} copies "
         "of what other commands replaced.",
         hint="To put one of them back:\n"
-        + "\n".join(f"flask db-restore {one.id}  # {one.rows} rows, {one.made_at}, {one.command}" for one in newest),
+        + "\n".join(
+            f"flask db-restore {one.id}  # {count_rows(one.rows)}, {one.made_at}, {one.command}" for one in newest
+        ),
     )
 
 
@@ -182,7 +184,7 @@ class Restore(Job):
         )
 
     def preview(self, question: Question) -> str:
-        return f"Would put {question.loads} in place of {sum(self.target.rows.values())} rows."
+        return f"Would put {question.loads} in place of {count_rows(sum(self.target.rows.values()))}."
 
     def entry(self) -> Entry:
         path = str(self._chosen.path)
@@ -202,7 +204,7 @@ class Restore(Job):
         )
 
     def summary(self, entry: Entry, rows: int) -> str:
-        return f"Restored {self._chosen.label}: {rows} rows are live at revision {entry.revision} (run {self.run.id})."
+        return f"Restored {self._chosen.label}: {rows_are(rows)} live at revision {entry.revision} (run {self.run.id})."
 
     def _stage(self) -> None:
         if self._lost:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...dialects.base import Reader
 from ...dialects.model import Table
+from ...dialects.samples import count_rows
 from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected
 from ..anonymise.engine import as_profiled, choose_profile
 from ..anonymise.source import open_anonymised
@@ -109,7 +110,7 @@ class Proof:
             run.report.end("different", text, 23)
         else:
             rows = sum(self._live.rows.values())
-            run.report.end("equal", f"This database holds exactly what came from {self._label}: {rows} rows.")
+            run.report.end("equal", f"This database holds exactly what came from {self._label}: {count_rows(rows)}.")
         prune_records(run)
         run.save_report()
         return run.report

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...dialects import dialect_for
 from ...dialects.base import Dialect, Reader, Watch
 from ...dialects.model import Definition, SchemaObject, Table, Values
+from ...dialects.samples import count_rows
 from ...errors import (
     AccessDenied,
     DatabaseDamaged,
@@ -208,7 +209,7 @@ class DatabaseSource(Source):
         self._virtual = sorted(item.name for item in self._state.objects if item.kind == "virtual table")
         names = [name for name in self._virtual if name not in self._options.exclude]
         with _readable(self._dialect, self._spec), self._dialect.reader(self._url) as reader:
-            filled = [f"{name} ({rows} rows)" for name in names if (rows := reader.count(name))]
+            filled = [f"{name} ({count_rows(rows)})" for name in names if (rows := reader.count(name))]
         if filled:
             raise DoesNotFit(
                 f"{self._spec.label} has virtual tables with rows of their own, which are not carried: "

@@ -368,7 +368,7 @@ def test_without_a_terminal_it_says_what_to_run(at: At, old: Path) -> None:
     place = at("foreign")
     live = place.content()
     result = place.run("db-migrate-data", str(old))
-    refused(result, 130, "no terminal", "1 rows", str(place.database), str(place.backups), str(old))
+    refused(result, 130, "no terminal", "1 row", str(place.database), str(place.backups), str(old))
     assert f"flask db-migrate-data {old} --yes" in result.stderr
     assert place.content() == live
     assert place.lease() == []

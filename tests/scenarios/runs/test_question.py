@@ -50,7 +50,7 @@ def test_yes(at: At, old: Path, answer: str) -> None:
 def test_what_the_question_shows(at: At, old: Path) -> None:
     place = at("foreign")
     shown = asked(place, old, "n\n").stdout
-    for part in ("SQLite", "this host", str(place.database), "1 rows", "1 sections", str(old), str(place.backups)):
+    for part in ("SQLite", "this host", str(place.database), "1 row", "1 sections", str(old), str(place.backups)):
         assert part in shown
 
 

@@ -54,7 +54,7 @@ def test_all_rows_are_in_it_and_alembic_s_own_is_the_revision(tmp_path: Path) ->
         ("CREATE TABLE t (id INTEGER)", "needs the revision"),
         (
             VERSIONS + "CREATE VIRTUAL TABLE words USING fts5(x, content=''); INSERT INTO words VALUES ('a')",
-            r"the rows of virtual tables: words \(1 rows\)",
+            r"the rows of virtual tables: words \(1 row\)",
         ),
     ],
 )
@@ -106,4 +106,4 @@ def test_writers_wait_for_the_last_copy_but_for_a_rehearsal_s(
 
 
 def test_tables_with_their_rows_by_name() -> None:
-    assert describe_rows({"b": 1, "a": 2}) == "a (2 rows), b (1 rows)"
+    assert describe_rows({"b": 1, "a": 2}) == "a (2 rows), b (1 row)"

@@ -61,7 +61,7 @@ def test_rows_and_columns_without_a_place_in_the_old_schema(tmp_path: Path) -> N
         {"what": "tags", "why": ROW, "rows": 1, "keys": ["7"]},
     ]
     assert not_kept.rows == 3
-    assert "Not kept:  tags: 1 rows (7)" in not_kept.lines()
+    assert "Not kept:  tags: 1 row (7)" in not_kept.lines()
     assert [one["keys"] for one in not_kept.all_keys()] == [one["keys"] for one in not_kept.items]
 
 
