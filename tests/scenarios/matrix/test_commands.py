@@ -11,6 +11,7 @@ import pytest
 from tests.support.places import ServerSite, databases, execute
 from tests.support.runs.commands import history
 from tests.support.runs.host import HOST, MIGRATIONS
+from tests.support.servers.mariadb import ON_MYSQL
 from tests.support.site import Result
 from tests.support.sources.sites import assert_refused, report
 
@@ -53,10 +54,13 @@ def test_a_database_is_made_filled_and_looked_at(site: ServerSite) -> None:
     assert beside(site) == []
 
 
+STATUS = f"{'performance_schema' if ON_MYSQL else 'information_schema'}.global_status"
+
+
 @pytest.mark.parametrize(
     ("name", "query"),
     [
-        ("mariadb", "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Connections'"),
+        ("mariadb", f"SELECT variable_value FROM {STATUS} WHERE variable_name = 'Connections'"),
         ("postgresql", "SELECT sum(sessions) FROM pg_stat_database"),
     ],
 )

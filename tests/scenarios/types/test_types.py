@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.servers.mariadb import of_mariadb
 from tests.support.types.carry import Place
 from tests.support.types.kinds import KINDS, SERVERS
 from tests.support.types.page import PAGE, page
@@ -38,6 +39,7 @@ def test_the_export_gives_the_lines_of_the_snapshot(outcome: Outcome, server: st
     assert outcome.exported[server] == {kind.title for kind in KINDS}
 
 
+@of_mariadb
 def test_the_page_is_what_was_just_run(outcome: Outcome) -> None:
     found = page(outcome.cells, outcome.exported)
     assert PAGE.read_text(encoding="utf-8") == found, "make types writes the page anew"

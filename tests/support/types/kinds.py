@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
+from tests.support.servers.mariadb import ON_MYSQL
+
 SEED = 20261123
 SQLITE, MARIADB, POSTGRESQL = SERVERS = ("sqlite", "mariadb", "postgresql")
 EVERYWHERE = "*"
@@ -480,7 +482,7 @@ OWN_OF_MARIADB = [
     ),
     Kind(
         "UUID",
-        {SQLITE: "VARCHAR(36)", MARIADB: "UUID", POSTGRESQL: "UUID"},
+        {SQLITE: "VARCHAR(36)", MARIADB: "CHAR(36)" if ON_MYSQL else "UUID", POSTGRESQL: "UUID"},
         {
             EVERYWHERE: {"any": "'6fa459ea-ee8a-3ca4-894e-db77e160355e'"},
             SQLITE: {"capitals": "'6FA459EA-ee8a-3ca4-894e-db77e160355e'"},
@@ -488,7 +490,7 @@ OWN_OF_MARIADB = [
     ),
     Kind(
         "INET6",
-        {SQLITE: "VARCHAR(43)", MARIADB: "INET6", POSTGRESQL: "INET"},
+        {SQLITE: "VARCHAR(43)", MARIADB: "VARCHAR(43)" if ON_MYSQL else "INET6", POSTGRESQL: "INET"},
         {
             EVERYWHERE: {"::1": "'::1'", "6": "'2001:db8::ff00:42:8329'"},
             SQLITE: {"long": "'0:0:0:0:0:0:0:1'"},
