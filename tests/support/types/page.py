@@ -222,4 +222,7 @@ server, written to a snapshot, loaded into each server by the real engine, and c
 S is SQLite, M MariaDB, P PostgreSQL. The [last table](#how-the-columns-were-declared) tells how the column was declared
 on each, e.g. by `with_variant`. A server's own values (31 February, infinity, a text in a column of integers) are only
 carried from that server.
+
+`make test-servers` carries them over MariaDB 11.8, MySQL 9.7 (with its JSON, and texts for `UUID` and `INET6`) and
+PostgreSQL 18 as well; this page is of the versions that [guarantees](guarantees.md#on-which-servers) names first.
 """
