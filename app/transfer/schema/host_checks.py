@@ -38,7 +38,10 @@ _OWN_ENGINE = ("create_engine", "engine_from_config")
 _EXPECTED: dict[str, tuple[object, ...]] = {"version_table_schema": (None,), "include_schemas": (None, False)}
 _SCHEMA_OPTIONS = ("version_table_schema",)
 _LOOKED_FOR = (*_OTHER_SCHEMA, *_OWN_ENGINE, *_EXPECTED, OPTION)
-_NO_SCHEMA = "Only the default schema is carried: leave schema= out, e.g. by a search path in the database's URL."
+_NO_SCHEMA = (
+    "Only the default schema is carried, never two. Where all tables lie in one, leave schema= out and name it in the"
+    " search path of the database's URL."
+)
 
 
 def refuse_unsupported(host: Host) -> None:
