@@ -81,6 +81,7 @@ WHOLE_RUNS = {
     "scenarios/objects/test_guarantees.py": 2,
     "scenarios/types/": 2,
     "scenarios/test_": 2,
+    "scenarios/hosts/test_handbook.py": 2,
     "scenarios/hosts/test_host.py": 2,
     "scenarios/hosts/test_own_schema.py": 2,
     "scenarios/hosts/test_three_hosts.py": 2,
