@@ -179,7 +179,8 @@ class MariaDB:
     def _answers(self) -> bool:
         # The driver leaks a socket that it could not connect. The file of the other one is there before it answers.
         with (
-            contextlib.suppress(OSError),
+            # MySQL takes connections, and drops them, before it answers.
+            contextlib.suppress(OSError, pymysql.OperationalError),
             socket.create_connection(("127.0.0.1", self.port), timeout=5),
             socket.socket(socket.AF_UNIX) as own,
         ):
