@@ -20,6 +20,14 @@ SCHEMA = (
     "CREATE MATERIALIZED VIEW hollow AS SELECT id FROM item WITH NO DATA",
 )
 FILLED = [2, 3, False]
+READS_BY_FUNCTION = (
+    "CREATE TABLE item (id INTEGER PRIMARY KEY)",
+    "CREATE FUNCTION known() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT n FROM z_counts); END'",
+    "CREATE MATERIALIZED VIEW z_counts AS SELECT count(*) AS n FROM item",
+    "CREATE MATERIALIZED VIEW b_known AS SELECT known() AS n",
+    "CREATE VIEW between AS SELECT n FROM b_known",
+    "CREATE MATERIALIZED VIEW a_later AS SELECT n FROM between",
+)
 
 
 def look(host: SmallHost) -> list[Any]:
@@ -63,3 +71,16 @@ def test_one_that_does_not_fit_the_rows_stops_the_run_with_the_servers_words(hos
     assert result.status == 22
     assert "'z_counts'" in result.stderr
     assert "division by zero" in result.stderr
+
+
+def test_one_that_reads_others_by_a_function_is_filled_behind_them(host: Make) -> None:
+    """Of what a function reads the server keeps no dependency, so nobody can say which comes first."""
+    old, new = host("postgresql"), host("postgresql")
+    for one in (old, new):
+        one.revise(*READS_BY_FUNCTION)
+    old.done("db-init", "--schema", "migrations", "--no-seed", "--yes")
+    execute(old.url, "INSERT INTO item VALUES (1), (2)")
+    succeeded(new.migrate_from(old))
+    with connected(new.url) as connection:
+        assert connection.exec_driver_sql("SELECT n FROM b_known").scalar() == 2
+        assert connection.exec_driver_sql("SELECT n FROM a_later").scalar() == 2

@@ -93,8 +93,18 @@ def test_a_source_whose_functions_the_app_no_longer_registers_is_refused_by_name
     old = shutil.move(host.live, host.directory / "old.db")
     host.on_connect = None
     result = host.run("db-migrate-data", str(old))
-    assert result.status == 22, result.stderr
+    assert result.status == 20, result.stderr
     for words in ("table word needs the function slug", "table tag needs the collation unicase", "Register"):
         assert words in result.stderr
     assert "intact copy" not in result.stderr
     assert not host.live.exists()
+
+
+@pytest.mark.parametrize("command", [("db-migrate-data", "self"), ("db-backup",), ("db-init",)])
+def test_the_live_database_is_refused_before_the_question(host: Foreign, command: tuple[str, ...]) -> None:
+    host.on_connect = None
+    before = host.live.read_bytes()
+    result = host.run(*command)
+    assert result.status == 20, result.stderr
+    assert "needs the collation unicase, which the app registers on none of its connections" in result.stderr
+    assert host.live.read_bytes() == before

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine
 
-from ...errors import DoesNotFit
+from ...errors import Protected
 
 WAY_OUT = "Register it for every connection, by @event.listens_for(db.engine, 'connect'), then run the command again."
 _LACKING = re.compile(r"(?:no such|unknown) (function|collation sequence): ([^()\s]+)")
@@ -98,12 +98,12 @@ def name_lacking(error: BaseException) -> str:
     return f"the {match.group(1).partition(' ')[0]} {match.group(2)}" if match else ""
 
 
-def lacking(where: str, what: str) -> DoesNotFit:
-    return DoesNotFit(f"{where} needs {what}, which the app registers on none of its connections.", hint=WAY_OUT)
+def lacking(where: str, what: str) -> Protected:
+    return Protected(f"{where} needs {what}, which the app registers on none of its connections.", hint=WAY_OUT)
 
 
 def refuse_lacking(error: sqlite3.Error, where: str) -> None:
-    """:raises DoesNotFit: what the error is about is a function or collation that nobody registers."""
+    """:raises Protected: what the error is about is a function or collation that nobody registers."""
     if what := name_lacking(error):
         raise lacking(where, what) from error
 

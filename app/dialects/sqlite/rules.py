@@ -7,7 +7,7 @@ import re
 import sqlite3
 from pathlib import Path
 
-from ...errors import DoesNotFit
+from ...errors import Protected
 from ..samples import SHOWN, Problem, ProblemKind, dangling, name_some
 from .connect import Files, damage_named
 from .functions import WAY_OUT, find_lacking
@@ -22,7 +22,7 @@ def problems(files: Files, path: Path) -> list[Problem]:
     # Over a read-only connection PRAGMA integrity_check does not look at CHECK constraints (3.40, seen).
     with damage_named(path), files.open(path) as connection:
         if lacking := find_lacking(tables_with_sql(connection), files.functions):
-            raise DoesNotFit(f"{path} cannot be checked: {'; '.join(lacking)}.", hint=WAY_OUT)
+            raise Protected(f"{path} cannot be checked: {'; '.join(lacking)}.", hint=WAY_OUT)
         broken = [
             Problem(ProblemKind.DAMAGE, "", text)
             for (text,) in connection.execute("PRAGMA integrity_check")

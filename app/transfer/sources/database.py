@@ -24,6 +24,7 @@ from ...errors import (
     DoesNotFit,
     FerryError,
     LockHeld,
+    Protected,
     SourceIncomplete,
     Unauthorized,
 )
@@ -198,7 +199,7 @@ class DatabaseSource(Source):
         """Staging on another server has its own rules; on the same kind of server they are those of the source."""
         lacking = self._dialect.find_lacking(self._url) if self._dialect.name == run.dialect.name else []
         if lacking:
-            raise DoesNotFit(
+            raise Protected(
                 f"{self._spec.label} has rules that this app's connections cannot check.",
                 details=lacking,
                 hint="Register what is lacking for every connection of the app, then run the command again.",

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.functions import Functions
 from app.dialects.sqlite.names import url_of
-from app.errors import DoesNotFit
+from app.errors import Protected
 
 
 def compare(left: str, right: str) -> int:
@@ -97,7 +97,7 @@ def test_rows_are_read_by_bytes_where_nobody_registers_the_collation(foreign: Pa
         assert reader.count("tag") == 3
         assert list(reader.rows(tables["tag"])) == [["A", 2], ["C", 3], ["b", 1]]
         assert list(reader.rows(tables["page"])) == [[1, "X"]]
-        with pytest.raises(DoesNotFit, match="table flat needs the collation unicase"):
+        with pytest.raises(Protected, match="table flat needs the collation unicase"):
             list(reader.rows(tables["flat"]))
 
 
@@ -108,7 +108,7 @@ def test_what_lacks_is_named_with_its_table(foreign: Path) -> None:
         "table page needs the function slug",
         "table tag needs the collation unicase",
     ]
-    with pytest.raises(DoesNotFit, match="table page needs the function slug"):
+    with pytest.raises(Protected, match="table page needs the function slug"):
         dialect.problems(url_of(foreign))
     engine = sa.create_engine("sqlite://")
     sa.event.listen(engine, "connect", outfit)
