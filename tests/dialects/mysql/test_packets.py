@@ -56,5 +56,5 @@ def test_a_value_over_half_a_packet_and_rows_over_a_packet_are_put_back(narrow: 
 
 def test_where_a_row_cannot_be_put_back_the_other_backup_is_named(narrow: MariaDB, tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="the server takes") as caught:
-        put_back(narrow, tmp_path, b"'" * 600_000)
+        put_back(narrow, tmp_path, b"'" * (PACKET + 1))
     assert "db-backup --portable" in str(caught.value.hint)

@@ -97,7 +97,8 @@ def test_a_list_of_texts_is_spelled_otherwise_once(owned: Room) -> None:
     texts, definitions = [], []
     for url in (owned.target, first, second):
         with owned.dialect.reader(url) as reader:
-            definitions.append(reader.definitions())
+            # The other places are further schemas of the same database to each of them.
+            definitions.append([item for item in reader.definitions() if item.kind != "schema"])
         [schema] = ask(owned, "SELECT current_schema()", url=url)
         texts += ask(owned, _SPELLED.format(schema), url=url)
     assert texts[0] != texts[1] == texts[2]
@@ -106,7 +107,7 @@ def test_a_list_of_texts_is_spelled_otherwise_once(owned: Room) -> None:
         "ALTER TABLE word DROP CONSTRAINT listed, ADD CONSTRAINT listed CHECK (code IN ('a', 'b', ']'))", url=second
     )
     with owned.dialect.reader(second) as reader:
-        assert reader.definitions() != definitions[0]
+        assert [item for item in reader.definitions() if item.kind != "schema"] != definitions[0]
     owned.execute("INSERT INTO word VALUES ('it''s')", url=first)
     with pytest.raises(sa.exc.IntegrityError, match="listed"):
         owned.execute("INSERT INTO word VALUES ('b')", url=first)
