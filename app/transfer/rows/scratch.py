@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ class Scratch:
         os.close(descriptor)
         try:
             self._connection = sqlite3.connect(name, isolation_level=None)
+            # Some live as long as what holds them, which nobody closes.
+            weakref.finalize(self, self._connection.close)
             self.execute = self._connection.execute
             # Nothing of it must last, so there is no journal, and one transaction that never ends.
             self._connection.executescript(

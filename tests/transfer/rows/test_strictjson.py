@@ -129,7 +129,7 @@ def test_numbers_are_exact(digits: str, value: Any) -> None:
         (r'{"\udc00": 1}', "surrogate"),
         (r'["\ude00\ud83d"]', "surrogate"),
         ("", "not JSON at line 1, column 1"),
-        ('{\n"a": 1,\n}', "not JSON at line 3, column 1"),
+        ('{\n"a": 1\n!}', "not JSON at line 3, column 1"),
         ("[1,]", "not JSON"),
         ("01", "behind"),
         ("1 2", "behind"),
