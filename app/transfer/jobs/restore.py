@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...dialects.backup_kinds import find_server
 from ...dialects.model import TableChecksum
-from ...dialects.samples import ProblemKind, count_rows, rows_are
+from ...dialects.samples import ProblemKind, at_revision, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
@@ -204,7 +204,9 @@ class Restore(Job):
         )
 
     def summary(self, entry: Entry, rows: int) -> str:
-        return f"Restored {self._chosen.label}: {rows_are(rows)} live at revision {entry.revision} (run {self.run.id})."
+        return (
+            f"Restored {self._chosen.label}: {rows_are(rows)} live {at_revision(entry.revision)} (run {self.run.id})."
+        )
 
     def _stage(self) -> None:
         if self._lost:

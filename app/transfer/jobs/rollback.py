@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import sqlalchemy as sa
 
-from ...dialects.samples import rows_are
+from ...dialects.samples import at_revision, rows_are
 from ...errors import Protected, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
@@ -113,7 +113,7 @@ class Rollback(Job):
         begin = f"Rolled back run {self._undone.run_id} ({self._undone.command})"
         if entry.emptied:
             return f"{begin}: the database is empty, as it was before."
-        return f"{begin}: {rows_are(rows)} live again, at revision {entry.revision}."
+        return f"{begin}: {rows_are(rows)} live again, {at_revision(entry.revision)}."
 
     def _stage(self) -> None:
         """Bring the old generation into staging and prove that it is whole."""

@@ -180,7 +180,7 @@ def _find_drift(run: Run, target: Target) -> tuple[str | None, list[str], str | 
     try:
         run.schema.refuse_env()
         if target.revision != head:
-            return head, recorded, f"the database is at {target.revision}"
+            return head, recorded, f"the database is at {target.revision or 'no revision'}"
         return head, list(dict.fromkeys([*recorded, *run.schema.look_at_live()])), None
     except FerryError as error:
         return head, recorded, error.message
@@ -254,7 +254,7 @@ def _find_problems(run: Run, result: Status, target: Target) -> Iterator[tuple[s
     if result.head is None:
         yield str(result.not_compared), None
     elif result.revision != result.head:
-        yield f"the database is at {result.revision}, head is {result.head}", "flask db-migrate-data self"
+        yield f"the database is at {result.revision or 'no revision'}, head is {result.head}", "flask db-migrate-data self"
     elif result.not_compared:
         yield f"drift was not looked for: {result.not_compared}", None
     if result.drift:

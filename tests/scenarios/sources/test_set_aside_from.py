@@ -521,7 +521,7 @@ def _arguments(file: Path) -> tuple[str, ...]:
 
 def test_the_directories_of_rows_set_aside_are_never_pruned(migrated: Site) -> None:
     file, runs = edited(migrated, fix), migrated.area / "runs"
-    for number in range(12):
+    for number in range(13):
         (runs / f"20200101T0000{number:02}-abcdef").mkdir()
     (runs / "20200101T000000-abcdef" / "set-aside.json").touch()
     (runs / "20200101T000001-abcdef" / "loaded.json").touch()
