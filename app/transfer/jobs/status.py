@@ -254,7 +254,10 @@ def _find_problems(run: Run, result: Status, target: Target) -> Iterator[tuple[s
     if result.head is None:
         yield str(result.not_compared), None
     elif result.revision != result.head:
-        yield f"the database is at {result.revision or 'no revision'}, head is {result.head}", "flask db-migrate-data self"
+        yield (
+            f"the database is at {result.revision or 'no revision'}, head is {result.head}",
+            "flask db-migrate-data self",
+        )
     elif result.not_compared:
         yield f"drift was not looked for: {result.not_compared}", None
     if result.drift:
