@@ -28,8 +28,8 @@ class Scratch:
         descriptor, name = tempfile.mkstemp(prefix=".scratch-", dir=directory)
         os.close(descriptor)
         try:
-            self._connection = sqlite3.connect(name, isolation_level=None)
-            # Some live as long as what holds them, which nobody closes.
+            # Some live as long as what holds them, which nobody closes; and that may go in another thread.
+            self._connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._connection.close)
             self.execute = self._connection.execute
             # Nothing of it must last, so there is no journal, and one transaction that never ends.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,15 @@ def test_keys_that_are_gone_are_those_of_the_last_table_asked() -> None:
         assert (aside.is_gone("[1]"), aside.is_gone("[2]")) == (False, True)
         aside.set_gone(iter(["[3]"]))
         assert (aside.is_gone("[2]"), aside.is_gone("[3]")) == (False, True)
+
+
+def test_it_is_closed_with_what_holds_it_in_whatever_thread_that_goes() -> None:
+    made: list[Scratch] = []
+    thread = threading.Thread(target=lambda: made.append(Scratch()))
+    thread.start()
+    thread.join()
+    connection = made[0]._connection
+    made.clear()
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
