@@ -18,6 +18,9 @@ from .connect import Connection, words_of
 from .extensions import extension_schemas, set_path
 from .names import quote
 
+# Columns of version 18, which others lack: a rule that is not enforced is nobody's to prove.
+_ENFORCED = "COALESCE((to_jsonb(k) ->> 'conenforced')::boolean, true)"
+
 _FOREIGN_KEYS = """
 SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid), c.relkind = 'p',
     obj_description(k.oid, 'pg_constraint')
@@ -51,7 +54,7 @@ JOIN pg_type y ON y.oid = a.atttypid AND y.typcategory = 'N'
 WHERE n.nspname = %s ORDER BY 3, 4
 """
 
-_REFERENCES = """
+_REFERENCES = f"""
 SELECT c.relname::text, c.relkind = 'p', pn.nspname::text, p.relname::text, p.relkind = 'p', k.confmatchtype = 'f',
     ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)
         JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place),
@@ -59,16 +62,17 @@ SELECT c.relname::text, c.relkind = 'p', pn.nspname::text, p.relname::text, p.re
         JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place),
     ARRAY(SELECT a.attname::text FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[])
         WITH ORDINALITY u (number, place) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.number
-        WHERE i.indrelid = c.oid AND i.indisprimary AND u.place <= i.indnkeyatts ORDER BY u.place)
+        WHERE i.indrelid = c.oid AND i.indisprimary AND u.place <= i.indnkeyatts ORDER BY u.place),
+    COALESCE((to_jsonb(k) ->> 'conperiod')::boolean, false)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
-WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY c.relname, k.conname
+WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 AND {_ENFORCED} ORDER BY c.relname, k.conname
 """
 
-_UNPROVED_CHECKS = """
+_UNPROVED_CHECKS = f"""
 SELECT c.relname::text, c.relkind = 'p', k.conname::text, pg_get_expr(k.conbin, k.conrelid)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND k.contype = 'c' AND NOT k.convalidated ORDER BY 1, 3
+WHERE n.nspname = %s AND k.contype = 'c' AND NOT k.convalidated AND {_ENFORCED} ORDER BY 1, 3
 """
 
 _INVALID_INDEXES = """
@@ -77,10 +81,10 @@ JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamesp
 WHERE n.nspname = %s AND NOT i.indisvalid ORDER BY 1, 2
 """
 
-_NOT_VALID = """
+_NOT_VALID = f"""
 SELECT c.relname::text, k.conname::text
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND k.contype = 'f' AND NOT k.convalidated AND k.conparentid = 0 ORDER BY 1, 2
+WHERE n.nspname = %s AND k.contype = 'f' AND NOT k.convalidated AND k.conparentid = 0 AND {_ENFORCED} ORDER BY 1, 2
 """
 
 _KEY = re.compile(r"Key (\(.*?\)=\(.*?\)) (is duplicated|already exists|is not present in table|is still referenced)")
@@ -116,16 +120,25 @@ class _Reference:
     ours: list[str]
     theirs: list[str]
     key: list[str]
+    of_a_period: bool
 
     @property
     def dangling(self) -> str:
         """From where on a statement speaks of the rows that refer to nothing."""
-        joined = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(self.ours, self.theirs, strict=True))
+        pairs = [(f"c.{quote(a)}", f"p.{quote(b)}") for a, b in zip(self.ours, self.theirs, strict=True)]
         # MATCH FULL wants all columns NULL or none; otherwise one NULL means that the row refers to nothing on purpose.
-        present = (" OR " if self.full else " AND ").join(f"c.{quote(name)} IS NOT NULL" for name in self.ours)
+        present = (" OR " if self.full else " AND ").join(f"{own} IS NOT NULL" for own, _ in pairs)
         child = relation(self.schema, self.table, partitioned=self.partitioned)
         parent = relation(self.parent_schema, self.parent, partitioned=self.parent_partitioned)
-        return f"FROM {child} c WHERE ({present}) AND NOT EXISTS (SELECT FROM {parent} p WHERE {joined})"
+        period = pairs.pop() if self.of_a_period else None
+        rows = f"FROM {parent} p WHERE {' AND '.join(f'{own} = {their}' for own, their in pairs) or 'true'}"
+        # The last column is a period, which several rows may cover together.
+        there = (
+            f"COALESCE({period[0]} <@ (SELECT range_agg({period[1]}) {rows}), false)"
+            if period
+            else f"EXISTS (SELECT {rows})"
+        )
+        return f"FROM {child} c WHERE ({present}) AND NOT {there}"
 
 
 def relation(schema: str, table: str, *, partitioned: bool = False) -> str:
