@@ -127,11 +127,12 @@ class _Reference:
         """From where on a statement speaks of the rows that refer to nothing."""
         pairs = [(f"c.{quote(a)}", f"p.{quote(b)}") for a, b in zip(self.ours, self.theirs, strict=True)]
         # MATCH FULL wants all columns NULL or none; otherwise one NULL means that the row refers to nothing on purpose.
-        present = (" OR " if self.full else " AND ").join(f"{own} IS NOT NULL" for own, _ in pairs)
+        present = (" OR " if self.full else " AND ").join(f"{child_column} IS NOT NULL" for child_column, _ in pairs)
         child = relation(self.schema, self.table, partitioned=self.partitioned)
         parent = relation(self.parent_schema, self.parent, partitioned=self.parent_partitioned)
         period = pairs.pop() if self.of_a_period else None
-        rows = f"FROM {parent} p WHERE {' AND '.join(f'{own} = {their}' for own, their in pairs) or 'true'}"
+        joined = " AND ".join(map(" = ".join, pairs)) or "true"
+        rows = f"FROM {parent} p WHERE {joined}"
         # The last column is a period, which several rows may cover together.
         there = (
             f"COALESCE({period[0]} <@ (SELECT range_agg({period[1]}) {rows}), false)"
