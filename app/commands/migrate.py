@@ -13,7 +13,7 @@ from ..transfer.sources.base import SourceOptions
 from ..transfer.staging.options import MigrateOptions
 from . import options
 from .blueprint import group
-from .completion import list_profile_names, list_sources, list_tables, list_tables_and_columns, offer
+from .completion import list_sources, list_tables_and_columns, offer
 from .execute import execute, lock_timeout_s
 
 
@@ -41,20 +41,8 @@ from .execute import execute, lock_timeout_s
     "replaced, nobody is asked and no writer waits; backup and snapshot stay until a later run prunes them.",
 )
 @click.option("--rerun", is_flag=True, help="Repeat a migration that succeeded or was rolled back.")
-@click.option(
-    "--profile",
-    metavar="NAME",
-    shell_complete=offer(list_profile_names),
-    help="Replace names, addresses and texts on the way, as this profile says.  [default: FERRY_PROFILE]",
-)
-@click.option(
-    "-e",
-    "--exclude",
-    multiple=True,
-    metavar="TABLE",
-    shell_complete=offer(list_tables),
-    help="Let this table arrive empty; refused while rows that are loaded refer to it.",
-)
+@options.profile("Replace names, addresses and texts on the way, as this profile says.  [default: FERRY_PROFILE]")
+@options.exclude("Let this table arrive empty; refused while rows that are loaded refer to it.")
 @click.option(
     "--accept-missing",
     is_flag=True,

@@ -17,7 +17,7 @@ from flask.cli import ScriptInfo
 from ..dialects.redact import redact_argument
 from ..errors import MEANINGS, ExitStatus
 from ..transfer.run.report import may_be_written_to
-from .completion import list_binds, offer
+from .completion import list_binds, list_profile_names, list_tables, offer
 from .events import print_json
 from .hints import Typed
 
@@ -106,6 +106,20 @@ dry_run = click.option(
     is_flag=True,
     help="All checks, no writes; ends with the status that the run would have had.",
 )
+
+
+def profile(words: str) -> Callable[[Any], Any]:
+    """``--profile``, of which ``--help`` says ``words``."""
+    return click.option("--profile", metavar="NAME", shell_complete=offer(list_profile_names), help=words)
+
+
+def exclude(words: str) -> Callable[[Any], Any]:
+    """``--exclude``, as often as there are tables to leave out, of which ``--help`` says ``words``."""
+    return click.option(
+        "-e", "--exclude", multiple=True, metavar="TABLE", shell_complete=offer(list_tables), help=words
+    )
+
+
 backup_to = click.option(
     "--backup-to",
     type=click.Path(path_type=Path, dir_okay=False),

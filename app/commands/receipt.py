@@ -113,28 +113,22 @@ def sections(report: Report) -> Iterator[Section]:
         ("Left out", _left_out(report), False),
         ("Not proved to be whole", report.unproved, False),
         ("Not migrated, as no revision makes them", _shorten_collations(report.not_migrated), False),
-        ("Not rows, and dropped", [item for item in report.objects if not _is_of_a_column(item)], False),
         ("Values changed by revisions", report.changed_values, False),
         ("Records that came more than once", _repeats(report), False),
         ("Added at head", [_describe_added(item) for item in report.added], False),
         ("Kept of what was written since", [_describe_kept(item) for item in report.kept], False),
         ("Files that records name", _describe_files(report), False),
         ("Notes", report.notes, False),
+        ("Not rows, and dropped or changed by revisions", report.objects, False),
         ("Carried besides", report.carried, False),
         (_title_of_profile(report), _describe_anonymised(report), True),
         ("Limits of the source", [f"{name}: {why}" for name, why in report.not_carried.items()], True),
-        ("Rules of columns that revisions changed", [item for item in report.objects if _is_of_a_column(item)], True),
         ("Waived", _waivers(report), True),
         ("Moved by revisions", report.moves, True),
     ]
     for title, items, detail in titles:
         if items:
             yield Section(title, items, detail)
-
-
-def _is_of_a_column(item: str) -> bool:
-    """Whether a revision said of a column that it may be NULL, or has another DEFAULT: nobody has to do anything."""
-    return item.startswith(("not null ", "default ")) and " by name" in item
 
 
 def _describe_files(report: Report) -> list[str]:

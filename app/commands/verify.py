@@ -10,7 +10,7 @@ from ..transfer.jobs.verify_run import VerifyOptions, verify
 from ..transfer.sources.base import SourceOptions
 from . import options
 from .blueprint import group
-from .completion import list_profile_names, list_run_ids, list_sources, list_tables, offer
+from .completion import list_run_ids, list_sources, offer
 from .execute import execute, lock_timeout_s
 
 
@@ -22,20 +22,8 @@ from .execute import execute, lock_timeout_s
     shell_complete=offer(list_sources, files=True),
     help="Compare with this source instead of a run's snapshot.",
 )
-@click.option(
-    "--profile",
-    metavar="NAME",
-    shell_complete=offer(list_profile_names),
-    help="Anonymise SOURCE on the way, as this profile says.",
-)
-@click.option(
-    "-e",
-    "--exclude",
-    multiple=True,
-    metavar="TABLE",
-    shell_complete=offer(list_tables),
-    help="Leave this table of SOURCE out.",
-)
+@options.profile("Anonymise SOURCE on the way, as this profile says.")
+@options.exclude("Leave this table of SOURCE out.")
 @click.option("--accept-missing", is_flag=True, help="SOURCE may lack endpoints for tables, or tables of its revision.")
 @click.option("--insecure-http", is_flag=True, help="Allow http:// to another machine.")
 @options.lock_timeout

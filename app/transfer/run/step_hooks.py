@@ -6,7 +6,6 @@ Until the cut-over took effect one that fails stops the run; afterwards that is 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import re
 import shlex
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...errors import FerryError, Misconfigured, ToolFailed
+from ..schema.callables import import_callable
 
 if TYPE_CHECKING:
     from .run import Run
@@ -72,13 +72,7 @@ def _call(run: Run, when: str, step: str) -> None:
 
 
 def _load_callable(text: str) -> Call:
-    module_name, _, attribute = text.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise Misconfigured(
-            f"{KEY} is {text!r}, which cannot be imported: {error}", hint="Write it as module:callable, or a command."
-        ) from error
+    function = import_callable(text, KEY)
 
     def call(when: str, step: str, about: Mapping[str, str]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -33,6 +34,25 @@ def database(path: Path, script: str) -> Path:
     return path
 
 
+def find_not_kept(
+    directory: Path, scripts: dict[str, str], declared: Declarations, renames: Sequence[Rename] = ()
+) -> NotKept:
+    """What was written between ``new`` and ``now`` and is not between ``before`` and ``after``."""
+    urls = {name: url_of(database(directory / name, script)) for name, script in scripts.items()}
+    with (
+        Changes(directory) as changes,
+        DIALECT.reader(urls["before"]) as before,
+        DIALECT.reader(urls["after"]) as after,
+        DIALECT.reader(urls["new"]) as new,
+        DIALECT.reader(urls["now"]) as now,
+    ):
+        table = before.tables()["users"]
+        changes.find(Touched(table, None, without(table, None)), before, after)
+        not_kept = NotKept(changes, declared, OLD, directory / "not-kept.json", renames)
+        not_kept.take(find_writes(new, now, directory))
+    return not_kept
+
+
 def test_rows_and_columns_without_a_place_in_the_old_schema(tmp_path: Path) -> None:
     old = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);"
     paths = {
@@ -42,18 +62,7 @@ def test_rows_and_columns_without_a_place_in_the_old_schema(tmp_path: Path) -> N
         "before": old + "INSERT INTO users VALUES (1, 'a'), (2, 'b')",
         "after": old + "INSERT INTO users VALUES (1, 'A'), (2, 'b'), (3, 'c')",
     }
-    urls = {name: url_of(database(tmp_path / name, script)) for name, script in paths.items()}
-    with (
-        Changes(tmp_path) as changes,
-        DIALECT.reader(urls["before"]) as before,
-        DIALECT.reader(urls["after"]) as after,
-        DIALECT.reader(urls["new"]) as new,
-        DIALECT.reader(urls["now"]) as now,
-    ):
-        table = before.tables()["users"]
-        changes.find(Touched(table, None, without(table, None)), before, after)
-        not_kept = NotKept(changes, DECLARED, OLD, tmp_path / "not-kept.json")
-        not_kept.take(find_writes(new, now, tmp_path))
+    not_kept = find_not_kept(tmp_path, paths, DECLARED)
     assert sorted(not_kept.items, key=str) == [
         # Row 2 came along in nothing: only its bio was written.
         {"what": "people", "why": ROW, "rows": 1, "keys": ["2"]},
@@ -73,21 +82,10 @@ def test_what_a_downgrade_renames_has_a_place(tmp_path: Path) -> None:
         "before": old,
         "after": old + "INSERT INTO users VALUES (1, 'A')",
     }
-    urls = {name: url_of(database(tmp_path / name, script)) for name, script in paths.items()}
-    with (
-        Changes(tmp_path) as changes,
-        DIALECT.reader(urls["before"]) as before,
-        DIALECT.reader(urls["after"]) as after,
-        DIALECT.reader(urls["new"]) as new,
-        DIALECT.reader(urls["now"]) as now,
-    ):
-        table = before.tables()["users"]
-        changes.find(Touched(table, None, without(table, None)), before, after)
-        renames = [
-            Rename("people", "full_name", "called"),
-            Rename("", "people", "users"),
-            Rename("users", "called", "name"),
-        ]
-        not_kept = NotKept(changes, Declarations((), {}), OLD, tmp_path / "not-kept.json", renames)
-        not_kept.take(find_writes(new, now, tmp_path))
+    renames = [
+        Rename("people", "full_name", "called"),
+        Rename("", "people", "users"),
+        Rename("users", "called", "name"),
+    ]
+    not_kept = find_not_kept(tmp_path, paths, Declarations((), {}), renames)
     assert [item["what"] for item in not_kept.items] == ["people.bio"]
