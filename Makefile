@@ -16,7 +16,7 @@ SERVERS ?= mysql-9.7 mariadb-11.8 postgresql-18
 .PHONY: help demo test test-all test-fast test-lowest servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.app: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -65,12 +65,13 @@ servers:  ## Fetch MySQL 9.7, MariaDB 11.8 and PostgreSQL 18 into .servers/, ins
 
 test-servers: $(VENV)/.dev servers  ## Test dialects, pairs, types and crashes on each of these
 	tests/support/servers/install.sh
-	@failed=""; for name in $(SERVERS); do \
+	@failed=""; tested=""; for name in $(SERVERS); do \
 		test -d .servers/$$name || { echo "SKIPPED: $$name, which could not be fetched"; continue; }; \
-		echo "On $$name:"; \
+		echo "On $$name:"; tested="$$tested $$name"; \
 		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --servers $$name tests/dialects \
 			tests/scenarios/matrix tests/scenarios/types $(ARGS) || failed="$$failed $$name"; \
-	done; test -z "$$failed" || { echo "FAILED on$$failed"; exit 1; }
+	done; test -n "$$tested" || { echo "FAILED: none of them is there"; exit 1; }; \
+	test -z "$$failed" || { echo "FAILED on$$failed"; exit 1; }
 
 test-wheel: $(VENV)/.dev  ## Test the newest wheel of dist/ in an environment that has only what it asks for
 	$(PYTHON) -m venv --clear $(VENV)/wheel
@@ -91,7 +92,7 @@ format: $(VENV)/.dev  ## Format the code
 memory: $(VENV)/.dev  ## Print peak memory and time for 10,000 and 100,000 posts
 	$(BIN)/python -m benchmarks.memory
 
-chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in its cut-over; try every order of two runs; KILLS=n
+chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in its cut-over; try thousands of orders of two runs; KILLS=n
 	tests/support/servers/install.sh
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py tests/transfer/cutover/test_cutover.py
 	$(BIN)/python -m tests.dialects.mysql.chaos $(KILLS)

@@ -152,7 +152,8 @@ def _describe_disk(result: Status) -> Iterator[str]:
     total = sum(item["size_bytes"] for item in result.disk.values())
     yield f"Disk:        {format_bytes(total)} beside the database"
     for kind, item in result.disk.items():
-        yield f"  {item['count']} {kind}, {format_bytes(item['size_bytes'])}" + (
+        what = kind.removesuffix("s") if item["count"] == 1 else kind
+        yield f"  {item['count']} {what}, {format_bytes(item['size_bytes'])}" + (
             f": {item['place']}" * bool(item["count"])
         )
 

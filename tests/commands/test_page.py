@@ -34,6 +34,8 @@ HOSTILE = (
     "&lt;b&gt;",
 )
 
+IN_A_BROWSER = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+
 
 class Reader(HTMLParser):
     """Takes a page apart: its elements with their attributes, its text, and whether each element is closed."""
@@ -153,7 +155,7 @@ def test_who_cannot_see_or_has_no_mouse_gets_all_of_it() -> None:
     assert [tag for tag, _ in page.elements].count("h1") == 1
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+@IN_A_BROWSER
 def test_a_browser_runs_nothing_of_it(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(render_page(failed_report()))
     shown = browse(tmp_path)
@@ -177,7 +179,7 @@ axe.run(document).then(({violations, incomplete}) => {
 """
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+@IN_A_BROWSER
 @pytest.mark.parametrize(
     ("report", "dark"),
     [(failed_report(), False), (failed_report(), True), (status_report(), False)],

@@ -42,6 +42,7 @@ MOST = {
         "again": Sent(5, 42),
         "db-backup": Sent(13, 195),
         "self": Sent(39, 590),
+        # 503, and once 563: more sessions were begun anew, it is not known why.
         "db-rollback": Sent(38, 575),
     },
     "postgresql": {

@@ -22,10 +22,11 @@ class Actor:
     """One thread of a play, at rest until it is given its turn."""
 
     def __init__(self, name: str, work: Callable[[Actor], None]) -> None:
-        self.name, self.error = name, None
+        self.name = name
         self.ended = self.killed = False
         self.waits_for: Callable[[], bool] = lambda: True
-        self._work, self.error = work, None  # type: BaseException | None
+        self.error: BaseException | None = None
+        self._work = work
         self._turn, self._rest = threading.Semaphore(0), threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -27,19 +27,18 @@ def test_cut_and_damaged_dumps_are_refused_and_nothing_is_left(room: Room, postg
     broken = bytearray(whole)
     broken[-4000] ^= 0xFF
     pieces = [whole[: len(whole) * tenth // 10] for tenth in range(10)]
-    refused = 0
+    # Version 18 writes the contents' table once more behind the rows, where nobody reads it.
+    is_read = [whole[:-1], bytes(broken)] if postgresql.execute("SHOW server_version_num") >= [("180000",)] else []
     for content in [*pieces, whole[:-1], bytes(broken), b"PGDMP and no more"]:
         dump = room.directory / "broken"
         dump.write_bytes(content)
-        with contextlib.suppress(BackupFailed):
-            refused += 1
+        with contextlib.ExitStack() as stack:
+            if content not in is_read:
+                stack.enter_context(pytest.raises(BackupFailed, match="broken"))
             room.dialect.restore(dump, room.other("back"))
-            refused -= 1
-            # Version 18 writes the contents' table once more behind the rows, where nobody reads it.
             assert room.state(room.other("back")) == room.state()
             room.dialect.drop(room.other("back"))
         assert ask(room, schemas) == before
-    assert refused >= (11 if postgresql.execute("SHOW server_version_num") >= [("180000",)] else 13)
     room.dialect.restore(room.directory / "whole", room.other("back"))
     assert room.state(room.other("back")) == room.state()
 

@@ -29,6 +29,9 @@ def test_an_extension_that_cannot_be_moved_is_named_with_the_way_out(
     dialect.copy(room.target, staging, timeout_s=5)
     with dialect.engine(staging).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE another (c citext)")
+
+
+def test_an_extension_that_lies_in_a_schema_of_its_own_is_in_nobodys_way(owned: Room) -> None:
     if not ask(owned, "SELECT 1 FROM pg_available_extensions WHERE name = 'adminpack'"):
         pytest.skip("since version 17 there is no extension that has a schema of its own")
     owned.execute("CREATE EXTENSION adminpack SCHEMA pg_catalog")

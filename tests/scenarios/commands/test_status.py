@@ -40,7 +40,7 @@ def test_for_people(changed: Local) -> None:
     assert "FERRY_KEEP" not in shown
     verbose = changed.ok("db-status", "-v").stdout
     assert "FERRY_KEEP = 5  (default)" in verbose
-    assert "\n  1 backups, " in verbose
+    assert "\n  1 backup, " in verbose
     assert " beside the database\n" in verbose
 
 

@@ -45,7 +45,7 @@ fetch() {
         mysql-*) wanted="mysql-server-core=$version* mysql-client-core=$version*" ;;
         mariadb-*) wanted="mariadb-server-core=1:$version* mariadb-client=1:$version*" ;;
         postgresql-*) wanted="postgresql-$version postgresql-client-$version" ;;
-        *) give_up "$name is none that this script knows" ;;
+        *) echo "There is no server $name: mysql-9.7, mariadb-11.8, postgresql-18" >&2; exit 2 ;;
     esac
     # shellcheck disable=SC2086 # a list of packages
     apt_get -y -q --download-only -o Dir::Cache::archives="$apt/$name" install $wanted patchelf >"$apt/log" 2>&1 ||

@@ -1,4 +1,4 @@
-"""Every order of two runs, an application that writes, a kill and a lost lock, within bounds, over the real journal.
+"""Orders of two runs, an application that writes, a kill and a lost lock, over the real journal.
 
 What runs is the engine's own cut-over, recovery, lease, journal and ledger; the server is a dictionary that keeps to
 what :class:`app.dialects.base.Dialect` promises. Each order ends with a third run, which finds what was left.

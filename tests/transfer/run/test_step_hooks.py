@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.errors import Misconfigured, ToolFailed
@@ -100,11 +100,13 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(step_hooks, "TIMEOUT_S", 0.5)
-    began = time.monotonic()
-    run = made_run(tmp_path, FERRY_HOOKS="sh -c 'sleep 60 & sleep 60'")
+    pids = tmp_path / "pids"
+    run = made_run(tmp_path, FERRY_HOOKS=f"sh -c 'sleep 600 & echo $$ $! > {pids}; wait'")
     with pytest.raises(ToolFailed, match="did not end within"), run.show_step("load"):
         pytest.fail("the step began")
-    assert time.monotonic() - began < 30
+    started = [int(pid) for pid in pids.read_text().split()]
+    assert len(started) == 2
+    assert [pid for pid in started if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
 
 
 @pytest.mark.parametrize("text", ["no.such.module:hook", f"{__name__}:nothing", "no-such-program --now", "sh 'x", "''"])

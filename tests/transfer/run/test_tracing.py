@@ -5,28 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.transfer.run import tracing
 from tests.transfer.hosts import made_run
 
-pytest.importorskip("opentelemetry.sdk", reason="a tool of developers")
-
-from opentelemetry.sdk.trace import TracerProvider  # it may not be there
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
 
 @pytest.fixture
-def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+def exporter(monkeypatch: pytest.MonkeyPatch) -> Any:
+    pytest.importorskip("opentelemetry.sdk", reason="a tool of developers")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(tracing, "find_tracer", lambda: provider.get_tracer("flask_ferry"))
     return exporter
 
 
-def test_steps_lie_within_the_run_and_no_value_is_told(tmp_path: Path, exporter: InMemorySpanExporter) -> None:
+def test_steps_lie_within_the_run_and_no_value_is_told(tmp_path: Path, exporter: Any) -> None:
     run = made_run(tmp_path)
     with tracing.trace("flask db-migrate-data", run=run.id):
         with run.show_step("load"):
