@@ -272,7 +272,9 @@ def test_every_page_with_commands_or_code_has_a_test_that_executes_them() -> Non
     shown = {
         name
         for page, name in zip(PAGES, NAMES, strict=True)
-        if re.search(r"^```(console|python|bash|yaml|sql)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        if re.search(
+            r"^```(console|python|bash|sh|ini|dockerfile|yaml|sql)$", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
     }
     assert shown == set(EXECUTED)
     assert [path for paths in EXECUTED.values() for path in paths if not (ROOT / path).is_file()] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from app.errors import Misconfigured, ToolFailed
 from app.transfer.run import step_hooks
 from app.transfer.run.run import Run
 from app.transfer.run.step_hooks import load_hook
+from tests.support.site import ROOT
 from tests.transfer.hosts import made_run
 
 calls: list[tuple[str, str, str]] = []
@@ -94,6 +96,20 @@ def test_a_command_that_fails_is_quoted(tmp_path: Path) -> None:
         pytest.fail("the step began")
     assert caught.value.details[-1] == "closed on Fridays"
     assert len("".join(caught.value.details)) <= step_hooks.SHOWN
+
+
+def test_the_hook_of_the_guide_shows_its_page_while_the_cut_over_lasts(tmp_path: Path) -> None:
+    [script] = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "guide.md").read_text(), re.MULTILINE | re.DOTALL)
+    file, page = tmp_path / "maintenance.sh", tmp_path / "maintenance"
+    file.write_text(script.replace("/srv/app", str(tmp_path)))
+    file.chmod(0o755)
+    run = made_run(tmp_path, FERRY_HOOKS=str(file))
+    with run.show_step("load"):
+        assert not page.exists()
+    with pytest.raises(ValueError, match="locked"), run.show_step("cut-over"):
+        assert page.exists()
+        raise ValueError("locked")
+    assert not page.exists()
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(
