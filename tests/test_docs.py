@@ -247,6 +247,7 @@ EXECUTED = {
     "docs/export-protocol.md": ("tests/scenarios/export/test_protocol.py",),
     "docs/guide.md": (
         FOLLOWED,
+        "tests/transfer/run/test_step_hooks.py",
         "tests/test_docs.py",
         "tests/scenarios/hosts/test_installation.py",
         "tests/scenarios/hosts/test_adopt.py",
