@@ -509,6 +509,23 @@ def test_problems_names_rows_that_refer_to_nothing(room: Room) -> None:
         assert [row[:2] for row in reader.rows(table, dangling=table.foreign_keys[0])] == [[2, ""], [2, "a"]]
 
 
+def test_rows_of_a_table_that_refers_to_itself_lead_somewhere_whatever_it_is_called(room: Room) -> None:
+    """Its name may be that by which a query calls the table that is referred to."""
+    staging = room.staged()
+    engine = room.dialect.engine(staging)
+    with engine.begin() as connection:
+        for name in ("p", "own"):
+            connection.exec_driver_sql(
+                f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, up INTEGER, FOREIGN KEY (up) REFERENCES {name} (id))"
+            )
+            connection.exec_driver_sql(f"INSERT INTO {name} VALUES (1, NULL), (2, 1)")
+    engine.dispose()
+    with room.dialect.reader(staging) as reader:
+        for table in (reader.tables()["p"], reader.tables()["own"]):
+            assert list(reader.rows(table, dangling=table.foreign_keys[0])) == []
+            assert list(reader.rows(table)) == [[1, None], [2, 1]]
+
+
 def test_the_fingerprint_is_of_the_schema_alone(room: Room) -> None:
     assert room.dialect.schema_fingerprint(room.target) == ""
     room.fill()

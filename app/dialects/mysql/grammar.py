@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ...errors import BackupFailed
 from .copy import NOT_LIVE
 from .objects import event_with
-from .parts import VARIABLE
+from .parts import TOO_LONG, VARIABLE
 from .statements import tokens_of
 
 _NAME = rb"`(?:[^`]|``)++`"
@@ -32,6 +32,7 @@ _INSERT = re.compile(
 _SET_PART = re.compile(
     rb"SET (" + VARIABLE + rb") = (?:_binary" + _TEXT + rb"|CONCAT\(\1, _binary" + _TEXT + rb"\))", re.DOTALL
 )
+_WHOLE = re.compile(rb"SET SESSION sql_mode = IF\(" + VARIABLE + rb" IS NULL, '" + TOO_LONG + rb"', @@sql_mode\)")
 _SETVAL = re.compile(rb"DO SETVAL\((" + _NAME + rb"), -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
 _SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone) = " + _TEXT, re.DOTALL)
 _DATABASE = re.compile(rb"ALTER DATABASE CHARACTER SET \w+ COLLATE \w+")
@@ -85,7 +86,7 @@ class Grammar:
             return False
         if match := _INSERT.fullmatch(sql) or _SETVAL.fullmatch(sql):
             return match[1] in self._made
-        if _SET_PART.fullmatch(sql):
+        if _SET_PART.fullmatch(sql) or _WHOLE.fullmatch(sql):
             return True
         return bool(_DATABASE.fullmatch(sql)) or self._is_table(sql)
 

@@ -2,7 +2,8 @@
 
 What an app stored by a statement of its own fits into a packet as it is, and need not as a literal, with a backslash
 before each of its quotes; and a row may hold several such values. So a value is put together in a variable of the
-session, and the row names that. The server refuses to put together what is itself longer than a packet.
+session, and the row names that. What is longer than the packet of the server that it is put back on comes to NULL
+there, with a warning: therefore each value is followed by a statement that fails where it did.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 SHORT = 4 << 10
 """Bytes of a literal that stays where it is."""
 _VARIABLE = b"@ferry_part_%d"
+
+TOO_LONG = b"max_allowed_packet is too small here"
+"""What that statement tries to set where a value came to NULL; the server's error repeats it."""
 
 Quote = Callable[[bytes], bytes]
 
@@ -44,3 +48,4 @@ def _put_together(variable: bytes, value: bytes, size: int, quote: Quote) -> Ite
     for start in range(0, len(value), size):
         literal = b"_binary" + quote(value[start : start + size])
         yield b"SET %s = " % variable + (b"CONCAT(%s, %s)" % (variable, literal) if start else literal)
+    yield b"SET SESSION sql_mode = IF(%s IS NULL, '%s', @@sql_mode)" % (variable, TOO_LONG)

@@ -171,9 +171,9 @@ class MySqlReader:
         order = ", ".join(map(quote, table.primary_key))
         expressions = self._ask_for_sent(columns)
         selected = [item.selected for item in columns] + [sql for _, sql in expressions if sql]
-        sql = f"SELECT {', '.join(selected) or '1'} FROM {quote(table.name)}"
+        sql = f"SELECT {', '.join(selected) or '1'} FROM {quote(table.name)} AS own"
         if dangling:
-            names = dangling.columns, dangling.referred, quote(table.name), quote(dangling.table)
+            names = dangling.columns, dangling.referred, "own", quote(dangling.table)
             sql += f" WHERE {leads_nowhere(*names, quote)}"
         converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
         for raw in self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql):

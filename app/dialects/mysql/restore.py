@@ -16,6 +16,7 @@ from .connect import is_out_of_space, number_of, quote, words_of
 from .copy import NOT_LIVE
 from .grammar import Grammar
 from .objects import event_with
+from .parts import TOO_LONG
 from .session import PATIENT_S, Connection, Factory, execute, is_refusal
 
 STRICT = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
@@ -146,6 +147,11 @@ def _refuse(dump: Path, number: int, error: pymysql.Error) -> BackupFailed:
     hint = None
     if is_out_of_space(error):
         hint = "Make room on the database server, then run the command again."
+    elif TOO_LONG.decode() in words_of(error):
+        hint = (
+            "Set max_allowed_packet to what the server had that was backed up, then run the command again; where that "
+            "may not be set, back up without SQL: flask db-backup --portable"
+        )
     elif number_of(error) == _FUNCTION_CREATORS:
         hint = "Let an administrator run: SET GLOBAL log_bin_trust_function_creators = 1"
     return BackupFailed(f"{dump}: the server refused statement {number}: {words_of(error)}", hint=hint)

@@ -13,6 +13,7 @@ from ..samples import SHOWN, Problem, dangling, leads_nowhere, name_some
 from .connect import quote
 from .read import Asks
 
+_JOINS_AT_ONCE = 8
 _FOREIGN_KEYS = (
     "SELECT constraint_name, table_name, column_name, referenced_table_schema, referenced_table_name, "
     "referenced_column_name FROM information_schema.key_column_usage "
@@ -63,7 +64,7 @@ def problems(ask: Asks, database: str) -> list[Problem]:
         return []
     keys = _primary_keys(ask, database)
     queries = {reference: f"SELECT count(*) {reference.dangling}" for reference in references}
-    for reference, count in ask_all(queries, lambda sql: ask(sql)[0]).items():
+    for reference, count in ask_all(queries, lambda sql: ask(sql)[0], _JOINS_AT_ONCE).items():
         if int(count):
             names = keys.get(reference.child) or reference.own
             rows = _rows(ask, names, reference.dangling, "c.")

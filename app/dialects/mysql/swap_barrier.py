@@ -47,6 +47,7 @@ VETO = "cutover_veto"
 _QUEUE_S = 30.0
 """A statement of ours gets in line at once; where it does not in this time, the server stands still."""
 _SPARE = 9
+_ENDED_WAITING = (ER.QUERY_INTERRUPTED, ER.LOCK_WAIT_TIMEOUT)
 _POLL_S = 0.001
 
 
@@ -239,7 +240,9 @@ class Barrier:
         while not probe.join(_POLL_S):
             if waiting(self._watch, [probe]):
                 probe.interrupt(self._watch)
-                return probe.error is not None
+                if probe.error is None or number_of(probe.error) in _ENDED_WAITING:
+                    return probe.error is not None
+                break
         if probe.error and number_of(probe.error) not in (ER.NO_SUCH_TABLE, ER.QUERY_INTERRUPTED):
             probe.result()
         return False

@@ -8,18 +8,16 @@ member of an ENUM without regard to case, pads BINARY(n), takes NULL for a new A
 from __future__ import annotations
 
 import binascii
-import contextlib
-import json
 import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from ..model import LogicalType, Values
 from ..values import is_json, to_date, to_time, to_timestamp
 from .connect import quote
+from .native_json import find_change
 from .types import Stored
 
 Bytes = Callable[[Any], bytes]
@@ -261,28 +259,10 @@ def _json(value: Any) -> bytes:
 
 
 def _native_json(value: Any) -> bytes:
-    """MySQL's own JSON: its numbers have 64 bits, and of two equal keys of an object it keeps the last (seen)."""
     text = _json(value)
-    with contextlib.suppress(RecursionError):  # which the server refuses itself
-        _STRICT.decode(text.decode()) if type(value) is str else None
+    if type(value) is str and (change := find_change(value)):
+        raise Unfit(change)
     return text
-
-
-def _check_number(text: str) -> None:
-    # A double keeps fifteen digits, whatever they are.
-    if len(text) <= 15 and "e" not in text.lower():
-        return
-    whole, double = text.lstrip("-").isdigit(), repr(float(text))
-    if "inf" in double or not (-(2**63) <= Decimal(text) < 2**64 if whole else Decimal(double) == Decimal(text)):
-        raise Unfit(f"MySQL's JSON does not hold the number {text[:40]}")
-
-
-def _check_keys(pairs: list[tuple[str, Any]]) -> None:
-    if len(dict(pairs)) != len(pairs):
-        raise Unfit("MySQL's JSON keeps only one of two equal keys")
-
-
-_STRICT = json.JSONDecoder(parse_int=_check_number, parse_float=_check_number, object_pairs_hook=_check_keys)
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -43,7 +43,14 @@ WHERE i.indrelid = ANY (%s) AND i.indisunique AND i.indisvalid AND i.indpred IS 
 GROUP BY i.indexrelid, i.indrelid, i.indisprimary
 """
 
-_FOREIGN_KEYS = """
+# Columns of version 18, which others lack: rows are not followed by a key that nobody enforces, or that several rows of
+# the table it refers to cover together (PERIOD).
+_PLAIN = (
+    "COALESCE((to_jsonb(f) ->> 'conenforced')::boolean, true) "
+    "AND NOT COALESCE((to_jsonb(f) ->> 'conperiod')::boolean, false)"
+)
+
+_FOREIGN_KEYS = f"""
 SELECT f.conrelid, CASE WHEN p.relnamespace = c.relnamespace THEN p.relname ELSE n.nspname || '.' || p.relname END,
     ARRAY(SELECT a.attname::text FROM unnest(f.conkey) WITH ORDINALITY k (number, place)
         JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.number ORDER BY k.place),
@@ -51,7 +58,7 @@ SELECT f.conrelid, CASE WHEN p.relnamespace = c.relnamespace THEN p.relname ELSE
         JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.number ORDER BY k.place)
 FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid
 JOIN pg_class p ON p.oid = f.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace
-WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (%s)
+WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (%s) AND {_PLAIN}
 """
 
 

@@ -16,12 +16,15 @@ SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnames
 WHERE n.nspname = %s AND c.relkind = 'm' AND c.relispopulated
 """
 
-# What a function reads the server does not tell: a view that calls one may depend on any other.
+# What a function reads the server does not tell: a view that calls one may depend on any other. One that says that it
+# reads nothing, or comes with an extension, reads no view of the app's.
 _CALLING = """
 SELECT count(DISTINCT c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_rewrite w ON w.ev_class = c.oid
 JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_proc'::regclass
-JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace <> 'pg_catalog'::regnamespace
+JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace <> 'pg_catalog'::regnamespace AND p.provolatile <> 'i'
+    AND NOT EXISTS (SELECT FROM pg_depend e
+        WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
 WHERE n.nspname = %s AND c.relkind IN ('m', 'v')
 """
 

@@ -55,12 +55,11 @@ _AROUND = """
 SELECT 'extension', extname::text FROM pg_extension WHERE extname <> 'plpgsql'
 UNION ALL SELECT 'event trigger', e.evtname::text FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid
     JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %(schema)s
-UNION ALL SELECT 'publication', p.pubname::text FROM pg_publication p WHERE p.puballtables OR EXISTS (
-    SELECT FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE r.prpubid = p.oid AND n.nspname = %(schema)s)
+UNION ALL SELECT DISTINCT 'publication', pubname::text FROM pg_publication_tables WHERE schemaname = %(schema)s
 UNION ALL SELECT DISTINCT 'schema', n.nspname::text FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
     WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN (%(schema)s, 'pg_catalog', 'information_schema')
-        AND n.nspname !~ '^(pg_toast|pg_temp|ferry)|__ferry' AND NOT EXISTS (SELECT FROM pg_depend d
+        AND n.nspname !~ '^(pg_toast|pg_temp)|(^|__)ferry(_control[0-9]?|_hold|_(staging|gen)_.*)?$'
+        AND NOT EXISTS (SELECT FROM pg_depend d
             WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
 """

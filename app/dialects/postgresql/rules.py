@@ -258,10 +258,11 @@ def problems(connection: Connection, schema: str) -> list[Problem]:
     """Rows that refer to nothing, checks that were never proved and do not hold, indexes that are not complete."""
     broken: list[Problem] = []
     references = [_Reference(schema, *row) for row in connection.execute(_REFERENCES.encode(), (schema,)).fetchall()]
-    queries = {number: f"SELECT count(*) {item.dangling}" for number, item in enumerate(references)}
-    for number, rows in ask_all(queries, connection.ask_row).items():
+    # Each joins two tables, and as parts of one statement they would keep the memory for that until its end.
+    counts = connection.ask_rows([f"SELECT count(*) {item.dangling}" for item in references])
+    for reference, (rows,) in zip(references, counts, strict=True):
         if rows:
-            broken.append(_describe_dangling(connection, references[number], rows))
+            broken.append(_describe_dangling(connection, reference, rows))
     for table, partitioned, name, expression in connection.execute(_UNPROVED_CHECKS.encode(), (schema,)).fetchall():
         source = relation(schema, table, partitioned=partitioned)
         rows = _number(connection, f"SELECT count(*) FROM {source} WHERE NOT ({expression})")

@@ -232,11 +232,12 @@ class SqliteReader:
         names = ", ".join(map(quote, table.column_names))
         place, collation = self._source(table.name)
         order = ", ".join(quote(name) + collation for name in table.primary_key) or "rowid"
+        name = quote(table.name)
         where = ""
         if dangling:
-            key = dangling.columns, dangling.referred, quote(table.name), quote(dangling.table)
-            where = f" WHERE {leads_nowhere(*key, quote)}"
-        sql = f"SELECT {names} FROM {place}{where} ORDER BY {order}"
+            where = f" WHERE {leads_nowhere(dangling.columns, dangling.referred, 'own', quote(dangling.table), quote)}"
+        # What is behind the name says by which index it may not be read.
+        sql = f"SELECT {names} FROM {name} AS own{place.removeprefix(name)}{where} ORDER BY {order}"
         with self._name_errors(table):
             for raw in self._connection.execute(sql):
                 row = list(raw)

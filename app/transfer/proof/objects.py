@@ -111,7 +111,8 @@ def find_lost(
     :param tables: those of head.
     """
     renames, stock = list_renames(heard, declared), _Stock(after)
-    pairs = [(was, follow(was, renames)) for was in before]
+    # Of another schema no revision takes anything away: who did is somebody else.
+    pairs = [(was, follow(was, renames)) for was in before if was.kind != "schema"]
     missing = [(was, now) for was, now in pairs if not stock.take(now) and not _has_name(now, after)]
     account = _Account(tables, heard, declared, {_name(item) for item in after})
     # What has a name is dropped by that; what has none by a name made of its columns, or by what is left then.

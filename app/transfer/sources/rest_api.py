@@ -241,7 +241,7 @@ class RestSource:
     def _pages(self, endpoint: Endpoint, path: str, connections: Connections) -> Pages:
         """The pages of a list; each is asked for while the one before it is written."""
         trail = Trail(endpoint, self._client.base, self._limit(endpoint))
-        ask = ask_first(endpoint, path, self._limit(endpoint))
+        first = ask = ask_first(endpoint, path, self._limit(endpoint))
         page = self._page(endpoint, ask)
         self._bare.discard(endpoint.name)
         # Where the next page is, a Link header says of a bare list as well.
@@ -257,7 +257,7 @@ class RestSource:
                 yield page
                 return
             ask = following
-            with connections.ask_ahead(partial(self._following, endpoint, ask)) as answer:
+            with connections.ask_ahead(partial(self._following, endpoint, first, ask)) as answer:
                 yield page
                 page = answer.result()
         raise Changed("the pages do not end")
@@ -265,13 +265,17 @@ class RestSource:
     def _page(self, endpoint: Endpoint, ask: Ask, client: HttpClient | None = None) -> Page:
         return self._session.get(ask.path, lambda answer: read_page(answer, endpoint), client, **ask.params)
 
-    def _following(self, endpoint: Endpoint, ask: Ask, client: HttpClient) -> Page:
-        """A page behind the first."""
+    def _following(self, endpoint: Endpoint, first: Ask, ask: Ask, client: HttpClient) -> Page:
+        """A page behind the first; empty where a deployment says by 404 that there is none.
+
+        :raises Refused: another status, or the whole list is gone now.
+        """
         try:
             return self._page(endpoint, ask, client)
         except Refused as error:
             if error.status != 404 or not may_end_with_404(endpoint):
                 raise
+            self._page(endpoint, first, client)
             return Page([])
 
     def _check_bare(self, endpoint: Endpoint, ask: Ask, page: Page) -> None:
@@ -285,7 +289,7 @@ class RestSource:
             if len(again.records) != len(page.records):
                 raise Changed(f"a list of {len(page.records)} records came, and one of {len(again.records)}")
         elif page.records and (behind := ask_behind(endpoint, ask, len(page.records))):
-            again = self._following(endpoint, behind, self._client)
+            again = self._following(endpoint, ask, behind, self._client)
             if again.records and again.records != page.records:
                 raise Changed(f"a list of {len(page.records)} records came, and another one in place of the next page")
         if page.total is None:

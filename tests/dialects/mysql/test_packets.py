@@ -27,8 +27,11 @@ def narrow(mariadb: MariaDB) -> Iterator[MariaDB]:
     mariadb.execute(f"SET GLOBAL max_allowed_packet = {former}")
 
 
-def put_back(server: MariaDB, directory: Path, *values: bytes) -> list[bytes]:
-    """The values of a table after its backup was restored into another database."""
+def put_back(server: MariaDB, directory: Path, *values: bytes, packet: int = PACKET) -> list[bytes]:
+    """The values of a table after its backup was restored into another database.
+
+    :param packet: bytes that the server takes when it is restored.
+    """
     name, other = new_name(), new_name()
     server.execute(f"CREATE DATABASE {name}")
     server.execute(f"CREATE TABLE {name}.`with\nbreak` (body LONGBLOB)")
@@ -40,6 +43,7 @@ def put_back(server: MariaDB, directory: Path, *values: bytes) -> list[bytes]:
     factory = functools.partial(connect_to, server.url(name), None)
     with factory(to_database=False) as connection:
         dump.dump(connection, name, directory / "dump.sql")
+    server.execute(f"SET GLOBAL max_allowed_packet = {packet}")
     dump.restore(factory, directory / "dump.sql", other)
     rows = server.execute(f"SELECT body FROM {other}.kept ORDER BY id")
     assert sorted(server.execute(f"SELECT body FROM {other}.`with\nbreak`")) == sorted(rows)
@@ -57,4 +61,11 @@ def test_a_value_over_half_a_packet_and_rows_over_a_packet_are_put_back(narrow: 
 def test_where_a_row_cannot_be_put_back_the_other_backup_is_named(narrow: MariaDB, tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="the server takes") as caught:
         put_back(narrow, tmp_path, b"'" * (PACKET + 1))
+    assert "db-backup --portable" in str(caught.value.hint)
+
+
+def test_a_value_that_a_smaller_packet_does_not_hold_is_refused_and_not_null(narrow: MariaDB, tmp_path: Path) -> None:
+    """Put together there it would come to NULL, with a warning."""
+    with pytest.raises(BackupFailed, match="max_allowed_packet is too small") as caught:
+        put_back(narrow, tmp_path, b"'" * 600_000, packet=PACKET // 2)
     assert "db-backup --portable" in str(caught.value.hint)

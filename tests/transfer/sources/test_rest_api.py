@@ -524,6 +524,14 @@ def test_pages_that_end_with_404(stack: ExitStack, tmp_path: Path) -> None:
     assert "status 404 at /loans" in refused(source, tmp_path, sure)
 
 
+def test_a_list_that_is_gone_between_its_pages_is_not_whole(stack: ExitStack, tmp_path: Path) -> None:
+    """Its own 404 is not that behind a last page."""
+    loans = Endpoint("loans", "/loans", "items", paginator=PageNumberPaginator(limit_param=None))
+    said = iter([answer({"items": TWO_BOOKS})])
+    _, source = declared(stack, lambda _: next(said, answer("", status="404 Not Found")), loans)
+    assert "status 404 at /loans" in refused(source, tmp_path, loans)
+
+
 def test_a_count_of_a_list_that_may_be_cut_off_is_no_total(stack: ExitStack, tmp_path: Path) -> None:
     loans = Endpoint("loans", "/loans", "items", paginator=SinglePagePaginator("limit"), count_selector="count")
     _, source = declared(stack, by_path({"/loans": {"items": TWO_BOOKS, "count": 2}}), loans)
