@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..dialects.samples import count_rows
+from ..dialects.wording import count_rows
 from ..transfer.jobs.backup import check_backups, list_report, make_backup, prune_backups
 from ..transfer.run.report import Report
 from ..transfer.run.run import Run

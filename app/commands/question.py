@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from ..dialects.samples import count_rows
+from ..dialects.wording import count_rows
 from ..errors import NotConfirmed, Protected
 from ..transfer.run.plan import Question
 from .hints import Typed

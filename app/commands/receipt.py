@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..dialects.samples import count_rows, count_tables
+from ..dialects.wording import count_rows, count_tables
 from ..transfer.proof.compare import SHOWN
 from ..transfer.run.report import WAITED, Report
 from .hints import Typed, name_program

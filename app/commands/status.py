@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..dialects.samples import count_rows, count_tables
+from ..dialects.wording import count_rows, count_tables
 from ..errors import Misconfigured
 from ..transfer.jobs.status import Status, status
 from ..transfer.run.report import Report

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .wording import count_rows
+
 SHOWN = 5
 """Keys of offending rows that are told."""
 
@@ -36,26 +38,6 @@ class Problem:
 
     def __str__(self) -> str:
         return self.text
-
-
-def count_rows(rows: int) -> str:
-    """A number of rows, for people."""
-    return "1 row" if rows == 1 else f"{rows} rows"
-
-
-def rows_are(rows: int) -> str:
-    """The beginning of a sentence about so many rows."""
-    return f"{count_rows(rows)} {'is' if rows == 1 else 'are'}"
-
-
-def at_revision(revision: str | None) -> str:
-    """Where a database stands in its history, for people."""
-    return f"at revision {revision}" if revision else "at no revision"
-
-
-def count_tables(tables: int) -> str:
-    """A number of tables, for people."""
-    return "1 table" if tables == 1 else f"{tables} tables"
 
 
 def name_some(keys: Sequence[object], *, more: bool) -> str:

@@ -13,7 +13,8 @@ from psycopg import sql
 
 from ...errors import DoesNotFit
 from ..at_once import ask_all
-from ..samples import SHOWN, Problem, ProblemKind, count_rows, dangling, name_some
+from ..samples import SHOWN, Problem, ProblemKind, dangling, name_some
+from ..wording import count_rows
 from .connect import Connection, words_of
 from .extensions import extension_schemas, set_path
 from .names import quote

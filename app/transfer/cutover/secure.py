@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...dialects.base import Fence, Image, Reader
 from ...dialects.model import LateWrite, TableChecksum
-from ...dialects.samples import count_rows
+from ...dialects.wording import count_rows
 from ...errors import BackupFailed, VerificationFailed
 from ..proof.checksums import NOTHING, Contents, read_contents
 from ..rows.encode import encode, hash_rows

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...dialects.base import Image
-from ...dialects.samples import count_rows
+from ...dialects.wording import count_rows
 from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
 from ..cutover import backups
 from ..cutover.cutover import recover

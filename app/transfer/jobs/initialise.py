@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from ...dialects.samples import count_rows
+from ...dialects.wording import count_rows
 from ...errors import DoesNotFit, FerryError
 from ..cutover.cutover import entry_for
 from ..cutover.secure import Secured, take_image

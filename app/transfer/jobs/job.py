@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from ...dialects.base import Fence
 from ...dialects.model import LateWrite
-from ...dialects.samples import count_rows
+from ...dialects.wording import count_rows
 from ...errors import VerificationFailed
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report

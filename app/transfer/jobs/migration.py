@@ -9,7 +9,8 @@ from typing import Any
 
 from ...dialects.model import Counter as KeyCounter
 from ...dialects.model import Definition, Table
-from ...dialects.samples import Problem, ProblemKind, rows_are
+from ...dialects.samples import Problem, ProblemKind
+from ...dialects.wording import rows_are
 from ...errors import VerificationFailed
 from ..proof.losses import Undeclared, refuse_undeclared
 from ..proof.objects import Lost, find_lost

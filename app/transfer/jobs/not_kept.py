@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialects.model import Table
-from ...dialects.samples import count_rows
+from ...dialects.wording import count_rows
 from ..proof.compare import SHOWN
 from ..proof.verify import follow_moves
 from ..proof.writes import Written

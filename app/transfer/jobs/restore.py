@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ...dialects.backup_kinds import find_server
 from ...dialects.model import TableChecksum
-from ...dialects.samples import ProblemKind, at_revision, count_rows, rows_are
+from ...dialects.samples import ProblemKind
+from ...dialects.wording import at_revision, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for

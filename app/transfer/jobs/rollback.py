@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import sqlalchemy as sa
 
-from ...dialects.samples import at_revision, rows_are
+from ...dialects.wording import at_revision, rows_are
 from ...errors import Protected, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for

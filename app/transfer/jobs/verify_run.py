@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...dialects.base import Reader
 from ...dialects.model import Table
-from ...dialects.samples import count_rows
+from ...dialects.wording import count_rows
 from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected
 from ..anonymise.engine import as_profiled, choose_profile
 from ..anonymise.source import open_anonymised

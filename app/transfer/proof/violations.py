@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ...dialects.base import Reader
 from ...dialects.model import Table
-from ...dialects.samples import Problem, count_rows, leads_nowhere
+from ...dialects.samples import Problem, leads_nowhere
+from ...dialects.wording import count_rows
 from ..rows.canonical import encode_row
 
 

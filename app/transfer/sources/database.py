@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...dialects import dialect_for
 from ...dialects.base import Dialect, Reader, Watch
 from ...dialects.model import Definition, SchemaObject, Table, Values
-from ...dialects.samples import count_rows
+from ...dialects.wording import count_rows
 from ...errors import (
     AccessDenied,
     DatabaseDamaged,
