@@ -37,21 +37,21 @@ class Sent:
 # elsewhere. MariaDB's cut-over closes each table by a connection of its own.
 MOST = {
     "mariadb": {
-        "migrate": Sent(33, 445),
-        "db-status": Sent(6, 75),
-        "again": Sent(5, 42),
-        "db-backup": Sent(13, 195),
-        "self": Sent(39, 590),
+        "migrate": Sent(33, 432),
+        "db-status": Sent(6, 57),
+        "again": Sent(5, 36),
+        "db-backup": Sent(13, 190),
+        "self": Sent(39, 582),
         # 503, and once 563: more sessions were begun anew, it is not known why.
         "db-rollback": Sent(38, 575),
     },
     "postgresql": {
-        "migrate": Sent(11, 565),
-        "db-status": Sent(5, 107),
-        "again": Sent(3, 51),
-        "db-backup": Sent(8, 300),
-        "self": Sent(12, 795),
-        "db-rollback": Sent(11, 700),
+        "migrate": Sent(11, 440),
+        "db-status": Sent(5, 75),
+        "again": Sent(3, 33),
+        "db-backup": Sent(8, 270),
+        "self": Sent(12, 660),
+        "db-rollback": Sent(11, 650),
     },
 }
 COMMANDS = {

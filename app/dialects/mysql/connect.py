@@ -55,6 +55,8 @@ _NO_ROOM = re.compile(r"(?i)errno: (?:28|122)\b|error (?:28|122)\b|No space left
 
 TRANSACTIONS = "autocommit = 0"
 """The setting of a session whose statements take effect when they are committed."""
+READ_ONLY = "transaction_read_only = 1"
+"""The setting of a session that writes nothing, by its name of today."""
 
 _SESSION = (
     f"sql_mode = '{STRICT}'",
@@ -237,7 +239,8 @@ def _set(connection: Connection, session: Sequence[str]) -> None:
     version = version_of(connection)
     # What revisions do is isolated as the server has it.
     isolation = [] if TRANSACTIONS in session else [version.isolation]
-    settings = ["autocommit = 1", *_SESSION, *version.settings, *isolation, *session]
+    asked_for = [version.read_only if setting == READ_ONLY else setting for setting in session]
+    settings = ["autocommit = 1", *_SESSION, *version.settings, *isolation, *asked_for]
     with connection.cursor(pymysql.cursors.Cursor) as cursor:
         cursor.execute(f"SET NAMES {connection.charset}, SESSION {', '.join(settings)}")
     connection.accept(session)

@@ -35,10 +35,11 @@ _OF_MYSQL = (((5, 7, 8), "max_execution_time = 0"), ((8, 0), "information_schema
 
 @dataclass(frozen=True)
 class Version:
-    """What a server says it is; ``numbers`` are e.g. (10, 11, 19)."""
+    """What a server says it is; ``numbers`` are e.g. (10, 11, 19), ``text`` is what they stand in."""
 
     is_mariadb: bool
     numbers: tuple[int, ...]
+    text: str = ""
 
     def __str__(self) -> str:
         return f"{'MariaDB' if self.is_mariadb else 'MySQL'} {'.'.join(map(str, self.numbers))}"
@@ -51,8 +52,17 @@ class Version:
     @property
     def isolation(self) -> str:
         """The setting with which a transaction reads one instant."""
+        return f"{self._of_transactions}_isolation = 'REPEATABLE-READ'"
+
+    @property
+    def read_only(self) -> str:
+        """The setting with which no transaction writes."""
+        return f"{self._of_transactions}_read_only = 1"
+
+    @property
+    def _of_transactions(self) -> str:
         has_new_name = self.numbers >= ((11, 1) if self.is_mariadb else (5, 7, 20))
-        return f"{'transaction' if has_new_name else 'tx'}_isolation = 'REPEATABLE-READ'"
+        return "transaction" if has_new_name else "tx"
 
 
 def version_of(connection: pymysql.Connection[Any]) -> Version:
@@ -99,7 +109,7 @@ def _ask_version(connection: pymysql.Connection[Any]) -> Version:
         cursor.execute("SELECT VERSION()")
         [text] = cursor.fetchone() or [""]
     numbers = re.findall(r"[0-9]+", text.removeprefix("5.5.5-").partition("-")[0])
-    return Version("mariadb" in text.lower(), tuple(map(int, numbers)))
+    return Version("mariadb" in text.lower(), tuple(map(int, numbers)), text)
 
 
 TRUSTED_S = 60.0
@@ -159,6 +169,7 @@ class Connection(pymysql.Connection):
     selected: str = ""
     current: str | None = None
     _is_connecting: bool = False
+    _is_as_set: bool = False
     _needs_reset: bool = False
     _in_transaction: bool = False
     _ends: bool = False
@@ -211,6 +222,7 @@ class Connection(pymysql.Connection):
         """Take what the session is now for how it was opened, with these settings besides those that every one has."""
         self.settings = tuple(settings)
         self._needs_reset = self._in_transaction = False
+        self._is_as_set = True
 
     def distrust(self) -> None:
         """Reset the session before its next use, whatever is sent: its user calls functions that are not known here."""
@@ -265,10 +277,10 @@ class Connection(pymysql.Connection):
     def character_set_name(self) -> str | None:
         """None where it need not be set again, as SQLAlchemy would with each session that it takes."""
         is_set = self.meets_no_trigger and self.settings is not None and not self._needs_reset
-        return None if is_set else str(super().character_set_name())  # type: ignore[no-untyped-call] # untyped
+        return None if is_set or self._is_as_set else str(super().character_set_name())  # type: ignore[no-untyped-call] # untyped
 
     def _execute_command(self, command: int, sql: Any) -> None:
-        self._ends = False
+        self._ends = self._is_as_set = False
         if command == COMMAND.COM_QUERY:
             self._regard(sql if isinstance(sql, str) else bytes(sql[: _LONGEST_KNOWN + 1]).decode("utf-8", "replace"))
         super()._execute_command(command, sql)  # type: ignore[misc] # PyMySQL does not type it

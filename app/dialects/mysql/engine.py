@@ -8,11 +8,12 @@ from typing import Any
 
 import pymysql
 from pymysql.constants import CLIENT
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from .connect import TRANSACTIONS, connect, explain_errors
-from .driver import Connection
+from ..first_look import ask_once
+from .connect import READ_ONLY, TRANSACTIONS, connect, explain_errors
+from .driver import Connection, current_of, version_of
 from .prepared import Guarded, GuardedConnection, WholeCursor, guard
 
 PATIENT_S = 86400
@@ -38,14 +39,7 @@ def alembic_engine(url: URL, tls_ca: Path | None, options: Mapping[str, Any] | N
 
 def read_only_engine(url: URL, tls_ca: Path | None) -> Engine:
     """No transaction that could change anything."""
-    engine = _create(url, tls_ca, (TRANSACTIONS,))
-
-    @event.listens_for(engine, "connect")
-    def reading_only(connection: pymysql.Connection[Any], _record: object) -> None:
-        # As a statement: the variable has two names, by server and version.
-        connection.query("SET SESSION TRANSACTION READ ONLY")
-
-    return engine
+    return _create(url, tls_ca, (TRANSACTIONS, READ_ONLY))
 
 
 def _create(
@@ -78,4 +72,16 @@ def _create(
         return connection
 
     plain = url.set(drivername=f"{url.get_backend_name()}+pymysql", query={})
-    return create_engine(plain, poolclass=NullPool, hide_parameters=True, creator=open_connection, **(options or {}))
+    engine = create_engine(plain, poolclass=NullPool, hide_parameters=True, creator=open_connection, **(options or {}))
+    _look_once(engine.dialect, url, TRANSACTIONS in session)
+    return engine
+
+
+def _look_once(dialect: Any, url: URL, *isolated_as_server: bool) -> None:
+    """Let SQLAlchemy know what this command knows of the server and of sessions that are set as these are."""
+    ask_once(dialect, (url.set(database=None), isolated_as_server), "get_default_isolation_level", "_fetch_setting")
+    if hasattr(dialect, "_parse_server_version"):
+        dialect._get_server_version_info = lambda connection: dialect._parse_server_version(
+            version_of(connection.connection.dbapi_connection).text
+        )
+    dialect._get_default_schema_name = lambda connection: current_of(connection.connection.dbapi_connection)

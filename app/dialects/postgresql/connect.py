@@ -170,6 +170,7 @@ def connect(
     database: str | None = None,
     kind: type[Connection] = Connection,
     purpose: str = "",
+    any_path: bool = False,
 ) -> Connection:
     """A connection in autocommit mode; the caller closes it and has the driver's own errors.
 
@@ -178,6 +179,7 @@ def connect(
     :param database: another one than the URL's.
     :param purpose: a session that is used again is used for the same purpose; what a user does to the driver's own
         object, such as SQLAlchemy's converters of values, stays there.
+    :param any_path: the caller sets the search path for each of its transactions.
     """
     arguments = connection_arguments(url, tls_ca) | {"application_name": application}
     if database is not None:
@@ -187,7 +189,7 @@ def connect(
     settings = {**settings, **_path(search_path)}
     sessions = held_sessions() if kind is Connection and application == COMMON else None
     key = "PostgreSQL", purpose, frozenset(arguments.items())
-    connection = sessions and _take(sessions, key, settings)
+    connection = sessions and _take(sessions, key, settings, any_path=any_path)
     if not connection:
         connection = kind.connect(**arguments, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type] # all are text
         connection.arguments, connection.key = arguments, key
@@ -202,15 +204,17 @@ def connect(
     return connection
 
 
-def _take(sessions: Sessions, key: Hashable, settings: Mapping[str, str]) -> Connection | None:
+def _take(sessions: Sessions, key: Hashable, settings: Mapping[str, str], *, any_path: bool) -> Connection | None:
     """A session of before, with these settings; those that were lost meanwhile are left."""
-    while (session := sessions.take(key, lambda idle: idle.settings == settings)) is not None:
+
+    def suits(idle: Connection) -> bool:
+        return idle.settings == settings or (any_path and _pathless(idle.settings or {}) == settings)
+
+    while (session := sessions.take(key, suits)) is not None:
         connection: Connection = session
         try:
-            if connection.settings != settings or not connection.is_known_to_live():
-                if (connection.settings or {}).keys() - settings.keys():
-                    connection.reset()
-                _set(connection, settings)
+            if not suits(connection) or not connection.is_known_to_live():
+                _reset_to(connection, settings)
         except psycopg.Error:
             connection.close_for_good()
         else:
@@ -218,25 +222,45 @@ def _take(sessions: Sessions, key: Hashable, settings: Mapping[str, str]) -> Con
     return None
 
 
+def _pathless(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name != "search_path"}
+
+
 def _path(search_path: Sequence[str]) -> dict[str, str]:
     return {"search_path": ", ".join(map(quote, search_path))} if search_path else {}
 
 
+def _reset_to(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Give a session other settings than it has."""
+    former = connection.settings or {}
+    if former.keys() - settings.keys() == {"search_path"} and connection.own_path is not None:
+        changes = {name: value for name, value in settings.items() if former.get(name) != value}
+        _set(connection, {**changes, "search_path": connection.own_path})
+        connection.accept(settings)
+        return
+    if former.keys() - settings.keys():
+        connection.reset()
+    _set(connection, settings)
+
+
 def _set(connection: Connection, settings: Mapping[str, str]) -> None:
     statement, values = session_settings(settings, (), connection.info.server_version)
-    connection.execute(statement, values)
+    row = connection.execute(statement, values).fetchone()
+    if connection.own_path is None and row is not None:
+        connection.own_path = row[0]
     connection.accept(settings)
 
 
 def session_settings(
     settings: Mapping[str, str], search_path: Sequence[str], version: int
 ) -> tuple[bytes, Sequence[str]]:
-    """A statement that sets a session, and its values."""
+    """A statement that says which search path a session has, and sets it; and its values."""
     settings = {**settings, **_path(search_path)}
     if version >= 170000:
         settings = {**settings, "transaction_timeout": "0"}
     calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
-    return f"SELECT {calls}".encode(), [part for pair in settings.items() for part in pair]
+    values = [part for pair in settings.items() for part in pair]
+    return f"SELECT current_setting('search_path'), {calls}".encode(), values
 
 
 @contextlib.contextmanager

@@ -120,7 +120,7 @@ class PostgresqlDialect:
 
     def exists(self, url: URL) -> bool:
         place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             return there and oid_of(connection, place.schema) is not None
 
     def create(self, url: URL) -> bool:
@@ -136,13 +136,13 @@ class PostgresqlDialect:
 
     def control_area(self, url: URL) -> ControlArea:
         place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             area = with_schema(url, control.control_of(connection, place.target, there=there))
         return ControlArea(area, self._directory / f"{escaped(names.full_name(url, place.schema), safe='')}.ferry")
 
     def settle_control(self, url: URL) -> list[str]:
         place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             if not there:
                 return []
             sentences = control.settle(connection, place.target)
@@ -153,7 +153,7 @@ class PostgresqlDialect:
 
     def oddities(self, url: URL) -> list[str]:
         target = self._place(url).target
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             return control.oddities(connection, target) if there else []
 
     def open_control(self, area: ControlArea) -> None:
@@ -165,7 +165,7 @@ class PostgresqlDialect:
 
     def beside(self, url: URL) -> list[Beside]:
         place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             return beside.list_beside(connection, url, place.target) if there else []
 
     def staging_url(self, url: URL, name: str) -> URL:
@@ -215,7 +215,7 @@ class PostgresqlDialect:
 
     def mark(self, url: URL) -> str:
         place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             return mark_of.mark_in(mark_of.comment_on(connection, place.schema)) if there else ""
 
     def live_mark(self, connection: AppConnection) -> str:
@@ -285,7 +285,7 @@ class PostgresqlDialect:
 
     def schema_fingerprint(self, url: URL) -> str:
         place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
+        with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             return read_fingerprint(connection, place.schema) if there else ""
 
     # Copies and backups
@@ -382,7 +382,7 @@ class PostgresqlDialect:
 
     def size_bytes(self, url: URL) -> int:
         place = self._place(url)
-        with self._connect(url, place) as connection:
+        with connect_to(url, self._tls_ca, any_path=True) as connection:
             return server.size_bytes(connection, place.schema)
 
     def free_bytes(self, url: URL) -> int | None:

@@ -18,7 +18,8 @@ TRUSTED_S = 60.0
 """A session that was idle for less is as it was left, unless something is there to be read: no server is asked."""
 
 _LEAVES_NOTHING = re.compile(
-    r"\s*(?:SELECT|WITH|SHOW|DECLARE|FETCH|CLOSE|BEGIN|COMMIT|ROLLBACK|CREATE SCHEMA|DROP SCHEMA|ALTER SCHEMA)\b"
+    r"\s*(?:SELECT|WITH|SHOW|DECLARE|FETCH|CLOSE|BEGIN|COMMIT|ROLLBACK|CREATE SCHEMA|DROP SCHEMA|ALTER SCHEMA|"
+    r"SET LOCAL|SAVEPOINT|RELEASE|GRANT|REVOKE|COMMENT)\b"
     r"(?!.*(?:set_config|advisory|dblink|\bINTO\b|\bHOLD\b|\blo_))",
     re.IGNORECASE | re.DOTALL,
 )
@@ -27,15 +28,24 @@ _OF_ROWS = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 """Statements on rows: a trigger could leave anything, so only where there is none."""
 
 
+Question = tuple[str, Sequence[Any]]
+"""A statement and its values; without any it has no places for them, and each ``%`` is one."""
+
+BEGIN: Question = ("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", ())
+"""A transaction that sees one instant and writes nothing."""
+
+
 class Connection(psycopg.Connection[Any]):
     """psycopg's, but that it never waits for ever for a server, or something between, that went silent.
 
     :ivar sessions: where it goes when it is closed, if a command holds sessions; under the key.
+    :ivar own_path: the search path that the role or the database gives to a session.
     :ivar settings: what the session was set to; None where a reset took that away.
     :ivar meets_no_trigger: its user writes rows of tables that have none.
     """
 
     arguments: Mapping[str, str]
+    own_path: str | None = None
     sessions: Sessions | None = None
     key: Hashable = None
     settings: Mapping[str, str] | None = None
@@ -102,6 +112,22 @@ class Connection(psycopg.Connection[Any]):
             assert row is not None  # noqa: S101 # each has one
             rows.append(row)
         return rows
+
+    def ask_at_once(self, *questions: Question) -> list[list[tuple[Any, ...]]]:
+        """The rows of each question, asked for in one text; the server answers one after the other.
+
+        Only for what leaves a session as it was, but for its transaction.
+        """
+        mogrify = psycopg.ClientCursor(self).mogrify
+        texts = [mogrify(sql.encode(), values) if values else sql for sql, values in questions]
+        # Not a cursor of ours: nothing of it has to be regarded.
+        cursor, answers = psycopg.Cursor(self), list[list[tuple[Any, ...]]]()
+        cursor.execute("; ".join(texts).encode())
+        for number in range(len(texts)):
+            if number:
+                cursor.nextset()
+            answers.append(cursor.fetchall() if cursor.description else [])
+        return answers
 
     def is_known_to_live(self) -> bool:
         """Whether it was in use just now, and nothing is there to be read: then no server need be asked."""

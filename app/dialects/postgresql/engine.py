@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Engine
 from sqlalchemy.pool import NullPool
 
+from ..first_look import ask_once
 from ..sessions import remember
 from .connect import (
     COMMON,
@@ -23,7 +24,7 @@ from .connect import (
     explain_errors,
     name_error,
 )
-from .extensions import extension_schemas
+from .extensions import SCHEMAS
 from .names import Place, database_of
 from .upgrade import Behind, Upgrade, UpgradeConnection
 
@@ -48,8 +49,12 @@ def control_engine(url: URL, tls_ca: Path | None, schema: str, *, each_alone: bo
             connection.autocommit = each_alone
             return connection
 
-    name = "control engine", url, schema, each_alone
-    return remember(name, lambda: _create(url, "psycopg", open_connection))
+    def create() -> Engine:
+        engine = _create(url, "psycopg", open_connection, {"use_native_hstore": False})
+        _look_once(engine.dialect, (url, CONTROL), schema)
+        return engine
+
+    return remember(("control engine", url, schema, each_alone), create)
 
 
 def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping[str, Any] | None = None) -> Engine:
@@ -75,7 +80,7 @@ def _app_engine(
     upgrade: Upgrade | None = None,
 ) -> Engine:
     """An engine for the app's own code: by psycopg2 where that is the app's driver, by ours for all others."""
-    path = _search_path(url, tls_ca, place)
+    path, with_hstore = _look_behind(url, tls_ca, place)
     is_psycopg2 = uses_psycopg2(url)
     make = _open_psycopg2 if is_psycopg2 else _open_psycopg
 
@@ -85,7 +90,33 @@ def _app_engine(
             connection.begin(upgrade)
         return connection
 
-    return _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, options)
+    engine = _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, options)
+    name, schema = (url.set(query={}), is_psycopg2), place.target if upgrade else place.schema
+    _look_once(engine.dialect, name, schema, with_hstore=with_hstore)
+    return engine
+
+
+def _look_once(dialect: Any, name: Hashable, schema: str, *, with_hstore: bool = False) -> None:
+    """Let SQLAlchemy know what this command knows of the server and of sessions that are set as these are.
+
+    :param schema: that a session works in.
+    :param with_hstore: the database has such a type, so that SQLAlchemy looks where it is.
+    """
+    ask_once(dialect, name, "_get_server_version_info", "get_default_isolation_level")
+    dialect._get_default_schema_name = lambda _connection: schema
+    if hasattr(dialect, "_set_backslash_escapes"):
+        look_for_backslashes = dialect._set_backslash_escapes
+
+        def look(connection: Any) -> bool:
+            look_for_backslashes(connection)
+            return bool(dialect._backslash_escapes)
+
+        def set_backslash_escapes(connection: Any) -> None:
+            dialect._backslash_escapes = remember(("backslashes", name), lambda: look(connection))
+
+        dialect._set_backslash_escapes = set_backslash_escapes
+    if hasattr(dialect, "_type_info_fetch") and not with_hstore:
+        dialect._type_info_fetch = lambda _connection, _name: None
 
 
 def uses_psycopg2(url: URL) -> bool:
@@ -119,8 +150,9 @@ def _create(url: URL, driver: str, creator: Callable[[], Any], options: Mapping[
     return sa.create_engine(plain, creator=creator, poolclass=NullPool, hide_parameters=True, **(options or {}))
 
 
-def _search_path(url: URL, tls_ca: Path | None, place: Place) -> list[str]:
-    """A place and the schemas of extensions: never the live one, even while it holds nothing else."""
-    with connect_to(url, tls_ca) as connection:
-        behind = extension_schemas(connection, place.schema)
-    return [place.schema, *(schema for schema in behind if schema != place.target)]
+def _look_behind(url: URL, tls_ca: Path | None, place: Place) -> tuple[list[str], bool]:
+    """A place and the schemas of extensions, never the live one, even while it holds nothing else; is hstore there?"""
+    hstore = "SELECT 1 FROM pg_catalog.pg_type WHERE typname = 'hstore' LIMIT 1", ()
+    with connect_to(url, tls_ca, any_path=True) as connection:
+        behind, types = connection.ask_at_once((SCHEMAS, (place.schema, False)), hstore)
+    return [place.schema, *(schema for (schema,) in behind if schema != place.target)], bool(types)

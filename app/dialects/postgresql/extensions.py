@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .connect import Connection
+from .driver import Question
 from .guard import Executes
 from .names import quote
 
@@ -21,16 +22,13 @@ WHERE n.nspname = %s ORDER BY e.extname COLLATE "C"
 """
 
 # A schema that holds tables besides extensions is somebody's data.
-_SCHEMAS = """
+SCHEMAS = """
 SELECT DISTINCT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE n.nspname NOT IN ('pg_catalog', %s) AND has_schema_privilege(n.oid, 'USAGE') AND (%s OR NOT EXISTS (
     SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS (
         SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')))
 ORDER BY 1
 """
-
-
-_AROUND = f"SELECT (SELECT oid FROM pg_namespace WHERE nspname = %s), ARRAY({_SCHEMAS})"
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,29 @@ def oid_of(connection: Executes, schema: str) -> int | None:
     return int(row[0]) if row else None
 
 
+_LOOK_IN = f"""
+SELECT set_config('search_path', concat_ws(', ', quote_ident(%s), (
+    SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.name) FROM ({SCHEMAS}) AS s (name))), true)
+"""
+
+
+_LOOK_IN_ALL_BUT = _LOOK_IN.replace("AS s (name)", "AS s (name) WHERE s.name <> %s")
+
+
+def look_in(schema: str, *, with_tables: bool = False) -> Question:
+    """Look for names in a schema and, behind it, in those of :func:`extension_schemas`; to the transaction's end."""
+    return _LOOK_IN, (schema, schema, with_tables)
+
+
 def set_path(connection: Connection, schemas: Sequence[str]) -> None:
     """Look for names in these schemas, in this order; for the session."""
     connection.execute("SELECT set_config('search_path', %s, false)", (", ".join(map(quote, schemas)),))
+
+
+def list_schemas(connection: Executes, among: Sequence[str]) -> set[str]:
+    """Those of some schemas that are there."""
+    query = "SELECT nspname::text FROM pg_namespace WHERE nspname = ANY (%s)"
+    return {name for (name,) in connection.execute(query, (list(among),))}
 
 
 def extensions_in(connection: Executes, schema: str) -> list[Extension]:
@@ -60,20 +78,18 @@ def extension_schemas(connection: Executes, schema: str, *, with_tables: bool = 
     :param with_tables: also those that hold somebody's tables: only for a session that reads nothing but catalogs, so
         that the same definitions are spelled the same way wherever they lie.
     """
-    return [name for (name,) in connection.execute(_SCHEMAS.encode(), (schema, with_tables))]
-
-
-def look_around(connection: Executes, schema: str) -> tuple[int | None, list[str]]:
-    """What :func:`oid_of` and :func:`extension_schemas`, with tables, say, in one statement."""
-    row = connection.execute(_AROUND.encode(), (schema, schema, True)).fetchone()
-    oid, schemas = row or (None, [])
-    return oid, list(schemas)
+    return [name for (name,) in connection.execute(SCHEMAS.encode(), (schema, with_tables))]
 
 
 def move(connection: Executes, extensions: Sequence[Extension], schema: str) -> None:
     """Let extensions lie in a schema."""
-    for extension in extensions:
-        connection.execute(f"ALTER EXTENSION {quote(extension.name)} SET SCHEMA {quote(schema)}".encode())
+    if moves := write_moves([extension.name for extension in extensions], schema):
+        connection.execute("; ".join(moves).encode())
+
+
+def write_moves(extensions: Sequence[str], schema: str) -> list[str]:
+    """The statements that let extensions, by their names, lie in a schema."""
+    return [f"ALTER EXTENSION {quote(name)} SET SCHEMA {quote(schema)}" for name in extensions]
 
 
 @contextlib.contextmanager
@@ -82,6 +98,6 @@ def lent(connection: Connection, target: str, staging: str) -> Iterator[None]:
     with connection.transaction():
         extensions = extensions_in(connection, target) if staging != target else []
         move(connection, extensions, staging)
-        set_path(connection, [staging, *(name for name in extension_schemas(connection, staging) if name != target)])
+        connection.ask_at_once((_LOOK_IN_ALL_BUT, (staging, staging, False, target)))
         yield
         move(connection, extensions, target)

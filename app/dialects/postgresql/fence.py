@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import URL
 
 from .connect import Connection, explain_errors
+from .driver import BEGIN
 from .locks import EXCLUSIVE, SHARE, Locking, Reconnect, token
 from .swap import Swap, commit
 
@@ -34,8 +35,7 @@ class PostgresqlFence:
             with explain_errors(self._url):
                 return token(self.held, self._schema)
         with self._reconnect() as connection:
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return token(connection, self._schema)
+            return token(connection, self._schema, BEGIN)
 
     @contextlib.contextmanager
     def hold(self, timeout_s: float) -> Iterator[None]:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from .connect import Connection
-from .extensions import extension_schemas, set_path
+from .extensions import look_in
 from .names import quote
 
 # A sequence of a column's has the owner of its table, always.
@@ -116,9 +116,9 @@ def _roles(connection: Connection) -> dict[str, str]:
 
 
 def _objects(connection: Connection, schema: str) -> dict[tuple[str, str], Owned]:
-    set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
+    _, rows = connection.ask_at_once(look_in(schema, with_tables=True), (_OBJECTS, (schema,)))
     objects = {}
-    for kind, name, owner, untouched, follows, grants in connection.execute(_OBJECTS.encode(), (schema,)):
+    for kind, name, owner, untouched, follows, grants in rows:
         objects[kind, name] = Owned(kind, name, owner, untouched, follows, frozenset(grants))
     return objects
 

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 import psycopg
 
+from .names import literal
+
 
 class Executes(Protocol):
     """A connection of psycopg, or a cursor of whatever driver that has psycopg's way to execute."""
@@ -29,7 +31,7 @@ class Executes(Protocol):
 NO_NAME = "FERRY"
 """SQLSTATE of the error."""
 
-_MAY = """
+MAY = """
 SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY') AND EXISTS (
     SELECT FROM pg_catalog.pg_language WHERE lanname = 'plpgsql' AND pg_catalog.has_language_privilege(oid, 'USAGE'))
 """
@@ -59,17 +61,20 @@ def set_guard(connection: Executes, oid: int, schema: str) -> str | None:
     :param schema: the name it is to have.
     :return: what :func:`lift_guard` takes; None where this user may make no temporary objects: there is no guard then.
     """
-    row = connection.execute(_MAY).fetchone()
+    row = connection.execute(MAY).fetchone()
     if row is None or not row[0]:
         return None
+    name, script = write_guard(oid, schema)
+    connection.execute(script.encode())
+    return name
+
+
+def write_guard(oid: int, schema: str) -> tuple[str, str]:
+    """What :func:`lift_guard` takes, and the statements that set it, for who sends more at once."""
     # No text of others can know the name beforehand.
     trigger = f"ferry_guard_{secrets.token_hex(8)}"
     name = f"pg_temp.{trigger}"
-    literal = "'" + schema.replace("\\", "\\\\").replace("'", "''") + "'"
-    literal = f"E{literal}" if "\\" in schema else literal
-    script = _SET.format(name=name, trigger=trigger, oid=int(oid), schema=literal, state=NO_NAME)
-    connection.execute(script.encode())
-    return name
+    return name, _SET.format(name=name, trigger=trigger, oid=int(oid), schema=literal(schema), state=NO_NAME)
 
 
 def run_deferred(connection: Executes, guard: str | None) -> None:
@@ -78,10 +83,11 @@ def run_deferred(connection: Executes, guard: str | None) -> None:
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         return
     trigger = guard.removeprefix("pg_temp.")
-    connection.execute("SELECT pg_catalog.set_config('ferry.early', %s, true)", (trigger,))
-    connection.execute(f"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS {guard} DEFERRED".encode())
-    connection.execute(f"INSERT INTO {guard} DEFAULT VALUES".encode())
-    connection.execute("SELECT pg_catalog.set_config('ferry.early', '', true)")
+    connection.execute(
+        f"SELECT pg_catalog.set_config('ferry.early', '{trigger}', true); SET CONSTRAINTS ALL IMMEDIATE; "
+        f"SET CONSTRAINTS {guard} DEFERRED; INSERT INTO {guard} DEFAULT VALUES; "
+        "SELECT pg_catalog.set_config('ferry.early', '', true)".encode()
+    )
 
 
 def lift_guard(connection: Executes, guard: str | None) -> None:
@@ -90,8 +96,12 @@ def lift_guard(connection: Executes, guard: str | None) -> None:
     :raises psycopg.Error: with the SQLSTATE :data:`NO_NAME`: the schema does not have its name.
     """
     if guard is not None:
-        script = f"SET CONSTRAINTS {guard} IMMEDIATE; DROP TABLE {guard}; DROP FUNCTION {guard}()"
-        connection.execute(script.encode())
+        connection.execute(write_lift(guard).encode())
+
+
+def write_lift(guard: str) -> str:
+    """The statements of :func:`lift_guard`."""
+    return f"SET CONSTRAINTS {guard} IMMEDIATE; DROP TABLE {guard}; DROP FUNCTION {guard}()"
 
 
 @contextlib.contextmanager

@@ -18,9 +18,10 @@ import psycopg
 from ...errors import FerryError, LockHeld
 from ..at_once import ask_all
 from .connect import Connection
-from .extensions import extension_schemas, set_path
+from .driver import Question
+from .extensions import look_in
 from .names import quote
-from .objects import fingerprint
+from .objects import ask_for_definitions, digest_of, sort_definitions
 
 Reconnect = Callable[[], AbstractContextManager[Connection]]
 
@@ -78,15 +79,19 @@ WHERE a.pid NOT IN (0, %(own)s) AND %(own)s = ANY (pg_blocking_pids(a.pid))
 """
 
 
-def token(connection: Connection, schema: str) -> bytes:
+def token(connection: Connection, schema: str, *before: Question) -> bytes:
     """A digest of a schema's definitions and of which version of which row is there.
 
     Where a row version lies and who wrote it changes with every committed write of it; no value is looked at. The
     schema's name is not part of it.
+
+    :param before: what begins the transaction, where none is open.
     """
-    set_path(connection, [schema, *extension_schemas(connection, schema, with_tables=True)])
-    digest = hashlib.sha256(fingerprint(connection, schema).encode())
-    tables = [name for _, name, kind in connection.execute(_LEAVES.encode(), (schema,)).fetchall() if kind == "r"]
+    path, leaves = look_in(schema, with_tables=True), (_LEAVES, (schema,))
+    *_, rows = answers = connection.ask_at_once(*before, path, *ask_for_definitions(schema), leaves)
+    definitions = sort_definitions(answers[len(before) + 1 : -1], schema)
+    digest = hashlib.sha256(digest_of(definitions).encode())
+    tables = [name for _, name, kind in rows if kind == "r"]
     sums = "SELECT (count(*), sum(hashtextextended(ctid::text || xmin::text, 0)))::text"
     queries = {name: f"{sums} FROM ONLY {quote(schema)}.{quote(name)}" for name in tables}
     for item in ask_all(queries, connection.ask_row).items():

@@ -43,6 +43,12 @@ _OPTION = re.compile(r"(?:\\.|[^\\\s])+", re.DOTALL)
 _NAME_IN_PATH = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(?:,|$)')
 
 
+def literal(text: str) -> str:
+    """A text as SQL text, however the session reads backslashes."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"
+
+
 def quote(name: str) -> str:
     """An identifier as SQL text."""
     return '"' + name.replace('"', '""') + '"'

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..model import SchemaObject
 from .connect import Connection
+from .driver import Question
 from .names import quote
 
 
@@ -227,19 +228,30 @@ class Found:
 
 def find_objects(connection: Connection, schema: str) -> list[Found]:
     """All objects, in an order that creates them; sequences without where they are."""
+    rows, needs = connection.ask_at_once(*_ask_for_objects(schema))
+    return _sort_objects(rows, needs, schema)
+
+
+def _ask_for_objects(schema: str) -> list[Question]:
+    return [(_ALL_OBJECTS, (schema,) * len(_QUERIES)), (_DEPENDENCIES, ())]
+
+
+def _sort_objects(rows: list[Any], needs: list[Any], schema: str) -> list[Found]:
     known: dict[Node, SchemaObject] = {}
-    rows = connection.execute(_ALL_OBJECTS.encode(), (schema,) * len(_QUERIES)).fetchall()
     shortened = [(place, _short(name, schema), *row) for place, name, *row in rows]
     for _, short, catalog, oid, kind, table, sql in sorted(shortened, key=lambda row: row[:2]):
         known[catalog, oid] = SchemaObject(kind, short, table, _strip_schema(sql, schema))
-    needs = dependencies(connection)
-    return [Found(node, known[node]) for node in _in_order(known, needs)]
+    return [Found(node, known[node]) for node in _in_order(known, _by_node(needs))]
 
 
 def dependencies(connection: Connection) -> dict[Node, set[Node]]:
     """What objects depend on, of the whole database."""
+    return _by_node(connection.execute(_DEPENDENCIES.encode()).fetchall())
+
+
+def _by_node(rows: list[Any]) -> dict[Node, set[Node]]:
     needs: dict[Node, set[Node]] = defaultdict(set)
-    for catalog, oid, needed_catalog, needed in connection.execute(_DEPENDENCIES.encode()):
+    for catalog, oid, needed_catalog, needed in rows:
         needs[catalog, oid].add((needed_catalog, needed))
     return needs
 
@@ -348,10 +360,23 @@ _ALL_DEFINITIONS = f"SELECT {', '.join(f'(SELECT json_agg(q)::text FROM ({query}
 
 def definitions(connection: Connection, schema: str) -> list[Any]:
     """All definitions of a schema, free of its own name and of every OID."""
-    rows: Any = connection.execute(_ALL_DEFINITIONS.encode(), (schema,) * len(_DEFINITIONS)).fetchone()
-    return [*rows, *(one.item for one in find_objects(connection, schema))]
+    return sort_definitions(connection.ask_at_once(*ask_for_definitions(schema)), schema)
+
+
+def ask_for_definitions(schema: str) -> list[Question]:
+    """What :func:`sort_definitions` takes the answers to, for who asks for more at once."""
+    return [(_ALL_DEFINITIONS, (schema,) * len(_DEFINITIONS)), *_ask_for_objects(schema)]
+
+
+def sort_definitions(answers: list[list[Any]], schema: str) -> list[Any]:
+    [row], objects, needs = answers
+    return [*row, *(one.item for one in _sort_objects(objects, needs, schema))]
 
 
 def fingerprint(connection: Connection, schema: str) -> str:
     """A digest of :func:`definitions`."""
-    return hashlib.sha256(repr(definitions(connection, schema)).encode()).hexdigest()
+    return digest_of(definitions(connection, schema))
+
+
+def digest_of(items: list[Any]) -> str:
+    return hashlib.sha256(repr(items).encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,8 @@ from . import inventory, locks, objects
 from .catalogue import Catalogue, read_catalogue
 from .connect import Connection, connect_to, words_of
 from .counters import read_counters
-from .extensions import look_around, set_path
+from .driver import BEGIN
+from .extensions import look_in
 from .large import References, are_there, find_references, find_unreadable, read_objects
 from .locks import describe_lock
 from .names import quote
@@ -40,9 +41,9 @@ def reading(url: URL, tls_ca: Path | None, schema: str, version_table: str) -> I
     :raises FerryError: there is no such schema.
     :raises LockHeld: others, named, kept a table locked.
     """
-    with connect_to(url, tls_ca, search_path=[schema]) as connection:
+    with connect_to(url, tls_ca, any_path=True) as connection:
         try:
-            begin(connection, schema, [schema])
+            begin(connection, schema)
             yield PostgresqlReader(connection, schema, version_table)
         except psycopg.errors.LockNotAvailable as error:
             raise describe_lock(lambda: connect_to(url, tls_ca), schema) from error
@@ -52,18 +53,15 @@ class NoSuchSchema(FerryError):
     """A database has no schema of that name."""
 
 
-def begin(connection: Connection, schema: str, path: Sequence[str] | None = None) -> None:
-    """Begin a transaction that sees one instant and writes nothing.
+def begin(connection: Connection, schema: str) -> None:
+    """Begin a transaction that sees one instant of a schema, works in that and writes nothing.
 
-    :param path: the search path that the session has, where that is known.
     :raises FerryError: there is no such schema.
     """
-    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    oid, extensions = look_around(connection, schema)
-    if oid is None:
+    is_there = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,)
+    _, rows, _ = connection.ask_at_once(BEGIN, is_there, look_in(schema, with_tables=True))
+    if not rows:
         raise NoSuchSchema(f"There is no schema {schema} in the database {connection.info.dbname}.")
-    if path != [schema, *extensions]:
-        set_path(connection, [schema, *extensions])
 
 
 def export_snapshot(connection: Connection) -> str:

@@ -40,19 +40,20 @@ BUSY_LIMIT_S = 15.0
 
 
 @contextlib.contextmanager
-def connect_anyhow(url: URL, tls_ca: Path | None) -> Iterator[tuple[Connection, bool]]:
+def connect_anyhow(url: URL, tls_ca: Path | None, *, any_path: bool = False) -> Iterator[tuple[Connection, bool]]:
     """A connection to the URL's server, and whether it is to its database, or that is not there.
 
+    :param any_path: nothing depends on the search path: names are qualified, or the catalogs'.
     :raises DatabaseUnreachable, AccessDenied: as :func:`.connect.explain_errors` says.
     """
     with contextlib.ExitStack() as stack:
-        connection, there = _first(stack, url, tls_ca)
+        connection, there = _first(stack, url, tls_ca, any_path=any_path)
         yield connection, there
 
 
-def _first(stack: contextlib.ExitStack, url: URL, tls_ca: Path | None) -> tuple[Connection, bool]:
+def _first(stack: contextlib.ExitStack, url: URL, tls_ca: Path | None, *, any_path: bool) -> tuple[Connection, bool]:
     try:
-        return stack.enter_context(connect_to(url, tls_ca)), True
+        return stack.enter_context(connect_to(url, tls_ca, any_path=any_path)), True
     except NoSuchDatabase as error:
         return stack.enter_context(maintenance(url, tls_ca, error)), False
     except DatabaseUnreachable as error:
@@ -188,7 +189,7 @@ def identify(connection: Connection, url: URL, schema: str) -> Identity:
 
 def identify_at(url: URL, tls_ca: Path | None, schema: str) -> Identity:
     """As :func:`identify`, over a connection of its own."""
-    with connect_anyhow(url, tls_ca) as (connection, _):
+    with connect_anyhow(url, tls_ca, any_path=True) as (connection, _):
         return identify(connection, url, schema)
 
 
@@ -223,7 +224,7 @@ def free_bytes(url: URL, tls_ca: Path | None) -> int | None:
     if not is_nearby(url):
         return None
     with (
-        connect_anyhow(url, tls_ca) as (connection, _),
+        connect_anyhow(url, tls_ca, any_path=True) as (connection, _),
         contextlib.suppress(psycopg.errors.InsufficientPrivilege, OSError),
     ):
         row: Any = connection.execute("SHOW data_directory").fetchone()

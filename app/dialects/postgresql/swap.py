@@ -17,13 +17,13 @@ import psycopg
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError
 from ..model import LateWrite
 from .connect import Connection, is_lost
-from .extensions import extension_schemas, extensions_in, move, oid_of, set_path
+from .extensions import extensions_in, list_schemas, look_in, move, oid_of
 from .grants import adopt, adopt_schema
 from .large_records import Records
 from .locks import Locking, Reconnect, token
 from .mark import comment_on, mark_in, set_comment, with_mark
 from .names import quote
-from .objects import definitions
+from .objects import ask_for_definitions, sort_definitions
 from .preflight import dependents
 
 
@@ -59,10 +59,11 @@ class Swap:
         return oid_of(connection, self.live)
 
     def _check(self, connection: Connection) -> None:
+        there = list_schemas(connection, [self.staging, self.live, self.old])
         for schema in (self.staging, self.live):
-            if oid_of(connection, schema) is None:
+            if schema not in there:
                 raise FerryError(f"There is no schema {schema}.")
-        if oid_of(connection, self.old) is not None:
+        if self.old in there:
             raise FerryError(f"The schema {self.old} is there already.")
         for schema in (self.staging, self.live):
             if details := dependents(connection, schema):
@@ -71,8 +72,9 @@ class Swap:
                     details=details,
                     hint="Revisions must not spell a schema (schema=...), and nothing outside may refer to its tables.",
                 )
-        set_path(connection, [self.staging, *extension_schemas(connection, self.staging, with_tables=True)])
-        spelled = [item for item in definitions(connection, self.staging) if self.staging in repr(item)]
+        path = look_in(self.staging, with_tables=True)
+        _, *answers = connection.ask_at_once(path, *ask_for_definitions(self.staging))
+        spelled = [item for item in sort_definitions(answers, self.staging) if self.staging in repr(item)]
         if spelled:
             raise DoesNotFit(
                 "Definitions spell the name of the staging schema, which is gone after the cut-over.",

@@ -29,9 +29,9 @@ from psycopg.pq import TransactionStatus
 from ...errors import LockHeld
 from ..base import OutsideStaging
 from .connect import Connection, state_of
-from .extensions import extension_schemas, extensions_in, move, oid_of
-from .guard import Executes, lift_guard, run_deferred, set_guard
-from .names import HOLD, Place, prefix_of, quote
+from .extensions import SCHEMAS, write_moves
+from .guard import MAY, Executes, run_deferred, write_guard, write_lift
+from .names import HOLD, Place, literal, prefix_of, quote
 from .texts import ALL_IMMEDIATE, CONCURRENTLY, END, NOTHING, VACUUM, divide, refuse_rollback
 
 LOCK_WAIT = "60s"
@@ -47,7 +47,7 @@ JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n 
 WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'
     AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
     AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
-    AND n.oid <> %s AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY 1
+    AND n.oid <> {staging} AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY 1
 """
 
 
@@ -201,13 +201,18 @@ class Behind:
     def _enter(self, upgrade: Upgrade) -> None:
         upgrade.enter(self)
         place, cursor = upgrade.place, self._plain()
-        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-        self._live, self._staging = oid_of(cursor, place.target), oid_of(cursor, place.schema)
-        behind = [name for name in extension_schemas(cursor, place.schema) if name != place.target]
+        around = _LOOK_AROUND.format(wait=LOCK_WAIT, schema=literal(place.schema), target=literal(place.target))
+        self._live, self._staging, schemas, lent, may_guard, _ = cursor.execute(around).fetchone()
+        behind = [name for name in schemas if name != place.target]
+        statements = [] if self._live is None else [_rename(place.target, upgrade.hold)]
+        statements.append(_rename(place.schema, place.target))
+        statements += write_moves(lent, place.target)
+        path = ", ".join(map(quote, [place.target, *behind]))
+        statements.append(f"SELECT pg_catalog.set_config('search_path', {literal(path)}, true)")
+        oid, name = (self._staging, place.schema) if self._live is None else (self._live, place.target)
+        self._guard, script = write_guard(oid, name) if may_guard and oid is not None else (None, "")
         try:
-            if self._live is not None:
-                _rename(cursor, place.target, upgrade.hold)
-            _rename(cursor, place.schema, place.target)
+            cursor.execute("; ".join([*statements, script] if script else statements).encode())
         except Exception as error:
             self.rollback_within()
             if state_of(error) != _LOCK_NOT_AVAILABLE:
@@ -215,32 +220,40 @@ class Behind:
             raise LockHeld(
                 "Another run is upgrading a staging schema of this database just now.", hint="Run the command again."
             ) from error
-        if self._live is not None:
-            move(cursor, extensions_in(cursor, upgrade.hold), place.target)
-        path = ", ".join(map(quote, [place.target, *behind]))
-        cursor.execute("SELECT set_config('search_path', %s, true)", (path,))
-        assert self._staging is not None  # noqa: S101 # else the rename had failed
-        oid, name = (self._staging, place.schema) if self._live is None else (self._live, place.target)
-        self._guard = set_guard(cursor, oid, name)
         self._entered = True
 
     def _leave(self, upgrade: Upgrade) -> None:
         place, cursor = upgrade.place, self._plain()
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
-        _refuse_left(cursor)
-        if changed := [name for (name,) in cursor.execute(_CHANGED, (self._staging,))]:
+        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({_EXTENSIONS_IN})"
+        look = look.format(staging=self._staging, target=literal(place.target))
+        put_off, changed, lent = cursor.execute(look).fetchone()
+        if put_off:
+            raise OutsideStaging(str(put_off[0]))
+        if changed:
             raise OutsideStaging(
                 f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
             )
+        statements = [_rename(place.target, place.schema)]
         if self._live is not None:
-            move(cursor, extensions_in(cursor, place.target), upgrade.hold)
-        _rename(cursor, place.target, place.schema)
-        if self._live is not None:
-            _rename(cursor, upgrade.hold, place.target)
-        lift_guard(cursor, self._guard)
+            moves = write_moves(lent, upgrade.hold)
+            statements = [*moves, *statements, _rename(upgrade.hold, place.target)]
+        if self._guard is not None:
+            statements.append(write_lift(self._guard))
+        cursor.execute("; ".join(statements).encode())
 
 
+_EXTENSIONS_IN = """
+SELECT e.extname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE n.nspname = {target} ORDER BY e.extname COLLATE "C"
+"""
+_LOOK_AROUND = (
+    "SELECT (SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {target}), "
+    "(SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {schema}), "
+    f"ARRAY({SCHEMAS % ('{schema}', 'false')}), ARRAY({_EXTENSIONS_IN}), ({MAY}), "
+    "pg_catalog.set_config('lock_timeout', '{wait}', true)"
+)
 _LEFT = """
 SELECT 'it leaves a cursor open that is read at the COMMIT' FROM pg_catalog.pg_cursors WHERE is_holdable
 UNION ALL
@@ -258,14 +271,8 @@ WHERE pg_catalog.current_setting('track_counts') <> 'on'
 """
 
 
-def _refuse_left(cursor: Executes) -> None:
-    """:raises OutsideStaging: something is done at the COMMIT, or is done to what no schema holds."""
-    if row := cursor.execute(_LEFT).fetchone():
-        raise OutsideStaging(str(row[0]))
-
-
-def _rename(cursor: Executes, schema: str, to: str) -> None:
-    cursor.execute(f"ALTER SCHEMA {quote(schema)} RENAME TO {quote(to)}".encode())
+def _rename(schema: str, to: str) -> str:
+    return f"ALTER SCHEMA {quote(schema)} RENAME TO {quote(to)}"
 
 
 class UpgradeCursor(psycopg.Cursor[Any]):

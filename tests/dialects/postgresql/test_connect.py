@@ -120,7 +120,8 @@ def test_one_that_was_only_asked_is_not_set_again(held: Room, monkeypatch: pytes
         ("SELECT 1", 0),
         ("DECLARE c CURSOR FOR SELECT 1", 0),
         ("SELECT pg_catalog.set_config('jit', 'on', false)", 1),
-        ("SET LOCAL jit = on", 2),
+        ("SET LOCAL jit = on", 1),
+        ("SET jit = on", 2),
         ("SELECT pg_advisory_lock_shared(1)", 3),
         ("CREATE TEMPORARY TABLE t (a int)", 4),
     ):
