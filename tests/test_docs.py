@@ -256,6 +256,7 @@ EXECUTED = {
     "docs/hosts.md": (
         "tests/scenarios/hosts/test_installation.py",
         "tests/scenarios/hosts/test_binds.py",
+        "tests/scenarios/hosts/test_named_schema.py",
         "tests/scenarios/test_version_table.py",
     ),
     "docs/servers.md": ("tests/dialects/mysql/test_dump.py", "tests/dialects/mysql/test_preflight.py"),

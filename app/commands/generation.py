@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ..dialects import dialect_for
 from ..dialects.model import VERSION_TABLE
 from ..errors import Protected
+from ..transfer.schema.named_schema import find_named_schema
 from ..transfer.schema.version_table import version_table_of
 
 
@@ -24,7 +25,8 @@ def generation_mark(connection: Connection) -> str:
     :return: 8 hex digits; an empty text where no run of Flask-Ferry has made a cut-over, or can make one.
     """
     try:
-        dialect = dialect_for(connection.engine.url, version_table=_version_table())
+        table, schema = _version_table(), _named_schema(connection)
+        dialect = dialect_for(connection.engine.url, version_table=table, named_schema=schema)
     except Protected:  # such as SQLite in memory: no command works there
         return ""
     return dialect.live_mark(connection)
@@ -35,3 +37,12 @@ def _version_table() -> str:
     if not current_app:
         return VERSION_TABLE
     return version_table_of(current_app.extensions.get("migrate"), Path(current_app.root_path))
+
+
+def _named_schema(connection: Connection) -> str | None:
+    """Where PostgreSQL has the mark, if it is not where the app's sessions begin to look for tables."""
+    db = current_app.extensions.get("sqlalchemy") if current_app else None
+    if db is None:
+        return None
+    bind = next((key for key, engine in db.engines.items() if engine.url == connection.engine.url), None)
+    return find_named_schema(db, current_app.extensions.get("migrate"), Path(current_app.root_path), bind)

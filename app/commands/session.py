@@ -17,6 +17,7 @@ from ..errors import Misconfigured
 from ..transfer.run.settings import Settings, build_settings, find_unknown_keys
 from ..transfer.schema.binds import find_bind, list_others
 from ..transfer.schema.host import Host
+from ..transfer.schema.named_schema import find_named_schema
 from ..transfer.schema.version_table import list_places, version_table_of
 from .blueprint import refuse_replaced
 
@@ -87,13 +88,16 @@ def current_dialect(url: URL, bind: str | None = None) -> Dialect:
 
     :param bind: the app's key of the database whose connections show what the app has in them.
     """
+    db, migrate = current_app.extensions.get("sqlalchemy"), current_app.extensions.get("migrate")
+    engine = db.engines.get(bind) if db else None
+    root = Path(current_app.root_path)
     dialect = dialect_for(
         url,
         directory=Path(current_app.instance_path),
         tls_ca=current_settings().tls_ca,
-        version_table=version_table_of(current_app.extensions.get("migrate"), Path(current_app.root_path)),
+        version_table=version_table_of(migrate, root),
+        named_schema=find_named_schema(db, migrate, root, bind) if db and engine and engine.url == url else None,
     )
-    engine = current_app.extensions["sqlalchemy"].engines.get(bind) if "sqlalchemy" in current_app.extensions else None
     if engine is not None:
         dialect.know_app(engine)
     return dialect

@@ -33,13 +33,19 @@ _ELSEWHERE = ("db", "database", "odbc_connect", "read_default_file", "read_defau
 
 
 def dialect_for(
-    url: URL, *, directory: Path | None = None, tls_ca: Path | None = None, version_table: str = VERSION_TABLE
+    url: URL,
+    *,
+    directory: Path | None = None,
+    tls_ca: Path | None = None,
+    version_table: str = VERSION_TABLE,
+    named_schema: str | None = None,
 ) -> Dialect:
     """The room of a URL's server.
 
     :param directory: where the files of runs on a server's databases lie, on this host; by default the current one.
     :param tls_ca: the certificates that a server off this machine is verified by; by default the system's.
     :param version_table: what Alembic's own table is called in its databases.
+    :param named_schema: where the app's tables lie by what its models name; a URL that names one itself means that.
     :raises Protected: no room for this server, or a driver that would open another database than ours.
     :raises Misconfigured: its driver is not installed, or its password ends too early.
     """
@@ -61,7 +67,7 @@ def dialect_for(
             hint=f"Install it: pip install 'flask-ferry[{package}]'",
         ) from error
     dialect: Dialect = room(directory or Path.cwd(), tls_ca)
-    dialect.version_table = version_table
+    dialect.version_table, dialect.named_schema = version_table, named_schema
     dialect.check(url)
     return dialect
 

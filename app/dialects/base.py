@@ -341,6 +341,8 @@ class Dialect(Places, Rows, Objects, Backups, CutOver, Protocol):
     name: str
     version_table: str
     """What Alembic's own table is called in the databases of this app; the engine sets it."""
+    named_schema: str | None
+    """The schema that all models of the app name, where a server has schemas in its databases; the engine sets it."""
     capabilities: Capabilities
     backup_suffix: str
     driver_errors: tuple[type[Exception], ...]

@@ -269,6 +269,8 @@ class Capabilities:
     """Values may name what lies outside of all tables, and that can be brought along."""
     named_live: bool = False
     """While the app's own code works on staging, the name of the live schema means staging."""
+    beside_names: str = ""
+    """A regular expression for the names of what lies beside a target, where the app's sessions have it in sight."""
     query_for_bytes: str = ""
     """What a URL's query says where the app decodes UTF-8 itself that lies in columns of another character set."""
     query_for_text: str = ""

@@ -27,6 +27,7 @@ from ..transfer.rows.encode import encode, hash_rows
 from ..transfer.rows.header import FORMAT, VERSION, header_of, sort_columns, table_to_json
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
+from ..transfer.schema.named_schema import find_named_schema
 from ..transfer.schema.version_table import version_table_of
 
 PREFIX = "/ferry"
@@ -82,9 +83,15 @@ def export_blueprint(authorize: Callable[[], object] | None = None) -> Blueprint
 def _dialect() -> Dialect:
     instance = Path(current_app.instance_path)
     settings = build_settings(current_app.config, os.environ, instance=instance, directory=instance, options={})
-    engine = current_app.extensions["sqlalchemy"].engine
-    version_table = version_table_of(current_app.extensions.get("migrate"), Path(current_app.root_path))
-    dialect = dialect_for(engine.url, directory=instance, tls_ca=settings.tls_ca, version_table=version_table)
+    db, migrate = current_app.extensions["sqlalchemy"], current_app.extensions.get("migrate")
+    engine, root = db.engine, Path(current_app.root_path)
+    dialect = dialect_for(
+        engine.url,
+        directory=instance,
+        tls_ca=settings.tls_ca,
+        version_table=version_table_of(migrate, root),
+        named_schema=find_named_schema(db, migrate, root, None),
+    )
     dialect.know_app(engine)
     return dialect
 

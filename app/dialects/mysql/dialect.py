@@ -72,6 +72,7 @@ class MySqlDialect:
     backup_suffix = ".sql"
     driver_errors: tuple[type[Exception], ...] = (pymysql.Error,)
     version_table = VERSION_TABLE
+    named_schema: str | None = None
     capabilities = server.CAPABILITIES
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:

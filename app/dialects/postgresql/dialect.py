@@ -19,7 +19,6 @@ from ..files import make_directory
 from ..model import (
     VERSION_TABLE,
     Beside,
-    Capabilities,
     ControlArea,
     Counter,
     Identity,
@@ -69,7 +68,8 @@ class PostgresqlDialect:
     backup_suffix = ".dump"
     driver_errors = (psycopg.Error,)
     version_table = VERSION_TABLE
-    capabilities = Capabilities(enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True, named_live=True)
+    named_schema: str | None = None
+    capabilities = server.CAPABILITIES
 
     def __init__(self, directory: Path, tls_ca: Path | None) -> None:
         self._directory, self._tls_ca = directory, tls_ca
@@ -79,9 +79,8 @@ class PostgresqlDialect:
     # Where things lie
 
     def _place(self, url: URL) -> Place:
-        """The schema that a URL means: one of ours by its name, else what the server says is the host's."""
-        place = own_place(url)
-        if place is not None:
+        """The schema that a URL means: what it or the app's models name, else what the server says."""
+        if (place := self._named_place(url)) is not None:
             return place
         if url not in self._targets:
             schema, there = server.find_target(url, self._tls_ca)
@@ -90,12 +89,17 @@ class PostgresqlDialect:
             self._targets[url] = schema
         return Place(self._targets[url], self._targets[url])
 
+    def _named_place(self, url: URL) -> Place | None:
+        return own_place(url) or names.named_place(url, self.named_schema)
+
     def _connect(self, url: URL, place: Place | None = None, **options: Any) -> AbstractContextManager[Connection]:
         path = [(place or self._place(url)).schema]
         return connect_to(url, self._tls_ca, search_path=path, **options)
 
     def check(self, url: URL) -> None:
         names.check_url(url)
+        if self.named_schema is not None:
+            names.check_target(self.named_schema)
 
     def know_app(self, engine: Engine) -> None:
         """A server keeps all functions and collations itself."""
@@ -104,15 +108,11 @@ class PostgresqlDialect:
         return []
 
     def whereabouts(self, url: URL) -> tuple[str, str] | None:
-        place = self._place(url)
-        with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            # Until a command that writes moves it, the control area may be in the way of all sessions of this role.
-            area = control.in_the_way(connection, place.target) if there else None
-        return "SELECT current_schema()", area or place.schema
+        return server.whereabouts(url, self._tls_ca, self._place(url), self.named_schema)
 
     def preflight(self, url: URL) -> None:
         with server.connect_anyhow(url, self._tls_ca) as (connection, there):
-            schema = server.schema_of_target(connection, there, url)
+            schema = server.schema_of_target(connection, there, url, self._named_place(url))
             preflight.preflight(connection, schema, None if there else names.database_of(url))
 
     def keep_copies_in(self, directory: Path) -> None:
@@ -124,7 +124,7 @@ class PostgresqlDialect:
             return there and oid_of(connection, place.schema) is not None
 
     def create(self, url: URL) -> bool:
-        return server.ensure(url, self._tls_ca)
+        return server.ensure(url, self._tls_ca, self._named_place(url))
 
     def drop(self, url: URL) -> None:
         place = self._place(url)
@@ -194,10 +194,10 @@ class PostgresqlDialect:
     # Reading and writing
 
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
-        return engine.alembic_engine(url, self._tls_ca, self._place(url), options)
+        return engine.alembic_engine(url, self._tls_ca, self._place(url), options, self.named_schema)
 
     def read_only_engine(self, url: URL) -> Engine:
-        return engine.read_only_engine(url, self._tls_ca, self._place(url))
+        return engine.read_only_engine(url, self._tls_ca, self._place(url), self.named_schema)
 
     def reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return reading(url, self._tls_ca, self._place(url).schema, self.version_table)
@@ -219,7 +219,7 @@ class PostgresqlDialect:
             return mark_of.mark_in(mark_of.comment_on(connection, place.schema)) if there else ""
 
     def live_mark(self, connection: AppConnection) -> str:
-        return mark_of.mark_in(connection.exec_driver_sql(mark_of.LIVE_COMMENT).scalar())
+        return mark_of.live_mark(connection, names.named_place(connection.engine.url, self.named_schema))
 
     def set_mark(self, url: URL, mark: str) -> None:
         place = self._place(url)

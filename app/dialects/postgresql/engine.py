@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from .connect import (
     name_error,
 )
 from .extensions import SCHEMAS
-from .names import Place, database_of
+from .names import Place, app_url, database_of, list_schemas, named_place
 from .upgrade import Behind, Upgrade, UpgradeConnection
 
 ALEMBIC_SETTINGS = {
@@ -57,42 +58,74 @@ def control_engine(url: URL, tls_ca: Path | None, schema: str, *, each_alone: bo
     return remember(("control engine", url, schema, each_alone), create)
 
 
-def alembic_engine(url: URL, tls_ca: Path | None, place: Place, options: Mapping[str, Any] | None = None) -> Engine:
+def alembic_engine(
+    url: URL,
+    tls_ca: Path | None,
+    place: Place,
+    options: Mapping[str, Any] | None = None,
+    named_schema: str | None = None,
+) -> Engine:
     """No table in sight but those of the place; foreign keys are enforced.
 
     A staging schema has the name of the live one in each transaction: see :mod:`.upgrade`.
+
+    :param named_schema: what the app's models name: its search path is then as its own sessions have it.
     """
-    upgrade = None if place.is_target else Upgrade(place)
-    return _app_engine(url, tls_ca, place, ALEMBIC_SETTINGS, options, upgrade)
+    sight = _look_around(url, tls_ca, place, named_schema)
+    upgrade = None if place.is_target else Upgrade(place, sight.path if sight.is_apps else ())
+
+    def begin(connection: Behind) -> None:
+        if upgrade is not None:
+            connection.begin(upgrade)
+
+    return _app_engine(url, tls_ca, sight, ALEMBIC_SETTINGS, begin, options)
 
 
-def read_only_engine(url: URL, tls_ca: Path | None, place: Place) -> Engine:
+def read_only_engine(url: URL, tls_ca: Path | None, place: Place, named_schema: str | None = None) -> Engine:
     """No table in sight but those of the place, and no transaction that could change one."""
-    return _app_engine(url, tls_ca, place, {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on"})
+    sight = _look_around(url, tls_ca, place, named_schema)
+    settings = {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on"}
+    return _app_engine(url, tls_ca, sight, settings, lambda connection: connection.look(place.target))
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What sessions for the app's own code have in sight.
+
+    :ivar path: their search path.
+    :ivar schema: what they take for their schema, by its name while that code runs.
+    :ivar is_apps: the path is that of the app's own sessions, as its models name the schema of their tables.
+    :ivar with_hstore: the database has such a type, so that SQLAlchemy looks where it is.
+    """
+
+    path: Sequence[str]
+    schema: str
+    is_apps: bool
+    with_hstore: bool
 
 
 def _app_engine(
     url: URL,
     tls_ca: Path | None,
-    place: Place,
+    sight: Sight,
     settings: Mapping[str, str],
+    begin: Callable[[Behind], None],
     options: Mapping[str, Any] | None = None,
-    upgrade: Upgrade | None = None,
 ) -> Engine:
-    """An engine for the app's own code: by psycopg2 where that is the app's driver, by ours for all others."""
-    path, with_hstore = _look_behind(url, tls_ca, place)
+    """An engine for the app's own code: by psycopg2 where that is the app's driver, by ours for all others.
+
+    :param begin: is given each new connection.
+    """
     is_psycopg2 = uses_psycopg2(url)
     make = _open_psycopg2 if is_psycopg2 else _open_psycopg
 
     def open_connection() -> Behind:
-        connection = make(url, tls_ca, path, settings)
-        if upgrade is not None:
-            connection.begin(upgrade)
+        connection = make(url, tls_ca, sight.path, settings)
+        begin(connection)
         return connection
 
     engine = _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, options)
-    name, schema = (url.set(query={}), is_psycopg2), place.target if upgrade else place.schema
-    _look_once(engine.dialect, name, schema, with_hstore=with_hstore)
+    _look_once(engine.dialect, (url.set(query={}), is_psycopg2), sight.schema, with_hstore=sight.with_hstore)
     return engine
 
 
@@ -150,9 +183,20 @@ def _create(url: URL, driver: str, creator: Callable[[], Any], options: Mapping[
     return sa.create_engine(plain, creator=creator, poolclass=NullPool, hide_parameters=True, **(options or {}))
 
 
-def _look_behind(url: URL, tls_ca: Path | None, place: Place) -> tuple[list[str], bool]:
-    """A place and the schemas of extensions, never the live one, even while it holds nothing else; is hstore there?"""
+def _look_around(url: URL, tls_ca: Path | None, place: Place, named_schema: str | None) -> Sight:
+    """A place and the schemas of extensions, never the live one, even while it holds nothing else.
+
+    Where the app's models name their schema, and its sessions look into another one first: what these look into. What a
+    revision or seed does not name is then looked for, and made, where a plain upgrade would: elsewhere, and refused.
+    """
     hstore = "SELECT 1 FROM pg_catalog.pg_type WHERE typname = 'hstore' LIMIT 1", ()
     with connect_to(url, tls_ca, any_path=True) as connection:
         behind, types = connection.ask_at_once((SCHEMAS, (place.schema, False)), hstore)
-    return [place.schema, *(schema for (schema,) in behind if schema != place.target)], bool(types)
+    path = [place.schema, *(schema for (schema,) in behind if schema != place.target)]
+    live = app_url(url)
+    if named_place(live, named_schema) is not None:
+        with connect_to(live, tls_ca) as connection:
+            row: Any = connection.execute("SELECT current_schema()::text, current_setting('search_path')").fetchone()
+        if row[0] != place.target:
+            return Sight(list_schemas(row[1]) or path, row[0] or "", is_apps=True, with_hstore=bool(types))
+    return Sight(path, place.target, is_apps=False, with_hstore=bool(types))

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import re
 
+import sqlalchemy as sa
 from psycopg import sql
+from sqlalchemy import Connection as AppConnection
 
 from .connect import Connection
+from .names import Place
 
 MARK = re.compile(r" ?\[ferry ([0-9a-f]{8})\]$")
 
 LIVE_COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = current_schema()"
 """The comment of the schema that a session works in."""
+_NAMED_COMMENT = sa.text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema")
 
 
 def mark_in(comment: str | None) -> str:
     """The generation mark in a schema's comment, or an empty text."""
     match = MARK.search(comment or "")
     return match[1] if match else ""
+
+
+def live_mark(connection: AppConnection, place: Place | None) -> str:
+    """The mark of the database that an app's connection works in.
+
+    :param place: the schema that the app's models name; by default that which the connection takes for its own.
+    """
+    if place is None:
+        return mark_in(connection.exec_driver_sql(LIVE_COMMENT).scalar())
+    return mark_in(connection.execute(_NAMED_COMMENT, {"schema": place.schema}).scalar())
 
 
 def with_mark(comment: str | None, mark: str) -> str | None:

@@ -38,6 +38,8 @@ LONGEST_TARGET = LONGEST - len("__" + STAGING) - LONGEST_RUN
 _CONTROL = "ferry(?:_control[0-9]?)?"
 _OWN = re.compile(rf"(ferry_staging_|ferry_gen_)([A-Za-z0-9_]+)|{_CONTROL}|ferry_hold")
 _PREFIXED = re.compile(rf"(.+?)__(?=(?:ferry_staging_|ferry_gen_)[A-Za-z0-9_]+$|{_CONTROL}$|ferry_hold$)", re.DOTALL)
+BESIDE = rf"(?:.+__)?(?:{_OWN.pattern})"
+"""What the name of every schema of ours matches, and perhaps another one's; of whichever target."""
 _PLAIN = re.compile(r"[A-Za-z0-9-]+")
 _OPTION = re.compile(r"(?:\\.|[^\\\s])+", re.DOTALL)
 _NAME_IN_PATH = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(?:,|$)')
@@ -184,11 +186,16 @@ def schema_named(url: URL) -> str | None:
 
 def first_schema(search_path: str) -> str | None:
     """The first schema that a search path names itself, ``$user`` left out."""
-    for match in _NAME_IN_PATH.finditer(search_path):
-        name = match[2].lower() if match[1] is None else match[1].replace('""', '"')
-        if name and name != "$user":
-            return str(name)
-    return None
+    return next((name for name in list_schemas(search_path) if name != "$user"), None)
+
+
+def list_schemas(search_path: str) -> list[str]:
+    """The schemas of a search path, ``$user`` among them."""
+    names = [
+        str(match[2].lower() if match[1] is None else match[1].replace('""', '"'))
+        for match in _NAME_IN_PATH.finditer(search_path)
+    ]
+    return [name for name in names if name]
 
 
 def _settings(options: str) -> Iterator[tuple[str, str]]:
@@ -204,6 +211,19 @@ def _settings(options: str) -> Iterator[tuple[str, str]]:
         name, sign, value = setting.partition("=")
         if sign:
             yield name.strip().lower().replace("-", "_"), value
+
+
+def app_url(url: URL) -> URL:
+    """The URL of the live database that :func:`with_schema` made a URL of; any other one as it is."""
+    if own_place(url) is None:
+        return url
+    former = options_of(url).rpartition("-csearch_path=")[0].strip()
+    return url.update_query_dict({"options": former}) if former else url.difference_update_query(["options"])
+
+
+def named_place(url: URL, schema: str | None) -> Place | None:
+    """The live schema that an app's models name; None where they name none, or the URL means one by itself."""
+    return Place(schema, schema) if schema is not None and schema_named(url) is None else None
 
 
 def own_place(url: URL) -> Place | None:

@@ -14,13 +14,14 @@ import psycopg
 from sqlalchemy import URL
 
 from ...errors import DatabaseUnreachable, FerryError
-from ..model import Identity
+from ..model import Capabilities, Identity
 from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, place_of
-from .control import without_controls
+from .control import in_the_way, without_controls
 from .extensions import oid_of
 from .grants import adopt_defaults
 from .lock import POLL_S
 from .names import (
+    BESIDE,
     PUBLIC,
     Place,
     check_target,
@@ -28,7 +29,7 @@ from .names import (
     first_schema,
     full_name,
     is_droppable,
-    own_place,
+    named_place,
     quote,
     schema_named,
 )
@@ -37,6 +38,9 @@ from .preflight import dependents
 MAINTENANCE = ("postgres", "template1")
 """Databases that every server has, to be connected to while the target is not there."""
 BUSY_LIMIT_S = 15.0
+CAPABILITIES = Capabilities(
+    enforces_foreign_keys=True, swap_moves_old=True, outside_objects=True, named_live=True, beside_names=BESIDE
+)
 
 
 @contextlib.contextmanager
@@ -84,11 +88,14 @@ def maintenance(url: URL, tls_ca: Path | None, missing: FerryError) -> Iterator[
     raise missing
 
 
-def schema_of_target(connection: Connection, there: bool, url: URL) -> str:
+def schema_of_target(connection: Connection, there: bool, url: URL, named: Place | None = None) -> str:
     """The schema that a host's tables lie in, or would.
 
     :param there: the connection is to the target's own database.
+    :param named: what the URL, or the app's models, name as that.
     """
+    if named is not None:
+        return named.schema
     row: Any = connection.execute("SELECT current_schemas(false)::text[], current_setting('search_path')").fetchone()
     # In a control area nobody's tables lie, whatever the app's sessions take for their schema by now.
     if there and (schemas := without_controls(connection, list(row[0]))):
@@ -107,13 +114,28 @@ def find_target(url: URL, tls_ca: Path | None) -> tuple[str, bool]:
         return schema, there and oid_of(connection, schema) is not None
 
 
-def ensure(url: URL, tls_ca: Path | None) -> bool:
-    """Create the schema that a URL means, and its database before; return whether one of them was absent."""
-    place = own_place(url)
+def whereabouts(url: URL, tls_ca: Path | None, place: Place, named_schema: str | None) -> tuple[str, str]:
+    """SQL that every session of the app must answer so; see :meth:`.base.Dialect.whereabouts`.
+
+    :param named_schema: by which the app's sessions find the place, whatever their search path.
+    """
+    if named_place(url, named_schema):
+        named = place.schema.replace("'", "''")
+        return f"SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = '{named}'", place.schema
+    with connect_anyhow(url, tls_ca) as (connection, there):
+        # Until a command that writes moves it, the control area may be in the way of all sessions of this role.
+        area = in_the_way(connection, place.target) if there else None
+    return "SELECT current_schema()", area or place.schema
+
+
+def ensure(url: URL, tls_ca: Path | None, place: Place | None) -> bool:
+    """Create the schema that a URL means, and its database before; return whether one of them was absent.
+
+    :param place: what the URL, or the app's models, name as that schema.
+    """
     with connect_anyhow(url, tls_ca) as (connection, there):
         if there:
-            schema = place.schema if place else schema_of_target(connection, there, url)
-            return create_schema(connection, schema)
+            return create_schema(connection, schema_of_target(connection, there, url, place))
     is_new = create(url, tls_ca)
     schema = place.schema if place else find_target(url, tls_ca)[0]
     with connect_to(url, tls_ca) as connection:

@@ -23,8 +23,21 @@ _ROLLBACK = re.compile(r"(?:^|;)\s*(?:ROLLBACK|ABORT)\b(?!\s+(?:(?:WORK|TRANSACT
 _SPEAKS_OF_ROLLBACK = re.compile(r"ROLLBACK|ABORT", re.IGNORECASE)
 VACUUM = re.compile(rf"{_BLANK}VACUUM\b[^;]*;?{_BLANK}\Z", re.IGNORECASE)
 ALL_IMMEDIATE = re.compile(rf"{_BLANK}SET\s+CONSTRAINTS\s+ALL\s+IMMEDIATE\s*;?{_BLANK}\Z", re.IGNORECASE)
+_SCHEMA = re.compile(
+    rf"{_BLANK}CREATE\s+SCHEMA\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:\"(?P<quoted>(?:[^\"]|\"\")+)\"|(?P<plain>[^\s\";]+))"
+    rf"{_BLANK};?{_BLANK}\Z",
+    re.IGNORECASE,
+)
 _ATOMIC = re.compile(r"\bATOMIC\b", re.IGNORECASE)
 NOTHING = "SELECT"
+
+
+def makes_schema(text: str, schema: str) -> bool:
+    """Whether a text is nothing but a CREATE SCHEMA of this name."""
+    match = _SCHEMA.match(text)
+    if match is None:
+        return False
+    return schema == (match["plain"].lower() if match["plain"] else match["quoted"].replace('""', '"'))
 
 
 def divide(text: str) -> list[str]:

@@ -13,13 +13,16 @@ All of it happens below SQLAlchemy, so that raw cursors are inside as well, of p
 - a ``COMMIT`` in a text, alone or among other statements, does what it says in this way, and so does a text that is
   ``ROLLBACK``; a ROLLBACK among others is not sent, as it would take the guard away. A COMMIT that came about otherwise
   ends with an error, by :mod:`.guard`;
-- what it did to tables of any other schema is seen before the COMMIT by the locks it holds, and stops it.
+- what it did to tables of any other schema is seen before the COMMIT by the locks it holds, and what it did to other
+  types and functions in their catalogs (:mod:`.elsewhere`); it stops it;
+- a ``CREATE SCHEMA`` of the live schema's name does nothing, as staging is that already.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -29,10 +32,11 @@ from psycopg.pq import TransactionStatus
 from ...errors import LockHeld
 from ..base import OutsideStaging
 from .connect import Connection, state_of
+from .elsewhere import LOCKED, OBJECTS, Objects, find_changed, read_objects
 from .extensions import SCHEMAS, write_moves
 from .guard import MAY, Executes, run_deferred, write_guard, write_lift
 from .names import HOLD, Place, literal, prefix_of, quote
-from .texts import ALL_IMMEDIATE, CONCURRENTLY, END, NOTHING, VACUUM, divide, refuse_rollback
+from .texts import ALL_IMMEDIATE, CONCURRENTLY, END, NOTHING, VACUUM, divide, makes_schema, refuse_rollback
 
 LOCK_WAIT = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -55,10 +59,11 @@ class Upgrade:
     """What the connections of one engine share.
 
     :param place: the staging schema.
+    :param path: where names are looked for that the app's code does not spell; by default in staging.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, place: Place, path: Sequence[str] = ()) -> None:
+        self.place, self.path = place, path
         self.hold = prefix_of(place.target) + HOLD
         self._inside: Behind | None = None
 
@@ -83,15 +88,21 @@ class Behind:
     """
 
     upgrade: Upgrade | None = None
+    reads: str | None = None
     _each = False
     _guard: str | None = None
     _entered = False
     _live: int | None = None
     _staging: int | None = None
+    _elsewhere: Objects = MappingProxyType({})
 
     @abstractmethod
     def begin(self, upgrade: Upgrade) -> None:
         """From here on each statement is behind the renames."""
+
+    @abstractmethod
+    def look(self, schema: str) -> None:
+        """From here on a statement that would make the live schema does nothing: it is there, or nothing is read."""
 
     @abstractmethod
     def _plain(self) -> Executes:
@@ -126,7 +137,7 @@ class Behind:
     def prepare(self, text: str) -> str:
         """Make sure that staging has its place, and return what is to be run instead of a statement, or itself."""
         if self.upgrade is None:
-            return text
+            return NOTHING if self.reads is not None and makes_schema(text, self.reads) else text
         if self._status() == TransactionStatus.IDLE:
             self._entered = False  # a transaction ended below us
         for name, value in _READING.items():
@@ -176,6 +187,8 @@ class Behind:
                 self.rollback_within()
             return NOTHING
         refuse_rollback(text)
+        if self.upgrade is not None and makes_schema(text, self.upgrade.place.target):
+            return NOTHING  # staging is it
         if VACUUM.match(text):
             return NOTHING
         return CONCURRENTLY.sub(lambda match: match["head"], text, count=1)
@@ -202,12 +215,12 @@ class Behind:
         upgrade.enter(self)
         place, cursor = upgrade.place, self._plain()
         around = _LOOK_AROUND.format(wait=LOCK_WAIT, schema=literal(place.schema), target=literal(place.target))
-        self._live, self._staging, schemas, lent, may_guard, _ = cursor.execute(around).fetchone()
+        self._live, self._staging, schemas, lent, may_guard, objects, _ = cursor.execute(around).fetchone()
         behind = [name for name in schemas if name != place.target]
         statements = [] if self._live is None else [_rename(place.target, upgrade.hold)]
         statements.append(_rename(place.schema, place.target))
         statements += write_moves(lent, place.target)
-        path = ", ".join(map(quote, [place.target, *behind]))
+        path = ", ".join(map(quote, upgrade.path or [place.target, *behind]))
         statements.append(f"SELECT pg_catalog.set_config('search_path', {literal(path)}, true)")
         oid, name = (self._staging, place.schema) if self._live is None else (self._live, place.target)
         self._guard, script = write_guard(oid, name) if may_guard and oid is not None else (None, "")
@@ -220,18 +233,19 @@ class Behind:
             raise LockHeld(
                 "Another run is upgrading a staging schema of this database just now.", hint="Run the command again."
             ) from error
+        self._elsewhere = read_objects(objects)
         self._entered = True
 
     def _leave(self, upgrade: Upgrade) -> None:
         place, cursor = upgrade.place, self._plain()
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
-        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({_EXTENSIONS_IN})"
+        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), ARRAY({_EXTENSIONS_IN})"
         look = look.format(staging=self._staging, target=literal(place.target))
-        put_off, changed, lent = cursor.execute(look).fetchone()
+        put_off, changed, objects, locked, lent = cursor.execute(look).fetchone()
         if put_off:
             raise OutsideStaging(str(put_off[0]))
-        if changed:
+        if changed := changed or find_changed(cursor, self._elsewhere, read_objects(objects), locked):
             raise OutsideStaging(
                 f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
             )
@@ -248,10 +262,12 @@ _EXTENSIONS_IN = """
 SELECT e.extname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE n.nspname = {target} ORDER BY e.extname COLLATE "C"
 """
+_STAGING = "(SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {schema})"
 _LOOK_AROUND = (
     "SELECT (SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {target}), "
-    "(SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {schema}), "
+    f"{_STAGING}, "
     f"ARRAY({SCHEMAS % ('{schema}', 'false')}), ARRAY({_EXTENSIONS_IN}), ({MAY}), "
+    f"ARRAY({OBJECTS.format(staging=_STAGING)}), "
     "pg_catalog.set_config('lock_timeout', '{wait}', true)"
 )
 _LEFT = """
@@ -319,6 +335,9 @@ class UpgradeConnection(Behind, Connection):
         super().set_autocommit(False)
         self.cursor_factory, self.server_cursor_factory = UpgradeCursor, UpgradeServerCursor
         self.upgrade = upgrade
+
+    def look(self, schema: str) -> None:
+        self.cursor_factory, self.reads = UpgradeCursor, schema
 
     @property
     def autocommit(self) -> bool:

@@ -111,11 +111,15 @@ class Psycopg2Connection(Behind, extensions.connection):  # type: ignore[misc] #
         self._factories = {}
         self.upgrade = upgrade
 
+    def look(self, schema: str) -> None:
+        self._factories = {}
+        self.reads = schema
+
     def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:
         factory = cursor_factory or self.cursor_factory or extensions.cursor
         # Such as functools.partial(): what it makes is known by its function alone.
         factory = factory if isinstance(factory, type) else getattr(factory, "func", extensions.cursor)
-        if self.upgrade is not None and not issubclass(factory, Psycopg2Cursor):
+        if (self.upgrade or self.reads) is not None and not issubclass(factory, Psycopg2Cursor):
             factory = self._factories.setdefault(factory, type(factory.__name__, (Psycopg2Cursor, factory), {}))
         return super().cursor(name, cursor_factory=factory, **options)
 

@@ -70,6 +70,7 @@ class SqliteDialect:
     backup_suffix = ".sqlite3"
     driver_errors = (sqlite3.Error,)
     version_table = VERSION_TABLE
+    named_schema: str | None = None
     capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False)
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:

@@ -101,7 +101,8 @@ def _is_target(run: Run, spec: SourceSpec) -> bool:
     if spec.database is None:
         return False
     try:
-        dialect = dialect_for(spec.database, tls_ca=run.settings.tls_ca)
+        schema = run.dialect.named_schema
+        dialect = dialect_for(spec.database, tls_ca=run.settings.tls_ca, named_schema=schema)
         return dialect.identity(spec.database).uid == run.dialect.identity(run.target).uid
     except (DatabaseUnreachable, AccessDenied):
         # Opening it will say so.

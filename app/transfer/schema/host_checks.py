@@ -22,7 +22,8 @@ from ...dialects import is_same_place
 from ...errors import Misconfigured, Protected
 from .binds import DEFAULT, name_of
 from .host import Host
-from .models import metadatas_of
+from .named_schema import ALL, find_other_schemas, find_own_schema, refuse_all_schemas
+from .named_schema import OPTION as SCHEMA_OPTION
 from .version_table import OPTION, list_constants
 
 _ELSEWHERE = (
@@ -35,12 +36,10 @@ _PROBE = "\u00c3\u00a9"
 
 _OTHER_SCHEMA = ("schema", "source_schema", "referent_schema", "schema_name")
 _OWN_ENGINE = ("create_engine", "engine_from_config")
-_EXPECTED: dict[str, tuple[object, ...]] = {"version_table_schema": (None,), "include_schemas": (None, False)}
-_SCHEMA_OPTIONS = ("version_table_schema",)
-_LOOKED_FOR = (*_OTHER_SCHEMA, *_OWN_ENGINE, *_EXPECTED, OPTION)
+_LOOKED_FOR = (*_OTHER_SCHEMA, *_OWN_ENGINE, SCHEMA_OPTION, ALL, OPTION)
 _NO_SCHEMA = (
-    "Only the default schema is carried, never two. Where all tables lie in one, leave schema= out and name it in the"
-    " search path of the database's URL."
+    "One run carries one schema. Where all tables lie in one, name it everywhere, in models, revisions and"
+    " version_table_schema, or nowhere but in the search path of the database's URL."
 )
 
 
@@ -58,7 +57,7 @@ def find_unsupported(host: Host) -> Iterator[Protected]:
     with host.app_context():
         yield from _binds(host)
     yield from _engine_options(host.engine_options)
-    yield from _other_schemas(host)
+    yield from find_other_schemas(host)
 
 
 def _binds(host: Host) -> Iterator[Protected]:
@@ -111,30 +110,6 @@ def _engine_options(options: Mapping[str, Any]) -> Iterator[Protected]:
             f"{where} has connect_args that say where or as whom to connect: {', '.join(named)}.",
             hint="Say it in SQLALCHEMY_DATABASE_URI: Ferry makes its own connections by that.",
         )
-
-
-def _find_own_schema(host: Host) -> str | None:
-    """The schema that may be spelled: the one that the app's tables lie in, where its name means staging then."""
-    if not host.dialect.capabilities.named_live:
-        return None
-    place = host.dialect.whereabouts(host.url)
-    return place[1] if place else None
-
-
-def _other_schemas(host: Host) -> Iterator[Protected]:
-    tables = [table for metadata in metadatas_of(host) for table in metadata.tables.values()]
-    spelled = {table.fullname: table.schema for table in tables}
-    spelled |= {
-        f"the type of {table.name}.{column.name}": getattr(column.type, "schema", None)
-        for table in tables
-        for column in table.columns
-    }
-    names = {name for name, schema in spelled.items() if schema is not None}
-    # The server is asked only where there is something to ask about.
-    if names and (own_schema := _find_own_schema(host)):
-        names = {name for name in names if spelled[name] != own_schema}
-    if names:
-        yield Protected(f"Models name a schema: {', '.join(sorted(names))}.", hint=_NO_SCHEMA)
 
 
 def _ask_as_app(host: Host, sql: str, otherwise: Any) -> Any:
@@ -199,9 +174,11 @@ def refuse_history(host: Host, scripts: Iterable[Path]) -> None:
     env = host.migrations / "env.py"
     refuse_configuration(host, host.migrate.configure_args, "Migrate(...)")
     for name, value, _ in _keywords(env):
+        if name == SCHEMA_OPTION and isinstance(value, _Source) and host.dialect.capabilities.named_live:
+            continue  # its run tells
         refuse_configuration(host, {name: value}, str(env))
     # Asked of the server once, and only where a revision names one.
-    own_schema = functools.cache(lambda: _find_own_schema(host))
+    own_schema = functools.cache(lambda: find_own_schema(host))
     for path in scripts:
         for name, value, line in _keywords(path):
             if name in _OTHER_SCHEMA and value is not None and value != own_schema():
@@ -218,16 +195,42 @@ def refuse_configuration(host: Host, options: Mapping[str, Any], where: str) -> 
 
     :raises Protected: names the argument.
     """
-    for name, allowed in {**_EXPECTED, OPTION: (None, host.version_table)}.items():
-        value = options.get(name)
-        if value not in allowed and not (name in _SCHEMA_OPTIONS and value == _find_own_schema(host)):
-            raise Protected(
-                f"{where} sets {name}={value!r}: revisions are only found in the table {host.version_table} of the "
-                "default schema, and tables only there.",
-                hint=f"Write its name, one and the same, as a text: Migrate(..., {OPTION}='...')."
-                if name == OPTION
-                else f"Leave {name} out.",
-            )
+    for name, value in ((item, options.get(item)) for item in (OPTION, SCHEMA_OPTION, ALL)):
+        if not value or _is_carried(host, name, value):
+            continue
+        raise Protected(
+            f"{where} sets {name}={value!r}: revisions are only found in the table {host.version_table} of the "
+            f"{'' if host.dialect.named_schema else 'default '}schema{_name_schema(host)}, and tables only there.",
+            hint=f"Write its name, one and the same, as a text: Migrate(..., {OPTION}='...')."
+            if name == OPTION
+            else f"Leave {name} out.",
+        )
+
+
+def _is_carried(host: Host, name: str, value: object) -> bool:
+    if name == OPTION:
+        return value == host.version_table
+    return host.dialect.capabilities.named_live if name == ALL else value == find_own_schema(host)
+
+
+def _name_schema(host: Host) -> str:
+    return f" {host.dialect.named_schema}" if host.dialect.named_schema else ""
+
+
+def _refuse_composed(host: Host, options: Mapping[str, Any], where: str) -> None:
+    """Refuse what only a run of ``env.py`` shows: where it keeps the version, and what it compares.
+
+    :raises Protected: names the argument.
+    """
+    refuse_configuration(host, options, where)
+    schema = host.dialect.named_schema
+    if schema is not None and options.get(SCHEMA_OPTION) != schema:
+        raise Protected(
+            f"{where} does not set {SCHEMA_OPTION}: revisions are only found in the table {host.version_table} of the "
+            f"schema {schema}, which all models name.",
+            hint=f'Write: Migrate(app, db, {SCHEMA_OPTION}="{schema}")',
+        )
+    refuse_all_schemas(host, options, where)
 
 
 def refuse_env(host: Host, config: Config, script: ScriptDirectory, engine: Engine) -> None:
@@ -252,7 +255,7 @@ def refuse_env(host: Host, config: Config, script: ScriptDirectory, engine: Engi
             hint="That of flask db init --multidb runs them on each one that SQLALCHEMY_BINDS names.",
         )
     for context in contexts:
-        refuse_configuration(host, {**context.opts, OPTION: context.version_table}, str(env))
+        _refuse_composed(host, {**context.opts, OPTION: context.version_table}, str(env))
         if context.connection is None or context.connection.engine.pool is not engine.pool:
             raise Misconfigured(
                 f"{env} opens an engine of its own: revisions would change the live database, or another one, instead "
@@ -284,4 +287,11 @@ def _keywords(path: Path) -> Iterator[tuple[str, Any, int]]:
 def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
-    return known.get(node.id, node.id) if isinstance(node, ast.Name) else ast.unparse(node)
+    source = _Source(ast.unparse(node))
+    return known.get(node.id, source) if isinstance(node, ast.Name) else source
+
+
+class _Source(str):
+    """The text of a value that is composed while a file runs."""
+
+    __slots__ = ()

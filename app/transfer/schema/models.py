@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,14 +29,19 @@ def configure_models(host: Host) -> None:
 
 def metadatas_of(host: Host) -> list[MetaData]:
     """The metadata of the target in Flask-SQLAlchemy, and those that its models, and tables between them, brought."""
-    registry = getattr(host.db.Model, "registry", None)
+    return find_metadatas(host.db, host.bind)
+
+
+def find_metadatas(db: SQLAlchemy, bind: str | None) -> list[MetaData]:
+    """As :func:`metadatas_of`, of a database of the app by its key."""
+    registry = getattr(db.Model, "registry", None)
     mappers = list(registry.mappers) if registry else []
     tables = [table for mapper in mappers for table in mapper.tables]
     # Only where they are configured: to look at an app must not depend on whether they can be.
     links = [item for mapper in mappers if mapper.configured for item in mapper.relationships]
     tables += [item.secondary for item in links if item.secondary is not None]
-    metadatas = [host.db.metadatas.get(host.bind), *(getattr(table, "metadata", None) for table in tables)]
-    return list({id(item): item for item in metadatas if item is not None and _is_of(item, host.bind)}.values())
+    metadatas = [db.metadatas.get(bind), *(getattr(table, "metadata", None) for table in tables)]
+    return list({id(item): item for item in metadatas if item is not None and _is_of(item, bind)}.values())
 
 
 def _is_of(metadata: MetaData, bind: str | None) -> bool:

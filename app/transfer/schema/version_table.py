@@ -32,9 +32,17 @@ def version_table_of(migrate: Any, root: Path) -> str:
     """
     if migrate is None:
         return VERSION_TABLE
+    return name_version_table(migrate.configure_args, find_env(migrate, root) or Path())
+
+
+def find_env(migrate: Any, root: Path) -> Path | None:
+    """The app's ``env.py``, or None where there is none that can be read.
+
+    :param migrate: what Flask-Migrate keeps in ``app.extensions["migrate"]``.
+    :param root: the app's ``root_path``.
+    """
     places = (place / "env.py" for place in list_places(root, str(migrate.directory)))
-    env = next((place for place in places if _is_readable(place)), Path())
-    return name_version_table(migrate.configure_args, env)
+    return next((place for place in places if _is_readable(place)), None)
 
 
 def _is_readable(file: Path) -> bool:

@@ -67,10 +67,13 @@ def look(dialect: Dialect, url: URL, name: str, version_table: str) -> DatabaseS
     """Find a source database's tables and the revision that it says it is at.
 
     :param version_table: what the target's app calls Alembic's own table; the source's may call it otherwise, and the
-        dialect learns what.
+        dialect learns what. So it does where the source has no tables in the schema that the app's models name: it may
+        be of a time before they did.
     :raises SourceIncomplete: it is not there.
     :raises DoesNotFit: it says several.
     """
+    if dialect.named_schema is not None and not _has_tables(dialect, url):
+        dialect.named_schema = None
     if not dialect.exists(url):
         raise SourceIncomplete(f"There is no database {name}.", hint=CHECK)
     with dialect.reader(url) as reader:
@@ -84,6 +87,13 @@ def look(dialect: Dialect, url: URL, name: str, version_table: str) -> DatabaseS
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
     return DatabaseState(tables, objects, definitions, revision, None, numbers, outside, unreadable, zone)
+
+
+def _has_tables(dialect: Dialect, url: URL) -> bool:
+    if not dialect.exists(url):
+        return False
+    with dialect.reader(url) as reader:
+        return bool(reader.tables())
 
 
 def recognise_revision(
@@ -173,7 +183,8 @@ class DatabaseSource(Source):
         self._warned: set[str] = set()
         self._open = contextlib.ExitStack()
         self._token: bytes | None = None
-        self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca)
+        schema = run.dialect.named_schema
+        self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca, named_schema=schema)
         with run.host.app_context():
             self._dialect.know_app(run.host.engine)
         with _readable(self._dialect, spec):

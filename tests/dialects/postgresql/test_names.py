@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.postgresql.names import first_schema, parse, schema_named, with_schema
+from app.dialects.postgresql.names import (
+    BESIDE,
+    Place,
+    app_url,
+    first_schema,
+    list_schemas,
+    named_place,
+    parse,
+    schema_named,
+    with_schema,
+)
 from app.errors import Protected
 from tests.dialects.rooms import Room
 
@@ -21,6 +33,9 @@ def test_names_beside_a_target_are_reversible_and_apart() -> None:
     )
     assert parse("app__ferry_gen_0badcafe_old") == ("app", "ferry_gen_", "0badcafe-old")
     assert parse("ferry") == ("public", "", "")
+    for name in ("ferry", "ferry_hold", "shop__ferry_control2", "a__b__ferry_staging_X_scratch"):
+        assert re.fullmatch(BESIDE, name)
+    assert not any(re.fullmatch(BESIDE, name) for name in ("public", "ferryman", "shop__x", "x_ferry"))
     assert parse("a__b__ferry") == ("a__b", "", "")
     assert parse("x__ferry_y__ferry_gen_a_old") == ("x__ferry_y", "ferry_gen_", "a-old")
     assert [parse(name) for name in ("public", "ferryman", "ferry_staging_", "ferry_stage", "x_ferry")] == [None] * 5
@@ -45,7 +60,13 @@ def test_the_schema_that_a_url_names(options: str, schema: str | None) -> None:
     assert schema_named(url) == schema
     for name in ("ferry_staging_X", 'we"ird \\ name'):
         assert schema_named(with_schema(url, name)) == name
+        assert app_url(with_schema(url, "ferry_gen_0badcafe_old")) == url
+    assert app_url(url) == url
+    assert named_place(url, "shop") == (None if schema else Place("shop", "shop"))
+    assert named_place(url, None) is None
     assert first_schema('"$user", public') == "public"
+    assert list_schemas('"$user", public,"A ""b"') == ["$user", "public", 'A "b']
+    assert list_schemas("") == []
 
 
 def test_a_schema_that_no_server_cut_off_is_named(room: Room) -> None:

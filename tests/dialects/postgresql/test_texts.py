@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.dialects.base import OutsideStaging
-from app.dialects.postgresql.texts import divide, refuse_rollback
+from app.dialects.postgresql.texts import divide, makes_schema, refuse_rollback
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,23 @@ from app.dialects.postgresql.texts import divide, refuse_rollback
 )
 def test_pieces_of_a_text(text: str, pieces: list[str]) -> None:
     assert divide(text) == pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "is_made"),
+    [
+        ("CREATE SCHEMA shop", True),
+        ("-- first\ncreate schema if not exists Shop ;", True),
+        ('CREATE SCHEMA IF NOT EXISTS "shop"', True),
+        ('CREATE SCHEMA "Shop"', False),
+        ("CREATE SCHEMA shops", False),
+        ("CREATE SCHEMA shop AUTHORIZATION me", False),
+        ("CREATE SCHEMA shop CREATE TABLE t ()", False),
+        ("CREATE SCHEMA shop; DROP TABLE t", False),
+    ],
+)
+def test_a_schema_that_is_made(text: str, is_made: bool) -> None:
+    assert makes_schema(text, "shop") == is_made
 
 
 HIDDEN = [

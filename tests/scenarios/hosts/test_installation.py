@@ -13,7 +13,7 @@ from tests.dialects.postgresql import test_upgrade
 from tests.scenarios import test_version_table
 from tests.support.site import ROOT
 
-from . import test_accepted, test_binds, test_host, test_own_schema, test_refused, test_three_hosts
+from . import test_accepted, test_binds, test_host, test_named_schema, test_own_schema, test_refused, test_three_hosts
 from .conftest import HostApp
 
 PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
@@ -56,6 +56,7 @@ def test_the_five_lines(tmp_path: Path, python: Path) -> None:
 
 
 A, B, H, R, S, T = test_accepted, test_binds, test_host, test_refused, test_own_schema, test_three_hosts
+N = test_named_schema
 LIVES = T.test_a_life_on_sqlite
 TESTS: dict[str, Callable[..., None]] = {
     "a factory, a module-level": A.test_two_apps_in_one_process,
@@ -88,7 +89,13 @@ TESTS: dict[str, Callable[..., None]] = {
     "`SQLALCHEMY_BINDS` with databases that models": R.test_a_bind_that_models_have_tables_in,
     "models with a `__bind_key__`": R.test_a_bind_that_only_models_name,
     "on PostgreSQL, `schema=`": S.test_it_is_carried,
-    "`schema=` of another": R.test_models_of_another_schema,
+    "on PostgreSQL, one schema": N.test_every_command,
+    "on PostgreSQL, `include_schemas": N.test_models_and_revisions_are_compared_there,
+    "`schema=` of a second": R.test_models_of_another_schema,
+    "one schema in all models": N.test_revisions_counted_elsewhere,
+    "types of models": N.test_a_type_that_names_none,
+    "`include_schemas` that shows": N.test_all_schemas_without_a_filter,
+    "a revision or seed that makes": N.test_a_revision_that_names_no_schema,
     "the same in a revision": R.test_revisions_that_reach_elsewhere,
     "a revision that opens": R.test_revisions_that_reach_elsewhere,
     "a listener that attaches": R.test_a_listener_that_attaches_a_database_to_every_connection,

@@ -68,11 +68,16 @@ def test_it_is_carried(tmp_path: Path, postgresql: PostgreSQL, schema: str) -> N
 
 
 def test_any_other_is_not(tmp_path: Path, mariadb: MariaDB, postgresql: PostgreSQL) -> None:
-    """Nor on a server where the name would be the live database's while staging is built."""
+    """Nor on a server where the name would be the live database's while staging is built, nor beside a URL's own."""
     name = new_name()
     mariadb.execute(f"CREATE DATABASE {name}")
-    for url, schema in ((mariadb.url(name), name), (postgresql.url("postgres"), "audit")):
-        directory = tmp_path / url.get_backend_name()
+    for url, schema in ((mariadb.url(name), name), (f"sqlite:///{tmp_path / 'live.db'}", "main")):
+        directory = tmp_path / schema
         directory.mkdir()
         refused = spell(Foreign(directory, {"SQLALCHEMY_DATABASE_URI": url}), schema).run("db-init")
         assert (refused.status, "Models name a schema" in refused.stderr) == (20, True), refused.stderr
+        assert "that is another database, which no staging stands in for" in refused.stderr
+    url = postgresql.url("postgres").update_query_dict({"options": "-csearch_path=public"})
+    (tmp_path / "audit").mkdir()
+    refused = spell(Foreign(tmp_path / "audit", {"SQLALCHEMY_DATABASE_URI": url}), "audit").run("db-init")
+    assert (refused.status, "Leave search_path out of the database's URL" in refused.stderr) == (20, True)

@@ -1,0 +1,198 @@
+"""The schema that an app's models, revisions and ``env.py`` name, where a server has schemas in its databases.
+
+Staging stands in for one schema. An app may name it everywhere (``schema="shop"``, ``MetaData(schema="shop")``) and
+connect with a search path that leads to another one; then its tables lie where their names say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.runtime.environment import EnvironmentContext
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData
+
+from ...errors import Protected
+from .host import Host
+from .models import find_metadatas, metadatas_of
+from .version_table import find_env
+
+OPTION = "version_table_schema"
+ALL = "include_schemas"
+_LOOK_ALIKE = "ferry"
+
+
+def find_named_schema(db: SQLAlchemy, migrate: Any, root: Path, bind: str | None) -> str | None:
+    """The one schema that all tables of the models name, where the table of revisions is kept there as well, or None.
+
+    What ``env.py`` only composes while it runs is taken for that schema here; the checks of the host look again.
+
+    :param migrate: what Flask-Migrate keeps in ``app.extensions["migrate"]``, or None.
+    :param root: the app's ``root_path``.
+    """
+    schema = _find_only_schema(find_metadatas(db, bind))
+    if schema is None or migrate is None:
+        return None
+    value = migrate.configure_args.get(OPTION)
+    if value is None:
+        env = find_env(migrate, root)
+        return schema if env and OPTION in env.read_text(encoding="utf-8", errors="replace") else None
+    return schema if value == schema else None
+
+
+def _find_only_schema(metadatas: list[MetaData]) -> str | None:
+    schemas = {table.schema for metadata in metadatas for table in metadata.tables.values()}
+    return str(schemas.pop()) if len(schemas) == 1 and None not in schemas else None
+
+
+def find_own_schema(host: Host) -> str | None:
+    """The schema that may be spelled: the one that the app's tables lie in, where its name means staging then."""
+    if not host.dialect.capabilities.named_live:
+        return None
+    place = host.dialect.whereabouts(host.url)
+    return place[1] if place else None
+
+
+def find_other_schemas(host: Host) -> Iterator[Protected]:
+    """What of the models lies in another schema than the one that is carried."""
+    tables = [table for metadata in metadatas_of(host) for table in metadata.tables.values()]
+    spelled = {table.fullname: table.schema for table in tables}
+    types = {f"{table.name}.{column.name}": column.type for table in tables for column in table.columns}
+    spelled |= {f"the type of {name}": _type_of_its_own(item) for name, item in types.items()}
+    # The server is asked only where there is something to ask about.
+    if not any(spelled.values()):
+        return
+    own_schema = find_own_schema(host)
+    others = {name: str(schema) for name, schema in spelled.items() if schema not in (None, own_schema)}
+    if others:
+        yield _refuse(host, others, own_schema)
+    elif host.dialect.named_schema:
+        yield from _unnamed_types(host, types)
+
+
+def _refuse(host: Host, others: Mapping[str, str], own_schema: str | None) -> Protected:
+    what, schemas = f"Models name a schema: {', '.join(sorted(others))}.", sorted(set(others.values()))
+    if own_schema is None:
+        return Protected(
+            f"{what} On {host.dialect.name} that is another database, which no staging stands in for: one "
+            "run carries one database.",
+            hint="Leave schema= out of models and revisions, and name the database in its URL.",
+        )
+    if _find_only_schema(metadatas_of(host)) == schemas[0]:
+        return Protected(
+            f"{what} The table of revisions is looked for in {own_schema}: one run carries one schema.",
+            hint=f"{show_lines(schemas[0])}\nand once: ALTER TABLE {host.version_table} SET SCHEMA {schemas[0]};\n"
+            "Leave search_path out of the database's URL, or let it begin with that schema.",
+        )
+    return Protected(
+        f"{what} One run carries one schema, here {own_schema}: only that has a staging, a backup, generations "
+        f"and a place in the cut-over. Rows in {', '.join(schemas)} would stay the old ones, and foreign keys would "
+        "point to what was replaced.",
+        hint="Let all tables lie in one schema: ALTER TABLE ... SET SCHEMA, and the same in models and revisions.",
+    )
+
+
+def show_lines(schema: str) -> str:
+    """What to write into ``Migrate(...)``, for whoever pastes it."""
+    return (
+        f'Write: Migrate(app, db, {OPTION}="{schema}", {ALL}=True,\n'
+        f'    include_name=lambda name, kind, parents: kind != "schema" or name == "{schema}")'
+    )
+
+
+def _type_of_its_own(item: Any) -> str | None:
+    """The schema that the type of a column names."""
+    inner = getattr(item, "item_type", item)
+    schema = getattr(inner, "schema", None)
+    return None if schema is None else str(schema)
+
+
+def _unnamed_types(host: Host, types: Mapping[str, Any]) -> Iterator[Protected]:
+    """Types that are made in the first schema of the app's search path, while its tables lie in the one they name."""
+    inner = {name: getattr(item, "item_type", item) for name, item in types.items()}
+    names = sorted(name for name, item in inner.items() if _is_made(item) and _type_of_its_own(item) is None)
+    if names:
+        schema = host.dialect.named_schema
+        yield Protected(
+            f"Models name the schema {schema}, but not for the types of {', '.join(names)}: these would be made, and "
+            "looked for, elsewhere.",
+            hint=f'Write Enum(..., schema="{schema}") there and in revisions, and once: '
+            f"ALTER TYPE ... SET SCHEMA {schema};",
+        )
+
+
+def _is_made(item: Any) -> bool:
+    """Whether a server of named types makes one for this."""
+    return isinstance(item, sa.types.SchemaType) and getattr(item, "native_enum", not isinstance(item, sa.Boolean))
+
+
+def refuse_all_schemas(host: Host, options: Mapping[str, Any], where: str) -> None:
+    """Refuse an ``env.py`` that compares the tables of all schemas, Flask-Ferry's own among them.
+
+    ``flask db migrate`` would write a revision that drops those.
+
+    :param options: of ``context.configure()``.
+    :raises Protected: with the line that leaves them out.
+    """
+    if not options.get(ALL):
+        return
+    include_name, include_object = options.get("include_name"), options.get("include_object")
+    if include_name is not None and not include_name(_LOOK_ALIKE, "schema", {}):
+        return
+    table = sa.Table("ledger", MetaData(), schema=_LOOK_ALIKE)
+    if include_object is not None and not include_object(table, table.name, "table", True, None):
+        return
+    schema = find_own_schema(host) or ""
+    is_default = host.dialect.named_schema is None
+    raise Protected(
+        f"{where} sets {ALL}=True for every schema there is: flask db migrate would drop the tables of Flask-Ferry's "
+        f"own ({_LOOK_ALIKE} and others).",
+        # Alembic calls the schema that sessions take for their own None.
+        hint=f"Leave {ALL} out." if is_default else show_lines(schema),
+    )
+
+
+@contextlib.contextmanager
+def leave_out_beside(host: Host) -> Iterator[None]:
+    """Let any ``env.py`` compare the schema that the models name, and none of those that lie beside the target.
+
+    Without ``include_schemas`` Alembic finds no table of that schema, and takes each one for missing.
+    """
+    only = host.dialect.named_schema
+    former, names = EnvironmentContext.configure, re.compile(host.dialect.capabilities.beside_names)
+
+    @functools.wraps(former)
+    def configure(self: EnvironmentContext, *arguments: Any, **options: Any) -> None:
+        if only is not None and not options.get(ALL):
+            options |= {ALL: True, "include_name": _only(only, options.get("include_name"))}
+        elif options.get(ALL):
+            options["include_name"] = _without(names, options.get("include_name"))
+        former(self, *arguments, **options)
+
+    EnvironmentContext.configure = configure  # type: ignore[method-assign] # Alembic has no hook for it
+    try:
+        yield
+    finally:
+        EnvironmentContext.configure = former  # type: ignore[method-assign]
+
+
+def _only(schema: str, include_name: Callable[..., bool] | None) -> Callable[..., bool]:
+    def include(name: str | None, kind: str, parents: Any) -> bool:
+        return name == schema if kind == "schema" else include_name is None or include_name(name, kind, parents)
+
+    return include
+
+
+def _without(names: re.Pattern[str], include_name: Callable[..., bool] | None) -> Callable[..., bool]:
+    def include(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "schema" and name is not None and names.fullmatch(name):
+            return False
+        return include_name is None or include_name(name, kind, parents)
+
+    return include
