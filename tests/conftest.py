@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.servers import PREPARED, choose, make_directory
+from tests.support.servers import PREPARED, choose, make_directory, runs_on
 from tests.support.site import Site
 from tests.thinned import left_out
 
@@ -77,6 +77,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if chosen := config.getoption("servers"):
         kinds = {kind for name in chosen for kind in KINDS[name.partition("-")[0]]}
         gone |= {item for item in items if not kinds & _words(item)}
+    gone |= {
+        item for item in items if not all(runs_on(*mark.args, **mark.kwargs) for mark in item.iter_markers("of_server"))
+    }
     if gone:
         config.hook.pytest_deselected(items=[item for item in items if item in gone])
     # Whole runs on servers take longest: begun last, a worker would be at them when all others have ended.
@@ -101,10 +104,18 @@ def is_slow(item: pytest.Item) -> bool:
     return item.path.name in WHOLE or bool(SERVERS & _words(item))
 
 
+def _marks(item: pytest.Item) -> list[pytest.Mark]:
+    """The servers that have what a test is of."""
+    return [*item.iter_markers("of_server")]
+
+
 def _words(item: pytest.Item) -> set[str]:
-    """What a test names: fixtures, values, the directories that it lies in."""
+    """What a test names: fixtures, values, servers that it is of, texts in it, the directories that it lies in."""
     spec = getattr(item, "callspec", None)
     values = [*getattr(item, "fixturenames", ()), *(spec.params.values() if spec else ()), *item.path.parts]
+    values += [mark.args for mark in _marks(item)]
+    function = getattr(item, "function", None)
+    values += getattr(getattr(function, "__code__", None), "co_consts", ())
     several = [one for value in values if isinstance(value, tuple | list) for one in value]
     return {value for value in [*values, *several] if isinstance(value, str)}
 

@@ -20,6 +20,7 @@ from app.config import ConfigurationError
 from app.extensions import db, limiter
 from app.models import User
 from tests.support.places import new_name
+from tests.support.servers.mariadb import ON_MYSQL
 
 from .sites import KEY, SERVERS, Guesser, log_in, seed_cheaply
 
@@ -31,7 +32,8 @@ FOLDED = ["TOBY", "Toby", "tóby", "tòbÿ", "ｔｏｂｙ", "to\u200bby", "toby
 SPELLINGS = ["toby", *BLANKS, *FOLDED]
 
 COLLATION = {
-    "mariadb": "ALTER TABLE users MODIFY uid VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_ai_ci NOT NULL",
+    "mariadb": "ALTER TABLE users MODIFY uid VARCHAR(255) CHARACTER SET utf8mb4 COLLATE"
+    f" utf8mb4_{'0900' if ON_MYSQL else 'uca1400'}_ai_ci NOT NULL",
     "postgresql": "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level1', deterministic = false);"
     "ALTER TABLE users ALTER uid TYPE VARCHAR(255) COLLATE folded",
     "sqlite": "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import DoesNotFit, FerryError
@@ -43,6 +43,8 @@ _COLUMN = (
     *("column_name", "lower(data_type)", "column_type", "is_nullable", "character_maximum_length", "numeric_scale"),
     "coalesce(datetime_precision, 0)",
 )
+OF_THE_SERVER = "(column_name = 'my_row_id' AND extra LIKE '%%auto_increment%%' AND extra LIKE '%%INVISIBLE%%')"
+"""The key that MySQL generates for a table without one (``sql_generate_invisible_primary_key``): no app knows it."""
 _FACTS = (
     Fact(
         *("table", "table_name", "''", "0", ()),
@@ -86,7 +88,10 @@ def read_catalogue(ask: Asks, database: str, *, is_mariadb: bool, only: str | No
 
     :param only: a table, of which the triggers are told, too.
     """
-    facts = (*_FACTS, *([_CHECK] if is_mariadb else []), *([] if only is None else [_TRIGGER]))
+    table, column, *keys = _FACTS
+    if not is_mariadb:
+        column = replace(column, where=f"{column.where} AND NOT {OF_THE_SERVER}")
+    facts = (table, column, *keys, *([_CHECK] if is_mariadb else []), *([] if only is None else [_TRIGGER]))
     return ask_facts(ask, facts, database, only)
 
 

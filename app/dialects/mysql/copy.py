@@ -12,6 +12,7 @@ import pymysql
 from ...errors import DoesNotFit
 from ..model import SchemaObject
 from .connect import number_of, quote, words_of
+from .histograms import list_histograms, make_histograms
 from .objects import (
     SEQUENCE,
     VERSIONED,
@@ -159,6 +160,7 @@ def copy_database(factory: Factory, source: str, to: str, timeout_s: float) -> N
         columns = list_columns(connection, source)
         for table, kind in tables(connection, source).items():
             copy_table(connection, source, table, kind, columns[table])
+        make_histograms(connection, list_histograms(connection, source))
         create_objects(connection, [item for item in objects(connection, source) if item.kind != "sequence"])
 
 
@@ -173,6 +175,7 @@ def carry(factory: Factory, source: str, staging: str, wanted: Sequence[str], ti
         for table in wanted:
             execute(connection, f"DROP {'SEQUENCE' if kinds[table] == SEQUENCE else 'TABLE'} IF EXISTS {quote(table)}")
             copy_table(connection, source, table, kinds[table], columns[table])
+        make_histograms(connection, (item for item in list_histograms(connection, source) if item.table in wanted))
         triggers = [item for item in objects(connection, source) if item.kind == "trigger" and item.table in wanted]
         create_objects(connection, triggers)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..counters import find_match, is_behind
 from ..model import Counter
+from .catalogue import OF_THE_SERVER
 from .connect import quote
 from .objects import SEQUENCE
 
@@ -18,7 +19,7 @@ _COLUMNS = (
     "SELECT c.table_name, c.column_name, t.auto_increment FROM information_schema.columns c "
     "JOIN information_schema.tables t ON t.table_schema = %s AND t.table_name = c.table_name "
     "AND t.table_type <> 'VIEW' "
-    "WHERE c.table_schema = %s AND c.extra LIKE '%%auto_increment%%' ORDER BY c.table_name"
+    f"WHERE c.table_schema = %s AND c.extra LIKE '%%auto_increment%%' AND NOT {OF_THE_SERVER} ORDER BY c.table_name"
 )
 _SEQUENCES = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = %s ORDER BY table_name"

@@ -30,7 +30,12 @@ _OF_MARIADB = (
     ((10, 3), "idle_transaction_timeout = 0"),
     ((10, 3), "idle_readonly_transaction_timeout = 0"),
 )
-_OF_MYSQL = (((5, 7, 8), "max_execution_time = 0"), ((8, 0), "information_schema_stats_expiry = 0"))
+_OF_MYSQL = (
+    ((5, 7, 8), "max_execution_time = 0"),
+    ((8, 0), "information_schema_stats_expiry = 0"),
+    # Or a copy would be without them.
+    ((8, 0, 30), "show_gipk_in_create_table_and_information_schema = 1"),
+)
 
 
 @dataclass(frozen=True)

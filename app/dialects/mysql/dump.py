@@ -24,6 +24,7 @@ from ..model import SchemaObject
 from .connect import quote, words_of
 from .copy import charset_of, check_view, list_columns, refuse_history
 from .driver import version_of
+from .histograms import list_histograms
 from .objects import (
     SEQUENCE,
     MySqlObject,
@@ -197,6 +198,8 @@ def _write(
             writer.block(f"DO SETVAL({quote(table)}, {value}, 0, {rounds})")
         else:
             _write_rows(writer, connection, database, table, columns[table])
+    for histogram in list_histograms(connection, database):
+        writer.block(histogram.statement)
     for item in items:
         if item.kind == "view":
             check_view(connection, database, item.name)

@@ -8,6 +8,7 @@ it (measured), it honours a transaction's snapshot (seen), and it is compared to
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from .catalogue import Catalogue
 from .connect import number_of, quote
 from .objects import SEQUENCE, comparable, definitions_of, fingerprint_of, list_all, objects, tables, tables_of
 from .session import Connection, Factory, Keeper, Running, blockers, execute, id_of, list_held
+from .summed import has_no_checksum, sum_table
 
 _DEADLOCK = 1213
 
@@ -38,15 +40,21 @@ def _content(
     connection: Connection, database: str, listed: Catalogue, statements: dict[str, str], spelled: str | None = None
 ) -> Content:
     kinds = tables_of(listed)
-    rows = _rows(connection, database, kinds)
+    without = [name for name, sql in statements.items() if has_no_checksum(sql)]
+    rows = _rows(connection, database, kinds, without)
     return {
         name: _digest(comparable(sql, spelled or database), kinds[name], *rows[name])
         for name, sql in statements.items()
     }
 
 
-def _rows(connection: Connection, database: str, kinds: dict[str, str]) -> dict[str, tuple[int, str]]:
-    """The number of rows and the checksum of each table, in two statements."""
+def _rows(
+    connection: Connection, database: str, kinds: dict[str, str], without: Sequence[str]
+) -> dict[str, tuple[int, str]]:
+    """The number of rows and the checksum of each table, in two statements.
+
+    :param without: tables that the server has no checksum of; each takes one more.
+    """
     if not kinds:
         return {}
     spelled = {name: f"{quote(database)}.{quote(name)}" for name in kinds}
@@ -56,9 +64,14 @@ def _rows(connection: Connection, database: str, kinds: dict[str, str]) -> dict[
         sql = " UNION ALL ".join(f"SELECT {i}, count(*) FROM {place}" for i, place in enumerate(counted.values()))
         names = list(counted)
         counts |= {names[int(i)]: int(count) for i, count in execute(connection, sql)}
+    places = [place for name, place in spelled.items() if name not in without]
     # In the order in which they are named.
-    sums = [str(checksum) for _, checksum in execute(connection, f"CHECKSUM TABLE {', '.join(spelled.values())}")]
-    return {name: (counts[name], checksum) for name, checksum in zip(kinds, sums, strict=True)}
+    sums = (
+        [str(checksum) for _, checksum in execute(connection, f"CHECKSUM TABLE {', '.join(places)}")] if places else []
+    )
+    checksums = dict(zip([name for name in kinds if name not in without], sums, strict=True))
+    checksums |= {name: sum_table(functools.partial(execute, connection), database, name) for name in without}
+    return {name: (counts[name], checksums[name]) for name in kinds}
 
 
 def _digest(*parts: object) -> str:

@@ -34,6 +34,10 @@ _SET_PART = re.compile(
 )
 _WHOLE = re.compile(rb"SET SESSION sql_mode = IF\(" + VARIABLE + rb" IS NULL, '" + TOO_LONG + rb"', @@sql_mode\)")
 _SETVAL = re.compile(rb"DO SETVAL\((" + _NAME + rb"), -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
+_HISTOGRAM = re.compile(
+    rb"ANALYZE TABLE (" + _NAME + rb") UPDATE HISTOGRAM ON " + _NAME + rb" WITH [0-9]+ BUCKETS(?: AUTO UPDATE)?",
+    re.DOTALL,
+)
 _SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone) = " + _TEXT, re.DOTALL)
 _DATABASE = re.compile(rb"ALTER DATABASE CHARACTER SET \w+ COLLATE \w+")
 
@@ -84,7 +88,7 @@ class Grammar:
             return True
         if self._bodies:
             return False
-        if match := _INSERT.fullmatch(sql) or _SETVAL.fullmatch(sql):
+        if match := _INSERT.fullmatch(sql) or _SETVAL.fullmatch(sql) or _HISTOGRAM.fullmatch(sql):
             return match[1] in self._made
         if _SET_PART.fullmatch(sql) or _WHOLE.fullmatch(sql):
             return True

@@ -7,7 +7,9 @@ from typing import Any
 
 from ..model import Definition
 from ..spelling import normalise
+from .catalogue import OF_THE_SERVER
 from .driver import version_of
+from .histograms import list_histograms
 from .objects import MARK, objects, strip_database
 from .session import Connection, execute
 
@@ -40,12 +42,13 @@ SELECT c.table_name, c.column_name, lower(c.extra), coalesce(c.generation_expres
     c.is_nullable, lower(c.column_type)
 FROM information_schema.columns c JOIN information_schema.tables t
     ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-WHERE c.table_schema = %s AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2
+WHERE c.table_schema = %s AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') {other} ORDER BY 1, 2
 """
 _TABLES = """
 SELECT table_name, table_comment, table_type, create_options LIKE '%%partitioned%%' FROM information_schema.tables
 WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1
 """
+_KEY_OF_THE_SERVER = "my_row_id"
 _OPTIONS = ("invisible", "without system versioning", "compressed")
 """What else a column may be; ``MODIFY`` without the word takes it away."""
 
@@ -53,7 +56,7 @@ _OPTIONS = ("invisible", "without system versioning", "compressed")
 def list_definitions(connection: Connection, database: str) -> list[Definition]:
     """All definitions of a database."""
     is_mariadb = version_of(connection).is_mariadb
-    columns = execute(connection, _COLUMNS, database)
+    columns = execute(connection, _COLUMNS.format(other=f"AND NOT {OF_THE_SERVER}" * (not is_mariadb)), database)
     return [
         *_objects(connection, database),
         *_indexes(connection, database, is_mariadb=is_mariadb),
@@ -61,7 +64,13 @@ def list_definitions(connection: Connection, database: str) -> list[Definition]:
         *_foreign_keys(connection, database),
         *_columns(columns, database, is_mariadb=is_mariadb),
         *_tables(connection, database),
+        *_histograms(connection, database),
     ]
+
+
+def _histograms(connection: Connection, database: str) -> Iterator[Definition]:
+    for item in list_histograms(connection, database):
+        yield Definition("histogram", item.table, item.column, (item.column,), item.words)
 
 
 def _objects(connection: Connection, database: str) -> Iterator[Definition]:
@@ -82,6 +91,8 @@ def _indexes(connection: Connection, database: str, *, is_mariadb: bool) -> Iter
         if kind not in ("BTREE", "HASH"):
             parts[0] = f"{kind.lower()} {parts[0]}" if len(parts) == 1 else parts[0]
     for (table, name), (unique, columns, parts) in indexes.items():
+        if name == "PRIMARY" and columns == [_KEY_OF_THE_SERVER] and not is_mariadb:
+            continue
         if name == "PRIMARY":
             yield Definition("primary key", table, "", tuple(columns), " , ".join(parts))
             continue

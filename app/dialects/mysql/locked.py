@@ -19,21 +19,26 @@ Connection: TypeAlias = "pymysql.Connection[Any]"
 _OF = "p.id, p.user, p.host, p.command, p.time, p.state"
 # The plugin metadata_lock_info, which few servers have; what keeps a reader out are these two modes.
 _BY_PLUGIN = (
-    f"SELECT DISTINCT {_OF}, l.table_name FROM information_schema.metadata_lock_info l "
+    f"SELECT DISTINCT {_OF}, l.table_name, 1 FROM information_schema.metadata_lock_info l "
     "JOIN information_schema.processlist p ON p.id = l.thread_id WHERE p.id <> CONNECTION_ID() AND l.table_schema = %s "
     "AND l.lock_type = 'Table metadata lock' AND l.lock_mode IN ('MDL_SHARED_NO_READ_WRITE', 'MDL_EXCLUSIVE')"
 )
-# MySQL 8.4 manual, 29.12.13.3. A request that waits lets all who come later wait, too.
+# MySQL 8.4 manual, 29.12.13.3. A request that waits lets all who come later wait, too: then whoever has the table in
+# use keeps them out as well. What an ALTER builds beside the table begins with #.
+_KEEPS_OUT = "lock_type IN ('SHARED_NO_READ_WRITE', 'EXCLUSIVE')"
 _BY_SCHEMA = (
-    f"SELECT DISTINCT {_OF}, l.object_name FROM performance_schema.metadata_locks l "
+    f"SELECT {_OF}, l.object_name, max(l.{_KEEPS_OUT}) FROM performance_schema.metadata_locks l "
     "JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id "
     "JOIN information_schema.processlist p ON p.id = t.processlist_id WHERE p.id <> CONNECTION_ID() "
-    "AND l.object_schema = %s AND l.object_type = 'TABLE' AND l.lock_type IN ('SHARED_NO_READ_WRITE', 'EXCLUSIVE')"
+    f"AND l.object_schema = %s AND l.object_type = 'TABLE' AND l.object_name NOT LIKE '#%%' AND (l.{_KEEPS_OUT} "
+    "OR l.lock_status = 'GRANTED' AND EXISTS (SELECT 1 FROM performance_schema.metadata_locks w "
+    f"WHERE w.object_schema = l.object_schema AND w.object_name = l.object_name AND w.{_KEEPS_OUT} "
+    f"AND w.lock_status = 'PENDING')) GROUP BY {_OF}, l.object_name ORDER BY p.id"
 )
 _UNKNOWN = (ER.UNKNOWN_TABLE, ER.NO_SUCH_TABLE, ER.TABLEACCESS_DENIED_ERROR)
 # LOCK TABLES shows in no table that every server has: what is left are those that use this database.
 _CONNECTIONS = (
-    f"SELECT {_OF}, '' FROM information_schema.processlist p WHERE p.id <> CONNECTION_ID() AND (p.db = %s "
+    f"SELECT {_OF}, '', 0 FROM information_schema.processlist p WHERE p.id <> CONNECTION_ID() AND (p.db = %s "
     f"OR p.state = '{WAITING}') AND p.command <> 'Daemon' ORDER BY p.time DESC"
 )
 _TRANSACTIONS = "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx"
@@ -51,11 +56,13 @@ def describe_lock(connect: Callable[[], AbstractContextManager[Connection]], dat
         timeout_s = int(execute(connection, "SELECT @@lock_wait_timeout")[0][0])
         rows = _ask_holders(connection, database)
         holders = [row for row in rows if not table or row[6] in ("", table)]
-        tables = [table] if table else _list_tables_in_use(connection, database)
+        sure = all(row[6] for row in holders)
+        locked = sorted({row[6] for row in holders if int(row[7])}) if sure else []
+        tables = [table] if table else locked or _list_tables_in_use(connection, database)
         working = _list_transactions(connection)
     what = f"The table {tables[0]}" if len(tables) == 1 else f"A table ({', '.join(tables) or 'not shown'})"
-    sure = all(row[6] for row in holders)
-    ending = "; ".join(f"KILL {row[0]}" for row in holders) if sure else "SHOW PROCESSLIST; KILL <connection>"
+    numbers = dict.fromkeys(row[0] for row in holders)
+    ending = "; ".join(f"KILL {number}" for number in numbers) if sure else "SHOW PROCESSLIST; KILL <connection>"
     return LockHeld(
         f"{what} of {database} stayed locked by others for {timeout_s} s.",
         details=[_describe(row, working, sure=sure) for row in holders] + ([] if sure else [_UNSURE]),
@@ -102,10 +109,10 @@ def _list_transactions(connection: Connection) -> set[int]:
 
 
 def _describe(row: Sequence[Any], working: set[int], *, sure: bool) -> str:
-    number, user, host, command, time_s, state, table = row
+    number, user, host, command, time_s, state, table, keeps_out = row
     doing = "idle" if command == "Sleep" else str(command).lower()
     parts = [f"connection {number} of {user} from {host}, {doing} for {time_s} s"]
     parts += ["in a transaction"] if int(number) in working else []
     parts += ["waits for a table itself, and others wait behind it"] if state == WAITING else []
-    parts += [f"has locked {table}"] if sure else []
+    parts += [f"{'has locked' if int(keeps_out) else 'uses'} {table}"] if sure else []
     return ", ".join(parts)

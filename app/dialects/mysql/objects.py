@@ -90,7 +90,7 @@ def definition(connection: Connection, database: str, table: str, kind: str) -> 
     """The statement that creates a table or sequence, as the server gives it."""
     what = "SEQUENCE" if kind == SEQUENCE else "TABLE"
     [row] = execute(connection, f"SHOW CREATE {what} {quote(database)}.{quote(table)}")
-    return str(row[1])
+    return _SAID_TWICE.sub(r"\1", str(row[1]))
 
 
 def strip_database(sql: str, database: str) -> str:
@@ -100,7 +100,7 @@ def strip_database(sql: str, database: str) -> str:
 
 def comparable(sql: str, database: str) -> str:
     """A table's definition without what rows and marks change, and without the database's name."""
-    sql = _SAID_TWICE.sub(r"\1", strip_database(_COUNTER.sub("", sql), database))
+    sql = strip_database(_COUNTER.sub("", sql), database)
     return MARK.sub("", sql).replace(" COMMENT=''", "") if _OF_ALEMBIC.match(sql) else sql
 
 

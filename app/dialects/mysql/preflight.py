@@ -73,6 +73,12 @@ _OTHER_ENGINES = (
     "SELECT table_name, engine FROM information_schema.tables WHERE table_schema = %s "
     "AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND coalesce(engine, '') <> 'InnoDB' ORDER BY table_name"
 )
+_WITHOUT_A_KEY = (
+    "SELECT t.table_name FROM information_schema.tables t WHERE t.table_schema = %s AND t.table_type = 'BASE TABLE' "
+    "AND NOT EXISTS (SELECT 1 FROM information_schema.statistics s WHERE s.table_schema = t.table_schema "
+    "AND s.table_name = t.table_name AND s.index_name = 'PRIMARY') ORDER BY 1"
+)
+_OF_KEYS = "SHOW VARIABLES WHERE variable_name IN ('sql_require_primary_key', 'sql_generate_invisible_primary_key')"
 _REFERRING = (
     "SELECT DISTINCT table_schema, table_name, referenced_table_name FROM information_schema.key_column_usage "
     "WHERE referenced_table_schema = %s AND table_schema <> %s ORDER BY 1, 2, 3"
@@ -90,7 +96,7 @@ def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> N
     :param database: the target's name as the server spells it.
     :raises Protected: too old a server, tables that are not InnoDB, foreign keys from outside.
     :raises DoesNotFit: privileges are missing, and the hint is what to type as an administrator; a table keeps its
-        former rows.
+        former rows, or lacks a key that the server requires.
     """
     ask = asking(connection)
     _check_version(connection)
@@ -105,6 +111,8 @@ def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> N
         copy.refuse_history(table, kind)
     if version_of(connection).is_mariadb:
         swap_barrier.check_connections(connection, len(tables))
+    else:
+        _check_keys(ask, database)
 
 
 def _check_version(connection: pymysql.Connection[Any]) -> None:
@@ -124,6 +132,21 @@ def check_engines(ask: Asks, database: str) -> None:
             f"{len(others)} tables of {database} are not InnoDB: what is written to them is not whole after a crash.",
             details=[f"{name}: {engine}" for name, engine in others],
             hint=" ".join(f"ALTER TABLE {quote(database)}.{quote(name)} ENGINE=InnoDB;" for name, _ in others),
+        )
+
+
+def _check_keys(ask: Asks, database: str) -> None:
+    """:raises DoesNotFit: tables without a primary key, which the server would not let be created again."""
+    settings = dict(ask(_OF_KEYS))
+    if settings.get("sql_require_primary_key") != "ON" or settings.get("sql_generate_invisible_primary_key") == "ON":
+        return
+    if tables := [str(name) for (name,) in ask(_WITHOUT_A_KEY, database)]:
+        raise DoesNotFit(
+            f"The server wants a primary key of every table (sql_require_primary_key), and {database} has tables "
+            "without one, which could not be copied.",
+            details=tables,
+            hint="Give each one, such as: "
+            f"ALTER TABLE {quote(tables[0])} ADD COLUMN id BIGINT AUTO_INCREMENT PRIMARY KEY INVISIBLE",
         )
 
 

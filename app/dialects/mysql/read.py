@@ -36,6 +36,7 @@ from .driver import Connection, current_of, is_of, version_of
 from .locked import describe_lock
 from .shown import ShownTexts, View
 from .stream import Stream
+from .summed import sum_rows
 from .types import Stored, reader_of
 from .zone import find_zone
 
@@ -46,10 +47,6 @@ _CONSTANTS = frozenset(
     f"SELECT @@{name}" for name in ("lower_case_table_names", "server_uid", "server_uuid", "datadir")
 )
 """What a server says as long as it runs."""
-
-
-HASHES_AT_ONCE = 200_000
-"""That a server makes before it adds them up, some 30 MB of it; of a larger table it keeps none."""
 
 
 class Asks(Protocol):
@@ -215,19 +212,10 @@ class MySqlReader:
         # Of texts as an app sees them the server knows nothing.
         if not columns or self._texts:
             return None
-        parts = ", ".join(f"IFNULL({item.summed}, '-')" for item in columns)
-        halves = ", ".join(f"SUM(CAST(CONV({half}(h, 16), 16, 10) AS UNSIGNED))" for half in ("LEFT", "RIGHT"))
-        rows = f"SELECT SHA2(CONCAT_WS('|', {parts}), 256) AS h FROM {quote(table.name)}"
         with self._name_errors(table.name):
-            # With a limit the server makes the hashes first; else it hashes a row anew for each mention of its hash.
-            for limit in (f" LIMIT {HASHES_AT_ONCE + 1}", ""):
-                query = f"SELECT COUNT(*), COUNT(h), {halves} FROM ({rows}{limit}) AS own"
-                [(count, hashed, *sums)] = self._ask(query)
-                if int(count) <= HASHES_AT_ONCE:
-                    break
-        # A server without this hash says NULL.
+            summed = sum_rows(self._ask, quote(table.name), columns)
         types = [item.full_type for item in columns]
-        return f"{types}:{count}:{sums}" if count == hashed else None
+        return f"{types}:{summed[0]}:{summed[1]}" if summed else None
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         [stored] = (item for item in columns_of(self._describe_stored(), table) if item.name == column)

@@ -42,6 +42,7 @@ _END = re.compile(rb"-- end of the backup: ([0-9]+) statements, hash ([0-9a-f]{3
 _LONGEST_END = 200
 _CHUNK = 1 << 20
 _FUNCTION_CREATORS = 1419
+_WITHOUT_A_KEY = 3750
 
 
 def restore(factory: Factory, dump: Path, database: str) -> None:
@@ -152,6 +153,8 @@ def _refuse(dump: Path, number: int, error: pymysql.Error) -> BackupFailed:
             "Set max_allowed_packet to what the server had that was backed up, then run the command again; where that "
             "may not be set, back up without SQL: flask db-backup --portable"
         )
+    elif number_of(error) == _WITHOUT_A_KEY:
+        hint = "Give the table a primary key, or let an administrator run: SET GLOBAL sql_require_primary_key = 0"
     elif number_of(error) == _FUNCTION_CREATORS:
         hint = "Let an administrator run: SET GLOBAL log_bin_trust_function_creators = 1"
     return BackupFailed(f"{dump}: the server refused statement {number}: {words_of(error)}", hint=hint)

@@ -13,7 +13,7 @@ from ..schema.statements import Rename
 
 OF_COLUMNS = (
     *("collation", "autoincrement", "generated column", "on update", "comment"),
-    *("default", "not null", "column option"),
+    *("default", "not null", "column option", "histogram"),
 )
 """Kinds whose name is a column's (a table's own comment has that of the table)."""
 _REFERENCES = " references "

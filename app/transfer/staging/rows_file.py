@@ -23,6 +23,12 @@ def _way_out(tables: list[str]) -> str:
     return f"Add a revision that has it, or leave it out: {migrate_without(tables)}"
 
 
+def _spelled_otherwise(name: str, schema: Iterable[str]) -> str:
+    """What a server that folds names has in its place."""
+    other = next((other for other in schema if other.lower() == name.lower()), None)
+    return f": here it is called {other}, as this server folds the names of tables" if other else ""
+
+
 def _way_to_accept(needed: list[str]) -> str:
     if needed:
         return "Stamp the source with the revision it is at (flask db stamp REVISION), or add these columns to it."
@@ -90,7 +96,11 @@ class RowsFile:
             at_r = schema[table.name]
             fitted[table.name] = Table(table.name, columns, at_r.primary_key, at_r.unique, at_r.foreign_keys)
         problems = self._values_without_a_place(schema, {name: names for name, names in extra.items() if names})
-        problems += [f"table {name}" for name in extra if name not in schema and name not in self._exclude]
+        problems += [
+            f"table {name}{_spelled_otherwise(name, schema)}"
+            for name in extra
+            if name not in schema and name not in self._exclude
+        ]
         if problems:
             raise DoesNotFit(
                 f"Revision {self.header.revision} has no place for what the source holds.",

@@ -22,7 +22,8 @@ from app.dialects.mysql.connect import connect_to, quote
 from app.dialects.mysql.objects import tables
 from app.dialects.mysql.session import Factory
 from app.errors import BackupFailed
-from tests.support.servers.mariadb import NOT_RUN, MariaDB, numbers, of_mariadb
+from tests.support.servers import of_mariadb
+from tests.support.servers.mariadb import NOT_RUN, MariaDB, numbers
 
 from .tortured import dumped, events, everything
 

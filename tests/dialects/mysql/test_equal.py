@@ -13,7 +13,8 @@ from flask_sqlalchemy import SQLAlchemy
 from app.dialects.mysql.equal import _find_better
 from tests.scenarios.hosts.foreign import Foreign
 from tests.support.places import new_name
-from tests.support.servers.mariadb import ON_MYSQL, MariaDB, of_mariadb
+from tests.support.servers import of_mariadb
+from tests.support.servers.mariadb import ON_MYSQL, MariaDB
 
 
 def unique(db: SQLAlchemy) -> None:

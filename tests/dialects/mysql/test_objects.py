@@ -11,7 +11,8 @@ from app.dialects.mysql import copy
 from app.dialects.mysql.session import Factory
 from app.errors import BackupFailed, DoesNotFit
 from tests.dialects.rooms import Room
-from tests.support.servers.mariadb import ON_MYSQL, MariaDB, of_mariadb
+from tests.support.servers import of_mariadb
+from tests.support.servers.mariadb import ON_MYSQL, MariaDB
 
 from .tortured import dumped
 

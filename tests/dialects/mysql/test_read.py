@@ -7,14 +7,11 @@ from dataclasses import replace
 import pymysql
 import pytest
 
-from app.dialects.mysql import read
 from app.dialects.mysql.connect import connect
 from app.errors import FerryError, LockHeld
 from tests.dialects.rooms import PARENTS, Room
 from tests.dialects.things import load, rows, table
 from tests.support.servers.mariadb import ON_MYSQL, MariaDB
-
-from .columns import TYPES
 
 
 def test_a_key_of_several_columns_may_lie_anywhere(room: Room) -> None:
@@ -72,39 +69,6 @@ def test_settings_of_the_server_do_not_lose_rows(room: Room, mariadb: MariaDB) -
     finally:
         for name, value in former.items():
             mariadb.execute(f"SET GLOBAL {name} = %s", value)
-
-
-def digest(room: Room, name: str) -> str | None:
-    with room.dialect.reader(room.target) as reader:
-        return reader.digest(reader.tables()[name])
-
-
-def test_a_table_of_every_type_is_summed_up(room: Room) -> None:
-    described = table(room, TYPES)
-    assert digest(room, described.name) is not None
-
-
-def test_a_table_is_summed_up_alike_however_many_hashes_are_made_at_once(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    room.fill()
-    sums = []
-    for most in (200_000, len(PARENTS), len(PARENTS) - 1, 0):
-        monkeypatch.setattr(read, "HASHES_AT_ONCE", most)
-        sums.append(digest(room, "parents"))
-    assert sums[0] is not None
-    assert set(sums) == {sums[0]}
-
-
-def test_the_same_bytes_in_another_character_set_are_another_text(room: Room) -> None:
-    """As who repairs texts that were encoded twice leaves them: an upgrade that this is not to pass by."""
-    room.dialect.create(room.target)
-    room.execute("CREATE TABLE texts (a VARCHAR(20) CHARACTER SET latin1)")
-    room.execute("INSERT INTO texts VALUES (CONVERT(0xC3A9 USING latin1))")
-    before = digest(room, "texts")
-    room.execute("ALTER TABLE texts MODIFY a VARBINARY(20)")
-    room.execute("ALTER TABLE texts MODIFY a VARCHAR(20) CHARACTER SET utf8mb4")
-    assert digest(room, "texts") != before
 
 
 def test_a_lock_that_another_connection_waited_for_is_not_the_readers(room: Room) -> None:

@@ -20,7 +20,8 @@ from app.dialects.mysql.session import Factory
 from app.errors import LockHeld
 from tests.dialects.mysql.chaos import CONTROL, LIVE, LOST, Application, Shop, kill_self_once, kill_server_once
 from tests.support.limits import no_endless_wait
-from tests.support.servers.mariadb import NOT_RUN, ON_MYSQL, MariaDB, of_mariadb
+from tests.support.servers import of_mariadb
+from tests.support.servers.mariadb import NOT_RUN, ON_MYSQL, MariaDB
 
 from .shops import STEPS, is_there, staged, state
 

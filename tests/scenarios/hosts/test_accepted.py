@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from app.commands import bp
 from app.dialects import dialect_for
+from tests.support.servers import of_mariadb
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import query
@@ -95,7 +96,9 @@ def test_json_is_written_as_the_app_writes_it(tmp_path: Path) -> None:
     assert failed.status == 1, "the default serialiser knows neither type, so that the test proves nothing"
 
 
-@pytest.mark.parametrize("driver", ["mysqldb", "mariadbconnector", "asyncmy", "mysqlconnector"])
+@pytest.mark.parametrize(
+    "driver", ["mysqldb", pytest.param("mariadbconnector", marks=of_mariadb), "asyncmy", "mysqlconnector"]
+)
 def test_other_drivers_of_mysql(mariadb: MariaDB, driver: str) -> None:
     """Not installed here: ours connects in their place, to the same database."""
     backend = "mariadb" if driver == "mariadbconnector" else "mysql"

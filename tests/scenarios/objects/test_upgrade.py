@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.scenarios.objects.conftest import HostApp
+from tests.support.servers.mariadb import ON_MYSQL
 
 Make = Callable[..., HostApp]
 
@@ -89,7 +90,8 @@ def test_what_is_made_again_in_the_revision_is_there(make_host: Make) -> None:
 RESTATED = (
     "CREATE TABLE person (id INTEGER PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL DEFAULT 'x' COMMENT 'c',"
     " at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, hidden INT INVISIBLE DEFAULT 4,"
-    " packed TEXT COMPRESSED, kind VARCHAR(9) COLLATE utf8mb4_bin DEFAULT 'a', free INT NOT NULL DEFAULT 1)"
+    f" packed TEXT {'COMPRESSED' * (not ON_MYSQL)}, kind VARCHAR(9) COLLATE utf8mb4_bin DEFAULT 'a',"
+    " free INT NOT NULL DEFAULT 1)"
 )
 
 
@@ -114,8 +116,8 @@ def test_what_a_restated_column_leaves_out_stops_the_run(make_host: Make, *, bat
         f"{kind} on person"
         for kind in (
             *("autoincrement id", "comment name", "default name", "not null name", "default at", "not null at"),
-            *("on update at", "column option hidden", "default hidden", "column option packed", "collation kind"),
-            "default kind",
+            *("on update at", "column option hidden", "default hidden", "collation kind", "default kind"),
+            *(() if ON_MYSQL else ("column option packed",)),
         )
     )
     assert "existing_server_default" in ended.stderr
@@ -174,9 +176,12 @@ def test_an_index_goes_with_its_column(make_host: Make, server: str) -> None:
 @pytest.mark.parametrize("server", ["sqlite", "mariadb", "postgresql"])
 def test_renamed_tables_and_columns_keep_what_they_have(make_host: Make, server: str) -> None:
     host = make_host(server)
+    # MySQL renames no column that a check uses (error 3959).
+    checked = "id" if ON_MYSQL and server == "mariadb" else "n"
     host.release(
         sql(
-            "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40), n INTEGER, CHECK (n > 0), UNIQUE (name))",
+            "CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40), n INTEGER, UNIQUE (name),"
+            f" CHECK ({checked} > 0))",
             "CREATE INDEX by_n ON person (n)",
         )
     )

@@ -18,6 +18,7 @@ from app.dialects.mysql import connect as mysql
 from app.dialects.postgresql import connect as postgresql
 from tests.support.places import Server, fill_classic, new_name
 from tests.support.runs.commands import until
+from tests.support.servers import of_mariadb
 from tests.support.servers.mariadb import MariaDB
 from tests.support.site import Site
 from tests.support.sources.sites import flask
@@ -77,6 +78,7 @@ def test_it_is_said_with_the_way_on(site: Site, old: Callable[[str], URL], serve
     assert flask(site, "db-migrate-data", "--yes", FLASK_FERRY_SOURCE=shown).status == 0
 
 
+@of_mariadb
 @pytest.mark.usefixtures("impatient")
 def test_mariadb_shows_whose_lock_it_is_with_its_plugin(
     site: Site, old: Callable[[str], URL], mariadb: MariaDB

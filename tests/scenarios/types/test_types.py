@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.servers.mariadb import of_mariadb
+from tests.support.servers import of_mariadb
 from tests.support.types.carry import Place
 from tests.support.types.kinds import KINDS, SERVERS
 from tests.support.types.page import PAGE, page

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 
 PREPARED = "FERRY_TEST_PREPARED"
@@ -43,6 +44,28 @@ def find_fetched(kind: str) -> Path | None:
     """The directory of the chosen server of a kind: ``mysql``, ``mariadb`` or ``postgresql``."""
     chosen = os.environ.get(CHOSEN, "").split()
     return next((FETCHED / name for name in chosen if name.startswith(f"{kind}-")), None)
+
+
+def of_server(kind: str, *, since: int = 0, until: int = 999) -> pytest.MarkDecorator:
+    """Marks what only one kind of server has, or some versions of it: left out where tests run on another.
+
+    :param since: the first version that has it; of PostgreSQL.
+    :param until: the last.
+    """
+    return pytest.mark.of_server(kind, since=since, until=until)
+
+
+of_mysql = of_server("mysql")
+of_mariadb = of_server("mariadb")
+
+
+def runs_on(kind: str, *, since: int = 0, until: int = 999) -> bool:
+    """Whether tests run on a server that :func:`of_server` names."""
+    if kind in ("mysql", "mariadb"):
+        return (find_fetched("mysql") is not None) == (kind == "mysql")
+    from .postgresql import find_version
+
+    return since <= find_version() <= until
 
 
 def free_port() -> int:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-import pytest
 from sqlalchemy import URL
 
 from . import copy_prepared, find_fetched, free_port
@@ -30,7 +29,6 @@ UNREADABLE_LOG = "Missing FILE_CREATE, FILE_DELETE or FILE_MODIFY before FILE_CH
 ON_MYSQL = find_fetched("mysql") is not None
 NOT_RUN = "REPLICA_SIDE_DISABLED" if ON_MYSQL else "SLAVESIDE_DISABLED"
 """The status of an event that is of another server."""
-of_mariadb = pytest.mark.skipif(ON_MYSQL, reason="MySQL has no such thing")
 
 
 def numbers(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import shutil
@@ -196,6 +197,14 @@ def program(name: str) -> str:
     places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/pgsql/bin")]
     found = next((str(place / name) for place in places if (place / name).exists()), None)
     return found or shutil.which(name) or name
+
+
+@functools.cache
+def find_version() -> int:
+    """The version that tests run on: 18."""
+    done = subprocess.run([program("postgres"), "--version"], capture_output=True, text=True, timeout=60, check=True)
+    # postgres (PostgreSQL) 18.6 (Debian 18.6-3)
+    return int(done.stdout.split()[2].partition(".")[0])
 
 
 def _user() -> pwd.struct_passwd:
