@@ -108,7 +108,7 @@ def to_decimal(value: Decimal, scale: int | None) -> str:
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Fewer than six digits are read as a part of a second by servers and as microseconds by SQLAlchemy; noughts are nought.
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.([0-9]{6}|0{1,5}))?")
-_USUAL_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}")
+USUAL_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}")
 _OFFSET = re.compile(r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)\Z")
 _INTERVAL = re.compile(r"(0|-?[1-9][0-9]{0,9}) ([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])\.([0-9]{6})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -119,7 +119,7 @@ def to_timestamp(text: str) -> str | None:
 
     A fraction of fewer digits is taken where all of them are noughts.
     """
-    if _USUAL_TIMESTAMP.fullmatch(text):
+    if USUAL_TIMESTAMP.fullmatch(text):
         try:
             dt.datetime.fromisoformat(text)
         except ValueError:

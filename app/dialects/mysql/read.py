@@ -14,6 +14,7 @@ from sqlalchemy import URL
 
 from ...errors import FerryError, LockHeld
 from ..at_once import count_all
+from ..batches import by_value, convert_rows, in_batches
 from ..model import (
     VERSION_TABLE,
     Counter,
@@ -172,14 +173,12 @@ class MySqlReader:
         if dangling:
             names = dangling.columns, dangling.referred, "own", quote(dangling.table)
             sql += f" WHERE {leads_nowhere(*names, quote)}"
-        converters = [(i, convert) for i, convert in enumerate(map(reader_of, columns)) if convert is not None]
-        for raw in self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql):
-            row = list(self._show(table, raw, expressions) if expressions else raw)
-            for index, convert in converters:
-                value = row[index]
-                if value is not None:
-                    row[index] = convert(value)
-            yield row if columns else []
+        readers = enumerate(map(reader_of, columns))
+        converters = [(i, by_value(convert)) for i, convert in readers if convert is not None]
+        rows = self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql)
+        if expressions:
+            rows = (self._show(table, raw, expressions) for raw in rows)
+        yield from convert_rows(in_batches(rows), converters) if columns else ([] for _ in rows)
 
     def _ask_for_sent(self, columns: list[Stored]) -> list[tuple[int, str | None]]:
         """The places of texts that the app may see otherwise, with the expression for the bytes that it is sent."""

@@ -16,6 +16,7 @@ from sqlalchemy import URL
 from ...errors import DoesNotFit, FerryError
 from ..at_once import count_all
 from ..base import Reader
+from ..batches import by_value, convert_rows, next_size
 from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
 from ..samples import leads_nowhere
 from . import inventory, locks, objects
@@ -32,6 +33,9 @@ from .types import Declared, converter
 FIRST_ROWS, MOST_ROWS = 4, 2000
 BATCH_BYTES = 4 << 20
 """What a batch of rows should not exceed, by the look of the rows before."""
+_HASHES_RECORDS = 14_00_00
+"""The first version that has ``hash_record_extended()``: SQL has no other function that hashes bytes so, and to make
+texts of them takes three times as long."""
 
 
 @contextlib.contextmanager
@@ -185,21 +189,8 @@ class PostgresqlReader:
         if dangling:
             names = dangling.columns, dangling.referred, "own", self._from(dangling.table)
             sql += f" WHERE {leads_nowhere(*names, quote)}"
-        converters = [(i, convert) for i, column in enumerate(columns) if (convert := converter(column))]
-        for row in self._read_rows(f"{sql} ORDER BY {order}" if order else sql, columns):
-            for index, convert in converters:
-                value = row[index]
-                if value is not None:
-                    row[index] = convert(value)
-            yield row
-
-    def _read_rows(self, query: str, columns: list[Declared]) -> Iterator[Values]:
-        places = [index for index, column in enumerate(columns) if column.base == "oid"]
-        for batch in self._batches(query):
-            if places and self._references:
-                yield from self._references.tag(batch, places)
-            else:
-                yield from map(list, batch)
+        converters = [(i, by_value(convert)) for i, column in enumerate(columns) if (convert := converter(column))]
+        yield from convert_rows(self._batches(f"{sql} ORDER BY {order}" if order else sql, columns), converters)
 
     @cached_property
     def _references(self) -> References | None:
@@ -212,37 +203,36 @@ class PostgresqlReader:
         return [known[name] for name in table.column_names]
 
     def digest(self, table: Table) -> str | None:
-        """By the server: two sums of its own 64-bit hashes of each row's text, which is exact in these sessions.
+        """By the server: two sums of its own 64-bit hashes of each row in binary form.
 
-        Equal texts of other types may be other values (0.1 as a real and as a double), so the types are part of it.
-        None for rows that may name large objects: their text has the number, and not the content.
+        Equal bytes of other types may be other values, so the types are part of it. None for rows that may name large
+        objects: they have the number, and not the content.
         """
         columns = self._columns(table)
         if self._references and any(column.base == "oid" for column in columns):
             return None
-        row = f"ROW({', '.join(quote(column.name) for column in columns)})::text"
-        sums = ", ".join(f"sum(hashtextextended({row}, {seed}))" for seed in (0, 1))
         types = [(column.base, column.modifier) for column in columns]
+        query = _digest_query(columns, self._from(table.name), self._connection.info.server_version)
         try:
             with self._connection.transaction():
-                query = f"SELECT count(*), {sums} FROM {self._from(table.name)}"
                 return repr((types, self._connection.execute(query.encode()).fetchone()))
         except (psycopg.errors.ProgramLimitExceeded, psycopg.errors.OutOfMemory):
-            return None  # a row's text is longer than the server lets a text be
+            return None  # a row is longer than the server lets a value be
         except psycopg.errors.InternalError_ as error:
             if "invalid memory alloc" not in words_of(error):
                 raise
-            return None  # so it says of bytes, whose text is twice as long
+            return None  # so it says of a row with several values that are long
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         declared, name = self._get_known[table.name][1][column], quote(column)
         convert = converter(declared)
         query = f"SELECT {declared.read()} FROM {self._from(table.name)} WHERE {name} IS NOT NULL"
-        for (value,) in self._read_rows(query, [declared]):
-            yield convert(value) if convert else value
+        for batch in self._batches(query, [declared]):
+            for (value,) in batch:
+                yield convert(value) if convert else value
 
-    def _batches(self, query: str) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of a query in bounded memory, in binary form.
+    def _batches(self, query: str, columns: list[Declared]) -> Iterator[Sequence[Sequence[Any]]]:
+        """The rows of a query in bounded memory, in binary form, with what their large objects are known by.
 
         A cursor that is not read to its end is left to the end of the transaction: closing it here could happen
         wherever the garbage collector finds it.
@@ -250,19 +240,26 @@ class PostgresqlReader:
         name = quote(f"ferry_{next(self._cursors)}")
         self._connection.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}".encode())
         size = FIRST_ROWS
+        places = [index for index, column in enumerate(columns) if column.base == "oid"]
         while batch := self._connection.execute(f"FETCH {size} FROM {name}".encode(), binary=True).fetchall():
-            yield batch
+            yield list(self._references.tag(batch, places)) if places and self._references else batch
             if len(batch) < size:
                 break
-            size = _next_size(batch)
+            size = next_size(batch, MOST_ROWS, BATCH_BYTES)
         self._connection.execute(f"CLOSE {name}".encode())
 
 
-def _next_size(batch: list[tuple[Any, ...]]) -> int:
-    """How many rows to ask for next: few where the last ones are large."""
-    sample = batch[-16:]
-    size = sum(len(value) for row in sample for value in row if isinstance(value, str | bytes))
-    return max(1, min(4 * len(batch), MOST_ROWS, BATCH_BYTES * len(sample) // (size + 1)))
+def _digest_query(columns: list[Declared], source: str, server_version: int) -> str:
+    """Number of rows and two sums of their hashes. No function of a schema that others may write is called."""
+    if server_version >= _HASHES_RECORDS:
+        row = f"pg_catalog.record_send(ROW({', '.join(column.sent for column in columns)}))"
+        hash_of = "pg_catalog.hash_record_extended(ROW(own.row)"
+    else:
+        row = f"ROW({', '.join(quote(column.name) for column in columns)})::text"
+        hash_of = "pg_catalog.hashtextextended(own.row"
+    sums = ", ".join(f"sum({hash_of}, {seed}::bigint))" for seed in (0, 1))
+    # With OFFSET a row is put together once, and not for each of its hashes.
+    return f"SELECT count(*), {sums} FROM (SELECT {row} AS row FROM {source} OFFSET 0) AS own"
 
 
 class PostgresqlImage:

@@ -42,6 +42,10 @@ _LOGICAL = {
     "interval": LogicalType.INTERVAL,
 }
 
+# Without a length a bit is cut off and "char" is another type than char, so they are not among them.
+_SENT = {"bool", "int2", "int4", "int8", "numeric", "float4", "float8", "text", "varchar", "bpchar", "bytea", "json"}
+_SENT |= {"jsonb", "uuid", "date", "time", "timetz", "timestamp", "timestamptz", "interval"}
+
 ALL_FIELDS = 0x7FFF
 """What an INTERVAL without ``DAY TO SECOND`` and the like has in the upper half of its modifier."""
 
@@ -114,6 +118,15 @@ class Declared:
         """The expression that gives an expression's value as the server spells it."""
         # Made a text, an address gets a mask that it was not written with: ::1/128.
         return f"inet_out({value})::text" if self.base == "inet" else f"{value}::text"
+
+    @property
+    def sent(self) -> str:
+        """The expression of a type of the server's own whose binary form is another one for every other value.
+
+        The type's number is part of a row in binary form, and what somebody made has another one in each schema.
+        """
+        name = quote(self.name)
+        return f"{name}::{self.base}" if self.base in _SENT else self.as_text(name)
 
     def order(self, table: str) -> str:
         """The expression to sort by, texts by code point as everywhere.

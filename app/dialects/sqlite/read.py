@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import xxhash
 
 from ...errors import DoesNotFit
+from ..batches import convert_rows, in_batches
 from ..model import (
     Column,
     Counter,
@@ -31,7 +32,7 @@ from .counters import read_counters
 from .functions import lacking, refuse_lacking
 from .mark import VIEW, numbers_of
 from .names import quote
-from .types import converter, is_utf8, logical_type
+from .types import column_converter, converter, is_utf8, logical_type
 from .virtual import has_plain_rows, is_keyed_by_rowid, kind_of
 
 T = TypeVar("T")
@@ -228,7 +229,7 @@ class SqliteReader:
         return True
 
     def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
-        converters = list(enumerate(converter(column) for column in table.columns))
+        converters = [(i, column_converter(column)) for i, column in enumerate(table.columns)]
         names = ", ".join(map(quote, table.column_names))
         place, collation = self._source(table.name)
         order = ", ".join(quote(name) + collation for name in table.primary_key) or "rowid"
@@ -239,13 +240,7 @@ class SqliteReader:
         # What is behind the name says by which index it may not be read.
         sql = f"SELECT {names} FROM {name} AS own{place.removeprefix(name)}{where} ORDER BY {order}"
         with self._name_errors(table):
-            for raw in self._connection.execute(sql):
-                row = list(raw)
-                for index, convert in converters:
-                    value = row[index]
-                    if value is not None:
-                        row[index] = convert(value)
-                yield row
+            yield from convert_rows(in_batches(self._connection.execute(sql)), converters)
 
     @contextlib.contextmanager
     def _name_errors(self, table: Table) -> Iterator[None]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from ..batches import ConvertColumn, are_all, by_value, unless_all
 from ..model import Column, LogicalType
-from ..values import is_json, tag, to_base64, to_date, to_decimal, to_time, to_timestamp
+from ..values import USUAL_TIMESTAMP, is_json, tag, to_base64, to_date, to_decimal, to_time, to_timestamp
 
 _DECLARED = re.compile(r"^\s*([A-Za-z_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*$")
 
@@ -110,6 +113,40 @@ _CONVERTERS: dict[LogicalType, Callable[[Any], Any]] = {
 def converter(column: Column) -> Callable[[Any], Any]:
     """Driver value (never None) to canonical value."""
     return _decimal(column.scale) if column.type is LogicalType.DECIMAL else _CONVERTERS[column.type]
+
+
+def _are_finite(values: Sequence[Any]) -> bool:
+    try:
+        return all(map(math.isfinite, values)) and are_all(float)(values)
+    except TypeError:
+        return False
+
+
+def _are_usual_timestamps(values: Sequence[Any]) -> bool:
+    """Whether all are texts as SQLAlchemy writes them, and none NULL."""
+    try:
+        if not all(map(USUAL_TIMESTAMP.fullmatch, values)):
+            return False
+        deque(map(dt.datetime.fromisoformat, values), maxlen=0)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+_CANONICAL: dict[LogicalType, Callable[[Sequence[Any]], bool]] = {
+    LogicalType.INT: are_all(int),
+    LogicalType.TEXT: are_all(str),
+    LogicalType.FLOAT: _are_finite,
+    LogicalType.TIMESTAMP: _are_usual_timestamps,
+}
+"""Whether the values of a column are all canonical as they are; what it says no to is looked at one by one."""
+
+
+def column_converter(column: Column) -> ConvertColumn:
+    """Driver values of a column to canonical values."""
+    convert = converter(column)
+    is_canonical = _CANONICAL.get(column.type)
+    return unless_all(is_canonical, convert) if is_canonical else by_value(convert)
 
 
 def is_utf8(value: bytes) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from app.dialects.postgresql.read import BATCH_BYTES, MOST_ROWS, _next_size
+from collections.abc import Sequence
+
+import pytest
+
+from app.dialects.batches import next_size
+from app.dialects.postgresql.read import BATCH_BYTES, MOST_ROWS, PostgresqlReader, _digest_query
 from tests.dialects.rooms import Room
 
 from .schemas import staged, swap, table_of
@@ -50,12 +55,73 @@ def test_partitions_and_heirs(room: Room) -> None:
     assert room.state(old)["part"][-1] == [4, "b"]
 
 
+def _next(batch: Sequence[Sequence[object]]) -> int:
+    return next_size(batch, MOST_ROWS, BATCH_BYTES)
+
+
 def test_large_rows_are_fetched_few_at_a_time() -> None:
     small, large = [("x" * 10, b"y")] * 100, [("x" * (BATCH_BYTES // 2),)] * 4
-    assert _next_size(small) == 400
-    assert _next_size([("x",)] * MOST_ROWS) == MOST_ROWS
-    assert _next_size(large) == 1
-    assert _next_size([(None, 1)] * 4) == 16
+    assert _next(small) == 400
+    assert _next([("x",)] * MOST_ROWS) == MOST_ROWS
+    assert _next(large) == 1
+    assert _next([(None, 1)] * 4) == 16
+
+
+@pytest.mark.parametrize("version", [13_00_00, 15_00_00])
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("float8", "0", "-0"),
+        ("float4", "0", "-0"),
+        ("numeric", "1.0", "1.00"),
+        ("interval", "1 day", "24:00"),
+        ("text", "a", "a "),
+        ("char(3)", "a", "b"),
+        ('"char"', "a", "b"),
+        ("bit(3)", "101", "100"),
+        ("json", '{"a":1}', '{"a": 1}'),
+        ("jsonb", "1.0", "1.00"),
+        ("timestamptz", "2026-01-01 00:00:00.000001+00", "2026-01-01 00:00:00+00"),
+        ("int[]", "{1,2}", "{2,1}"),
+        ("inet", "10.0.0.1", "10.0.0.1/8"),
+        ("xml", "<a/>", "<a></a>"),
+        ("mood", "sad", "ok"),
+        ("short", "sad", "ok"),
+        ("pair", "(1,2)", "(1,)"),
+        ("int4range", "[1,2)", "[1,3)"),
+        ("varbit", "101", "1010"),
+        ("timetz", "10:00+01", "09:00+00"),
+        ("money", "1", "2"),
+        ("macaddr", "08:00:2b:01:02:03", "08:00:2b:01:02:04"),
+    ],
+)
+def test_every_other_value_is_summed_up_to_another(room: Room, version: int, kind: str, one: str, other: str) -> None:
+    """Whether by bytes, or by text before version 14, and NULL to something else again."""
+    room.dialect.create(room.target)
+    room.execute("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN short AS varchar(3)")
+    room.execute(f"CREATE TYPE pair AS (x int, y int); CREATE TABLE n (x {kind})")
+    digests = []
+    for value in (f"'{one}'", f"'{other}'", "NULL", f"'{one}'"):
+        room.execute(f"TRUNCATE n; INSERT INTO n VALUES ({value})")
+        with room.dialect.reader(room.target) as reader:
+            assert isinstance(reader, PostgresqlReader)
+            query = _digest_query(reader._columns(reader.tables()["n"]), "n", version)
+            digests.append(reader._connection.execute(query.encode()).fetchone())
+    assert digests[0] == digests[3]
+    assert len(set(digests)) == 3
+
+
+def test_functions_of_others_are_not_called(room: Room) -> None:
+    """Not even where one of them fits better."""
+    room.dialect.create(room.target)
+    for name in ("hash_record_extended", "hashtextextended", "record_send"):
+        room.execute(
+            f"CREATE FUNCTION {name}(record, int) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RAISE ''called''; END';"
+            f"CREATE FUNCTION {name}(text, int) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RAISE ''called''; END'"
+        )
+    room.execute("CREATE TABLE n (x int); INSERT INTO n VALUES (1)")
+    with room.dialect.reader(room.target) as reader:
+        assert reader.digest(reader.tables()["n"])
 
 
 def test_the_same_text_of_another_type_is_summed_up_to_another(room: Room) -> None:

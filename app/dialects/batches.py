@@ -1,0 +1,75 @@
+"""Rows of drivers as canonical rows, many at a time: a column of a batch is looked at by one call of C code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from .model import Values
+
+FIRST_ROWS, MOST_ROWS = 8, 128
+MOST_BYTES = 1 << 20
+"""Of a batch, as far as the rows before it tell."""
+_SAMPLE = 16
+
+ConvertColumn = Callable[[Sequence[Any]], Sequence[Any]]
+"""Driver values of a column, NULL among them, to canonical values of the same number."""
+
+
+def by_value(convert: Callable[[Any], Any]) -> ConvertColumn:
+    """A conversion of one value, which is never NULL, for all values of a column."""
+
+    def convert_column(values: Sequence[Any]) -> Sequence[Any]:
+        if None in values:
+            return [None if value is None else convert(value) for value in values]
+        return list(map(convert, values))
+
+    return convert_column
+
+
+def unless_all(is_canonical: Callable[[Sequence[Any]], bool], convert: Callable[[Any], Any]) -> ConvertColumn:
+    """A conversion that most columns do not need.
+
+    :param is_canonical: whether all values, NULL aside, are what :param:`convert` would make of them.
+    """
+    convert_column = by_value(convert)
+    return lambda values: values if is_canonical(values) else convert_column(values)
+
+
+def are_all(kind: type) -> Callable[[Sequence[Any]], bool]:
+    """Whether values are of one type or NULL."""
+    kinds = {kind, type(None)}
+    return lambda values: kinds.issuperset(map(type, values))
+
+
+def convert_rows(
+    batches: Iterable[Sequence[Sequence[Any]]], converters: Sequence[tuple[int, ConvertColumn]]
+) -> Iterator[Values]:
+    """Canonical rows of a driver's rows.
+
+    :param converters: places of columns, with what is done to them; of the others nothing has to be.
+    """
+    for batch in batches:
+        if not converters:
+            yield from map(list, batch)
+            continue
+        columns: list[Sequence[Any]] = list(zip(*batch, strict=True))
+        for place, convert in converters:
+            columns[place] = convert(columns[place])
+        yield from map(list, zip(*columns, strict=True))
+
+
+def in_batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """Rows of a driver that gives them one by one, a bounded number of bytes at a time."""
+    rest, size = iter(rows), FIRST_ROWS
+    while batch := list(islice(rest, size)):
+        yield batch
+        size = next_size(batch)
+
+
+def next_size(batch: Sequence[Sequence[Any]], most_rows: int = MOST_ROWS, most_bytes: int = MOST_BYTES) -> int:
+    """How many rows to ask for next: few where the last ones are large."""
+    sample = batch[-_SAMPLE:]
+    size = sum(len(value) for row in sample for value in row if isinstance(value, str | bytes))
+    return max(1, min(4 * len(batch), most_rows, most_bytes * len(sample) // (size + 1)))
