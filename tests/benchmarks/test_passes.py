@@ -1,4 +1,4 @@
-"""A source's row is read once, a staged one once, and each is hashed at most twice."""
+"""A source's row is read once, a staged one once, and each is hashed when it is read, and not again."""
 
 from __future__ import annotations
 
@@ -33,13 +33,19 @@ def count(tmp_path: Path, **further: str) -> Passes:
     return count_passes(arguments, environ, rows, source=str(old), live=str(new))
 
 
+def share_of(rows: int) -> float:
+    """The part that a table's rows, of which there are so many in size S, are of all rows."""
+    return rows * SIZES["XS"] / (TAGS + SIZES["XS"] * (USERS + POSTS + POST_TAGS + FOLLOWS))
+
+
 def test_a_row_is_read_once_and_proved_once(tmp_path: Path) -> None:
     passes = count(tmp_path)
     assert passes.source == 1
     assert passes.staging == 1
     assert passes.live == 0
-    # The proof hashes a row of the source and what arrived of it: fewer would be no proof.
-    assert passes.hashed == 2
+    # The proof hashes a row of the source and what arrived of it: fewer would be no proof. Users have JSON columns: how
+    # they are spelled is hashed when they are loaded, too, so that what arrived has not to be normalised.
+    assert passes.hashed == pytest.approx(2 + share_of(USERS), abs=0.01)
 
 
 def test_tables_that_a_revision_leaves_are_not_read_again(tmp_path: Path) -> None:
@@ -47,6 +53,6 @@ def test_tables_that_a_revision_leaves_are_not_read_again(tmp_path: Path) -> Non
     passes = count(tmp_path, FORUM_MIGRATIONS=str(tmp_path / "second"))
     assert passes.source == 1
     # Posts get a column: they are compared with what they were, read for the ledger. All others are summed up twice.
-    posts = POSTS * SIZES["XS"] / (TAGS + SIZES["XS"] * (USERS + POSTS + POST_TAGS + FOLLOWS))
+    posts = share_of(POSTS)
     assert passes.staging == pytest.approx(1 + 2 * posts, abs=0.01)
     assert passes.summed == pytest.approx(2 - posts, abs=0.01)

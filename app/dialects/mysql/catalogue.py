@@ -17,7 +17,7 @@ Asks = Callable[..., Sequence[tuple[Any, ...]]]
 Catalogue = dict[str, list[tuple[Any, ...]]]
 """By the kind of fact: the table, a name, the values."""
 
-_VALUES = 7
+_VALUES = 8
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Fact:
 
 _COLUMN = (
     *("column_name", "lower(data_type)", "column_type", "is_nullable", "character_maximum_length", "numeric_scale"),
-    "coalesce(datetime_precision, 0)",
+    *("coalesce(datetime_precision, 0)", "character_set_name"),
 )
 OF_THE_SERVER = "(column_name = 'my_row_id' AND extra LIKE '%%auto_increment%%' AND extra LIKE '%%INVISIBLE%%')"
 """The key that MySQL generates for a table without one (``sql_generate_invisible_primary_key``): no app knows it."""
@@ -102,14 +102,14 @@ def stored_columns(catalogue: Catalogue) -> dict[str, list[Stored]]:
     """
     tables: dict[str, list[Stored]] = {table: [] for table, *_ in catalogue["table"]}
     checks = {(table, clause) for table, _, clause, *_ in catalogue.get("check", ())}
-    for table, _, name, kind, full, nullable, length, scale, digits in catalogue["column"]:
+    for table, _, name, kind, full, nullable, length, scale, digits, charset in catalogue["column"]:
         if table not in tables:
             continue
         if kind not in BY_NAME:
             raise DoesNotFit(f"{table}.{name} is of the type {kind}, which has no canonical form.")
         is_json = kind == "json" or (table, f"json_valid({quote(name)})") in checks
         sizes = _number(length), _number(scale), int(digits)
-        tables[table].append(Stored(name, kind, full, nullable == "YES", *sizes, is_json))
+        tables[table].append(Stored(name, kind, full, nullable == "YES", *sizes, is_json, charset))
     return tables
 
 

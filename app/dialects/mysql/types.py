@@ -80,6 +80,7 @@ class Stored:
     :ivar length: in characters, or bytes where the type holds bytes.
     :ivar digits: digits after the point of a time of day.
     :ivar is_json: MariaDB's JSON: text with ``CHECK (json_valid(...))``.
+    :ivar charset: the character set of a text; None for other types.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Stored:
     scale: int | None
     digits: int
     is_json: bool
+    charset: str | None
 
     @property
     def logical_type(self) -> LogicalType:
@@ -123,7 +125,9 @@ class Stored:
             return self.selected
         # The bytes of a text are those of its column's character set, and mean another text in another one.
         holds_bytes = self.logical_type is LogicalType.BYTES or self.type == "bit"
-        data = self.selected if holds_bytes else f"CONVERT({self.selected} USING utf8mb4)"
+        # Converted to what it is already it would be copied, which takes longer than its hash.
+        is_plain = holds_bytes or self.charset == "utf8mb4"
+        data = self.selected if is_plain else f"CONVERT({self.selected} USING utf8mb4)"
         # From 9.6 on MySQL has no MD5() any more.
         return f"SHA2({data}, 256)"
 

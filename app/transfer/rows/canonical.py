@@ -13,7 +13,7 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +43,17 @@ def decode_row(line: bytes) -> Values:
     if not isinstance(row, list):
         raise ValueError("not a row")  # noqa: TRY004 # callers handle one kind of error: bad text
     return row
+
+
+def decode_rows(lines: Sequence[bytes]) -> list[Values]:
+    """The canonical rows of a snapshot's lines, their ends and commas included, by one call of C code.
+
+    :raises ValueError: a line is not one JSON array.
+    """
+    rows = orjson.loads(b"[" + b"".join(lines).rstrip(b",\n") + b"]")
+    if len(rows) != len(lines) or any(type(row) is not list for row in rows):
+        raise ValueError("not a row")
+    return rows  # type: ignore[no-any-return] # it is what was just looked at
 
 
 def hash_line(line: bytes) -> int:

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-CACHED_DIGITS = 24
+CACHED_DIGITS, MOST_CACHED = 24, 1 << 14
 CACHED_LENGTH = 200
 """Only short texts are remembered: the same ones come often, and thousands of long ones would fill the memory."""
 
@@ -50,13 +50,16 @@ def _normalise(text: str) -> str:
 _normalise_short = lru_cache(maxsize=4096)(_normalise)
 
 
-def _mark_number(text: str) -> str:
-    return _mark_short_number(text) if len(text) <= CACHED_DIGITS else f"\0{normalise_number(text)}\0"
+class _Marks(dict[str, str]):
+    """Numbers in their normal form, marked, by how they were spelled; looked up without a call of Python code."""
 
-
-@lru_cache(maxsize=1 << 14)
-def _mark_short_number(text: str) -> str:
-    return f"\0{normalise_number(text)}\0"
+    def __missing__(self, text: str) -> str:
+        mark = f"\0{normalise_number(text)}\0"
+        if len(text) <= CACHED_DIGITS:
+            if len(self) == MOST_CACHED:
+                self.clear()
+            self[text] = mark
+        return mark
 
 
 def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -66,7 +69,8 @@ def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
-_DECODER = json.JSONDecoder(parse_float=_mark_number, parse_int=_mark_number, object_pairs_hook=_refuse_repeated)
+_mark = _Marks().__getitem__
+_DECODER = json.JSONDecoder(parse_float=_mark, parse_int=_mark, object_pairs_hook=_refuse_repeated)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 

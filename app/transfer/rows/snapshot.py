@@ -20,6 +20,7 @@ suffix, recognised by its content.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +31,7 @@ import orjson
 
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
-from .canonical import MODULUS, decode_row, hash_line, row_hasher
+from .canonical import MODULUS, decode_row, decode_rows, hash_line, row_hasher
 from .encode import BLOCK_LINES, Blocks, HashedLine, Written, seal_of
 from .expect import Unexpected, a_count, an_object
 from .files import DAMAGED, file_sha256, identify, open_plain, write
@@ -51,6 +52,9 @@ MOST_LINE_BYTES = 256 << 20
 more. A file may be compressed, and one endless line of it would fill the memory."""
 MOST_HEADER_BYTES = 16 << 20
 """For some ten thousand tables."""
+
+_READ_BYTES = 1 << 18
+"""Of lines that are taken apart by one call."""
 
 _FOOTER = re.compile(rb'"footer": (\{.*),"seal":"([0-9a-f]{16})"\}\}\n', re.DOTALL)
 
@@ -278,13 +282,12 @@ def read_checked(snapshot: Checked) -> Iterator[tuple[Table, Iterator[Values]]]:
     """
     _refuse_another(snapshot)
     with open_plain(snapshot.path) as file:
-        head = (_read_line(snapshot, file) for _ in range(2))
-        if any(line == b"" for line in head):
-            raise _refusal(snapshot, "it ends too early")
+        lines = _CheckedLines(snapshot, file)
+        lines.skip(2)
         for table in snapshot.header.tables:
-            if _read_line(snapshot, file) != orjson.dumps(table.name) + b": [\n":
+            if lines.next() != orjson.dumps(table.name) + b": [\n":
                 raise _refusal(snapshot, f"{table.name} does not begin where it began")
-            rows = _read_rows(snapshot, file, len(table.columns))
+            rows = lines.rows(len(table.columns))
             yield table, rows
             for _ in rows:
                 pass
@@ -303,23 +306,63 @@ def _refusal(snapshot: Checked, why: object) -> SnapshotUnusable:
     )
 
 
-def _read_line(snapshot: Checked, file: IO[bytes]) -> bytes:
-    try:
-        return file.readline(MOST_LINE_BYTES + 1)
-    except DAMAGED as error:
-        raise _refusal(snapshot, error) from error
+class _CheckedLines:
+    """The lines of a snapshot that was checked, some of them at a time."""
 
+    def __init__(self, snapshot: Checked, file: IO[bytes]) -> None:
+        self._snapshot, self._file = snapshot, file
+        self._lines: list[bytes] = []
+        self._place = 0
 
-def _read_rows(snapshot: Checked, file: IO[bytes], width: int) -> Iterator[Values]:
-    """The rows of a section, up to its end."""
-    while (line := _read_line(snapshot, file)) not in _SECTION_ENDS:
-        try:
-            row = decode_row(line[:-2] if line.endswith(b",\n") else line)
-        except ValueError as error:
-            raise _refusal(snapshot, error) from error
-        if len(row) != width:
-            raise _refusal(snapshot, f"{len(row)} values for {width} columns")
-        yield row
+    def next(self) -> bytes:
+        """The next line; none behind the last one."""
+        if not self._fill():
+            return b""
+        self._place += 1
+        return self._lines[self._place - 1]
+
+    def skip(self, count: int) -> None:
+        """:raises SnapshotUnusable: there are not so many lines."""
+        if not all(self.next() for _ in range(count)):
+            raise _refusal(self._snapshot, "it ends too early")
+
+    def rows(self, width: int) -> Iterator[Values]:
+        """The rows of a section, up to its end.
+
+        :raises SnapshotUnusable: a line is no row of so many values.
+        """
+        while True:
+            lines = self._take_section()
+            try:
+                rows = decode_rows(lines)
+            except ValueError as error:
+                raise _refusal(self._snapshot, error) from error
+            if other := set(map(len, rows)) - {width}:
+                raise _refusal(self._snapshot, f"{other.pop()} values for {width} columns")
+            yield from rows
+            if self._fill() and self._lines[self._place] in _SECTION_ENDS:
+                self._place += 1
+                return
+
+    def _take_section(self) -> list[bytes]:
+        """Lines that are there, up to the end of a section."""
+        if not self._fill():
+            raise _refusal(self._snapshot, "it ends too early")
+        begin, end = self._place, len(self._lines)
+        for mark in _SECTION_ENDS:
+            with contextlib.suppress(ValueError):
+                end = self._lines.index(mark, begin, end)
+        self._place = end
+        return self._lines[begin:end]
+
+    def _fill(self) -> bool:
+        """Whether there is another line; read on where all that were read are used."""
+        if self._place == len(self._lines):
+            try:
+                self._lines, self._place = self._file.readlines(_READ_BYTES), 0
+            except DAMAGED as error:
+                raise _refusal(self._snapshot, error) from error
+        return self._place < len(self._lines)
 
 
 _SECTION_ENDS = (b"],\n", b"]\n")

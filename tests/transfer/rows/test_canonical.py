@@ -20,6 +20,7 @@ from app.transfer.adapters import JSON_NULL
 from app.transfer.rows.canonical import (
     checksum,
     decode_row,
+    decode_rows,
     encode_row,
     from_python,
     json_text,
@@ -202,3 +203,16 @@ def test_json_columns_as_python_values() -> None:
     assert to_json('{"a": 1}') == {"a": 1}
     assert to_json("not json") == "not json"
     assert to_json({"$text": "x"}) == {"$text": "x"}
+
+
+@pytest.mark.parametrize(
+    "lines", [[b"[1],[2],\n"], [b"[1]\n", b"[2],\n"], [b"{},\n"], [b"[1],\n", b"\n"], [b"[1,\n"], [b"1\n"]]
+)
+def test_lines_that_are_no_rows_are_refused(lines: list[bytes]) -> None:
+    with pytest.raises(ValueError, match="not a row|expected|unexpected"):
+        decode_rows(lines)
+
+
+def test_rows_are_decoded_together() -> None:
+    assert decode_rows([]) == []
+    assert decode_rows([b'[1,"],"],\n', b"[]\n"]) == [[1, "],"], []]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.dialects.model import Column, LogicalType, Table, Values
 from app.errors import SnapshotUnusable
+from app.transfer.rows import snapshot
 from app.transfer.rows.canonical import checksum
 from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.files import write
@@ -257,6 +258,21 @@ def test_a_file_that_is_replaced_after_it_was_checked_is_not_read(tmp_path: Path
     other.replace(path)
     with pytest.raises(SnapshotUnusable, match="was changed since it was checked"):
         [list(rows) for _, rows in read_checked(checked)]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("read_bytes", [1, 40, 1 << 18])
+def test_it_is_read_again_wherever_a_piece_of_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, read_bytes: int
+) -> None:
+    monkeypatch.setattr(snapshot, "_READ_BYTES", read_bytes)
+    tables = [Table(f"t{n}", USERS.columns) for n in range(5)]
+    rows: list[list[Values]] = [[[1, "],"], [2, "]"]], [], [[n, "],\n" * n] for n in range(50)], [], [[3, "[["]]]
+    checked = check_file(store(tmp_path / f"data{suffix}", header(*tables), *rows))
+    assert [(table.name, list(items)) for table, items in read_checked(checked)] == [
+        (f"t{n}", expected) for n, expected in enumerate(rows)
+    ]
+    assert [next(items, None) for _, items in read_checked(checked)] == [next(iter(r), None) for r in rows]
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_refused_at_the_end(tmp_path: Path) -> None:
