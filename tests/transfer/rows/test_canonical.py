@@ -209,7 +209,7 @@ def test_json_columns_as_python_values() -> None:
     "lines", [[b"[1],[2],\n"], [b"[1]\n", b"[2],\n"], [b"{},\n"], [b"[1],\n", b"\n"], [b"[1,\n"], [b"1\n"]]
 )
 def test_lines_that_are_no_rows_are_refused(lines: list[bytes]) -> None:
-    with pytest.raises(ValueError, match="not a row|expected|unexpected"):
+    with pytest.raises(ValueError, match=r"not a row|expected|unexpected"):
         decode_rows(lines)
 
 
