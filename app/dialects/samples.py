@@ -19,8 +19,14 @@ class ProblemKind(StrEnum):
     """Rows refer to rows that are not there."""
     RULE = "rule"
     """Rows do not pass a check, or the schema contradicts itself."""
+    UNPROVED = "unproved"
+    """Rows do not pass a rule of which the server itself knows that nobody ever proved it; it is for new ones."""
     DAMAGE = "damage"
     """The database itself is broken."""
+
+
+AS_THEY_WERE = frozenset({ProblemKind.DANGLING, ProblemKind.UNPROVED})
+"""Kinds that an app can live with: what was backed up with such rows comes back with them, and is not damaged."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,15 @@ import psycopg
 from psycopg import pq
 from sqlalchemy import URL
 
-from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
+from ...errors import (
+    AccessDenied,
+    DatabaseDamaged,
+    DatabaseUnreachable,
+    DoesNotFit,
+    FerryError,
+    LockHeld,
+    Misconfigured,
+)
 from ..network import is_loopback, normalise_host
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
@@ -309,6 +317,11 @@ def name_error(url: URL, error: Exception) -> FerryError:
         )
     if state == "53100":
         return DoesNotFit(f"The database server at {place_of(url)} has no room: {words}", hint="Make room, run again.")
+    if state in ("XX001", "XX002"):
+        return DatabaseDamaged(
+            f"The database server at {place_of(url)} says that its own files are damaged: {words}",
+            hint="Save what can be read of it, then put the last backup back: flask db-restore",
+        )
     return FerryError(f"The database server at {place_of(url)} refused: {words}")
 
 

@@ -147,7 +147,8 @@ WITH RECURSIVE domain (oid, base, modifier) AS (
 SELECT a.attrelid, a.attname::text, t.typtype::text, format_type(t.oid, coalesce(d.modifier, a.atttypmod)),
     t.typnamespace = 'pg_catalog'::regnamespace OR EXISTS (SELECT FROM pg_depend e
         WHERE e.classid = 'pg_type'::regclass AND e.objid IN (t.oid, t.typelem) AND e.deptype = 'e'),
-    a.attnotnull OR own.typnotnull, k.place, k.columns
+    (a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n'
+        AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated)) OR own.typnotnull, k.place, k.columns
 FROM pg_attribute a JOIN pg_type own ON own.oid = a.atttypid
 LEFT JOIN (SELECT domain.* FROM domain JOIN pg_type i ON i.oid = domain.base AND i.typtype <> 'd') d ON d.oid = own.oid
 JOIN pg_type t ON t.oid = coalesce(d.base, own.oid)

@@ -70,10 +70,14 @@ JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnam
 WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 AND {_ENFORCED} ORDER BY c.relname, k.conname
 """
 
-_UNPROVED_CHECKS = f"""
-SELECT c.relname::text, c.relkind = 'p', k.conname::text, pg_get_expr(k.conbin, k.conrelid)
+# Since version 18 a NOT NULL may be one.
+_UNPROVED = f"""
+SELECT c.relname::text, c.relkind = 'p', k.conname::text,
+    coalesce(pg_get_expr(k.conbin, k.conrelid), quote_ident(a.attname) || ' IS NOT NULL'),
+    CASE WHEN k.contype = 'n' THEN a.attname::text END
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND k.contype = 'c' AND NOT k.convalidated AND {_ENFORCED} ORDER BY 1, 3
+LEFT JOIN pg_attribute a ON k.contype = 'n' AND a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+WHERE n.nspname = %s AND k.contype IN ('c', 'n') AND NOT k.convalidated AND {_ENFORCED} ORDER BY 1, 3
 """
 
 _INVALID_INDEXES = """
@@ -264,17 +268,23 @@ def problems(connection: Connection, schema: str) -> list[Problem]:
     for reference, (rows,) in zip(references, counts, strict=True):
         if rows:
             broken.append(_describe_dangling(connection, reference, rows))
-    for table, partitioned, name, expression in connection.execute(_UNPROVED_CHECKS.encode(), (schema,)).fetchall():
-        source = relation(schema, table, partitioned=partitioned)
-        rows = _number(connection, f"SELECT count(*) FROM {source} WHERE NOT ({expression})")
-        if rows:
-            do = "does" if rows == 1 else "do"
-            text = f"{table}: {count_rows(rows)} {do} not pass the check {name}"
-            broken.append(Problem(ProblemKind.RULE, table, text))
+    broken += _find_unproved(connection, schema)
     for table, name in connection.execute(_INVALID_INDEXES.encode(), (schema,)):
         text = f"{table}: the index {name} is not valid: it was never completed"
         broken.append(Problem(ProblemKind.RULE, table, text))
     return broken
+
+
+def _find_unproved(connection: Connection, schema: str) -> Iterator[Problem]:
+    for table, partitioned, name, expression, column in connection.execute(_UNPROVED.encode(), (schema,)).fetchall():
+        source = relation(schema, table, partitioned=partitioned)
+        rows = _number(connection, f"SELECT count(*) FROM {source} WHERE NOT ({expression})")
+        if rows:
+            rule = f"NOT NULL of {column} ({name}, which is NOT VALID)" if column else f"the check {name}"
+            text = f"{table}: {count_rows(rows)} {'does' if rows == 1 else 'do'} not pass {rule}"
+            keys = _null_keys(connection, schema, column=column, table=table) if column else []
+            lines = "".join(line.removeprefix(table) for line in keys)
+            yield Problem(ProblemKind.UNPROVED, table, text + lines)
 
 
 def _describe_dangling(connection: Connection, reference: _Reference, rows: int) -> Problem:

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from ...dialects.base import Dialect, Image
 from ...dialects.files import make_directory
 from ...dialects.model import TableChecksum
-from ...dialects.samples import ProblemKind
+from ...dialects.samples import AS_THEY_WERE
 from ...errors import BackupFailed, FerryError
 from ..proof.checksums import NOTHING, Contents, fingerprint, read_contents
 from ..rows.files import file_sha256
@@ -146,7 +146,7 @@ def _prove(dialect: Dialect, dump: Path, scratch: URL, contents: Contents) -> No
     expected = contents.checksums
     try:
         dialect.restore(dump, scratch)
-        problems = [item for item in dialect.problems(scratch) if item.kind is not ProblemKind.DANGLING]
+        problems = [item for item in dialect.problems(scratch) if item.kind not in AS_THEY_WERE]
         if problems:
             raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
         with dialect.reader(scratch) as reader:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...dialects.backup_kinds import find_server
 from ...dialects.model import TableChecksum
-from ...dialects.samples import ProblemKind
+from ...dialects.samples import AS_THEY_WERE
 from ...dialects.wording import at_revision, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
@@ -311,7 +311,7 @@ def _refuse_changed(choice: Chosen) -> None:
 
 
 def _verify(run: Run, choice: Chosen) -> Contents:
-    damage = [str(item) for item in run.dialect.problems(run.staging) if item.kind is not ProblemKind.DANGLING]
+    damage = [str(item) for item in run.dialect.problems(run.staging) if item.kind not in AS_THEY_WERE]
     if damage:
         raise BackupFailed(f"{choice.path} is damaged.", details=damage, hint="Use another one: flask db-backup --list")
     contents = backups.contents_of(run.dialect, run.staging)
