@@ -280,9 +280,10 @@ def test_a_page_that_is_damaged_is_never_copied(make_host: Make, tmp_path: Path)
         server.kill()
         damage(server.data / file)
         server.start()
-        for command in (("db-backup",), ("db-migrate-data", "self", "--yes")):
+        # A run reads the live database before it is backed up.
+        for command, status in ((("db-backup",), 21), (("db-migrate-data", "self", "--yes"), 1)):
             refused = host.run(*command)
-            assert refused.status == 21, refused.stderr
+            assert refused.status == status, refused.stderr
             for words in ("files are damaged", "invalid page in block 3 of relation", "flask db-restore"):
                 assert words in refused.stderr
             assert "Traceback" not in refused.stderr
