@@ -21,6 +21,7 @@ from .model import (
     ForeignKey,
     LoadResult,
     OutsideObject,
+    Overview,
     SchemaObject,
     Table,
     Values,
@@ -143,6 +144,9 @@ class Rows(Protocol):
 
     def reader(self, url: URL) -> AbstractContextManager[Reader]:
         """A consistent read, which writes nothing to the database."""
+
+    def look_over(self, url: URL) -> Overview | None:
+        """The database at a glance, by few questions; None where there is none."""
 
     def app_reader(self, url: URL) -> AbstractContextManager[Reader]:
         """As :meth:`reader`, but with texts as connections of an app show them that has this URL.

@@ -304,5 +304,20 @@ class OutsideObject:
     parts: Iterator[bytes]
 
 
+@dataclass(frozen=True)
+class Overview:
+    """A database at a glance.
+
+    :ivar rows: rows per table, without those of Alembic's own.
+    :ivar revisions: what Alembic's own table says.
+    :ivar mark: the generation mark, or an empty text.
+    """
+
+    rows: dict[str, int]
+    revisions: list[str]
+    mark: str
+    size_bytes: int
+
+
 class LateWrite(Exception):  # an event, caught by the engine and answered with another pass
     """The target was written after the token was taken; nothing was changed."""

@@ -70,6 +70,12 @@ _CHECK = Fact(*("check", "table_name", "''", "0", ("check_clause",)), "check_con
 _TRIGGER = Fact(*("trigger", "event_object_table", "trigger_name", "0", ()), "triggers WHERE trigger_schema = %s")
 
 
+SIZE = (
+    "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = DATABASE()"
+)
+"""The size of the tables of a session's database, and of their indexes."""
+
+
 def ask_facts(ask: Asks, facts: Sequence[Fact], database: str, only: str | None = None) -> Catalogue:
     """Ask for facts of a database in one statement; of each kind in the order of tables, names and places.
 

@@ -26,6 +26,7 @@ from ..model import (
     Identity,
     LoadResult,
     OutsideObject,
+    Overview,
     SchemaObject,
     Table,
     Values,
@@ -102,10 +103,13 @@ class MySqlDialect:
 
     def _spell(self, url: URL) -> str:
         """The name of a URL's database as the server spells it, or as the URL does where it is not there."""
+        return self._recall_spelled(url) or database_of(url)
+
+    def _recall_spelled(self, url: URL) -> str | None:
         name = remember(("spelled", url), lambda: self._ask_spelled(url))
         if name is None:
             forget(("spelled", url))
-        return name or database_of(url)
+        return name
 
     def _ask_spelled(self, url: URL) -> str | None:
         with self._ask_within(url, to_database=False) as ask:
@@ -134,10 +138,14 @@ class MySqlDialect:
         """Nothing: a server's database is read where it is."""
 
     def exists(self, url: URL) -> bool:
-        with self._ask_within(url, to_database=False) as ask:
-            return spell(ask, database_of(url)) is not None
+        """Of a live database it is asked until it is there: nothing but its own users drop that."""
+        if names.target_of(database_of(url)) is not None:
+            return self._ask_spelled(url) is not None
+        return self._recall_spelled(url) is not None
 
     def create(self, url: URL) -> bool:
+        if self.exists(url):
+            return False
         with self._ask_within(url, to_database=False) as ask:
             try:
                 ask(f"CREATE DATABASE {quote(database_of(url))} {_CHARSET}")
@@ -234,6 +242,15 @@ class MySqlDialect:
 
     def reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
         return reading(url, self._tls_ca, self.version_table)
+
+    def look_over(self, url: URL) -> Overview | None:
+        try:
+            with self.reader(url) as reader:
+                return reader.look_over()
+        except (connect.NoSuchDatabase, AccessDenied):
+            if self.exists(url):
+                raise
+            return None
 
     def app_reader(self, url: URL) -> contextlib.AbstractContextManager[MySqlReader]:
         return reading(url, self._tls_ca, self.version_table, find_view(url))

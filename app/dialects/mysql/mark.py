@@ -10,9 +10,11 @@ from .objects import MARK
 from .session import Connection, execute
 
 _COMMENT = "SELECT table_comment FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
-LIVE_COMMENT = text(
-    "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :name"
+LIVE_COMMENT_OF = (
+    "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = {}"
 )
+"""As :data:`LIVE_COMMENT`, where the name is put in as a literal."""
+LIVE_COMMENT = text(LIVE_COMMENT_OF.format(":name"))
 """The comment that holds the mark, for a session that works in its database; of the table of revisions, by its name."""
 
 

@@ -13,7 +13,7 @@ from pymysql.converters import encoders
 from sqlalchemy import URL
 
 from ...errors import FerryError, LockHeld
-from ..at_once import count_all
+from ..at_once import count_all, look_over
 from ..batches import by_value, convert_rows, in_batches
 from ..model import (
     VERSION_TABLE,
@@ -22,6 +22,7 @@ from ..model import (
     ForeignKey,
     LogicalType,
     OutsideObject,
+    Overview,
     SchemaObject,
     Table,
     Values,
@@ -30,11 +31,12 @@ from ..model import (
 from ..samples import leads_nowhere
 from ..sessions import remember
 from . import copy, inventory
-from .catalogue import columns_of, read_catalogue, reflect, stored_columns
+from .catalogue import SIZE, columns_of, read_catalogue, reflect, stored_columns
 from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
 from .driver import Connection, current_of, is_of, version_of
 from .locked import describe_lock
+from .mark import LIVE_COMMENT_OF, mark_in
 from .shown import ShownTexts, View
 from .stream import Stream
 from .summed import sum_rows
@@ -148,6 +150,12 @@ class MySqlReader:
     def outside(self) -> dict[str, list[str]]:
         """Nothing: all that a row means is in it."""
         return {}
+
+    def look_over(self) -> Overview:
+        more = {"mark": LIVE_COMMENT_OF.format(self._connection.escape(self._version_table)), "size": SIZE}
+        join = "GROUP_CONCAT(`{}` SEPARATOR '\n')"
+        rows, revisions, answers = look_over(self.tables(), quote, join, more, lambda sql: self._ask(sql)[0])
+        return Overview(rows, revisions, mark_in(answers["mark"]), int(answers["size"]))
 
     def unreadable_outside(self) -> list[str]:
         return []

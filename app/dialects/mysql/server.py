@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from ..model import Capabilities
+from .catalogue import SIZE
 from .read import Asks
 
 CAPABILITIES = Capabilities(
@@ -47,10 +48,7 @@ def read_charset(ask: Asks, database: str) -> str:
 
 def size_bytes(ask: Asks, database: str) -> int:
     """The size of a database's tables and their indexes; 0 where it is not there."""
-    [(size,)] = ask(
-        "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = %s",
-        database,
-    )
+    [(size,)] = ask(SIZE.replace("DATABASE()", "%s"), database)
     return int(size)
 
 

@@ -101,6 +101,14 @@ _ALL = (
 )
 
 
+SIZE = (
+    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) + CASE WHEN EXISTS (SELECT FROM "
+    "pg_largeobject_metadata) THEN pg_total_relation_size('pg_catalog.pg_largeobject') ELSE 0 END FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relkind IN ('r', 'm', 'S')"
+)
+"""The size of a schema, with that of all large objects where the database has any."""
+
+
 def read_catalogue(connection: Connection, schema: str) -> Catalogue:
     """Ask for all tables of a schema."""
     row: Any = connection.execute(_ALL.encode(), (schema,)).fetchone()

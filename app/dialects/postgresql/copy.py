@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
+from sqlalchemy import URL
 
 from ...errors import DoesNotFit
 from ..model import SchemaObject
 from . import dump
 from .catalogue import OWN_TABLES
 from .client import Client
-from .connect import Connection, words_of
+from .connect import Connection, connect_to, words_of
 from .extensions import extension_schemas, lent, set_path
 from .mark import comment_on
 from .names import Place, quote
 from .objects import Node, dependencies, find_objects, objects
+from .read import begin
 from .restore import replay
 from .rules import relation
 
@@ -50,6 +53,25 @@ def copy_tables(client: Client, connection: Connection, origin: str, place: Plac
     dump.dump(client, origin, file, tables=tables, compressed=False)
     archive = dump.archive_of(client, file, origin)
     replay(client, connection, archive, dump.renames(connection, place, origin, into=True), may_read=True)
+
+
+def carry(source: URL, staging: URL, tls_ca: Path | None, origin: str, place: Place, tables: Sequence[str]) -> None:
+    """Copy tables that no revision made to staging, in the place of those that are there, with what they need.
+
+    :param origin: the schema of the source.
+    :raises DoesNotFit: something of them does not fit, with the server's words.
+    """
+    with connect_to(source, tls_ca, any_path=True) as connection:
+        begin(connection, origin)
+        needed = find_needed(connection, origin, tables)
+    with connect_to(staging, tls_ca, search_path=[place.schema]) as connection:
+        dropped = drop_tables(connection, place, tables)
+        create_objects(connection, place, needed)
+    what = f"The tables {', '.join(tables)}, which no revision made, cannot be carried"
+    with dump.open_client(source, tls_ca, DoesNotFit, what) as (programs, connection):
+        copy_tables(programs, connection, origin, place, tables)
+    with connect_to(staging, tls_ca, search_path=[place.schema]) as connection:
+        create_objects(connection, place, dropped)
 
 
 def create_objects(connection: Connection, place: Place, wanted: Sequence[SchemaObject]) -> None:

@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import BackupFailed, DoesNotFit, ToolFailed
+from ...errors import BackupFailed, ToolFailed
 from ..base import Fence, Image, Watch
 from ..files import make_directory
 from ..model import (
@@ -24,6 +24,7 @@ from ..model import (
     Identity,
     LoadResult,
     OutsideObject,
+    Overview,
     SchemaObject,
     Table,
     Values,
@@ -54,7 +55,7 @@ from .extensions import lent, oid_of
 from .fence import PostgresqlFence
 from .large_write import bring_outside
 from .names import GENERATION, STAGING, Place, own_place, with_schema
-from .read import PostgresqlReader, begin, read_fingerprint, reading
+from .read import NoSuchSchema, PostgresqlReader, begin, read_fingerprint, reading
 
 
 class PostgresqlDialect:
@@ -119,12 +120,16 @@ class PostgresqlDialect:
         """Nothing: a server's database is read where it is."""
 
     def exists(self, url: URL) -> bool:
+        """Of a live schema it is asked until it is there: nothing but its own users drop that."""
         place = self._place(url)
+        if url in self._targets:
+            return True
         with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             return there and oid_of(connection, place.schema) is not None
 
     def create(self, url: URL) -> bool:
-        return server.ensure(url, self._tls_ca, self._named_place(url))
+        named = self._named_place(url)
+        return (named is not None or not self.exists(url)) and server.ensure(url, self._tls_ca, named)
 
     def drop(self, url: URL) -> None:
         place = self._place(url)
@@ -201,6 +206,11 @@ class PostgresqlDialect:
 
     def reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return reading(url, self._tls_ca, self._place(url).schema, self.version_table)
+
+    def look_over(self, url: URL) -> Overview | None:
+        with contextlib.suppress(NoSuchDatabase, NoSuchSchema), self.reader(url) as reader:
+            return reader.look_over()
+        return None
 
     def app_reader(self, url: URL) -> AbstractContextManager[PostgresqlReader]:
         return self.reader(url)
@@ -330,17 +340,7 @@ class PostgresqlDialect:
             copy.keep(connection, place.schema, to.schema)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
-        origin, place = self._place(source), self._droppable_place(staging)
-        with self._connect(source, origin) as connection:
-            begin(connection, origin.schema)
-            needed = copy.find_needed(connection, origin.schema, tables)
-        with self._connect(staging, place) as connection:
-            dropped = copy.drop_tables(connection, place, tables)
-        self.create_objects(staging, needed)
-        what = f"The tables {', '.join(tables)}, which no revision made, cannot be carried"
-        with dump.open_client(source, self._tls_ca, DoesNotFit, what) as (programs, connection):
-            copy.copy_tables(programs, connection, origin.schema, place, tables)
-        self.create_objects(staging, dropped)
+        copy.carry(source, staging, self._tls_ca, self._place(source).schema, self._droppable_place(staging), tables)
 
     # The cut-over
 

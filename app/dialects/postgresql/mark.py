@@ -9,10 +9,12 @@ from psycopg import sql
 from sqlalchemy import Connection as AppConnection
 
 from .connect import Connection
-from .names import Place
+from .names import Place, literal
 
 MARK = re.compile(r" ?\[ferry ([0-9a-f]{8})\]$")
 
+COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = {}"
+"""The comment of a schema, whose name is put in as a literal."""
 LIVE_COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = current_schema()"
 """The comment of the schema that a session works in."""
 _NAMED_COMMENT = sa.text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema")
@@ -45,9 +47,7 @@ def set_mark(connection: Connection, schema: str, mark: str) -> None:
 
 
 def comment_on(connection: Connection, schema: str) -> str | None:
-    row = connection.execute(
-        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s", (schema,)
-    ).fetchone()
+    row = connection.execute(COMMENT.format(literal(schema)).encode()).fetchone()
     return row[0] if row else None
 
 

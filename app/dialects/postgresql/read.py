@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -14,20 +14,31 @@ import psycopg
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
-from ..at_once import count_all
+from ..at_once import count_all, look_over
 from ..base import Reader
 from ..batches import by_value, convert_rows, next_size
-from ..model import Counter, Definition, ForeignKey, OutsideObject, SchemaObject, Table, Values, mark_version_table
+from ..model import (
+    Counter,
+    Definition,
+    ForeignKey,
+    OutsideObject,
+    Overview,
+    SchemaObject,
+    Table,
+    Values,
+    mark_version_table,
+)
 from ..samples import leads_nowhere
 from . import inventory, locks, objects
-from .catalogue import Catalogue, read_catalogue
+from .catalogue import SIZE, Catalogue, read_catalogue
 from .connect import Connection, connect_to, words_of
 from .counters import read_counters
 from .driver import BEGIN
 from .extensions import look_in
 from .large import References, are_there, find_references, find_unreadable, read_objects
 from .locks import describe_lock
-from .names import quote
+from .mark import COMMENT, mark_in
+from .names import literal, quote
 from .types import Declared, converter
 
 FIRST_ROWS, MOST_ROWS = 4, 2000
@@ -159,6 +170,12 @@ class PostgresqlReader:
 
     def texts(self) -> list[str]:
         return []
+
+    def look_over(self) -> Overview:
+        more = {"mark": COMMENT.format(literal(self._schema)), "size": SIZE.format(literal(self._schema))}
+        join = 'string_agg("{}"::text, chr(10) ORDER BY "{0}")'.replace("{}", "{0}")
+        rows, revisions, answers = look_over(self.tables(), self._from, join, more, self._connection.ask_row)
+        return Overview(rows, revisions, mark_in(answers["mark"]), int(answers["size"]))
 
     def outside(self) -> dict[str, list[str]]:
         return find_references(self._connection, self._schema)

@@ -15,6 +15,7 @@ from sqlalchemy import URL
 
 from ...errors import DatabaseUnreachable, FerryError
 from ..model import Capabilities, Identity
+from .catalogue import SIZE
 from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, place_of
 from .control import in_the_way, without_controls
 from .extensions import oid_of
@@ -29,6 +30,7 @@ from .names import (
     first_schema,
     full_name,
     is_droppable,
+    literal,
     named_place,
     quote,
     schema_named,
@@ -232,13 +234,7 @@ def version_of(connection: Connection) -> str:
 
 def size_bytes(connection: Connection, schema: str) -> int:
     """The size of a schema, with that of all large objects where the database has any."""
-    row: Any = connection.execute(
-        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) + CASE WHEN EXISTS (SELECT FROM "
-        "pg_largeobject_metadata) THEN pg_total_relation_size('pg_catalog.pg_largeobject') ELSE 0 END FROM pg_class c "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind IN ('r', 'm', 'S')",
-        (schema,),
-    ).fetchone()
-    return int(row[0])
+    return int(connection.ask_row(SIZE.format(literal(schema)))[0])
 
 
 def free_bytes(url: URL, tls_ca: Path | None) -> int | None:

@@ -29,6 +29,7 @@ from ..model import (
     LateWrite,
     LoadResult,
     OutsideObject,
+    Overview,
     SchemaObject,
     Table,
     Values,
@@ -192,6 +193,15 @@ class SqliteDialect:
             connection.execute("BEGIN")
             look_at(connection, path_of(url))
             yield SqliteReader(connection, self.version_table)
+
+    def look_over(self, url: URL) -> Overview | None:
+        if not self.exists(url):
+            return None
+        with self.reader(url) as reader:
+            tables = reader.tables()
+            rows = reader.counts(name for name, table in tables.items() if not table.of_alembic)
+            revisions = [str(row[0]) for table in tables.values() if table.of_alembic for row in reader.rows(table)]
+            return Overview(rows, revisions, reader.mark(), self.size_bytes(url))
 
     def app_reader(self, url: URL) -> AbstractContextManager[SqliteReader]:
         return self.reader(url)

@@ -28,6 +28,7 @@ from ..model import (
 from ..samples import leads_nowhere
 from ..sessions import remember
 from . import inventory
+from . import mark as mark_of
 from .counters import read_counters
 from .functions import lacking, refuse_lacking
 from .mark import VIEW, numbers_of
@@ -170,6 +171,9 @@ class SqliteReader:
 
     def definitions(self) -> list[Definition]:
         return list(self._remember("definitions", lambda: inventory.list_definitions(self._connection)))
+
+    def mark(self) -> str:
+        return mark_of.mark_in(*self._connection.execute(mark_of.QUERY).fetchone())
 
     def numbers(self) -> dict[str, int]:
         return numbers_of(self._connection)

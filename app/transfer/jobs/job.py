@@ -177,9 +177,10 @@ def carry_out(
         elif dry_run:
             return run.report.end("dry run", UNFINISHED)
         resources.enter_context(run.hold_lock(lock_timeout_s))
-        finished, finished_as = recover(run)
-        run.drop_leftovers()
-        job = plan(Planning(resources, finished, finished_as))
+        with run.control.read_once():
+            finished, finished_as = recover(run)
+            run.drop_leftovers()
+            job = plan(Planning(resources, finished, finished_as))
         if isinstance(job, Nothing):
             return _nothing(run, job)
         if not whole:
@@ -252,7 +253,8 @@ def _do_work(run: Run, job: Job, *, rehearse: bool) -> Report:
             finally:
                 # A rehearsal that succeeds has replaced nothing either.
                 _look_at_live(run, job)
-        (_end_rehearsal if rehearse else _receipt)(run, job, entry)
+        with run.control.read_once():
+            (_end_rehearsal if rehearse else _receipt)(run, job, entry)
         return run.report
     finally:
         run.clean_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -76,9 +77,14 @@ def status(run: Run, *, history: bool = False, disk: bool = False) -> Status:
     :param disk: measure what lies beside the database.
     """
     run.refuse_prohibited(only_looks=True)
+    control = run.peek()
+    with control.read_once() if control else contextlib.nullcontext():
+        return _status(run, control, history=history, disk=disk)
+
+
+def _status(run: Run, control: Control | None, *, history: bool, disk: bool) -> Status:
     at_start = AT_START if ran_env_at_start() else None
     target = run.look()
-    control = run.peek()
     holder = control.holder() if control else None
     backups = list_backups(run)
     head, drift, not_compared = _find_drift(run, target)

@@ -11,9 +11,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -25,6 +25,7 @@ from ..rows.expect import Unexpected, an_object
 from .ledger import Entry, Holder, JournalEntry, holder_of, identity, journal, lease, ledger, metadata, process
 from .report import find_user
 
+T = TypeVar("T")
 HEARTBEAT_S = 10
 CREATE_ATTEMPTS = 3
 
@@ -38,6 +39,7 @@ class Control:
         self._engine = _engine_for(dialect, area)
         self._alone = _engine_for(dialect, area, each_alone=True)
         self._ended: dict[str, Any] | None = None
+        self._records: dict[str, list[Any]] | None = None
 
     @classmethod
     def open(cls, dialect: Dialect, area: ControlArea) -> Control:
@@ -57,7 +59,7 @@ class Control:
         """Two hosts may do so at once; where a server's CREATE TABLE meets the other's, there is nothing left to do."""
         for attempt in range(CREATE_ATTEMPTS):
             try:
-                there = sa.inspect(self._engine).get_table_names()
+                there = sa.inspect(self._alone).get_table_names()
                 missing = [table for table in metadata.sorted_tables if table.name not in there]
                 metadata.create_all(self._engine, tables=missing, checkfirst=False)
                 return
@@ -71,7 +73,7 @@ class Control:
         """Open the control area to look at it, or None when there is none."""
         control = cls(dialect, area)
         try:
-            there = dialect.exists(area.url) and sa.inspect(control._engine).has_table("lease")
+            there = dialect.exists(area.url) and sa.inspect(control._alone).has_table("lease")
         except OSError as error:
             raise unwritable(place_of(area), error) from error
         except sa.exc.OperationalError as error:
@@ -103,8 +105,33 @@ class Control:
 
     # Ledger
 
+    @contextlib.contextmanager
+    def read_once(self) -> Iterator[None]:
+        """Read ledger and journal once for as long as this is open and nothing is written here.
+
+        Only under the lock, where nobody else writes them, or to show them.
+        """
+        self._records = {}
+        try:
+            yield
+        finally:
+            self._records = None
+
+    def _known(self, table: str, ask: Callable[[], list[T]]) -> list[T]:
+        if self._records is None:
+            return ask()
+        if table not in self._records:
+            self._records[table] = ask()
+        return list(self._records[table])
+
+    def _forget(self) -> None:
+        self._records = self._records and {}
+
     def ledger(self) -> list[Entry]:
         """All entries, oldest first."""
+        return self._known("ledger", self._read_ledger)
+
+    def _read_ledger(self) -> list[Entry]:
         with self._alone.connect() as connection, self._understood("ledger"):
             texts = connection.execute(sa.select(ledger.c.entry).order_by(ledger.c.number)).scalars()
             return [Entry.from_json(entry) for entry in texts]
@@ -115,6 +142,7 @@ class Control:
         Nothing is written where another run, which took over, did so before: a second end in the journal, after that
         run's own cut-over was begun, would be taken for the end of that one.
         """
+        self._forget()
         try:
             with self._engine.begin() as connection:
                 if connection.execute(sa.select(ledger.c.number).where(ledger.c.run_id == entry.run_id)).first():
@@ -141,6 +169,7 @@ class Control:
         :raises LeaseLost: it does not.
         :raises FerryError: it cannot be written.
         """
+        self._forget()
         entry = _entry_of(run_id, step, phase, detail)
         entries, self._ended = [*([self._ended] if self._ended else []), entry], None
         try:
@@ -162,6 +191,7 @@ class Control:
     def _flush(self) -> None:
         """:raises FerryError: it cannot be written."""
         if self._ended:
+            self._forget()
             ended, self._ended = self._ended, None
             try:
                 with self._alone.begin() as connection:
@@ -171,6 +201,9 @@ class Control:
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""
+        return self._known("journal", self._read_journal) if run_id is None else self._read_journal(run_id)
+
+    def _read_journal(self, run_id: str | None = None) -> list[JournalEntry]:
         query = sa.select(journal).order_by(journal.c.number)
         if run_id is not None:
             query = query.where(journal.c.run_id == run_id)

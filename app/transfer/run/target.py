@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...dialects.model import Identity
-from ..schema.alembic import data_tables, revision_of
+from ...dialects.model import Identity, Overview
 from ..schema.host import Host
+from ..schema.version_table import only_revision
 from .control import Control
 from .ledger import Entry, JournalEntry
 from .settings import ENVIRONMENTS, Settings
@@ -74,25 +74,19 @@ class Target:
 def look_at_target(host: Host, settings: Settings, control: Control | None) -> Target:
     """Look at the live database, its control area and its environment."""
     dialect, url = host.dialect, host.url
-    exists = dialect.exists(url)
-    rows: dict[str, int] = {}
-    revision, mark = None, ""
-    if exists:
-        mark = dialect.mark(url)
-        with dialect.reader(url) as reader:
-            rows = reader.counts(data_tables(reader.tables()))
-            revision = revision_of(reader)
+    there = dialect.look_over(url)
+    live = there or Overview({}, [], "", 0)
     identity = dialect.identity(url)
     environment, origin = environment_of(settings, control, nearby=identity.nearby)
     return Target(
         identity=identity,
-        exists=exists,
-        rows=rows,
-        revision=revision,
-        mark=mark,
+        exists=there is not None,
+        rows=live.rows,
+        revision=only_revision(live.revisions),
+        mark=live.mark,
         environment=environment,
         environment_origin=origin,
-        size_bytes=dialect.size_bytes(url) if exists else 0,
+        size_bytes=live.size_bytes,
         entries=tuple(control.ledger()) if control else (),
         unfinished=control.find_unfinished_cut_over() if control else None,
     )

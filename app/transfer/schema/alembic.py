@@ -39,7 +39,7 @@ from .long_ids import explain_long_id
 from .models import create_tables, metadatas_of
 from .named_schema import leave_out_beside
 from .read_once import read_once
-from .version_table import find_version_table
+from .version_table import find_version_table, only_revision
 
 
 def revision_of(reader: Reader) -> str | None:
@@ -50,13 +50,7 @@ def revision_of(reader: Reader) -> str | None:
     table = next((table for table in reader.tables().values() if table.of_alembic), None)
     if table is None:
         return None
-    revisions = [str(row[0]) for row in reader.rows(table)]
-    if len(revisions) > 1:
-        raise DoesNotFit(
-            f"The database is at several revisions at once: {', '.join(revisions)}.",
-            hint="Bring it to one with: flask db upgrade heads",
-        )
-    return revisions[0] if revisions else None
+    return only_revision([str(row[0]) for row in reader.rows(table)])
 
 
 def data_tables(tables: Mapping[str, Table]) -> dict[str, Table]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...dialects.model import VERSION_TABLE, Table
+from ...errors import DoesNotFit
 
 OPTION = "version_table"
 
@@ -115,3 +116,16 @@ def find_version_table(tables: Iterable[Table], expected: str) -> str:
         if name in names:
             return name
     return names[0] if len(names) == 1 else expected
+
+
+def only_revision(revisions: Sequence[str]) -> str | None:
+    """The one of these that a database is at, or None.
+
+    :raises DoesNotFit: there are more than one.
+    """
+    if len(revisions) > 1:
+        raise DoesNotFit(
+            f"The database is at several revisions at once: {', '.join(revisions)}.",
+            hint="Bring it to one with: flask db upgrade heads",
+        )
+    return revisions[0] if revisions else None
