@@ -28,6 +28,7 @@ from ..schema.binds import name_of
 from ..schema.declarations import read_declarations
 from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
+from ..schema.named_schema import refuse_left_behind
 from .control import Control
 from .evidence_files import find_unfinished_files
 from .hooks import Event, Hooks
@@ -63,8 +64,7 @@ class Run:
     def __init__(self, host: Host, settings: Settings, command: str, hooks: Hooks, *, verbose: bool = False) -> None:
         self.host = host
         self.settings = settings
-        self.command = command
-        self.hooks = hooks
+        self.command, self.hooks = command, hooks
         self.id = new_run_id()
         self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
         self.report = Report(run=self.id, command=command)
@@ -181,9 +181,9 @@ class Run:
         if only_looks:
             return
         refuse_unsupported(self.host)
-        if self.host.others:
-            others = ", ".join(sorted(map(name_of, self.host.others)))
-            self.note(f"Of the app's databases this is {name_of(self.host.bind)!r}; left alone: {others}.")
+        refuse_left_behind(self.host, self.schema.list_revisions)
+        if others := sorted(map(name_of, self.host.others)):
+            self.note(f"Of the app's databases this is {name_of(self.host.bind)!r}; left alone: {', '.join(others)}.")
 
     @contextlib.contextmanager
     def step(self, name: str, **detail: Any) -> Iterator[dict[str, Any]]:

@@ -116,6 +116,9 @@ class Schema:
         """The files of all revisions, wherever ``version_locations`` has them."""
         return sorted(Path(script.path) for script in self.script.walk_revisions())
 
+    def list_revisions(self) -> set[str]:
+        return {script.revision for script in self.script.walk_revisions()}
+
     def lineage(self) -> list[str]:
         """All revisions that lead to head, oldest first."""
         return [script.revision for script in reversed(list(self.script.walk_revisions("base", self.head())))]

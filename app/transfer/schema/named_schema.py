@@ -7,17 +7,19 @@ connect with a search path that leads to another one; then its tables lie where 
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.runtime.environment import EnvironmentContext
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData
+from sqlalchemy import URL, MetaData
 
+from ...dialects.base import Dialect
 from ...errors import Protected
 from .host import Host
 from .models import find_metadatas, metadatas_of
@@ -130,6 +132,42 @@ def _unnamed_types(host: Host, types: Mapping[str, Any]) -> Iterator[Protected]:
 def _is_made(item: Any) -> bool:
     """Whether a server of named types makes one for this."""
     return isinstance(item, sa.types.SchemaType) and getattr(item, "native_enum", not isinstance(item, sa.Boolean))
+
+
+def refuse_left_behind(host: Host, revisions: Callable[[], Container[str]]) -> None:
+    """Refuse an app whose models came to name a schema while its database stayed in the one of its sessions.
+
+    The named one is empty, so that a run would begin anew there, from whatever SOURCE is, past what is live.
+
+    :param revisions: lists those of the app; asked where there is something to compare.
+    :raises Protected: with the statements that move the tables.
+    """
+    dialect = host.dialect
+    if dialect.named_schema is None or list_tables(dialect, host.url):
+        return
+    plain = copy.copy(dialect)
+    plain.named_schema = None
+    if not plain.exists(host.url):
+        return
+    with plain.reader(host.url) as reader:
+        tables = reader.tables()
+        rows = [row for table in tables.values() if table.of_alembic for row in reader.rows(table)]
+    if any(str(row[0]) in revisions() for row in rows):
+        schema = dialect.named_schema
+        place = plain.whereabouts(host.url)
+        raise Protected(
+            f"All models name the schema {schema}, which has no tables: this app's are in {place and place[1]}.",
+            details=[f'ALTER TABLE "{name}" SET SCHEMA {schema};' for name in sorted(tables)],
+            hint="Move them by these statements, and so types, views and functions; or let models name no schema.",
+        )
+
+
+def list_tables(dialect: Dialect, url: URL) -> list[str]:
+    """The tables of a database, none where it is not there."""
+    if not dialect.exists(url):
+        return []
+    with dialect.reader(url) as reader:
+        return list(reader.tables())
 
 
 def refuse_all_schemas(host: Host, options: Mapping[str, Any], where: str) -> None:

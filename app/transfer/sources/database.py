@@ -36,6 +36,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.way_out import migrate_without
 from ..schema.alembic import Schema, data_tables, revision_of
+from ..schema.named_schema import list_tables
 from ..schema.recognise import Recognition, recognise
 from ..schema.version_table import find_version_table
 from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
@@ -72,7 +73,7 @@ def look(dialect: Dialect, url: URL, name: str, version_table: str) -> DatabaseS
     :raises SourceIncomplete: it is not there.
     :raises DoesNotFit: it says several.
     """
-    if dialect.named_schema is not None and not _has_tables(dialect, url):
+    if dialect.named_schema is not None and not list_tables(dialect, url):
         dialect.named_schema = None
     if not dialect.exists(url):
         raise SourceIncomplete(f"There is no database {name}.", hint=CHECK)
@@ -87,13 +88,6 @@ def look(dialect: Dialect, url: URL, name: str, version_table: str) -> DatabaseS
     if not tables:
         raise SourceIncomplete(f"{name} has no tables.", hint=CHECK)
     return DatabaseState(tables, objects, definitions, revision, None, numbers, outside, unreadable, zone)
-
-
-def _has_tables(dialect: Dialect, url: URL) -> bool:
-    if not dialect.exists(url):
-        return False
-    with dialect.reader(url) as reader:
-        return bool(reader.tables())
 
 
 def recognise_revision(

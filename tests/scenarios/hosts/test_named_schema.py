@@ -18,6 +18,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from app.commands.functions import backup_database
 from app.commands.generation import generation_mark
+from app.dialects import dialect_for
 from app.dialects.postgresql import fence
 from app.export import export_blueprint
 from tests.support.places import connected, execute, new_name
@@ -447,3 +448,96 @@ def test_another_app_reads_it_over_http(host: Foreign, url: sa.URL) -> None:
     assert (manifest["revision"], sorted(manifest["tables"])) == ("two", ["part", "thing"])
     assert manifest["tables"]["thing"]["rows"] == 2
     assert rows.status_code == 200
+
+
+def leave_in_public(url: sa.URL, revision: str) -> None:
+    execute(url, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+    execute(url, f"INSERT INTO alembic_version VALUES ('{revision}')")
+
+
+def test_tables_that_stayed_where_they_were(host: Foreign, url: sa.URL) -> None:
+    """A run would fill the new schema anew, past what is live."""
+    leave_in_public(url, "one")
+    for command in COMMANDS:
+        refused = host.run(command)
+        assert refused.status == 20, refused.stderr
+        assert f"All models name the schema {SCHEMA}, which has no tables: this app's are in public." in refused.stderr
+    statements = re.findall(r"ALTER TABLE .*;", refused.stderr)
+    assert statements == [f'ALTER TABLE "{name}" SET SCHEMA {SCHEMA};' for name in ("alembic_version", "thing")]
+    assert schemas(url) == ["public"]
+
+
+def test_revisions_of_another_app_are_none_of_its_own(host: Foreign, url: sa.URL) -> None:
+    leave_in_public(url, "0badcafe")
+    fill(host, url)
+    host.ok("db-migrate-data", "self", "--yes")
+    assert look(url, "SELECT * FROM public.alembic_version") == [("0badcafe",)]
+
+
+@pytest.mark.parametrize("path", ['"$user", public, shop', "shop, public"])
+def test_a_search_path_that_leads_there_too(host: Foreign, url: sa.URL, path: str) -> None:
+    execute(url, f"ALTER DATABASE {url.database} SET search_path = {path}")
+    fill(host, url)
+    host.add("three", "two", f"{THREE}\nop.execute('UPDATE part SET thing = NULL')")
+    execute(url, f"INSERT INTO {SCHEMA}.part VALUES (1, 2)")
+    host.ok("db-migrate-data", "self", "--yes")
+    assert look(url, f"SELECT * FROM {SCHEMA}.part") == [(1, None)]
+    assert look(url, ROWS) == [(1, "b", None), (2, None, None)]
+    host.ok("db-rollback", "--yes")
+    assert look(url, f"SELECT * FROM {SCHEMA}.part") == [(1, 2)]
+
+
+OBJECTS = """
+op.execute('''CREATE VIEW shop.kinds AS SELECT kind, count(*) AS number FROM shop.thing GROUP BY kind''')
+op.execute('''CREATE FUNCTION shop.loud() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN INSERT INTO shop.part VALUES (new.id, new.id); RETURN NULL; END$$''')
+op.execute('''CREATE TRIGGER loud AFTER INSERT ON shop.thing FOR EACH ROW EXECUTE FUNCTION shop.loud()''')
+op.execute('''ALTER TYPE shop.kind ADD VALUE 'c' ''')
+op.execute('''CREATE DOMAIN shop.short AS varchar(3) CHECK (value <> '')''')
+op.execute('''ALTER TABLE shop.part ADD COLUMN name shop.short, ADD COLUMN kind shop.kind DEFAULT 'a' ''')
+"""
+
+
+def test_it_ends_as_a_plain_upgrade_does(host: Foreign, url: sa.URL, postgresql: PostgreSQL, tmp_path: Path) -> None:
+    """Object for object: types, views, functions, triggers and what refers to them are spelled the same."""
+    fill(host, url)
+    host.add("three", "two", OBJECTS)
+    other = made_database(postgresql)
+    execute(other, f"CREATE SCHEMA {SCHEMA}")
+    plain = named(tmp_path / "plain", other)
+    plain.add("three", "two", OBJECTS)
+    app = plain.app()
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(plain.migrations))
+    plain._closed(app)
+    host.ok("db-migrate-data", "self", "--yes")
+    fingerprints = [dialect_for(at, named_schema=SCHEMA).schema_fingerprint(at) for at in (url, other)]
+    assert fingerprints[0] == fingerprints[1]
+    execute(url, f"INSERT INTO {SCHEMA}.thing VALUES (3, 'c')")
+    assert look(url, f"SELECT * FROM {SCHEMA}.part") == [(3, 3, None, "a")]
+    assert look(url, f"SELECT * FROM {SCHEMA}.kinds WHERE kind = 'c'") == [("c", 1)]
+
+
+def test_one_of_several_databases(tmp_path: Path, url: sa.URL) -> None:
+    """Chosen, it is looked at for the schema of its own models."""
+    host = named(tmp_path, url)
+    models = host.models
+
+    def bound(db: SQLAlchemy) -> None:
+        db.metadatas["stats"] = sa.MetaData(info={"bind_key": "stats"})
+        models(type("Of", (), {"metadata": db.metadatas["stats"]})())  # type: ignore[arg-type]
+
+    host.models = bound
+    host.config = {"SQLALCHEMY_BINDS": {"stats": url}}
+    template = Path(flask_migrate.__file__).parent / "templates" / "flask-multidb" / "env.py"
+    (host.migrations / "env.py").write_text(template.read_text())
+    for file in (host.migrations / "versions").glob("*.py"):
+        text = file.read_text().replace(
+            "def upgrade():\n", "def upgrade(engine_name):\n    if not engine_name:\n        return\n"
+        )
+        file.write_text(text)
+    host.ok("db-init", "--schema", "migrations", "--no-seed", "--yes", "--bind", "stats")
+    execute(url, f"INSERT INTO {SCHEMA}.thing VALUES (1, 'b')")
+    host.ok("db-backup", "--bind", "stats")
+    assert look(url, ROWS) == [(1, "b")]
+    assert_others_untouched(url)
