@@ -240,6 +240,9 @@ class PostgresqlReader:
                 raise
             return None  # so it says of a row with several values that are long
 
+    def whole(self) -> str | None:
+        return None
+
     def values(self, table: Table, column: str) -> Iterator[Any]:
         declared, name = self._get_known[table.name][1][column], quote(column)
         convert = converter(declared)
