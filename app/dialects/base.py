@@ -111,6 +111,12 @@ class Reader(Protocol):
         Two tables of the same columns, in databases of one server, that have the same digest hold the same values.
         """
 
+    def whole(self) -> str | None:
+        """What the whole database is known by as it lies, without a look at any row; None where there is no such thing.
+
+        Two databases of one server that are known by the same hold the same tables with the same values.
+        """
+
     def values(self, table: Table, column: str) -> Iterator[Any]:
         """The canonical values of one column that are not NULL, in no order."""
 

@@ -224,6 +224,9 @@ class MySqlReader:
         types = [item.full_type for item in columns]
         return f"{types}:{summed[0]}:{summed[1]}" if summed else None
 
+    def whole(self) -> str | None:
+        return None
+
     def values(self, table: Table, column: str) -> Iterator[Any]:
         [stored] = (item for item in columns_of(self._describe_stored(), table) if item.name == column)
         convert = reader_of(stored)

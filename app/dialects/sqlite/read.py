@@ -33,6 +33,7 @@ from .counters import read_counters
 from .functions import lacking, refuse_lacking
 from .mark import VIEW, numbers_of
 from .names import quote
+from .pages import digest_of_pages
 from .types import column_converter, converter, is_utf8, logical_type
 from .virtual import has_plain_rows, is_keyed_by_rowid, kind_of
 
@@ -266,6 +267,10 @@ class SqliteReader:
                 count += 1
                 total += xxhash.xxh3_128_intdigest(marshal.dumps(row, _WITHOUT_REFERENCES))
         return f"{count}:{total:x}"
+
+    def whole(self) -> str | None:
+        """A digest of the file's pages, which a copy of it has, too."""
+        return digest_of_pages(self._connection)
 
     def values(self, table: Table, column: str) -> Iterator[Any]:
         convert = converter(next(c for c in table.columns if c.name == column))

@@ -90,7 +90,7 @@ def make(
     :param scratch: a database to restore into for the proof; it is dropped.
     :raises BackupFailed: nothing is left behind then.
     """
-    contents, revision = contents or read_contents(image.reader), revision_of(image.reader)
+    contents, revision = contents or read_contents(image.reader, changes=False), revision_of(image.reader)
     beside = to.with_name(name_unfinished(to, run))
     try:
         image.dump(beside)

@@ -49,9 +49,10 @@ def watch_target(run: Run) -> Iterator[Fence]:
         yield fence
 
 
-def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
+def secure(run: Run, fence: Fence, backup_to: Path | None = None, *, changes: bool) -> Secured:
     """Back the live database up as it is at one instant, read back.
 
+    :param changes: whether a copy of it is to be upgraded, and compared with it afterwards.
     :raises BackupFailed: no backup, no run.
     :raises LockHeld: a writer could not be made to wait.
     """
@@ -60,7 +61,7 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None) -> Secured:
         run.note("Nothing to back up: there is no database yet.")
         return Secured(token, None, absent=True)
     with take_image(run, fence) as image:
-        contents = read_contents(image.reader)
+        contents = read_contents(image.reader, changes=changes)
         return Secured(image.token, _back_up(run, image, contents, backup_to), contents=contents)
 
 

@@ -134,7 +134,8 @@ class Job(ABC):
     def back_up(self) -> None:
         """Secure what is live; a backup that was asked for at a place of its own is made there once."""
         first = not hasattr(self, "secured")
-        self.secured = secure(self.run, self.fence, self.backup_to if first else None)
+        to = self.backup_to if first else None
+        self.secured = secure(self.run, self.fence, to, changes=self.writers_wait)
 
     def announce_pass(self, number: int, *, waiting: bool) -> str:
         """What is said when the live database was written meanwhile."""

@@ -255,5 +255,8 @@ class _Without:
         self.unreadable_outside, self.outside_objects = reader.unreadable_outside, reader.outside_objects
         self.rows, self.values, self.digest = reader.rows, reader.values, reader.digest
 
+    def whole(self) -> None:
+        """Nothing: it would be of those tables, too."""
+
     def tables(self) -> dict[str, Table]:
         return {name: table for name, table in self._reader.tables().items() if name not in self._skipped}
