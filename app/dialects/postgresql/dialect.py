@@ -122,7 +122,7 @@ class PostgresqlDialect:
     def exists(self, url: URL) -> bool:
         """Of a live schema it is asked until it is there: nothing but its own users drop that."""
         place = self._place(url)
-        if url in self._targets:
+        if self._targets.get(url) == place.schema:
             return True
         with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
             return there and oid_of(connection, place.schema) is not None
