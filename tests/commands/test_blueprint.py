@@ -32,6 +32,16 @@ def test_importing_it_imports_nothing_but_its_errors() -> None:
     assert json.loads(done.stdout) == ["host.commands.blueprint", "host.errors"]
 
 
+@pytest.mark.parametrize("module", ["backup", "migrate", "status"])
+def test_a_command_imports_http_only_for_a_deployment(module: str) -> None:
+    program = PROGRAM.replace("host.commands.blueprint", f"host.commands.{module}, host.dialects.sqlite.dialect")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    imported = set(json.loads(done.stdout))
+    assert f"host.commands.{module}" in imported
+    assert imported & {"requests", "urllib3", "ijson", "host.transfer.sources.http"} == set()
+
+
 @pytest.mark.parametrize("name", sorted(bp.cli.commands))
 def test_a_command_is_the_one_of_its_name(name: str) -> None:
     lazy = bp.cli.commands[name]

@@ -15,7 +15,6 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
 from sqlalchemy import URL, make_url
 from sqlalchemy.dialects import __all__ as known_to_sqlalchemy
 from sqlalchemy.exc import ArgumentError
@@ -127,6 +126,8 @@ def _http(text: str, *, insecure: bool) -> SourceSpec:
         )
     if not host or parts.query or parts.fragment:
         raise Misconfigured(f"{_shorten(text)} is not the URL of a deployment.", hint=HTTP_FORM)
+    import requests  # only where a deployment is named: it takes longer to import than all of this
+
     try:
         # What this accepts can be asked; of a host in other letters it makes the name that is looked up.
         requests.Request("GET", text).prepare()

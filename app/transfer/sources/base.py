@@ -6,13 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ...dialects.model import Definition, Table, Values
 from ...errors import SourceIncomplete
 from ..rows.header import AppliedProfile, Checked, Footer, Header
 from ..run.run import Run
-from .http import HttpClient
+
+if TYPE_CHECKING:
+    # A source that is no deployment needs nothing of HTTP, which takes longer to import than most of the engine.
+    from .http import HttpClient
+
+AGAIN = "Run again when the source answers: flask db-migrate-data"
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,7 @@ from ..schema.alembic import Schema, data_tables, revision_of
 from ..schema.named_schema import list_tables
 from ..schema.recognise import Recognition, recognise
 from ..schema.version_table import find_version_table
-from .base import Ahead, Destination, RowChange, Source, SourceOptions, Taken
-from .http import AGAIN
+from .base import AGAIN, Ahead, Destination, RowChange, Source, SourceOptions, Taken
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"

@@ -25,6 +25,7 @@ from ...errors import SourceIncomplete
 from ..addresses import is_inside
 from ..rows.strictjson import NotKept, StrictJSONError, TooMany
 from .answer import Answer, read_retry_after, set_cookies
+from .base import AGAIN as AGAIN
 from .reasons import TIMED_OUT, explain_tls, words_of
 from .turns import Common, Headers, sleep
 from .wire import PIECE_BYTES, Adapter, Clock, Pace, inflate
@@ -34,7 +35,6 @@ OVERLOADED = frozenset({429, 503, 504, None})
 """What a deployment answers that cannot serve several connections at once; None: nothing."""
 RETRY_BUDGET_S = 60.0
 ATTEMPTS = 5
-AGAIN = "Run again when the source answers: flask db-migrate-data"
 FIX = "Fix it in the old deployment, then run again: flask db-migrate-data"
 MOST_BYTES = 64 << 20
 """Of an answer with records, decompressed. It is parsed as a whole, and takes some times as much memory."""

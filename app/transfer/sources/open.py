@@ -12,12 +12,6 @@ from .adapt import load_adapters
 from .base import Source, SourceOptions
 from .classic_file import ClassicShape
 from .database import DatabaseSource
-from .ferry_deployment import FerryDeployment
-from .ferry_protocol import FerrySource, speaks_ferry
-from .http import HttpClient
-from .log_in import needs_uid
-from .rest_api import RestSource
-from .rest_deployment import RestDeployment, require_api
 from .snapshot_file import SnapshotFile
 
 
@@ -55,6 +49,13 @@ def _refuse_odd_texts(run: Run, spec: SourceSpec) -> None:
 
 
 def _open_http(run: Run, spec: SourceSpec, options: SourceOptions) -> Source:
+    # Only here: of HTTP a source that is no deployment needs nothing.
+    from .ferry_deployment import FerryDeployment
+    from .ferry_protocol import FerrySource, speaks_ferry
+    from .http import HttpClient
+    from .rest_api import RestSource
+    from .rest_deployment import RestDeployment, require_api
+
     settings = run.settings
     missing = _missing_credentials(run)
     if missing and (settings.adapters is None or set(missing) & _needs(load_adapters(run))):
@@ -84,6 +85,9 @@ def _missing_credentials(run: Run) -> list[str]:
 
 def _needs(adapters: AdapterSet) -> set[str]:
     """The credentials that the declared log-in takes."""
+    from .log_in import needs_uid
+    from .rest_deployment import require_api
+
     auth = require_api(adapters).auth
     uid = {"FERRY_SOURCE_UID"} if needs_uid(auth) else set()
     return uid | ({"FERRY_SOURCE_PASSWORD"} if auth else set())
