@@ -108,8 +108,15 @@ def test_every_field_of_a_report_says_what_it_is() -> None:
 @pytest.mark.parametrize("page", NAMES)
 def test_no_page_names_a_key_that_is_none(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert set(re.findall(r"\bFERRY_[A-Z_]+\b", text)) <= {*DEFAULTS, "FERRY_DEMO"}
-    assert {key.removeprefix("FLASK_") for key in re.findall(r"\bFLASK_FERRY_[A-Z_]+\b", text)} <= set(DEFAULTS)
+    assert set(re.findall(r"\bFERRY_[A-Z_]+\b", text)) <= {*DEFAULTS, "FERRY_DEMO", *OF_BINDS}
+    assert {key.removeprefix("FLASK_") for key in re.findall(r"\bFLASK_FERRY_[A-Z_]+\b", text)} <= {
+        *DEFAULTS,
+        *OF_BINDS,
+    }
+
+
+OF_BINDS = {"FERRY_SOURCE_DEFAULT", "FERRY_SOURCE_STATS", "FERRY_SOURCE_NAME"}
+"""Keys of one database of the app, called so in the pages."""
 
 
 # Messages
@@ -241,7 +248,6 @@ EXECUTED = {
     "docs/adapters.md": ("tests/classic/test_docs.py", "tests/scenarios/sources/test_endpoints_host.py"),
     "docs/anonymise.md": ("tests/transfer/anonymise/test_engine.py", "tests/scenarios/anonymise/test_pull.py"),
     "docs/coming-from-scripts.md": (FOLLOWED,),
-    "docs/decisions/one-of-several-databases.md": ("tests/scenarios/hosts/test_binds.py",),
     "docs/deploy-hook.md": (FOLLOWED,),
     "docs/deploy-places.md": (FOLLOWED,),
     "docs/export-protocol.md": ("tests/scenarios/export/test_protocol.py",),
@@ -257,6 +263,7 @@ EXECUTED = {
         "tests/scenarios/hosts/test_installation.py",
         "tests/scenarios/hosts/test_binds.py",
         "tests/scenarios/hosts/test_named_schema.py",
+        "tests/scenarios/hosts/test_several.py",
         "tests/scenarios/test_version_table.py",
     ),
     "docs/servers.md": ("tests/dialects/mysql/test_dump.py", "tests/dialects/mysql/test_preflight.py"),

@@ -27,6 +27,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/runs/test_signals.py",
     ),
     "commands/migrate.py": ("scenarios/deployment/test_deployment.py",),
+    "commands/outcome.py": (
+        "commands/test_page.py",
+        "scenarios/commands/test_output.py",
+    ),
     "commands/options.py": ("scenarios/commands/test_output.py",),
     "commands/render.py": ("scenarios/commands/test_output.py",),
     "commands/rollback.py": (
@@ -128,6 +132,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "profiles.py": ("scenarios/anonymise/test_pull.py",),
     "transfer/anonymise/source.py": ("scenarios/anonymise/test_pull.py",),
+    "transfer/jobs/job.py": ("transfer/jobs/test_passage.py",),
     "transfer/jobs/migrate.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/jobs/migration.py": (
         "scenarios/deployment/test_deployment.py",
@@ -144,6 +149,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "transfer/jobs/set_aside_job.py": ("scenarios/sources/test_set_aside_from.py",),
     "transfer/jobs/source_job.py": ("scenarios/deployment/test_deployment.py",),
+    "transfer/jobs/together.py": ("scenarios/hosts/test_several.py",),
     "transfer/jobs/verify_run.py": ("scenarios/commands/test_verify.py",),
     "transfer/run/hooks.py": ("scenarios/runs/test_question.py",),
     "transfer/schema/binds.py": ("scenarios/hosts/test_binds.py",),

@@ -89,7 +89,13 @@ def db_backup(
             dry_run=dry_run,
         )
 
-    execute("db-backup", work, output=output, show=describe_list if listing else None)
+    execute(
+        "db-backup",
+        work,
+        output=output,
+        of_one={"--to": to, "--portable FILE": portable, "--check ID": check},
+        show=describe_list if listing else None,
+    )
 
 
 def describe_list(report: Report) -> Iterator[str]:

@@ -16,7 +16,7 @@ from ..transfer.anonymise.engine import list_profiles
 from ..transfer.jobs.backup import list_backups
 from ..transfer.run.hooks import Hooks
 from ..transfer.run.run import Run
-from ..transfer.schema.binds import name_of
+from ..transfer.schema.binds import ALL, DEFAULT, name_of
 from ..transfer.schema.models import metadatas_of
 from .session import current_host, current_settings
 
@@ -47,6 +47,8 @@ def _look_up(ctx: click.Context, look: Look) -> list[str]:
         hold_sessions(),
     ):
         settings = current_settings({"FERRY_BIND": ctx.params.get("bind")})
+        if settings.bind == ALL:
+            settings = current_settings({"FERRY_BIND": DEFAULT})
         run = Run(current_host(settings), settings, str(ctx.info_name), Hooks())
         with contextlib.suppress(*run.database_errors):
             return list(look(run))
@@ -88,7 +90,8 @@ def list_tables_and_columns(run: Run) -> Iterable[str]:
 
 
 def list_binds(run: Run) -> Iterable[str]:
-    return sorted(map(name_of, run.host.db.engines))
+    names = sorted(map(name_of, run.host.db.engines))
+    return [*names, ALL] if len(names) > 1 else names
 
 
 def list_sources(run: Run) -> Iterable[str]:

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Mapping
-from errno import EDQUOT, EEXIST, ENOSPC
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from jinja2 import TemplateError
 
 from ..dialects.sessions import hold_sessions
-from ..errors import DoesNotFit, ExitStatus, FerryError, NotConfirmed
-from ..transfer.rows.files import to_plain_json, write
+from ..errors import ExitStatus, FerryError, NotConfirmed
 from ..transfer.run.hooks import Hooks
-from ..transfer.run.private import remove_abandoned
-from ..transfer.run.report import Report, may_be_written_to
 from ..transfer.run.run import Run
-from ..transfer.run.tracing import trace
-from .hints import REPLACING, complete
-from .links import link_docs
+from ..transfer.schema.binds import ALL
+from .hints import REPLACING
 from .options import get_typed_command
+from .outcome import Work, do_work, format_report, with_whole_commands, write_report
 from .question import Answers
 from .render import Output, Renderer, Show
 from .session import current_host, current_settings, list_unknown_keys
+from .several import Several
 from .signals import Interruptible
 
-_OTHERWISE = "Fix this, then run the command again."
-"""The way on where an error names none."""
-_FULL = re.compile(r"disk is full|table .* is full|No space left on device|disk full", re.IGNORECASE)
-"""What SQLite, MySQL and PostgreSQL say of a full disk."""
 TERMINAL_TIMEOUT_S = 0.0
 UNATTENDED_TIMEOUT_S = 900.0
 
@@ -45,100 +36,66 @@ def lock_timeout_s(timeout_s: float | None) -> float:
 
 def execute(
     command: str,
-    work: Callable[[Run], Report],
+    work: Work,
     *,
     output: Mapping[str, Any],
     yes: bool = False,
     allow_production: bool = False,
     options: Mapping[str, str | None] | None = None,
+    of_one: Mapping[str, object] | None = None,
     show: Show | None = None,
 ) -> NoReturn:
     """Run ``work`` and exit with its status.
 
+    :param work: does what the command is for, or says what is to be carried out.
     :param output: the options of :func:`.options.output`.
     :param options: keys that options override.
+    :param of_one: what was typed that means one database: its value by its name on the command line.
     :param show: makes all lines of a command that has another answer than a receipt, the outcome among them.
     """
     terminal = Output(output["as_json"], output["quiet"], output["verbose"])
     renderer = Renderer(terminal, get_typed_command())
     signals = Interruptible()
     status = int(ExitStatus.FAILED)
-    live = "unchanged" if command in REPLACING else None
+    run: Run | None = None
     with signals.install(), hold_sessions():
         try:
             answers = Answers.from_options(yes=yes, allow_production=allow_production)
-            hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)
-            settings = current_settings({"FERRY_BIND": output["bind"], **(options or {})})
-            run = Run(current_host(settings), settings, command, hooks, verbose=terminal.verbose)
-            renderer.watch(run.id)
-            for line in list_unknown_keys():
-                run.warn(line)
-            try:
-                report = _do_work(run, work)
-                renderer.result(report, show)
-                status = report.exit_status
-            finally:
-                live = live and run.report.live
-                # Of a run that failed as well: what it found is what somebody needs to fix.
-                _write_report(run.report, output["report"], renderer)
+            typed = {"FERRY_BIND": output["bind"], **(options or {})}
+            settings = current_settings(typed)
+            if settings.bind == ALL:
+                several = Several(command, settings, typed, of_one or {}, renderer, answers, signals.hold)
+                status = several.execute(work, output["report"], show)
+            else:
+                hooks = Hooks(renderer.emit, answers.ask, answers.permit, signals.hold)
+                run = Run(current_host(settings), settings, command, hooks, verbose=terminal.verbose)
+                status = _execute_one(run, work, renderer, output["report"], show)
         except FerryError as error:
-            renderer.error(_with_whole_commands(error), live)
+            renderer.error(with_whole_commands(error), _find_live(command, run))
             status = int(error.exit_status)
         except (KeyboardInterrupt, click.Abort):
-            renderer.error(NotConfirmed("Interrupted."), live)
+            renderer.error(NotConfirmed("Interrupted."), _find_live(command, run))
             status = int(ExitStatus.NOT_CONFIRMED)
         finally:
             renderer.close()
     sys.exit(status)
 
 
-def _with_whole_commands(error: FerryError) -> FerryError:
-    return error.with_hint(link_docs(complete(error.hint or _OTHERWISE, get_typed_command())))
-
-
-def _do_work(run: Run, work: Callable[[Run], Report]) -> Report:
+def _execute_one(run: Run, work: Work, renderer: Renderer, report_file: Path | None, show: Show | None) -> int:
+    renderer.watch(run.id, run.settings.bind)
+    for line in list_unknown_keys():
+        run.warn(line)
     try:
-        remove_abandoned(run.dialect.control_area(run.target).directory)
-        with trace(f"flask {run.command}", run=run.id, command=run.command):
-            return work(run)
-    except FerryError as error:
-        run.record_failure(_with_whole_commands(error))
-        raise
-    except run.database_errors as error:
-        run.record_failure(error)
-        # The driver's words only: SQLAlchemy's own add the values of the statement.
-        words = getattr(error, "orig", None) or error
-        if _FULL.search(str(words)):
-            raise DoesNotFit(f"The database has no space: {words}", hint=f"Make room. {_OTHERWISE}") from error
-        raise FerryError(f"The database refused: {words}", hint=_OTHERWISE) from error
-    except OSError as error:
-        run.record_failure(error)
-        place = f"{error.filename}: " if error.filename else ""
-        if error.errno in (ENOSPC, EDQUOT):
-            raise DoesNotFit(f"{place}there is no space: {error.strerror}.", hint=f"Make room. {_OTHERWISE}") from error
-        raise FerryError(f"This machine refused: {place}{error.strerror or error}", hint=_OTHERWISE) from error
-    except BaseException as error:
-        run.record_failure(error)
-        raise
+        report = do_work(run, work)
+        renderer.result(report, show)
+        return report.exit_status
+    finally:
+        # Of a run that failed as well: what it found is what somebody needs to fix.
+        write_report(report_file, lambda path: format_report(run.report, path), renderer)
 
 
-def _write_report(report: Report, path: Path | None, renderer: Renderer) -> None:
-    if path is None:
-        return
-    try:
-        # It may have come to be there while the command ran.
-        if not may_be_written_to(path):
-            raise FileExistsError(EEXIST, "another file is there now")
-        write(path, [_format_report(report, path)], keep_former=False)
-    except (OSError, TemplateError) as error:
-        # After a cut-over only success or an unfinished cut-over may be said; this is neither.
-        why = getattr(error, "strerror", None) or error
-        renderer.say(f"Warning: the report {path} could not be written: {why}", fg="yellow")
-
-
-def _format_report(report: Report, path: Path) -> bytes:
-    if path.suffix != ".html":
-        return to_plain_json(report.to_json())
-    from .page import render_page  # few runs want one
-
-    return render_page(report, get_typed_command()).encode()
+def _find_live(command: str, run: Run | None) -> str | None:
+    """What became of the live database, of a command that could have changed it."""
+    if command not in REPLACING:
+        return None
+    return run.report.live if run else "unchanged"

@@ -44,11 +44,13 @@ class Typed:
     :ivar program: what stands before the command, with the options of ``flask`` itself.
     :ivar name: the command.
     :ivar arguments: what follows.
+    :ivar one: of the databases that it is for, the one that something is said of.
     """
 
     program: str
     name: str
     arguments: tuple[str, ...] = ()
+    one: str | None = None
 
     def __str__(self) -> str:
         return " ".join([self.program, shlex.join([self.name, *self.arguments])])
@@ -61,6 +63,18 @@ class Typed:
     def without(self, flag: str) -> Typed:
         """The same command without a flag."""
         return replace(self, arguments=tuple(argument for argument in self.arguments if argument != flag))
+
+    def narrowed_to(self, bind: str) -> Typed:
+        """The same command, of which something is said for one of its databases."""
+        return replace(self, one=bind)
+
+    def for_one(self) -> Typed:
+        """The same command for that database alone."""
+        if self.one is None:
+            return self
+        before = [word for word in (*self.arguments, "") if not word.startswith("--bind=")]
+        others = [word for last, word in itertools.pairwise(["", *before]) if "--bind" not in (last, word) and word]
+        return Typed(self.program, self.name, (*others, "--bind", self.one))
 
     def has(self, flag: str) -> bool:
         return flag in self.arguments or (flag == "--yes" and "-y" in self.arguments)
@@ -90,6 +104,9 @@ def name_program(command: str, typed: Typed) -> str:
 
 def _complete(name: str, words: list[str], typed: Typed) -> str:
     same = name == typed.name
+    if not same or "--rerun" in words:
+        # What helps one of several databases is not for the others.
+        typed = typed.for_one()
     if same and all(map(_is_switch, words)) and set(words) - set(_ANSWERS):
         return typed.with_flags(*words)
     # What was answered before need not be asked again, where there may be nobody to ask.

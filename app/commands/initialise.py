@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..transfer.jobs.initialise import InitOptions, initialise
+from ..transfer.jobs.initialise import InitOptions, order_init
 from . import options
 from .blueprint import group
 from .execute import execute, lock_timeout_s
@@ -44,4 +44,11 @@ def db_init(
         backup_to=backup_to.absolute() if backup_to else None,
         lock_timeout_s=lock_timeout_s(lock_timeout),
     )
-    execute("db-init", lambda run: initialise(run, settings), output=output, yes=yes, allow_production=allow_production)
+    execute(
+        "db-init",
+        lambda run: order_init(run, settings),
+        output=output,
+        yes=yes,
+        allow_production=allow_production,
+        of_one={"--backup-to": backup_to},
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..transfer.jobs.migrate import migrate
-from ..transfer.jobs.set_aside_job import load_aside
+from ..transfer.jobs.migrate import order_migration
+from ..transfer.jobs.set_aside_job import order_aside
 from ..transfer.sources.base import SourceOptions
 from ..transfer.staging.options import MigrateOptions
 from . import options
@@ -140,11 +140,14 @@ def db_migrate_data(
     )
     execute(
         "db-migrate-data",
-        lambda run: load_aside(run, set_aside_from.absolute(), choices) if set_aside_from else migrate(run, choices),
+        lambda run: (
+            order_aside(run, set_aside_from.absolute(), choices) if set_aside_from else order_migration(run, choices)
+        ),
         output=output,
         yes=yes,
         allow_production=allow_production,
         options={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback, "FERRY_PROFILE": profile},
+        of_one={"--set-aside-from": set_aside_from, "--exclude": exclude, "--backup-to": backup_to},
     )
 
 

@@ -140,7 +140,7 @@ _OUTPUT = (
         "--bind",
         metavar="NAME",
         shell_complete=offer(list_binds),
-        help="Which database of an app with several: a key of SQLALCHEMY_BINDS, or default.",
+        help="Which database of an app with several: a key of SQLALCHEMY_BINDS, default, or all.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Only the result, warnings and errors."),

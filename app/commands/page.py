@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from ..errors import FerryError
 from ..transfer.run.ledger import REHEARSED
 from ..transfer.run.report import Report
 from .hints import Typed, name_bind, name_program
@@ -27,6 +28,35 @@ def render_page(report: Report, typed: Typed = PLAIN) -> str:
 
     :param typed: the command, for those that are shown.
     """
+    part = _describe(report, typed)
+    return _render(report.command, [part], **{name: part[name] for name in ("verdict", "tone", "headline", "live")})
+
+
+def render_pages(reports: Mapping[str, Report], summary: str, error: FerryError | None, typed: Typed) -> str:
+    """One page for the runs of several databases.
+
+    :param error: what stopped them, with the way on.
+    :param typed: the command, for those that are shown.
+    """
+    parts = [
+        {**_describe(report, typed), "bind": name, "prefix": f"part{number}-"}
+        for number, (name, report) in enumerate(reports.items(), 1)
+    ]
+    tones = {part["tone"] for part in parts}
+    tone = next(tone for tone in ("bad", "plain", "good") if tone in tones or tone == "good")
+    [command] = {report.command for report in reports.values()}
+    return _render(
+        command,
+        parts,
+        verdict="failed" if error else "all databases",
+        tone="bad" if error else tone,
+        headline=error.message if error else summary,
+        live=None,
+        hint=error.hint if error else None,
+    )
+
+
+def _render(command: str, parts: list[dict[str, Any]], *, hint: str | None = None, **head: str | None) -> str:
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True
@@ -34,8 +64,15 @@ def render_page(report: Report, typed: Typed = PLAIN) -> str:
     template = environment.from_string((_HERE / "page.html").read_text(encoding="utf-8"))
     # The style is ours, and its digest is in the policy: no other one counts, and no script at all.
     inline = Markup(style)  # noqa: S704
-    values = _describe(report, typed)
-    return template.render(report=report.to_json(), style=inline, policy=_make_policy(style), **values)
+    helpers = {
+        "good": _GOOD,
+        "number": lambda value: "" if value is None else f"{value:,}",
+        "duration": format_duration,
+        "time": _format_time,
+        "bars": _draw_bars,
+    }
+    policy = _make_policy(style)
+    return template.render(command=command, parts=parts, hint=hint, style=inline, policy=policy, **head, **helpers)
 
 
 def _make_policy(style: str) -> str:
@@ -49,7 +86,7 @@ def _finalize(value: Any) -> Any:
 
 
 def _describe(report: Report, typed: Typed) -> dict[str, Any]:
-    """Everything that the page shows besides the report itself."""
+    """Everything that the page shows of one run."""
     failed = report.error is not None
     looked = report.command == "db-status" and not failed
     present_rows = sorted(report.target.get("rows", {}).items(), key=lambda item: -item[1]) if looked else []
@@ -63,17 +100,15 @@ def _describe(report: Report, typed: Typed) -> dict[str, Any]:
         "live": name_bind(LIVE[report.live], typed) if failed or report.live == "replaced" else None,
         "way_back": report.rollback and name_program(report.rollback, typed),
         "next_command": next_command and name_program(next_command, typed),
-        "good": _GOOD,
         "facts": list(_list_facts(report)),
         "flow": list(_list_flow(report)),
         "sections": list(sections(report)),
         "present_rows": present_rows,
         "most_rows": max(counts, default=0),
         "longest": max(report.seconds.values(), default=0),
-        "number": lambda value: "" if value is None else f"{value:,}",
-        "duration": format_duration,
-        "time": _format_time,
-        "bars": _draw_bars,
+        "report": report.to_json(),
+        "bind": None,
+        "prefix": "",
     }
 
 

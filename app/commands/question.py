@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import click
@@ -34,25 +35,25 @@ class Answers:
         forced = os.environ.get("FORCE_YES", "").lower() in ("1", "true", "yes")
         return cls(yes or forced, allow_production, get_typed_command())
 
-    def ask(self, question: Question) -> None:
-        """Return when the answer is yes.
+    def ask(self, *questions: Question) -> None:
+        """Return when the answer is yes; of several databases it is one answer.
 
         :raises NotConfirmed: the answer is no, or nobody can be asked.
         :raises Protected: production, and it was not allowed.
         """
-        if not question.replaced and not question.always and question.needs_permission is None:
-            return
-        if self.yes or question.never_asked:
-            self._require_permission(question)
-        if self.yes or not (question.replaced or question.always):
+        for question in questions:
+            if self.yes or question.never_asked:
+                self._require_permission(question)
+        replacing = [question for question in questions if question.replaced or question.always]
+        if self.yes or not replacing:
             return
         if not sys.stdin.isatty():
             raise NotConfirmed(
                 "This replaces rows, and there is no terminal to ask at.",
-                details=list(lines(question)),
+                details=[line for question in replacing for line in lines(question)],
                 hint=f"Run: {self.typed.with_flags('--yes')}",
             )
-        _ask_at_terminal(question)
+        _ask_at_terminal(replacing)
 
     def permit(self, question: Question) -> None:
         """Ask nobody, as for a dry run; a run without a terminal is one with ``--yes`` here.
@@ -87,12 +88,15 @@ def lines(question: Question) -> list[str]:
     return above + question.find_more()
 
 
-def _ask_at_terminal(question: Question) -> None:
-    click.echo(show_unseen("\n".join(["This replaces what is in the database:", *lines(question)])), err=True)
+def _ask_at_terminal(questions: Sequence[Question]) -> None:
+    for question in questions:
+        click.echo(show_unseen("\n".join(["This replaces what is in the database:", *lines(question)])), err=True)
+    names = [question.typed_name for question in questions if question.typed_name]
     try:
-        if question.typed_name:
-            typed = click.prompt("Type the name of the database to go on", default="", show_default=False, err=True)
-            confirmed = typed == question.typed_name
+        if names:
+            what = "name of the database" if len(names) == 1 else f"names of the {len(names)} databases, in this order,"
+            typed = click.prompt(f"Type the {what} to go on", default="", show_default=False, err=True)
+            confirmed = typed == " ".join(names)
         else:
             answer = click.prompt("Go on? [y/N]", default="", show_default=False, err=True)
             confirmed = answer.strip().lower() in ("y", "yes")

@@ -41,8 +41,8 @@ def screen(report: Report, typed: Typed = PLAIN) -> list[str]:
     :param typed: the command, for those that are shown.
     """
     above, below = list(_describe_rows(report)), list(_describe_places(report, typed))
-    room = LINES - 1 - _height([*above, *below, report.summary])
-    return [*above, *_fit(list(sections(report)), room, report.file is not None), *below]
+    room = LINES - 1 - measure([*above, *below, report.summary])
+    return [*above, *fit(list(sections(report)), room, report.file is not None), *below]
 
 
 def whole(report: Report, typed: Typed = PLAIN) -> Iterator[str]:
@@ -54,23 +54,23 @@ def whole(report: Report, typed: Typed = PLAIN) -> Iterator[str]:
     yield from _describe_places(report, typed)
 
 
-def _height(lines: Iterable[str]) -> int:
+def measure(lines: Iterable[str]) -> int:
     """How many lines of the screen these take, as they are shown and a terminal wraps them."""
     return sum(max(1, -(-len(show_unseen(line)) // COLUMNS)) for line in lines)
 
 
-def _fit(all_sections: list[Section], room: int, has_file: bool) -> list[str]:
+def fit(all_sections: list[Section], room: int, has_file: bool) -> list[str]:
     """As many sections as fit, in order, and the number of what is in the others."""
     with_a_line = [section for section in all_sections if not section.detail]
     numbers = _count(all_sections, with_a_line, has_file)
-    while with_a_line and len(with_a_line) + _height(numbers) > room:
+    while with_a_line and len(with_a_line) + measure(numbers) > room:
         with_a_line.pop()
         numbers = _count(all_sections, with_a_line, has_file)
-    room -= _height(numbers) + len(with_a_line)
+    room -= measure(numbers) + len(with_a_line)
     lines: list[str] = []
     for section in with_a_line:
         shortened = _shorten(section, room + 1)
-        room -= _height(shortened) - 1
+        room -= measure(shortened) - 1
         lines += shortened
     return [*lines, *numbers]
 
@@ -86,10 +86,10 @@ def _count(all_sections: list[Section], with_a_line: list[Section], has_file: bo
 def _shorten(section: Section, room: int) -> list[str]:
     """A section in so many lines of the screen, at least one: its items, the first of them, or their number."""
     items = [_cut(show_unseen(f"  {item}")) for item in section.items]
-    if _height(items) < room:
+    if measure(items) < room:
         return [f"{section.title}:", *items]
     first: list[str] = []
-    while _height([*first, items[len(first)]]) + 2 <= room:
+    while measure([*first, items[len(first)]]) + 2 <= room:
         first.append(items[len(first)])
     more = [f"  and {len(items) - len(first)} more"] if first else []
     return [f"{section.title}: {len(items)}", *first, *more]

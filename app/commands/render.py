@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -33,6 +33,12 @@ LIVE = {
     "replaced": "The live database was replaced: the new one is live.",
     "unknown": "What became of the live database cannot be seen now; look with: flask db-status",
 }
+LIVES = {
+    "replaced": "Replaced, the new one is live",
+    "unchanged": "Unchanged",
+    "written": "Replaced by nothing, but written meanwhile, by the application or a revision",
+    "unknown": "Not known, as it cannot be seen now",
+}
 
 
 @dataclass(frozen=True)
@@ -55,16 +61,36 @@ class Renderer:
         self._lock = threading.RLock()
         self._steps = StepProgress(self._write, self._lock, bars=sys.stderr.isatty())
         self._run: str | None = None
+        self._bind: str | None = None
+        self._named = False
         self._step: str | None = None
         self._progress_at = -PROGRESS_EVERY_S
 
-    def watch(self, run: str) -> None:
-        """From now on what is shown is of this run."""
-        self._run = run
+    @property
+    def as_json(self) -> bool:
+        return self._output.as_json
+
+    @property
+    def quiet(self) -> bool:
+        return self._output.quiet
+
+    @property
+    def verbose(self) -> bool:
+        return self._output.verbose
+
+    def watch(self, run: str | None, bind: str | None = None, *, named: bool = False) -> None:
+        """From now on what is shown is of this run.
+
+        :param bind: which database of the app, where one of several was chosen.
+        :param named: each line for people begins with that.
+        """
+        self._run, self._bind, self._named = run, bind, named
 
     def emit(self, event: Event) -> None:
         """Show one event."""
         self._step = event.step
+        if self._named and not self._output.as_json:
+            event = replace(event, text=f"{self._bind}: {event.text}")
         with self._lock:
             if self._output.as_json:
                 self._emit_json(event)
@@ -82,7 +108,7 @@ class Renderer:
         self._print_json(event.kind, {"text": event.text, **event.data})
 
     def _print_json(self, kind: str, data: Mapping[str, Any]) -> None:
-        print_json(kind, data, self._run, self._step)
+        print_json(kind, data, self._run, self._step, self._bind)
 
     def _show(self, event: Event) -> None:
         match event.kind:
@@ -118,23 +144,41 @@ class Renderer:
         with self._lock:
             self._steps.close()
 
-    def error(self, error: FerryError, live: str | None = None) -> None:
+    def error(self, error: FerryError, live: str | None = None, databases: Mapping[str, str] | None = None) -> None:
         """What, where, what became of the live database, and what to do next.
 
         :param live: as :attr:`.Report.live`; None for a command that could not have changed it.
+        :param databases: the same of each of several.
         """
         self.close()
         if self._output.as_json:
-            fields = {"message": error.message, "details": error.details, "hint": error.hint}
+            fields: dict[str, Any] = {"message": error.message, "details": error.details, "hint": error.hint}
             fields |= {"live": live} if live else {}
+            fields |= {"databases": databases} if databases else {}
             self._print_json("error", {"status": int(error.exit_status), **fields})
         self.say(f"Error: {error.message}", fg="red")
         for line in error.details:
             self.say(f"  {line}")
         if live:
             self.say(LIVE[live])
+        for line in describe_lives(databases or {}):
+            self.say(line)
         if error.hint:
             self.say(error.hint)
+
+    def result_of_all(self, fields: Mapping[str, Any], lines: Iterable[str]) -> None:
+        """What came of a command for several databases.
+
+        :param fields: what ``--json`` says.
+        :param lines: what people read.
+        """
+        self.close()
+        self._step = None
+        if self._output.as_json:
+            self._print_json("results", fields)
+            return
+        for line in lines:
+            click.echo(self._finish(line))
 
     def result(self, report: Report, show: Show | None = None) -> None:
         """The receipt; its last line is what came of it.
@@ -147,13 +191,26 @@ class Renderer:
             self._print_json("result", report.to_json())
             return
         describe = _describe_outcome if self._output.quiet else show or self._describe
-        for line in describe(report):
-            click.echo(self._finish(line))
+        lines = [self._finish(line) for line in describe(report)]
+        if self._named:
+            lines = [f"{self._bind}: {lines[0]}", *lines[1:]]
+        for line in lines:
+            click.echo(line)
 
     def _describe(self, report: Report) -> Iterable[str]:
         shape = receipt.whole if self._output.verbose else receipt.screen
         yield from shape(report, self._typed)
         yield report.summary
+
+
+def describe_lives(databases: Mapping[str, str]) -> Iterable[str]:
+    """What became of several live databases: those of one kind in a line."""
+    if databases and set(databases.values()) == {"unchanged"}:
+        yield f"The live databases are unchanged: {', '.join(databases)}."
+        return
+    for live, words in LIVES.items():
+        if names := [name for name, became in databases.items() if became == live]:
+            yield f"{words}: {', '.join(names)}."
 
 
 def _describe_outcome(report: Report) -> Iterable[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..transfer.jobs.restore import restore
+from ..transfer.jobs.restore import order_restore
 from . import options
 from .blueprint import group
 from .completion import list_backup_ids, offer
@@ -39,7 +39,7 @@ def db_restore(
     """
     execute(
         "db-restore",
-        lambda run: restore(
+        lambda run: order_restore(
             run,
             backup,
             directory=Path.cwd(),
@@ -51,4 +51,5 @@ def db_restore(
         output=output,
         yes=yes,
         allow_production=allow_production,
+        of_one={"ID or PATH": backup, "--backup-to": backup_to},
     )

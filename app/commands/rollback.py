@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..transfer.jobs.keep_writes import KeepingRollback
-from ..transfer.jobs.rollback import roll_back
+from ..transfer.jobs.rollback import order_rollback
 from . import options
 from .blueprint import group
 from .execute import execute, lock_timeout_s
@@ -39,7 +39,7 @@ def db_rollback(
     kind = KeepingRollback if keep_writes else None
     execute(
         "db-rollback",
-        lambda run: roll_back(run, lock_timeout_s=lock_timeout_s(lock_timeout), dry_run=dry_run, kind=kind),
+        lambda run: order_rollback(run, lock_timeout_s=lock_timeout_s(lock_timeout), dry_run=dry_run, kind=kind),
         output=output,
         yes=yes,
         allow_production=allow_production,

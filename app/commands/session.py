@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ from ..dialects import dialect_for
 from ..dialects.base import Dialect
 from ..errors import Misconfigured
 from ..transfer.run.settings import Settings, build_settings, find_unknown_keys
-from ..transfer.schema.binds import find_bind, list_others
+from ..transfer.schema.binds import find_all, find_bind, list_others, name_of
 from ..transfer.schema.host import Host
 from ..transfer.schema.named_schema import find_named_schema
 from ..transfer.schema.version_table import list_places, version_table_of
 from .blueprint import refuse_replaced
 
 
-def current_host(settings: Settings | None = None) -> Host:
+def current_host(settings: Settings | None = None, among: Iterable[str] = ()) -> Host:
     """The current app as the engine sees it.
 
     :param settings: which of its databases is the target; by default what its configuration says.
+    :param among: what the databases are called that the command is for, where it is for several.
     :raises Misconfigured: Flask-SQLAlchemy or Flask-Migrate is missing, or the Alembic scripts are.
     """
     # A local proxy would be asked again in other contexts: the app itself is what is kept.
@@ -46,7 +47,20 @@ def current_host(settings: Settings | None = None) -> Host:
         _engine_options(app, db, bind),
         bind,
         list_others(db, bind) if settings.bind else {},
+        frozenset(among),
     )
+
+
+def list_all(settings: Settings) -> list[str]:
+    """What the databases are called that a command for all is for.
+
+    :raises Misconfigured: Flask-SQLAlchemy or Flask-Migrate is missing, or the Alembic scripts are.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined] # a proxy's own method
+    refuse_replaced(app)
+    _refuse_incomplete(app)
+    migrations = _migrations(Path(app.root_path), str(app.extensions["migrate"].directory))
+    return find_all(app.extensions["sqlalchemy"], migrations / "env.py", settings.origins["FERRY_BIND"])
 
 
 def _refuse_incomplete(app: Flask) -> None:
@@ -117,7 +131,8 @@ def _migrations(root: Path, name: str) -> Path:
 
 def list_unknown_keys() -> list[str]:
     """A line for each key of the environment or of the app that is misspelt."""
-    return find_unknown_keys(current_app.config, os.environ)
+    engines = current_app.extensions["sqlalchemy"].engines
+    return find_unknown_keys(current_app.config, os.environ, map(name_of, engines))
 
 
 def current_settings(options: Mapping[str, str | None] | None = None) -> Settings:

@@ -62,15 +62,20 @@ class Interruptible:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Let signals wait until the cut-over is decided: for good when it took effect, else they end the run then."""
+        """Let signals wait until the cut-over is decided: for good when it took effect, else they end the run then.
+
+        Where an earlier one of several took effect they end nothing any more: the others follow, or their error says
+        what became of each.
+        """
         # Here one that got lost still counts.
         self._raise_unless_held()
-        self._held = True
+        # Of several cut-overs one may have taken effect.
+        former, self._held = self._held, True
         try:
             yield
         except CutOverUnfinished:
             raise
         except BaseException:
-            self._held = False
+            self._held = former
             self._raise_unless_held()
             raise

@@ -68,7 +68,7 @@ def db_status(check: bool, history: bool, unlock: str | None, **output: Any) -> 
         describe = describe_runs if history else lambda report: lines(result, report, verbose=output["verbose"])
         return run.report
 
-    execute("db-status", work, output=output, show=show)
+    execute("db-status", work, output=output, of_one={"--unlock": unlock}, show=show)
 
 
 def is_page(report: Path | None) -> bool:

@@ -50,4 +50,5 @@ def db_verify(
         lock_timeout_s=lock_timeout_s(lock_timeout),
     )
     settings = {"FERRY_SOURCE": against, "FERRY_PROFILE": profile}
-    execute("db-verify", lambda run: verify(run, choices), output=output, options=settings)
+    of_one = {"RUN": run_id, "--against": against}
+    execute("db-verify", lambda run: verify(run, choices), output=output, options=settings, of_one=of_one)

@@ -16,8 +16,8 @@ import axe_core_python
 import pytest
 from jinja2 import TemplateError
 
-from app.commands.execute import _write_report
 from app.commands.hints import Typed
+from app.commands.outcome import format_report, write_report
 from app.commands.page import render_page
 from app.commands.receipt import PLAIN, sections
 from app.commands.render import Output, Renderer
@@ -218,6 +218,7 @@ def test_a_page_that_cannot_be_rendered_is_a_warning(
         raise TemplateError("no such thing")
 
     monkeypatch.setattr("app.commands.page.render_page", fail)
-    monkeypatch.setattr("app.commands.execute.get_typed_command", lambda: PLAIN)
-    _write_report(hostile_report(), tmp_path / "page.html", Renderer(Output(), PLAIN))
+    monkeypatch.setattr("app.commands.outcome.get_typed_command", lambda: PLAIN)
+    report = hostile_report()
+    write_report(tmp_path / "page.html", lambda path: format_report(report, path), Renderer(Output(), PLAIN))
     assert "page.html could not be written: no such thing" in capsys.readouterr().err

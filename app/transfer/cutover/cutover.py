@@ -65,7 +65,7 @@ def entry_for(
 def still_written(passes: int) -> VerificationFailed:
     return VerificationFailed(
         f"The application kept writing to the live database; {passes} further passes did not catch up.",
-        hint="Nothing was changed. Stop the writers, or run again when there are fewer.",
+        hint="Stop the writers, or run again when there are fewer.",
     )
 
 

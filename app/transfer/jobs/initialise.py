@@ -16,13 +16,14 @@ from ..cutover.secure import Secured, take_image
 from ..proof.checksums import Contents, fingerprint
 from ..run.ledger import Entry
 from ..run.plan import Question
-from ..run.report import Report, TableReceipt
+from ..run.report import TableReceipt
 from ..run.run import Run
 from ..run.target import Target
 from ..schema.alembic import data_tables, revision_of
 from ..schema.drift import describe_differences, is_ahead
 from ..schema.models import require_models
-from .job import Job, Planning, Step, carry_out, refresh_derived
+from .job import Job, Planning, Step, refresh_derived
+from .passage import Order
 from .seeded import is_as_seeded
 
 
@@ -41,11 +42,8 @@ class InitOptions:
     lock_timeout_s: float = 0.0
 
 
-def initialise(run: Run, options: InitOptions) -> Report:
-    """Run db-init.
-
-    :raises FerryError: with its exit status; the live database is unchanged then.
-    """
+def order_init(run: Run, options: InitOptions) -> Order:
+    """What db-init does with a database."""
 
     def plan(_: Planning) -> Job:
         run.schema.head()
@@ -53,7 +51,7 @@ def initialise(run: Run, options: InitOptions) -> Report:
             require_models(run.host)
         return Initialise(run, run.look(), options)
 
-    return carry_out(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
+    return Order(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
 
 
 class Initialise(Job):

@@ -1,13 +1,11 @@
-"""The order of every command that replaces the live database, written once.
+"""A job: what a command does that replaces the live database, as data: its question, its steps, its ledger entry.
 
-A job is data: what it was planned for, its question, its steps, its ledger entry. :func:`carry_out` is the only way to
-run one, so a protection that one job has, all have.
+:mod:`.passage` carries any job out, in the one order there is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,22 +13,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...dialects.base import Fence
-from ...dialects.model import LateWrite
-from ...dialects.wording import count_rows
-from ...errors import VerificationFailed
-from ..cutover.cutover import CUT_OVER, recover, still_written, swap
-from ..cutover.prune import finish_report
-from ..cutover.secure import PASSES, Secured, secure, watch_target
-from ..run.ledger import REHEARSED, Entry
+from ..cutover.secure import Secured, secure
+from ..run.ledger import Entry
 from ..run.plan import Question
-from ..run.records import prune_records
-from ..run.report import Report
-from ..run.run import SWAP_TIMEOUT_S, Run
+from ..run.run import Run
 from ..run.target import Target
-from ..staging.counters import keep_counters, read_counters
-from .rehearsal import predict_wait, recall_prediction, record_rehearsal, require_rehearsal
-
-UNFINISHED = "An unfinished cut-over would be finished or undone first."
 
 
 @dataclass(frozen=True)
@@ -68,7 +55,7 @@ class Planning:
 
 
 class Job(ABC):
-    """What one command does, planned: carried out by :func:`carry_out` and by nothing else.
+    """What one command does, planned: carried out by :mod:`.passage` and by nothing else.
 
     :ivar fence: watches the live database, from before the first step.
     :ivar secured: the live database as it was backed up; the cut-over refuses another one.
@@ -151,54 +138,6 @@ class Job(ABC):
         return self.run.before == self.run.target and self.fence.token() != self.secured.token
 
 
-def carry_out(
-    run: Run,
-    plan: Callable[[Planning], Job | Nothing],
-    *,
-    dry_run: bool = False,
-    rehearse: bool = False,
-    lock_timeout_s: float = 0.0,
-) -> Report:
-    """Run a command that replaces the live database, in the one order there is.
-
-    :param plan: looks and decides, and changes nothing; called again under the lock.
-    :param rehearse: do and prove everything but the cut-over, in staging, which is dropped then.
-    :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
-    """
-    run.refuse_prohibited()
-    with contextlib.ExitStack() as resources:
-        whole = _is_whole(run)
-        if whole:
-            job = plan(Planning(resources))
-            if isinstance(job, Nothing):
-                return _nothing(run, job)
-            _preflight(run, job, rehearse=rehearse)
-            if dry_run:
-                return _preview(run, job)
-        elif dry_run:
-            return run.report.end("dry run", UNFINISHED)
-        resources.enter_context(run.hold_lock(lock_timeout_s))
-        with run.control.read_once():
-            finished, finished_as = recover(run)
-            run.drop_leftovers()
-            job = plan(Planning(resources, finished, finished_as))
-        if isinstance(job, Nothing):
-            return _nothing(run, job)
-        if not whole:
-            _preflight(run, job, rehearse=rehearse)
-        if not rehearse:
-            run.hooks.ask(job.question())
-        return _do_work(run, job, rehearse=rehearse)
-
-
-def _preflight(run: Run, job: Job, *, rehearse: bool) -> None:
-    if not rehearse:
-        require_rehearsal(run, job)
-    run.preflight(job.target, job.source_bytes)
-    if job.runs_revisions and job.target.exists:
-        run.schema.refuse_env()
-
-
 def carry_out_steps(run: Run, steps: Iterable[Step]) -> None:
     """Carry out steps in order; nothing else opens one."""
     for step in steps:
@@ -213,123 +152,3 @@ def refresh_derived(run: Run) -> None:
     """
     if names := run.dialect.refresh_derived(run.staging):
         run.note(f"Computed anew over the new rows: {', '.join(names)}")
-
-
-def _is_whole(run: Run) -> bool:
-    """No cut-over was left begun; where one was, what is live cannot be planned with before it is finished."""
-    control = run.peek()
-    return control is None or control.find_unfinished_cut_over() is None
-
-
-def _nothing(run: Run, nothing: Nothing) -> Report:
-    run.report.revisions = nothing.revisions
-    return run.report.end("nothing to do", nothing.summary)
-
-
-def _preview(run: Run, job: Job) -> Report:
-    """Show the very steps that would run."""
-    report, question = run.report, job.question()
-    report.target = job.target.to_json()
-    report.source = {**report.source, "loads": question.loads}
-    report.revisions = {**report.revisions, "live": job.target.revision}
-    names = [*(step.name for step in job.steps), CUT_OVER]
-    report.notes += [f"Steps: {', '.join(names)}", f"Backup to: {question.backup_place}"]
-    report.end("dry run", job.preview(question))
-    run.hooks.permit(question)
-    return report
-
-
-def _do_work(run: Run, job: Job, *, rehearse: bool) -> Report:
-    """The steps and their end; whatever ends them early, staging is dropped and live is as it was.
-
-    :param rehearse: the end is a look at the live database in place of the cut-over; the ledger has no entry of it.
-    """
-    run.report.target = job.target.to_json()
-    run.may_hold_writers = not rehearse
-    try:
-        with watch_target(run) as fence:
-            job.fence = fence
-            try:
-                entry = _make_passes(run, job, rehearse=rehearse)
-            finally:
-                # A rehearsal that succeeds has replaced nothing either.
-                _look_at_live(run, job)
-        with run.control.read_once():
-            (_end_rehearsal if rehearse else _receipt)(run, job, entry)
-        return run.report
-    finally:
-        run.clean_up()
-
-
-def _look_at_live(run: Run, job: Job) -> None:
-    """Of a run that replaced nothing: whether somebody wrote to the live database; what is said of it must be so.
-
-    The application may; a revision can, past everything that looks at what it sends, by a connection of its own.
-    """
-    if run.report.live != "unchanged" or not hasattr(job, "secured"):
-        return
-    with contextlib.suppress(*run.database_errors):
-        if job.fence.token() != job.secured.token:
-            run.report.live = "written"
-
-
-def _make_passes(run: Run, job: Job, *, rehearse: bool) -> Entry:
-    """Carry out the steps and swap; what reads the live database is repeated while that is written.
-
-    A rehearsal does not swap, and keeps nobody waiting; what is written after its steps is no reason for a pass.
-
-    :raises VerificationFailed: it was written in each pass.
-    """
-    for number in range(PASSES + 1):
-        waiting = bool(number) and job.writers_wait and run.may_hold_writers
-        if number:
-            run.note(job.announce_pass(number + 1, waiting=waiting))
-        began = time.monotonic() if waiting else None
-        try:
-            # The swap ends the hold last of all: no writer gets in between.
-            with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
-                entry = _stage(run, job, (step for step in job.steps if step.of_live or not number))
-                if rehearse:
-                    run.report.predicted_wait = predict_wait(run, job, number + 1)
-                else:
-                    swap(run, job.fence, job.secured.token, entry, waiting_since=began)
-                return entry
-        except LateWrite:
-            continue
-        except VerificationFailed:
-            if not job.was_written_meanwhile():
-                raise
-    raise still_written(PASSES)
-
-
-def _stage(run: Run, job: Job, steps: Iterable[Step]) -> Entry:
-    """Carry out steps; returns what the ledger would say of staging as it is now, proved."""
-    carry_out_steps(run, steps)
-    if job.keeps_counters and not job.secured.absent:
-        keep_counters(run, read_counters(run, run.target), run.staging)
-    return job.entry()
-
-
-def _receipt(run: Run, job: Job, entry: Entry) -> None:
-    report = run.report
-    recall_prediction(run, job)
-    way_back = job.way_back(entry)
-    report.rollback = way_back and run.name_bind(way_back)
-    report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
-    report.end("done", job.summary(entry, entry.count_rows(run.dialect.version_table)))
-    finish_report(run)
-
-
-def _end_rehearsal(run: Run, job: Job, entry: Entry) -> None:
-    report, rows = run.report, entry.count_rows(run.dialect.version_table)
-    report.revisions = {**report.revisions, "before": job.target.revision, "staged": entry.revision}
-    what_of_live = "nothing was replaced"
-    if report.live == "written":
-        what_of_live += ", but the live database was written meanwhile, by the application or by a revision"
-    report.end(
-        REHEARSED,
-        f"Rehearsed: {count_rows(rows)} would be live at revision {entry.revision}; {what_of_live} (run {run.id}).",
-    )
-    prune_records(run)
-    run.save_report()
-    record_rehearsal(run, job)

@@ -9,23 +9,20 @@ from ...errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigur
 from ..anonymise.engine import as_profiled, choose_profile
 from ..anonymise.source import open_anonymised
 from ..run.plan import Action, Plan, decide
-from ..run.report import Report
 from ..run.run import Run
 from ..run.source import SELF, SourceKind, SourceSpec, parse_source
 from ..run.target import Target
 from ..sources.base import Source
 from ..sources.fallback import can_fall_back, fallback
 from ..staging.options import MigrateOptions
-from .job import Job, Nothing, Planning, carry_out
+from .job import Job, Nothing, Planning
+from .passage import Order
 from .self_job import SelfJob
 from .source_job import SourceJob
 
 
-def migrate(run: Run, options: MigrateOptions) -> Report:
-    """Run db-migrate-data.
-
-    :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
-    """
+def order_migration(run: Run, options: MigrateOptions) -> Order:
+    """What db-migrate-data does with a database."""
     sources: dict[str, Source] = {}
 
     @functools.cache
@@ -46,8 +43,13 @@ def migrate(run: Run, options: MigrateOptions) -> Report:
             planning.resources.callback(sources[label].close)
         return SourceJob(run, decided, sources[label], options)
 
-    return carry_out(
-        run, plan, dry_run=options.dry_run, rehearse=options.rehearse, lock_timeout_s=options.lock_timeout_s
+    return Order(
+        run,
+        plan,
+        dry_run=options.dry_run,
+        rehearse=options.rehearse,
+        lock_timeout_s=options.lock_timeout_s,
+        again=options.rerun,
     )
 
 

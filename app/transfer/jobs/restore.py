@@ -23,13 +23,14 @@ from ..rows.files import file_sha256
 from ..rows.snapshot import check, check_file, is_snapshot
 from ..run.ledger import Entry
 from ..run.plan import Question
-from ..run.report import Report, TableReceipt
+from ..run.report import TableReceipt
 from ..run.run import Run
 from ..run.target import MIGRATE, Target
 from ..schema.alembic import revision_of
 from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
-from .job import Job, Planning, Step, carry_out, refresh_derived
+from .job import Job, Planning, Step, refresh_derived
+from .passage import Order
 
 SHOWN = 5
 MADE_BY = ("db-backup", "db-init", MIGRATE)
@@ -104,7 +105,7 @@ def _no_backup(run: Run, database: str, safety_copies: list[Backup]) -> BackupFa
     )
 
 
-def restore(
+def order_restore(
     run: Run,
     wanted: str | None,
     *,
@@ -113,13 +114,12 @@ def restore(
     lock_timeout_s: float,
     dry_run: bool,
     trust_file: bool = False,
-) -> Report:
-    """Run db-restore.
+) -> Order:
+    """What db-restore does with a database.
 
     :param wanted: id or path, or None for the newest.
     :param directory: where a relative path counts from.
     :param trust_file: a file without the seal of this database's key may be put back.
-    :raises FerryError: with its exit status; the live database is unchanged then.
     """
 
     @functools.cache
@@ -132,7 +132,7 @@ def restore(
         backup_choice = decide()
         return Restore(run, run.look(), backup_choice, backup_to)
 
-    return carry_out(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
+    return Order(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
 
 
 class Restore(Job):

@@ -15,15 +15,15 @@ from ..proof.checksums import NOTHING
 from ..run.evidence import databases_differ
 from ..run.ledger import Entry
 from ..run.plan import Question, undo_stack
-from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import Target
 from ..schema.alembic import revision_of
-from .job import Job, Nothing, Planning, Step, carry_out
+from .job import Job, Nothing, Planning, Step
+from .passage import Order
 from .writes_since import keep_writes_since
 
 
-def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type[Rollback] | None = None) -> Report:
+def order_rollback(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type[Rollback] | None = None) -> Order:
     """Undo the last cut-over: the generation it replaced becomes live again.
 
     Writes made since are listed and saved to a file first, and the database as it is is backed up.
@@ -41,7 +41,7 @@ def roll_back(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type[Roll
         planning.resources.callback(job.close)
         return job
 
-    return carry_out(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
+    return Order(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
 
 
 class Rollback(Job):

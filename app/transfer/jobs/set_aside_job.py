@@ -21,7 +21,7 @@ from ..run.evidence import keep_differences
 from ..run.evidence_files import LOADED, LOADS, NAME
 from ..run.ledger import Entry
 from ..run.plan import Action, Question
-from ..run.report import Report, TableReceipt
+from ..run.report import TableReceipt
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.source import SELF
 from ..schema.listen import Heard
@@ -35,18 +35,16 @@ from ..staging.options import MigrateOptions
 from ..staging.referring import REFERS, set_aside_referring
 from ..staging.rows_file import RowsFile
 from ..staging.stage import before_upgrade, load_into, stage, verify_staging
-from .job import Job, Nothing, Planning, Step, carry_out, refresh_derived
+from .job import Job, Nothing, Planning, Step, refresh_derived
+from .passage import Order
 from .self_job import SelfJob
 
 ADDED = "added.json"
 """In the run's directory: the rows that were added, a snapshot at head."""
 
 
-def load_aside(run: Run, path: Path, options: MigrateOptions) -> Report:
-    """Run db-migrate-data --set-aside-from.
-
-    :raises FerryError: with its exit status; the live database is unchanged then, but for CutOverUnfinished.
-    """
+def order_aside(run: Run, path: Path, options: MigrateOptions) -> Order:
+    """What db-migrate-data --set-aside-from does with a database."""
     tables: dict[str, Table] = {}
 
     def plan(planning: Planning) -> Job | Nothing:
@@ -58,7 +56,7 @@ def load_aside(run: Run, path: Path, options: MigrateOptions) -> Report:
         planning.resources.callback(job.close)
         return job
 
-    return carry_out(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
+    return Order(run, plan, dry_run=options.dry_run, lock_timeout_s=options.lock_timeout_s)
 
 
 class SetAsideJob(SelfJob):

@@ -16,7 +16,9 @@ class Key(NamedTuple):
 
 
 KEYS: dict[str, Key] = {
-    "FERRY_SOURCE": Key("SOURCE where none is given"),
+    "FERRY_SOURCE": Key(
+        "SOURCE where none is given; for the database NAME of --bind, or of each of all, FERRY_SOURCE_NAME comes first"
+    ),
     "FERRY_SOURCE_UID": Key(
         "the user to log in as: an admin of a deployment, or the user of a database whose URL names none"
     ),

@@ -6,7 +6,8 @@ import contextlib
 import datetime as dt
 import os
 import socket
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,35 @@ lease = sa.Table(
     sa.Column("started_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
     sa.Column("heartbeat_at", sa.DateTime, nullable=False, server_default=sa.func.current_timestamp()),
 )
+
+
+BOND = "bond"
+"""Under this name a ledger entry's options say which cut-overs of other databases belong to it."""
+
+
+@dataclass(frozen=True)
+class Bond:
+    """What ties the cut-overs of several databases by one command together.
+
+    :ivar run: the first of its runs.
+    :ivar binds: what the databases are called.
+    """
+
+    run: str
+    binds: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Bond:
+        """:raises Unexpected: it is none."""
+        members = an_object(value, BOND)
+        return cls(a_text(members.get("run"), "bond.run"), tuple(texts(members.get("binds"), "bond.binds")))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"run": self.run, "binds": list(self.binds)}
+
+    def joined_by(self, binds: Iterable[str]) -> Bond:
+        """The same with further databases."""
+        return replace(self, binds=tuple(dict.fromkeys([*self.binds, *binds])))
 
 
 @dataclass(frozen=True)
@@ -99,6 +129,8 @@ class Entry:
         options = an_object(members.get("options", {}), "options")
         if options.get("profile"):
             profile_from_json(options["profile"])
+        if options.get(BOND):
+            Bond.from_json(options[BOND])
         a_flag(members.get("emptied", False), "emptied")
         for name, pair in an_object(members.get("checksums", {}), "checksums").items():
             rows_and_digest(pair, f"checksums.{name}")
@@ -109,6 +141,12 @@ class Entry:
         """What the rows were anonymised with."""
         profile = self.options.get("profile")
         return profile_from_json(profile) if profile else None
+
+    @property
+    def bond(self) -> Bond | None:
+        """What ties it to cut-overs of other databases, where one command was for several."""
+        bond = self.options.get(BOND)
+        return Bond.from_json(bond) if bond else None
 
     def count_rows(self, version_table: str) -> int:
         """How many rows the cut-over made live, but for those of Alembic's own table."""

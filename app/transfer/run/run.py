@@ -182,7 +182,7 @@ class Run:
             return
         refuse_unsupported(self.host)
         refuse_left_behind(self.host, self.schema.list_revisions)
-        if others := sorted(map(name_of, self.host.others)):
+        if others := sorted({*map(name_of, self.host.others)} - self.host.among):
             self.note(f"Of the app's databases this is {name_of(self.host.bind)!r}; left alone: {', '.join(others)}.")
 
     @contextlib.contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -93,6 +93,7 @@ class Settings:
     """What a run needs to know, resolved and checked.
 
     :ivar source: URL, path, ``self`` or None.
+    :ivar source_key: the key that ``source`` is the value of: one database of the app may have its own.
     :ivar source_base: the directory a relative path in ``source`` counts from.
     :ivar bind: which database of the app is the target, or None: its only one.
     :ivar keep: generations and backups kept, per command.
@@ -105,6 +106,7 @@ class Settings:
     """
 
     source: str | None
+    source_key: str
     source_base: Path
     source_uid: str | None
     source_password: str | None = field(repr=False)
@@ -152,7 +154,21 @@ class _Keys:
                 self.origins[key] = origin
                 return _text(f"{key} ({origin})", value)
         self.origins[key] = "default"
-        return DEFAULTS[key]
+        return DEFAULTS.get(key)
+
+    def text_of(self, key: str, bind: str | None) -> tuple[str, str | None]:
+        """A key that each database of the app may have one of its own for; the name that counts, and its value.
+
+        An option comes before both.
+        """
+        special = name_key(key, bind) if bind else key
+        named = self._environ.get(f"FLASK_{special}"), self._config.get(special)
+        if special in DEFAULTS or self._options.get(key) is not None or named == (None, None):
+            return key, self.text(key)
+        value = self.text(special)
+        # Who asks where a source came from asks by the one name.
+        self.origins[key] = self.origins.pop(special)
+        return special, value
 
     def number(self, key: str, least: float, most: float, *, whole: bool = False) -> float:
         text = self.text(key) or ""
@@ -235,10 +251,12 @@ def build_settings(
             f"FERRY_ENVIRONMENT ({keys.origins['FERRY_ENVIRONMENT']}) is {environment!r}.",
             hint=f"Use one of {', '.join(ENVIRONMENTS)}.",
         )
-    source, bind = keys.text("FERRY_SOURCE") or None, _bind(keys)
+    bind = _bind(keys)
+    source_key, source = keys.text_of("FERRY_SOURCE", bind)
     password_file = path("FERRY_SOURCE_PASSWORD_FILE")
     return Settings(
-        source=source,
+        source=source or None,
+        source_key=source_key,
         source_base=directory if keys.origins["FERRY_SOURCE"] == "option" else instance,
         source_uid=keys.text("FERRY_SOURCE_UID"),
         source_password=_password(keys, password_file),
@@ -296,12 +314,21 @@ def _snapshot_of(bind: str | None, path: Path) -> Path:
     return path if bind in (None, "default") else path.with_name(f"{bind}-{path.name}")
 
 
-def find_unknown_keys(config: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """A line for each key that looks like one of ours and is none, with the one that may be meant."""
+def name_key(key: str, bind: str) -> str:
+    """What a key is called for one database of the app: ``FERRY_SOURCE_STATS``."""
+    return f"{key}_{re.sub('[^0-9A-Za-z]', '_', bind).upper()}"
+
+
+def find_unknown_keys(config: Mapping[str, Any], environ: Mapping[str, str], binds: Iterable[str] = ()) -> list[str]:
+    """A line for each key that looks like one of ours and is none, with the one that may be meant.
+
+    :param binds: what the app's databases are called.
+    """
+    of_binds = {name_key("FERRY_SOURCE", bind) for bind in binds}
     of_environ = (name.removeprefix("FLASK_") for name in environ if name.startswith("FLASK_FERRY_"))
     # A host may read the environment into its config: that is one key, not two.
     names = dict.fromkeys([*of_environ, *(name for name in config if name.startswith("FERRY_"))])
-    unknown = (name for name in names if name not in DEFAULTS)
+    unknown = (name for name in names if name not in DEFAULTS and name not in of_binds)
     return [f"{name} is not a key of Flask-Ferry and is ignored{_suggest(name)}" for name in unknown]
 
 

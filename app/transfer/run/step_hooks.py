@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...errors import FerryError, Misconfigured, ToolFailed
+from ...errors import FerryError, Misconfigured, NotConfirmed, ToolFailed
+from ..schema.binds import name_of
 from ..schema.callables import import_callable
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def _call(run: Run, when: str, step: str) -> None:
     if run.hook is None:
         return
     try:
-        run.hook(when, step, {"run": run.id, "command": run.command, "live": run.report.live})
+        bind = name_of(run.host.bind) if run.host.others else ""
+        about = {"run": run.id, "command": run.command, "live": run.report.live, "bind": bind}
+        run.hook(when, step, about)
     except ToolFailed as error:
         if when != FAILED and run.report.live != "replaced":
             raise
@@ -77,6 +80,8 @@ def _load_callable(text: str) -> Call:
     def call(when: str, step: str, about: Mapping[str, str]) -> None:
         try:
             answer: Any = function(when, step, dict(about))
+        except NotConfirmed:
+            raise  # a signal that came while it was called
         except (Exception, SystemExit) as error:
             raise _make_error(when, step, f"{type(error).__name__}: {error}") from error
         if answer is False or (isinstance(answer, int) and not isinstance(answer, bool) and answer != 0):

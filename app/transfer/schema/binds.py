@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from alembic.runtime.environment import EnvironmentContext
@@ -19,6 +20,8 @@ from sqlalchemy.pool import StaticPool
 from ...dialects.base import OutsideStaging
 from ...errors import Misconfigured
 
+ALL = "all"
+"""What is chosen where a command is for every database of the app that is carried."""
 DEFAULT = "default"
 """What the database of ``SQLALCHEMY_DATABASE_URI`` is called where one is chosen; Flask-SQLAlchemy has None for it."""
 
@@ -41,6 +44,39 @@ def find_bind(db: SQLAlchemy, name: str | None, origin: str) -> str | None:
             hint="Choose one that is there once, such as --bind default for that of SQLALCHEMY_DATABASE_URI.",
         )
     return None if name in (None, DEFAULT) else name
+
+
+def list_carried(db: SQLAlchemy, env: Path) -> list[str]:
+    """What those databases of the app are called that hold something to carry, the default one first.
+
+    One that is for nothing but the app's own SQL is left alone: no model has a table in it, and ``env.py``, which as
+    that of ``flask db init --multidb`` runs revisions on each, does not name them.
+    """
+    keys = {str(key) for key in db.engines if key}
+    if not runs_on_all(env):
+        keys &= {str(key) for key, metadata in db.metadatas.items() if key and metadata.tables}
+    return [DEFAULT, *sorted(keys)]
+
+
+def runs_on_all(env: Path) -> bool:
+    """Whether an ``env.py`` is like that of ``flask db init --multidb``."""
+    return env.is_file() and "SQLALCHEMY_BINDS" in env.read_text(encoding="utf-8", errors="replace")
+
+
+def find_all(db: SQLAlchemy, env: Path, origin: str) -> list[str]:
+    """The databases that a command for all is for.
+
+    :param origin: where it came from that all are meant.
+    :raises Misconfigured: a name would mean two things.
+    """
+    for name in (ALL, DEFAULT):
+        if name in db.engines:
+            raise Misconfigured(
+                f"FERRY_BIND ({origin}) is {ALL!r}, and one of the app's databases is called {name!r} in "
+                "SQLALCHEMY_BINDS.",
+                hint="Give that one another name.",
+            )
+    return list_carried(db, env)
 
 
 def list_others(db: SQLAlchemy, bind: str | None) -> dict[str | None, URL]:

@@ -26,6 +26,7 @@ class Host:
     :ivar bind: the target's key in ``SQLALCHEMY_BINDS``; None for the default database.
     :ivar others: where one of several databases was chosen, all others, which are closed while something of the host's
         runs.
+    :ivar among: what the databases are called that the command is for, where it is for several.
     """
 
     db: SQLAlchemy
@@ -37,6 +38,7 @@ class Host:
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     bind: str | None = None
     others: Mapping[str | None, URL] = field(default_factory=dict)
+    among: frozenset[str] = frozenset()
 
     @property
     def engine(self) -> Engine:

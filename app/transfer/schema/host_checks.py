@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from ...dialects import is_same_place
 from ...errors import Misconfigured, Protected
-from .binds import DEFAULT, name_of
+from .binds import ALL, DEFAULT, list_carried, name_of, runs_on_all
 from .host import Host
 from .named_schema import ALL, find_other_schemas, find_own_schema, refuse_all_schemas
 from .named_schema import OPTION as SCHEMA_OPTION
@@ -65,15 +65,14 @@ def _binds(host: Host) -> Iterator[Protected]:
     filled = {str(key) for key, metadata in host.db.metadatas.items() if key and metadata.tables}
     there = {str(key) for key in host.db.engines if key}
     env = host.migrations / "env.py"
-    # The template of `flask db init --multidb` runs revisions on each of them.
-    runs_on_all = env.is_file() and "SQLALCHEMY_BINDS" in env.read_text(encoding="utf-8", errors="replace")
     if host.others:
         yield from _one_database_twice(host)
-    elif others := sorted(there if runs_on_all else there & filled):
-        why = f"and {env} runs revisions on each" if runs_on_all else "and models have tables in them"
+    elif others := list_carried(host.db, env)[1:]:
+        why = f"and {env} runs revisions on each" if runs_on_all(env) else "and models have tables in them"
         yield Protected(
             f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}), {why}; one run carries one of them.",
-            hint=f"Choose which, and run once for each: {', '.join(f'--bind {key}' for key in [DEFAULT, *others])}",
+            hint=f"Choose which, and run once for each: {', '.join(f'--bind {key}' for key in [DEFAULT, *others])}; "
+            f"or carry all of them by one command: --bind {ALL}",
         )
     if unbound := sorted(filled - there):
         yield Protected(

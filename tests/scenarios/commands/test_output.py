@@ -19,7 +19,7 @@ from tests.support.local import COMMANDS, Local, history_without_the_newest, ref
 from tests.support.site import ROOT, Result
 
 ESCAPE = "\x1b["
-ENVELOPE = {"event", "version", "time", "step"}
+ENVELOPE = {"event", "version", "time", "step", "bind"}
 SCHEMA = Draft202012Validator(json.loads((ROOT / "docs" / "events.schema.json").read_text()))
 HASH = re.compile(r"(pbkdf2|scrypt):")
 

@@ -186,3 +186,17 @@ def test_commands_in_reports_are_for_the_same_database(tmp_path: Path) -> None:
     status = host.ok("db-status", "--bind", "stats", "--json", "--report", str(page)).events[-1]["target"]
     assert status["next_command"] == "flask db-migrate-data --bind stats self"
     assert "flask db-migrate-data --bind stats self</pre>" in page.read_text()
+
+
+@pytest.mark.parametrize("option", [("--bind", "all"), ("--bind=all",), ()])
+def test_hints_of_one_of_several_are_for_it_alone_where_they_do_not_help_all(option: tuple[str, ...]) -> None:
+    typed = Typed("flask", "db-migrate-data", ("self", *option, "-y")).narrowed_to("stats")
+    same = " ".join(["flask db-migrate-data self", *option, "-y"])
+    assert complete("Run: flask db-migrate-data --accept-loss visit.page", typed) == (
+        f"Run: {same} --accept-loss visit.page"
+    )
+    assert complete("Run: flask db-migrate-data --rerun", typed) == (
+        "Run: flask db-migrate-data self -y --bind stats --rerun"
+    )
+    assert complete("Run: flask db-restore", typed) == "Run: flask db-restore --bind stats --yes"
+    assert complete("Then run the command again.", typed) == f"Then run the command again.\nAgain: {same}"

@@ -13,7 +13,16 @@ from tests.dialects.postgresql import test_upgrade
 from tests.scenarios import test_version_table
 from tests.support.site import ROOT
 
-from . import test_accepted, test_binds, test_host, test_named_schema, test_own_schema, test_refused, test_three_hosts
+from . import (
+    test_accepted,
+    test_binds,
+    test_host,
+    test_named_schema,
+    test_own_schema,
+    test_refused,
+    test_several,
+    test_three_hosts,
+)
 from .conftest import HostApp
 
 PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
@@ -56,7 +65,7 @@ def test_the_five_lines(tmp_path: Path, python: Path) -> None:
 
 
 A, B, H, R, S, T = test_accepted, test_binds, test_host, test_refused, test_own_schema, test_three_hosts
-N = test_named_schema
+N, V = test_named_schema, test_several
 LIVES = T.test_a_life_on_sqlite
 TESTS: dict[str, Callable[..., None]] = {
     "a factory, a module-level": A.test_two_apps_in_one_process,
@@ -84,7 +93,9 @@ TESTS: dict[str, Callable[..., None]] = {
     "`SQLALCHEMY_BINDS` with tables": B.test_one_of_them,
     "two of several databases": B.test_what_is_refused,
     "an `env.py` that runs no": B.test_what_is_refused,
-    "a `--bind`": B.test_what_is_refused,
+    "a `--bind` that": B.test_what_is_refused,
+    "`--bind all`": V.test_names_that_mean_two_things,
+    "one SOURCE": V.test_sources,
     "`db-adopt` with several": B.test_what_is_refused,
     "`SQLALCHEMY_BINDS` with databases that models": R.test_a_bind_that_models_have_tables_in,
     "models with a `__bind_key__`": R.test_a_bind_that_only_models_name,

@@ -224,7 +224,7 @@ class RunOnSelf:
     warn = note
 
     def carry_out(self) -> None:
-        """Lock, recover, stage, swap; like :func:`app.transfer.jobs.job.carry_out`."""
+        """Lock, recover, stage, swap; like :func:`app.transfer.jobs.passage.carry_out`."""
         self.actor.point()
         if self.server.locked_by:
             return

@@ -215,3 +215,24 @@ def test_a_misspelt_key_is_named_with_the_one_that_is_meant() -> None:
         "FERRY_ELSEWHERE is not a key of Flask-Ferry and is ignored."
     ]
     assert find_unknown_keys(dict.fromkeys(DEFAULTS), {f"FLASK_{key}": "" for key in DEFAULTS}) == []
+
+
+def test_each_database_of_the_app_may_have_a_source_of_its_own() -> None:
+    """An option comes before both keys; another database's key is not looked at."""
+    keys = {"FERRY_SOURCE": "/any", "FERRY_SOURCE_STATS": "/stats", "FERRY_SOURCE_MY_BIND": "/mine"}
+    for bind, source, key in (
+        (None, "/any", "FERRY_SOURCE"),
+        ("default", "/any", "FERRY_SOURCE"),
+        ("stats", "/stats", "FERRY_SOURCE_STATS"),
+        ("my-bind", "/mine", "FERRY_SOURCE_MY_BIND"),
+        ("uid", "/any", "FERRY_SOURCE"),
+    ):
+        settings = build(keys, FERRY_BIND=bind)
+        assert (settings.source, settings.source_key) == (source, key)
+        assert settings.origins["FERRY_SOURCE"] == "app.config"
+    settings = build(keys, {"FLASK_FERRY_SOURCE_STATS": "/environ"}, FERRY_BIND="stats")
+    assert (settings.source, settings.origins["FERRY_SOURCE"]) == ("/environ", "environment")
+    assert build(keys, FERRY_BIND="stats", FERRY_SOURCE="self").source == "self"
+    assert build({**keys, "FERRY_SOURCE_UID": "ada"}, FERRY_BIND="uid").source_uid == "ada"
+    assert find_unknown_keys(keys, {}, ["default", "stats", "my-bind"]) == []
+    assert len(find_unknown_keys(keys, {}, ["stats"])) == 1

@@ -79,7 +79,7 @@ def command(program: str) -> str:
 
 def test_a_command_is_told_by_its_environment(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "calls"
-    names = "HOOK_WHEN", "HOOK_STEP", "HOOK_RUN", "HOOK_COMMAND", "HOOK_LIVE"
+    names = "HOOK_WHEN", "HOOK_STEP", "HOOK_RUN", "HOOK_COMMAND", "HOOK_LIVE", "HOOK_BIND"
     program = (
         f"import os; print('aside'); open({str(file)!r}, 'a').write(str([os.environ[n] for n in {names}]) + '\\n')"
     )
@@ -87,7 +87,7 @@ def test_a_command_is_told_by_its_environment(tmp_path: Path, capfd: pytest.Capt
     with run.show_step("load"):
         pass
     lines = [json.loads(line.replace("'", '"')) for line in file.read_text().splitlines()]
-    assert lines == [[when, "load", run.id, "db-migrate-data", "unchanged"] for when in ("before", "after")]
+    assert lines == [[when, "load", run.id, "db-migrate-data", "unchanged", ""] for when in ("before", "after")]
     assert "".join(capfd.readouterr()) == ""
 
 

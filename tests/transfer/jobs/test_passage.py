@@ -12,7 +12,8 @@ import pytest
 from app.dialects.model import LateWrite
 from app.errors import VerificationFailed
 from app.transfer.cutover.cutover import entry_for
-from app.transfer.jobs.job import Job, Step, carry_out
+from app.transfer.jobs.job import Job, Step
+from app.transfer.jobs.passage import Order, carry_out
 from app.transfer.run.history import list_runs
 from app.transfer.run.ledger import Entry
 from app.transfer.run.plan import Question
@@ -75,7 +76,7 @@ def carry(directory: Path, disturb: Disturbance, *, rehearse: bool) -> tuple[Cop
         connection.executescript("CREATE TABLE thing (id INTEGER PRIMARY KEY); INSERT INTO thing VALUES (1), (2)")
     run = made_run(directory)
     job = Copy(run, disturb)
-    return job, carry_out(run, lambda planning: job, rehearse=rehearse)
+    return job, carry_out(Order(run, lambda planning: job, rehearse=rehearse))
 
 
 @pytest.mark.parametrize("event", [LateWrite, VerificationFailed("The copy is another one.")])
