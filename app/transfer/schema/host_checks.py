@@ -20,7 +20,8 @@ from sqlalchemy import Engine
 
 from ...dialects import is_same_place
 from ...errors import Misconfigured, Protected
-from .binds import ALL, DEFAULT, list_carried, name_of, runs_on_all
+from .binds import ALL as ALL_BINDS
+from .binds import DEFAULT, list_carried, name_of, runs_on_all
 from .host import Host
 from .named_schema import ALL, find_other_schemas, find_own_schema, refuse_all_schemas
 from .named_schema import OPTION as SCHEMA_OPTION
@@ -72,7 +73,7 @@ def _binds(host: Host) -> Iterator[Protected]:
         yield Protected(
             f"SQLALCHEMY_BINDS names further databases ({', '.join(others)}), {why}; one run carries one of them.",
             hint=f"Choose which, and run once for each: {', '.join(f'--bind {key}' for key in [DEFAULT, *others])}; "
-            f"or carry all of them by one command: --bind {ALL}",
+            f"or carry all of them by one command: --bind {ALL_BINDS}",
         )
     if unbound := sorted(filled - there):
         yield Protected(
