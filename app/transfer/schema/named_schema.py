@@ -28,6 +28,7 @@ from .version_table import find_env
 OPTION = "version_table_schema"
 ALL = "include_schemas"
 _LOOK_ALIKE = "ferry"
+_ONLY_DEFAULT = 'include_name=lambda name, kind, parents: kind != "schema" or name is None'
 
 
 def find_named_schema(db: SQLAlchemy, migrate: Any, root: Path, bind: str | None) -> str | None:
@@ -192,7 +193,7 @@ def refuse_all_schemas(host: Host, options: Mapping[str, Any], where: str) -> No
         f"{where} sets {ALL}=True for every schema there is: flask db migrate would drop the tables of Flask-Ferry's "
         f"own ({_LOOK_ALIKE} and others).",
         # Alembic calls the schema that sessions take for their own None.
-        hint=f"Leave {ALL} out." if is_default else show_lines(schema),
+        hint=f"Leave {ALL} out, or write: {_ONLY_DEFAULT}" if is_default else show_lines(schema),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -195,10 +196,60 @@ def seeding(host: Foreign) -> None:
 def test_a_seed(host: Foreign, url: sa.URL, monkeypatch: pytest.MonkeyPatch) -> None:
     module = type(pytest)("seed_of_named")
     module.load = lambda: seeding(host)  # type: ignore[attr-defined]
-    monkeypatch.setitem(__import__("sys").modules, "seed_of_named", module)
+    monkeypatch.setitem(sys.modules, "seed_of_named", module)
     host.config["FERRY_SEED"] = "seed_of_named:load"
     host.ok("db-init", "--yes")
     assert look(url, ROWS) == [(9, "a")]
+
+
+def test_a_seed_that_works_elsewhere(host: Foreign, url: sa.URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> None:
+        host.db.session.execute(sa.text("CREATE TYPE size AS ENUM ('s')"))
+        host.db.session.commit()
+
+    module = type(pytest)("seed_elsewhere")
+    module.load = load  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "seed_elsewhere", module)
+    host.config["FERRY_SEED"] = "seed_elsewhere:load"
+    refused = host.run("db-init", "--yes")
+    assert refused.status == 1, refused.stderr
+    assert f"it changed public.size, outside the schema {SCHEMA} that is being built" in refused.stderr
+    assert SCHEMA not in schemas(url) or look(url, f"SELECT to_regclass('{SCHEMA}.thing')") == [(None,)]
+    assert look(url, "SELECT to_regtype('public.size')::text") == [(None,)]
+
+
+def test_a_table_of_revisions_of_another_name(host: Foreign, url: sa.URL) -> None:
+    host.alembic["version_table"] = "versions"
+    fill(host, url)
+    host.add("three", "two", THREE)
+    host.ok("db-migrate-data", "self", "--yes")
+    assert look(url, f"SELECT * FROM {SCHEMA}.versions") == [("three",)]
+    host.ok("db-rollback", "--yes")
+    assert look(url, f"SELECT * FROM {SCHEMA}.versions") == [("two",)]
+    assert look(url, "SELECT to_regclass('public.versions')::text") == [(None,)]
+
+
+def in_public(directory: Path, url: sa.URL, **options: Any) -> Foreign:
+    directory.mkdir()
+    execute(url, "DROP TABLE thing")
+    host = Foreign(directory, {"SQLALCHEMY_DATABASE_URI": url})
+    host.alembic |= {"include_schemas": True, **options}
+    return host
+
+
+def test_all_schemas_where_models_name_none(tmp_path: Path, url: sa.URL) -> None:
+    """The message has the filter to write; with it nothing of Flask-Ferry's is compared."""
+    host = in_public(tmp_path / "app", url)
+    host.add("three", "two", "op.add_column('thing', sa.Column('size', sa.Integer))")
+    refused = host.run("db-init", "--schema", "migrations", "--no-seed", "--yes")
+    assert (refused.status, "flask db migrate would drop" in refused.stderr) == (20, True), refused.stderr
+    [line] = re.findall(r"include_name=(lambda .*)", refused.stderr)
+    host.alembic["include_name"] = eval(line)
+    host.ok("db-init", "--schema", "migrations", "--no-seed", "--yes")
+    host.add("four", "three", "op.add_column('thing', sa.Column('weight', sa.Integer))")
+    host.ok("db-migrate-data", "self", "--yes")
+    drift = re.findall(r"(\w+ \S+) of the database is in no model", host.ok("db-status").stdout)
+    assert sorted(drift) == ["column thing.size", "column thing.weight"]
 
 
 # Sources
