@@ -158,6 +158,8 @@ def connect_to(
     :param session: further ``name = value`` of the session.
     :param shared: it may be one that the command used before, and is kept for it; see :mod:`..sessions`.
     :param meets_no_trigger: rows are written in no table that has a trigger.
+    :param several: statements may be sent together, see :func:`.session.execute_all`. Not where texts or rows of
+        others are sent: what stood behind a semicolon in them would be run.
     :param options: for the driver, e.g. a cursor class or converters.
     :raises DatabaseUnreachable, AccessDenied: here, and wherever the connection is lost inside.
     """
@@ -183,6 +185,7 @@ def connect(
     driver: type[Connection] = Connection,
     shared: bool = False,
     meets_no_trigger: bool = False,
+    several: bool = False,
     **options: Any,
 ) -> Connection:
     """As :func:`connect_to`, but the caller closes it and has the driver's own errors."""
@@ -194,6 +197,7 @@ def connect(
     arguments["password"] = arguments["password"].encode()
     # The number of rows that a statement found, not of those it changed.
     flags = arguments.pop("client_flag", 0) | options.pop("client_flag", 0) | CLIENT.FOUND_ROWS
+    flags |= CLIENT.MULTI_STATEMENTS if several else 0
     # Whether it commits by itself is a setting like others.
     arguments = {**arguments, "client_flag": flags, "autocommit": None, **options}
     sessions = held_sessions() if shared else None

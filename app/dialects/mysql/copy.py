@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pymysql
 
@@ -17,7 +17,7 @@ from .objects import (
     SEQUENCE,
     VERSIONED,
     MySqlObject,
-    definition,
+    definitions_of,
     event_with,
     is_mariadb,
     objects,
@@ -25,7 +25,7 @@ from .objects import (
     schema_fingerprint,
     tables,
 )
-from .session import Connection, Factory, execute, is_refusal
+from .session import Connection, Factory, execute, execute_all, is_refusal
 
 __all__ = ["carry", "copy_database", "create_objects", "objects", "schema_fingerprint"]
 
@@ -158,8 +158,7 @@ def copy_database(factory: Factory, source: str, to: str, timeout_s: float) -> N
         create_like(connection, to, source)
         connection.select_db(to)
         columns = list_columns(connection, source)
-        for table, kind in tables(connection, source).items():
-            copy_table(connection, source, table, kind, columns[table])
+        copy_tables(connection, source, tables(connection, source), columns)
         make_histograms(connection, list_histograms(connection, source))
         create_objects(connection, [item for item in objects(connection, source) if item.kind != "sequence"])
 
@@ -172,9 +171,11 @@ def carry(factory: Factory, source: str, staging: str, wanted: Sequence[str], ti
     with _copying(factory, timeout_s) as connection:
         connection.select_db(staging)
         kinds, columns = tables(connection, source), list_columns(connection, source)
-        for table in wanted:
-            execute(connection, f"DROP {'SEQUENCE' if kinds[table] == SEQUENCE else 'TABLE'} IF EXISTS {quote(table)}")
-            copy_table(connection, source, table, kinds[table], columns[table])
+        drops = [
+            f"DROP {'SEQUENCE' if kinds[name] == SEQUENCE else 'TABLE'} IF EXISTS {quote(name)}" for name in wanted
+        ]
+        execute_all(connection, drops)
+        copy_tables(connection, source, {name: kinds[name] for name in wanted}, columns)
         make_histograms(connection, (item for item in list_histograms(connection, source) if item.table in wanted))
         triggers = [item for item in objects(connection, source) if item.kind == "trigger" and item.table in wanted]
         create_objects(connection, triggers)
@@ -182,8 +183,8 @@ def carry(factory: Factory, source: str, staging: str, wanted: Sequence[str], ti
 
 def create_like(connection: Connection, database: str, like: str) -> None:
     """Create a database anew, with the character set and collation of another."""
-    execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
-    execute(connection, f"CREATE DATABASE {quote(database)} {charset_of(connection, like)}")
+    creating = f"CREATE DATABASE {quote(database)} {charset_of(connection, like)}"
+    execute_all(connection, [f"DROP DATABASE IF EXISTS {quote(database)}", creating])
 
 
 def charset_of(connection: Connection, database: str) -> str:
@@ -205,11 +206,10 @@ def _copying(factory: Factory, timeout_s: float) -> Iterator[Connection]:
         f"lock_wait_timeout = {whole}",
         f"innodb_lock_wait_timeout = {whole}",
     ]
-    with factory(to_database=False, session=session, read_timeout=86400) as connection:
-        if is_mariadb(connection):
-            execute(connection, "SET SESSION check_constraint_checks = 0")
+    with factory(to_database=False, session=session, several=True, read_timeout=86400) as connection:
+        checks = ["SET SESSION check_constraint_checks = 0"] if is_mariadb(connection) else []
         # So that INSERT ... SELECT locks no row of the source (MySQL 8.4 manual, 17.7.3).
-        execute(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        execute_all(connection, [*checks, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"])
         yield connection
 
 
@@ -237,13 +237,22 @@ def refuse_history(table: str, kind: str) -> None:
         )
 
 
-def copy_table(connection: Connection, source: str, table: str, kind: str, columns: Sequence[tuple[str, str]]) -> None:
-    """Create a table of another database in the default one, with its rows.
+def copy_tables(
+    connection: Connection, source: str, kinds: Mapping[str, str], columns: Mapping[str, Sequence[tuple[str, str]]]
+) -> None:
+    """Create tables of another database in the default one, with their rows.
 
-    :param columns: names and types of those that a value can be given for.
+    :param kinds: as :func:`.objects.tables` has them.
+    :param columns: of each table names and types of those that a value can be given for.
     """
-    refuse_history(table, kind)
-    execute(connection, definition(connection, source, table, kind))
+    for table, kind in kinds.items():
+        refuse_history(table, kind)
+    execute_all(connection, list(definitions_of(connection, source, kinds).values()))
+    for table, kind in kinds.items():
+        _fill(connection, source, table, kind, columns.get(table, ()))
+
+
+def _fill(connection: Connection, source: str, table: str, kind: str, columns: Sequence[tuple[str, str]]) -> None:
     if kind == SEQUENCE:
         _set_position(connection, table, position(connection, source, table))
         return

@@ -80,7 +80,7 @@ class MySqlDialect:
         self._directory, self._tls_ca = directory, tls_ca
 
     def _connect(self, url: URL, **options: Any) -> contextlib.AbstractContextManager[pymysql.Connection[Any]]:
-        return connect_to(url, self._tls_ca, shared=True, **options)
+        return connect_to(url, self._tls_ca, shared=True, **{"several": True, **options})
 
     def _factory(self, url: URL) -> Callable[..., contextlib.AbstractContextManager[pymysql.Connection[Any]]]:
         """Connections for those who need several."""
@@ -106,14 +106,22 @@ class MySqlDialect:
         return self._recall_spelled(url) or database_of(url)
 
     def _recall_spelled(self, url: URL) -> str | None:
-        name = remember(("spelled", url), lambda: self._ask_spelled(url))
-        if name is None:
-            forget(("spelled", url))
-        return name
+        """As :meth:`_ask_spelled`, but that a database which was there is not asked for again."""
+        name, place = database_of(url), ("databases", url.set(database=None))
+        listed, folds = remember(place, lambda: (list[str](), False))
+        if (known := spell(listed, name, folds=folds)) is None:
+            forget(place)
+            listed, folds = remember(place, lambda: self._list(url))
+            known = spell(listed, name, folds=folds)
+        return known
 
     def _ask_spelled(self, url: URL) -> str | None:
-        with self._ask_within(url, to_database=False) as ask:
-            return spell(ask, database_of(url))
+        listed, folds = self._list(url)
+        return spell(listed, database_of(url), folds=folds)
+
+    def _list(self, url: URL) -> tuple[list[str], bool]:
+        with self._connect(url, to_database=False) as connection:
+            return server.list_databases(asking(connection)), bool(version_of(connection).folds)
 
     def _control(self, url: URL) -> str:
         return database_of(self.control_area(url).url)
@@ -158,7 +166,6 @@ class MySqlDialect:
     def drop(self, url: URL) -> None:
         name = database_of(url)
         names.refuse_live(name)
-        forget(("spelled", url))
         with self._ask_within(url, to_database=False) as ask:
             ask(f"DROP DATABASE IF EXISTS {quote(name)}")
 
@@ -311,7 +318,7 @@ class MySqlDialect:
         copy.carry(self._factory(staging), self._spell(source), database_of(staging), tables)
 
     def create_objects(self, staging: URL, objects: Sequence[SchemaObject]) -> None:
-        with self._connect(staging) as connection:
+        with self._connect(staging, several=False) as connection:
             copy.create_objects(connection, objects)
 
     def problems(self, url: URL) -> list[Problem]:

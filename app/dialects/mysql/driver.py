@@ -11,15 +11,15 @@ import ssl
 import struct
 import time
 import weakref
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from pymysql.constants import COMMAND, CR
+from pymysql.constants import CLIENT, COMMAND, CR
 
 from ..sessions import Sessions, remember
+from .names import CHANGES
 from .packets import BUFFER_BYTES
 
 _RESET = 0x1F
@@ -40,11 +40,15 @@ _OF_MYSQL = (
 
 @dataclass(frozen=True)
 class Version:
-    """What a server says it is; ``numbers`` are e.g. (10, 11, 19), ``text`` is what they stand in."""
+    """What a server says it is; ``numbers`` are e.g. (10, 11, 19), ``text`` is what they stand in.
+
+    :ivar folds: 0 where it compares names as they are, else how it does not (MySQL manual, 11.2.3).
+    """
 
     is_mariadb: bool
     numbers: tuple[int, ...]
     text: str = ""
+    folds: int = 0
 
     def __str__(self) -> str:
         return f"{'MariaDB' if self.is_mariadb else 'MySQL'} {'.'.join(map(str, self.numbers))}"
@@ -91,10 +95,7 @@ def current_of(connection: pymysql.Connection[Any]) -> str:
 
 def folds_names(connection: Connection) -> bool:
     """Whether the server compares names without regard to case (MySQL manual, 11.2.3), asked once for a command."""
-    return bool(int(remember(("folds", connection.place), lambda: _ask(connection, _FOLDS))))
-
-
-_FOLDS = "SELECT @@lower_case_table_names"
+    return bool(version_of(connection).folds)
 
 
 def _ask_current(connection: pymysql.Connection[Any]) -> str:
@@ -111,10 +112,10 @@ def _ask(connection: pymysql.Connection[Any], sql: str) -> Any:
 
 def _ask_version(connection: pymysql.Connection[Any]) -> Version:
     with connection.cursor(pymysql.cursors.Cursor) as cursor:
-        cursor.execute("SELECT VERSION()")
-        [text] = cursor.fetchone() or [""]
+        cursor.execute("SELECT VERSION(), @@lower_case_table_names")
+        text, folds = cursor.fetchone() or ("", "0")
     numbers = re.findall(r"[0-9]+", text.removeprefix("5.5.5-").partition("-")[0])
-    return Version("mariadb" in text.lower(), tuple(map(int, numbers)), text)
+    return Version("mariadb" in text.lower(), tuple(map(int, numbers)), text, int(folds))
 
 
 TRUSTED_S = 60.0
@@ -126,11 +127,6 @@ _LEAVES_NOTHING = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Statements that leave a session as it was, but for a transaction; what has variables or locks of its user is none."""
-_OF_DATABASES = re.compile(
-    r"\s*(?:CREATE|ALTER|DROP)\s+(?:OR\s+REPLACE\s+)?(?:DATABASE|SCHEMA)\b"
-    r"(?:\s+IF(?:\s+NOT)?\s+EXISTS)?(?:\s*`((?:[^`]|``)+)`|\s+(?!(?:DEFAULT|CHARACTER|CHARSET|COLLATE)\b)(\w+))?",
-    re.IGNORECASE,
-)
 _ENDS_TRANSACTION = ("COMMIT", "ROLLBACK")
 _LONGEST_KNOWN = 8192
 
@@ -174,6 +170,7 @@ class Connection(pymysql.Connection):
     selected: str = ""
     current: str | None = None
     _is_connecting: bool = False
+    _together: Sequence[str] = ()
     _is_as_set: bool = False
     _needs_reset: bool = False
     _in_transaction: bool = False
@@ -257,7 +254,7 @@ class Connection(pymysql.Connection):
         elif _is_readable(self._sock):  # type: ignore[attr-defined] # PyMySQL does not type it
             # A server says nothing unasked but that it ends the session.
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the server ended the session")
-        if self.selected_at != _CHANGES.of(self.opened_in):
+        if self.selected_at != CHANGES.of(self.opened_in):
             # To select the database again that is selected does nothing (seen on MariaDB 10.11).
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, "its database was made anew")
         if self.settings is None:
@@ -286,9 +283,26 @@ class Connection(pymysql.Connection):
 
     def _execute_command(self, command: int, sql: Any) -> None:
         self._ends = self._is_as_set = False
-        if command == COMMAND.COM_QUERY:
+        if command == COMMAND.COM_QUERY and self._together:
+            for text in self._together:
+                self._regard(text)
+        elif command == COMMAND.COM_QUERY:
             self._regard(sql if isinstance(sql, str) else bytes(sql[: _LONGEST_KNOWN + 1]).decode("utf-8", "replace"))
         super()._execute_command(command, sql)  # type: ignore[misc] # PyMySQL does not type it
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether the server takes several statements in one text."""
+        return bool(self.client_flag & CLIENT.MULTI_STATEMENTS)
+
+    @contextlib.contextmanager
+    def sending(self, statements: Sequence[str]) -> Iterator[None]:
+        """What is sent meanwhile is these statements in one text; what they may leave is remembered of each."""
+        self._together = statements
+        try:
+            yield
+        finally:
+            self._together = ()
 
     def _regard(self, sql: str) -> None:
         """Remember what a statement may leave, before it is sent."""
@@ -298,7 +312,7 @@ class Connection(pymysql.Connection):
         # With autocommit off every statement begins one.
         is_alone = is_known and not sql.lstrip().startswith("START TRANSACTION") and self.get_autocommit()
         self._in_transaction |= not is_alone
-        _CHANGES.regard(sql)
+        CHANGES.regard(sql)
 
     def connect(self, sock: Any = None) -> None:
         """Connect; whatever greets is taken for a server until it says something that none says."""
@@ -312,7 +326,7 @@ class Connection(pymysql.Connection):
         self._rfile: Any = io.BufferedReader(self._rfile.detach(), BUFFER_BYTES)
         name = self.db or b""  # bytes, once it was sent
         self.opened_in = self.selected = name.decode() if isinstance(name, bytes) else str(name)
-        self.selected_at = _CHANGES.of(self.opened_in)
+        self.selected_at = CHANGES.of(self.opened_in)
         _OPEN.add(self)
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
@@ -350,24 +364,6 @@ class Connection(pymysql.Connection):
 def is_of(error: pymysql.Error, connection: pymysql.Connection[Any]) -> bool:
     """Whether it was this connection's statement that the server answered with an error."""
     return vars(error).get("connection") is connection
-
-
-@dataclass
-class _Changes:
-    """How often this process created, altered or dropped a database, by its name; an empty one for any."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def regard(self, sql: str) -> None:
-        if match := _OF_DATABASES.match(sql):
-            self.counts[(match[1] or match[2] or "").lower()] += 1
-
-    def of(self, database: str) -> int:
-        """A number that differs after each change of a database."""
-        return self.counts[database.replace("`", "``").lower()] + self.counts[""]
-
-
-_CHANGES = _Changes()
 
 
 def _is_readable(sock: Any) -> bool:

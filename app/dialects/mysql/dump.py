@@ -28,7 +28,7 @@ from .histograms import list_histograms
 from .objects import (
     SEQUENCE,
     MySqlObject,
-    definitions_of,
+    define_all,
     fingerprint_of,
     list_all,
     objects,
@@ -141,8 +141,8 @@ def dump(connection: Connection, database: str, to: Path) -> None:
     try:
         with _new_file(to) as file:
             listed = list_all(connection, database)
-            statements = definitions_of(connection, database, listed)
-            items = objects(connection, database, listed)
+            statements, events = define_all(connection, database, listed)
+            items = objects(connection, database, listed, events)
             [(allowed,)] = execute(connection, "SELECT @@max_allowed_packet")
             writer = _Writer(file, int(allowed) - _BESIDE_ROWS)
             _write(writer, connection, database, tables_of(listed), statements, items)

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from ..first_look import ask_once
-from .connect import READ_ONLY, TRANSACTIONS, connect, explain_errors
+from .connect import READ_ONLY, STRICT, TRANSACTIONS, connect, explain_errors
 from .driver import Connection, current_of, version_of
 from .prepared import Guarded, GuardedConnection, WholeCursor, guard
 
@@ -77,9 +77,15 @@ def _create(
     return engine
 
 
+def _settings_of(connection: Connection) -> dict[str, Any]:
+    """What SQLAlchemy asks for: every session of ours was set to it, or the server was asked for it."""
+    return {"sql_mode": STRICT, "lower_case_table_names": version_of(connection).folds}
+
+
 def _look_once(dialect: Any, url: URL, *isolated_as_server: bool) -> None:
     """Let SQLAlchemy know what this command knows of the server and of sessions that are set as these are."""
-    ask_once(dialect, (url.set(database=None), isolated_as_server), "get_default_isolation_level", "_fetch_setting")
+    ask_once(dialect, (url.set(database=None), isolated_as_server), "get_default_isolation_level")
+    dialect._fetch_setting = lambda connection, name: _settings_of(connection.connection.dbapi_connection)[name]
     if hasattr(dialect, "_parse_server_version"):
         dialect._get_server_version_info = lambda connection: dialect._parse_server_version(
             version_of(connection.connection.dbapi_connection).text

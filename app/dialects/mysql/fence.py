@@ -15,8 +15,18 @@ from collections.abc import Iterator, Sequence
 
 from .catalogue import Catalogue
 from .connect import number_of, quote
-from .objects import SEQUENCE, comparable, definitions_of, fingerprint_of, list_all, objects, tables, tables_of
-from .session import Connection, Factory, Keeper, Running, blockers, execute, id_of, list_held
+from .objects import (
+    SEQUENCE,
+    comparable,
+    define_all,
+    definitions_of,
+    fingerprint_of,
+    list_all,
+    objects,
+    tables,
+    tables_of,
+)
+from .session import Connection, Factory, Keeper, Running, blockers, execute, execute_all, id_of, list_held
 from .summed import has_no_checksum, sum_table
 
 _DEADLOCK = 1213
@@ -33,7 +43,8 @@ def content(connection: Connection, database: str, spelled: str | None = None) -
     :param spelled: the database's name in definitions, where it is not its own, as with a generation.
     """
     listed = list_all(connection, database)
-    return _content(connection, database, listed, definitions_of(connection, database, listed), spelled)
+    statements = definitions_of(connection, database, tables_of(listed))
+    return _content(connection, database, listed, statements, spelled)
 
 
 def _content(
@@ -59,16 +70,14 @@ def _rows(
         return {}
     spelled = {name: f"{quote(database)}.{quote(name)}" for name in kinds}
     counted = {name: place for name, place in spelled.items() if kinds[name] != SEQUENCE}
-    counts = dict.fromkeys(kinds, 1)
-    if counted:
-        sql = " UNION ALL ".join(f"SELECT {i}, count(*) FROM {place}" for i, place in enumerate(counted.values()))
-        names = list(counted)
-        counts |= {names[int(i)]: int(count) for i, count in execute(connection, sql)}
+    counts, names = dict.fromkeys(kinds, 1), list(counted)
     places = [place for name, place in spelled.items() if name not in without]
+    counting = " UNION ALL ".join(f"SELECT {i}, count(*) FROM {place}" for i, place in enumerate(counted.values()))
+    summing = f"CHECKSUM TABLE {', '.join(places)}" if places else ""
+    answers = iter(execute_all(connection, [sql for sql in (counting, summing) if sql]))
+    counts |= {names[int(i)]: int(count) for i, count in (next(answers) if counting else ())}
     # In the order in which they are named.
-    sums = (
-        [str(checksum) for _, checksum in execute(connection, f"CHECKSUM TABLE {', '.join(places)}")] if places else []
-    )
+    sums = [str(checksum) for _, checksum in (next(answers) if summing else ())]
     checksums = dict(zip([name for name in kinds if name not in without], sums, strict=True))
     checksums |= {name: sum_table(functools.partial(execute, connection), database, name) for name in without}
     return {name: (counts[name], checksums[name]) for name in kinds}
@@ -89,9 +98,9 @@ def token(connection: Connection, database: str) -> bytes:
 def look_through(connection: Connection, database: str) -> tuple[Content, bytes]:
     """What :func:`content` and :func:`token` say."""
     listed = list_all(connection, database)
-    statements = definitions_of(connection, database, listed)
+    statements, events = define_all(connection, database, listed) if listed["database"] else ({}, [])
     rows = _content(connection, database, listed, statements)
-    items = objects(connection, database, listed) if listed["database"] else []
+    items = objects(connection, database, listed, events) if listed["database"] else []
     fingerprint = fingerprint_of(database, statements, items) if listed["database"] else ""
     return rows, hashlib.sha256(repr((rows, fingerprint)).encode()).digest()
 
@@ -118,7 +127,7 @@ class MySqlFence:
 
     def token(self) -> bytes:
         """What is committed now; while the locks are held, what it was when they were taken."""
-        with self._factory(to_database=False, shared=True) as connection:
+        with self._factory(to_database=False, shared=True, several=True) as connection:
             execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
             return token(connection, self.database)
 
@@ -144,7 +153,7 @@ class MySqlFence:
         :param ours: connections that are not to be named.
         """
         deadline = time.monotonic() + timeout_s
-        with contextlib.ExitStack() as undo, self._factory(to_database=False, shared=True) as other:
+        with contextlib.ExitStack() as undo, self._factory(to_database=False, shared=True, several=True) as other:
             keeper = Keeper(self._factory)
             undo.callback(keeper.close)
             while True:

@@ -14,7 +14,9 @@ name is written ``_`` and the small one, and ``-`` is written ``__``.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from sqlalchemy import URL
 
@@ -147,3 +149,29 @@ def grant_pattern(database: str, more: str = "") -> str:
     """
     escaped = re.sub(r"([\\_%])", r"\\\1", database) + more
     return "`" + escaped.replace("`", "``") + "`"
+
+
+_OF_DATABASES = re.compile(
+    r"\s*(?:CREATE|ALTER|DROP)\s+(?:OR\s+REPLACE\s+)?(?:DATABASE|SCHEMA)\b"
+    r"(?:\s+IF(?:\s+NOT)?\s+EXISTS)?(?:\s*`((?:[^`]|``)+)`|\s+(?!(?:DEFAULT|CHARACTER|CHARSET|COLLATE)\b)(\w+))?",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Changes:
+    """How often this process created, altered or dropped a database, by its name; an empty one for any."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def regard(self, sql: str) -> None:
+        if match := _OF_DATABASES.match(sql):
+            self.counts[(match[1] or match[2] or "").lower()] += 1
+
+    def of(self, database: str) -> int:
+        """A number that differs after each change of a database."""
+        return self.counts[database.replace("`", "``").lower()] + self.counts[""]
+
+
+CHANGES = Changes()
+"""Of this process: a session that selected a database before has not what it would have of the new one."""

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..model import SchemaObject
 from .catalogue import Catalogue, Fact, ask_facts
 from .connect import quote
 from .driver import version_of
-from .session import Connection, execute, using
+from .session import Connection, execute, execute_all, spell, using
 
 SEQUENCE = "SEQUENCE"
 VERSIONED = "SYSTEM VERSIONED"
@@ -86,10 +87,23 @@ def tables(connection: Connection, database: str) -> dict[str, str]:
     return {str(name): str(kind) for name, kind in execute(connection, _TABLES, database)}
 
 
+def tables_in(connection: Connection, *databases: str) -> list[dict[str, str]]:
+    """As :func:`tables`, of several databases."""
+    answers = execute_all(connection, [spell(connection, _TABLES, database) for database in databases])
+    return [{str(name): str(kind) for name, kind in rows} for rows in answers]
+
+
 def definition(connection: Connection, database: str, table: str, kind: str) -> str:
     """The statement that creates a table or sequence, as the server gives it."""
-    what = "SEQUENCE" if kind == SEQUENCE else "TABLE"
-    [row] = execute(connection, f"SHOW CREATE {what} {quote(database)}.{quote(table)}")
+    [row] = execute(connection, _show(database, table, kind))
+    return _definition_in(row)
+
+
+def _show(database: str, table: str, kind: str) -> str:
+    return f"SHOW CREATE {'SEQUENCE' if kind == SEQUENCE else 'TABLE'} {quote(database)}.{quote(table)}"
+
+
+def _definition_in(row: tuple[Any, ...]) -> str:
     return _SAID_TWICE.sub(r"\1", str(row[1]))
 
 
@@ -114,9 +128,39 @@ def tables_of(listed: Catalogue) -> dict[str, str]:
     return {name: kind for name, _, kind, *_ in sorted(listed["table"], key=lambda row: row[0].encode())}
 
 
-def definitions_of(connection: Connection, database: str, listed: Catalogue) -> dict[str, str]:
-    """The statements that create the tables and sequences."""
-    return {name: definition(connection, database, name, kind) for name, kind in tables_of(listed).items()}
+def definitions_of(connection: Connection, database: str, kinds: Mapping[str, str]) -> dict[str, str]:
+    """The statements that create tables and sequences.
+
+    :param kinds: as :func:`tables` has them.
+    """
+    rows = execute_all(connection, [_show(database, name, kind) for name, kind in kinds.items()])
+    return {name: _definition_in(row) for name, [row] in zip(kinds, rows, strict=True)}
+
+
+def define_all(connection: Connection, database: str, listed: Catalogue) -> tuple[dict[str, str], list[str]]:
+    """The statements that create the tables and sequences, and the names of events."""
+    kinds = tables_of(listed)
+    *rows, events = execute_all(
+        connection,
+        [*(_show(database, name, kind) for name, kind in kinds.items()), f"SHOW EVENTS FROM {quote(database)}"],
+    )
+    return {name: _definition_in(row) for name, [row] in zip(kinds, rows, strict=True)}, _names_of(events)
+
+
+def _list_with_events(connection: Connection, database: str) -> tuple[Catalogue, list[str]]:
+    events = list[tuple[Any, ...]]()
+
+    def ask(sql: str, *values: str) -> list[tuple[Any, ...]]:
+        rows, more = execute_all(connection, [spell(connection, sql, *values), f"SHOW EVENTS FROM {quote(database)}"])
+        events.extend(more)
+        return rows
+
+    return ask_facts(ask, _LISTED, database), _names_of(events)
+
+
+def _names_of(events: list[tuple[Any, ...]]) -> list[str]:
+    # SHOW EVENTS says so where the privilege is missing; information_schema would show none.
+    return sorted(str(row[1]) for row in events)
 
 
 def schema_fingerprint(connection: Connection, database: str) -> str:
@@ -124,8 +168,8 @@ def schema_fingerprint(connection: Connection, database: str) -> str:
     listed = list_all(connection, database)
     if not listed["database"]:
         return ""
-    statements = definitions_of(connection, database, listed)
-    return fingerprint_of(database, statements, objects(connection, database, listed))
+    statements, events = define_all(connection, database, listed)
+    return fingerprint_of(database, statements, objects(connection, database, listed, events))
 
 
 def fingerprint_of(database: str, statements: dict[str, str], items: list[SchemaObject]) -> str:
@@ -135,15 +179,17 @@ def fingerprint_of(database: str, statements: dict[str, str], items: list[Schema
     return hashlib.sha256(repr(definitions).encode()).hexdigest()
 
 
-def objects(connection: Connection, database: str, listed: Catalogue | None = None) -> list[SchemaObject]:
+def objects(
+    connection: Connection, database: str, listed: Catalogue | None = None, events: list[str] | None = None
+) -> list[SchemaObject]:
     """Sequences, routines, views, triggers and events, in an order that creates them.
 
     :param listed: what :func:`list_all` says, where it was asked before.
+    :param events: their names, where they were asked for as well.
     :raises DoesNotFit: one that the user may not see the body of, or of a kind that is not known here.
     """
-    listed = list_all(connection, database) if listed is None else listed
-    # SHOW EVENTS says so where the privilege is missing; information_schema would show none.
-    events = sorted(str(row[1]) for row in execute(connection, f"SHOW EVENTS FROM {quote(database)}"))
+    if listed is None or events is None:
+        listed, events = _list_with_events(connection, database)
     # Where it is the default database, the server leaves its name out of a body.
     has_bodies = listed["routine"] or listed["view"] or events
     with using(connection, database) if has_bodies else contextlib.nullcontext():

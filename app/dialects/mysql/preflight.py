@@ -22,6 +22,7 @@ from . import copy, names, objects, swap_barrier
 from .connect import NOT_GRANTED, explanation, number_of, quote, words_of
 from .driver import version_of
 from .read import Asks, asking
+from .session import execute_all, spell
 
 _NO_SUCH = (ER.NO_SUCH_TABLE, ER.BAD_TABLE_ERROR, ER.BAD_DB_ERROR, 1305, 1539)
 """No table, database, routine or event of this name: the privilege is there."""
@@ -87,6 +88,8 @@ _HIDDEN_ROUTINES = (
     "SELECT routine_name FROM information_schema.routines "
     "WHERE routine_schema = %s AND routine_definition IS NULL ORDER BY routine_name"
 )
+_ACCOUNT = "SELECT CURRENT_USER()"
+_ALWAYS = (_OTHER_ENGINES, _REFERRING, _VIEWS, _ROUTINES, _TRIGGERS, _HIDDEN_ROUTINES, _ACCOUNT)
 
 
 def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> None:
@@ -98,12 +101,12 @@ def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> N
     :raises DoesNotFit: privileges are missing, and the hint is what to type as an administrator; a table keeps its
         former rows, or lacks a key that the server requires.
     """
-    ask = asking(connection)
     _check_version(connection)
+    ask = _ask_ahead(connection, [(sql, (database,) * sql.count("%s")) for sql in _ALWAYS])
     check_engines(ask, database)
     _check_references(ask, url, database)
     missing = _find_denied_live(ask, url, database)
-    beside = _find_denied_beside(ask, url, with_trigger=bool(_first(ask, _TRIGGERS, database)))
+    beside = _find_denied_beside(connection, url, with_trigger=bool(_first(ask, _TRIGGERS, database)))
     _refuse_missing(ask, database, missing, beside=beside)
     _check_routines(ask, database)
     tables = objects.tables(connection, database)
@@ -113,6 +116,18 @@ def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> N
         swap_barrier.check_connections(connection, len(tables))
     else:
         _check_keys(ask, database)
+
+
+def _ask_ahead(connection: pymysql.Connection[Any], questions: Sequence[tuple[str, tuple[str, ...]]]) -> Asks:
+    """Ask some questions at once; who asks one of them later has its answer already, once."""
+    send = asking(connection)
+    answers = execute_all(connection, [spell(connection, sql, *values) for sql, values in questions])
+    known = dict(zip(questions, answers, strict=True))
+
+    def ask(sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
+        return known.pop((sql, values)) if (sql, values) in known else send(sql, *values)
+
+    return ask
 
 
 def _check_version(connection: pymysql.Connection[Any]) -> None:
@@ -217,7 +232,7 @@ def _stands_in_grants(ask: Asks, database: str, privilege: str) -> bool:
 
 def _account(ask: Asks) -> str:
     """The account that was logged in to, as GRANT takes it: ``'app'@'%'``."""
-    [(user,)] = ask("SELECT CURRENT_USER()")
+    [(user,)] = ask(_ACCOUNT)
     return "@".join("'" + part.replace("\\", "\\\\").replace("'", "''") + "'" for part in user.rsplit("@", 1))
 
 
@@ -234,7 +249,7 @@ def _is_refused(url: URL, error: pymysql.Error) -> FerryError:
     return explanation(url, error) or DoesNotFit(f"The server refuses what a migration needs to do: {words}")
 
 
-def _find_denied_beside(ask: Asks, url: URL, *, with_trigger: bool) -> bool:
+def _find_denied_beside(connection: pymysql.Connection[Any], url: URL, *, with_trigger: bool) -> bool:
     """Whether something that staging needs is denied, tried on two databases that are dropped again."""
     # Named as a run's are, so that what a killed one leaves is known by its age.
     stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -242,19 +257,16 @@ def _find_denied_beside(ask: Asks, url: URL, *, with_trigger: bool) -> bool:
     statements = [*_TRIAL[:-1], _TRIAL_TRIGGER, "DROP TRIGGER {one}.tried", _TRIAL[-1]] if with_trigger else _TRIAL
     quoted = {"one": quote(databases[0]), "two": quote(databases[1])}
     try:
-        for name in databases:
-            ask(f"CREATE DATABASE {quote(name)}")
-        for sql in statements:
-            ask(sql.format(**quoted))
+        making = [f"CREATE DATABASE {quote(name)}" for name in databases]
+        execute_all(connection, [*making, *(sql.format(**quoted) for sql in statements)])
     except pymysql.Error as error:
         if number_of(error) not in NOT_GRANTED:
             raise _is_refused(url, error) from error
         return True
     finally:
         with _not_granted_passes():
-            ask("UNLOCK TABLES")
-            for name in databases:
-                ask(f"DROP DATABASE IF EXISTS {quote(name)}")
+            dropping = [f"DROP DATABASE IF EXISTS {quote(name)}" for name in databases]
+            execute_all(connection, ["UNLOCK TABLES", *dropping])
     return False
 
 

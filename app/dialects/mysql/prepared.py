@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT, COMMAND
+from pymysql.constants import COMMAND
 from pymysql.cursors import Cursor
 
 from ..base import OutsideStaging
@@ -94,11 +94,6 @@ class GuardedConnection(Connection):
         elif _MATTERS.search(text):
             sql = self._rewrite_prepared(text, mode)
         return int(super().query(sql, unbuffered))
-
-    @property
-    def takes_several(self) -> bool:
-        """Whether the server takes several statements in one text."""
-        return bool(self.client_flag & CLIENT.MULTI_STATEMENTS)
 
     def _look_at_several(self, text: str, mode: Mode) -> None:
         if _SETS_READING.search(text):

@@ -46,9 +46,8 @@ from .zone import find_zone
 RAW = encoders
 """For ``conv``: what the driver is given is written as ever, and what it reads stays text or bytes."""
 
-_CONSTANTS = frozenset(
-    f"SELECT @@{name}" for name in ("lower_case_table_names", "server_uid", "server_uuid", "datadir")
-)
+FOLDS = "SELECT @@lower_case_table_names"
+_CONSTANTS = frozenset(f"SELECT @@{name}" for name in ("server_uid", "server_uuid", "datadir"))
 """What a server says as long as it runs."""
 
 
@@ -67,6 +66,8 @@ def asking(connection: pymysql.Connection[Any]) -> Asks:
             return cursor.fetchall()
 
     def ask(sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
+        if sql == FOLDS and isinstance(connection, Connection):
+            return ((version_of(connection).folds,),)
         if sql in _CONSTANTS and isinstance(connection, Connection):
             return remember((sql, connection.place), lambda: send(sql))
         return send(sql, *values)
@@ -128,7 +129,7 @@ class MySqlReader:
 
     def tables(self) -> dict[str, Table]:
         tables, name = dict(self._describe()[1]), self._version_table
-        folds = name not in tables and int(self._ask("SELECT @@lower_case_table_names")[0][0]) != 0
+        folds = name not in tables and int(self._ask(FOLDS)[0][0]) != 0
         return mark_version_table(tables, name, folds=folds)
 
     def time_zone(self) -> str | None:
@@ -277,7 +278,7 @@ def reading(
     :param version_table: what Alembic's own table is called.
     :param view: how an app's connections show texts, where they are to be read so.
     """
-    with connect_to(url, tls_ca, shared=True, conv=RAW) as connection:
+    with connect_to(url, tls_ca, shared=True, several=True, conv=RAW) as connection:
         database = current_of(connection)
         asking(connection)("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         reader = MySqlReader(url, connection, database, version_table, tls_ca, ShownTexts(view) if view else None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 
 from ..model import Capabilities
 from .catalogue import SIZE
-from .read import Asks
+from .read import FOLDS, Asks
 
 CAPABILITIES = Capabilities(
     enforces_foreign_keys=False,
@@ -24,16 +25,22 @@ def read_current(ask: Asks) -> str:
 
 def folds_names(ask: Asks) -> bool:
     """Whether names are compared without regard to case (MySQL manual, 11.2.3)."""
-    [(value,)] = ask("SELECT @@lower_case_table_names")
+    [(value,)] = ask(FOLDS)
     return int(value) != 0
 
 
-def spell(ask: Asks, database: str) -> str | None:
-    """A database's name as the server spells it, or None where there is none (or none that the user may see)."""
-    for name, folds in ask("SELECT schema_name, @@lower_case_table_names FROM information_schema.schemata"):
-        if name == database or (int(folds) and name.lower() == database.lower()):
-            return str(name)
-    return None
+def list_databases(ask: Asks) -> list[str]:
+    """All that the user may see."""
+    return [str(name) for (name,) in ask("SELECT schema_name FROM information_schema.schemata")]
+
+
+def spell(names: Iterable[str], database: str, *, folds: bool) -> str | None:
+    """A database's name as the server spells it, or None where there is none among these.
+
+    :param folds: names are compared without regard to case.
+    """
+    same = (name for name in names if name == database or (folds and name.lower() == database.lower()))
+    return next(same, None)
 
 
 def read_charset(ask: Asks, database: str) -> str:

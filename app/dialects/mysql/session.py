@@ -10,10 +10,12 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import pymysql
+from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
 from ...errors import FerryError, LockHeld
 from .connect import NOT_GRANTED, number_of, quote
+from .driver import Connection as Own
 from .driver import current_of, list_own, version_of
 
 Connection: TypeAlias = "pymysql.Connection[Any]"
@@ -29,6 +31,7 @@ _POLL_S = 0.001
 _END_S = 30.0
 
 _INTERRUPTED = 1317
+_ONE_ONLY = 8130
 _NOT_A_STATEMENTS = (0, 1053, 1205, _INTERRUPTED, 1927)
 
 WAITING = "Waiting for table metadata lock"
@@ -39,7 +42,40 @@ def execute(connection: Connection, sql: str, *values: Any) -> list[tuple[Any, .
     """Run a statement; its rows, bytes decoded, as the connection may convert nothing."""
     with connection.cursor(Cursor) as cursor:
         cursor.execute(sql, values or None)
-        return [tuple(item.decode() if isinstance(item, bytes) else item for item in row) for row in cursor.fetchall()]
+        return _decode(cursor.fetchall())
+
+
+def execute_all(connection: Connection, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+    """Run statements, in one text where the connection takes several; the rows of each, as :func:`execute` has them.
+
+    The first that fails is the last that runs.
+    """
+    if len(statements) < 2 or not isinstance(connection, Own) or not connection.takes_several:
+        return [execute(connection, sql) for sql in statements]
+    answers: list[list[tuple[Any, ...]]] | None
+    with connection.sending(statements), connection.cursor(Cursor) as cursor:
+        try:
+            cursor.execute("; ".join(statements))
+        except pymysql.Error as error:
+            # Who takes no text of several refuses it whole (TiDB), and nothing of it was run.
+            if number_of(error) not in (ER.PARSE_ERROR, _ONE_ONLY):
+                raise
+            answers = None
+        else:
+            answers = [_decode(cursor.fetchall())]
+            while cursor.nextset():
+                answers.append(_decode(cursor.fetchall()))
+    return [execute(connection, sql) for sql in statements] if answers is None else answers
+
+
+def spell(connection: Connection, sql: str, *values: Any) -> str:
+    """A statement with its values in it."""
+    with connection.cursor(Cursor) as cursor:
+        return str(cursor.mogrify(sql, values or None))
+
+
+def _decode(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(item.decode() if isinstance(item, bytes) else item for item in row) for row in rows]
 
 
 def is_refusal(error: pymysql.Error) -> bool:

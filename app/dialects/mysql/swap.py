@@ -17,7 +17,7 @@ from . import swap_barrier
 from .connect import number_of, quote, words_of
 from .copy import check_view
 from .fence import MySqlFence, content, look_through, token
-from .objects import MySqlObject, is_mariadb, objects, tables
+from .objects import MySqlObject, is_mariadb, objects, tables, tables_in
 from .session import Connection, Factory, blockers, execute, exists, id_of, list_held, until
 from .swap_barrier import Barrier, NotThrough
 from .swap_plan import (
@@ -78,7 +78,7 @@ def swap(
     :raises Protected: the server has too few connections to give, or lies behind other databases' foreign keys.
     :raises CutOverUnfinished: an earlier swap has not ended, or the new database is live and lacks an object.
     """
-    with factory(to_database=False, shared=True) as connection:
+    with factory(to_database=False, shared=True, several=True) as connection:
         _check(connection, staging, target, old, control)
         fence.notes += _checkpoint(connection)
         try:
@@ -99,11 +99,12 @@ def _check(connection: Connection, staging: str, target: str, old: str, control:
         raise CutOverUnfinished(
             f"A cut-over of {target} was begun and has not ended.", hint="Run the command again; it is ended first."
         )
-    if tables(connection, old):
+    in_old, in_target, in_staging = tables_in(connection, old, target, staging)
+    if in_old:
         raise FerryError(f"{old}, where the live tables are to go, has tables already.")
     swap_barrier.prepare(connection, control)
     prepare_plan(connection, control)
-    swap_barrier.check_connections(connection, len({*tables(connection, target), *tables(connection, staging)}))
+    swap_barrier.check_connections(connection, len({*in_target, *in_staging}))
     _check_references(connection, target)
     for database in (target, staging):
         items = objects(connection, database)
@@ -253,7 +254,7 @@ def recover(factory: Factory, staging: str, target: str, old: str, control: str)
     :return: what there is to say about it, in sentences.
     :raises CutOverUnfinished: rows are in the old tables only, or an object of the new database cannot be created.
     """
-    with factory(to_database=False, shared=True) as connection:
+    with factory(to_database=False, shared=True, several=True) as connection:
         plan = read_plan(connection, control)
         if plan is None:
             return []

@@ -35,7 +35,7 @@ from ...errors import FerryError, Protected
 from ..model import SchemaObject
 from .connect import number_of, quote
 from .copy import session_of
-from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute, names, until, waiting
+from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute, execute_all, names, until, waiting
 
 GATE = "cutover_closed"
 """Tables of the control database, in the order of their names: in that order the server locks them."""
@@ -68,8 +68,8 @@ def check_connections(connection: Connection, tables: int) -> None:
 
     :raises Protected: with both numbers.
     """
-    [(most, user_limit)] = execute(connection, "SELECT @@max_connections, @@max_user_connections")
-    [(_, used)] = execute(connection, "SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+    limits, status = "SELECT @@max_connections, @@max_user_connections", "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
+    [[(most, user_limit)], [(_, used)]] = execute_all(connection, [limits, status])
     free = min(int(most) - int(used), int(user_limit) or int(most))
     if free < connections_needed(tables):
         raise Protected(
@@ -81,8 +81,8 @@ def check_connections(connection: Connection, tables: int) -> None:
 
 def prepare(connection: Connection, control: str) -> None:
     """Make the tables that a barrier needs, before it is needed: they should be older than the last checkpoint."""
-    for name in (GATE, START, VETO):
-        execute(connection, f"CREATE TABLE IF NOT EXISTS {quote(control)}.{name} (id INT PRIMARY KEY) ENGINE=InnoDB")
+    table = f"CREATE TABLE IF NOT EXISTS {quote(control)}.{{}} (id INT PRIMARY KEY) ENGINE=InnoDB"
+    execute_all(connection, [table.format(name) for name in (GATE, START, VETO)])
 
 
 class Barrier:

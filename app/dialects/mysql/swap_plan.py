@@ -18,7 +18,7 @@ from ..model import SchemaObject
 from .connect import quote
 from .copy import NOT_LIVE, charset_of, explain_refusal, session_of
 from .fence import Content, content
-from .objects import MySqlObject, event_with, objects, strip_database, tables
+from .objects import MySqlObject, event_with, objects, strip_database, tables, tables_in
 from .session import Connection, execute, exists, is_refusal
 
 PLAN = "cutover_plan"
@@ -94,12 +94,13 @@ def make_plan(connection: Connection, staging: str, target: str, old: str, diges
     :param digests: what the target's tables hold.
     """
     defaults = execute(connection, _DEFAULTS, staging, quote(staging))
+    in_target, in_staging = tables_in(connection, target, staging)
     return Plan(
         staging,
         target,
         old,
-        list(tables(connection, target)),
-        list(tables(connection, staging)),
+        list(in_target),
+        list(in_staging),
         _of(connection, target),
         _of(connection, staging),
         [(table, column, strip_database(default, staging)) for table, column, default in defaults],
@@ -149,7 +150,7 @@ def delete_plan(connection: Connection, control: str) -> None:
 
 def look(connection: Connection, plan: Plan) -> Live:
     """Which tables are where; a step is done when its source is gone or its destination is there."""
-    old, staging = tables(connection, plan.old), tables(connection, plan.staging)
+    old, staging = tables_in(connection, plan.old, plan.staging)
     steps = [name in old for name in plan.leaving] + [name not in staging for name in plan.coming]
     if all(steps):
         return Live.NEW
@@ -158,7 +159,7 @@ def look(connection: Connection, plan: Plan) -> Live:
 
 def rename_back(connection: Connection, plan: Plan) -> None:
     """Undo those steps of a rename that are done; no server that is supported has ever done some of them only."""
-    old, staging = tables(connection, plan.old), tables(connection, plan.staging)
+    old, staging = tables_in(connection, plan.old, plan.staging)
     pairs = [(plan.target, plan.staging, name) for name in plan.coming if name not in staging]
     pairs += [(plan.old, plan.target, name) for name in plan.leaving if name in old]
     moves = (f"{quote(source)}.{quote(name)} TO {quote(to)}.{quote(name)}" for source, to, name in pairs)

@@ -13,7 +13,7 @@ import pytest
 
 from app.dialects.mysql.connect import connect_to
 from app.dialects.mysql.driver import Connection, leaves_nothing, list_own, version_of
-from app.dialects.mysql.session import blockers
+from app.dialects.mysql.session import blockers, execute_all
 from app.dialects.sessions import hold_sessions
 from tests.dialects.rooms import Room
 from tests.support.servers.mariadb import ON_MYSQL, MariaDB
@@ -248,3 +248,37 @@ def test_a_transaction_ends_with_its_user(held: Room) -> None:
         run(connection, "INSERT INTO parents (id, name) VALUES (77, 'a')")
     with connect_to(held.target, None) as connection:
         assert run(connection, "SELECT count(*) FROM parents WHERE id = 77") == ((0,),)
+
+
+def test_statements_that_are_sent_together_are_as_alone(held: Room) -> None:
+    statements = ["SELECT 1, NULL", "SET @a = 3", "SELECT @a UNION SELECT x'c3a9'", "SELECT 1 FROM parents WHERE false"]
+    with connect_to(held.target, None, several=True) as together, connect_to(held.target, None) as alone:
+        assert execute_all(together, statements) == execute_all(alone, statements)
+        assert not alone.takes_several  # type: ignore[attr-defined] # of ours
+        with pytest.raises(pymysql.ProgrammingError):
+            run(alone, "SELECT 1; SELECT 2")
+
+
+def test_the_first_that_fails_of_several_is_the_last_that_runs(held: Room) -> None:
+    with connect_to(held.target, None, several=True) as connection:
+        for wrong in ("SELECT nothing", "THIS IS NONE"):
+            with pytest.raises(pymysql.Error):
+                execute_all(connection, ["SET @a = 1", wrong, "SET @a = 2"])
+            assert run(connection, "SELECT @a") == ((1,),)
+
+
+def test_what_several_may_leave_is_undone(held: Room) -> None:
+    options = {"shared": True, "several": True}
+    with connect_to(held.target, None, **options) as connection:
+        execute_all(connection, ["SELECT 1", "SET SESSION sql_select_limit = 1", "START TRANSACTION"])
+        pid = connection.thread_id()
+    with connect_to(held.target, None, **options) as connection:
+        assert connection.thread_id() == pid
+        assert len(run(connection, "SELECT 1 UNION SELECT 2")) == 2
+
+
+def test_a_database_that_was_made_anew_among_several_is_known(held: Room) -> None:
+    former, name = number(held), held.target.database
+    with connect_to(held.target, None, several=True, to_database=False) as maker:
+        execute_all(maker, ["SELECT 1", f"DROP DATABASE `{name}`", f"CREATE DATABASE `{name}`"])
+    assert number(held) != former
