@@ -25,10 +25,11 @@ def generation_mark(connection: Connection) -> str:
     :return: 8 hex digits; an empty text where no run of Flask-Ferry has made a cut-over, or can make one.
     """
     try:
-        table, schema = _version_table(), _named_schema(connection)
-        dialect = dialect_for(connection.engine.url, version_table=table, named_schema=schema)
+        dialect = dialect_for(connection.engine.url, version_table=_version_table())
     except Protected:  # such as SQLite in memory: no command works there
         return ""
+    if dialect.capabilities.named_live:
+        dialect.named_schema = _named_schema(connection)
     return dialect.live_mark(connection)
 
 

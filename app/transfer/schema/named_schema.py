@@ -39,14 +39,22 @@ def find_named_schema(db: SQLAlchemy, migrate: Any, root: Path, bind: str | None
     :param migrate: what Flask-Migrate keeps in ``app.extensions["migrate"]``, or None.
     :param root: the app's ``root_path``.
     """
-    schema = _find_only_schema(find_metadatas(db, bind))
-    if schema is None or migrate is None:
+    metadata = db.metadatas.get(bind)
+    # The first table says it of most apps, which may ask in each request.
+    if migrate is None or (metadata is not None and any(table.schema is None for table in metadata.tables.values())):
         return None
+    schema = _find_only_schema(find_metadatas(db, bind))
     value = migrate.configure_args.get(OPTION)
-    if value is None:
-        env = find_env(migrate, root)
-        return schema if env and OPTION in env.read_text(encoding="utf-8", errors="replace") else None
-    return schema if value == schema else None
+    if schema is None or value is not None:
+        return schema if value == schema else None
+    env = find_env(migrate, root)
+    at = env.stat() if env else None
+    return schema if env and at and _names_option(env, at.st_mtime_ns, at.st_size) else None
+
+
+@functools.lru_cache(maxsize=32)
+def _names_option(env: Path, _mtime_ns: int, _size: int) -> bool:
+    return OPTION in env.read_text(encoding="utf-8", errors="replace")
 
 
 def _find_only_schema(metadatas: list[MetaData]) -> str | None:

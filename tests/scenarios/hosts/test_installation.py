@@ -105,6 +105,7 @@ TESTS: dict[str, Callable[..., None]] = {
     "`schema=` of a second": R.test_models_of_another_schema,
     "one schema in all models": N.test_revisions_counted_elsewhere,
     "the same, where the app's tables": N.test_tables_that_stayed_where_they_were,
+    "a schema, other than": N.test_a_name_that_is_too_long,
     "types of models": N.test_a_type_that_names_none,
     "`include_schemas` that shows": N.test_all_schemas_without_a_filter,
     "a revision or seed that makes": N.test_a_revision_that_names_no_schema,

@@ -592,3 +592,15 @@ def test_one_of_several_databases(tmp_path: Path, url: sa.URL) -> None:
     host.ok("db-backup", "--bind", "stats")
     assert look(url, ROWS) == [(1, "b")]
     assert_others_untouched(url)
+
+
+@pytest.mark.parametrize("is_in_url", [False, True])
+def test_a_name_that_is_too_long(tmp_path: Path, url: sa.URL, is_in_url: bool) -> None:
+    schema = "inventory_of_all"
+    at = url.update_query_dict({"options": f"-csearch_path={schema}"}) if is_in_url else url
+    host = spell(Foreign(tmp_path, {"SQLALCHEMY_DATABASE_URI": at}), schema)
+    for command in COMMANDS:
+        refused = host.run(command)
+        assert (refused.status, "leaves no room for those of staging schemas" in refused.stderr) == (20, True)
+        assert "at most 15 bytes" in refused.stderr
+    assert schemas(url) == ["public"]
