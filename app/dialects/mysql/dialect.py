@@ -289,7 +289,7 @@ class MySqlDialect:
         return load.loading(staging, self._tls_ca)
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
-        return load.load(url, self._tls_ca, self._directory, table, rows, batch_rows=batch_rows)
+        return load.load(url, self._tls_ca, table, rows, batch_rows=batch_rows)
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         names.refuse_live(database_of(staging))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pymysql
 from pymysql.charset import charset_by_name
@@ -72,22 +71,64 @@ _LOCAL_REFUSED = (1148, 3948, 4166)
 """LOAD DATA LOCAL is not allowed, whatever ``@@local_infile`` said."""
 
 
-class _Loading(Connection):
-    """A connection that sends one file of ours, and no other that a server may ask for.
+_OFFERED = "ferry-rows"
+"""What the server is told that the file is called which it asks for; there is none."""
+_PIECE_BYTES, _PACKET_BYTES = 1 << 16, 1 << 20
 
-    In the protocol it is the server that names the file (MySQL manual, 8.1.6); the driver sends any.
+
+class _Loading(Connection):
+    """A connection that sends lines where the server asks for a file, and never a file.
+
+    In the protocol it is the server that names the file (MySQL manual, 8.1.6); the driver sends any. Lines are made
+    while they are sent, so that the server takes some of them while the next are made.
     """
 
-    permitted = b""
+    _lines: Iterator[bytes] | None = None
+    _failed: BaseException | None = None
+
+    @contextlib.contextmanager
+    def offering(self, lines: Iterator[bytes]) -> Iterator[None]:
+        """Offer lines under the name of :data:`_OFFERED`, to be asked for once.
+
+        An error of whoever makes the lines is raised as it is; the connection is closed then.
+        """
+        self._lines, self._failed = lines, None
+        try:
+            yield
+        except BaseException:
+            if self._failed is not None:
+                raise self._failed from None
+            raise
+        finally:
+            self._lines = None
 
     def _read_packet(self, *arguments: Any, **named: Any) -> Any:
         # No row that is read over this connection begins with NULL, which is the same byte.
         packet = super()._read_packet(*arguments, **named)  # type: ignore[no-untyped-call] # PyMySQL does not type it
         data = packet.get_all_data()
-        if data[:1] == b"\xfb" and (not self.permitted or data[1:] != self.permitted):
+        if data[:1] != b"\xfb":
+            return packet
+        lines, self._lines = self._lines, None
+        if lines is None or data[1:] != _OFFERED.encode():
             self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR)
-        return packet
+        self._send_lines(lines)
+        return super()._read_packet(*arguments, **named)  # type: ignore[no-untyped-call] # PyMySQL does not type it
+
+    def _send_lines(self, lines: Iterator[bytes]) -> None:
+        write: Callable[[bytes], None] = self.write_packet
+        try:
+            for piece in lines:
+                for start in range(0, len(piece), _PACKET_BYTES):
+                    write(piece[start : start + _PACKET_BYTES])
+        except pymysql.Error:
+            raise
+        except BaseException as error:
+            # In the middle of a file nothing else can be said over this connection, and what is said is no error of it.
+            self._failed = error
+            self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
+            raise
+        write(b"")
 
 
 @dataclass
@@ -95,6 +136,8 @@ class _Batch:
     rows: list[tuple[int, Values]] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
+    begun: bool = False
+    """Whether the server has asked for its lines."""
 
     def add(self, number: int, row: Values, part: bytes) -> None:
         self.rows.append((number, row))
@@ -105,32 +148,77 @@ class _Batch:
 class _Load:
     """One table's rows on their way in: batches, and row by row where one is not taken as it is."""
 
-    def __init__(self, url: URL, connection: _Loading, encoder: Encoder, file: IO[bytes] | None, largest: int) -> None:
-        self._url, self._connection, self._encoder, self._file = url, connection, encoder, file
+    def __init__(self, url: URL, connection: _Loading, encoder: Encoder, largest: int, *, streams: bool) -> None:
+        self._url, self._connection, self._encoder, self._streams = url, connection, encoder, streams
         self._largest = largest - len(encoder.insert) - 64
         self.loaded = 0
         self.refused: list[Refusal] = []
         self.note = ""
-        # Of a session that was used before: what it might send then is closed, and its number is another file's.
-        connection.permitted = f"/dev/fd/{file.fileno()}".encode() if file is not None else b""
 
     def rows(self, rows: Iterable[Values], batch_rows: int) -> None:
         """Load all rows; the transaction is the caller's."""
+        numbered: Iterator[tuple[int, Values]] = enumerate(rows, 1)
+        while self._streams and (first := next(numbered, None)):
+            if not self._stream(first, numbered, batch_rows):
+                numbered = chain([first], numbered)
+        self._insert_all(numbered, batch_rows)
+
+    def _stream(self, first: tuple[int, Values], numbered: Iterator[tuple[int, Values]], batch_rows: int) -> bool:
+        """Load a batch by LOAD DATA LOCAL; False where the server asks for no file, and nothing was taken.
+
+        It ignores strict mode: what it says of data is in its warnings alone, and in the count.
+        """
+        batch = _Batch()
+        self.execute("SAVEPOINT batch")
+        try:
+            with self._connection.offering(self._make_lines(batch, first, numbered, batch_rows)):
+                count, warnings = self.execute(self._encoder.load_data(_OFFERED))
+            whole = count == len(batch.rows) and not self._warnings(warnings)
+        except pymysql.Error as error:
+            if number_of(error) in _LOCAL_REFUSED and not batch.begun:
+                self._streams = False
+                self.note = f"LOAD DATA LOCAL is refused ({words_of(error)}): multi-row INSERT"
+                return False
+            if not is_of_the_row(error) or not batch.begun:
+                raise
+            whole = False
+        self._settle(batch, whole=whole)
+        return True
+
+    def _make_lines(
+        self, batch: _Batch, first: tuple[int, Values], numbered: Iterator[tuple[int, Values]], batch_rows: int
+    ) -> Iterator[bytes]:
+        """The lines of a batch in pieces; no row behind it is taken."""
+        batch.begun = True
+        piece: list[bytes] = []
+        begin = 0
+        for number, row in chain([first], numbered):
+            if (line := self._encode(number, row)) is not None:
+                batch.add(number, row, line)
+                piece.append(line)
+            if batch.size - begin >= _PIECE_BYTES:
+                yield b"".join(piece)
+                piece, begin = [], batch.size
+            if len(batch.rows) >= batch_rows or batch.size >= BATCH_BYTES:
+                break
+        yield b"".join(piece)
+
+    def _insert_all(self, numbered: Iterator[tuple[int, Values]], batch_rows: int) -> None:
         batch = _Batch()
         most = min(BATCH_BYTES, self._largest)
-        for number, row in enumerate(rows, 1):
+        for number, row in numbered:
             part = self._encode(number, row)
             if part is None:
                 continue
             if batch.rows and (len(batch.rows) >= batch_rows or batch.size + len(part) > most):
-                self._send(batch)
+                self._insert(batch)
                 batch = _Batch()
             batch.add(number, row, part)
-        self._send(batch)
+        self._insert(batch)
 
     def _encode(self, number: int, row: Values) -> bytes | None:
         try:
-            if self._file is not None:
+            if self._streams:
                 line = self._encoder.line(row)
                 # As a statement it would be at most twice as long, besides what is written around each value.
                 if 2 * len(line) + 16 * len(row) <= self._largest:
@@ -138,45 +226,30 @@ class _Load:
             literal = self._encoder.literal(row)
             if len(literal) > self._largest:
                 raise Unfit(f"The row needs {len(literal)} bytes, and max_allowed_packet allows {self._largest}")
-            return literal if self._file is None else line
+            return line if self._streams else literal
         except Unfit as error:
             self.refused.append(Refusal(number, row, str(error)))
             return None
 
-    def _send(self, batch: _Batch) -> None:
+    def _insert(self, batch: _Batch) -> None:
         if not batch.rows:
             return
         self.execute("SAVEPOINT batch")
-        if self._take_whole(batch):
+        try:
+            count, warnings = self.execute(self._encoder.insert + b",".join(batch.parts))
+            whole = count == len(batch.rows) and not self._warnings(warnings)
+        except pymysql.Error as error:
+            if not is_of_the_row(error):
+                raise
+            whole = False
+        self._settle(batch, whole=whole)
+
+    def _settle(self, batch: _Batch, *, whole: bool) -> None:
+        if whole:
             self.loaded += len(batch.rows)
         else:
             self.execute("ROLLBACK TO SAVEPOINT batch")
             self._row_by_row(batch)
-
-    def _take_whole(self, batch: _Batch) -> bool:
-        try:
-            count, warnings = self._load_data(batch) if self._file is not None else self._insert(batch)
-        except pymysql.Error as error:
-            if number_of(error) in _LOCAL_REFUSED and self._file is not None:
-                self._file, self.note = None, f"LOAD DATA LOCAL is refused ({words_of(error)}): multi-row INSERT"
-                return False
-            if not is_of_the_row(error):
-                raise
-            return False
-        return count == len(batch.rows) and not self._warnings(warnings)
-
-    def _load_data(self, batch: _Batch) -> tuple[int, int]:
-        """LOAD DATA LOCAL ignores strict mode: what it says of data is in its warnings alone, and in the count."""
-        assert self._file is not None  # noqa: S101 # asked by the caller
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(b"".join(batch.parts))
-        self._file.flush()
-        self._file.seek(0)
-        return self.execute(self._encoder.load_data(self._connection.permitted.decode()))
-
-    def _insert(self, batch: _Batch) -> tuple[int, int]:
-        return self.execute(self._encoder.insert + b",".join(batch.parts))
 
     def _row_by_row(self, batch: _Batch) -> None:
         for number, row in batch.rows:
@@ -210,7 +283,7 @@ class _Load:
             return int(rows), cursor.warning_count
 
     def _is_expected(self, error: pymysql.Error) -> bool:
-        return is_of_the_row(error) or (self._file is not None and number_of(error) in _LOCAL_REFUSED)
+        return is_of_the_row(error) or (self._streams and number_of(error) in _LOCAL_REFUSED)
 
     def _warnings(self, count: int) -> str:
         """What the last statement warned of about data, so many times."""
@@ -227,12 +300,10 @@ def is_of_the_row(error: pymysql.Error) -> bool:
     return number in _OF_THE_ROW or (number == _OF_THE_ENGINE and _TOO_BIG in words_of(error))
 
 
-def load(
-    url: URL, tls_ca: Path | None, directory: Path, table: Table, rows: Iterable[Values], *, batch_rows: int
-) -> LoadResult:
+def load(url: URL, tls_ca: Path | None, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
     """Load rows in one transaction.
 
-    :param directory: where a file without a name lies while LOAD DATA reads it; it is made.
+    :param rows: taken while the server reads those before them, and holds locks on the table.
     :raises LoadError: the server refused for a reason that is not a row's own.
     """
     options: dict[str, Any] = {"driver": _Loading, "local_infile": True, "conv": RAW}
@@ -246,27 +317,16 @@ def load(
         stored, connection.meets_no_trigger = stored_columns(catalogue), not catalogue["trigger"]
         columns = columns_of(stored, table)
         encoder = Encoder(table.name, columns, keeps_minus_zero=not is_mariadb)
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(_open_unnamed_file(directory)) if int(allowed) and encoder.takes_files else None
-            load = _Load(url, connection, encoder, file, int(largest))
-            if encoder.takes_files and not int(allowed):
-                load.note = "local_infile is off on the server: multi-row INSERT"
-            load.execute("START TRANSACTION")
-            load.rows(rows, batch_rows)
-            refused = sorted(load.refused, key=lambda refusal: refusal.number)
-            load.execute("COMMIT")
-            # Behind the transaction: what is looked up may fail, and is nothing that the rows depend on.
-            refused = name_equal_rows(ask, database, table, stored, refused)
+        load = _Load(url, connection, encoder, int(largest), streams=bool(int(allowed)) and encoder.takes_files)
+        if encoder.takes_files and not int(allowed):
+            load.note = "local_infile is off on the server: multi-row INSERT"
+        load.execute("START TRANSACTION")
+        load.rows(rows, batch_rows)
+        refused = sorted(load.refused, key=lambda refusal: refusal.number)
+        load.execute("COMMIT")
+        # Behind the transaction: what is looked up may fail, and is nothing that the rows depend on.
+        refused = name_equal_rows(ask, database, table, stored, refused)
     return LoadResult(load.loaded, refused, load.note)
-
-
-@contextlib.contextmanager
-def _open_unnamed_file(directory: Path) -> Iterator[IO[bytes]]:
-    """A file that nobody can open by a name, and that is gone with this process."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=directory) as file:
-        os.fchmod(file.fileno(), 0o600)
-        yield file
 
 
 @dataclass(frozen=True)

@@ -361,14 +361,14 @@ class Encoder:
                 return _refusal(stored, error)
         return ""
 
-    def load_data(self, path: str) -> str:
+    def load_data(self, file: str) -> str:
         """The statement that loads a file of lines.
 
-        :param path: of characters that need no escape.
+        :param file: its name, of characters that need no escape.
         """
         names = ", ".join(quote(item.name) for item in self._columns)
         return (
-            f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {quote(self._table)} CHARACTER SET utf8mb4 "
+            f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {quote(self._table)} CHARACTER SET utf8mb4 "
             f"FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({names})"
         )
 

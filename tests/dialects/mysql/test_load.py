@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.dialects.model import Values
 from app.dialects.mysql import connect
-from app.dialects.mysql.load import _Loading
-from app.errors import DatabaseUnreachable, FerryError
+from app.dialects.mysql.load import _OFFERED, _Loading
+from app.errors import DatabaseUnreachable, FerryError, SnapshotUnusable
 from tests.dialects.rooms import Room
 from tests.dialects.things import load, rows, table
 from tests.support.servers.mariadb import ON_MYSQL, MariaDB
@@ -82,35 +82,77 @@ def test_many_rows_in_batches_of_any_size(room: Room, way: str) -> None:
 def test_a_reason_that_is_no_rows_own_ends_the_load(room: Room, way: str) -> None:
     to = table(room, "id INT PRIMARY KEY")
 
-    def locked() -> Iterator[Values]:
-        yield [1]
+    def renamed() -> Iterator[Values]:
         room.execute("RENAME TABLE things TO elsewhere")
-        yield [2]
+        yield [1]
 
     with pytest.raises(FerryError, match="things"):
-        room.dialect.load(room.target, to, locked(), batch_rows=1)
+        room.dialect.load(room.target, to, renamed(), batch_rows=1)
     with pytest.raises(FerryError, match="things"):
         room.dialect.load(room.target, to, [[1]], batch_rows=1)
     assert room.state() == {"elsewhere": []}
 
 
-def test_no_file_is_sent_but_the_one_that_was_written(room: Room, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def loading(room: Room) -> Iterator[_Loading]:
+    with connect.connect_to(room.target, None, driver=_Loading, local_infile=True, autocommit=True) as connection:
+        assert isinstance(connection, _Loading)
+        yield connection
+
+
+@pytest.mark.parametrize("offered", [False, True])
+def test_no_file_is_sent_whatever_a_server_asks_for(room: Room, tmp_path: Path, offered: bool) -> None:
     table(room, "words VARCHAR(50)")
     secret = tmp_path / "secret"
     secret.write_text("a file of this host\n")
-    sql = f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE things"
-    options: dict[str, Any] = {"driver": _Loading, "local_infile": True}
     with (
         pytest.raises(DatabaseUnreachable, match="not offered"),
-        connect.connect_to(room.target, None, **options) as connection,
-        connection.cursor() as cursor,
+        loading(room) as connection,
+        connection.offering(iter([b"what is offered\n"])) if offered else contextlib.nullcontext(),
     ):
-        cursor.execute(sql)
+        connection.query(f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE things")
     assert rows(room) == []
-    with connect.connect_to(room.target, None, **options) as connection, connection.cursor() as cursor:
-        connection.permitted = str(secret).encode()
-        cursor.execute(sql)
-    assert rows(room) == [["a file of this host"]]
+
+
+def test_what_is_offered_is_sent_once(room: Room) -> None:
+    table(room, "words VARCHAR(50)")
+    sql = f"LOAD DATA LOCAL INFILE '{_OFFERED}' INTO TABLE things"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.raises(DatabaseUnreachable, match="not offered"))
+        connection = stack.enter_context(loading(room))
+        with connection.offering(iter([b"offered\n", b"", b"x" * 50 + b"\n"])):
+            assert connection.query(sql) == 2
+        connection.query(sql)
+    assert rows(room) == [["offered"], ["x" * 50]]
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SnapshotUnusable])
+def test_an_error_of_whoever_gives_the_rows_is_told_as_it_is(room: Room, way: str, kind: type[BaseException]) -> None:
+    """And not as one of the server, of which the driver's words would be."""
+    to = table(room, "id INT PRIMARY KEY, words VARCHAR(2000)")
+
+    def broken() -> Iterator[Values]:
+        yield from ([n, "x" * 2000] for n in range(150))
+        raise kind("of the rows")
+
+    with pytest.raises(kind, match="of the rows"):
+        room.dialect.load(room.target, to, broken(), batch_rows=100)
+    assert rows(room) == []
+    assert load(room, to, [[1, "x"]]) == []
+
+
+def test_lines_are_sent_while_the_next_are_made(room: Room, mariadb: MariaDB) -> None:
+    to = table(room, "id INT PRIMARY KEY, words VARCHAR(2000)")
+    running: list[str] = []
+
+    def watched() -> Iterator[Values]:
+        yield from ([n, "x" * 2000] for n in range(99))
+        running.extend(str(info) for (info,) in mariadb.execute("SELECT info FROM information_schema.processlist"))
+        yield [99, "the last"]
+
+    assert room.dialect.load(room.target, to, watched(), batch_rows=100).loaded == 100
+    assert any("LOAD DATA" in info for info in running)
+    assert len(rows(room)) == 100
 
 
 def test_loading_leaves_no_file(room: Room) -> None:
