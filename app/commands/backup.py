@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..dialects.wording import count_rows
-from ..transfer.jobs.backup import check_backups, list_report, make_backup, prune_backups
+from ..transfer.jobs.backup import check_backups, hold_drill, list_report, make_backup, prune_backups
 from ..transfer.run.report import Report
 from ..transfer.run.run import Run
 from . import options
@@ -33,6 +33,11 @@ from .execute import execute, lock_timeout_s
     shell_complete=offer(list_backup_ids),
     help="Prove a backup, or all, again.",
 )
+@click.option(
+    "--drill",
+    is_flag=True,
+    help="Restore the newest backup into a throw-away database and prove it.",
+)
 @click.option("--prune", is_flag=True, help="Remove the oldest beyond FERRY_KEEP per command.")
 @click.option(
     "--portable",
@@ -54,6 +59,7 @@ def db_backup(
     to: Path | None,
     listing: bool,
     check: str | None,
+    drill: bool,
     prune: bool,
     portable: str | None,
     client: bool,
@@ -62,13 +68,12 @@ def db_backup(
     **output: Any,
 ) -> None:
     """Make a verified backup of this database, for its owner alone."""
-    actions = [
-        name for name, is_set in (("--list", listing), ("--check", check is not None), ("--prune", prune)) if is_set
-    ]
+    choices = {"--list": listing, "--check": check is not None, "--drill": drill, "--prune": prune}
+    actions = [name for name, is_set in choices.items() if is_set]
     if client and portable is not None:
         raise click.UsageError("--client and --portable are one at a time.")
     if len(actions) > 1 or (actions and (to or client or portable is not None)):
-        raise click.UsageError("--list, --check, --prune and making a backup are one at a time.")
+        raise click.UsageError("--list, --check, --drill, --prune and making a backup are one at a time.")
     if portable and to:
         raise click.UsageError("Give the file to --portable or to --to, not to both.")
     file = Path(portable) if portable else to
@@ -78,6 +83,8 @@ def db_backup(
             return list_report(run)
         if check is not None:
             return check_backups(run, check or None, lock_timeout_s=lock_timeout_s(lock_timeout))
+        if drill:
+            return hold_drill(run, lock_timeout_s=lock_timeout_s(lock_timeout))
         if prune:
             return prune_backups(run, dry_run=dry_run)
         return make_backup(

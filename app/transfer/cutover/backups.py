@@ -225,12 +225,14 @@ def remove(backups: list[Backup]) -> None:
     """Remove backups and their manifests."""
     for backup in backups:
         # The file first: a manifest without a file is not listed, a file without one could never be pruned.
-        backup.path.unlink()
+        backup.path.unlink(missing_ok=True)
         manifest_of(backup.path).unlink()
 
 
 def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
     """The oldest backups beyond ``keep`` per command.
+
+    Where none of the others is whole any more, the newest whole one is not among them.
 
     :param backups: of one database, oldest first.
     :param needed: paths that must stay: the newest verified one and those of unfinished runs.
@@ -240,4 +242,14 @@ def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: s
     for name in {backup.command for backup in backups if command in (None, backup.command)}:
         of_command = [backup for backup in backups if backup.command == name]
         surplus += [backup for backup in of_command[:-keep] if backup.file not in needed and backup is not backups[-1]]
+    kept = [backup for backup in backups if backup not in surplus]
+    if surplus and not any(map(_is_whole, reversed(kept))):
+        last = next((backup for backup in reversed(backups) if backup in surplus and _is_whole(backup)), None)
+        surplus = [backup for backup in surplus if backup is not last]
     return surplus
+
+
+def _is_whole(backup: Backup) -> bool:
+    """Whether its file is still what was proved when it was made."""
+    path = backup.path
+    return path.is_file() and path.stat().st_size == backup.size_bytes and file_sha256(path) == backup.sha256

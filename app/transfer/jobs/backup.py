@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,6 +150,33 @@ def list_report(run: Run) -> Report:
     return run.report.end("listed", f"{len(of_database)} backups of {_database(run)} in {run.settings.backups}.")
 
 
+def hold_drill(run: Run, *, lock_timeout_s: float = 0.0) -> Report:
+    """Restore the newest backup into a throw-away database, prove it, and say how long that took.
+
+    :raises BackupFailed: there is none, or it is not what it was when it was made.
+    """
+    run.refuse_prohibited()
+    of_database = list_backups(run)
+    for message in backups.broken(run.settings.backups):
+        run.warn(message)
+    if not of_database:
+        raise BackupFailed(f"There is no backup of {_database(run)}.", hint="Make one: flask db-backup")
+    newest = of_database[-1]
+    begin = time.monotonic()
+    _check(run, newest, lock_timeout_s)
+    seconds = time.monotonic() - begin
+    return run.report.end(
+        "checked",
+        f"The newest backup, {newest.id} of {newest.made_at}, was restored beside the database in {seconds:.1f} s: "
+        f"{count_rows(newest.rows)}, as they were when it was made.",
+    )
+
+
+def _check(run: Run, backup: Backup, lock_timeout_s: float) -> None:
+    with run.hold_lock(lock_timeout_s), prove_left_alone(run):
+        backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
+
+
 def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) -> Report:
     """Prove one backup, or all of this database, again.
 
@@ -165,8 +193,7 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     wrong = []
     for backup in to_check:
         try:
-            with run.hold_lock(lock_timeout_s), prove_left_alone(run):
-                backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
+            _check(run, backup, lock_timeout_s)
         except BackupFailed as error:
             wrong.append(error.message)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -252,7 +253,47 @@ def test_check_of_an_unknown_one(changed: Local) -> None:
     refused(changed.run("db-backup", "--check", "app-yesterday"), 21, "app-yesterday", "--list")
 
 
+# --drill
+
+
+def test_a_drill_restores_the_newest_and_leaves_nothing(changed: Local) -> None:
+    refused(changed.run("db-backup", "--drill"), 21, "no backup", "flask db-backup")
+    changed.ok("db-backup")
+    changed.ok("db-backup", "--portable")
+    changed.ok("db-backup")
+    before, newest = changed.database.read_bytes(), changed.kept()[-1]
+    line = changed.ok("db-backup", "--drill").last_line
+    assert newest.stem in line
+    assert re.search(r"in \d+\.\d s: \d+ rows, as they were", line)
+    assert changed.database.read_bytes() == before
+    assert changed.staging() == []
+
+
+@pytest.mark.parametrize("damage", [flip, cut, other_content])
+def test_a_drill_of_a_damaged_one_fails(changed: Local, damage: Callable[[Path], None]) -> None:
+    changed.ok("db-backup")
+    changed.ok("db-backup")
+    older, newest = changed.kept()
+    damage(older)
+    changed.ok("db-backup", "--drill")
+    damage(newest)
+    refused(changed.run("db-backup", "--drill"), 21, newest.name)
+
+
 # --prune
+
+
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
+def test_prune_never_removes_the_last_good_one(changed: Local, damage: Callable[[Path], None]) -> None:
+    for _ in range(4):
+        changed.ok("db-backup")
+    made = changed.kept()
+    for file in made[2:]:
+        damage(file)
+    changed.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1")
+    assert made[1].is_file()
+    assert not made[0].exists()
+    assert changed.run("db-backup", "--check", made[1].stem).status == 0
 
 
 def test_prune_keeps_as_many_of_each_command(changed: Local) -> None:
