@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .connect import Connection
+from .driver import Question
 from .types import Declared
 
 # Tables that an extension made are the extension's.
@@ -109,7 +110,11 @@ SIZE = (
 """The size of a schema, with that of all large objects where the database has any."""
 
 
-def read_catalogue(connection: Connection, schema: str) -> Catalogue:
-    """Ask for all tables of a schema."""
-    row: Any = connection.execute(_ALL.encode(), (schema,)).fetchone()
+def ask_for_catalogue(schema: str) -> Question:
+    """What :func:`sort_catalogue` takes the answer to: all tables of a schema."""
+    return _ALL, (schema,)
+
+
+def sort_catalogue(rows: list[Any]) -> Catalogue:
+    [row] = rows
     return Catalogue(*(value or [] for value in row))

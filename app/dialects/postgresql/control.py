@@ -9,8 +9,10 @@ never one that holds our control tables.
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from ...errors import LockHeld, Protected
+from ..sessions import forget, remember
 from .connect import Connection
 from .extensions import oid_of
 from .names import HOLD, controls, parse, prefix_of, quote
@@ -47,20 +49,30 @@ def control_of(connection: Connection, target: str, *, there: bool = True) -> st
 
     :param there: the connection is to the target's own database, and not to another one of its server.
     """
+    known = _key_of(connection, target)
+    if there and (area := remember(known, str)):
+        return area
+    forget(known)
     names = controls(target)
-    tables = _tables_in(connection, names) if there else {}
+    tables, roles = _look_among(connection, names)
+    tables = tables if there else {}
     areas = [name for name in names if is_control(tables.get(name, frozenset()))]
     if areas:
-        return areas[0]
-    roles = _roles_among(connection, names)
+        # Only settle() gives it another name.
+        return remember(known, lambda: areas[0])
     # An empty schema may be ours, just made, or one of a process without a run; one with anybody's tables is not.
     # Where none is left, settle_name() says so.
     free = (name for name in names if name not in roles and tables.get(name, frozenset()) <= {LARGE_OBJECTS})
     return next(free, names[0])
 
 
+def _key_of(connection: Connection, target: str) -> tuple[str | int, ...]:
+    return "control of", connection.info.host, connection.info.port, connection.info.dbname, target
+
+
 def settle(connection: Connection, target: str) -> list[str]:
     """Give the live schema and the control area names that are in nobody's way; return what was done, in sentences."""
+    forget(_key_of(connection, target))
     of_schema = bring_back(connection, target)
     name = settle_name(connection, target)
     of_area = name and f"The control area is the schema {name} now: a role has its former name."
@@ -73,7 +85,7 @@ def settle_name(connection: Connection, target: str) -> str | None:
     :raises Protected: the app's own tables came to lie in it; they are named.
     """
     names = controls(target)
-    there, roles = _tables_in(connection, names), _roles_among(connection, names)
+    there, roles = _look_among(connection, names)
     for name in names:
         if not is_control(there.get(name, frozenset())):
             continue
@@ -188,12 +200,18 @@ def _strangers(connection: Connection, areas: list[str]) -> list[str]:
 
 
 def _tables_in(connection: Connection, schemas: list[str]) -> dict[str, frozenset[str]]:
+    return _by_schema(connection.execute(_TABLES.encode(), (schemas,)).fetchall()) if schemas else {}
+
+
+def _by_schema(rows: list[tuple[Any, ...]]) -> dict[str, frozenset[str]]:
     by_schema: dict[str, set[str]] = {}
-    for schema, table in connection.execute(_TABLES.encode(), (schemas,)):
+    for schema, table in rows:
         by_schema.setdefault(schema, set()).update([table] if table else [])
     return {name: frozenset(tables) for name, tables in by_schema.items()}
 
 
-def _roles_among(connection: Connection, names: list[str]) -> frozenset[str]:
-    rows = connection.execute("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY (%s)", (names,))
-    return frozenset(name for (name,) in rows)
+def _look_among(connection: Connection, names: list[str]) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """The tables of schemas that have some names, and the roles that have one of them."""
+    roles = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY (%s)"
+    rows, named = connection.ask_at_once((_TABLES, (names,)), (roles, (names,)))
+    return _by_schema(rows), frozenset(name for (name,) in named)

@@ -133,7 +133,7 @@ class PostgresqlDialect:
 
     def drop(self, url: URL) -> None:
         place = self._place(url)
-        with contextlib.suppress(NoSuchDatabase), self._connect(url, place) as connection:
+        with contextlib.suppress(NoSuchDatabase), connect_to(url, self._tls_ca, any_path=True) as connection:
             beside.drop(connection, place)
 
     def identity(self, url: URL) -> Identity:

@@ -27,6 +27,7 @@ from sqlalchemy import URL
 from ...errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
 from ..files import fsync_directory, open_private
 from . import locks
+from .catalogue import ask_for_catalogue, sort_catalogue
 from .client import Client, ProgramFailed, ProgramMissing, client, is_lost
 from .connect import Connection, connect_to, connection_arguments, place_of, words_of
 from .extensions import extensions_in, oid_of
@@ -278,7 +279,7 @@ def open_image(
 
     :param with_token: read what tells whether its tables were written since.
     """
-    begin(connection, schema)
+    [rows] = begin(connection, schema, ask_for_catalogue(schema))
     token = locks.token(connection, schema) if with_token else b""
 
     def write(to: Path) -> None:
@@ -287,7 +288,7 @@ def open_image(
             large = are_there(connection) and not find_unreadable(connection)
             dump(programs, schema, to, snapshot=export_snapshot(connection), large_objects=large)
 
-    return PostgresqlImage(PostgresqlReader(connection, schema, version_table), token, write)
+    return PostgresqlImage(PostgresqlReader(connection, schema, version_table, sort_catalogue(rows)), token, write)
 
 
 @contextlib.contextmanager

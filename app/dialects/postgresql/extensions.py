@@ -16,7 +16,7 @@ from .driver import Question
 from .guard import Executes
 from .names import quote
 
-_EXTENSIONS = """
+EXTENSIONS = """
 SELECT e.extname::text, e.extrelocatable FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE n.nspname = %s ORDER BY e.extname COLLATE "C"
 """
@@ -69,7 +69,7 @@ def list_schemas(connection: Executes, among: Sequence[str]) -> set[str]:
 
 
 def extensions_in(connection: Executes, schema: str) -> list[Extension]:
-    return [Extension(*row) for row in connection.execute(_EXTENSIONS.encode(), (schema,))]
+    return [Extension(*row) for row in connection.execute(EXTENSIONS.encode(), (schema,))]
 
 
 def extension_schemas(connection: Executes, schema: str, *, with_tables: bool = False) -> list[str]:
@@ -96,8 +96,11 @@ def write_moves(extensions: Sequence[str], schema: str) -> list[str]:
 def lent(connection: Connection, target: str, staging: str) -> Iterator[None]:
     """A transaction that finds what lies in staging, and all extensions: those of the live schema lie there, too."""
     with connection.transaction():
-        extensions = extensions_in(connection, target) if staging != target else []
-        move(connection, extensions, staging)
-        connection.ask_at_once((_LOOK_IN_ALL_BUT, (staging, staging, False, target)))
+        look = _LOOK_IN_ALL_BUT, (staging, staging, False, target)
+        rows, _ = connection.ask_at_once((EXTENSIONS, (target,)), look)
+        extensions = [Extension(*row) for row in rows] if staging != target else []
+        if extensions:
+            move(connection, extensions, staging)
+            connection.ask_at_once(look)
         yield
         move(connection, extensions, target)

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from .connect import Connection
+from .driver import Question
 from .extensions import look_in
 from .names import quote
 
@@ -62,6 +63,9 @@ FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace WHERE n.n
 """
 
 
+_ROLES: Question = ("SELECT oid::text, quote_ident(rolname) FROM pg_roles", ())
+
+
 @dataclass(frozen=True)
 class Owned:
     """An object with its owner and its grants, each ``<OID of the role> <privilege> <t or f: may grant it on>``.
@@ -83,7 +87,7 @@ def adopt(connection: Connection, live: str, staging: str) -> None:
 
     :raises psycopg.errors.InsufficientPrivilege: this user may not.
     """
-    roles = _roles(connection)
+    roles = _name_roles(connection.execute(_ROLES[0].encode()).fetchall())
     former = _objects(connection, live)
     adopt_defaults(connection, live, staging, roles)
     owners = {one.owner for one in former.values()}
@@ -109,10 +113,9 @@ def _give(connection: Connection, schema: str, new: Owned, owner: str) -> None:
     connection.execute(f"REVOKE {within} FROM {quote(owner)}".encode())
 
 
-def _roles(connection: Connection) -> dict[str, str]:
+def _name_roles(rows: list[tuple[Any, ...]]) -> dict[str, str]:
     """Quoted names by OID, as text; 0 is everybody."""
-    rows = connection.execute("SELECT oid::text, quote_ident(rolname) FROM pg_roles")
-    return {"0": "PUBLIC", **dict(rows.fetchall())}
+    return {"0": "PUBLIC", **dict(rows)}
 
 
 def _objects(connection: Connection, schema: str) -> dict[tuple[str, str], Owned]:
@@ -143,19 +146,19 @@ def _statement(grant: str, on: str, roles: dict[str, str], column: str = "") -> 
 
 
 def _adopt_columns(connection: Connection, live: str, staging: str, roles: dict[str, str]) -> None:
-    rows = connection.execute(_COLUMNS.encode(), (staging, True)).fetchall()
+    rows, former = connection.ask_at_once((_COLUMNS, (staging, True)), (_COLUMNS, (live, False)))
     present = {(table, column): set(grants) for table, column, grants in rows}
-    for table, column, grants in connection.execute(_COLUMNS.encode(), (live, False)).fetchall():
+    for table, column, grants in former:
         for grant in sorted(set(grants) - present.get((table, column), set(grants))):
             connection.execute(_statement(grant, f"TABLE {table}", roles, f" ({column})").encode())
 
 
 def adopt_defaults(connection: Connection, live: str, staging: str, roles: dict[str, str] | None = None) -> None:
     """Let what is created in staging get the privileges that it would get in the live schema."""
-    roles = roles or _roles(connection)
-    rows = connection.execute(_DEFAULTS.encode(), (staging,)).fetchall()
+    named, rows, former = connection.ask_at_once(_ROLES, (_DEFAULTS, (staging,)), (_DEFAULTS, (live,)))
+    roles = roles or _name_roles(named)
     present = {(role, kind): set(grants) for role, kind, grants in rows}
-    for role, kind, grants in connection.execute(_DEFAULTS.encode(), (live,)).fetchall():
+    for role, kind, grants in former:
         for grant in sorted(set(grants) - present.get((role, kind), set())):
             begin = f"ALTER DEFAULT PRIVILEGES FOR ROLE {quote(role)} IN SCHEMA {quote(staging)} "
             connection.execute((begin + _statement(grant, kind, roles)).encode())
@@ -163,10 +166,11 @@ def adopt_defaults(connection: Connection, live: str, staging: str, roles: dict[
 
 def adopt_schema(connection: Connection, live: str, staging: str) -> None:
     """Give the staging schema itself the privileges of the live one, and its owner where this user may."""
-    roles = _roles(connection)
-    owner, grants = _schema(connection, live)
-    own_owner, present = _schema(connection, staging)
-    for grant in sorted(grants - present):
+    named, [(owner, grants)], [(own_owner, present)] = connection.ask_at_once(
+        _ROLES, (_SCHEMA, (live,)), (_SCHEMA, (staging,))
+    )
+    roles = _name_roles(named)
+    for grant in sorted(set(grants) - set(present)):
         connection.execute(_statement(grant, f"SCHEMA {quote(staging)}", roles).encode())
     if owner != own_owner:
         try:
@@ -174,8 +178,3 @@ def adopt_schema(connection: Connection, live: str, staging: str) -> None:
                 connection.execute(f"ALTER SCHEMA {quote(staging)} OWNER TO {quote(owner)}".encode())
         except psycopg.errors.InsufficientPrivilege:
             return  # it stays this user's, who owned the live one, too, to be able to rename it
-
-
-def _schema(connection: Connection, schema: str) -> tuple[str, set[str]]:
-    row: Any = connection.execute(_SCHEMA.encode(), (schema,)).fetchone()
-    return str(row[0]), set(row[1])

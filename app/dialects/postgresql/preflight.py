@@ -10,7 +10,8 @@ import psycopg
 
 from ...errors import DoesNotFit, Protected
 from .connect import Connection, words_of
-from .extensions import Extension, extensions_in, move, oid_of
+from .driver import Question
+from .extensions import EXTENSIONS, Extension, move
 from .grants import adopt_defaults, adopt_schema
 from .names import GENERATION, STAGING, check_target, prefix_of, quote
 
@@ -75,7 +76,10 @@ WHERE n.nspname = %s AND (strpos(p.prosrc, %s) > 0 OR strpos(p.prosrc, %s) > 0) 
 # A foreign key's own triggers lie on both tables, and are gone with it; so is a range's own cast.
 def dependents(connection: Connection, schema: str) -> list[str]:
     """Objects elsewhere that depend on some in a schema: they would follow these wherever they are renamed to."""
-    rows = connection.execute(_DEPENDENTS.encode(), (schema,))
+    return _name_dependents(connection.execute(_DEPENDENTS.encode(), (schema,)).fetchall())
+
+
+def _name_dependents(rows: list[tuple[Any, ...]]) -> list[str]:
     return [f"{what} depends on {on}" for what, on in rows]
 
 
@@ -86,30 +90,48 @@ def preflight(connection: Connection, schema: str, missing: str | None) -> None:
     :raises Protected, DoesNotFit: see :meth:`.base.Dialect.preflight`.
     """
     check_target(schema)
-    _check_server(connection)
+    _check_version(connection)
+    spelled = [f"{prefix_of(schema)}{kind}" for kind in (STAGING, GENERATION)]
+    [standby], there, depending, spelling, published, lying, foreign = connection.ask_at_once(
+        ("SELECT pg_is_in_recovery()", ()),
+        ("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)),
+        (_DEPENDENTS, (schema,)),
+        (_SPELLING, (schema, *spelled)),
+        _ask_for_published(connection, schema),
+        (EXTENSIONS, (schema,)),
+        (_RELATIONS_OF_OTHERS, (schema,)),
+    )
+    _check_primary(*standby)
     if missing is not None:
         _check_can_create(connection, missing)
         return
     _check_encoding(connection)
-    if oid_of(connection, schema) is None:
+    if not there:
         _check_creation(connection)
         return
-    _check_entanglement(connection, schema)
-    extensions = extensions_in(connection, schema)
+    _check_entanglement(schema, _name_dependents(depending), _first_of(spelling), sorted(_first_of(published)))
+    extensions = [Extension(*row) for row in lying]
     _check_extensions(extensions, schema)
-    _check_owners(connection, schema)
+    _check_owners(connection, schema, foreign)
     _try(connection, schema, extensions)
 
 
-def _check_server(connection: Connection) -> None:
-    """:raises Protected: too old, or a standby."""
+def _first_of(rows: list[tuple[Any, ...]]) -> list[str]:
+    return [row[0] for row in rows]
+
+
+def _check_version(connection: Connection) -> None:
+    """:raises Protected: too old."""
     if connection.info.server_version < OLDEST_VERSION:
         raise Protected(
             f"PostgreSQL {connection.info.parameter_status('server_version')} is too old: 12 is needed.",
             hint="Upgrade the server.",
         )
-    row: Any = connection.execute("SELECT pg_is_in_recovery()").fetchone()
-    if row[0]:
+
+
+def _check_primary(is_standby: bool) -> None:
+    """:raises Protected: a standby."""
+    if is_standby:
         raise Protected("This server is a standby: it takes no writes.", hint="Use the URL of the primary.")
 
 
@@ -122,21 +144,20 @@ def _check_encoding(connection: Connection) -> None:
         )
 
 
-def _check_entanglement(connection: Connection, schema: str) -> None:
-    if details := dependents(connection, schema):
+def _check_entanglement(schema: str, details: list[str], functions: list[str], published: list[str]) -> None:
+    if details:
         raise Protected(
             f"Objects outside the schema {schema} depend on it; they would stay with the old tables after a cut-over.",
             details=details,
             hint="Let them lie in the same schema, or drop them before and create them again after the cut-over.",
         )
-    spelled = [f"{prefix_of(schema)}{kind}" for kind in (STAGING, GENERATION)]
-    if functions := [name for (name,) in connection.execute(_SPELLING.encode(), (schema, *spelled))]:
+    if functions:
         raise Protected(
             f"Functions of the schema {schema} spell a schema of Flask-Ferry's own, which is dropped: "
             f"{', '.join(functions)}.",
             hint="Rewrite them (CREATE OR REPLACE FUNCTION) without it.",
         )
-    if published := _list_published(connection, schema):
+    if published:
         raise Protected(
             f"Tables of the schema {schema} are published one by one ({', '.join(published)}): the publications would "
             "stay with the old tables after a cut-over.",
@@ -144,18 +165,18 @@ def _check_entanglement(connection: Connection, schema: str) -> None:
         )
 
 
-def _list_published(connection: Connection, schema: str) -> list[str]:
+def _ask_for_published(connection: Connection, schema: str) -> Question:
     query = (
         "SELECT DISTINCT p.pubname::text FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid "
         "JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = %(schema)s"
+        "WHERE n.nspname = %s"
     )
     if connection.info.server_version >= 150000:
         query += (
             " UNION SELECT p.pubname::text FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid "
-            "JOIN pg_namespace n ON n.oid = s.pnnspid WHERE n.nspname = %(schema)s"
+            "JOIN pg_namespace n ON n.oid = s.pnnspid WHERE n.nspname = %s"
         )
-    return sorted(name for (name,) in connection.execute(query.encode(), {"schema": schema}))
+    return query, (schema,) * query.count("%s")
 
 
 def _check_extensions(extensions: list[Extension], schema: str) -> None:
@@ -167,8 +188,8 @@ def _check_extensions(extensions: list[Extension], schema: str) -> None:
         )
 
 
-def _check_owners(connection: Connection, schema: str) -> None:
-    if rows := connection.execute(_RELATIONS_OF_OTHERS.encode(), (schema,)).fetchall():
+def _check_owners(connection: Connection, schema: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
         user = quote(connection.info.user)
         words = {"S": "SEQUENCE", "v": "VIEW", "m": "MATERIALIZED VIEW"}
         statements = [
@@ -183,10 +204,10 @@ def _check_owners(connection: Connection, schema: str) -> None:
 
 def _check_creation(connection: Connection) -> None:
     with (
-        _roll_back_after(connection),
+        _roll_back_after(connection) as patience,
         _granting(f"GRANT CREATE ON DATABASE {_database(connection)} TO {_user(connection)};"),
     ):
-        connection.execute("CREATE SCHEMA ferry_trial")
+        connection.execute(f"{patience}CREATE SCHEMA ferry_trial".encode())
 
 
 def _try(connection: Connection, schema: str, extensions: list[Extension]) -> None:
@@ -194,10 +215,10 @@ def _try(connection: Connection, schema: str, extensions: list[Extension]) -> No
     # Not the name that a live schema may have been left with: see control.bring_back().
     hold, user = f"{prefix_of(schema)}ferry_trial", _user(connection)
     _check_creation(connection)
-    with _roll_back_after(connection):
+    with _roll_back_after(connection) as patience:
         with _granting(f"ALTER SCHEMA {quote(schema)} OWNER TO {user};"):
-            connection.execute(f"ALTER SCHEMA {quote(schema)} RENAME TO {quote(hold)}".encode())
-        connection.execute(f"CREATE SCHEMA {quote(schema)}".encode())
+            renaming = f"ALTER SCHEMA {quote(schema)} RENAME TO {quote(hold)}"
+            connection.execute(f"{patience}{renaming}; CREATE SCHEMA {quote(schema)}".encode())
         for extension in extensions:
             with _granting(_moving(connection, schema, extension)):
                 move(connection, [extension], schema)
@@ -227,10 +248,10 @@ def _database(connection: Connection) -> str:
 
 
 @contextlib.contextmanager
-def _roll_back_after(connection: Connection) -> Iterator[None]:
+def _roll_back_after(connection: Connection) -> Iterator[str]:
     with connection.transaction(force_rollback=True):
-        connection.execute(f"SET LOCAL lock_timeout = '{TRIAL_WAIT}'".encode())
-        yield
+        # It is sent with the first statement that is tried.
+        yield f"SET LOCAL lock_timeout = '{TRIAL_WAIT}'; "
 
 
 @contextlib.contextmanager

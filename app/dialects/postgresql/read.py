@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
@@ -30,10 +31,10 @@ from ..model import (
 )
 from ..samples import leads_nowhere
 from . import inventory, locks, objects
-from .catalogue import SIZE, Catalogue, read_catalogue
+from .catalogue import SIZE, Catalogue, ask_for_catalogue, sort_catalogue
 from .connect import Connection, connect_to, words_of
 from .counters import read_counters
-from .driver import BEGIN
+from .driver import BEGIN, Question
 from .extensions import look_in
 from .large import References, are_there, find_references, find_unreadable, read_objects
 from .locks import describe_lock
@@ -58,8 +59,8 @@ def reading(url: URL, tls_ca: Path | None, schema: str, version_table: str) -> I
     """
     with connect_to(url, tls_ca, any_path=True) as connection:
         try:
-            begin(connection, schema)
-            yield PostgresqlReader(connection, schema, version_table)
+            [rows] = begin(connection, schema, ask_for_catalogue(schema))
+            yield PostgresqlReader(connection, schema, version_table, sort_catalogue(rows))
         except psycopg.errors.LockNotAvailable as error:
             raise describe_lock(lambda: connect_to(url, tls_ca), schema) from error
 
@@ -68,15 +69,18 @@ class NoSuchSchema(FerryError):
     """A database has no schema of that name."""
 
 
-def begin(connection: Connection, schema: str) -> None:
+def begin(connection: Connection, schema: str, *questions: Question) -> list[list[tuple[Any, ...]]]:
     """Begin a transaction that sees one instant of a schema, works in that and writes nothing.
 
+    :return: the rows of each question, asked in it.
     :raises FerryError: there is no such schema.
     """
     is_there = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,)
-    _, rows, _ = connection.ask_at_once(BEGIN, is_there, look_in(schema, with_tables=True))
+    path = look_in(schema, with_tables=True)
+    _, rows, _, *answers = connection.ask_at_once(BEGIN, is_there, path, *questions)
     if not rows:
         raise NoSuchSchema(f"There is no schema {schema} in the database {connection.info.dbname}.")
+    return answers
 
 
 def export_snapshot(connection: Connection) -> str:
@@ -97,15 +101,11 @@ def read_fingerprint(connection: Connection, schema: str) -> str:
 class PostgresqlReader:
     """A read-only transaction, which sees one schema at one instant."""
 
-    def __init__(self, connection: Connection, schema: str, version_table: str) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, schema: str, version_table: str, catalogue: Catalogue) -> None:
+        self._connection, self._catalogue = connection, catalogue
         self._version_table = version_table
         self._schema = schema
         self._cursors = count(1)
-
-    @cached_property
-    def _catalogue(self) -> Catalogue:
-        return read_catalogue(self._connection, self._schema)
 
     @cached_property
     def _get_known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:
@@ -231,14 +231,25 @@ class PostgresqlReader:
         types = [(column.base, column.modifier) for column in columns]
         query = _digest_query(columns, self._from(table.name), self._connection.info.server_version)
         try:
-            with self._connection.transaction():
-                return repr((types, self._connection.execute(query.encode()).fetchone()))
+            with self._going_on():
+                _, [sums], _ = self._connection.ask_at_once(("SAVEPOINT sums", ()), (query, ()), ("RELEASE sums", ()))
+                return repr((types, sums))
         except (psycopg.errors.ProgramLimitExceeded, psycopg.errors.OutOfMemory):
             return None  # a row is longer than the server lets a value be
         except psycopg.errors.InternalError_ as error:
             if "invalid memory alloc" not in words_of(error):
                 raise
             return None  # so it says of a row with several values that are long
+
+    @contextlib.contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """After an error behind the savepoint ``sums`` the transaction goes on."""
+        try:
+            yield
+        except psycopg.Error:
+            if self._connection.info.transaction_status is TransactionStatus.INERROR:
+                self._connection.execute("ROLLBACK TO SAVEPOINT sums")
+            raise
 
     def whole(self) -> str | None:
         return None

@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from ...dialects import is_same_place
+from ...dialects.sessions import remember
 from ...errors import Misconfigured, Protected
 from .binds import ALL as ALL_BINDS
 from .binds import DEFAULT, list_carried, name_of, runs_on_all
@@ -112,15 +113,22 @@ def _engine_options(options: Mapping[str, Any]) -> Iterator[Protected]:
         )
 
 
-def _ask_as_app(host: Host, sql: str, otherwise: Any) -> Any:
-    """The one value that a query has for the app's own sessions; something else where they cannot be had here."""
+def _ask_as_app(host: Host, sql: str, otherwise: Any, *more: str) -> Any:
+    """The one value that a query has for the app's own sessions; something else where they cannot be had here.
+
+    :param more: queries that are asked later, over the same connection now.
+    """
+    answers: dict[str, Any] = remember(("as the app", host.url), dict)
+    if sql in answers:
+        return answers[sql]
     with host.app_context():
         engine = host.engine
         if engine.dialect.is_async:
             return otherwise
         try:
             with engine.connect() as connection:
-                return connection.exec_driver_sql(sql).scalar()
+                answers |= {query: connection.exec_driver_sql(query).scalar() for query in (sql, *more)}
+                return answers[sql]
         finally:
             # Of a cut-over an idle session of ours would be in the way.
             engine.dispose()
@@ -138,7 +146,8 @@ def refuse_odd_sessions(host: Host) -> None:
     odd = host.dialect.find_odd_texts(host.url.update_query_dict(options)) if options else ""
     sql = host.dialect.capabilities.query_for_text
     if not odd and sql and host.dialect.exists(host.url):
-        text = _ask_as_app(host, sql, _PROBE)
+        place = host.dialect.whereabouts(host.url)
+        text = _ask_as_app(host, sql, _PROBE, *([place[0]] if place else []))
         # What a character set lacks is a question mark to them, which is no other character.
         is_lacking = isinstance(text, str) and "?" in text
         odd = "" if text == _PROBE or is_lacking else f"a stored {_PROBE} is {text!r} to them"

@@ -41,7 +41,7 @@ def test_a_link_that_goes_silent_is_not_waited_for_for_ever(postgresql: PostgreS
         with no_endless_wait(), pytest.raises(DatabaseUnreachable):
             read()
         with no_endless_wait(), pytest.raises(DatabaseUnreachable):
-            dialect.exists(through)
+            dialect.mark(through)
         proxy.stalled.clear()
         with dialect.image(through, room.dialect.generation_url(room.target, "0000000c-old"), None) as image:
             stalling = threading.Timer(0.05, proxy.stalled.set)
