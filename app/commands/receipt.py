@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from ..dialects.wording import count_rows, count_tables
 from ..transfer.proof.compare import SHOWN
 from ..transfer.run.report import WAITED, Report
+from ..transfer.run.target import MIGRATE
 from .hints import Typed, name_program
 from .unseen import show_unseen
 
@@ -109,6 +111,8 @@ def sections(report: Report) -> Iterator[Section]:
         ("Not caught up with, as the source was written once more", report.not_caught_up, False),
         ("Set aside", _describe_aside(report), False),
         ("Not kept, as the old schema has no place for it", [_describe_not_kept(i) for i in report.not_kept], False),
+        ("Rows that would be loaded", _describe_expected(report), False),
+        (_title_of_open(report), report.not_looked_at, False),
         ("Dropped as declared", report.losses, False),
         ("Left out", _left_out(report), False),
         ("Not proved to be whole", report.unproved, False),
@@ -129,6 +133,16 @@ def sections(report: Report) -> Iterator[Section]:
     for title, items, detail in titles:
         if items:
             yield Section(title, items, detail)
+
+
+def _title_of_open(report: Report) -> str:
+    return f"Not looked at{'; --rehearse does' if report.command == MIGRATE else ''}"
+
+
+def _describe_expected(report: Report) -> list[str]:
+    """Tables with their rows, as many on a line as fit, those with the most rows first."""
+    items = sorted(report.expected.items(), key=lambda item: -item[1])
+    return wrap(", ".join(f"{name} {rows}" for name, rows in items), COLUMNS - 2) if items else []
 
 
 def _describe_files(report: Report) -> list[str]:

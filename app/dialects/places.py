@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +48,9 @@ class Places(Protocol):
 
     def create(self, url: URL) -> bool:
         """Create an empty database if absent; return whether it was."""
+
+    def leave_as_is(self, url: URL) -> AbstractContextManager[None]:
+        """While it is open scratch databases may be made: what had to be created for them is gone at the end."""
 
     def drop(self, url: URL) -> None:
         """Remove a staging database or generation, if it is there. Never called with a live one."""

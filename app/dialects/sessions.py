@@ -58,6 +58,11 @@ class Sessions:
         """Close all; what is in use is closed by who uses it."""
         with self._lock:
             self._open = False
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close those that nobody uses now."""
+        with self._lock:
             sessions = [session for idle in self._idle.values() for session in idle]
             self._idle.clear()
         for session in sessions:

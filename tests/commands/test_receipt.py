@@ -64,11 +64,11 @@ def test_what_needs_a_person_stands_first() -> None:
 
 
 def test_few_things_are_named_and_many_are_counted() -> None:
-    report = Report(run="r", command="db-migrate-data", losses=["log: 1 rows: why"], notes=["a note"])
-    assert screen(report) == ["Dropped as declared:", "  log: 1 rows: why", "Notes:", "  a note"]
+    report = Report(run="r", command="db-migrate-data", losses=["log: 1 row: why"], notes=["a note"])
+    assert screen(report) == ["Dropped as declared:", "  log: 1 row: why", "Notes:", "  a note"]
     report.notes = [f"note {number}" for number in range(100)]
     lines = screen(report)
-    assert lines[:4] == ["Dropped as declared:", "  log: 1 rows: why", "Notes: 100", "  note 0"]
+    assert lines[:4] == ["Dropped as declared:", "  log: 1 row: why", "Notes: 100", "  note 0"]
     more = int(lines[-1].split()[1])
     assert (lines[-1], more + len(lines) - 4) == (f"  and {more} more", 100)
 

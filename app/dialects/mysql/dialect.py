@@ -163,6 +163,9 @@ class MySqlDialect:
                 return False
         return True
 
+    def leave_as_is(self, url: URL) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def drop(self, url: URL) -> None:
         name = database_of(url)
         names.refuse_live(name)

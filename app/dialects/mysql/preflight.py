@@ -18,6 +18,7 @@ from pymysql.constants import ER
 from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError, Protected
+from ..wording import be, count_tables
 from . import copy, names, objects, swap_barrier
 from .connect import NOT_GRANTED, explanation, number_of, quote, words_of
 from .driver import version_of
@@ -144,7 +145,8 @@ def check_engines(ask: Asks, database: str) -> None:
     others = ask(_OTHER_ENGINES, database)
     if others:
         raise Protected(
-            f"{len(others)} tables of {database} are not InnoDB: what is written to them is not whole after a crash.",
+            f"{count_tables(len(others))} of {database} {be(len(others))} not of InnoDB: what is written there is not "
+            "whole after a crash.",
             details=[f"{name}: {engine}" for name, engine in others],
             hint=" ".join(f"ALTER TABLE {quote(database)}.{quote(name)} ENGINE=InnoDB;" for name, _ in others),
         )

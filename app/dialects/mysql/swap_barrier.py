@@ -33,6 +33,7 @@ from pymysql.constants import ER
 
 from ...errors import FerryError, Protected
 from ..model import SchemaObject
+from ..wording import count_tables
 from .connect import number_of, quote
 from .copy import session_of
 from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute, execute_all, names, until, waiting
@@ -73,7 +74,7 @@ def check_connections(connection: Connection, tables: int) -> None:
     free = min(int(most) - int(used), int(user_limit) or int(most))
     if free < connections_needed(tables):
         raise Protected(
-            f"The cut-over of {tables} tables needs {connections_needed(tables)} connections at a time, and the "
+            f"The cut-over of {count_tables(tables)} needs {connections_needed(tables)} connections at a time, and the "
             f"server has {free} left (max_connections {most}, max_user_connections {user_limit}).",
             hint="Raise max_connections or max_user_connections, or end connections that are not needed.",
         )

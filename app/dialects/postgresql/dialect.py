@@ -94,8 +94,7 @@ class PostgresqlDialect:
         return own_place(url) or names.named_place(url, self.named_schema)
 
     def _connect(self, url: URL, place: Place | None = None, **options: Any) -> AbstractContextManager[Connection]:
-        path = [(place or self._place(url)).schema]
-        return connect_to(url, self._tls_ca, search_path=path, **options)
+        return connect_to(url, self._tls_ca, search_path=[(place or self._place(url)).schema], **options)
 
     def check(self, url: URL) -> None:
         names.check_url(url)
@@ -131,6 +130,9 @@ class PostgresqlDialect:
         named = self._named_place(url)
         return (named is not None or not self.exists(url)) and server.ensure(url, self._tls_ca, named)
 
+    def leave_as_is(self, url: URL) -> AbstractContextManager[None]:
+        return server.leave_as_is(url, self._tls_ca, self._named_place(url), self._targets)
+
     def drop(self, url: URL) -> None:
         place = self._place(url)
         with contextlib.suppress(NoSuchDatabase), connect_to(url, self._tls_ca, any_path=True) as connection:
@@ -157,9 +159,8 @@ class PostgresqlDialect:
         return sentences
 
     def oddities(self, url: URL) -> list[str]:
-        target = self._place(url).target
         with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
-            return control.oddities(connection, target) if there else []
+            return control.oddities(connection, self._place(url).target) if there else []
 
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)

@@ -15,6 +15,7 @@ from sqlalchemy import URL
 
 from ...errors import DatabaseUnreachable, FerryError
 from ..model import Capabilities, Identity
+from ..sessions import forget, held_sessions
 from .catalogue import SIZE
 from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, place_of
 from .control import in_the_way, without_controls
@@ -161,6 +162,58 @@ def create(url: URL, tls_ca: Path | None) -> bool:
                 return False
             except psycopg.errors.ObjectInUse:
                 # Somebody is connected to the template, e.g. another CREATE DATABASE.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
+
+
+@contextlib.contextmanager
+def leave_as_is(url: URL, tls_ca: Path | None, place: Place | None, targets: dict[URL, str]) -> Iterator[None]:
+    """Drop again, at the end, the database or the schema that a URL means and that was not there before.
+
+    What holds a table by then is somebody else's and stays.
+
+    :param place: what the URL, or the app's models, name as that schema.
+    :param targets: where live schemas were found meanwhile; not to be trusted any more when one is dropped.
+    """
+    with connect_anyhow(url, tls_ca) as (connection, there):
+        schema = schema_of_target(connection, there, url, place)
+        had_schema = there and oid_of(connection, schema) is not None
+    try:
+        yield
+    finally:
+        if not had_schema:
+            with connect_anyhow(url, tls_ca) as (connection, is_made):
+                is_left = is_made and _has_no_table(connection, "%" if not there else schema)
+                if is_left and there:
+                    connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)}".encode())
+            if is_left and not there:
+                _drop_database(url, tls_ca)
+            targets.clear()
+            forget(("identity", url))
+
+
+def _has_no_table(connection: Connection, schema: str) -> bool:
+    row: Any = connection.execute(
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname LIKE %s AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'",
+        (schema,),
+    ).fetchone()
+    return not row[0]
+
+
+def _drop_database(url: URL, tls_ca: Path | None) -> None:
+    missing = NoSuchDatabase(f"There is no database besides {database_of(url)}.")
+    if (sessions := held_sessions()) is not None:
+        sessions.close_idle()
+    with maintenance(url, tls_ca, missing) as connection:
+        deadline = time.monotonic() + BUSY_LIMIT_S
+        while True:
+            try:
+                connection.execute(f"DROP DATABASE IF EXISTS {quote(database_of(url))}".encode())
+                return
+            except psycopg.errors.ObjectInUse:
+                # A session that was closed just now is there a little longer.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_S)

@@ -108,6 +108,9 @@ class SqliteDialect:
         path.touch(mode=0o600)
         return True
 
+    def leave_as_is(self, url: URL) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def drop(self, url: URL) -> None:
         path = path_of(url)
         remove(path)

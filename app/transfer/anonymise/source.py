@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...dialects.model import Table
+from ...dialects.wording import count_rows, rows_are
 from ...errors import DoesNotFit, FerryError, Misconfigured
 from ..rows.encode import hash_rows
 from ..rows.header import AppliedProfile
@@ -16,7 +17,7 @@ from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..sources.adapt import account, adapt_snapshot
-from ..sources.base import Destination, Source, SourceOptions, Taken
+from ..sources.base import Destination, Glance, Source, SourceOptions, Taken
 from ..sources.open import open_source
 from ..sources.snapshot_writing import write_taken
 from .engine import Bound, Chosen, as_plain, bind, check_profile, choose_profile
@@ -69,6 +70,15 @@ class AnonymisedSource(Source):
     def close(self) -> None:
         self._inner.close()
 
+    @contextlib.contextmanager
+    def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
+        """How many rows a database has; of what a file holds nothing is written, not even for a while."""
+        if not self._inner.changes_rows:
+            yield Glance()
+            return
+        with self._inner.glance(run, directory) as glance:
+            yield Glance(glance.counts)
+
     def take(self, run: Run, to: Destination) -> Taken:
         """Read everything; the snapshot that is left holds what stands in for it.
 
@@ -104,9 +114,9 @@ class AnonymisedSource(Source):
             account(run, result, withhold=True)
             if result.spoiled:
                 raise DoesNotFit(
-                    f"{sum(map(len, result.spoiled.values()))} rows are of records that cannot be kept as they were "
+                    f"{rows_are(sum(map(len, result.spoiled.values())))} of records that cannot be kept as they were "
                     "sent, and nobody is to keep a value of them.",
-                    details=[f"{name}: {len(numbers)} rows" for name, numbers in result.spoiled.items()],
+                    details=[f"{name}: {count_rows(len(numbers))}" for name, numbers in result.spoiled.items()],
                     hint="Repair them in the source, or migrate without a profile to see which they are.",
                 )
         with SnapshotReader(path) as reader:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...dialects.base import Image
-from ...dialects.wording import count_rows
+from ...dialects.wording import be, count_of, count_rows
 from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
 from ..cutover import backups
 from ..cutover.cutover import recover
@@ -147,7 +147,9 @@ def list_report(run: Run) -> Report:
     ]
     for message in backups.broken(run.settings.backups):
         run.warn(message)
-    return run.report.end("listed", f"{len(of_database)} backups of {_database(run)} in {run.settings.backups}.")
+    return run.report.end(
+        "listed", f"{count_of(len(of_database), 'backup')} of {_database(run)} in {run.settings.backups}."
+    )
 
 
 def hold_drill(run: Run, *, lock_timeout_s: float = 0.0) -> Report:
@@ -198,9 +200,10 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
             wrong.append(error.message)
         else:
             run.note(f"{backup.id}: {count_rows(backup.rows)}, as they were when it was made")
+    several = count_of(len(to_check), "backup")
     if wrong:
-        raise BackupFailed(f"{len(wrong)} of {len(to_check)} backups are not good.", details=wrong)
-    return run.report.end("checked", f"{len(to_check)} backups are good.")
+        raise BackupFailed(f"{len(wrong)} of {several} {be(len(wrong))} not good.", details=wrong)
+    return run.report.end("checked", f"{several} {be(len(to_check))} good.")
 
 
 @contextlib.contextmanager
@@ -240,7 +243,8 @@ def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
         backups.remove(removed)
     run.report.notes = [f"{'would remove' if dry_run else 'removed'} {b.id} of {b.made_at}" for b in removed]
     text = (
-        f"{'Would remove' if dry_run else 'Removed'} {len(removed)} backups and {'keep' if dry_run else 'kept'} "
-        f"{len(of_database) - len(removed)} (FERRY_KEEP {run.settings.keep} a command)."
+        f"{'Would remove' if dry_run else 'Removed'} {count_of(len(removed), 'backup')} "
+        f"and {'keep' if dry_run else 'kept'} {len(of_database) - len(removed)} "
+        f"(FERRY_KEEP {run.settings.keep} a command)."
     )
     return run.report.end("dry run" if dry_run else "pruned", text)

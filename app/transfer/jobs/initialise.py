@@ -87,7 +87,15 @@ class Initialise(Job):
         )
 
     def preview(self, question: Question) -> str:
-        return f"Would replace {count_rows(sum(self.target.rows.values()))} and load {question.loads}."
+        return f"Would load {question.loads}."
+
+    def foresee(self, directory: Path) -> None:
+        del directory
+        seed = self.run.settings.seed
+        if seed is not None and not self._options.no_seed and not self.target.production:
+            self.report.not_looked_at.append(f"how many rows {seed} makes, and whether it succeeds")
+        if self._options.schema != "migrations":
+            self.report.not_looked_at.append("whether the models equal the Alembic head")
 
     def entry(self) -> Entry:
         source = f"{self._built_from} and {self.run.settings.seed or 'no seed'}"

@@ -90,6 +90,14 @@ class Job(ABC):
     def preview(self, question: Question) -> str:
         """What the job would do, in a sentence for ``--dry-run``."""
 
+    def foresee(self, directory: Path) -> None:
+        """Put into the report what is known of the run before it writes anything.
+
+        :param directory: private, and removed afterwards.
+        :raises FerryError: what the run would end with.
+        """
+        del directory
+
     @abstractmethod
     def entry(self) -> Entry:
         """The ledger's entry of the cut-over; made from staging, which gets its mark."""

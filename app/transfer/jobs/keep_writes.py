@@ -8,11 +8,13 @@ generation, and nothing else. What shows no difference there has no place in the
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from ...dialects.base import Reader
 from ...dialects.model import LateWrite, Table, TableChecksum
+from ...dialects.wording import count_rows, rows_were
 from ...errors import DoesNotFit, VerificationFailed
 from ..cutover.backups import state_of
 from ..proof.checksums import fingerprint
@@ -74,6 +76,10 @@ class KeepingRollback(Rollback):
     def runs_revisions(self) -> bool:
         return True
 
+    def foresee(self, directory: Path) -> None:
+        super().foresee(directory)
+        self.report.not_looked_at.append("which of the rows written since the old schema has a place for")
+
     def question(self) -> Question:
         return super().question().with_more(self._look_ahead)
 
@@ -87,10 +93,12 @@ class KeepingRollback(Rollback):
 
     def summary(self, entry: Entry, rows: int) -> str:
         count = sum(sum(item["counts"].values()) for item in self.report.kept)
-        more = f", {count} rows written since among them" if count else ""
+        more = f", {count_rows(count)} written since among them" if count else ""
         not_kept = self._left
         rest = (
-            f" {not_kept.rows} rows were not kept, or not whole: {not_kept.file}" if not_kept and not_kept.items else ""
+            f" {rows_were(not_kept.rows)} not kept, or not whole: {not_kept.file}"
+            if not_kept and not_kept.items
+            else ""
         )
         return f"{super().summary(entry, rows).removesuffix('.')}{more}.{rest}"
 
@@ -276,7 +284,7 @@ class KeepingRollback(Rollback):
         self._prove(changes)
         if new := [str(item) for item in run.dialect.problems(run.staging) if str(item) not in already]:
             raise DoesNotFit(
-                f"With the rows written since {len(new)} rules of the old schema do not hold.",
+                f"With the rows written since rules of the old schema do not hold: {len(new)}.",
                 details=new,
                 hint=self._hint(),
             )

@@ -10,10 +10,9 @@ from typing import Any
 from ...dialects.model import Counter as KeyCounter
 from ...dialects.model import Definition, Table
 from ...dialects.samples import Problem, ProblemKind
-from ...dialects.wording import rows_are
+from ...dialects.wording import count_rows, count_tables, rows_are
 from ...errors import VerificationFailed
-from ..proof.losses import Undeclared, refuse_undeclared
-from ..proof.objects import Lost, find_lost
+from ..proof.objects import Lost, find_lost, refuse_lost
 from ..proof.verify import Before, find_changed_values, verify_upgrade
 from ..proof.violations import Violation, find_new, find_violations, show_rows
 from ..run.ledger import Entry
@@ -25,12 +24,8 @@ from ..schema.listen import Heard
 from ..staging.counters import keep_counters, prove_counters
 from ..staging.options import Dangling, MigrateOptions
 from ..staging.unmanaged import bring_unmanaged
+from .dry_run import Ahead
 from .job import Job, refresh_derived
-
-_KEEP = (
-    "A revision can make them again after it changed the table; op.alter_column() keeps what its arguments name"
-    " (existing_server_default, existing_nullable, existing_comment)."
-)
 
 
 class RulesBroken(VerificationFailed):
@@ -89,7 +84,13 @@ class Migration(Job):
         return question.with_more(lambda: [f"May be lost: {', '.join(accepted)}"]) if accepted else question
 
     def preview(self, question: Question) -> str:
-        return f"Would {self.plan.action}: {self.plan.reason}. It would load {question.loads}."
+        expected = self.report.expected
+        rows = f" ({count_rows(sum(expected.values()))} in {count_tables(len(expected))})" if expected else ""
+        return f"Would {self.plan.action}: {self.plan.reason}. It would load {question.loads}{rows}."
+
+    def look_along(self, revision: str) -> Ahead:
+        """The way from a revision to head."""
+        return Ahead(revision, self.plan.head, self._read_declarations(revision))
 
     def upgrade(self) -> None:
         """Bring staging to head, and hear what its revisions say; what gives out numbers stands no further back."""
@@ -141,7 +142,7 @@ class Migration(Job):
         if problems:
             keys = {(item.table, item.columns, item.parent) for item in self._find_violations(problems)}
             raise RulesBroken(
-                f"At head ({self.plan.head}) {len(problems)} rules do not hold.",
+                f"At head ({self.plan.head}) rules do not hold: {len(problems)}.",
                 details=[*map(str, problems), *self._show_rows(problems)],
                 hint="Repair these rows in a revision (docs/guide.md), then run again. Rows whose foreign key led "
                 "nowhere before are kept as they are with: flask db-migrate-data --keep-violations\n"
@@ -200,17 +201,7 @@ class Migration(Job):
                 run.note(f"Nothing called {name} was lost: {ACCEPTED} is not needed for it.")
             elif declared.losses[name] != ACCEPTED:
                 run.note(f"A declaration says why {name} may go: {ACCEPTED} is not needed for it.")
-        if unsaid := [item for item in losses if not item.reason]:
-            undeclared = [
-                Undeclared(f"{item.definition.kind} {item.definition.label}", item.text, item.revision)
-                for item in unsaid
-            ]
-            refuse_undeclared(
-                undeclared,
-                f"take away {len(undeclared)} things that no revision drops by name",
-                self.plan.head,
-                keep=_KEEP,
-            )
+        refuse_lost(losses, self.plan.head)
 
     def _read_declarations(self, revision: str) -> Declarations:
         return self.run.schema.declarations(revision).accepting(self.options.accept_loss)

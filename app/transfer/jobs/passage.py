@@ -9,14 +9,16 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ...dialects.model import LateWrite
-from ...dialects.wording import count_rows
+from ...dialects.wording import count_rows, count_tables
 from ...errors import VerificationFailed
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, watch_target
-from ..run.ledger import BOND, REHEARSED, Bond, Entry
+from ..run.ledger import BOND, REHEARSED, Bond, Entry, Holder
+from ..run.looking import look_only
 from ..run.records import prune_records
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
@@ -89,11 +91,12 @@ class Passage:
         :param whole: whether no cut-over was left begun, here or in another database that belongs to it.
         """
         self.run.refuse_prohibited()
+        looking = self._resources.enter_context(look_only(self.run)) if self.order.dry_run else None
         if is_whole(self.run) if whole is None else whole:
             self._decide(Planning(self._resources))
-            if self.order.dry_run and not self.ended:
-                self._end(_preview(self.run, self.job))
-        elif self.order.dry_run:
+            if looking and not self.ended:
+                self._end(_preview(self.run, self.job, looking))
+        elif looking:
             self._end(self.run.report.end("dry run", UNFINISHED))
 
     def lock(self) -> None:
@@ -223,17 +226,27 @@ def _nothing(run: Run, nothing: Nothing) -> Report:
     return run.report.end("nothing to do", nothing.summary)
 
 
-def _preview(run: Run, job: Job) -> Report:
-    """Show the very steps that would run."""
+def _preview(run: Run, job: Job, looking: Path) -> Report:
+    """Show the very steps that would run, and what they would come to; nothing is written."""
     report, question = run.report, job.question()
     report.target = job.target.to_json()
     report.source = {**report.source, "loads": question.loads}
     report.revisions = {**report.revisions, "live": job.target.revision}
     names = [*(step.name for step in job.steps), CUT_OVER]
     report.notes += [f"Steps: {', '.join(names)}", f"Backup to: {question.backup_place}"]
-    report.end("dry run", job.preview(question))
+    if holder := _find_holder(run):
+        run.note(f"The lock is held: {holder}. The run would wait for it, and plan again.")
     run.hooks.permit(question)
-    return report
+    job.foresee(looking)
+    replaced, tables = sum(question.replaced.values()), len(question.replaced)
+    what = f"{count_rows(replaced)} in {count_tables(tables)}" if replaced else "no rows"
+    return report.end("dry run", f"{job.preview(question)} It would replace {what}.")
+
+
+def _find_holder(run: Run) -> Holder | None:
+    control = run.peek()
+    holder = control.holder() if control else None
+    return holder if holder and holder.alive else None
 
 
 def _look_at_live(run: Run, job: Job) -> None:

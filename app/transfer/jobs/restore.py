@@ -11,7 +11,7 @@ from pathlib import Path
 from ...dialects.backup_kinds import find_server
 from ...dialects.model import TableChecksum
 from ...dialects.samples import AS_THEY_WERE
-from ...dialects.wording import at_revision, count_rows, rows_are
+from ...dialects.wording import at_revision, count_of, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
@@ -27,8 +27,10 @@ from ..run.report import TableReceipt
 from ..run.run import Run
 from ..run.target import MIGRATE, Target
 from ..schema.alembic import revision_of
+from ..sources.base import Glance
 from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
+from .dry_run import Ahead, foresee_source
 from .job import Job, Planning, Step, refresh_derived
 from .passage import Order
 
@@ -96,8 +98,8 @@ def _no_backup(run: Run, database: str, safety_copies: list[Backup]) -> BackupFa
         )
     newest = safety_copies[: -SHOWN - 1 : -1]
     return BackupFailed(
-        f"There is no backup of {database} that was asked for; {run.settings.backups} has {len(safety_copies)} copies "
-        "of what other commands replaced.",
+        f"There is no backup of {database} that was asked for; {run.settings.backups} has what other "
+        f"commands replaced: {count_of(len(safety_copies), 'copy')}.",
         hint="To put one of them back:\n"
         + "\n".join(
             f"flask db-restore {one.id}  # {count_rows(one.rows)}, {one.made_at}, {one.command}" for one in newest
@@ -160,6 +162,20 @@ class Restore(Job):
     @property
     def source_bytes(self) -> int:
         return self._chosen.path.stat().st_size
+
+    def foresee(self, directory: Path) -> None:
+        run, backup = self.run, self._chosen.backup
+        if self._chosen.portable:
+            snapshot = check_file(self._chosen.path)
+            counts = {name: checksum.rows for name, checksum in snapshot.footer.checksums.items()}
+            revision = str(snapshot.header.revision)
+            ahead = Ahead(revision, revision, run.schema.declarations(revision))
+            foresee_source(run, ahead, Glance(counts, file=snapshot), MigrateOptions(), directory)
+        elif backup is not None:
+            versions = run.dialect.version_table
+            self.report.expected = {name: rows for name, (rows, _) in backup.tables.items() if name != versions}
+        else:
+            self.report.not_looked_at.append("how many rows the file has: it has no manifest")
 
     @functools.cached_property
     def _lost(self) -> str:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from pathlib import Path
 from typing import NoReturn
 
 import sqlalchemy as sa
 
-from ...dialects.wording import at_revision, rows_are
+from ...dialects.wording import at_revision, count_rows, rows_are, rows_were
 from ...errors import Protected, VerificationFailed
 from ..cutover import backups
 from ..cutover.cutover import entry_for
 from ..proof.checksums import NOTHING
+from ..proof.writes import find_writes
 from ..run.evidence import databases_differ
 from ..run.ledger import Entry
 from ..run.plan import Question, undo_stack
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import Target
-from ..schema.alembic import revision_of
+from ..schema.alembic import data_tables, revision_of
 from .job import Job, Nothing, Planning, Step
 from .passage import Order
 from .writes_since import keep_writes_since
+
+UNKNOWN_WRITES = "What was written since the cut-over is not known; it is in the backup made now."
 
 
 def order_rollback(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type[Rollback] | None = None) -> Order:
@@ -90,6 +95,22 @@ class Rollback(Job):
         undone = self._undone
         return f"Would undo run {undone.run_id} ({undone.command} from {undone.source or 'nothing'})."
 
+    def foresee(self, directory: Path) -> None:
+        run, live = self.run, self.run.target
+        if self._generation is not None:
+            with run.dialect.reader(self._generation) as reader:
+                self.report.expected = reader.counts(data_tables(reader.tables()))
+        new = self._find_new(live)
+        if new is None:
+            run.note(UNKNOWN_WRITES)
+            return
+        with run.dialect.reader(new) as was, run.dialect.reader(live) as is_now:
+            counts = Counter(item.table.name for item in find_writes(was, is_now, directory))
+        if counts:
+            tables = ", ".join(f"{name} {number}" for name, number in counts.items())
+            rows = f"{count_rows(counts.total())} written since the cut-over"
+            self.report.notes.append(f"{rows} would go to a file first: {tables}")
+
     def entry(self) -> Entry:
         with self.run.dialect.reader(self.run.staging) as reader:
             revision = revision_of(reader)
@@ -134,9 +155,9 @@ class Rollback(Job):
         """
         live = live or self.run.before
         run, last = self.run, self.target.in_force
-        new = run.dialect.generation_url(run.target, f"{last.mark}-new") if last else None
-        if last is None or new is None or not run.dialect.exists(new) or not run.dialect.exists(live):
-            run.note("What was written since the cut-over is not known; it is in the backup made now.")
+        new = self._find_new(live)
+        if last is None or new is None:
+            run.note(UNKNOWN_WRITES)
             return
         with run.dialect.reader(new) as was, run.dialect.reader(live) as is_now:
             writes = keep_writes_since(run, last, was, is_now)
@@ -144,9 +165,15 @@ class Rollback(Job):
             run.note("Nothing was written since the cut-over.")
             return
         run.warn(
-            f"{writes.count} rows were written since the cut-over; they are whole in {writes.file} and kept in the "
-            "backup. To put them back by hand: docs/guide.md."
+            f"{rows_were(writes.count)} written since the cut-over: whole in {writes.file}, and kept in the backup. "
+            "To put them back by hand: docs/guide.md."
         )
+
+    def _find_new(self, live: sa.URL) -> sa.URL | None:
+        """Where the database is as the cut-over left it; None where that, or the live one, is not there."""
+        run, last = self.run, self.target.in_force
+        new = run.dialect.generation_url(run.target, f"{last.mark}-new") if last else None
+        return new if new is not None and run.dialect.exists(new) and run.dialect.exists(live) else None
 
 
 def _refuse_copy(run: Run, generation: sa.URL) -> NoReturn:

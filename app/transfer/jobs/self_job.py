@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 from ...dialects.model import LateWrite, Table, Values
@@ -18,6 +19,7 @@ from ..run.run import SWAP_TIMEOUT_S
 from ..run.source import SELF
 from ..schema.alembic import data_tables
 from ..schema.recognise import recognise
+from .dry_run import foresee_self
 from .job import Step
 from .migration import Migration
 
@@ -41,6 +43,18 @@ class SelfJob(Migration):
             Step("check", self._check, of_live=True),
             Step("objects", self._bring_objects, of_live=True),
         )
+
+    def foresee(self, directory: Path) -> None:
+        del directory
+        run = self.run
+        if not self.target.exists:
+            # The revisions run over empty tables then, too.
+            run.schema.tables_at(run.scratch, self.plan.head)
+            return
+        with run.dialect.reader(run.target) as reader:
+            tables = reader.tables()
+        revision = self._find_revision(tables) or self.plan.head
+        foresee_self(run, self.look_along(revision), self.target.rows)
 
     def entry(self) -> Entry:
         return entry_for(
@@ -93,15 +107,27 @@ class SelfJob(Migration):
         """Copy the live database into staging; returns the revision it is at, recognised where it says none."""
         run = self.run
         run.dialect.copy(run.before, run.staging, timeout_s=SWAP_TIMEOUT_S)
-        revision = self.plan.target.revision
+        with run.dialect.reader(run.staging) as reader:
+            tables = reader.tables()
+        revision = self._find_revision(tables)
+        if revision is None:
+            run.schema.build(run.staging, self.plan.head)
+            return self.plan.head
+        if self.plan.target.revision is None:
+            run.schema.stamp(run.staging, revision)
+        return revision
+
+    def _find_revision(self, tables: dict[str, Table]) -> str | None:
+        """The revision that the live database is at, recognised where it says none; None where it has no tables.
+
+        :raises DoesNotFit: it is at none that is known here.
+        """
+        run, revision = self.run, self.plan.target.revision
         if revision is not None:
             run.schema.require(revision, "The live database")
             return revision
-        with run.dialect.reader(run.staging) as reader:
-            tables = reader.tables()
         if not data_tables(tables):
-            run.schema.build(run.staging, self.plan.head)
-            return self.plan.head
+            return None
         recognition = recognise(run.schema, tables, run.scratch)
         if recognition.revision is None or recognition.missing or recognition.extra_columns:
             raise DoesNotFit(
@@ -112,7 +138,6 @@ class SelfJob(Migration):
         run.note(
             f"The live database has no {run.dialect.version_table}; its tables are those of {recognition.revision}."
         )
-        run.schema.stamp(run.staging, recognition.revision)
         return recognition.revision
 
     def _prove_copy(self) -> Before:

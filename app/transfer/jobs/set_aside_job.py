@@ -9,6 +9,7 @@ from typing import Any
 
 from ...dialects.model import Table, TableChecksum
 from ...dialects.samples import Problem
+from ...dialects.wording import be, count_rows, rows_are
 from ...errors import DoesNotFit, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import fingerprint
@@ -97,7 +98,12 @@ class SetAsideJob(SelfJob):
         return self._found.loads
 
     def preview(self, question: Question) -> str:
-        return f"Would load {question.loads}. Whether the schema takes them is seen when it is done."
+        return f"Would load {question.loads}."
+
+    def foresee(self, directory: Path) -> None:
+        del directory
+        self.report.expected = dict(self._found.fresh.counts())
+        self.report.not_looked_at = ["whether the schema takes the rows, and what the revisions do with them"]
 
     def close(self) -> None:
         """Drop what was built beside, and the scratch files."""
@@ -140,7 +146,8 @@ class SetAsideJob(SelfJob):
         ]
         if wrong:
             raise DoesNotFit(
-                f"{len(wrong)} rows of {self._found.file.path} are none that run {self._found.base.run_id} set aside.",
+                f"{count_rows(len(wrong))} of {self._found.file.path} {be(len(wrong))} not among those that run "
+                f"{self._found.base.run_id} set aside.",
                 details=_first(wrong),
                 hint=f"Keep table and number of each row as the run wrote them: {self._ledger_file()}",
             )
@@ -183,7 +190,7 @@ class SetAsideJob(SelfJob):
         still = self._still(rows)
         file = self._found.file.path
         raise DoesNotFit(
-            f"The schema at revision {self._found.origin.revision} still refuses {len(still)} rows of {file}.",
+            f"The schema at revision {self._found.origin.revision} still refuses {count_rows(len(still))} of {file}.",
             details=_first(still),
             hint=f"Fix them, or let them go to a new file: {loading_command(file)} --set-aside",
         )
@@ -203,7 +210,7 @@ class SetAsideJob(SelfJob):
             others = self._effect.compute(without, with_them, former, run.directory)
             if evidence := keep_differences(run, others):
                 raise DoesNotFit(
-                    f"With these rows the revisions would make other rows of {evidence.count} that are live already.",
+                    f"With these rows the revisions would make others of what is live already: {evidence.count}.",
                     details=evidence.lines(),
                     hint="Fix the rows so that they leave those alone (another key, another value), or take them "
                     f"out of the file and insert them in the application; then: {self._again()}",
@@ -253,7 +260,7 @@ class SetAsideJob(SelfJob):
     def _refuse_all(self, rows: RowsFile) -> None:
         still = self._still(rows)
         raise DoesNotFit(
-            f"All {len(still)} rows of {self._found.file.path} are still refused.",
+            f"{self._found.file.path}: {rows_are(len(still))} still refused, which is all of it.",
             details=_first(still),
             hint=f"Fix them, then: {self._again()}",
         )
@@ -276,7 +283,7 @@ class SetAsideJob(SelfJob):
         write_aside(path, self._found.origin, aside_to_json(rows))
         run.report.set_aside = describe_aside(rows)
         run.report.aside = {"file": str(path), "rows": count, "command": command}
-        run.warn(f"{count} rows stay set aside, in {path}. To load them when they are fixed: {command}")
+        run.warn(f"Still set aside: {count_rows(count)}, in {path}. To load what is fixed by then: {command}")
 
     # On a copy of the live database
 
@@ -289,7 +296,7 @@ class SetAsideJob(SelfJob):
         with run.dialect.reader(run.staging) as staged:
             if evidence := keep_differences(run, self._effect.compare(staged)):
                 raise DoesNotFit(
-                    f"The live database has {evidence.count} rows with the same keys and other values.",
+                    f"The live database has {evidence.count} with the key of a fixed row and other values.",
                     details=evidence.lines(),
                     hint=f"Give the fixed rows other keys, or change the live ones in the application; then: "
                     f"{loading_command(self._found.file.path)}",
@@ -322,7 +329,7 @@ class SetAsideJob(SelfJob):
             wrong = sorted(name for name in after.keys() | expected.keys() if after.get(name) != expected.get(name))
             raise VerificationFailed(
                 f"The copy of the live database is not what was live and what was added: {', '.join(wrong)}.",
-                details=[f"{n}: {expected[n].rows} rows expected, {after[n].rows} found" for n in wrong if n in after],
+                details=[f"{n}: {expected[n].rows} expected, {after[n].rows} found" for n in wrong if n in after],
                 hint="The live database is unchanged. Nothing of the rows was wrong; please report this.",
             )
         self._lived = sum(checksum.rows for name, checksum in before.items() if name != self.run.dialect.version_table)
@@ -331,7 +338,7 @@ class SetAsideJob(SelfJob):
         problems = self.run.dialect.problems(self.run.staging)
         if new := [str(item) for item in problems if item not in already]:
             raise DoesNotFit(
-                f"With the rows added {len(new)} rules do not hold.",
+                f"With the rows added rules do not hold: {len(new)}.",
                 details=new,
                 hint=f"What they refer to may be deleted by now. Fix them, or take them out; then: {self._again()}",
             )
@@ -373,8 +380,8 @@ class SetAsideJob(SelfJob):
 
     def more(self) -> str:
         self.report.source = {"label": str(self._found.file.path), "run": self._found.base.run_id}
-        self.run.note(f"Every one of the {self._lived} rows that were live is there, by checksum, and these besides.")
-        return f" {self._ledger['rows']} rows of {self._found.file.path} are loaded."
+        self.run.note(f"What was live ({count_rows(self._lived)}) is all there, by checksum, and these besides.")
+        return f" Loaded: {count_rows(self._ledger['rows'])} of {self._found.file.path}."
 
 
 def _first(lines: list[str]) -> list[str]:

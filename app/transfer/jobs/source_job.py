@@ -9,6 +9,7 @@ from typing import Any
 
 from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
+from ...dialects.wording import rows_are
 from ...errors import DoesNotFit, FerryError, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import NOTHING, Contents, Proved
@@ -33,6 +34,7 @@ from ..staging.options import MigrateOptions
 from ..staging.stage import before_upgrade, fill, open_rows, verify_staging
 from ..staging.stand_in import StandIn, build_past, keep_source_schema
 from ..staging.zoned import describe_zones
+from .dry_run import foresee_source
 from .job import Step
 from .migration import Migration, RulesBroken
 
@@ -93,6 +95,13 @@ class SourceJob(Migration):
             },
         )
 
+    def foresee(self, directory: Path) -> None:
+        run, label = self.run, self.plan.source.label
+        revision = self._require_revision(self._source.look_ahead(run).revision, label)
+        self.report.revisions["source"] = revision
+        with self._source.glance(run, directory) as glance:
+            foresee_source(run, self.look_along(revision), glance, self.options, directory)
+
     def _extract(self) -> None:
         run = self.run
         run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
@@ -102,11 +111,14 @@ class SourceJob(Migration):
         self.options = self.options.without(uncounted)
 
     def _look_at_snapshot(self) -> None:
-        snapshot, revision = self._taken, self._taken.header.revision
+        self._revision = self._require_revision(self._taken.header.revision, str(self._taken.path))
+
+    def _require_revision(self, revision: str | None, of: str) -> str:
+        """:raises DoesNotFit: it is not known."""
         if revision is None:
-            raise DoesNotFit(f"{snapshot.path} does not say at which revision its rows are.")
-        self.run.schema.require(revision, str(snapshot.path))
-        self._revision = revision
+            raise DoesNotFit(f"{of} does not say at which revision its rows are.")
+        self.run.schema.require(revision, of)
+        return revision
 
     def _build(self) -> None:
         run, snapshot = self.run, self._taken
@@ -278,7 +290,7 @@ def _receipt_of(table: str, load: TableLoad, note: str) -> TableReceipt:
     )
     if receipt.rows != receipt.loaded + receipt.waived + receipt.set_aside:
         raise VerificationFailed(
-            f"{table}: {receipt.rows} rows are not {receipt.loaded} loaded + {receipt.waived} waived "
+            f"{table}: {rows_are(receipt.rows)} not {receipt.loaded} loaded + {receipt.waived} waived "
             f"+ {receipt.set_aside} set aside."
         )
     return receipt

@@ -106,7 +106,8 @@ class Proof:
         run.report.revisions = {"live": self._live.revision}
         if evidence:
             which = "the first of them" if evidence.more else "all of them"
-            text = f"{evidence.count} differences between this database and {self._label}; {which}: {evidence.file}"
+            text = f"{evidence.count_as('difference')} between this database and {self._label}"
+            text += f"; {which}: {evidence.file}"
             run.report.end("different", text, 23)
         else:
             rows = sum(self._live.rows.values())

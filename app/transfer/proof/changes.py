@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...dialects.model import Table, Values
+from ...dialects.wording import count_of
 from ..rows.canonical import encode_row, without_numbers
 from ..rows.coerce import Coercion, coercion
 from ..rows.masking import MASK, is_secret
@@ -32,7 +33,7 @@ class Changed:
 
     def __str__(self) -> str:
         keys = f" (key {', '.join(self.keys)}{', ...' if self.values > len(self.keys) else ''})" if self.keys else ""
-        return f"{self.column}: {self.values} of {self.of} values changed{keys}"
+        return f"{self.column}: {self.values} of {count_of(self.of, 'value')} changed{keys}"
 
 
 def find_changed(

@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...dialects.model import UNNAMED, Definition, Table
+from ...dialects.wording import count_of
 from ..schema.clauses import Clause
 from ..schema.declarations import Declarations
 from ..schema.listen import Heard
+from .losses import Undeclared, refuse_undeclared
 from .other_server import find_missing
 from .renames import OF_COLUMNS, follow, list_renames
 
@@ -20,6 +22,11 @@ _OF_ANOTHER = frozenset({*OF_COLUMNS, "primary key", "table option", "conflict c
 
 _AS_WRITTEN = ("comment", "default")
 """Kinds whose text is a person's: a revision may write another one, and a source's is named where it did."""
+
+_KEEP = (
+    "A revision can make them again after it changed the table; op.alter_column() keeps what its arguments name"
+    " (existing_server_default, existing_nullable, existing_comment)."
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,21 @@ class Lost:
 
     def __str__(self) -> str:
         return f"{self.text} (revision {self.revision})" if self.revision else self.text
+
+
+def refuse_lost(items: Iterable[Lost], head: str) -> None:
+    """Refuse what is not accounted for.
+
+    :raises VerificationFailed: there is some.
+    """
+    undeclared = [
+        Undeclared(f"{item.definition.kind} {item.definition.label}", item.text, item.revision)
+        for item in items
+        if not item.reason
+    ]
+    if undeclared:
+        what = count_of(len(undeclared), "thing")
+        refuse_undeclared(undeclared, f"take away {what} that no revision drops by name", head, keep=_KEEP)
 
 
 class _Stock:

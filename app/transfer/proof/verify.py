@@ -11,6 +11,7 @@ from typing import Any
 
 from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum, Values
+from ...dialects.wording import count_of, count_rows
 from ...errors import VerificationFailed
 from ..rows.canonical import MODULUS, checksum, encode_row, hash_line, without_numbers
 from ..rows.spelled import Spelled
@@ -55,7 +56,7 @@ def verify_loaded(
         else:
             actual = checksum(table, staging.rows(table))
         if actual != expected[name]:
-            wrong[name] = f"{name}: {expected[name].rows} rows loaded, {actual.rows} found"
+            wrong[name] = f"{name}: {count_rows(expected[name].rows)} loaded, {actual.rows} found"
     if wrong:
         # No name for the lines here: the error keeps this frame, and an iterator in it would be closed by any thread.
         details = keep(
@@ -120,14 +121,18 @@ def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard:
     problems: list[tuple[str, str]] = []
     result = Upgraded([], [], {})
     for name, table in data_tables(before.tables).items():
-        declared_as, count = _find_lost(name, declared), before.counts[name]
+        declared_as, before_rows = find_declared(name, declared), before.counts[name]
         now = follow_moves(name, declared)
         there = [place for place in now if place in tables]
         rows = sum(counts[place] for place in there)
-        if rows < count and declared_as is not None:
-            result.note_loss(name, f"{count - rows} rows", declared_as, declared)
-        elif rows < count:
-            had = f" had {count} rows and {' + '.join(there)} has {rows}" if there else f" ({count} rows) is gone"
+        if rows < before_rows and declared_as is not None:
+            result.note_loss(name, count_rows(before_rows - rows), declared_as, declared)
+        elif rows < before_rows:
+            had = (
+                f" had {count_rows(before_rows)} and {' + '.join(there)} has {rows}"
+                if there
+                else f" ({count_rows(before_rows)}) is gone"
+            )
             problems.append((name, f"table {name}{had}"))
         if not there:
             continue
@@ -137,7 +142,7 @@ def verify_upgrade(before: Before, after: Reader, declared: Declarations, heard:
         problems += _check_columns(before, table, [tables[place] for place in there], tables, after, declared, result)
     if problems:
         undeclared = [Undeclared(name, text, find_revision(name, heard)) for name, text in problems]
-        refuse_undeclared(undeclared, f"lose {len(undeclared)} things that no revision declares", head)
+        refuse_undeclared(undeclared, f"lose {count_of(len(undeclared), 'thing')} that no revision declares", head)
     return result
 
 
@@ -178,7 +183,7 @@ def follow_moves(name: str, declared: Declarations) -> list[str]:
     return _trail(name, declared)[-1]
 
 
-def _find_lost(name: str, declared: Declarations) -> str | None:
+def find_declared(name: str, declared: Declarations) -> str | None:
     """The name under which what had this one before is said to be dropped; None when nobody says so."""
     names = dict.fromkeys(place for places in _trail(name, declared) for place in places)
     return next((place for place in names if place in declared.losses), None)
@@ -216,15 +221,15 @@ def _check_columns(
         values = sums[column]
         if not values.rows:
             continue
-        if (declared_as := _find_lost(full, declared)) is not None:
-            result.note_loss(full, f"{values.rows} values", declared_as, declared)
+        if (declared_as := find_declared(full, declared)) is not None:
+            result.note_loss(full, count_of(values.rows, "value"), declared_as, declared)
         elif places := [place for place in follow_moves(full, declared) if _is_there(place, tables) and place != full]:
             result.moves.append(f"{full} -> {', '.join(places)}")
             problems += [(full, text) for text in _check_move(full, values, places, tables, after)]
         elif renamed := _follow_renames(values, table, now, after):
             result.moves.append(f"{full} -> {renamed} (the same values)")
         else:
-            problems.append((full, f"column {full} ({values.rows} values) is gone"))
+            problems.append((full, f"column {full} ({count_of(values.rows, 'value')}) is gone"))
     return problems
 
 
@@ -240,8 +245,12 @@ def _check_move(
     table, _, column = places[0].partition(".")
     if len(places) > 1 or not column:
         return []
-    count = sum(1 for _ in after.values(tables[table], column))
-    return [f"column {full} had {values.rows} values and {places[0]} has {count}"] if count < values.rows else []
+    present = sum(1 for _ in after.values(tables[table], column))
+    return (
+        [f"column {full} had {count_of(values.rows, 'value')} and {places[0]} has {present}"]
+        if present < values.rows
+        else []
+    )
 
 
 def _follow_renames(values: TableChecksum, table: Table, now: list[Table], after: Reader) -> str | None:

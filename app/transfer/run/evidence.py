@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...dialects.base import Reader
+from ...dialects.wording import count_of
 from ..proof.compare import SHOWN, Difference, compare_databases
 from ..rows.files import to_plain_json, write
 from .run import Run
@@ -31,8 +32,13 @@ class Kept:
 
     @property
     def count(self) -> str:
-        """How many, for people."""
-        return f"more than {len(self.found)}" if self.more else str(len(self.found))
+        """How many, for people: of rows."""
+        return self.count_as("row")
+
+    def count_as(self, noun: str) -> str:
+        """How many of what a noun says, for people."""
+        number = count_of(len(self.found), noun)
+        return f"more than {number}" if self.more else number
 
     def lines(self) -> list[str]:
         """The first ones, and where all of them are."""

@@ -64,6 +64,8 @@ class Report:
     :ivar objects: what is not a row and was dropped by name, or went with its column or table.
     :ivar changed_values: columns whose values an upgrade changed, with how many and whose.
     :ivar kept, not_kept: for a rollback that keeps writes: rows per table, and what the old schema has no place for.
+    :ivar expected: of a dry run, the rows per table that would be live or, before an upgrade, loaded.
+    :ivar not_looked_at: of a dry run, what only a rehearsal or the run itself tells.
     :ivar added: for rows that were set aside and are loaded now: rows per table at head.
     """
 
@@ -95,6 +97,8 @@ class Report:
     added: list[dict[str, Any]] = field(default_factory=list)
     kept: list[dict[str, Any]] = field(default_factory=list)
     not_kept: list[dict[str, Any]] = field(default_factory=list)
+    expected: dict[str, int] = field(default_factory=dict)
+    not_looked_at: list[str] = field(default_factory=list)
     not_carried: dict[str, str] = field(default_factory=dict)
     moves: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)

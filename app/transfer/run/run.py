@@ -45,7 +45,6 @@ WAITING_EVERY_S = 30.0
 LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
 
-
 _OURS = re.compile(r"\bflask db-[a-z]+(?:-[a-z]+)*(?![\w-]| --bind)")
 """A command of ours, without the option that says of which database."""
 
@@ -59,6 +58,7 @@ class Run:
     """One execution of a command on one target.
 
     :ivar may_hold_writers: whether writers to the live database may be kept waiting, as a rehearsal keeps none.
+    :ivar scratch_of: the database that :attr:`scratch` lies beside.
     """
 
     def __init__(self, host: Host, settings: Settings, command: str, hooks: Hooks, *, verbose: bool = False) -> None:
@@ -68,7 +68,7 @@ class Run:
         self.id = new_run_id()
         self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
         self.report = Report(run=self.id, command=command)
-        self.may_hold_writers = True
+        self.may_hold_writers, self.scratch_of = True, host.url
         declared = read_declarations(settings.declarations) if settings.declarations else {}
         self.schema = Schema(host, verbose=verbose, declared=declared)
         self._control: Control | None = None
@@ -116,7 +116,7 @@ class Run:
     @property
     def scratch(self) -> URL:
         """A second database beside staging, for schemas that are built to be looked at."""
-        return self.dialect.staging_url(self.target, f"{self.id}-scratch")
+        return self.dialect.staging_url(self.scratch_of, f"{self.id}-scratch")
 
     @property
     def old_generation(self) -> URL:

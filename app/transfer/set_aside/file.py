@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialects.model import Table
+from ...dialects.wording import count_rows
 from ...errors import DoesNotFit, SnapshotUnusable
 from ..rows.canonical import MODULUS, hash_line
 from ..rows.expect import LARGEST
@@ -149,7 +150,8 @@ def read_rows(file: AsideFile, tables: Mapping[str, Table], into: RowStore) -> N
     if problems:
         more = ", then stopped counting" if len(problems) == MOST_PROBLEMS else ""
         raise DoesNotFit(
-            f"{len(problems)} rows of {file.path} are no rows of revision {file.origin.revision}{more}.",
+            f"{count_rows(len(problems))} of {file.path} {'fits' if len(problems) == 1 else 'fit'} no table of "
+            f"revision {file.origin.revision}{more}.",
             details=problems,
             hint=f"Fix them, then: {loading_command(file.path)}",
         )

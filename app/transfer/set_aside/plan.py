@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...dialects.model import Table
+from ...dialects.wording import count_rows, rows_were
 from ...errors import DoesNotFit, Misconfigured, Protected, SnapshotUnusable
 from ..rows.files import file_sha256
 from ..rows.scratch import RowStore
@@ -50,7 +51,7 @@ class AsidePlan:
     def loads(self) -> str:
         """What is added, for people."""
         tables = ", ".join(f"{count} {name}" for name, count in self.fresh.counts().items())
-        return f"its own rows, and {self.fresh.counts().total()} rows of {self.file.path} ({tables})"
+        return f"its own rows, and {count_rows(self.fresh.counts().total())} of {self.file.path} ({tables})"
 
     @property
     def stand_in(self) -> StandIn:
@@ -191,7 +192,7 @@ def _divide(file: AsideFile, store: RowStore, earlier: RowStore, fresh: RowStore
             other.append(f"row {number} of {table} was loaded with other values")
     if other:
         raise DoesNotFit(
-            f"{len(other)} rows of {file.path} were loaded before and are others now.",
+            f"{rows_were(len(other))} loaded before with other values than {file.path} has now.",
             details=other[:20],
             hint=f"Change them in the application, and take them out of the file; then: {loading_command(file.path)}",
         )
@@ -201,4 +202,4 @@ def _divide(file: AsideFile, store: RowStore, earlier: RowStore, fresh: RowStore
 def nothing_left(plan: AsidePlan) -> str:
     """The one line of a file that was loaded before."""
     count = plan.given.counts().total()
-    return f"Nothing to do: all {count} rows of {plan.file.path} were loaded before ({plan.loaded_by or 'none'})."
+    return f"Nothing to do: {plan.file.path} ({count_rows(count)}) was loaded before ({plan.loaded_by or 'none'})."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+from ...dialects.wording import rows_are
 from ..run.evidence_files import NAME
 from ..run.run import Run
 from ..staging.load import aside_to_json
@@ -33,7 +34,7 @@ def keep_aside(run: Run, rows: RowsFile, origin: Origin) -> None:
         "revision": origin.revision,
         "digest": digest_of(rows.aside.rows()),
     }
-    run.warn(f"{rows.aside.count()} rows are set aside in {path}. To load them when they are fixed: {command}")
+    run.warn(f"{rows_are(rows.aside.count())} set aside in {path}. To load what is fixed by then: {command}")
 
 
 def describe_aside(rows: RowsFile) -> list[dict[str, Any]]:

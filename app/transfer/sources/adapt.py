@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...dialects.model import Table
+from ...dialects.wording import count_of
 from ...errors import DoesNotFit, FerryError, Misconfigured
 from ..adapters import Accounts, Adapter, AdapterSet, Record, Row
 from ..rows.canonical import decode_row, encode_row, from_python, row_hasher
@@ -160,7 +161,7 @@ class _Run:
 
 def refusal(problems: list[str]) -> DoesNotFit:
     return DoesNotFit(
-        f"{len(problems)} problems with records"
+        f"{count_of(len(problems), 'problem')} with records"
         + (", then stopped counting." if len(problems) >= MOST_PROBLEMS else "."),
         details=problems,
         hint="Fix the adapters (docs/adapters.md) or the source, then run again: flask db-migrate-data",
@@ -264,9 +265,9 @@ def account(run: Run, result: Adapted | None, *, withhold: bool = False) -> None
             f"Adapters had remarks on records of {name}; a run without a profile says them" for name in names
         ]
         return
-    for (record_type, text), count in sorted(notes):
+    for (record_type, text), number in sorted(notes):
         samples = ", ".join(result.accounts.samples[record_type, text])
-        report.notes.append(f"{count} records of {record_type}: {text} ({samples})")
+        report.notes.append(f"{count_of(number, 'record')} of {record_type}: {text} ({samples})")
 
 
 def load_adapters(run: Run) -> AdapterSet:

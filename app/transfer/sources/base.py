@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from ...dialects.base import Reader
 from ...dialects.model import Definition, Table, Values
 from ...errors import SourceIncomplete
 from ..rows.header import AppliedProfile, Checked, Footer, Header
@@ -115,6 +117,21 @@ class Ahead:
     tables: dict[str, Table] | None = None
 
 
+@dataclass(frozen=True)
+class Glance:
+    """What a source shows of its rows while none of them is kept.
+
+    :ivar counts: rows per table, or records per type; None where only reading all of it tells.
+    :ivar file: a snapshot, of either kind.
+    :ivar header: of a database: what its snapshot would begin with. :ivar reader: a read of it.
+    """
+
+    counts: Mapping[str, int] | None = None
+    file: Checked | None = None
+    header: Header | None = None
+    reader: Reader | None = None
+
+
 class Source(ABC):
     """A source that answered.
 
@@ -146,6 +163,12 @@ class Source(ABC):
         """What is known before reading."""
         del run
         return Ahead()
+
+    @contextlib.contextmanager
+    def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
+        """Look at the rows, and write nothing but to ``directory``, which is private and removed afterwards."""
+        del run, directory
+        yield Glance()
 
     def keep_schema(self, run: Run, to: Path) -> bool:
         """Write a backup file of the source, which its schema can be made of on the target's server.

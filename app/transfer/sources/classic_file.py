@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import reprlib
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.target import MIGRATE
 from .adapt import missing_tables
-from .base import Ahead, Destination, Source, SourceOptions, Taken, accept_missing
+from .base import Ahead, Destination, Glance, Source, SourceOptions, Taken, accept_missing
+from .snapshot_writing import count_sections
 
 RECORD_TYPE_OF_A_LIST = "user"
 METADATA = "_metadata"
@@ -100,6 +102,11 @@ class ClassicShape(Source):
     def look_ahead(self, run: Run) -> Ahead:
         del run
         return Ahead(self._adapters.revision)
+
+    @contextlib.contextmanager
+    def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
+        snapshot = self.take(run, Destination(directory / "snapshot.json", directory, passing=True))
+        yield Glance(count_sections(snapshot), file=snapshot.snapshot)
 
     def take(self, run: Run, to: Destination) -> Taken:
         del run

@@ -39,7 +39,7 @@ from ..schema.alembic import Schema, data_tables, revision_of
 from ..schema.named_schema import list_tables
 from ..schema.recognise import Recognition, recognise
 from ..schema.version_table import find_version_table
-from .base import AGAIN, Ahead, Destination, RowChange, Source, SourceOptions, Taken
+from .base import AGAIN, Ahead, Destination, Glance, RowChange, Source, SourceOptions, Taken
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
@@ -268,6 +268,12 @@ class DatabaseSource(Source):
         del run
         return Ahead(self._state.revision, self._state.tables)
 
+    @contextlib.contextmanager
+    def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
+        self._dialect.keep_copies_in(directory)
+        with _readable(self._dialect, self._spec), self._open_reader() as reader:
+            yield Glance(reader.counts(self._state.tables), header=self._describe(run), reader=reader)
+
     def take(self, run: Run, to: Destination) -> Taken:
         return self._take(run, to)
 
@@ -283,14 +289,7 @@ class DatabaseSource(Source):
             self._bring_outside(run, reader, anonymised=change is not None)
 
         self._dialect.keep_copies_in(to.directory)
-        header = header_of(
-            self._spec.label,
-            self._spec.identity,
-            state.revision,
-            state.tables,
-            numbers=state.numbers,
-            time_zone=run.settings.source_time_zone or state.time_zone,
-        )
+        header = self._describe(run)
         header = change.header(header, self._spec.identity) if change else header
         double = DoubleEncoded(self._dialect.capabilities.query_for_bytes)
         with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
@@ -304,6 +303,17 @@ class DatabaseSource(Source):
         snapshot.definitions, snapshot.server = state.definitions, self._dialect.name
         snapshot.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return snapshot
+
+    def _describe(self, run: Run) -> Header:
+        state, zone = self._state, run.settings.source_time_zone
+        return header_of(
+            self._spec.label,
+            self._spec.identity,
+            state.revision,
+            state.tables,
+            numbers=state.numbers,
+            time_zone=zone or state.time_zone,
+        )
 
     @functools.cached_property
     def _watch(self) -> Watch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import FerryError, SnapshotUnusable, SourceIncomplete, Unauthorized
@@ -10,7 +12,7 @@ from ..rows.snapshot import check, is_snapshot
 from ..run.run import Run
 from ..run.source import SourceKind, SourceSpec
 from .adapt import load_adapters
-from .base import Ahead, Destination, Source, SourceOptions, Taken
+from .base import Ahead, Destination, Glance, Source, SourceOptions, Taken
 from .classic_file import ClassicShape, modified_at
 from .resume import age_s
 from .snapshot_file import SnapshotFile
@@ -62,6 +64,11 @@ class FallbackFile(Source):
 
     def look_ahead(self, run: Run) -> Ahead:
         return self._inner.look_ahead(run)
+
+    @contextlib.contextmanager
+    def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
+        with self._inner.glance(run, directory) as glance:
+            yield glance
 
     def take(self, run: Run, to: Destination) -> Taken:
         snapshot = self._inner.take(run, to)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...dialects.wording import count_rows, count_tables
 from ...errors import Protected, SourceIncomplete
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import Ahead, Destination, Source, SourceOptions, Taken
+from .base import Ahead, Destination, Glance, Source, SourceOptions, Taken
 from .ferry_protocol import FerrySource, Manifest
 from .http import AGAIN, HttpClient
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
@@ -29,12 +34,17 @@ class FerryDeployment(Source):
             raise SourceIncomplete(f"{spec.label} is at no revision.")
         run.schema.require(self.manifest.revision, spec.label)
         rows = sum(table.rows for table in self.manifest.tables.values())
-        self.describe = f"{rows} rows of {len(self.manifest.tables)} tables that {spec.label} exports now"
+        self.describe = f"{count_rows(rows)} of {count_tables(len(self.manifest.tables))} that {spec.label} exports now"
         self._spec = spec
 
     def look_ahead(self, run: Run) -> Ahead:
         del run
         return Ahead(self.manifest.revision)
+
+    @contextlib.contextmanager
+    def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
+        del run, directory
+        yield Glance({name: checksum.rows for name, checksum in self.manifest.tables.items()})
 
     def take(self, run: Run, to: Destination) -> Taken:
         path = to.snapshot

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...dialects.wording import count_of
 from ...errors import SourceIncomplete
 from ..endpoints import WHOLE, Endpoint, PageNumberPaginator, Selector, places_of
 from ..rows.canonical import hash_line
@@ -98,7 +99,7 @@ def refuse_spoiled(endpoint: Endpoint, records: Iterable[Found], base: str, *, s
     nameless = [value for value in spoiled if not _is_named(endpoint, value)]
     if not (nameless if set_aside else spoiled):
         return
-    several = "A record" if len(spoiled) == 1 else f"{len(spoiled)} records"
+    several = "A record" if len(spoiled) == 1 else count_of(len(spoiled), "record")
     raise SourceIncomplete(
         f"{several} of {endpoint.name} at {base} cannot be kept as sent.",
         details=[f"{endpoint.name}, {_describe_key(endpoint, value)}: {value[SPOILED]}" for value in spoiled[:20]],
@@ -162,7 +163,7 @@ def read_page(answer: Answer, endpoint: Endpoint) -> Page:
         total = _header_total(answer, endpoint)
     count = _read_count(says, endpoint.count_selector, "count")
     if count is not None and count != len(records):
-        raise StrictJSONError(f"the answer says {count} records and has {len(records)}")
+        raise StrictJSONError(f"the answer says that there are {count} and has {len(records)}")
     # What an answer counts that comes whole are all there are.
     total = count if total is None and endpoint.comes_whole else total
     numbered = isinstance(endpoint.paginator, PageNumberPaginator)

@@ -221,7 +221,7 @@ class RestSource:
             total = None if endpoint.parents else page.total if page.total is not None else total
             progress(part.name, part.lines, total)
             if total is not None and part.lines > total:
-                raise Changed(f"the source says {total} records in all, and {part.lines} distinct ones came so far")
+                raise Changed(f"the source says that there are {total}, and {part.lines} distinct ones came so far")
         if self._has_total(endpoint) and (page_count != 1 or total != part.lines):
             self._check_total(endpoint, part, total)
         lacking = [what for what, there in (("total", counted), ("key", endpoint.keys)) if not there]
@@ -253,7 +253,7 @@ class RestSource:
             following = trail.follow(ask, page)
             if following is None:
                 if endpoint.parents and trail.total not in (None, trail.received):
-                    raise Changed(f"{path} says {trail.total} records in all, and {trail.received} came")
+                    raise Changed(f"{path} says that there are {trail.total}, and {trail.received} came")
                 yield page
                 return
             ask = following
@@ -287,11 +287,11 @@ class RestSource:
         if page.records and endpoint.paginator.limit_param:
             again = self._page(endpoint, ask_first(endpoint, ask.path, 1))
             if len(again.records) != len(page.records):
-                raise Changed(f"a list of {len(page.records)} records came, and one of {len(again.records)}")
+                raise Changed(f"a list of {len(page.records)} came, and one of {len(again.records)}")
         elif page.records and (behind := ask_behind(endpoint, ask, len(page.records))):
             again = self._following(endpoint, ask, behind, self._client)
             if again.records and again.records != page.records:
-                raise Changed(f"a list of {len(page.records)} records came, and another one in place of the next page")
+                raise Changed(f"a list of {len(page.records)} came, and another one in place of the next page")
         if page.total is None:
             self._bare.add(endpoint.name)
 
@@ -303,7 +303,7 @@ class RestSource:
         again = self._total(endpoint)
         total = before if again is None else again
         if total is not None and total != part.lines:
-            raise Changed(f"the source says {total} records at the end, and {part.lines} distinct ones came")
+            raise Changed(f"the source says that there are {total} at the end, and {part.lines} came")
 
     def _total(self, endpoint: Endpoint) -> int | None:
         try:
@@ -362,7 +362,7 @@ class RestSource:
         with self._refuse_gone(endpoint, record):
             page = self._ask_for_all(endpoint, path := fill(endpoint, record), client)
         if page.total not in (None, len(page.records)):
-            raise Changed(f"{path} says {page.total} records in all, and {len(page.records)} came")
+            raise Changed(f"{path} says that there are {page.total}, and {len(page.records)} came")
         return page
 
     @contextlib.contextmanager

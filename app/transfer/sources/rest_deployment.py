@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 
 from ...dialects.model import TableChecksum
+from ...dialects.wording import count_of
 from ...errors import Misconfigured, SourceIncomplete
 from ..adapters import AdapterSet
 from ..endpoints import Endpoint, RestApi
@@ -48,7 +49,9 @@ def _describe_doubtful(doubtful: Mapping[str, str]) -> str:
 
 def _describe_parts(parts: Mapping[str, Part], order: list[str]) -> tuple[str, ...]:
     """What the receipt says of types that nothing proves to be whole."""
-    doubtful = {f"{name} ({parts[name].lines} records)": parts[name].doubt for name in order if parts[name].doubt}
+    doubtful = {
+        f"{name} ({count_of(parts[name].lines, 'record')})": parts[name].doubt for name in order if parts[name].doubt
+    }
     text = _describe_doubtful(doubtful)
     return (text[:1].upper() + text[1:],) if text else ()
 

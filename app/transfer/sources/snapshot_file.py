@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..rows.files import file_sha256
 from ..rows.snapshot import check_file
 from ..run.run import Run
 from ..run.source import SourceSpec
-from .base import Ahead, Destination, Source, SourceOptions, Taken
-from .snapshot_writing import leave_out
+from .base import Ahead, Destination, Glance, Source, SourceOptions, Taken
+from .snapshot_writing import count_sections, leave_out
 
 
 class SnapshotFile(Source):
@@ -29,6 +31,11 @@ class SnapshotFile(Source):
         header = self._taken.header
         tables = {table.name: table for table in header.tables} if header.kind == "rows" else None
         return Ahead(header.revision, tables)
+
+    @contextlib.contextmanager
+    def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
+        del run, directory
+        yield Glance(count_sections(self._taken), file=self._taken.snapshot)
 
     def take(self, run: Run, to: Destination) -> Taken:
         del to

@@ -47,6 +47,11 @@ def unlike(former: Mapping[str, object], sums: Mapping[str, object]) -> list[str
     return sorted(name for name in former if former[name] != sums.get(name))
 
 
+def count_sections(snapshot: Taken) -> dict[str, int]:
+    """Rows per table, or records per type."""
+    return {name: checksum.rows for name, checksum in snapshot.footer.checksums.items()}
+
+
 def leave_out(run: Run, snapshot: Taken, options: SourceOptions) -> Taken:
     """Count the rows of excluded tables that the revision does not have: nothing behind this would name them."""
     revision = snapshot.header.revision

@@ -10,6 +10,7 @@ from sqlalchemy import URL
 
 from ...dialects.base import Dialect
 from ...dialects.model import LoadResult, Refusal, Table, TableChecksum, Values
+from ...dialects.wording import count_rows
 from ...errors import SnapshotUnusable
 from ..proof.compare import SHOWN, describe_values
 from ..rows.canonical import MODULUS, encode_row, row_hasher
@@ -169,7 +170,8 @@ def _list_refused(rows: RowsFile, counting: _Counting, result: LoadResult) -> li
         rows.aside.add(table.name, refusal.number, words, refusal.row)
         reasons.setdefault(words, []).append(describe_key(table, refusal.row))
     return [
-        f"{table.name}: {len(keys)} rows: {reason}; key {', '.join(keys[:SHOWN])}" for reason, keys in reasons.items()
+        f"{table.name}: {count_rows(len(keys))}: {reason}; key {', '.join(keys[:SHOWN])}"
+        for reason, keys in reasons.items()
     ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ...dialects.model import Column, LogicalType, Table, TableChecksum, Values
+from ...dialects.wording import count_of, count_rows
 from ...errors import DoesNotFit
 from ..rows.coerce import Coercion, coercion, is_out_of_place, is_shown
 from ..rows.header import Checked
@@ -38,12 +39,16 @@ def _way_to_accept(needed: list[str]) -> str:
     )
 
 
+Read = Callable[[], Iterable[tuple[Table, Iterator[Values]]]]
+
+
 class RowsFile:
     """A ``rows`` snapshot as rows of a given schema, without those that are excluded or set aside.
 
     :param schema: the tables of staging at the snapshot's revision.
     :param time_zone: in which the source's app read instants, in the place of what the snapshot says.
     :param accept_missing: tables that the source lacks arrive empty, and columns NULL where they may be.
+    :param read_all: gives every table with all its rows, where no file has them.
     :raises DoesNotFit: a table or a column with values that the schema does not have, or one that only the schema has.
     """
 
@@ -56,8 +61,10 @@ class RowsFile:
         time_zone: str | None = None,
         *,
         accept_missing: bool = False,
+        read_all: Read | None = None,
     ) -> None:
         self._snapshot, self.schema = snapshot, schema
+        self._read = read_all or (lambda: read_checked(self._snapshot))
         self.missing: list[str] = []
         """Tables, and columns as ``table.column``, that the source lacks, which was accepted."""
         self._exclude = frozenset(exclude)
@@ -143,7 +150,7 @@ class RowsFile:
 
     def instants(self) -> Iterator[tuple[str, str, Table, Values]]:
         """Every instant of :attr:`shown_columns`: the column, the instant, its table and row."""
-        for table, rows in read_checked(self._snapshot):
+        for table, rows in self._read():
             places = [] if table.name in self._exclude else self._shown.get(table.name, [])
             for row in rows if places else ():
                 for place in places:
@@ -177,7 +184,7 @@ class RowsFile:
         counts: dict[str, int] = {}
         if not extra:
             return []
-        for table, rows in read_checked(self._snapshot):
+        for table, rows in self._read():
             places = [(n, table.column_names.index(n)) for n in extra.get(table.name, ())]
             if not places or table.name not in schema or table.name in self._exclude:
                 continue
@@ -186,7 +193,7 @@ class RowsFile:
                     if row[place] is not None:
                         key = f"column {table.name}.{name}"
                         counts[key] = counts.get(key, 0) + 1
-        return [f"{name} ({count} values)" for name, count in counts.items()]
+        return [f"{name} ({count_of(values, 'value')})" for name, values in counts.items()]
 
     @property
     def path(self) -> Path:
@@ -199,7 +206,7 @@ class RowsFile:
 
     def all_rows(self) -> Iterator[tuple[Table, Iterator[Values]]]:
         """Every table of the schema with all its rows, those left out later included."""
-        for table, rows in read_checked(self._snapshot):
+        for table, rows in self._read():
             if table.name in self.tables:
                 places = self._places[table.name]
                 if places != list(range(len(table.columns))):
@@ -293,7 +300,8 @@ def check_exclusions(rows: RowsFile) -> None:
         referred = [places_of(table, key.columns) for key in keys]
         referring = sum(1 for row in values if any(all(row[i] is not None for i in places) for places in referred))
         if referring:
-            problems.append(f"{referring} rows of {table.name} refer to {', '.join(key.table for key in keys)}")
+            verb = "refers" if referring == 1 else "refer"
+            problems.append(f"{count_rows(referring)} of {table.name} {verb} to {', '.join(key.table for key in keys)}")
     if problems:
         raise DoesNotFit(
             "A table cannot be left out while other rows refer to it.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from ...dialects.model import Table
+from ...dialects.wording import count_of, count_rows
 from ...errors import DoesNotFit
 from ..proof.verify import Before, verify_loaded
 from ..rows.header import Checked
@@ -124,18 +125,26 @@ def _leave_dangling(run: Run, rows: RowsFile, options: MigrateOptions, staging: 
 
 
 def open_rows(
-    run: Run, snapshot: Checked, options: MigrateOptions, schema: Mapping[str, Table], number: int = 0
+    run: Run,
+    snapshot: Checked,
+    options: MigrateOptions,
+    schema: Mapping[str, Table],
+    number: int = 0,
+    *,
+    directory: Path | None = None,
 ) -> tuple[RowsFile, Adapted | None]:
     """The rows of a snapshot; those of records are made by the adapters first.
 
+    :param directory: for what is made on the way, in place of the run's own.
+
     :raises DoesNotFit: records could not be kept as they were sent, and are not to be set aside.
     """
-    result = None
+    result, directory = None, directory or run.directory
     suffix = f"-{number}" if number else ""
     if snapshot.header.kind == "records":
         _accept_unmade(run, snapshot, options, schema, report=not number)
-        snapshot, result = adapt_snapshot(run, snapshot.path, schema, run.directory / f"rows{suffix}.json")
-    aside, zone = Aside(run.directory), run.settings.source_time_zone
+        snapshot, result = adapt_snapshot(run, snapshot.path, schema, directory / f"rows{suffix}.json")
+    aside, zone = Aside(directory), run.settings.source_time_zone
     accept = options.source.accept_missing
     rows = RowsFile(snapshot, schema, options.source.exclude, aside, zone, accept_missing=accept)
     if result and result.spoiled:
@@ -168,7 +177,7 @@ def _set_spoiled_aside(
     if not options.set_aside:
         reasons = list(dict.fromkeys(words for numbers in spoiled.values() for words in numbers.values()))
         raise DoesNotFit(
-            f"{len(reasons)} records cannot be kept as they were sent.",
+            f"{count_of(len(reasons), 'record')} cannot be kept as sent.",
             details=reasons[:SPOILED_SHOWN],
             hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
         )
@@ -194,7 +203,7 @@ def _set_aside(
     """Load again without the refused rows and all that refer to them."""
     if not options.set_aside:
         raise DoesNotFit(
-            f"The schema at revision {rows.header.revision} refuses {rows.aside.count()} rows.",
+            f"The schema at revision {rows.header.revision} refuses {count_rows(rows.aside.count())}.",
             details=refused,
             hint=f"Repair them in the source, or let them go to a file: flask {run.command} --set-aside",
         )

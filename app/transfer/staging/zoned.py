@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from ...dialects.wording import count_rows
 from ..proof.compare import SHOWN
 from ..rows.zones import is_ambiguous, parse_zone
 from ..run.run import Run
@@ -27,6 +28,6 @@ def describe_zones(run: Run, rows: RowsFile) -> None:
                 keys[column].append(describe_key(table, row))
     for column, count in counts.items():
         run.warn(
-            f"{column}: {count} rows lie in an hour that clocks in {rows.zone} showed twice, and which of the two "
+            f"{column}: {count_rows(count)} in an hour that clocks in {rows.zone} showed twice; which of the two "
             f"it was cannot be told any more; key {', '.join(keys[column])}."
         )

@@ -95,7 +95,7 @@ def test_a_collation_that_a_revision_names_is_its_to_change(mariadb: MariaDB, tm
     assert refused.status == 22
     assert f"COLLATE {EXACT} for it in the revision" in " ".join(refused.stderr.split())
     done = new.ok("db-migrate-data", str(source), "--yes", "--set-aside")
-    assert "1 rows are set aside" in " ".join((done.stdout + done.stderr).split())
+    assert "1 row is set aside" in " ".join((done.stdout + done.stderr).split())
 
 
 def test_texts_that_are_the_same_are_duplicates_as_ever(mariadb: MariaDB, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_zone_of_the_apps_own_sessions_is_said_by_a_key(host: Foreign, zoned
     url = fill(zoned, "(1, '2024-10-27 02:30:00')", "(2, '2024-10-27 03:30:00')", "(3, '2024-01-01 02:00:00')")
     done = host.ok("db-migrate-data", url, "--yes")
     assert shown(host) == ["2024-10-27 02:30:00.000000"] * 2 + ["2024-01-01 01:00:00.000000"]
-    assert "thing.at: 2 rows lie in an hour" in " ".join((done.stdout + done.stderr).split())
+    assert "thing.at: 2 rows in an hour" in " ".join((done.stdout + done.stderr).split())
 
 
 def test_the_zone_of_the_servers_machine_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,7 +199,7 @@ def test_check_all_and_one(changed: Local) -> None:
     assert changed.ok("db-backup", "--check").last_line == "2 backups are good."
     for file in both:
         name = file.name.removesuffix(".sqlite3")
-        assert changed.ok("db-backup", "--check", name).last_line == "1 backups are good."
+        assert changed.ok("db-backup", "--check", name).last_line == "1 backup is good."
     assert changed.staging() == []
 
 
@@ -333,7 +333,7 @@ def test_a_dry_prune_removes_nothing(changed: Local) -> None:
     changed.ok("db-backup")
     before = tree(changed.directory)
     result = changed.ok("db-backup", "--prune", "--dry-run", FLASK_FERRY_KEEP="1")
-    assert result.last_line.startswith("Would remove 1 backups")
+    assert result.last_line.startswith("Would remove 1 backup")
     assert tree(changed.directory) == before
 
 

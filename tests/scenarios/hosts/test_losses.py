@@ -29,8 +29,8 @@ def test_the_refusal_names_revisions_and_each_way_on_works(dropped: Foreign) -> 
     before = dropped.rows(), dropped.rows("log")
     refused = dropped.run("db-migrate-data", "self", "--yes")
     assert refused.status == 23
-    assert "column thing.name (1 values) is gone (revision three)" in refused.stderr
-    assert "table log (1 rows) is gone (revision four)" in refused.stderr
+    assert "column thing.name (1 value) is gone (revision three)" in refused.stderr
+    assert "table log (1 row) is gone (revision four)" in refused.stderr
     assert (dropped.rows(), dropped.rows("log")) == before
     file = dropped.directory / "declarations.toml"
     stanzas = re.findall(r'\["\w+"\.ferry_losses\]\n(?:".*" = "why"\n)+', refused.stderr)
@@ -38,8 +38,8 @@ def test_the_refusal_names_revisions_and_each_way_on_works(dropped: Foreign) -> 
     file.write_text("".join(stanzas))
     dropped.config["FERRY_DECLARATIONS"] = str(file)
     done = dropped.ok("db-migrate-data", "self", "--yes")
-    assert "thing.name: 1 values: why (revision three)" in done.stdout
-    assert "log: 1 rows: why (revision four)" in done.stdout
+    assert "thing.name: 1 value: why (revision three)" in done.stdout
+    assert "log: 1 row: why (revision four)" in done.stdout
 
 
 def test_for_one_run(dropped: Foreign) -> None:
@@ -51,7 +51,7 @@ def test_for_one_run(dropped: Foreign) -> None:
     # Parts of the names of what is lost are names of nothing that is.
     others = ["thing.colour", "name", "lo"]
     asked = dropped.ok(*typed, *(f"--accept-loss={name}" for name in others))
-    assert "thing.name: 1 values: --accept-loss" in asked.stdout
+    assert "thing.name: 1 value: --accept-loss" in asked.stdout
     assert re.findall("Nothing called (.+) was lost", asked.stdout) == others
     [entry] = dropped.ledger()
     assert entry["options"]["accept_loss"] == ["log", "thing.name", *others]

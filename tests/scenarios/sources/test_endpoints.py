@@ -261,7 +261,7 @@ def test_what_is_refused(library: Library, style: str, tmp_path: Path) -> None:
         error = refusal(library, style, tmp_path)
         if kind == "empty" and style != "number":
             # Nothing on the way but the total says that something is lacking; or the way leads to itself.
-            others = ("go in a circle", "47 records at the end", words)
+            others = ("go in a circle", "there are 47 at the end", words)
             assert any(other in str(error.details) for other in others), error.details
             continue
         assert words in f"{error.message} {error.details}", (kind, error)

@@ -241,7 +241,7 @@ def test_a_child_without_its_parent_stays_aside(migrated: Site) -> None:
     file = edited(migrated, only("classrooms"))
     assert_refused(load(migrated, file), 22, "classrooms: row", "refers to a row of users that is set aside")
     # With --set-aside there would be nothing left to do.
-    assert_refused(load(migrated, file, "--set-aside"), 22, "are still refused", "refers to a row of users")
+    assert_refused(load(migrated, file, "--set-aside"), 22, "still refused, which is all", "refers to a row of users")
     before.assert_unchanged()
 
 
@@ -364,7 +364,7 @@ def test_rows_that_would_change_live_ones_are_refused(migrated: Site, broken: Pa
 
     before = Before.of(migrated)
     ended = load(migrated, edited(migrated, same_sid))
-    assert_refused(ended, 22, "other rows of 1 that are live", "users [", "former_sid: null -> ")
+    assert_refused(ended, 22, "others of what is live already: 1 row", "users [", "former_sid: null -> ")
     before.assert_unchanged()
 
 

@@ -40,14 +40,14 @@ def test_rows_that_came_or_went_and_columns_of_one_side_are_no_changes(tmp_path:
 def test_the_same_number_in_another_type_is_the_same(tmp_path: Path) -> None:
     before, after = (table(("id", INT), ("n", kind)) for kind in (INT, LogicalType.DECIMAL))
     assert changes(before, after, [[1, 5], [2, None]], [[1, "5"], [2, None]], tmp_path) == []
-    assert changes(before, after, [[1, 5]], [[1, "5.5"]], tmp_path) == ["t.n: 1 of 1 values changed (key 1)"]
+    assert changes(before, after, [[1, 5]], [[1, "5.5"]], tmp_path) == ["t.n: 1 of 1 value changed (key 1)"]
 
 
 def test_a_key_that_looks_like_a_secret_is_masked(tmp_path: Path) -> None:
     keyed = table(("api_token", TEXT), ("x", INT), key=("api_token",))
-    assert changes(keyed, keyed, [["s3cret", 1]], [["s3cret", 2]], tmp_path) == ["t.x: 1 of 1 values changed (key ***)"]
+    assert changes(keyed, keyed, [["s3cret", 1]], [["s3cret", 2]], tmp_path) == ["t.x: 1 of 1 value changed (key ***)"]
     both = table(("id", INT), ("api_token", TEXT), ("x", INT), key=("id", "api_token"))
-    assert changes(both, both, [[1, "s", 1]], [[1, "s", 2]], tmp_path) == ["t.x: 1 of 1 values changed (key (1, ***))"]
+    assert changes(both, both, [[1, "s", 1]], [[1, "s", 2]], tmp_path) == ["t.x: 1 of 1 value changed (key (1, ***))"]
 
 
 def test_without_a_key_each_column_is_compared_as_a_whole(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_without_a_key_each_column_is_compared_as_a_whole(tmp_path: Path) -> Non
     right: list[Values] = [["y", "2"], ["x", "1"], ["z", "1"], [None, "2"]]
     assert changes(loose, loose, left, right, tmp_path) == ["t.a: 1 of 4 values changed"]
     keyed = table(("a", TEXT), ("b", TEXT), key=("a",))
-    assert changes(keyed, loose, [["x", "1"]], [["x", "2"]], tmp_path) == ["t.b: 1 of 1 values changed"]
+    assert changes(keyed, loose, [["x", "1"]], [["x", "2"]], tmp_path) == ["t.b: 1 of 1 value changed"]

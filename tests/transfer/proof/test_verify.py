@@ -112,9 +112,9 @@ def test_more_rows_tables_and_columns_are_the_revisions_business(db: Db) -> None
 
 def test_a_table_that_is_gone(db: Db) -> None:
     before = db(*OLD, "CREATE TABLE empty (x)")
-    assert stopped(before, db("CREATE TABLE t (x)")) == ["table users (1 rows) is gone"]
+    assert stopped(before, db("CREATE TABLE t (x)")) == ["table users (1 row) is gone"]
     result = upgraded(before, db("CREATE TABLE t (x)"), losses={"users": "no longer kept"})
-    assert result.losses == ["users: 1 rows: no longer kept"]
+    assert result.losses == ["users: 1 row: no longer kept"]
 
 
 def test_a_table_with_fewer_rows(db: Db) -> None:
@@ -128,7 +128,7 @@ def test_a_declared_table_that_stays_keeps_its_columns(db: Db) -> None:
     after = db(*users("name", rows="(1, 'a')"))
     assert stopped(before, after, losses={"users": "merged"}) == ["column users.note (2 values) is gone"]
     declared = upgraded(before, after, losses={"users": "merged", "users.note": "unused"})
-    assert declared.losses == ["users: 1 rows: merged", "users.note: 2 values: unused"]
+    assert declared.losses == ["users: 1 row: merged", "users.note: 2 values: unused"]
     assert upgraded(before, before, losses={"users": "merged"}).losses == []
 
 
@@ -160,9 +160,9 @@ def test_a_table_that_was_split(db: Db) -> None:
 def test_a_column_that_is_gone(db: Db) -> None:
     before = db(*users("name", "note", "empty", rows="(1, 'a', 'n', NULL), (2, 'b', NULL, NULL)"))
     after = db(*users("name", rows="(1, 'a'), (2, 'b')"))
-    assert stopped(before, after) == ["column users.note (1 values) is gone"]
+    assert stopped(before, after) == ["column users.note (1 value) is gone"]
     result = upgraded(before, after, losses={"users.note": "unused"})
-    assert result.losses == ["users.note: 1 values: unused"]
+    assert result.losses == ["users.note: 1 value: unused"]
 
 
 def test_a_renamed_column_is_proved_by_its_values(db: Db) -> None:
@@ -176,7 +176,7 @@ def test_a_renamed_column_is_proved_by_its_values(db: Db) -> None:
 
 def test_a_column_that_was_there_before_proves_nothing(db: Db) -> None:
     before = db(*users("name", "label", rows="(1, 'a', 'a')"))
-    assert stopped(before, db(*users("label", rows="(1, 'a')"))) == ["column users.name (1 values) is gone"]
+    assert stopped(before, db(*users("label", rows="(1, 'a')"))) == ["column users.name (1 value) is gone"]
 
 
 def test_a_column_that_was_declared_to_move(db: Db) -> None:
@@ -207,10 +207,10 @@ def test_a_loss_is_declared_under_the_name_that_it_has_by_then(db: Db) -> None:
     before = db(*users("name", "note", rows="(1, 'a', 'n')"))
     moves = ({"users": ("people",)}, {"people.name": ("people.label",)}, {})
     after = db(*users("label", rows="(1, 'a')", name="people"))
-    assert stopped(before, after, *moves) == ["column users.note (1 values) is gone"]
-    assert upgraded(before, after, *moves, losses={"people.note": "unused"}).losses == ["users.note: 1 values: unused"]
+    assert stopped(before, after, *moves) == ["column users.note (1 value) is gone"]
+    assert upgraded(before, after, *moves, losses={"people.note": "unused"}).losses == ["users.note: 1 value: unused"]
     nothing = db("CREATE TABLE t (x)")
-    assert upgraded(before, nothing, *moves, losses={"people": "unused"}).losses == ["users: 1 rows: unused"]
+    assert upgraded(before, nothing, *moves, losses={"people": "unused"}).losses == ["users: 1 row: unused"]
 
 
 def test_everything_is_named_at_once(db: Db) -> None:

@@ -106,7 +106,7 @@ def test_rows_that_are_none_of_the_revision_are_told_with_their_line(
     said = json.loads(path.read_text())
     said["rows"].append(said["rows"][0] | {"number": 9} | row)
     path.write_text(json.dumps(said, indent=1))
-    with pytest.raises(DoesNotFit, match="1 rows of") as caught:
+    with pytest.raises(DoesNotFit, match="1 row of") as caught:
         read(path)
     [detail] = caught.value.details
     line = path.read_text().rpartition('"table"')[0].count("\n")

@@ -255,7 +255,7 @@ def test_a_bare_list_that_is_a_page(stack: ExitStack, tmp_path: Path, most: int)
     _, source = scripted(stack, lambda asked: answer([{"id": n} for n in range(min(most, params(asked)["per_page"]))]))
     with pytest.raises(SourceIncomplete, match="user could not be read completely") as caught:
         read(source, tmp_path, USER)
-    assert f"a list of {min(most, PER_PAGE)} records came, and one of 1" in caught.value.details[0]
+    assert f"a list of {min(most, PER_PAGE)} came, and one of 1" in caught.value.details[0]
 
 
 def test_a_list_asks_for_more_than_there_is(stack: ExitStack, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_rows_that_shift_between_pages(stack: ExitStack, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"posts": [{"id": 1}], "total": 2, "has_next": False}, "2 records at the end, and 1 distinct"),
+        ({"posts": [{"id": 1}], "total": 2, "has_next": False}, "there are 2 at the end, and 1 came"),
         ({"posts": [{"id": 1}], "total": 1, "page": 7, "has_next": False}, "page 1 was asked for and page 7 came"),
         ({"posts": [], "total": 3, "has_next": True}, "empty and says that more pages follow"),
         ({"posts": [{"id": 1}], "has_next": True}, "came twice"),
@@ -301,7 +301,7 @@ def test_three_passes_that_disagree(stack: ExitStack, tmp_path: Path, said: Any,
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ('{"posts": [{"id": 1}], "count": 2}', "says 2 records and has 1"),
+        ('{"posts": [{"id": 1}], "count": 2}', "says that there are 2 and has 1"),
         ('{"records": []}', "no list 'posts'"),
         ('{"posts": {"id": 1}}', "'posts'"),
         ('{"posts": null}', "'posts'"),
@@ -434,7 +434,7 @@ WRITERS = Endpoint("writers", "/books/{id}/writers", "items", total_selector="to
 def test_a_list_of_a_parent_that_lacks_records(stack: ExitStack, tmp_path: Path) -> None:
     said = {"/books": TWO_BOOKS, "/books/1/writers": {"items": [{"id": 1}], "total": 3}}
     _, source = declared(stack, by_path(said), PARENTS, WRITERS)
-    assert "/books/1/writers says 3 records in all, and 1 came" in refused(source, tmp_path, PARENTS, WRITERS)
+    assert "/books/1/writers says that there are 3, and 1 came" in refused(source, tmp_path, PARENTS, WRITERS)
 
 
 def test_records_that_two_parents_have(stack: ExitStack, tmp_path: Path) -> None:
@@ -496,14 +496,14 @@ def test_a_bare_list_of_each_parent_is_asked_for_by_its_path(stack: ExitStack, t
 def test_a_bare_list_with_a_total(stack: ExitStack, tmp_path: Path) -> None:
     loans = Endpoint("loans", "/loans", paginator=PageNumberPaginator(), total_header="X-Total", **EITHER)
     _, source = declared(stack, by_path({"/loans": answer(TWO_BOOKS, "X-Total: 3")}), loans)
-    assert "3 records at the end, and 2 distinct" in refused(source, tmp_path, loans)
+    assert "there are 3 at the end, and 2 came" in refused(source, tmp_path, loans)
 
 
 def test_a_total_that_the_last_answer_does_not_repeat(stack: ExitStack, tmp_path: Path) -> None:
     loans = Endpoint("loans", "/loans", "items", paginator=OffsetPaginator(limit_param=None), total_selector="total")
     said = iter([{"items": [{"id": 1}], "total": 2}, {"items": []}, {"items": []}] * 3)
     _, source = declared(stack, lambda _: answer(next(said)), loans)
-    assert "2 records at the end, and 1 distinct" in refused(source, tmp_path, loans)
+    assert "there are 2 at the end, and 1 came" in refused(source, tmp_path, loans)
 
 
 def test_a_page_that_comes_twice_where_the_key_may_be_null(stack: ExitStack, tmp_path: Path) -> None:

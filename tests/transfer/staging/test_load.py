@@ -29,9 +29,9 @@ def test_refused_rows_are_named_with_the_servers_words(staging: URL, make: Make)
     rows = make({"users": [[1, "a", None], [2, "a", None], [1, "c", None], [4, "d", None]], "posts": [[1, None, None]]})
     _, refused = load(DIALECT, staging, rows)
     assert sorted(refused) == [
-        "posts: 1 rows: NOT NULL constraint failed: posts.user_id; key 1",
-        "users: 1 rows: UNIQUE constraint failed: users.id; key 1",
-        "users: 1 rows: UNIQUE constraint failed: users.name; key 2",
+        "posts: 1 row: NOT NULL constraint failed: posts.user_id; key 1",
+        "users: 1 row: UNIQUE constraint failed: users.id; key 1",
+        "users: 1 row: UNIQUE constraint failed: users.name; key 2",
     ]
     assert {(table, number) for table, number, _, _ in rows.aside.rows()} == {("users", 2), ("users", 3), ("posts", 1)}
 

@@ -75,7 +75,7 @@ def test_an_excluded_table_arrives_empty(staging: URL, make: Make) -> None:
 def test_a_table_that_others_refer_to_cannot_be_left_out(make: Make) -> None:
     with pytest.raises(DoesNotFit) as caught:
         check_exclusions(make(WHOLE, exclude=["posts"]))
-    assert sorted(caught.value.details) == ["1 rows of users refer to posts", "2 rows of likes refer to posts"]
+    assert sorted(caught.value.details) == ["1 row of users refers to posts", "2 rows of likes refer to posts"]
     check_exclusions(make({**WHOLE, "users": [[1, "a", None]], "likes": []}, exclude=["posts"]))
     check_exclusions(make(WHOLE, exclude=["posts", "users", "likes"]))
 

@@ -43,7 +43,7 @@ def test_the_zone_is_told_and_rows_of_an_hour_shown_twice_are_named(tmp_path: Pa
     told, warned, loaded = notes(tmp_path, "Europe/Berlin", LOCAL)
     assert told == ["t.at: instants, loaded as they were shown in the time zone Europe/Berlin."]
     [warning] = warned
-    assert warning.startswith("t.at: 2 rows lie in an hour that clocks in Europe/Berlin showed twice")
+    assert warning.startswith("t.at: 2 rows in an hour that clocks in Europe/Berlin showed twice")
     assert warning.endswith("key 1, 2.")
     assert loaded == ["2024-10-27 02:30:00.000000"] * 2 + ["2024-07-01 14:00:00.000000", None]
 
