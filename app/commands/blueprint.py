@@ -95,14 +95,9 @@ for name, module, summary in COMMANDS:
     bp.cli.add_command(LazyCommand(name, module, summary))
 
 
-# As the scripts before were called, and what a hand or a memory makes of these names.
-MISSPELT = {
-    **{name.replace("-", "_"): name for name, _, _ in COMMANDS},
-    "db-int": "db-init",
-    "db-migrate": "db-migrate-data",
-    "db_migrate": "db-migrate-data",
-    "db-migrate_data": "db-migrate-data",
-}
+# As the scripts before were called, and what a memory makes of these names; what is only misspelt is found.
+MEANT = {"db-migrate": "db-migrate-data", "db-seed": "db-init", "db-reset": "db-init"}
+FLASK_MIGRATE = ("check", "current", "downgrade", "heads", "history", "merge", "revision", "stamp", "upgrade")
 
 
 class MisspeltCommand(click.Command):
@@ -115,16 +110,41 @@ class MisspeltCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         del args
         # Not as a missing command: click would look for more names alike.
-        also = " (Flask-Migrate's own are: flask db migrate, flask db init)"
-        raise click.UsageError(f"No such command '{self.name}'. Did you mean: flask {self.meant} ?{also}", ctx=ctx)
+        also = "" if self.meant.startswith("db ") else " (Flask-Migrate's own are: flask db migrate, flask db init)"
+        raise click.UsageError(
+            f"No such command '{self.name}'. Did you mean: flask {self.meant} ?{also}", ctx=ctx.parent or ctx
+        )
+
+
+def find_meant(name: str) -> str | None:
+    """The command that a name is nearly that of, ours or one of Flask-Migrate's."""
+    words = name.lower().replace("_", "-")
+    if not words.startswith("db"):
+        return None
+    names = [known for known, _, _ in COMMANDS]
+    if words in names or words in MEANT:
+        return MEANT.get(words, words)
+    if words.removeprefix("db-") in FLASK_MIGRATE:
+        return words.replace("-", " ", 1)
+    # Imported here: every worker of the host imports this module.
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(words, names, n=1, cutoff=0.8)), None)
 
 
 @bp.record
 def name_what_is_meant(state: BlueprintSetupState) -> None:
-    """Answer to names that are nearly ours, where the host has no command of that name."""
-    for name, meant in MISSPELT.items():
-        if name not in state.app.cli.commands:
-            state.app.cli.add_command(MisspeltCommand(name, meant))
+    """Answer to names that are nearly ours, where neither Flask nor the host has a command of that name."""
+    commands = state.app.cli
+    former = commands.get_command
+
+    def get_command(ctx: click.Context, name: str) -> click.Command | None:
+        if (command := former(ctx, name)) is not None:
+            return command
+        meant = find_meant(name)
+        return MisspeltCommand(name, meant) if meant else None
+
+    commands.get_command = get_command  # type: ignore[assignment,method-assign] # click asks the group, and has no event for it
 
 
 @bp.record

@@ -91,6 +91,11 @@ def test_help_of_the_app_lists_them() -> None:
         (["db-migrate", "-m", "x"], "flask db-migrate-data"),
         (["db_migrate_data", "self"], "flask db-migrate-data"),
         (["db_status", "--help"], "flask db-status"),
+        (["db-migrate-dat"], "flask db-migrate-data"),
+        (["db-stauts"], "flask db-status"),
+        (["dbrestore", "x"], "flask db-restore"),
+        (["db-upgrade"], "flask db upgrade"),
+        (["db_stamp", "head"], "flask db stamp"),
     ],
 )
 def test_a_name_that_is_nearly_ours_names_ours_and_does_nothing(typed: list[str], meant: str) -> None:
@@ -100,6 +105,15 @@ def test_a_name_that_is_nearly_ours_names_ours_and_does_nothing(typed: list[str]
     assert done.exit_code == 2
     assert f"Did you mean: {meant} ?" in done.stderr
     assert f"  {typed[0]} " not in app.test_cli_runner().invoke(args=["--help"]).output
+
+
+def test_another_name_is_nobodys() -> None:
+    app = Flask("host")
+    app.register_blueprint(bp)
+    for name in ("frobnicate", "db-frobnicate", "db", "database-init"):
+        done = app.test_cli_runner().invoke(args=[name])
+        assert done.exit_code == 2
+        assert "Did you mean: flask" not in done.stderr
 
 
 def test_a_command_of_the_host_keeps_its_name() -> None:

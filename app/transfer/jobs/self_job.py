@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from sqlalchemy import URL
+
 from ...dialects.model import LateWrite, Table, Values
 from ...errors import DoesNotFit, VerificationFailed
 from ..cutover.cutover import entry_for
@@ -51,9 +53,7 @@ class SelfJob(Migration):
             # The revisions run over empty tables then, too.
             run.schema.tables_at(run.scratch, self.plan.head)
             return
-        with run.dialect.reader(run.target) as reader:
-            tables = reader.tables()
-        revision = self._find_revision(tables) or self.plan.head
+        revision = self._find_revision(run.target) or self.plan.head
         foresee_self(run, self.look_along(revision), self.target.rows)
 
     def entry(self) -> Entry:
@@ -107,9 +107,7 @@ class SelfJob(Migration):
         """Copy the live database into staging; returns the revision it is at, recognised where it says none."""
         run = self.run
         run.dialect.copy(run.before, run.staging, timeout_s=SWAP_TIMEOUT_S)
-        with run.dialect.reader(run.staging) as reader:
-            tables = reader.tables()
-        revision = self._find_revision(tables)
+        revision = self._find_revision(run.staging)
         if revision is None:
             run.schema.build(run.staging, self.plan.head)
             return self.plan.head
@@ -117,15 +115,18 @@ class SelfJob(Migration):
             run.schema.stamp(run.staging, revision)
         return revision
 
-    def _find_revision(self, tables: dict[str, Table]) -> str | None:
+    def _find_revision(self, url: URL) -> str | None:
         """The revision that the live database is at, recognised where it says none; None where it has no tables.
 
+        :param url: of it, or of a copy.
         :raises DoesNotFit: it is at none that is known here.
         """
         run, revision = self.run, self.plan.target.revision
         if revision is not None:
             run.schema.require(revision, "The live database")
             return revision
+        with run.dialect.reader(url) as reader:
+            tables = reader.tables()
         if not data_tables(tables):
             return None
         recognition = recognise(run.schema, tables, run.scratch)
