@@ -22,6 +22,7 @@ NEVER_ONE: dict[str, str] = {
     "PASSES + 1": "a constant",
     "number": "of the times that a request failed, which is told of several",
     "width": "a table's columns, which a person did not count",
+    "other.pop()": "a row's values, which a person did not count",
     "len(row)": "a row's values, which a person did not count",
     "len(table.columns)": "the same",
     "len(collations)": "more than are shown",

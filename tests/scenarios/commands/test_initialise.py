@@ -328,7 +328,7 @@ def test_a_dry_run_writes_nothing(request: pytest.FixtureRequest, state: str) ->
     app = request.getfixturevalue(state)
     before, live = tree(app.directory), app.content()
     result = app.ok("db-init", "--yes", "--dry-run")
-    assert "Would replace" in result.last_line
+    assert "It would replace" in result.last_line
     assert (tree(app.directory), app.content()) == (before, live)
 
 
