@@ -16,8 +16,11 @@ from app.commands.options import GROUPS
 from app.errors import MEANINGS, WHAT_TO_DO, ExitStatus
 from app.transfer.run.keys import KEYS
 
+from .drawing import draw_way
+
 ROOT = Path(__file__).resolve().parents[1]
 DIRECTORY = ROOT / "docs" / "reference"
+PICTURE = ROOT / "docs" / "architecture.svg"
 GENERATED = "<!-- Written by `make reference` from the code; change it there. -->"
 SHARED_BY = 3
 """Options that so many commands have are described once."""
@@ -271,10 +274,11 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page, and the picture of the architecture."""
     DIRECTORY.mkdir(exist_ok=True)
     for name, render in PAGES.items():
         (DIRECTORY / name).write_text(render(), encoding="utf-8")
+    PICTURE.write_text(draw_way(), encoding="utf-8")
 
 
 if __name__ == "__main__":

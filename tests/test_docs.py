@@ -30,7 +30,7 @@ from app.transfer.rows.header import AppliedProfile, Header
 from app.transfer.run.settings import DEFAULTS
 from app.transfer.schema.declarations import Declarations
 from app.transfer.schema.listen import Heard
-from handbook import reference
+from handbook import drawing, reference
 from handbook.hooks import link_repository
 from tests.support.site import ROOT
 
@@ -62,6 +62,18 @@ def first_cells(text: str) -> list[str]:
 def test_the_reference_is_what_the_code_says(page: str) -> None:
     written = (reference.DIRECTORY / page).read_text(encoding="utf-8")
     assert written == reference.PAGES[page](), "make reference"
+
+
+def test_the_picture_is_what_is_drawn_and_names_what_is_there() -> None:
+    assert reference.PICTURE.read_text(encoding="utf-8") == drawing.draw_way(), "make reference"
+    assert [place for _, place in drawing.WAY if not (ROOT / place).exists()] == []
+
+
+def test_no_page_needs_a_network_to_be_read() -> None:
+    """Material draws such a block with a script that it takes from another site."""
+    assert [name for page, name in zip(PAGES, NAMES, strict=True) if "```mermaid" in page.read_text("utf-8")] == []
+    shown = (re.findall(r"!\[[^\]]*\]\((https?:[^)]*)\)", page.read_text("utf-8")) for page in PAGES)
+    assert [link for links in shown for link in links] == []
 
 
 def test_the_guide_describes_every_command() -> None:

@@ -303,7 +303,7 @@ class RestSource:
         again = self._total(endpoint)
         total = before if again is None else again
         if total is not None and total != part.lines:
-            raise Changed(f"the source says that there are {total} at the end, and {part.lines} came")
+            raise Changed(f"the source says that there are {total} at the end, and {part.lines} distinct ones came")
 
     def _total(self, endpoint: Endpoint) -> int | None:
         try:

@@ -281,7 +281,7 @@ def test_rows_that_shift_between_pages(stack: ExitStack, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"posts": [{"id": 1}], "total": 2, "has_next": False}, "there are 2 at the end, and 1 came"),
+        ({"posts": [{"id": 1}], "total": 2, "has_next": False}, "there are 2 at the end, and 1 distinct"),
         ({"posts": [{"id": 1}], "total": 1, "page": 7, "has_next": False}, "page 1 was asked for and page 7 came"),
         ({"posts": [], "total": 3, "has_next": True}, "empty and says that more pages follow"),
         ({"posts": [{"id": 1}], "has_next": True}, "came twice"),
@@ -496,14 +496,14 @@ def test_a_bare_list_of_each_parent_is_asked_for_by_its_path(stack: ExitStack, t
 def test_a_bare_list_with_a_total(stack: ExitStack, tmp_path: Path) -> None:
     loans = Endpoint("loans", "/loans", paginator=PageNumberPaginator(), total_header="X-Total", **EITHER)
     _, source = declared(stack, by_path({"/loans": answer(TWO_BOOKS, "X-Total: 3")}), loans)
-    assert "there are 3 at the end, and 2 came" in refused(source, tmp_path, loans)
+    assert "there are 3 at the end, and 2 distinct" in refused(source, tmp_path, loans)
 
 
 def test_a_total_that_the_last_answer_does_not_repeat(stack: ExitStack, tmp_path: Path) -> None:
     loans = Endpoint("loans", "/loans", "items", paginator=OffsetPaginator(limit_param=None), total_selector="total")
     said = iter([{"items": [{"id": 1}], "total": 2}, {"items": []}, {"items": []}] * 3)
     _, source = declared(stack, lambda _: answer(next(said)), loans)
-    assert "there are 2 at the end, and 1 came" in refused(source, tmp_path, loans)
+    assert "there are 2 at the end, and 1 distinct" in refused(source, tmp_path, loans)
 
 
 def test_a_page_that_comes_twice_where_the_key_may_be_null(stack: ExitStack, tmp_path: Path) -> None:
