@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.pages import TAKEN, find_blocks
 from tests.support.servers import PREPARED, choose, make_directory, runs_on
 from tests.support.site import Site
 from tests.thinned import left_out
@@ -168,3 +169,18 @@ def _refuse_if_fast(request: pytest.FixtureRequest) -> None:
     """A test whose name does not tell that it takes a server."""
     if request.config.getoption("fast"):
         pytest.skip("takes a server")
+
+
+@pytest.fixture(autouse=True)
+def _claimed_blocks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that claims blocks of the handbook fails where it ended without having taken one of them."""
+    claims = list(request.node.iter_markers("executes"))
+    TAKEN.clear()
+    yield
+    left = [
+        f"{claim.args[0]}: {block.text}"
+        for claim in claims
+        for block in find_blocks(*claim.args)
+        if block.text not in TAKEN
+    ]
+    assert left == [], "it claims these blocks and did not take them"

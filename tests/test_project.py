@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.deployment.runner import Deployment
+from tests.support.pages import take_lines
 from tests.support.site import ROOT, Site
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,8 +41,10 @@ def test_the_demo(tmp_path: Path) -> None:
         assert said in done.stdout
 
 
+@pytest.mark.executes("README.md", "flask db-init", "flask db-migrate-data --yes")
+@pytest.mark.executes("README.md", "db-status --check", "flask db upgrade")
 def test_every_flask_command_of_the_readme(site: Site, deployment: Deployment) -> None:
-    lines = [line for line in commands(README, "console") if line.startswith("flask ")]
+    lines = [line.partition(" #")[0].strip() for line in take_lines("README.md") if line.startswith("flask ")]
     assert {"flask db-init", "flask db-migrate-data --yes", "flask db-rollback"} <= {*lines}
     for line in lines:
         arguments = shlex.split(line)[1:]
@@ -80,6 +83,15 @@ def test_the_make_lines_of_the_workflow_are_what_ci_runs() -> None:
         "make docs",
     ]
     assert re.findall(r"^make .*", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == of_ci
+
+
+@pytest.mark.executes("README.md", "make demo")
+@pytest.mark.executes("docs/speed.md", "make bench")
+def test_the_make_lines_of_the_pages_are_targets() -> None:
+    for line in [*take_lines("README.md", "make demo"), *take_lines("docs/speed.md", "make bench")]:
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "make"
+        subprocess.run(["make", "-n", *arguments], cwd=ROOT, check=True, capture_output=True, timeout=60)
 
 
 def test_the_steps_of_the_two_old_scripts_are_all_in_their_page() -> None:

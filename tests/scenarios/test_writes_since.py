@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.pages import take
 from tests.support.places import ServerSite, connected, execute
 from tests.support.site import ROOT, Site
 
@@ -33,6 +33,7 @@ def rows(site: Any, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
 
+@pytest.mark.executes("docs/guide.md", "import base64", "jq ")
 @pytest.mark.parametrize("name", ["sqlite", "mariadb", "postgresql"])
 def test_rows_are_whole_and_can_be_put_back(deployed: Deploy, name: str, taken: Path, tmp_path: Path) -> None:
     site = deployed(name)
@@ -68,8 +69,11 @@ def test_rows_are_whole_and_can_be_put_back(deployed: Deploy, name: str, taken: 
 
 def insert_by_the_guide(site: Site, file: Path, tmp_path: Path) -> None:
     """Run what the guide shows, for another table and another path."""
-    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-    [shown] = re.findall(r"```python\n(import base64.*?)```", guide, re.DOTALL)
+    shown, query = take("docs/guide.md", "import base64", "jq ")
+    looked = subprocess.run(
+        ["bash", "-c", query.replace('"posts"', '"sections"')], cwd=file.parent, capture_output=True
+    )
+    assert (looked.returncode, bool(looked.stdout)) == (0, True), looked.stderr
     script = tmp_path / "put_back.py"
     script.write_text(
         "from app import create_app\nwith create_app().app_context():\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -96,7 +97,10 @@ def main() -> None:
         own = next(user for user in users if user["uid"] == uid)
         print(f"GET {url}/api/user answers {len(users)} users; {uid} is:")
         print(json.dumps({name: own[name] for name in ("id", "uid", "name", "role", "sections")}, ensure_ascii=False))
-    say(f"All of it lies in {DEMO}/new (database, backup, snapshot, receipt). To go back, see above.")
+    say(f"All of it lies in {DEMO}/new (database, backup, snapshot, receipt). To look at it, and to go back:")
+    program = Path(sys.executable).with_name("flask")
+    print(f"export FLASK_INSTANCE_PATH={shlex.quote(str(DEMO / 'new'))}")
+    print(f"{program} db-status\n{program} db-rollback\nunset FLASK_INSTANCE_PATH")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 Lines of a console block that begin with ``$`` are typed; those below are the output, where ``...`` stands for anything.
 Where the output has a question with its answer, the command is typed at a terminal.
+A test that executes or reads blocks says which, ``@pytest.mark.executes("docs/guide.md", "a text in the block")``, or
+all of a page without a text, and gets them by :func:`take` or :func:`follow`: where it did not get one, it fails.
+
 A comment before a block of code says what becomes of it: ``<!-- write: FILE -->``,
 ``<!-- insert: FILE below: TEXT -->``, ``<!-- remove: FILE -->``.
 """
@@ -15,7 +18,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from .site import ROOT
+
 LIMIT_S = 300
+LANGUAGES = frozenset({"bash", "console", "dockerfile", "ini", "python", "sh", "sql", "toml", "yaml"})
+"""Of blocks that something executes or reads; others only show a form."""
+TAKEN: set[str] = set()
+"""The texts of the blocks that the test which runs now has taken."""
 ANSWER, ANSWERED = Path(__file__).with_name("answer.py"), "[y/N]: y\n"
 _BLOCK = re.compile(r"(?:^<!-- (\w+): (\S+)(?: below: (.*?))? -->\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -32,6 +41,31 @@ class Block(NamedTuple):
 
 def list_blocks(page: str) -> list[Block]:
     return [Block(*match.groups(default="")) for match in _BLOCK.finditer(page)]
+
+
+def find_blocks(page: str, *texts: str) -> list[Block]:
+    """The blocks of a page that hold one of these texts each, or all that are executed or read.
+
+    :param page: its path in the repository.
+    """
+    blocks = [block for block in list_blocks((ROOT / page).read_text(encoding="utf-8")) if block.language in LANGUAGES]
+    if not texts:
+        return blocks
+    several = {text: [block for block in blocks if text in block.text] for text in texts}
+    assert all(len(same) == 1 for same in several.values()), (page, {text: len(same) for text, same in several.items()})
+    return [block for [block] in several.values()]
+
+
+def take(page: str, *texts: str) -> list[str]:
+    """The texts of blocks of a page, for the test that executes or reads them; see :func:`find_blocks`."""
+    blocks = find_blocks(page, *texts)
+    TAKEN.update(block.text for block in blocks)
+    return [block.text for block in blocks]
+
+
+def take_lines(page: str, *texts: str) -> list[str]:
+    """The lines of blocks, taken."""
+    return [line.removeprefix("$ ") for text in take(page, *texts) for line in text.splitlines()]
 
 
 def list_commands(block: Block) -> Iterator[tuple[str, str]]:
@@ -100,6 +134,8 @@ def follow(page: str, directory: Path, environ: Mapping[str, str]) -> list[str]:
                 assert status == 0, f"$ {command}\n{output}"
                 assert matches(shown, output), f"$ {command}\n{output}\n--- the page shows:\n{shown}"
                 typed.append(command)
+            if block.action or block.language == "console":
+                TAKEN.add(block.text)
     finally:
         shell.close()
     return typed

@@ -22,6 +22,7 @@ from app.dialects.mysql.connect import connect_to, quote
 from app.dialects.mysql.objects import tables
 from app.dialects.mysql.session import Factory
 from app.errors import BackupFailed
+from tests.support.pages import take
 from tests.support.servers import of_mariadb
 from tests.support.servers.mariadb import NOT_RUN, MariaDB, numbers
 
@@ -50,8 +51,11 @@ def test_everything_comes_back_by_us(mariadb: MariaDB, torture: Factory, tmp_pat
     assert first.rsplit(b"--", 1)[0] == second.rsplit(b"--", 1)[0]
 
 
+@pytest.mark.executes("docs/servers.md", "mariadb shop <")
 def test_everything_comes_back_by_the_servers_client(mariadb: MariaDB, torture: Factory, tmp_path: Path) -> None:
     file = dumped(torture, "torture", tmp_path / "dump.sql")
+    # Here the server is another one, and its own client has more to be told.
+    assert take("docs/servers.md", "mariadb shop <")[0].startswith("mariadb shop < backups/")
     done = client(mariadb, "torture__stg_own", file)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert everything(mariadb, "torture__stg_own") == everything(mariadb, "torture")

@@ -16,6 +16,7 @@ from app import profiles
 from app.transfer.profiles import Profile, constant
 from app.transfer.rows.snapshot import check
 from tests.support.deployment import words
+from tests.support.pages import take_lines
 from tests.support.runs.commands import Place, until
 from tests.support.site import ROOT, Result, Site
 from tests.support.sources.sites import assert_refused, flask, ledger, report
@@ -121,6 +122,18 @@ def test_the_same_key_gives_the_same_values(site: Site, tmp_path: Path, old: Pat
     assert secret not in flask(site, "db-status", **KEY).stdout
     refused = flask(site, "db-migrate-data", str(old), *PROFILE, "--rerun", FLASK_FERRY_PROFILE_KEY="short")
     assert_refused(refused, 2, "FERRY_PROFILE_KEY")
+
+
+@pytest.mark.executes("docs/anonymise.md", "--profile anonymous")
+def test_the_line_of_the_page(tmp_path: Path) -> None:
+    old, new = Site(tmp_path / "old"), Site(tmp_path / "new")
+    for site in (old, new):
+        site.directory.mkdir()
+    assert flask(old, "db-init").status == 0
+    [line] = take_lines("docs/anonymise.md", "--profile anonymous")
+    done = flask(new, *line.replace("SOURCE", str(old.database)).split()[1:], "--yes")
+    assert done.status == 0, done.stderr
+    assert new.query("SELECT uid FROM users ORDER BY id") != old.query("SELECT uid FROM users ORDER BY id")
 
 
 @pytest.mark.parametrize("revision", sorted(path.stem for path in (ROOT / "migrations" / "versions").glob("*.py")))

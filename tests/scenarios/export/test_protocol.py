@@ -17,6 +17,7 @@ from app.errors import Misconfigured, SnapshotUnusable
 from app.export import export_blueprint
 from app.transfer.rows.header import FORMAT, VERSION
 from app.transfer.rows.snapshot import SnapshotReader, check
+from tests.support.pages import take
 
 HEAD = "0007_unique_sids"
 ADMINS_ONLY = ["/ferry/manifest", "/ferry/export"]
@@ -40,6 +41,15 @@ def test_without_an_admin_check_it_refuses_to_register() -> None:
         with pytest.raises(Misconfigured, match="admin check") as raised:
             export_blueprint(**arguments)
         assert "authorize" in str(raised.value.hint)
+
+
+@pytest.mark.executes("docs/export-protocol.md", "authorize=require_admin")
+def test_the_lines_of_the_page() -> None:
+    host = Flask("host")
+    [lines] = take("docs/export-protocol.md", "authorize=require_admin")
+    exec(lines.replace("flask_ferry.", "app."), {"app": host, "require_admin": lambda: abort(403)})
+    assert host.test_client().get("/ferry/").status_code == 200
+    assert host.test_client().get("/ferry/manifest").status_code == 403
 
 
 def test_anybody_may_ask_what_it_is(client: FlaskClient) -> None:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from tests.support.pages import take_lines
 from tests.support.places import Server, new_name
 
 from .foreign import Foreign
@@ -61,6 +62,15 @@ def test_each_hint_leads_on_to_a_database_at_a_revision(grown: Callable[[str], F
     again = host.run("db-adopt")
     assert again.status == 2
     assert "There are revisions" in again.stderr
+
+
+@pytest.mark.executes("docs/guide.md", "flask db-adopt")
+def test_the_lines_of_the_guide(grown: Callable[[str], Foreign]) -> None:
+    host = grown("sqlite")
+    for line in take_lines("docs/guide.md", "flask db-adopt"):
+        host.ok(*line.split()[1:])
+    assert rows(host, "SELECT id, name FROM thing") == [(1, "kept")]
+    host.ok("db-status", "--check")
 
 
 def test_a_database_that_is_not_what_the_models_say_is_not_taken_for_it(grown: Callable[[str], Foreign]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.dialects.postgresql import test_upgrade
 from tests.scenarios import test_version_table
+from tests.support.pages import take, take_lines
 from tests.support.site import ROOT
 
 from . import (
@@ -42,20 +43,20 @@ class Plant(db.Model):
 """
 
 
-def block(text: str, language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert found
-    return found[1]
+FIVE = "from flask_migrate import Migrate"
 
 
+@pytest.mark.executes("docs/hosts.md", "from flask_migrate import Migrate", "flask db init")
+@pytest.mark.executes("docs/guide.md", "from flask_migrate import Migrate")
+@pytest.mark.executes("README.md", "from flask_migrate import Migrate")
 def test_the_five_lines(tmp_path: Path, python: Path) -> None:
-    lines = block(PAGE, "python")
+    [lines] = take("docs/hosts.md", FIVE)
     assert len(lines.splitlines()) == 5
     for page in ("README.md", "docs/guide.md"):
-        assert f"```python\n{lines}```" in (ROOT / page).read_text(encoding="utf-8"), page
+        assert take(page, FIVE) == [lines]
     (tmp_path / "garden.py").write_text(APP + "\n" + lines)
     garden = HostApp(tmp_path, python, application="garden")
-    for line in block(PAGE, "console").splitlines():
+    for line in take_lines("docs/hosts.md", "flask db init"):
         program, *arguments = shlex.split(line)
         assert program == "flask"
         last = garden.ok(*arguments)

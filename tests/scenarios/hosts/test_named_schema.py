@@ -22,9 +22,9 @@ from app.commands.generation import generation_mark
 from app.dialects import dialect_for
 from app.dialects.postgresql import fence
 from app.export import export_blueprint
+from tests.support.pages import take
 from tests.support.places import connected, execute, new_name
 from tests.support.servers.postgresql import PostgreSQL
-from tests.support.site import ROOT
 
 from .foreign import Foreign
 from .test_own_schema import CREATE, spell
@@ -461,10 +461,10 @@ def test_a_revision_that_names_no_schema(host: Foreign, url: sa.URL, upgrade: st
     assert_others_untouched(url)
 
 
+@pytest.mark.executes("docs/hosts.md", "version_table_schema=")
 def test_the_lines_of_the_page(host: Foreign, url: sa.URL) -> None:
     """What docs/hosts.md has for `Migrate(...)` is what these tests give."""
-    text = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
-    [lines] = re.findall(r"```python\n(Migrate\(.*?)```", text, re.DOTALL)
+    [lines] = take("docs/hosts.md", "version_table_schema=")
     options: dict[str, Any] = {}
     exec(lines, {"Migrate": lambda app, db, **more: options.update(more), "app": None, "db": None})  # ours
     host.alembic = options

@@ -24,6 +24,7 @@ from jsonschema import Draft202012Validator
 from app.commands.receipt import LINES
 from app.transfer.run.control import Control
 from app.transfer.run.ledger import Entry
+from tests.support.pages import take_lines
 from tests.support.places import new_name
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
@@ -516,13 +517,18 @@ def test_an_app_of_flask_db_init_multidb(tmp_path: Path) -> None:
 QUERIES = {"live.db": "SELECT * FROM person", "stats.db": "SELECT * FROM visit"}
 
 
+@pytest.mark.executes("docs/hosts.md", "--bind all", "--bind default")
 def test_the_lines_of_the_page(make: Make) -> None:
-    page = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    [block] = [text for text in blocks if "--bind all" in text]
     host = make("files")
     before = look(host)
-    migrate, status, rollback = (shlex.split(line)[1:] for line in block.splitlines())
+    for line in take_lines("docs/hosts.md", "--bind default"):
+        # There is no terminal here to answer at.
+        host.ok(*shlex.split(line)[1:], *(["--yes"] if "migrate" in line else []))
+    assert look(host) == at_head(before)
+    for bind in ("default", "stats"):
+        host.ok("db-rollback", "--bind", bind, "--yes")
+    assert look(host) == before
+    migrate, status, rollback = (shlex.split(line)[1:] for line in take_lines("docs/hosts.md", "--bind all"))
     host.ok(*migrate)
     assert look(host) == at_head(before)
     host.ok(*status)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from tests.classic.test_docs import block
 from tests.scenarios.small_host import SmallHost, succeeded
 from tests.support.library import BOOKS, LOANS, PASSWORD, UID, Library
+from tests.support.pages import take
 from tests.support.site import ROOT, Result, query
 
 TABLES = (
@@ -37,11 +37,12 @@ def host(tmp_path: Path) -> SmallHost:
     host.revise(*TABLES, name="3f1c0a")
     host.revise(*HEAD, name="due", down="3f1c0a")
     (tmp_path / "shop").mkdir()
-    code = block("python").replace("flask_ferry.", "app.")
+    code = "\n".join(take("docs/adapters.md")).replace("flask_ferry.", "app.")
     (tmp_path / "shop" / "adapters.py").write_text(code, encoding="utf-8")
     return host
 
 
+@pytest.mark.executes("docs/adapters.md")
 def test_the_example_carries_an_old_api_over(host: SmallHost, library: Library) -> None:
     # The log-in is one for all: who has the token may read every kind of pages.
     settings = {

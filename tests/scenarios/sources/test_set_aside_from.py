@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.deployment.data import make_database
 from tests.support.deployment.runner import Deployment
+from tests.support.pages import take_lines
 from tests.support.site import Result, Site, content
 from tests.support.sources.headrows import Tables, assert_same, at_head
 from tests.support.sources.sites import SMALL, Before, Secrets, assert_refused, flask, ledger, report, rows_of
@@ -82,6 +83,19 @@ def migrated(site: Site, _set_aside: Site) -> Iterator[Site]:
     shutil.copytree(_set_aside.directory, site.directory, dirs_exist_ok=True)
     yield site
     assert [path.name for path in site.area.glob("staging*")] == []
+
+
+@pytest.mark.executes("docs/set-aside.md")
+def test_the_lines_of_the_page(site: Site, broken: Path) -> None:
+    lines = [line.split()[1:] for line in take_lines("docs/set-aside.md")]
+    for arguments in lines:
+        for file in site.area.glob("runs/*/set-aside.json"):
+            said = json.loads(file.read_text(encoding="utf-8"))
+            fix(said["rows"])
+            (site.directory / "set-aside.json").write_text(json.dumps(said), encoding="utf-8")
+        typed = [str(site.directory / word) if word.endswith(".json") else word for word in arguments]
+        answer = ["--yes"] if "db-migrate-data" in typed else []
+        ok(flask(site, *typed, *answer, FLASK_FERRY_SOURCE=str(broken)))
 
 
 def edited(site: Site, edit: Edit, to: str = "fixed.json") -> Path:

@@ -31,6 +31,7 @@ from app.transfer.profiles import (
     uid,
     without_query,
 )
+from tests.support.pages import take
 from tests.support.site import ROOT
 
 KEYED = Keyed(b"k" * 32)
@@ -206,9 +207,9 @@ def test_json_is_json() -> None:
     assert json.loads(made) == {"é": text().text("ü", KEYED)}
 
 
+@pytest.mark.executes("docs/anonymise.md", "SHOP = {")
 def test_the_example_of_the_page() -> None:
-    page = (ROOT / "docs" / "anonymise.md").read_text(encoding="utf-8")
-    [block] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    [block] = take("docs/anonymise.md", "SHOP = {")
     module: dict[str, Any] = {}
     exec(block.replace("flask_ferry.", "app."), module)
     length = {"length": 255}
@@ -224,6 +225,7 @@ def test_the_example_of_the_page() -> None:
         for table, columns in module["SHOP"].items()
     ]
     assert problems({"r1": module["SHOP"]}, tables) == []
+    page = (ROOT / "docs" / "anonymise.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE)) | {"keep"}
     offered = {key for key, value in vars(profiles).items() if inspect.isfunction(value) and key[0] != "_"}
     assert named == offered - {"dataclass", "field"}
