@@ -147,9 +147,8 @@ class MySqlDialect:
 
     def exists(self, url: URL) -> bool:
         """Of a live database it is asked until it is there: nothing but its own users drop that."""
-        if names.target_of(database_of(url)) is not None:
-            return self._ask_spelled(url) is not None
-        return self._recall_spelled(url) is not None
+        spelled = self._recall_spelled if names.target_of(database_of(url)) is None else self._ask_spelled
+        return spelled(url) is not None
 
     def create(self, url: URL) -> bool:
         if self.exists(url):
@@ -167,10 +166,9 @@ class MySqlDialect:
         return contextlib.nullcontext()
 
     def drop(self, url: URL) -> None:
-        name = database_of(url)
-        names.refuse_live(name)
+        names.refuse_live(database_of(url))
         with self._ask_within(url, to_database=False) as ask:
-            ask(f"DROP DATABASE IF EXISTS {quote(name)}")
+            ask(f"DROP DATABASE IF EXISTS {quote(database_of(url))}")
 
     def identity(self, url: URL) -> Identity:
         return remember(("identity", url), lambda: self._ask_identity(url))
@@ -203,8 +201,7 @@ class MySqlDialect:
     def open_control(self, area: ControlArea) -> None:
         make_directory(area.directory)
         with self._ask_within(area.url, to_database=False) as ask:
-            name = quote(database_of(area.url))
-            ask(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+            ask(f"CREATE DATABASE IF NOT EXISTS {quote(database_of(area.url))} CHARSET utf8mb4 COLLATE utf8mb4_bin")
 
     def control_engine(self, area: ControlArea, *, each_alone: bool = False) -> Engine:
         # What SQLAlchemy asks a server first it keeps with the engine.

@@ -33,9 +33,10 @@ def test_they_are_enough(host: Callable[[str], SmallHost], request: pytest.Fixtu
     target.revise(TABLE)
     target.done("db-init", "--schema", "migrations", "--yes")
     target.revise("ALTER TABLE notes ADD COLUMN more INTEGER", name="r2", down="r1")
-    for command in (("db-migrate-data", "self"), ("db-rollback",), ("db-restore",)):
-        target.done(*command, "--yes")
+    target.done("db-migrate-data", "self", "--yes")
+    target.done("db-rollback", "--yes")
     target.done("db-backup")
+    target.done("db-restore", "--yes")
 
 
 def _create(server: Any, name: str, user: str, password: str, *, is_postgresql: bool) -> None:
