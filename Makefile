@@ -11,9 +11,10 @@ SIZE ?= S
 ROUTES ?=
 REPEATS ?= 3
 SERVERS ?= mysql-9.7 mariadb-11.8 postgresql-18
+OTHER ?= python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
+.PHONY: help demo test test-all test-fast test-lowest test-python servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -60,16 +61,26 @@ test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers 
 		tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
 		tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py $(ARGS)
 
+$(VENV)/other/.made: pyproject.toml constraints.txt
+	$(OTHER) -m venv --clear $(VENV)/other
+	$(VENV)/other/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e ".[app,dev,postgresql]" hatchling
+	touch $@
+
+test-python: $(VENV)/other/.made  ## Run the tests on another Python than .venv has; OTHER=python3.13
+	tests/support/servers/install.sh
+	$(VENV)/other/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
 servers:  ## Fetch MySQL 9.7, MariaDB 11.8 and PostgreSQL 18 into .servers/, installing none; SERVERS="name ..." for some
 	tests/support/servers/fetch.sh $(SERVERS)
 
-test-servers: $(VENV)/.dev servers  ## Test dialects, pairs, types and crashes on each of these
+test-servers: $(VENV)/.dev servers  ## Run all tests that a server has to do with on each of these
 	tests/support/servers/install.sh
 	@failed=""; tested=""; for name in $(SERVERS); do \
 		test -d .servers/$$name || { echo "SKIPPED: $$name, which could not be fetched"; continue; }; \
 		echo "On $$name:"; tested="$$tested $$name"; \
-		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --servers $$name tests/dialects \
-			tests/scenarios/matrix tests/scenarios/types $(ARGS) || failed="$$failed $$name"; \
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --all --servers $$name $(ARGS) \
+			|| failed="$$failed $$name"; \
 	done; test -n "$$tested" || { echo "FAILED: none of them is there"; exit 1; }; \
 	test -z "$$failed" || { echo "FAILED on$$failed"; exit 1; }
 

@@ -43,7 +43,8 @@ fetch() {
     version=${name##*-}
     case $name in
         mysql-*) wanted="mysql-server-core=$version* mysql-client-core=$version*" ;;
-        mariadb-*) wanted="mariadb-server-core=1:$version* mariadb-client=1:$version*" ;;
+        # Its plugins are not in the core.
+        mariadb-*) wanted="mariadb-server=1:$version* mariadb-client=1:$version*" ;;
         postgresql-*) wanted="postgresql-$version postgresql-client-$version" ;;
         *) echo "There is no server $name: mysql-9.7, mariadb-11.8, postgresql-18" >&2; exit 2 ;;
     esac

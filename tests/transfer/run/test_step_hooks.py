@@ -17,6 +17,7 @@ from app.transfer.run import step_hooks
 from app.transfer.run.run import Run
 from app.transfer.run.step_hooks import load_hook
 from tests.support.pages import take
+from tests.support.runs.commands import until
 from tests.transfer.hosts import made_run
 
 calls: list[tuple[str, str, str]] = []
@@ -125,7 +126,8 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(
         pytest.fail("the step began")
     started = [int(pid) for pid in pids.read_text().split()]
     assert len(started) == 2
-    assert [pid for pid in started if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
+    # Killed, it may take a moment to be gone.
+    until(lambda: not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in started))
 
 
 @pytest.mark.parametrize("text", ["no.such.module:hook", f"{__name__}:nothing", "no-such-program --now", "sh 'x", "''"])
