@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.header import header_of, order_parents_first
-from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.mariadb import ON_MYSQL, MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 
 from .carry import Place, load_snapshot, places_on, sections, snapshot
@@ -77,7 +78,18 @@ def _compare(found: Mapping[str, list[bytes]], tables: list[MadeTable], server: 
     for table in tables:
         # Texts are sorted by each server's own rules.
         mine, theirs = sorted(table.lines(server)), sorted(found[table.name])
+        if ON_MYSQL:
+            mine, theirs = (sorted(_respell(table, line) for line in lines) for lines in (mine, theirs))
         assert mine == theirs, f"{where}: {table.name}: {set(mine) - set(theirs)} became {set(theirs) - set(mine)}"
+
+
+def _respell(table: MadeTable, line: bytes) -> bytes:
+    """A row with JSON in one spelling: MySQL has its own order of keys, and no escapes that need not be."""
+    values = json.loads(line)
+    for place, kind in enumerate(table.columns.values()):
+        if kind == "json" and isinstance(values[place], str):
+            values[place] = json.dumps(json.loads(values[place]), sort_keys=True)
+    return json.dumps(values).encode()
 
 
 def main(count: int, seed: int) -> int:
