@@ -78,6 +78,8 @@ def test_the_make_lines_of_the_workflow_are_what_ci_runs() -> None:
         *of_ci,
         "make test-all",
         "make chaos fuzz",
+        "make servers SERVERS=${{ matrix.server }} && test -d .servers/${{ matrix.server }}",
+        "make test-servers SERVERS=${{ matrix.server }}",
         "make test-lowest",
         "make wheel test-wheel",
         "make docs",
