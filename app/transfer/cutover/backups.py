@@ -242,8 +242,8 @@ def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: s
     for name in {backup.command for backup in backups if command in (None, backup.command)}:
         of_command = [backup for backup in backups if backup.command == name]
         surplus += [backup for backup in of_command[:-keep] if backup.file not in needed and backup is not backups[-1]]
-    kept = [backup for backup in backups if backup not in surplus]
-    if surplus and not any(map(_is_whole, reversed(kept))):
+    others = [backup for backup in backups if backup not in surplus]
+    if surplus and not any(map(_is_whole, reversed(others))):
         last = next((backup for backup in reversed(backups) if backup in surplus and _is_whole(backup)), None)
         surplus = [backup for backup in surplus if backup is not last]
     return surplus
