@@ -84,9 +84,17 @@ def complete(hint: str, typed: Typed) -> str:
     """A hint with whole commands in it; where it says "run again", the command to run."""
     if str(typed) in hint:
         return hint  # it was made of that
-    text = _COMMAND.sub(lambda match: _complete(match["name"], _SWITCH_OR_WORD.findall(match["words"]), typed), hint)
+    again = _AGAIN.search(hint) is not None
+    text = _COMMAND.sub(
+        lambda match: (
+            str(typed)
+            if again and match[0] == f"flask {typed.name}"
+            else _complete(match["name"], _SWITCH_OR_WORD.findall(match["words"]), typed)
+        ),
+        hint,
+    )
     text = _MIGRATE.sub(f"{typed.program} ", text)
-    return f"{text}\nAgain: {typed}" if _AGAIN.search(hint) and not _COMMAND.search(hint) else text
+    return f"{text}\nAgain: {typed}" if again and not _COMMAND.search(hint) else text
 
 
 def name_bind(text: str, typed: Typed) -> str:

@@ -102,3 +102,10 @@ def test_what_is_typed_is_quoted(changed: Local) -> None:
     refused = changed.run("db-restore", "none such", "--yes")
     assert refused.status == 21
     assert commands(refused.stderr) == [["db-backup", "--list"]]
+
+
+def test_to_run_it_again_is_to_type_all_of_it_again() -> None:
+    typed = Typed("flask", "db-migrate-data", ("old.json", "--accept-missing", "--yes"))
+    hint = "Fix the adapters or the source, then run again: flask db-migrate-data"
+    assert complete(hint, typed).endswith("run again: flask db-migrate-data old.json --accept-missing --yes")
+    assert complete("Or begin: flask db-migrate-data", typed) == "Or begin: flask db-migrate-data --yes"
