@@ -112,10 +112,11 @@ def name_program(command: str, typed: Typed) -> str:
 
 def _complete(name: str, words: list[str], typed: Typed) -> str:
     same = name == typed.name
-    if not same or "--rerun" in words:
+    switches = all(map(_is_switch, words))
+    if not same or not switches or "--rerun" in words:
         # What helps one of several databases is not for the others.
         typed = typed.for_one()
-    if same and all(map(_is_switch, words)) and set(words) - set(_ANSWERS):
+    if same and switches and set(words) - set(_ANSWERS):
         return typed.with_flags(*words)
     # What was answered before need not be asked again, where there may be nobody to ask.
     answered = [flag for flag in _ANSWERS if name in REPLACING and typed.has(flag) and flag not in words]

@@ -21,8 +21,8 @@ from ..run.run import Run
 from ..run.target import Target
 from ..schema.alembic import data_tables, revision_of
 from ..schema.drift import describe_differences, is_ahead
-from ..schema.models import require_models
-from .job import Job, Planning, Step, refresh_derived
+from ..schema.models import has_tables, require_models
+from .job import Job, Nothing, Planning, Step, refresh_derived
 from .passage import Order
 from .seeded import is_as_seeded
 
@@ -45,8 +45,10 @@ class InitOptions:
 def order_init(run: Run, options: InitOptions) -> Order:
     """What db-init does with a database."""
 
-    def plan(_: Planning) -> Job:
+    def plan(_: Planning) -> Job | Nothing:
         run.schema.head()
+        if options.schema != "migrations" and run.host.is_one_of_several and not has_tables(run.host):
+            return Nothing("Nothing to do: no model has a table in it.", {})
         if options.schema != "migrations":
             require_models(run.host)
         return Initialise(run, run.look(), options)

@@ -30,8 +30,9 @@ from ..schema.alembic import revision_of
 from ..sources.base import Glance
 from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
+from .backup import list_backups
 from .dry_run import Ahead, foresee_source
-from .job import Job, Planning, Step, refresh_derived
+from .job import Job, Nothing, Planning, Step, refresh_derived
 from .passage import Order
 
 SHOWN = 5
@@ -130,9 +131,11 @@ def order_restore(
         _check(run, choice)
         return accept_file(run, choice, trusted=trust_file)
 
-    def plan(_: Planning) -> Job:
-        backup_choice = decide()
-        return Restore(run, run.look(), backup_choice, backup_to)
+    def plan(_: Planning) -> Job | Nothing:
+        target = run.look()
+        if wanted is None and run.host.is_one_of_several and target.empty and not list_backups(run):
+            return Nothing("Nothing to do: it is empty, and has no backup.", {"live": target.revision})
+        return Restore(run, target, decide(), backup_to)
 
     return Order(run, plan, dry_run=dry_run, lock_timeout_s=lock_timeout_s)
 

@@ -134,9 +134,10 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
         revision = _stage_snapshot(
             run, find_snapshot(entry), choices, lambda _: StandIn(lambda: find_schema(entry), _HOW_ELSE)
         )
-    elif entry.command == MIGRATE or entry.command == "db-restore":
+    elif entry.command in (MIGRATE, "db-restore") and entry.backup is not None:
         revision = _stage_backup(run, entry)
     else:
+        # Of an empty database no backup is made: what was made of it is there as it was then.
         revision = _stage_generation(run, entry)
     return label, revision, excluded
 

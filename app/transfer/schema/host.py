@@ -41,6 +41,11 @@ class Host:
     among: frozenset[str] = frozenset()
 
     @property
+    def is_one_of_several(self) -> bool:
+        """Whether the command is for others of the app's databases as well."""
+        return len(self.among) > 1
+
+    @property
     def engine(self) -> Engine:
         """The host's own of the target; asked for in an app context."""
         engine: Engine = self.db.engines[self.bind]

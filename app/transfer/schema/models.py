@@ -49,9 +49,14 @@ def _is_of(metadata: MetaData, bind: str | None) -> bool:
     return metadata.info.get("bind_key") == bind
 
 
+def has_tables(host: Host) -> bool:
+    """Whether a model has a table in the database."""
+    return any(metadata.tables for metadata in metadatas_of(host))
+
+
 def require_models(host: Host) -> None:
     """:raises Misconfigured: Flask-SQLAlchemy knows no table, so that nothing would be made."""
-    if not any(metadata.tables for metadata in metadatas_of(host)):
+    if not has_tables(host):
         raise Misconfigured(
             "Flask-SQLAlchemy knows no table: the models have a base of their own, or were not imported.",
             hint="SQLAlchemy(model_class=Base) or SQLAlchemy(metadata=Base.metadata) names it; "

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from filelock import FileLock
 from flask.cli import FlaskGroup
+from flask_sqlalchemy import SQLAlchemy
 from jsonschema import Draft202012Validator
 
 from app.commands.receipt import LINES
@@ -378,6 +380,30 @@ def test_one_that_no_model_has_tables_in_is_left_alone(tmp_path: Path) -> None:
     assert done.last_line == "Done: default"
     assert "Of the app's databases this is 'default'; left alone: other." in done.stderr
     assert not (tmp_path / "other.db").exists()
+
+
+def only_visits(db: SQLAlchemy) -> None:
+    columns = [sa.Column("page", sa.String(40)), sa.Column("seconds", sa.Integer)]
+    db.Table("visit", sa.Column("id", sa.Integer, primary_key=True), *columns, bind_key="stats")
+
+
+def test_one_without_tables_is_carried_and_in_nobodys_way(make: Make) -> None:
+    """Where ``env.py`` runs revisions on each database, one may have nothing but their number."""
+    host = make("files")
+    host.models = only_visits
+    for name in ("one", "two"):
+        file = host.migrations / "versions" / f"{name}.py"
+        file.write_text(re.sub(r"(def upgrade_\(\):\n    ).*", r"\1pass", file.read_text()))
+    host.live.unlink()
+    done = host.ok("db-migrate-data", "self", *ALL)
+    assert done.last_line == "Done: default, stats"
+    assert host.ok("db-verify", "--bind", "all").last_line == "Equal: default, stats"
+    made = host.ok("db-init", *ALL)
+    assert "default: Nothing to do: no model has a table in it." in made.stdout
+    assert made.last_line == "Nothing to do: default; done: stats"
+    back = host.ok("db-restore", *ALL)
+    assert "default: Nothing to do: it is empty, and has no backup." in back.stdout
+    assert query(host.directory / "stats.db", "SELECT * FROM visit") == [(7, "/", None)]
 
 
 def test_events_and_reports(make: Make) -> None:
