@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import psycopg
 from sqlalchemy import URL
 
 from ..model import Beside
 from . import server
 from .connect import Connection
 from .large_records import Records
-from .names import GENERATION, Place, parse, with_schema
+from .mark import made_in
+from .names import GENERATION, STAGING, Place, parse, quote, with_schema
 
 
 def list_beside(connection: Connection, url: URL, target: str) -> list[Beside]:
@@ -25,9 +29,23 @@ def list_beside(connection: Connection, url: URL, target: str) -> list[Beside]:
 
 
 def drop(connection: Connection, place: Place) -> None:
-    """Drop a staging schema or generation, if it is there, and then the large objects that were made for it.
+    """Drop a staging schema or generation, if it is there, and then what was made for it elsewhere in the database.
+
+    That is large objects, and extensions that its revisions made and nothing else needs.
 
     :raises FerryError: it is neither, or something outside depends on it.
     """
-    server.drop(connection, place.schema)
+    comment = server.drop(connection, place.schema)
+    parts = parse(place.schema)
+    # A generation was live, or is a copy of what became so; what is scratch is dropped where a run succeeds, too.
+    if parts and parts[1] == STAGING and not parts[2].endswith("scratch"):
+        for name in made_in(comment):
+            _take_back(connection, name)
     Records(connection, place.target).discard(place.schema)
+
+
+def _take_back(connection: Connection, extension: str) -> None:
+    """Drop an extension, if nothing needs it: what somebody has begun to use meanwhile stays."""
+    needed = psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege
+    with contextlib.suppress(*needed), connection.transaction():
+        connection.execute(f"DROP EXTENSION IF EXISTS {quote(extension)}".encode())

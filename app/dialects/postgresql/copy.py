@@ -17,7 +17,7 @@ from .catalogue import OWN_TABLES
 from .client import Client
 from .connect import Connection, connect_to, words_of
 from .extensions import extension_schemas, lent, set_path
-from .mark import comment_on
+from .mark import comment_on, with_made
 from .names import Place, quote
 from .objects import Node, dependencies, find_objects, objects
 from .read import begin
@@ -42,7 +42,7 @@ def copy_schema(client: Client, connection: Connection, origin: str, place: Plac
     dump.dump(client, origin, file, wait_s=timeout_s, compressed=False)
     archive = dump.archive_of(client, file, origin)
     around = dump.renames(connection, place, archive.schema or origin)
-    comment = comment_on(connection, origin)
+    comment = with_made(comment_on(connection, origin), [])
     around.behind.append(dump.make_comment(connection, place.schema, comment))
     replay(client, connection, archive, around, may_read=True)
 

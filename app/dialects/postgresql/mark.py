@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from psycopg import sql
@@ -18,6 +20,27 @@ COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE n
 LIVE_COMMENT = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = current_schema()"
 """The comment of the schema that a session works in."""
 _NAMED_COMMENT = sa.text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema")
+
+
+_MADE = re.compile(r" ?\[ferry made (\[.*?\"\])\]")
+"""In the comment of a staging schema: the extensions that were made for it, and of which the database had none."""
+
+
+def made_in(comment: str | None) -> list[str]:
+    """The extensions that a staging schema's comment says were made for it."""
+    match = _MADE.search(comment or "")
+    return [str(name) for name in json.loads(match[1])] if match else []
+
+
+def with_made(comment: str | None, names: Sequence[str]) -> str | None:
+    """A schema's comment that says which extensions were made for it, or, where there is none, nothing of that."""
+    text = comment or ""
+    words, mark = _MADE.sub("", text), mark_in(comment)
+    if text.startswith("[ferry made "):
+        words = words.lstrip()
+    if not names:
+        return words or None
+    return with_mark(f"{with_mark(words, '') or ''} [ferry made {json.dumps(list(names))}]".strip(), mark)
 
 
 def mark_in(comment: str | None) -> str:

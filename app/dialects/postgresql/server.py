@@ -238,15 +238,19 @@ def create_anew(connection: Connection, place: Place) -> None:
         adopt_defaults(connection, place.target, place.schema)
 
 
-def drop(connection: Connection, schema: str) -> None:
+def drop(connection: Connection, schema: str) -> str | None:
     """Drop a staging schema or generation, if it is there.
 
+    :return: its comment.
     :raises FerryError: it is neither, or something outside depends on it.
     """
     if not is_droppable(schema):
         raise FerryError(f"{schema} is neither a staging schema nor a generation; it is not dropped.")
-    if oid_of(connection, schema) is None:
-        return
+    row = connection.execute(
+        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s", (schema,)
+    ).fetchone()
+    if row is None:
+        return None
     if details := dependents(connection, schema):
         raise FerryError(
             f"The schema {schema} is not dropped: objects outside depend on it.",
@@ -254,6 +258,7 @@ def drop(connection: Connection, schema: str) -> None:
             hint="Drop these first, or let them refer to the live tables.",
         )
     connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE".encode())
+    return None if row[0] is None else str(row[0])
 
 
 def identify(connection: Connection, url: URL, schema: str) -> Identity:

@@ -15,6 +15,8 @@ All of it happens below SQLAlchemy, so that raw cursors are inside as well, of p
   ends with an error, by :mod:`.guard`;
 - what it did to tables of any other schema is seen before the COMMIT by the locks it holds, and what it did to other
   types and functions in their catalogs (:mod:`.elsewhere`); it stops it;
+- an extension belongs to the whole database: a ``CREATE EXTENSION`` of one that is there, for the live schema, does
+  nothing, and what is made is noted in staging's comment, so that who drops staging takes it back;
 - a ``CREATE SCHEMA`` of the live schema's name does nothing, as staging is that already.
 """
 
@@ -35,8 +37,9 @@ from .connect import Connection, state_of
 from .elsewhere import LOCKED, OBJECTS, Objects, find_changed, read_objects
 from .extensions import SCHEMAS, write_moves
 from .guard import MAY, Executes, run_deferred, write_guard, write_lift
+from .mark import made_in, with_made
 from .names import HOLD, Place, literal, prefix_of, quote
-from .texts import ALL_IMMEDIATE, CONCURRENTLY, END, NOTHING, VACUUM, divide, makes_schema, refuse_rollback
+from .texts import ALL_IMMEDIATE, CONCURRENTLY, END, EXTENSION, NOTHING, VACUUM, divide, makes_schema, refuse_rollback
 
 LOCK_WAIT = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -95,6 +98,7 @@ class Behind:
     _live: int | None = None
     _staging: int | None = None
     _elsewhere: Objects = MappingProxyType({})
+    _extensions: Sequence[str] = ()
 
     @abstractmethod
     def begin(self, upgrade: Upgrade) -> None:
@@ -191,6 +195,7 @@ class Behind:
             return NOTHING  # staging is it
         if VACUUM.match(text):
             return NOTHING
+        text = EXTENSION.sub(lambda match: f"{match['head']}IF NOT EXISTS ", text, count=1)
         return CONCURRENTLY.sub(lambda match: match["head"], text, count=1)
 
     def commit_within(self) -> None:
@@ -215,7 +220,8 @@ class Behind:
         upgrade.enter(self)
         place, cursor = upgrade.place, self._plain()
         around = _LOOK_AROUND.format(wait=LOCK_WAIT, schema=literal(place.schema), target=literal(place.target))
-        self._live, self._staging, schemas, lent, may_guard, objects, _ = cursor.execute(around).fetchone()
+        answer = cursor.execute(around).fetchone()
+        self._live, self._staging, schemas, lent, may_guard, objects, self._extensions, _ = answer
         behind = [name for name in schemas if name != place.target]
         statements = [] if self._live is None else [_rename(place.target, upgrade.hold)]
         statements.append(_rename(place.schema, place.target))
@@ -240,9 +246,10 @@ class Behind:
         place, cursor = upgrade.place, self._plain()
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
-        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), ARRAY({_EXTENSIONS_IN})"
+        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), ARRAY({_EXTENSIONS_IN}), "
+        look += f"ARRAY({_MADE}), pg_catalog.obj_description({{staging}}, 'pg_namespace')"
         look = look.format(staging=self._staging, target=literal(place.target))
-        put_off, changed, objects, locked, lent = cursor.execute(look).fetchone()
+        put_off, changed, objects, locked, lent, made, comment = cursor.execute(look).fetchone()
         if put_off:
             raise OutsideStaging(str(put_off[0]))
         if changed := changed or find_changed(cursor, self._elsewhere, read_objects(objects), locked):
@@ -250,6 +257,10 @@ class Behind:
                 f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
             )
         statements = [_rename(place.target, place.schema)]
+        if made := [name for name in made if name not in self._extensions]:
+            # Who drops the schema takes them back; see .beside.
+            words = literal(with_made(comment, sorted({*made_in(comment), *made})) or "")
+            statements.append(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}")
         if self._live is not None:
             moves = write_moves(lent, upgrade.hold)
             statements = [*moves, *statements, _rename(upgrade.hold, place.target)]
@@ -262,12 +273,17 @@ _EXTENSIONS_IN = """
 SELECT e.extname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE n.nspname = {target} ORDER BY e.extname COLLATE "C"
 """
+# What this transaction made or changed: nobody else's row is seen that is in progress.
+_MADE = """
+SELECT extname::text FROM pg_catalog.pg_extension
+WHERE pg_catalog.txid_status(xmin::text::bigint) = 'in progress' ORDER BY extname COLLATE "C"
+"""
 _STAGING = "(SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {schema})"
 _LOOK_AROUND = (
     "SELECT (SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {target}), "
     f"{_STAGING}, "
     f"ARRAY({SCHEMAS % ('{schema}', 'false')}), ARRAY({_EXTENSIONS_IN}), ({MAY}), "
-    f"ARRAY({OBJECTS.format(staging=_STAGING)}), "
+    f"ARRAY({OBJECTS.format(staging=_STAGING)}), ARRAY(SELECT extname::text FROM pg_catalog.pg_extension), "
     "pg_catalog.set_config('lock_timeout', '{wait}', true)"
 )
 _LEFT = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.dialects.base import OutsideStaging
-from app.dialects.postgresql.texts import divide, makes_schema, refuse_rollback
+from app.dialects.postgresql.texts import EXTENSION, divide, makes_schema, refuse_rollback
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,20 @@ def test_a_rollback_among_others_is_refused_however_it_is_hidden(text: str) -> N
 )
 def test_what_is_no_rollback_among_others(text: str) -> None:
     refuse_rollback(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("CREATE EXTENSION citext", True),
+        ('/* why */ create  extension\n"uuid-ossp" WITH SCHEMA public; SELECT 1', True),
+        ("CREATE EXTENSION IF NOT EXISTS citext", False),
+        ("create extension if  not exists citext", False),
+        ("SELECT 'CREATE EXTENSION citext'", False),
+        ("DROP EXTENSION citext", False),
+    ],
+)
+def test_an_extension_that_is_made(text: str, is_one: bool) -> None:
+    assert (EXTENSION.match(text) is not None) == is_one
+    if is_one:
+        assert EXTENSION.match(EXTENSION.sub(lambda match: f"{match['head']}IF NOT EXISTS ", text, count=1)) is None
