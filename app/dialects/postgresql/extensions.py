@@ -21,6 +21,17 @@ SELECT e.extname::text, e.extrelocatable FROM pg_extension e JOIN pg_namespace n
 WHERE n.nspname = %s ORDER BY e.extname COLLATE "C"
 """
 
+EXTENSIONS_IN = """
+SELECT e.extname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE n.nspname = {target} ORDER BY e.extname COLLATE "C"
+"""
+"""For a text in which ``target`` is put as a literal."""
+IN_WORK = """
+SELECT extname::text FROM pg_catalog.pg_extension
+WHERE pg_catalog.txid_status(xmin::text::bigint) = 'in progress' ORDER BY extname COLLATE "C"
+"""
+"""What this transaction made or changed: nobody else's row is seen that is in progress."""
+
 # A schema that holds tables besides extensions is somebody's data.
 SCHEMAS = """
 SELECT DISTINCT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace

@@ -35,7 +35,7 @@ from ...errors import LockHeld
 from ..base import OutsideStaging
 from .connect import Connection, state_of
 from .elsewhere import LOCKED, OBJECTS, Objects, find_changed, read_objects
-from .extensions import SCHEMAS, write_moves
+from .extensions import EXTENSIONS_IN, IN_WORK, SCHEMAS, write_moves
 from .guard import MAY, Executes, run_deferred, write_guard, write_lift
 from .mark import made_in, with_made
 from .names import HOLD, Place, literal, prefix_of, quote
@@ -246,10 +246,10 @@ class Behind:
         place, cursor = upgrade.place, self._plain()
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
-        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), ARRAY({_EXTENSIONS_IN}), "
-        look += f"ARRAY({_MADE}), pg_catalog.obj_description({{staging}}, 'pg_namespace')"
+        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), ARRAY({EXTENSIONS_IN}), "
+        look += f"ARRAY({IN_WORK}), pg_catalog.obj_description({{staging}}, 'pg_namespace')"
         look = look.format(staging=self._staging, target=literal(place.target))
-        put_off, changed, objects, locked, lent, made, comment = cursor.execute(look).fetchone()
+        put_off, changed, objects, locked, lent, in_work, comment = cursor.execute(look).fetchone()
         if put_off:
             raise OutsideStaging(str(put_off[0]))
         if changed := changed or find_changed(cursor, self._elsewhere, read_objects(objects), locked):
@@ -257,9 +257,9 @@ class Behind:
                 f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
             )
         statements = [_rename(place.target, place.schema)]
-        if made := [name for name in made if name not in self._extensions]:
+        if new := [name for name in in_work if name not in self._extensions]:
             # Who drops the schema takes them back; see .beside.
-            words = literal(with_made(comment, sorted({*made_in(comment), *made})) or "")
+            words = literal(with_made(comment, sorted({*made_in(comment), *new})) or "")
             statements.append(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}")
         if self._live is not None:
             moves = write_moves(lent, upgrade.hold)
@@ -269,20 +269,11 @@ class Behind:
         cursor.execute("; ".join(statements).encode())
 
 
-_EXTENSIONS_IN = """
-SELECT e.extname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-WHERE n.nspname = {target} ORDER BY e.extname COLLATE "C"
-"""
-# What this transaction made or changed: nobody else's row is seen that is in progress.
-_MADE = """
-SELECT extname::text FROM pg_catalog.pg_extension
-WHERE pg_catalog.txid_status(xmin::text::bigint) = 'in progress' ORDER BY extname COLLATE "C"
-"""
 _STAGING = "(SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {schema})"
 _LOOK_AROUND = (
     "SELECT (SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {target}), "
     f"{_STAGING}, "
-    f"ARRAY({SCHEMAS % ('{schema}', 'false')}), ARRAY({_EXTENSIONS_IN}), ({MAY}), "
+    f"ARRAY({SCHEMAS % ('{schema}', 'false')}), ARRAY({EXTENSIONS_IN}), ({MAY}), "
     f"ARRAY({OBJECTS.format(staging=_STAGING)}), ARRAY(SELECT extname::text FROM pg_catalog.pg_extension), "
     "pg_catalog.set_config('lock_timeout', '{wait}', true)"
 )
