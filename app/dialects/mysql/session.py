@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import pymysql
-from pymysql.constants import ER
+from pymysql.constants import CLIENT, COMMAND, ER
 from pymysql.cursors import Cursor
 
 from ...errors import FerryError, LockHeld
@@ -66,6 +66,28 @@ def execute_all(connection: Connection, statements: Sequence[str]) -> list[list[
             while cursor.nextset():
                 answers.append(_decode(cursor.fetchall()))
     return [execute(connection, sql) for sql in statements] if answers is None else answers
+
+
+@contextlib.contextmanager
+def one_at_a_time(connection: Connection) -> Iterator[None]:
+    """Meanwhile the server takes one statement in a text: what others wrote is one, or is refused."""
+    if not isinstance(connection, Own) or not connection.takes_several:
+        yield
+        return
+    _take_several(connection, several=False)
+    try:
+        yield
+    finally:
+        if connection.open:
+            _take_several(connection, several=True)
+
+
+def _take_several(connection: Own, *, several: bool) -> None:
+    # MYSQL_OPTION_MULTI_STATEMENTS_ON and _OFF (MySQL C API, mysql_set_server_option()).
+    connection._execute_command(COMMAND.COM_SET_OPTION, (0 if several else 1).to_bytes(2, "little"))
+    connection._read_packet()  # type: ignore[no-untyped-call] # PyMySQL does not type it
+    flag = CLIENT.MULTI_STATEMENTS
+    connection.client_flag = connection.client_flag | flag if several else connection.client_flag & ~flag
 
 
 def spell(connection: Connection, sql: str, *values: Any) -> str:

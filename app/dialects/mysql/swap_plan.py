@@ -19,7 +19,7 @@ from .connect import quote
 from .copy import NOT_LIVE, charset_of, explain_refusal, session_of
 from .fence import Content, content
 from .objects import MySqlObject, event_with, objects, strip_database, tables, tables_in
-from .session import Connection, execute, exists, is_refusal
+from .session import Connection, execute, exists, is_refusal, one_at_a_time
 
 PLAN = "cutover_plan"
 """A table of the control database; it has a row as long as a cut-over is under way."""
@@ -272,13 +272,18 @@ def install(connection: Connection, database: str, wanted: Sequence[MySqlObject]
         return
     connection.select_db(database)
     missing = missing_triggers(connection, database, wanted)
-    for kind in (*_ROUTINES, "view", "trigger", "event"):
-        items = missing if kind == "trigger" else [item for item in wanted if item.kind == kind]
-        while items:
-            failed = [(item, error) for item in items if (error := _install(connection, database, item, live=live))]
-            if len(failed) == len(items):
-                raise failed[0][1]
-            items = [item for item, _ in failed]
+    with one_at_a_time(connection):
+        for kind in (*_ROUTINES, "view", "trigger", "event"):
+            items = missing if kind == "trigger" else [item for item in wanted if item.kind == kind]
+            _install_all(connection, database, items, live=live)
+
+
+def _install_all(connection: Connection, database: str, items: Sequence[MySqlObject], *, live: bool) -> None:
+    while items:
+        failed = [(item, error) for item in items if (error := _install(connection, database, item, live=live))]
+        if len(failed) == len(items):
+            raise failed[0][1]
+        items = [item for item, _ in failed]
 
 
 def _install(connection: Connection, database: str, item: MySqlObject, *, live: bool) -> pymysql.Error | None:

@@ -13,7 +13,7 @@ import pytest
 
 from app.dialects.mysql.connect import connect_to
 from app.dialects.mysql.driver import Connection, leaves_nothing, list_own, version_of
-from app.dialects.mysql.session import blockers, execute_all
+from app.dialects.mysql.session import blockers, execute_all, one_at_a_time
 from app.dialects.sessions import hold_sessions
 from tests.dialects.rooms import Room
 from tests.support.servers.mariadb import ON_MYSQL, MariaDB
@@ -282,3 +282,14 @@ def test_a_database_that_was_made_anew_among_several_is_known(held: Room) -> Non
     with connect_to(held.target, None, several=True, to_database=False) as maker:
         execute_all(maker, ["SELECT 1", f"DROP DATABASE `{name}`", f"CREATE DATABASE `{name}`"])
     assert number(held) != former
+
+
+def test_of_texts_of_others_one_statement_is_taken(held: Room) -> None:
+    with connect_to(held.target, None, several=True) as connection:
+        with one_at_a_time(connection):
+            execute_all(connection, ["SET @a = 0", "SET @a = 1"])
+            with pytest.raises(pymysql.ProgrammingError):
+                run(connection, "SET @a = 2; SET @a = 3")
+        assert run(connection, "SELECT @a") == ((1,),)
+        execute_all(connection, ["SET @a = 4", "SET @a = 5"])
+        assert run(connection, "SELECT @a") == ((5,),)
