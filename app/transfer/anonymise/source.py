@@ -17,7 +17,7 @@ from ..run.private import private_directory
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..sources.adapt import account, adapt_snapshot
-from ..sources.base import Destination, Glance, Source, SourceOptions, Taken
+from ..sources.base import Ahead, Destination, Glance, Source, SourceOptions, Taken
 from ..sources.open import open_source
 from ..sources.snapshot_writing import write_taken
 from .engine import Bound, Chosen, as_plain, bind, check_profile, choose_profile
@@ -69,6 +69,10 @@ class AnonymisedSource(Source):
 
     def close(self) -> None:
         self._inner.close()
+
+    def look_ahead(self, run: Run) -> Ahead:
+        del run
+        return self._ahead
 
     @contextlib.contextmanager
     def glance(self, run: Run, directory: Path) -> Iterator[Glance]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.dialects.wording import count_of
 from tests.support.deployment.runner import Deployment
 from tests.support.local import HEAD, Local, history_without_the_newest, hold, refused, tree, write
 
@@ -35,7 +36,7 @@ def different(app: Local, *arguments: str, **environ: str) -> list[dict[str, obj
     file = Path(result.last_line.rpartition(": ")[2])
     assert file.stat().st_mode & 0o777 == 0o600
     found = json.loads(file.read_text())
-    assert result.last_line.startswith(f"{len(found)} differences between this database and ")
+    assert result.last_line.startswith(f"{count_of(len(found), 'difference')} between this database and ")
     return list(found)
 
 
