@@ -163,7 +163,7 @@ def read_page(answer: Answer, endpoint: Endpoint) -> Page:
         total = _header_total(answer, endpoint)
     count = _read_count(says, endpoint.count_selector, "count")
     if count is not None and count != len(records):
-        raise StrictJSONError(f"the answer says that there are {count} and has {len(records)}")
+        raise StrictJSONError(f"the answer says that it has {count_of(count, 'record')}, and has {len(records)}")
     # What an answer counts that comes whole are all there are.
     total = count if total is None and endpoint.comes_whole else total
     numbered = isinstance(endpoint.paginator, PageNumberPaginator)

@@ -42,7 +42,7 @@ def test_a_database_that_is_another_one_is_not_written_into_the_file(
     run = made_run(tmp_path)
     kept = keep_differences(run, iter(differences(50)))
     assert kept is not None
-    assert (kept.count, kept.lines()[-1]) == ("more than 11", f"and 1 more; the first 11: {kept.file}")
+    assert (kept.count, kept.lines()[-1]) == ("more than 11 rows", f"and 1 more; the first 11: {kept.file}")
     assert len(json.loads(kept.file.read_text())) == 11
 
 

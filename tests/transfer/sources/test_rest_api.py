@@ -301,7 +301,7 @@ def test_three_passes_that_disagree(stack: ExitStack, tmp_path: Path, said: Any,
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ('{"posts": [{"id": 1}], "count": 2}', "says that there are 2 and has 1"),
+        ('{"posts": [{"id": 1}], "count": 2}', "says that it has 2 records, and has 1"),
         ('{"records": []}', "no list 'posts'"),
         ('{"posts": {"id": 1}}', "'posts'"),
         ('{"posts": null}', "'posts'"),
