@@ -142,7 +142,7 @@ def test_a_revision_that_fails_on_any_rows(target: SmallHost, source: SmallHost)
 
 @pytest.mark.parametrize("target", SERVERS, indirect=True)
 def test_a_revision_that_needs_rows_is_no_failure_beforehand(target: SmallHost, source: SmallHost) -> None:
-    target.revise("INSERT INTO notes (id, words) VALUES ((SELECT max(id) + 1 FROM notes), 'new')", name="r2", down="r1")
+    target.revise("INSERT INTO notes (id, words) SELECT max(id) + 1, 'new' FROM notes", name="r2", down="r1")
     file = target.directory / "migrations" / "versions" / "r2.py"
     needs = "    assert op.get_bind().exec_driver_sql('SELECT count(*) FROM notes').scalar(), 'no rows'\n"
     head, _, rest = file.read_text().partition("    op.get_bind()")
