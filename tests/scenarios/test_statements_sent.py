@@ -34,7 +34,8 @@ class Sent:
 
 
 # For five tables of the forum, with one batch of rows each. They may only go down: who needs more asks for less
-# elsewhere. A few more than on a quiet machine, as what has been idle for a minute is begun anew. MariaDB's cut-over closes each table by a connection of its own.
+# elsewhere. A few more than on a quiet machine, as what has been idle for a minute is begun anew. MariaDB's cut-over
+# closes each table by a connection of its own.
 MOST = {
     "mariadb": {
         "migrate": Sent(32, 365),
