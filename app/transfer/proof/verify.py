@@ -14,15 +14,12 @@ from ...dialects.model import Table, TableChecksum, Values
 from ...dialects.wording import count_of, count_rows
 from ...errors import VerificationFailed
 from ..rows.canonical import MODULUS, checksum, encode_row, hash_line, without_numbers
-from ..rows.spelled import Spelled
 from ..schema.alembic import data_tables
 from ..schema.declarations import Declarations
 from ..schema.listen import Heard
 from .changes import Changed, find_changed
 from .compare import SHOWN, Keep, differences
 from .losses import Undeclared, find_revision, refuse_undeclared
-
-NO_SPELLING: Mapping[str, Spelled | None] = {}
 
 
 def verify_loaded(
@@ -33,14 +30,12 @@ def verify_loaded(
     directory: Path,
     *,
     counts_only: bool,
-    spelled: Mapping[str, Spelled | None] = NO_SPELLING,
     keep: Keep = lambda items: list(map(str, islice(items, SHOWN))),
     progress: Callable[[str, int, int | None], None] = lambda _name, _count, _total: None,
 ) -> None:
     """Compare what staging holds with what was loaded into it.
 
     :param rows_of: the rows of a table as they should be, read again for the differences.
-    :param spelled: how the rows of tables were spelled when they were loaded, which proves as much at less cost.
     :param keep: takes all differences and gives the lines that are shown.
     :param progress: takes what is counted, here tables, how many are compared, and how many there are.
     :raises VerificationFailed: with the first differing rows and columns.
@@ -51,8 +46,6 @@ def verify_loaded(
         progress("tables", number, len(tables))
         if counts_only:
             actual = TableChecksum(counts[name], expected[name].total)
-        elif (lines := spelled.get(name)) and lines.fits(staging.rows(table)):
-            continue
         else:
             actual = checksum(table, staging.rows(table))
         if actual != expected[name]:

@@ -16,7 +16,6 @@ from ..proof.compare import SHOWN, describe_values
 from ..rows.canonical import MODULUS, encode_row, row_hasher
 from ..rows.masking import mask, words_without_secrets
 from ..rows.scratch import RowStore
-from ..rows.spelled import Spelled, is_worth_a_look
 from .rows_file import RowsFile
 
 BATCH_ROWS = 500
@@ -31,10 +30,7 @@ def watch_nothing(_name: str, _count: int, _total: int | None) -> None:
 
 @dataclass
 class TableLoad:
-    """One table's account: rows of the source = loaded + excluded + set aside.
-
-    :ivar spelled: of what was loaded, where that is the quicker way to prove that it is there.
-    """
+    """One table's account: rows of the source = loaded + excluded + set aside."""
 
     table: Table
     rows: int = 0
@@ -42,7 +38,6 @@ class TableLoad:
     excluded: int = 0
     set_aside: int = 0
     note: str = ""
-    spelled: Spelled | None = None
 
 
 def load(
@@ -74,8 +69,6 @@ def load(
         account.note = result.note
         refused += _list_refused(rows, counting, result)
         account.loaded = counting.without(result)
-        if result.loaded == counting.seen:
-            account.spelled = counting.spelled
     return accounts, refused
 
 
@@ -88,7 +81,6 @@ class _Counting:
         self._rows, self.table, self._values, self._progress = rows, table, values, progress
         self._hash = row_hasher(table)
         self._known = rows.known_checksum(table)
-        self.spelled = Spelled() if self._known and is_worth_a_look(table) else None
         self.seen = self.passed = self._total = 0
         self.numbers: dict[int, int] = {}
         self.refused: list[Refusal] = []
@@ -103,8 +95,6 @@ class _Counting:
                 self.numbers[self.passed] = number
             if self._known is None:
                 self._total += self._hash(row, encode_row(row))
-            elif self.spelled:
-                self.spelled.add(row)
             yield row
 
     def _keep(self) -> Iterator[tuple[int, Values]]:

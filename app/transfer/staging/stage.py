@@ -237,7 +237,6 @@ def verify_staging(
             rows.rows,
             run.directory,
             counts_only=counts_only,
-            spelled={name: account.spelled for name, account in accounts.items()},
             keep=lambda differences: keep_lines(run, differences),
             progress=run.progress,
         )
