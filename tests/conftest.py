@@ -105,20 +105,16 @@ def is_slow(item: pytest.Item) -> bool:
     return item.path.name in WHOLE or bool(SERVERS & _words(item))
 
 
-def _marks(item: pytest.Item) -> list[pytest.Mark]:
-    """The servers that have what a test is of."""
-    return [*item.iter_markers("of_server")]
-
-
 def _words(item: pytest.Item) -> set[str]:
     """What a test names: fixtures, values, servers that it is of, texts in it, the directories that it lies in."""
     spec = getattr(item, "callspec", None)
     values = [*getattr(item, "fixturenames", ()), *(spec.params.values() if spec else ()), *item.path.parts]
-    values += [mark.args for mark in _marks(item)]
+    values += [mark.args for mark in item.iter_markers("of_server")]
     function = getattr(item, "function", None)
     values += getattr(getattr(function, "__code__", None), "co_consts", ())
     several = [one for value in values if isinstance(value, tuple | list) for one in value]
-    return {value for value in [*values, *several] if isinstance(value, str)}
+    # A value may be of several: "a file and mariadb".
+    return {word for value in [*values, *several] if isinstance(value, str) for word in (value, *value.split())}
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import pytest
 
 T = TypeVar("T")
 
+SERVERS = ("mariadb", "postgresql")
 THINNED = {
     # Ways in which a revision reaches out of staging: three walls, many spellings.
     "scenarios/matrix/test_live_name.py": 6,
@@ -108,7 +109,8 @@ WHOLE_RUNS = {
 def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The tests that only ``make test-all`` runs: values of those in :data:`THINNED`, tests of :data:`WHOLE_RUNS`.
 
-    Of every test at least one value is taken, of every file at least one test.
+    Of every test that is taken at least one value is, of every file at least one test, and one of each server that
+    its tests have as a value.
     """
     by_test: dict[str, list[pytest.Item]] = defaultdict(list)
     by_file: dict[str, list[str]] = defaultdict(list)
@@ -119,7 +121,19 @@ def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:
         by_test[name].append(item)
     taken = {name for file, names in by_file.items() for name in take(names, WHOLE_RUNS, file)}
     values = {item for name in taken for item in take(by_test[name], THINNED, name)}
+    for names in by_file.values():
+        values |= _one_of_each_server([item for name in names for item in by_test[name]], values)
     return [item for item in items if item not in values]
+
+
+def _one_of_each_server(items: list[pytest.Item], taken: set[pytest.Item]) -> set[pytest.Item]:
+    """Of a file's tests one more for each server that no test which is taken names among its values."""
+    further = set()
+    for server in SERVERS:
+        of_server = [item for item in items if server in item.name.partition("[")[2]]
+        if of_server and not taken & {*of_server}:
+            further.add(of_server[zlib.crc32(items[0].nodeid.encode()) % len(of_server)])
+    return further
 
 
 def take(things: list[T], table: Mapping[str, int], name: str) -> list[T]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from .model import Values
 
-FIRST_ROWS, MOST_ROWS = 8, 128
+MOST_ROWS = 128
 MOST_BYTES = 1 << 20
-"""Of a batch, as far as the rows before it tell."""
-_SAMPLE = 16
 
 ConvertColumn = Callable[[Sequence[Any]], Sequence[Any]]
 """Driver values of a column, NULL among them, to canonical values of the same number."""
@@ -61,15 +58,14 @@ def convert_rows(
 
 
 def in_batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """Rows of a driver that gives them one by one, a bounded number of bytes at a time."""
-    rest, size = iter(rows), FIRST_ROWS
-    while batch := list(islice(rest, size)):
+    """Rows of a driver that gives them one by one: not more bytes at a time than a bound and the last of them."""
+    batch: list[Sequence[Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum([len(value) for value in row if isinstance(value, str | bytes)])
+        if len(batch) >= MOST_ROWS or size >= MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
-        size = next_size(batch)
-
-
-def next_size(batch: Sequence[Sequence[Any]], most_rows: int = MOST_ROWS, most_bytes: int = MOST_BYTES) -> int:
-    """How many rows to ask for next: few where the last ones are large."""
-    sample = batch[-_SAMPLE:]
-    size = sum(len(value) for row in sample for value in row if isinstance(value, str | bytes))
-    return max(1, min(4 * len(batch), most_rows, most_bytes * len(sample) // (size + 1)))

@@ -17,7 +17,7 @@ def be(number: int) -> str:
 
 def count_rows(rows: int) -> str:
     """A number of rows, for people."""
-    return "1 row" if rows == 1 else f"{rows} rows"
+    return count_of(rows, "row")
 
 
 def rows_are(rows: int) -> str:
@@ -37,4 +37,4 @@ def at_revision(revision: str | None) -> str:
 
 def count_tables(tables: int) -> str:
     """A number of tables, for people."""
-    return "1 table" if tables == 1 else f"{tables} tables"
+    return count_of(tables, "table")

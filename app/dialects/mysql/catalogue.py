@@ -43,8 +43,15 @@ _COLUMN = (
     *("column_name", "lower(data_type)", "column_type", "is_nullable", "character_maximum_length", "numeric_scale"),
     *("coalesce(datetime_precision, 0)", "character_set_name"),
 )
-OF_THE_SERVER = "(column_name = 'my_row_id' AND extra LIKE '%%auto_increment%%' AND extra LIKE '%%INVISIBLE%%')"
-"""The key that MySQL generates for a table without one (``sql_generate_invisible_primary_key``): no app knows it."""
+OF_THE_SERVER = (
+    "({0}column_name = 'my_row_id' AND {0}extra LIKE '%%auto_increment%%' AND {0}extra LIKE '%%INVISIBLE%%' "
+    "AND ({0}table_schema, {0}table_name) NOT IN (SELECT referenced_table_schema, referenced_table_name "
+    "FROM information_schema.key_column_usage WHERE referenced_column_name = 'my_row_id'))"
+)
+"""The key that MySQL generates for a table without one (``sql_generate_invisible_primary_key``): no app knows it.
+
+Unless a foreign key refers to it: then its values are what other rows mean. ``{0}`` is the alias of the columns.
+"""
 _FACTS = (
     Fact(
         *("table", "table_name", "''", "0", ()),
@@ -96,7 +103,7 @@ def read_catalogue(ask: Asks, database: str, *, is_mariadb: bool, only: str | No
     """
     table, column, *keys = _FACTS
     if not is_mariadb:
-        column = replace(column, where=f"{column.where} AND NOT {OF_THE_SERVER}")
+        column = replace(column, where=f"{column.where} AND NOT {OF_THE_SERVER.format('')}")
     facts = (table, column, *keys, *([_CHECK] if is_mariadb else []), *([] if only is None else [_TRIGGER]))
     return ask_facts(ask, facts, database, only)
 

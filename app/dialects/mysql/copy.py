@@ -25,7 +25,7 @@ from .objects import (
     schema_fingerprint,
     tables,
 )
-from .session import Connection, Factory, execute, execute_all, is_refusal
+from .session import Connection, Factory, execute, execute_all, is_refusal, one_at_a_time
 
 __all__ = ["carry", "copy_database", "create_objects", "objects", "schema_fingerprint"]
 
@@ -47,13 +47,14 @@ def create_objects(connection: Connection, wanted: Sequence[SchemaObject]) -> No
     """
     ordered = sorted(wanted, key=lambda item: _RANK[item.kind])
     views = [item for item in ordered if item.kind == "view"]
-    for item in ordered:
-        if item.kind == "trigger" and views:
-            _create_views(connection, views)
-            views = []
-        if item.kind != "view":
-            _create(connection, item)
-    _create_views(connection, views)
+    with one_at_a_time(connection):
+        for item in ordered:
+            if item.kind == "trigger" and views:
+                _create_views(connection, views)
+                views = []
+            if item.kind != "view":
+                _create(connection, item)
+        _create_views(connection, views)
 
 
 def _create_views(connection: Connection, views: list[SchemaObject]) -> None:

@@ -19,7 +19,8 @@ _COLUMNS = (
     "SELECT c.table_name, c.column_name, t.auto_increment FROM information_schema.columns c "
     "JOIN information_schema.tables t ON t.table_schema = %s AND t.table_name = c.table_name "
     "AND t.table_type <> 'VIEW' "
-    f"WHERE c.table_schema = %s AND c.extra LIKE '%%auto_increment%%' AND NOT {OF_THE_SERVER} ORDER BY c.table_name"
+    f"WHERE c.table_schema = %s AND c.extra LIKE '%%auto_increment%%' AND NOT {OF_THE_SERVER.format('c.')} "
+    "ORDER BY c.table_name"
 )
 _SEQUENCES = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = %s ORDER BY table_name"

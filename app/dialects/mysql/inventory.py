@@ -56,7 +56,8 @@ _OPTIONS = ("invisible", "without system versioning", "compressed")
 def list_definitions(connection: Connection, database: str) -> list[Definition]:
     """All definitions of a database."""
     is_mariadb = version_of(connection).is_mariadb
-    columns = execute(connection, _COLUMNS.format(other=f"AND NOT {OF_THE_SERVER}" * (not is_mariadb)), database)
+    other = "" if is_mariadb else f"AND NOT {OF_THE_SERVER.format('c.')}"
+    columns = execute(connection, _COLUMNS.format(other=other), database)
     return [
         *_objects(connection, database),
         *_indexes(connection, database, is_mariadb=is_mariadb),
@@ -91,12 +92,18 @@ def _indexes(connection: Connection, database: str, *, is_mariadb: bool) -> Iter
         if kind not in ("BTREE", "HASH"):
             parts[0] = f"{kind.lower()} {parts[0]}" if len(parts) == 1 else parts[0]
     for (table, name), (unique, columns, parts) in indexes.items():
-        if name == "PRIMARY" and columns == [_KEY_OF_THE_SERVER] and not is_mariadb:
+        if columns == [_KEY_OF_THE_SERVER] and not is_mariadb and _is_of_the_server(connection, database, table):
             continue
         if name == "PRIMARY":
             yield Definition("primary key", table, "", tuple(columns), " , ".join(parts))
             continue
         yield Definition("unique" if unique else "index", table, name, tuple(columns), " , ".join(parts))
+
+
+def _is_of_the_server(connection: Connection, database: str, table: str) -> bool:
+    """Whether a table's key is one that the server generated, and that nobody refers to."""
+    sql = "SELECT 1 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND "
+    return bool(execute(connection, sql + OF_THE_SERVER.format(""), database, table))
 
 
 def _checks(

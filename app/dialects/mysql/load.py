@@ -84,7 +84,7 @@ class _Loading(Connection):
     """
 
     _lines: Iterator[bytes] | None = None
-    _failed: BaseException | None = None
+    failed: BaseException | None = None
 
     @contextlib.contextmanager
     def offering(self, lines: Iterator[bytes]) -> Iterator[None]:
@@ -92,12 +92,12 @@ class _Loading(Connection):
 
         An error of whoever makes the lines is raised as it is; the connection is closed then.
         """
-        self._lines, self._failed = lines, None
+        self._lines, self.failed = lines, None
         try:
             yield
         except BaseException:
-            if self._failed is not None:
-                raise self._failed from None
+            if self.failed is not None:
+                raise self.failed  # noqa: B904 # with the cause that it has
             raise
         finally:
             self._lines = None
@@ -117,18 +117,21 @@ class _Loading(Connection):
 
     def _send_lines(self, lines: Iterator[bytes]) -> None:
         write: Callable[[bytes], None] = self.write_packet
+        while piece := self._next_of(lines):
+            for start in range(0, len(piece), _PACKET_BYTES):
+                write(piece[start : start + _PACKET_BYTES])
+        write(b"")
+
+    def _next_of(self, lines: Iterator[bytes]) -> bytes:
+        """The next piece that is not empty; an empty one behind the last."""
         try:
-            for piece in lines:
-                for start in range(0, len(piece), _PACKET_BYTES):
-                    write(piece[start : start + _PACKET_BYTES])
-        except pymysql.Error:
-            raise
+            return next(filter(None, lines), b"")
         except BaseException as error:
-            # In the middle of a file nothing else can be said over this connection, and what is said is no error of it.
-            self._failed = error
+            # In the middle of a file nothing else can be said over this connection, and what is said is no error of it,
+            # also where it is one of the driver's: of another server, which the rows come from.
+            self.failed = error
             self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
             raise
-        write(b"")
 
 
 @dataclass
@@ -173,13 +176,17 @@ class _Load:
         try:
             with self._connection.offering(self._make_lines(batch, first, numbered, batch_rows)):
                 count, warnings = self.execute(self._encoder.load_data(_OFFERED))
+            if not batch.begun:
+                self._streams = False
+                self.note = "the server did not ask for the rows of LOAD DATA LOCAL: multi-row INSERT"
+                return False
             whole = count == len(batch.rows) and not self._warnings(warnings)
         except pymysql.Error as error:
             if number_of(error) in _LOCAL_REFUSED and not batch.begun:
                 self._streams = False
                 self.note = f"LOAD DATA LOCAL is refused ({words_of(error)}): multi-row INSERT"
                 return False
-            if not is_of_the_row(error) or not batch.begun:
+            if not is_of_the_row(error) or not batch.begun or error is self._connection.failed:
                 raise
             whole = False
         self._settle(batch, whole=whole)

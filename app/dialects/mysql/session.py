@@ -32,6 +32,8 @@ _END_S = 30.0
 
 _INTERRUPTED = 1317
 _ONE_ONLY = 8130
+_TEXT_LENGTH = 64 << 10
+"""Of statements that are sent together, in characters: far less than a server takes at once."""
 _NOT_A_STATEMENTS = (0, 1053, 1205, _INTERRUPTED, 1927)
 
 WAITING = "Waiting for table metadata lock"
@@ -52,6 +54,10 @@ def execute_all(connection: Connection, statements: Sequence[str]) -> list[list[
     """
     if len(statements) < 2 or not isinstance(connection, Own) or not connection.takes_several:
         return [execute(connection, sql) for sql in statements]
+    # A packet of a server may be small.
+    if len(statements) > 2 and sum(map(len, statements)) > _TEXT_LENGTH:
+        half = len(statements) // 2
+        return execute_all(connection, statements[:half]) + execute_all(connection, statements[half:])
     answers: list[list[tuple[Any, ...]]] | None
     with connection.sending(statements), connection.cursor(Cursor) as cursor:
         try:

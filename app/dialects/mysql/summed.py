@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...errors import DoesNotFit
 from .catalogue import read_catalogue, stored_columns
 from .connect import quote
 from .types import Stored
@@ -45,6 +46,12 @@ def has_no_checksum(definition: str) -> bool:
 
 
 def sum_table(ask: Callable[..., Sequence[tuple[Any, ...]]], database: str, table: str) -> str:
-    """In the place of ``CHECKSUM TABLE``: a text that differs when a row does."""
+    """In the place of ``CHECKSUM TABLE``: a text that differs when a row does.
+
+    :raises DoesNotFit: the server has no hash of a row.
+    """
     columns = stored_columns(read_catalogue(ask, database, is_mariadb=False, only=table))[table]
-    return repr(sum_rows(ask, f"{quote(database)}.{quote(table)}", columns))
+    summed = sum_rows(ask, f"{quote(database)}.{quote(table)}", columns)
+    if summed is None:
+        raise DoesNotFit(f"The server does not sum up the rows of {table}.")
+    return repr(summed)

@@ -17,7 +17,7 @@ from sqlalchemy import URL
 from ...errors import DoesNotFit, FerryError
 from ..at_once import count_all, look_over
 from ..base import Reader
-from ..batches import by_value, convert_rows, next_size
+from ..batches import by_value, convert_rows
 from ..model import (
     Counter,
     Definition,
@@ -276,8 +276,15 @@ class PostgresqlReader:
             yield list(self._references.tag(batch, places)) if places and self._references else batch
             if len(batch) < size:
                 break
-            size = next_size(batch, MOST_ROWS, BATCH_BYTES)
+            size = _next_size(batch)
         self._connection.execute(f"CLOSE {name}".encode())
+
+
+def _next_size(batch: Sequence[Sequence[Any]]) -> int:
+    """How many rows to ask for next: few where the last ones are large."""
+    sample = batch[-16:]
+    size = sum(len(value) for row in sample for value in row if isinstance(value, str | bytes))
+    return max(1, min(4 * len(batch), MOST_ROWS, BATCH_BYTES * len(sample) // (size + 1)))
 
 
 def _digest_query(columns: list[Declared], source: str, server_version: int) -> str:

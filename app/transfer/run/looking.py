@@ -1,4 +1,4 @@
-"""Where a dry run lets lie what it makes to look at it: nothing of it is beside the database, and nothing stays."""
+"""Where a dry run puts its scratch database and files: in a private directory, removed afterwards."""
 
 from __future__ import annotations
 

@@ -12,9 +12,12 @@ import pymysql
 import pytest
 
 from app.dialects.mysql.connect import connect_to
+from app.dialects.mysql.copy import create_objects
 from app.dialects.mysql.driver import Connection, leaves_nothing, list_own, version_of
+from app.dialects.mysql.objects import MySqlObject
 from app.dialects.mysql.session import blockers, execute_all, one_at_a_time
 from app.dialects.sessions import hold_sessions
+from app.errors import DoesNotFit
 from tests.dialects.rooms import Room
 from tests.support.servers.mariadb import ON_MYSQL, MariaDB
 
@@ -293,3 +296,23 @@ def test_of_texts_of_others_one_statement_is_taken(held: Room) -> None:
         assert run(connection, "SELECT @a") == ((1,),)
         execute_all(connection, ["SET @a = 4", "SET @a = 5"])
         assert run(connection, "SELECT @a") == ((5,),)
+
+
+def test_objects_are_made_of_one_statement_each(held: Room) -> None:
+    view = MySqlObject("view", "v", "v", "CREATE VIEW v AS SELECT 1; DELETE FROM children")
+    with connect_to(held.target, None, several=True) as connection:
+        with pytest.raises((DoesNotFit, pymysql.Error)):
+            create_objects(connection, [view])
+        assert run(connection, "SELECT count(*) > 0 FROM children") == ((1,),)
+        assert connection.takes_several  # type: ignore[attr-defined] # of ours
+
+
+def test_many_statements_are_not_one_text_that_is_too_long(held: Room, mariadb: MariaDB) -> None:
+    former = mariadb.execute("SELECT @@GLOBAL.max_allowed_packet")[0][0]
+    mariadb.execute(f"SET GLOBAL max_allowed_packet = {1 << 20}")
+    try:
+        with connect_to(held.target, None, several=True) as connection:
+            answers = execute_all(connection, [f"SELECT {n}, '{'x' * 60_000}'" for n in range(40)])
+    finally:
+        mariadb.execute(f"SET GLOBAL max_allowed_packet = {former}")
+    assert [int(rows[0][0]) for rows in answers] == list(range(40))

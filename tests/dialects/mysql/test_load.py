@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from app.dialects.model import Values
 from app.dialects.mysql import connect
 from app.dialects.mysql.load import _OFFERED, _Loading
+from app.dialects.mysql.write import Encoder
 from app.errors import DatabaseUnreachable, FerryError, SnapshotUnusable
 from tests.dialects.rooms import Room
 from tests.dialects.things import load, rows, table
@@ -126,19 +128,42 @@ def test_what_is_offered_is_sent_once(room: Room) -> None:
     assert rows(room) == [["offered"], ["x" * 50]]
 
 
-@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SnapshotUnusable])
-def test_an_error_of_whoever_gives_the_rows_is_told_as_it_is(room: Room, way: str, kind: type[BaseException]) -> None:
-    """And not as one of the server, of which the driver's words would be."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("of the rows"),
+        KeyboardInterrupt("of the rows"),
+        SnapshotUnusable("of the rows"),
+        # Of another server, which the rows come from: one that ends a load, and one that a row is to blame for.
+        pymysql.err.OperationalError(1034, "of the rows"),
+        pymysql.err.DataError(1690, "of the rows"),
+    ],
+    ids=repr,
+)
+def test_an_error_of_whoever_gives_the_rows_is_told_as_it_is(room: Room, way: str, error: BaseException) -> None:
+    """And not as one of the server, of which the driver's words would be; with the cause that it has."""
     to = table(room, "id INT PRIMARY KEY, words VARCHAR(2000)")
+    cause = OSError("the disk")
 
     def broken() -> Iterator[Values]:
         yield from ([n, "x" * 2000] for n in range(150))
-        raise kind("of the rows")
+        raise error from cause
 
-    with pytest.raises(kind, match="of the rows"):
+    with pytest.raises(type(error), match="of the rows") as caught:
         room.dialect.load(room.target, to, broken(), batch_rows=100)
+    assert caught.value is error
+    assert error.__cause__ is cause
     assert rows(room) == []
     assert load(room, to, [[1, "x"]]) == []
+
+
+def test_a_server_that_asks_for_no_file_is_given_statements(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    to = table(room, "id INT PRIMARY KEY")
+    monkeypatch.setattr(Encoder, "load_data", lambda _self, _file: "DO 0")
+    result = room.dialect.load(room.target, to, [[n] for n in range(5)], batch_rows=2)
+    assert (result.loaded, result.refused) == (5, [])
+    assert "did not ask" in result.note
+    assert rows(room) == [[n] for n in range(5)]
 
 
 def test_lines_are_sent_while_the_next_are_made(room: Room, mariadb: MariaDB) -> None:

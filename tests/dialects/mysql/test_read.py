@@ -7,7 +7,7 @@ from dataclasses import replace
 import pymysql
 import pytest
 
-from app.dialects.batches import FIRST_ROWS
+from app.dialects.batches import MOST_ROWS
 from app.dialects.mysql.connect import connect
 from app.errors import FerryError, LockHeld
 from tests.dialects.rooms import PARENTS, Room
@@ -48,7 +48,7 @@ def test_a_table_that_is_altered_between_two_looks_is_an_error(room: Room) -> No
 
 def test_a_connection_used_behind_the_readers_back_is_an_error(room: Room) -> None:
     room.fill()
-    values = ", ".join(f"({n}, 'parent {n}')" for n in range(10, 10 + FIRST_ROWS))
+    values = ", ".join(f"({n}, 'parent {n}')" for n in range(10, 10 + MOST_ROWS))
     room.execute(f"INSERT INTO parents (id, name) VALUES {values}")
     with room.dialect.reader(room.target) as reader:
         parents = reader.tables()["parents"]

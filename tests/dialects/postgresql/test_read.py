@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from app.dialects.batches import next_size
-from app.dialects.postgresql.read import BATCH_BYTES, MOST_ROWS, PostgresqlReader, _digest_query
+from app.dialects.postgresql.read import BATCH_BYTES, MOST_ROWS, PostgresqlReader, _digest_query, _next_size
 from tests.dialects.rooms import Room
 
 from .schemas import staged, swap, table_of
@@ -55,16 +52,12 @@ def test_partitions_and_heirs(room: Room) -> None:
     assert room.state(old)["part"][-1] == [4, "b"]
 
 
-def _next(batch: Sequence[Sequence[object]]) -> int:
-    return next_size(batch, MOST_ROWS, BATCH_BYTES)
-
-
 def test_large_rows_are_fetched_few_at_a_time() -> None:
     small, large = [("x" * 10, b"y")] * 100, [("x" * (BATCH_BYTES // 2),)] * 4
-    assert _next(small) == 400
-    assert _next([("x",)] * MOST_ROWS) == MOST_ROWS
-    assert _next(large) == 1
-    assert _next([(None, 1)] * 4) == 16
+    assert _next_size(small) == 400
+    assert _next_size([("x",)] * MOST_ROWS) == MOST_ROWS
+    assert _next_size(large) == 1
+    assert _next_size([(None, 1)] * 4) == 16
 
 
 VALUES = [

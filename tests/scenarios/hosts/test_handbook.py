@@ -139,6 +139,8 @@ def test_what_is_shown_of_other_places_is_well_formed_and_has_the_line() -> None
     of: dict[str, list[str]] = {}
     for block in find_blocks("docs/deploy-places.md"):
         of.setdefault(block.language, []).append(block.text)
+    # Whoever adds a block in another language adds what reads it.
+    assert set(of) == {"yaml", "ini", "bash", "console", "dockerfile"}
     compose, schema, deploy = map(yaml.safe_load, of["yaml"])
     assert compose["services"]["migrate"]["command"] == line
     assert [step["run"] for step in schema["jobs"]["schema"]["steps"] if "run" in step][1:] == [

@@ -115,6 +115,7 @@ def test_a_backup_is_restored_and_proved(migrated: ServerSite) -> None:
     assert same(migrated.rows(), before)
     ok(migrated.flask("db-verify"))
     ok(migrated.flask("db-backup", "--check"))
+    ok(migrated.flask("db-backup", "--drill"))
     assert beside(migrated) == []
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.dialects.mysql.test_connect import certificate
 from tests.scenarios.objects.conftest import HostApp
+from tests.scenarios.objects.every_command import LATER, Kind, assert_same, fill, live_through, look, migrate_from, must
 from tests.scenarios.objects.test_upgrade import sql
 from tests.support.servers import of_mysql
 from tests.support.servers.mariadb import MariaDB
@@ -39,26 +39,6 @@ GTID = (
     *("--log-bin=binlog", "--server-id=1", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"),
     "--log-bin-trust-function-creators=1",
 )
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Something of MySQL's.
-
-    :ivar options: of the server.
-    :ivar tables: the first revision.
-    :ivar rows: what the app writes, and what an administrator does to its tables.
-    :ivar touch: a later revision that changes each table.
-    :ivar spoil: what a restore has to undo.
-    :ivar shown: statements whose answers are to stay the same through all.
-    """
-
-    tables: tuple[str, ...]
-    rows: tuple[str, ...]
-    touch: tuple[str, ...]
-    spoil: tuple[str, ...]
-    shown: tuple[str, ...]
-    options: tuple[str, ...] = ()
 
 
 def histogram_of(table: str) -> str:
@@ -191,53 +171,16 @@ def make_host(server: MariaDB, directory: Path, name: str) -> HostApp:
     return HostApp(directory / name, server.url(name, USER, PASSWORD).render_as_string(hide_password=False))
 
 
-def must(host: HostApp, *arguments: str) -> str:
-    ended = host.run(*arguments)
-    assert ended.status == 0, ended.stderr + ended.stdout
-    return ended.stdout + ended.stderr
-
-
-def look(host: HostApp, kind: Kind) -> list[list[str]]:
-    """What is shown of it, without what a revision added since."""
-    answers = [[str(row) for row in host.query(statement.replace("%", "%%"))] for statement in kind.shown]
-    assert all(answers)
-    return answers
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_it_lives_through_every_command(start: Start, tmp_path: Path, name: str) -> None:
     kind = KINDS[name]
     server = start(*kind.options)
-    host, other = make_host(server, tmp_path, "shop"), make_host(server, tmp_path, "shop2")
-    for app in (host, other):
-        app.release(sql(*kind.tables))
-    host.upgrade()
-    host.execute(*kind.rows)
-    wanted = look(host, kind)
-
-    host.release(sql("CREATE TABLE later (id INT PRIMARY KEY)"))
-    must(host, "db-migrate-data", "self", "--yes")
-    assert look(host, kind) == wanted, "self"
-    must(host, "db-verify")
-    host.release(sql(*kind.touch))
-    must(host, "db-migrate-data", "self", "--yes")
-    assert look(host, kind) == wanted, "in an upgrade"
-    must(host, "db-rollback", "--yes")
-    assert look(host, kind) == wanted, "rollback"
-
-    must(host, "db-backup")
-    host.execute(*kind.spoil)
-    must(host, "db-restore", "--yes")
-    assert look(host, kind) == wanted, "backup and restore"
+    host = make_host(server, tmp_path, "shop")
+    fill(kind, host)
+    wanted = live_through(host, kind)
     server.kill()
     server.start()
     assert look(host, kind) == wanted, "a killed server"
-
-
-def from_another(app: HostApp, source: HostApp) -> str:
-    """Migrate; what was said."""
-    app.config["FERRY_SOURCE"] = source.url
-    return must(app, "db-migrate-data", "--yes", "-v")
 
 
 def on_sqlite(tmp_path: Path, name: str = "file") -> HostApp:
@@ -250,21 +193,20 @@ def test_it_comes_from_the_same_kind_of_server(start: Start, tmp_path: Path, nam
     kind = KINDS[name]
     server = start(*kind.options)
     host, other = make_host(server, tmp_path, "shop"), make_host(server, tmp_path, "shop2")
-    for app in (host, other):
-        app.release(sql(*kind.tables))
-    host.upgrade()
-    host.execute(*kind.rows)
+    fill(kind, host, other)
     if name == "instant DDL":
         # Columns that no revision made stop a run.
         other.release(sql("ALTER TABLE Town ADD COLUMN later VARCHAR(9) DEFAULT 'then'"))
         host.execute("UPDATE alembic_version SET version_num = 'r2'")
-    shown = from_another(other, host)
-    rows = [query for query in kind.shown if " FROM information_schema." not in query and "my_row_id" not in query]
-    for query in rows:
-        assert other.query(query) == host.query(query)
-    assert ("histogram Name on Person" in shown.partition("Not migrated")[2]) == (name == "histograms")
+    output = migrate_from(other, host)
+    assert_same(
+        host,
+        other,
+        [query for query in kind.shown if " FROM information_schema." not in query and "my_row_id" not in query],
+    )
+    assert ("histogram Name on Person" in output.partition("Not migrated")[2]) == (name == "histograms")
     # Those of defaults that an instant ALTER gave.
-    assert ("Not migrated" in shown) == (name in ("histograms", "instant DDL"))
+    assert ("Not migrated" in output) == (name in ("histograms", "instant DDL"))
 
 
 @pytest.mark.parametrize("shown", ["ON", "OFF"])
@@ -280,13 +222,13 @@ def test_a_generated_invisible_key_is_nobodys_column(start: Start, tmp_path: Pat
     file.execute(LOGGED)
     rows = "SELECT n, words FROM log ORDER BY 1, 2"
     wanted = file.query(rows)
-    from_another(host, file)
+    migrate_from(host, file)
     assert host.query(rows) == wanted
     assert host.query("SELECT my_row_id FROM log ORDER BY 1") == [(1,), (2,), (3,)]
     must(host, "db-verify")
-    told = from_another(back, host)
+    output = migrate_from(back, host)
     assert back.query(rows) == wanted
-    assert "my_row_id" not in told
+    assert "my_row_id" not in output
 
 
 def test_a_generated_invisible_key_stays_where_none_is_made_any_more(start: Start, tmp_path: Path) -> None:
@@ -298,7 +240,7 @@ def test_a_generated_invisible_key_stays_where_none_is_made_any_more(start: Star
     server.execute("SET GLOBAL sql_generate_invisible_primary_key = OFF")
     server.execute("SET GLOBAL show_gipk_in_create_table_and_information_schema = OFF")
     numbers = host.query("SELECT my_row_id, n FROM log ORDER BY 1")
-    host.release(sql("CREATE TABLE later (id INT PRIMARY KEY)"))
+    host.release(LATER)
     must(host, "db-migrate-data", "self", "--yes")
     assert host.query("SELECT my_row_id, n FROM log ORDER BY 1") == numbers
     must(host, "db-backup")
@@ -329,7 +271,7 @@ def test_a_table_that_is_older_than_the_rule_is_refused_by_name(start: Start, tm
     host.upgrade()
     host.execute(LOGGED)
     server.execute("SET GLOBAL sql_require_primary_key = ON")
-    host.release(sql("CREATE TABLE later (id INT PRIMARY KEY)"))
+    host.release(LATER)
     refused = host.run("db-migrate-data", "self", "--yes")
     assert refused.status == 22, refused.stderr
     assert "log" in refused.stderr

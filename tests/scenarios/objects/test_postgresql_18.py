@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.scenarios.objects.conftest import HostApp
+from tests.scenarios.objects.every_command import LATER, Kind, assert_same, fill, live_through, migrate_from, must
 from tests.scenarios.objects.test_upgrade import sql
 from tests.support.servers import of_server
 from tests.support.servers.postgresql import PostgreSQL
@@ -19,26 +19,6 @@ pytestmark = [
     of_server("postgresql", since=18),
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::sqlalchemy.exc.SAWarning"),
 ]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Something of PostgreSQL's.
-
-    :ivar tables: the first revision.
-    :ivar rows: what the app writes, and what an administrator does to its tables.
-    :ivar touch: a later revision that changes each table.
-    :ivar spoil: what a restore has to undo.
-    :ivar shown: queries whose answers are to stay the same through all.
-    :ivar before: what a database needs first.
-    """
-
-    tables: tuple[str, ...]
-    rows: tuple[str, ...]
-    touch: tuple[str, ...]
-    spoil: tuple[str, ...]
-    shown: tuple[str, ...]
-    before: tuple[str, ...] = ()
 
 
 CONSTRAINTS = (
@@ -127,7 +107,7 @@ KINDS = {
             CONSTRAINTS.format("shop"),
             CONSTRAINTS.format("stay"),
         ),
-        ("CREATE SCHEMA extensions", "CREATE EXTENSION btree_gist SCHEMA extensions"),
+        before=("CREATE SCHEMA extensions", "CREATE EXTENSION btree_gist SCHEMA extensions"),
     ),
 }
 
@@ -142,59 +122,23 @@ def new_host(make_host: Make, postgresql: PostgreSQL, name: str, before: tuple[s
     return host
 
 
-def must(host: HostApp, *arguments: str) -> str:
-    ended = host.run(*arguments)
-    assert ended.status == 0, ended.stderr + ended.stdout
-    return ended.stdout + ended.stderr
-
-
-def look(host: HostApp, kind: Kind) -> list[list[str]]:
-    """What is shown of it, without what a later revision added."""
-    answers = [[str(row) for row in host.query(query.replace("%", "%%"))] for query in kind.shown]
-    assert all(answers)
-    return [[row for row in answer if "'late'" not in row] for answer in answers]
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_it_lives_through_every_command(make_host: Make, postgresql: PostgreSQL, name: str) -> None:
     kind = KINDS[name]
     host = new_host(make_host, postgresql, "host", kind.before)
-    host.release(sql(*kind.tables))
-    host.upgrade()
-    host.execute(*kind.rows)
-    wanted = look(host, kind)
-
-    host.release(sql("CREATE TABLE later (id INT PRIMARY KEY)"))
-    must(host, "db-migrate-data", "self", "--yes")
-    assert look(host, kind) == wanted, "self"
-    must(host, "db-verify")
-    host.release(sql(*kind.touch))
-    must(host, "db-migrate-data", "self", "--yes")
-    assert look(host, kind) == wanted, "in an upgrade"
-    must(host, "db-rollback", "--yes")
-    assert look(host, kind) == wanted, "rollback"
-
-    must(host, "db-backup")
-    host.execute(*kind.spoil)
-    must(host, "db-restore", "--yes")
-    assert look(host, kind) == wanted, "backup and restore"
+    fill(kind, host)
+    live_through(host, kind)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_it_comes_from_the_same_kind_of_server(make_host: Make, postgresql: PostgreSQL, name: str) -> None:
     kind = KINDS[name]
     host, other = (new_host(make_host, postgresql, one, kind.before) for one in ("host", "other"))
-    for app in (host, other):
-        app.release(sql(*kind.tables))
-    host.upgrade()
-    host.execute(*kind.rows)
-    other.config["FERRY_SOURCE"] = host.url
-    told = must(other, "db-migrate-data", "--yes", "-v")
-    of_rows = [query for query in kind.shown if " FROM pg_" not in query]
-    for query in of_rows:
-        assert other.query(query) == host.query(query)
+    fill(kind, host, other)
+    output = migrate_from(other, host)
+    assert_same(host, other, [query for query in kind.shown if " FROM pg_" not in query])
     # Only an administrator made this one.
-    assert ("not null a on item" in told.partition("Not migrated")[2]) == (name == "NOT NULL that was never proved")
+    assert ("not null a on item" in output.partition("Not migrated")[2]) == (name == "NOT NULL that was never proved")
     must(other, "db-verify")
 
 
@@ -214,7 +158,7 @@ def test_rows_that_a_rule_which_was_never_proved_forbids(make_host: Make) -> Non
     host.execute("DELETE FROM item WHERE id = 3")
     must(host, "db-restore", "--yes")
     assert (host.query(rows), host.query(rules)) == before
-    host.release(sql("CREATE TABLE later (id INT PRIMARY KEY)"))
+    host.release(LATER)
     refused = host.run("db-migrate-data", "self", "--yes")
     assert refused.status == 23, refused.stderr
     assert "item: 2 rows do not pass NOT NULL of a (has_an_a, which is NOT VALID): id 2, 3" in refused.stderr
@@ -276,7 +220,7 @@ def test_a_page_that_is_damaged_is_never_copied(make_host: Make, tmp_path: Path)
         host.upgrade()
         host.execute("INSERT INTO item SELECT n, repeat('x', 50) FROM generate_series(1, 1000) n", "CHECKPOINT")
         [(file,)] = host.query("SELECT pg_relation_filepath('item')")
-        host.release(sql("CREATE TABLE later (id INT PRIMARY KEY)"))
+        host.release(LATER)
         server.kill()
         damage(server.data / file)
         server.start()

@@ -435,7 +435,9 @@ def test_what_no_revision_made_is_carried_and_named(at: At, old: Path) -> None:
     assert sorted(place.query(names)) == objects
     assert place.query("SELECT * FROM of_ours") == [(1, "none"), (2, "none")], "the load fired no trigger"
     assert len(place.query("SELECT * FROM section_names")) == 3
+    carried = "\n".join(place.report()["carried"])
     for name in ("table of_ours", "view section_names", "trigger sections_noted"):
+        assert name in carried
         assert name in result.stdout
     place.write("INSERT INTO sections (id, name, abbreviation) VALUES (900, 'Later', 'L')")
     assert place.query("SELECT note FROM of_ours WHERE id = 3") == [("Later",)]

@@ -6,6 +6,7 @@ missing=""
 command -v mariadbd >/dev/null || missing="$missing mariadb-server"
 command -v pg_dump >/dev/null || missing="$missing postgresql-client"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="$missing postgresql"
+command -v jq >/dev/null || missing="$missing jq"
 browser=""
 command -v chromium >/dev/null || browser="chromium fonts-dejavu-core"
 test -n "$missing$browser" || exit 0

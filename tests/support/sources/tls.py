@@ -69,9 +69,11 @@ def relay(certificate: Path, to_port: int) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         thread = threading.Thread(target=_accept, args=(listening, context, to_port), daemon=True)
         thread.start()
-        yield f"https://127.0.0.1:{listening.getsockname()[1]}"
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        try:
+            yield f"https://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
 
 
 def _accept(listening: socket.socket, context: ssl.SSLContext, to_port: int) -> None:
