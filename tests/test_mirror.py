@@ -149,7 +149,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "transfer/jobs/set_aside_job.py": ("scenarios/sources/test_set_aside_from.py",),
     "transfer/jobs/source_job.py": ("scenarios/deployment/test_deployment.py",),
-    "transfer/jobs/together.py": ("scenarios/hosts/test_several.py",),
     "transfer/jobs/verify_run.py": ("scenarios/commands/test_verify.py",),
     "transfer/run/hooks.py": ("scenarios/runs/test_question.py",),
     "transfer/schema/binds.py": ("scenarios/hosts/test_binds.py",),

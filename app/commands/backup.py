@@ -70,6 +70,8 @@ def db_backup(
     """Make a verified backup of this database, for its owner alone."""
     choices = {"--list": listing, "--check": check is not None, "--drill": drill, "--prune": prune}
     actions = [name for name, is_set in choices.items() if is_set]
+    if dry_run and (drill or check is not None):
+        raise click.UsageError("--dry-run writes nothing; --check and --drill restore into a throw-away database.")
     if client and portable is not None:
         raise click.UsageError("--client and --portable are one at a time.")
     if len(actions) > 1 or (actions and (to or client or portable is not None)):

@@ -29,7 +29,7 @@ Show = Callable[[Report], Iterable[str]]
 LIVE = {
     "unchanged": "The live database is unchanged.",
     "written": "This run has replaced nothing, but the live database was written meanwhile: by the application, if it "
-    "runs, or by a revision. The backup made before has it as it was.",
+    "runs, or by a revision. A backup, where one was made before, has it as it was.",
     "replaced": "The live database was replaced: the new one is live.",
     "unknown": "What became of the live database cannot be seen now; look with: flask db-status",
 }

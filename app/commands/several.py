@@ -115,7 +115,9 @@ class Several:
         """Put the end of all into each run's journal, and into words what became of them."""
         if isinstance(error, KeyboardInterrupt | click.Abort):
             error = NotConfirmed("Interrupted.")
-        explained = explain(self._runs[name], error) if name else error
+        explained = error
+        for run in [self._runs[name]] if name else self._runs.values():
+            explained = explain(run, explained)
         failed = self._complete(explained, name) if isinstance(explained, FerryError) else None
         for other, run in self._runs.items():
             if other == name:

@@ -154,6 +154,25 @@ def test_a_revision_that_needs_rows_is_no_failure_beforehand(target: SmallHost, 
 
 
 @pytest.mark.parametrize("target", SERVERS, indirect=True)
+def test_parameters_that_come_of_rows_are_no_failure_beforehand(target: SmallHost, source: SmallHost) -> None:
+    """Without a row there is nothing to bind: SQLAlchemy's own words, and not those of a server."""
+    target.revise("SELECT 1", name="r2", down="r1")
+    file = target.directory / "migrations" / "versions" / "r2.py"
+    copies = (
+        "    import sqlalchemy as sa\n"
+        "    rows = op.get_bind().exec_driver_sql('SELECT id FROM notes').all()\n"
+        "    op.get_bind().execute(sa.text('UPDATE notes SET words = :words WHERE id = :id'),\n"
+        "        [{'id': row[0], 'words': 'new'} for row in rows])\n"
+    )
+    head, _, rest = file.read_text().partition("    op.get_bind()")
+    file.write_text(f"{head}{copies}    op.get_bind(){rest}")
+    dry = target.flask(*from_source(source), "--yes", "--dry-run")
+    assert dry.status == 0, dry.stderr
+    assert "the upgrade, as it may be otherwise over rows" in dry.stdout
+    succeeded(target.flask(*from_source(source), "--yes"))
+
+
+@pytest.mark.parametrize("target", SERVERS, indirect=True)
 def test_what_has_no_place_at_its_revision(target: SmallHost, source: SmallHost) -> None:
     execute(source.url, "ALTER TABLE people ADD COLUMN shoes INTEGER")
     both(target, *from_source(source), status=0)

@@ -164,9 +164,7 @@ def hold_drill(run: Run, *, lock_timeout_s: float = 0.0) -> Report:
     if not of_database:
         raise BackupFailed(f"There is no backup of {_database(run)}.", hint="Make one: flask db-backup")
     newest = of_database[-1]
-    begin = time.monotonic()
-    _check(run, newest, lock_timeout_s)
-    seconds = time.monotonic() - begin
+    seconds = _check(run, newest, lock_timeout_s)
     return run.report.end(
         "checked",
         f"The newest backup, {newest.id} of {newest.made_at}, was restored beside the database in {seconds:.1f} s: "
@@ -174,9 +172,12 @@ def hold_drill(run: Run, *, lock_timeout_s: float = 0.0) -> Report:
     )
 
 
-def _check(run: Run, backup: Backup, lock_timeout_s: float) -> None:
+def _check(run: Run, backup: Backup, lock_timeout_s: float) -> float:
+    """Prove a backup again; returns how long that took, in seconds."""
     with run.hold_lock(lock_timeout_s), prove_left_alone(run):
+        begin = time.monotonic()
         backups.check(run.dialect, backup, run.scratch, existing_key(run.settings, run.control))
+        return time.monotonic() - begin
 
 
 def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) -> Report:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.util.exc import CommandError
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DataError, NotSupportedError, OperationalError, ProgrammingError
 
 from ...dialects.base import OutsideStaging, Reader
 from ...dialects.model import Definition, Table, Values
@@ -37,8 +37,7 @@ COLUMNS = "whether each column has a place: the source has to be read for that"
 VALUES = "whether the server takes each value"
 REVISIONS = "what the revisions do with the rows"
 RULES = "whether every foreign key and other rule holds at head"
-_DEPENDS_ON_ROWS = (IntegrityError,)
-_CERTAIN = (StatementError, CommandError, OutsideStaging)
+_CERTAIN = (ProgrammingError, OperationalError, NotSupportedError, CommandError, OutsideStaging)
 
 
 @dataclass(frozen=True)
@@ -147,16 +146,16 @@ def foresee_self(run: Run, ahead: Ahead, rows: Mapping[str, int]) -> None:
         report.not_looked_at += [f"what comes after this: {error.message}", REVISIONS, RULES]
         return
     with run.dialect.reader(run.target) as live:
-        live_tables = data_tables(live.tables())
+        live_tables, objects = data_tables(live.tables()), live.definitions()
 
-        def count_values(table: Table, columns: list[str]) -> dict[str, int]:
+    def count_values(table: Table, columns: list[str]) -> dict[str, int]:
+        # Not while revisions run: the database would be kept open for all that they take.
+        with run.dialect.reader(run.target) as live:
             return {name: sum(1 for _ in live.values(table, name)) for name in columns}
 
-        # Where somebody changed tables by hand, a revision may find what it does not find in the scratch database.
-        same = shape_of(live_tables) == shape_of(tables)
-        _foresee_upgrade(
-            run, ahead, live_tables.values(), count_values, trusts_failure=same, objects=live.definitions()
-        )
+    # Where somebody changed tables by hand, a revision may find what it does not find in the scratch database.
+    same = shape_of(live_tables) == shape_of(tables)
+    _foresee_upgrade(run, ahead, live_tables.values(), count_values, trusts_failure=same, objects=objects)
     report.not_looked_at.append(RULES)
 
 
@@ -179,7 +178,7 @@ def _foresee_upgrade(
     try:
         run.schema.build(run.scratch, ahead.head, heard)
     except DoesNotFit as error:
-        if trusts_failure and _is_certain(error):
+        if trusts_failure and _is_certain(run, error):
             raise
         report.not_looked_at += [f"the upgrade, as it may be otherwise over rows: {error.message}", REVISIONS]
         return
@@ -197,7 +196,9 @@ def _foresee_upgrade(
     refuse_lost(missing, ahead.head)
 
 
-def _is_certain(error: DoesNotFit) -> bool:
-    """Whether a revision fails whatever rows there are: the server does not take its statement."""
+def _is_certain(run: Run, error: DoesNotFit) -> bool:
+    """Whether a revision fails whatever rows there are: the server does not take its statement, or its id."""
     cause = error.__cause__
-    return isinstance(cause, _CERTAIN) and not isinstance(cause, _DEPENDS_ON_ROWS)
+    return isinstance(cause, _CERTAIN) or (
+        isinstance(cause, DataError) and run.host.version_table in (cause.statement or "")
+    )

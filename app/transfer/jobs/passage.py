@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Passage:
         self.bond: Bond | None = None
         self._resources = resources
         self._staged: Entry | None = None
-        self._checked = False
+        self._checked, self._number = False, 0
         self._finished: tuple[Entry | None, str] = (None, "")
 
     @property
@@ -134,6 +134,14 @@ class Passage:
         self._watching.callback(_look_at_live, run, job)
         self._make_pass(0)
 
+    def prove(self) -> None:
+        """Repeat the pass where live was written meanwhile: of several none is cut over before all are proved."""
+        job = self.job
+        while self._staged is None:
+            waiting = self._begin_pass()
+            with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
+                self._make_pass(self._number)
+
     def hold_on(self) -> None:
         """Look whether the run still holds its lock, before another one of several cuts over.
 
@@ -143,14 +151,15 @@ class Passage:
 
     def cut_over(self) -> None:
         """Swap, with further passes while somebody writes; a rehearsal only looks how long that would take."""
-        run, job, number = self.run, self.job, 0
-        while (entry := self._swap(number)) is None:
-            number += 1
-            if number > PASSES:
-                raise still_written(PASSES)
+        run, job = self.run, self.job
+        while (entry := self._swap()) is None:
+            pass
         self._watching.close()
         with run.control.read_once():
             (_end_rehearsal if self.order.rehearse else _receipt)(run, job, entry)
+        if not self.order.rehearse:
+            # Another database may wait for its own cut-over: what is pruned can wait, under the lock.
+            self._resources.callback(finish_report, run)
         self._end(run.report)
 
     def _decide(self, planning: Planning) -> None:
@@ -165,31 +174,42 @@ class Passage:
     def _end(self, _report: Report) -> None:
         self.ended = True
 
-    def _swap(self, number: int) -> Entry | None:
-        """One pass and the swap; what reads the live database is repeated while that is written.
+    def _begin_pass(self) -> bool:
+        """Count and announce a further pass; whether writers wait for it.
+
+        :raises VerificationFailed: there were too many.
+        """
+        self._number += 1
+        if self._number > PASSES:
+            raise still_written(PASSES)
+        waiting = self.job.writers_wait and self.run.may_hold_writers
+        self.run.note(self.job.announce_pass(self._number + 1, waiting=waiting))
+        return waiting
+
+    def _swap(self) -> Entry | None:
+        """The swap, behind a further pass where staging is not proved, as the live database was written meanwhile.
 
         A rehearsal does not swap, and keeps nobody waiting; what is written after its steps is no reason for a pass.
 
         :return: what was proved; None: it was written meanwhile.
         """
-        run, job = self.run, self.job
-        waiting = bool(number) and job.writers_wait and run.may_hold_writers
-        if number:
-            run.note(job.announce_pass(number + 1, waiting=waiting))
+        run, job, again = self.run, self.job, self._staged is None
+        waiting = again and self._begin_pass()
         began = time.monotonic() if waiting else None
         try:
             # The swap ends the hold last of all: no writer gets in between.
             with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
-                if number:
-                    self._make_pass(number)
+                if again:
+                    self._make_pass(self._number)
                 if self._staged is None:
                     return None
                 if self.order.rehearse:
-                    run.report.predicted_wait = predict_wait(run, job, number + 1)
+                    run.report.predicted_wait = predict_wait(run, job, self._number + 1)
                 else:
                     swap(run, job.fence, job.secured.token, self._staged, waiting_since=began)
                 return self._staged
         except LateWrite:
+            self._staged = None
             return None
 
     def _make_pass(self, number: int) -> None:
@@ -237,10 +257,27 @@ def _preview(run: Run, job: Job, looking: Path) -> Report:
     if holder := _find_holder(run):
         run.note(f"The lock is held: {holder}. The run would wait for it, and plan again.")
     run.hooks.permit(question)
-    job.foresee(looking)
+    with _look_whether_written(run):
+        job.foresee(looking)
     replaced, tables = sum(question.replaced.values()), len(question.replaced)
     what = f"{count_rows(replaced)} in {count_tables(tables)}" if replaced else "no rows"
     return report.end("dry run", f"{job.preview(question)} It would replace {what}.")
+
+
+@contextlib.contextmanager
+def _look_whether_written(run: Run) -> Iterator[None]:
+    """As :func:`_look_at_live`, of a dry run: it runs the revisions, too."""
+    if not run.dialect.exists(run.target):
+        yield
+        return
+    with run.dialect.fence(run.target) as fence:
+        token = fence.token()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(*run.database_errors):
+                if fence.token() != token:
+                    run.report.live = "written"
 
 
 def _find_holder(run: Run) -> Holder | None:
@@ -276,7 +313,6 @@ def _receipt(run: Run, job: Job, entry: Entry) -> None:
     report.rollback = way_back and run.name_bind(way_back)
     report.revisions = {**report.revisions, "before": job.target.revision, "live": entry.revision}
     report.end("done", job.summary(entry, entry.count_rows(run.dialect.version_table)))
-    finish_report(run)
 
 
 def _end_rehearsal(run: Run, job: Job, entry: Entry) -> None:

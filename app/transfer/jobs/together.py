@@ -50,6 +50,7 @@ class Together:
             self._confirm(passages)
             self._tie(passages)
             self._do(Passage.stage, passages)
+            self._do(Passage.prove, passages)
             self._do(Passage.hold_on, passages)
             self._do(Passage.cut_over, passages)
 

@@ -269,6 +269,11 @@ def test_a_drill_restores_the_newest_and_leaves_nothing(changed: Local) -> None:
     assert changed.staging() == []
 
 
+@pytest.mark.parametrize("arguments", [("--drill",), ("--check",), ("--check", "app-yesterday")])
+def test_what_restores_is_no_dry_run(changed: Local, arguments: tuple[str, ...]) -> None:
+    refused(changed.run("db-backup", *arguments, "--dry-run"), 2, "throw-away")
+
+
 @pytest.mark.parametrize("damage", [flip, cut, other_content])
 def test_a_drill_of_a_damaged_one_fails(changed: Local, damage: Callable[[Path], None]) -> None:
     changed.ok("db-backup")

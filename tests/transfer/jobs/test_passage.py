@@ -70,13 +70,16 @@ class Copy(Job):
         return f"Done: {rows}"
 
 
-def carry(directory: Path, disturb: Disturbance, *, rehearse: bool) -> tuple[Copy, Report]:
+def make_job(directory: Path, disturb: Disturbance) -> Copy:
     directory.mkdir(exist_ok=True)
     with closing(sqlite3.connect(directory / "live.db")) as connection, connection:
         connection.executescript("CREATE TABLE thing (id INTEGER PRIMARY KEY); INSERT INTO thing VALUES (1), (2)")
-    run = made_run(directory)
-    job = Copy(run, disturb)
-    return job, carry_out(Order(run, lambda planning: job, rehearse=rehearse))
+    return Copy(made_run(directory), disturb)
+
+
+def carry(directory: Path, disturb: Disturbance, *, rehearse: bool) -> tuple[Copy, Report]:
+    job = make_job(directory, disturb)
+    return job, carry_out(Order(job.run, lambda planning: job, rehearse=rehearse))
 
 
 @pytest.mark.parametrize("event", [LateWrite, VerificationFailed("The copy is another one.")])
