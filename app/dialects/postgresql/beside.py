@@ -28,24 +28,25 @@ def list_beside(connection: Connection, url: URL, target: str) -> list[Beside]:
     return there
 
 
-def drop(connection: Connection, place: Place) -> None:
+def drop(connection: Connection, place: Place, *, only_looks: bool = False) -> None:
     """Drop a staging schema or generation, if it is there, and then what was made for it elsewhere in the database.
 
-    That is large objects, and extensions that its revisions made and nothing else needs.
+    That is large objects, and extensions that its revisions made and nothing else depends on.
 
+    :param only_looks: nothing of the command stays, so that what was made for a scratch schema goes, too.
     :raises FerryError: it is neither, or something outside depends on it.
     """
     comment = server.drop(connection, place.schema)
     parts = parse(place.schema)
     # A generation was live, or is a copy of what became so; what is scratch is dropped where a run succeeds, too.
-    if parts and parts[1] == STAGING and not parts[2].endswith("scratch"):
+    if parts and parts[1] == STAGING and (only_looks or not parts[2].endswith("scratch")):
         for name in made_in(comment):
             _take_back(connection, name)
     Records(connection, place.target).discard(place.schema)
 
 
 def _take_back(connection: Connection, extension: str) -> None:
-    """Drop an extension, if nothing needs it: what somebody has begun to use meanwhile stays."""
+    """Drop an extension that nothing depends on; who only calls its functions in queries is not seen."""
     needed = psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege
     with contextlib.suppress(*needed), connection.transaction():
         connection.execute(f"DROP EXTENSION IF EXISTS {quote(extension)}".encode())

@@ -76,6 +76,7 @@ class PostgresqlDialect:
         self._directory, self._tls_ca = directory, tls_ca
         self._targets: dict[URL, str] = {}
         self._fences: list[PostgresqlFence] = []
+        self._only_looks = False
 
     # Where things lie
 
@@ -130,13 +131,16 @@ class PostgresqlDialect:
         named = self._named_place(url)
         return (named is not None or not self.exists(url)) and server.ensure(url, self._tls_ca, named)
 
-    def leave_as_is(self, url: URL) -> AbstractContextManager[None]:
-        return server.leave_as_is(url, self._tls_ca, self._named_place(url), self._targets)
+    @contextlib.contextmanager
+    def leave_as_is(self, url: URL) -> Iterator[None]:
+        self._only_looks = True
+        with server.leave_as_is(url, self._tls_ca, self._named_place(url), self._targets):
+            yield
 
     def drop(self, url: URL) -> None:
         place = self._place(url)
         with contextlib.suppress(NoSuchDatabase), connect_to(url, self._tls_ca, any_path=True) as connection:
-            beside.drop(connection, place)
+            beside.drop(connection, place, only_looks=self._only_looks)
 
     def identity(self, url: URL) -> Identity:
         return remember(("identity", url), lambda: server.identify_at(url, self._tls_ca, self._place(url).schema))
@@ -382,9 +386,8 @@ class PostgresqlDialect:
     # The server
 
     def size_bytes(self, url: URL) -> int:
-        place = self._place(url)
         with connect_to(url, self._tls_ca, any_path=True) as connection:
-            return server.size_bytes(connection, place.schema)
+            return server.size_bytes(connection, self._place(url).schema)
 
     def free_bytes(self, url: URL) -> int | None:
         return server.free_bytes(url, self._tls_ca)
@@ -393,8 +396,5 @@ class PostgresqlDialect:
     def lock(self, url: URL, timeout_s: float) -> Iterator[None]:
         self.create(url)  # the server's locks are each database's own
         uid = self.identity(url).uid
-        with (
-            self._connect(url, application=lock.own_name("lock")) as connection,
-            lock.hold_lock(connection, uid, timeout_s),
-        ):
+        with self._connect(url, application=lock.own_name("lock")) as holder, lock.hold_lock(holder, uid, timeout_s):
             yield

@@ -47,11 +47,11 @@ def find_changed(cursor: Executes, before: Objects, now: Objects, locked: Iterab
     :param locked: the rows of :data:`LOCKED`.
     """
     since = {key: item for key, item in now.items() if key not in before or before[key][0] != item[0]}
-    names = {name for writer, name in since.values() if _is_own(cursor, writer)}
+    names = {name for writer, name in since.values() if is_own(cursor, writer)}
     return sorted(names | {before[key][1] for key in locked if key in before})
 
 
-def _is_own(cursor: Executes, writer: int) -> bool:
+def is_own(cursor: Executes, writer: int) -> bool:
     """Whether a row that this transaction sees was written by it, and not by another one that has ended."""
     row = cursor.execute("SELECT pg_catalog.txid_current()").fetchone()
     current = int(row[0])

@@ -125,7 +125,9 @@ def _app_engine(
         return connection
 
     engine = _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, options)
-    _look_once(engine.dialect, (url.set(query={}), is_psycopg2), sight.schema, with_hstore=sight.with_hstore)
+    # Settings of sessions are no other server; where it is may stand among them.
+    place = {key: url.query[key] for key in ("host", "hostaddr", "port", "service") if key in url.query}
+    _look_once(engine.dialect, (url.set(query=place), is_psycopg2), sight.schema, with_hstore=sight.with_hstore)
     return engine
 
 

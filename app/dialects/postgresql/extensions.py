@@ -8,9 +8,10 @@ that gives it back before its end; nobody else ever sees it move (catalogs are r
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..base import OutsideStaging
 from .connect import Connection
 from .driver import Question
 from .guard import Executes
@@ -26,11 +27,25 @@ SELECT e.extname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespa
 WHERE n.nspname = {target} ORDER BY e.extname COLLATE "C"
 """
 """For a text in which ``target`` is put as a literal."""
-IN_WORK = """
-SELECT extname::text FROM pg_catalog.pg_extension
-WHERE pg_catalog.txid_status(xmin::text::bigint) = 'in progress' ORDER BY extname COLLATE "C"
+WRITERS = """
+SELECT extname::text || ' ' || xmin::text FROM pg_catalog.pg_extension ORDER BY extname COLLATE "C"
 """
-"""What this transaction made or changed: nobody else's row is seen that is in progress."""
+"""Every extension of the database, with the number of the transaction that wrote its row."""
+
+
+def read_writers(rows: Iterable[str]) -> dict[str, int]:
+    """The rows of :data:`WRITERS`."""
+    return {name: int(writer) for name, _, writer in (row.rpartition(" ") for row in rows)}
+
+
+def refuse_dropped(names: Collection[str]) -> None:
+    """:raises OutsideStaging: a revision drops extensions that the live schema has, before anything is proved."""
+    if names:
+        raise OutsideStaging(
+            f"it drops the extension {', '.join(sorted(names))}, which is the live schema's as well; drop it by hand "
+            "after the cut-over"
+        )
+
 
 # A schema that holds tables besides extensions is somebody's data.
 SCHEMAS = """

@@ -173,7 +173,7 @@ class PostgresqlReader:
 
     def look_over(self) -> Overview:
         more = {"mark": COMMENT.format(literal(self._schema)), "size": SIZE.format(literal(self._schema))}
-        join = 'string_agg("{}"::text, chr(10) ORDER BY "{0}")'.replace("{}", "{0}")
+        join = 'string_agg("{0}"::text, chr(10) ORDER BY "{0}")'
         rows, revisions, answers = look_over(self.tables(), self._from, join, more, self._connection.ask_row)
         return Overview(rows, revisions, mark_in(answers["mark"]), int(answers["size"]))
 
@@ -288,7 +288,10 @@ def _next_size(batch: Sequence[Sequence[Any]]) -> int:
 
 
 def _digest_query(columns: list[Declared], source: str, server_version: int) -> str:
-    """Number of rows and two sums of their hashes. No function of a schema that others may write is called."""
+    """Number of rows and two sums of their hashes.
+
+    Of functions of others only a type's own way to text is called, as where rows are read.
+    """
     if server_version >= _HASHES_RECORDS:
         row = f"pg_catalog.record_send(ROW({', '.join(column.sent for column in columns)}))"
         hash_of = "pg_catalog.hash_record_extended(ROW(own.row)"

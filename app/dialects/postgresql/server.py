@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from .control import in_the_way, without_controls
 from .extensions import oid_of
 from .grants import adopt_defaults
 from .lock import POLL_S
+from .mark import made_in, with_made
 from .names import (
     BESIDE,
     PUBLIC,
@@ -203,20 +205,38 @@ def _has_no_table(connection: Connection, schema: str) -> bool:
 
 
 def _drop_database(url: URL, tls_ca: Path | None) -> None:
+    """Drop a database under a name that nobody has, and only where it holds no table by then.
+
+    The server itself waits for sessions to end before it drops one, and they may make tables until they do.
+    """
     missing = NoSuchDatabase(f"There is no database besides {database_of(url)}.")
+    name, aside = quote(database_of(url)), f"ferry_dropped_{secrets.token_hex(4)}"
+    with maintenance(url, tls_ca, missing) as connection:
+        _execute_once_unused(connection, f"ALTER DATABASE {name} RENAME TO {quote(aside)}")
+        is_empty = False
+        try:
+            with connect_to(url.set(database=aside), tls_ca, any_path=True) as looking:
+                is_empty = _has_no_table(looking, "%")
+        finally:
+            if not is_empty:
+                _execute_once_unused(connection, f"ALTER DATABASE {quote(aside)} RENAME TO {name}")
+        if is_empty:
+            _execute_once_unused(connection, f"DROP DATABASE {quote(aside)}")
+
+
+def _execute_once_unused(connection: Connection, statement: str) -> None:
     if (sessions := held_sessions()) is not None:
         sessions.close_idle()
-    with maintenance(url, tls_ca, missing) as connection:
-        deadline = time.monotonic() + BUSY_LIMIT_S
-        while True:
-            try:
-                connection.execute(f"DROP DATABASE IF EXISTS {quote(database_of(url))}".encode())
-                return
-            except psycopg.errors.ObjectInUse:
-                # A session that was closed just now is there a little longer.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(POLL_S)
+    deadline = time.monotonic() + BUSY_LIMIT_S
+    while True:
+        try:
+            connection.execute(statement.encode())
+            return
+        except psycopg.errors.ObjectInUse:
+            # A session that was closed just now is there a little longer.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
 
 
 def create_schema(connection: Connection, schema: str) -> bool:
@@ -233,8 +253,11 @@ def create_schema(connection: Connection, schema: str) -> bool:
 def create_anew(connection: Connection, place: Place) -> None:
     """Make an empty staging schema, in the place of one that is there, whose objects get the live ones' privileges."""
     with connection.transaction():
-        drop(connection, place.schema)
+        made = made_in(drop(connection, place.schema))
         create_schema(connection, place.schema)
+        if made:
+            words = literal(with_made(None, made) or "")
+            connection.execute(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}".encode())
         adopt_defaults(connection, place.target, place.schema)
 
 

@@ -15,11 +15,11 @@ END = re.compile(
     re.IGNORECASE,
 )
 CONCURRENTLY = re.compile(
-    rf"(?P<head>{_BLANK}(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX"
+    rf"\A(?P<head>{_BLANK}(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX"
     r"|REINDEX\s+(?:\([^)]*\)\s*)?(?:INDEX|TABLE|SCHEMA))\s+)CONCURRENTLY\b",
     re.IGNORECASE,
 )
-EXTENSION = re.compile(rf"(?P<head>{_BLANK}CREATE\s+EXTENSION\s+)(?!IF\s+NOT\s+EXISTS\b)(?=[\w\"])", re.IGNORECASE)
+EXTENSION = re.compile(rf"\A(?P<head>{_BLANK}CREATE\s+EXTENSION\s+)(?!IF\s+NOT\s+EXISTS\b)(?=[\w\"])", re.IGNORECASE)
 """The beginning of a text that makes an extension, which the database may have for the live schema already."""
 _ROLLBACK = re.compile(r"(?:^|;)\s*(?:ROLLBACK|ABORT)\b(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)", re.IGNORECASE)
 _SPEAKS_OF_ROLLBACK = re.compile(r"ROLLBACK|ABORT", re.IGNORECASE)

@@ -34,8 +34,8 @@ from psycopg.pq import TransactionStatus
 from ...errors import LockHeld
 from ..base import OutsideStaging
 from .connect import Connection, state_of
-from .elsewhere import LOCKED, OBJECTS, Objects, find_changed, read_objects
-from .extensions import EXTENSIONS_IN, IN_WORK, SCHEMAS, write_moves
+from .elsewhere import LOCKED, OBJECTS, Objects, find_changed, is_own, read_objects
+from .extensions import EXTENSIONS_IN, SCHEMAS, WRITERS, read_writers, refuse_dropped, write_moves
 from .guard import MAY, Executes, run_deferred, write_guard, write_lift
 from .mark import made_in, with_made
 from .names import HOLD, Place, literal, prefix_of, quote
@@ -247,19 +247,21 @@ class Behind:
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
         look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), ARRAY({EXTENSIONS_IN}), "
-        look += f"ARRAY({IN_WORK}), pg_catalog.obj_description({{staging}}, 'pg_namespace')"
+        look += f"ARRAY({WRITERS}), pg_catalog.obj_description({{staging}}, 'pg_namespace')"
         look = look.format(staging=self._staging, target=literal(place.target))
-        put_off, changed, objects, locked, lent, in_work, comment = cursor.execute(look).fetchone()
+        put_off, changed, objects, locked, lent, writers, comment = cursor.execute(look).fetchone()
         if put_off:
             raise OutsideStaging(str(put_off[0]))
         if changed := changed or find_changed(cursor, self._elsewhere, read_objects(objects), locked):
             raise OutsideStaging(
                 f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
             )
+        present, former = read_writers(writers), made_in(comment)
+        refuse_dropped({*self._extensions} - {*present} - {*former})
         statements = [_rename(place.target, place.schema)]
-        if new := [name for name in in_work if name not in self._extensions]:
+        if made := [name for name in present if name not in self._extensions and is_own(cursor, present[name])]:
             # Who drops the schema takes them back; see .beside.
-            words = literal(with_made(comment, sorted({*made_in(comment), *new})) or "")
+            words = literal(with_made(comment, sorted({*former, *made})) or "")
             statements.append(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}")
         if self._live is not None:
             moves = write_moves(lent, upgrade.hold)

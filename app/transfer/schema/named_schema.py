@@ -98,7 +98,8 @@ def _refuse(host: Host, others: Mapping[str, str], own_schema: str | None) -> Pr
     if _find_only_schema(metadatas_of(host)) == schemas[0]:
         return Protected(
             f"{what} The table of revisions is looked for in {own_schema}: one run carries one schema.",
-            hint=f"{show_lines(schemas[0])}\nand once: ALTER TABLE {host.version_table} SET SCHEMA {schemas[0]};\n"
+            hint=f"{show_lines(schemas[0])}\n"
+            f"and once: ALTER TABLE {_quote(host.version_table)} SET SCHEMA {_quote(schemas[0])};\n"
             "Leave search_path out of the database's URL, or let it begin with that schema.",
         )
     return Protected(
@@ -107,6 +108,11 @@ def _refuse(host: Host, others: Mapping[str, str], own_schema: str | None) -> Pr
         "point to what was replaced.",
         hint="Let all tables lie in one schema: ALTER TABLE ... SET SCHEMA, and the same in models and revisions.",
     )
+
+
+def _quote(name: str | None) -> str:
+    """A name for statements to paste: a table may well be called user, which is a word of SQL."""
+    return '"{}"'.format(str(name).replace('"', '""'))
 
 
 def show_lines(schema: str) -> str:
@@ -134,7 +140,7 @@ def _unnamed_types(host: Host, types: Mapping[str, Any]) -> Iterator[Protected]:
             f"Models name the schema {schema}, but not for the types of {', '.join(names)}: these would be made, and "
             "looked for, elsewhere.",
             hint=f'Write Enum(..., schema="{schema}") there and in revisions, and once: '
-            f"ALTER TYPE ... SET SCHEMA {schema};",
+            f"ALTER TYPE ... SET SCHEMA {_quote(schema)};",
         )
 
 
@@ -166,7 +172,10 @@ def refuse_left_behind(host: Host, revisions: Callable[[], Container[str]]) -> N
         place = plain.whereabouts(host.url)
         raise Protected(
             f"All models name the schema {schema}, which has no tables: this app's are in {place and place[1]}.",
-            details=[f'ALTER TABLE "{name}" SET SCHEMA {schema};' for name in sorted(tables)],
+            details=[
+                f"CREATE SCHEMA IF NOT EXISTS {_quote(schema)};",
+                *(f"ALTER TABLE {_quote(name)} SET SCHEMA {_quote(schema)};" for name in sorted(tables)),
+            ],
             hint="Move them by these statements, and so types, views and functions; or let models name no schema.",
         )
 
@@ -189,13 +198,10 @@ def refuse_all_schemas(host: Host, options: Mapping[str, Any], where: str) -> No
     """
     if not options.get(ALL):
         return
-    include_name, include_object = options.get("include_name"), options.get("include_object")
-    if include_name is not None and not include_name(_LOOK_ALIKE, "schema", {}):
-        return
-    table = sa.Table("ledger", MetaData(), schema=_LOOK_ALIKE)
-    if include_object is not None and not include_object(table, table.name, "table", True, None):
-        return
     schema = find_own_schema(host) or ""
+    ours = [_LOOK_ALIKE, *([f"{schema}__{_LOOK_ALIKE}"] if host.dialect.named_schema is not None else [])]
+    if not any(_takes(options, name) for name in ours):
+        return
     is_default = host.dialect.named_schema is None
     raise Protected(
         f"{where} sets {ALL}=True for every schema there is: flask db migrate would drop the tables of Flask-Ferry's "
@@ -203,6 +209,15 @@ def refuse_all_schemas(host: Host, options: Mapping[str, Any], where: str) -> No
         # Alembic calls the schema that sessions take for their own None.
         hint=f"Leave {ALL} out, or write: {_ONLY_DEFAULT}" if is_default else show_lines(schema),
     )
+
+
+def _takes(options: Mapping[str, Any], schema: str) -> bool:
+    """Whether ``context.configure()`` would compare a table of ours in a schema."""
+    include_name, include_object = options.get("include_name"), options.get("include_object")
+    if include_name is not None and not include_name(schema, "schema", {}):
+        return False
+    table = sa.Table("ledger", MetaData(), schema=schema)
+    return include_object is None or bool(include_object(table, table.name, "table", True, None))
 
 
 @contextlib.contextmanager

@@ -514,7 +514,7 @@ def test_tables_that_stayed_where_they_were(host: Foreign, url: sa.URL) -> None:
         assert refused.status == 20, refused.stderr
         assert f"All models name the schema {SCHEMA}, which has no tables: this app's are in public." in refused.stderr
     statements = re.findall(r"ALTER TABLE .*;", refused.stderr)
-    assert statements == [f'ALTER TABLE "{name}" SET SCHEMA {SCHEMA};' for name in ("alembic_version", "thing")]
+    assert statements == [f'ALTER TABLE "{name}" SET SCHEMA "{SCHEMA}";' for name in ("alembic_version", "thing")]
     assert schemas(url) == ["public"]
 
 

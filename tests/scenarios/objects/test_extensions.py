@@ -108,3 +108,36 @@ using: list[HostApp] = []
 def use(when: str, step: str, _about: object) -> None:
     if (when, step) == ("after", "upgrade"):
         using[0].execute("CREATE SCHEMA IF NOT EXISTS other", "CREATE TABLE IF NOT EXISTS other.letter (mail citext)")
+
+
+def test_a_value_that_reads_like_a_statement_stays_as_it_is(host: HostApp) -> None:
+    """Of texts only the beginning is looked at."""
+    words = ["CREATE EXTENSION hstore", "CREATE INDEX CONCURRENTLY i ON t (x)"]
+    values = ", ".join(f"({number}, '{text}')" for number, text in enumerate(words, 2))
+    host.release(f'op.execute("INSERT INTO person VALUES {values}")')
+    done = host.run(*SELF)
+    assert done.status == 0, done.stderr
+    assert host.query("SELECT name FROM person WHERE id > 1 ORDER BY id") == [(text,) for text in words]
+
+
+def test_a_dry_run_leaves_no_extension(host: HostApp) -> None:
+    host.release("op.execute('CREATE EXTENSION citext')")
+    done = host.run("db-migrate-data", "self", "--dry-run")
+    assert done.status == 0, done.stderr
+    assert host.query(IN_DATABASE) == []
+    assert host.run(*SELF).status == 0
+    assert host.query(IN_DATABASE) == [("citext",)]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_extension_of_the_live_schema_is_not_dropped_before_anything_is_proved(host: HostApp, again: bool) -> None:
+    host.execute("CREATE EXTENSION pgcrypto")
+    host.release("op.execute('DROP EXTENSION pgcrypto')")
+    if again:
+        host.release("op.execute('CREATE EXTENSION pgcrypto')")
+    host.release(LOSS)
+    done = host.run(*SELF)
+    assert done.status == 22, done.stderr
+    assert "drops the extension pgcrypto" in done.stderr
+    assert "The live database is unchanged." in done.stderr
+    assert host.query(IN_DATABASE) == [("pgcrypto",)]
