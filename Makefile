@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)/lowest
+NEWEST := $(VENV)/newest
+# What a host's own versions of our dependencies decide: commands, hosts and every pair of servers.
+OF_DEPENDENCIES := tests/scenarios/commands tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
+	tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py
 JOBS ?= 6
 KILLS ?= 100
 COUNT ?= 10000
@@ -14,7 +18,7 @@ SERVERS ?= mysql-9.7 mariadb-11.8 postgresql-18
 OTHER ?= python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-python servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
+.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,9 +61,16 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 
 test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers on the lowest versions allowed
 	tests/support/servers/install.sh
-	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder tests/scenarios/commands \
-		tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
-		tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py $(ARGS)
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(ARGS)
+
+test-newest:  ## Test the same on the newest versions that an index has today, whatever constraints.txt says
+	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	@# Asked anew each time, and no constraint: what a host gets that installs today.
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
+		-e ".[app,postgresql]" pytest pytest-xdist hypothesis psutil build hatchling
+	$(NEWEST)/bin/python -m pip list --format freeze --disable-pip-version-check --exclude-editable
+	tests/support/servers/install.sh
+	$(NEWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(ARGS)
 
 $(VENV)/other/.made: pyproject.toml constraints.txt
 	$(OTHER) -m venv --clear $(VENV)/other

@@ -81,6 +81,7 @@ def test_the_make_lines_of_the_workflow_are_what_ci_runs() -> None:
         "make servers SERVERS=${{ matrix.server }} && test -d .servers/${{ matrix.server }}",
         "make test-servers SERVERS=${{ matrix.server }}",
         "make test-lowest",
+        "make test-newest",
         "make wheel test-wheel",
         "make docs",
     ]
