@@ -253,10 +253,10 @@ def create_schema(connection: Connection, schema: str) -> bool:
 def create_anew(connection: Connection, place: Place) -> None:
     """Make an empty staging schema, in the place of one that is there, whose objects get the live ones' privileges."""
     with connection.transaction():
-        made = made_in(drop(connection, place.schema))
+        extensions = made_in(drop(connection, place.schema))
         create_schema(connection, place.schema)
-        if made:
-            words = literal(with_made(None, made) or "")
+        if extensions:
+            words = literal(with_made(None, extensions) or "")
             connection.execute(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}".encode())
         adopt_defaults(connection, place.target, place.schema)
 

@@ -259,9 +259,9 @@ class Behind:
         present, former = read_writers(writers), made_in(comment)
         refuse_dropped({*self._extensions} - {*present} - {*former})
         statements = [_rename(place.target, place.schema)]
-        if made := [name for name in present if name not in self._extensions and is_own(cursor, present[name])]:
+        if later := [name for name in present if name not in self._extensions and is_own(cursor, present[name])]:
             # Who drops the schema takes them back; see .beside.
-            words = literal(with_made(comment, sorted({*former, *made})) or "")
+            words = literal(with_made(comment, sorted({*former, *later})) or "")
             statements.append(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}")
         if self._live is not None:
             moves = write_moves(lent, upgrade.hold)
