@@ -13,7 +13,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from app.dialects.model import Table, Values
 from app.dialects.mysql.read import MySqlReader
 from app.dialects.postgresql.read import PostgresqlReader
 from app.dialects.sqlite.read import SqliteReader
+from app.transfer.rows import spelled
 
 Reader = SqliteReader | MySqlReader | PostgresqlReader
 FORUM_TABLES = ("users", "posts", "tags", "post_tags", "follows")
@@ -88,6 +89,18 @@ def count_parsed() -> None:
     orjson.loads = count
 
 
+def count_spelled() -> None:
+    """Count the rows whose lines are looked at one by one, instead of their checksum."""
+    add = spelled._add
+
+    def counted(rows: Iterable[Values]) -> Iterator[Values]:
+        for row in rows:
+            COUNTS["hashed", ""] += _is_row(row)
+            yield row
+
+    spelled._add = lambda digest, rows: add(digest, counted(rows))
+
+
 def _is_row(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and not isinstance(value[0], dict)
 
@@ -102,6 +115,7 @@ def install() -> None:
         count_reads(kind)
     count_calls(orjson, "dumps", "encoded", _is_row)
     count_parsed()
+    count_spelled()
     for name in ("xxh3_128_intdigest", "xxh3_128_digest", "xxh3_128_hexdigest", "xxh3_64_intdigest"):
         count_calls(xxhash, name, "hashed", _is_line)
 

@@ -15,6 +15,7 @@ from ...errors import SnapshotUnusable
 from .canonical import MODULUS, encode_row, hash_line, row_hasher
 from .files import DAMAGED, file_sha256, identify, is_compressed, open_plain, write
 from .header import Checked, Footer, Header, header_to_json, now
+from .spelled import Spelled, Spelling
 
 BLOCK_LINES = 100
 PIECE_BYTES = 1 << 20
@@ -100,27 +101,29 @@ class Encoding:
     def pieces(self) -> Iterator[bytes]:
         """The whole file, some lines at a time; memory is bounded by the largest line."""
         checksums: dict[str, TableChecksum] = {}
+        spelled: dict[str, Spelled] = {}
         yield self._piece(b'{"header": ' + orjson.dumps(header_to_json(self.header)) + b',\n"data": {\n')
         separator = b""
         for name, lines in self._sections:
             yield self._piece(separator + orjson.dumps(name) + b": [")
             count = total = 0
-            for piece, more, values in self._batches(lines):
+            spelling = Spelling()
+            for piece, more, values in self._batches(lines, spelling):
                 yield self._piece((b",\n" if count else b"\n") + piece)
                 count += more
                 total += values
             yield self._piece(b"\n]")
             separator = b",\n"
-            checksums[name] = TableChecksum(count, total % MODULUS)
+            checksums[name], spelled[name] = TableChecksum(count, total % MODULUS), spelling.finish()
         yield self._piece(b"\n},\n")
-        self.footer = Footer(checksums, now())
+        self.footer = Footer(checksums, now(), spelled)
         yield self._piece(self._encode_footer())
 
     def _piece(self, data: bytes) -> bytes:
         self._digest.update(data)
         return data
 
-    def _batches(self, lines: Iterable[HashedLine]) -> Iterator[tuple[bytes, int, int]]:
+    def _batches(self, lines: Iterable[HashedLine], spelling: Spelling) -> Iterator[tuple[bytes, int, int]]:
         """Lines of one block joined, how many, and the sum of their hashes."""
         batch: list[bytes] = []
         size = total = 0
@@ -129,13 +132,15 @@ class Encoding:
             size += len(line)
             total += value
             if len(batch) == self._blocks.room or size >= PIECE_BYTES:
-                yield self._join(batch), len(batch), total
+                yield self._join(batch, spelling), len(batch), total
                 batch, size, total = [], 0, 0
         if batch:
-            yield self._join(batch), len(batch), total
+            yield self._join(batch, spelling), len(batch), total
 
-    def _join(self, batch: list[bytes]) -> bytes:
-        self._blocks.add(b"".join(batch), len(batch))
+    def _join(self, batch: list[bytes], spelling: Spelling) -> bytes:
+        lines = b"".join(batch)
+        self._blocks.add(lines, len(batch))
+        spelling.add(lines, len(batch))
         return b",\n".join(batch)
 
     def _encode_footer(self) -> bytes:

@@ -26,6 +26,7 @@ from .expect import (
     one_of,
     texts,
 )
+from .spelled import Spelled
 
 FORMAT = "ferry-snapshot"
 VERSION = 1
@@ -83,10 +84,14 @@ class Header:
 
 @dataclass(frozen=True)
 class Footer:
-    """What a snapshot says of itself after its data."""
+    """What a snapshot says of itself after its data.
+
+    :ivar spelled: what was seen of the sections' lines as they were written or read, and is not in the file.
+    """
 
     checksums: dict[str, TableChecksum]
     read_until: str
+    spelled: Mapping[str, Spelled] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +47,7 @@ from .header import (
     header_from_json,
 )
 from .row_check import NotARow, row_check
+from .spelled import Spelled, Spelling
 
 MOST_LINE_BYTES = 256 << 20
 """Of a row. Servers take packets of 64 MiB (MySQL 8.4) or 16 MiB (MariaDB) unless told otherwise; in base64 a third
@@ -151,22 +153,23 @@ class SnapshotReader:
         """Each section's name and lines; the lines left unread are read over, so that the checks are complete."""
         names = self.header.sections
         sums: dict[str, TableChecksum] = {}
+        spelled: dict[str, Spelled] = {}
         for index, name in enumerate(names):
             if self._hash_line() != orjson.dumps(name) + b": [":
                 raise self._refuse(f"the section {name!r} does not begin here")
-            totals = [0, 0]
-            lines = self._section(name, last=index == len(names) - 1, totals=totals)
+            totals, spelling = [0, 0], Spelling()
+            lines = self._section(name, spelling, last=index == len(names) - 1, totals=totals)
             yield name, lines
             for _ in lines:
                 pass
-            sums[name] = TableChecksum(totals[0], totals[1] % MODULUS)
+            sums[name], spelled[name] = TableChecksum(totals[0], totals[1] % MODULUS), spelling.finish()
         if not names:
             self._hash_line()
         if self._hash_line() != b"},":
             raise self._refuse("the data does not end here")
-        self._read_footer(sums)
+        self.footer = replace(self._read_footer(sums), spelled=spelled)
 
-    def _section(self, name: str, *, last: bool, totals: list[int]) -> Iterator[HashedLine]:
+    def _section(self, name: str, spelling: Spelling, *, last: bool, totals: list[int]) -> Iterator[HashedLine]:
         end = b"]" if last else b"],"
         hash_line_of = self._hasher(name)
         comma = True
@@ -179,6 +182,7 @@ class SnapshotReader:
                 self._block_starts.append(self.line_number)
             self._data_lines += 1
             self._blocks.add(line)
+            spelling.add(line)
             value = hash_line_of(line)
             totals[0] += 1
             totals[1] += value
@@ -201,7 +205,7 @@ class SnapshotReader:
 
         return hash_one
 
-    def _read_footer(self, sums: dict[str, TableChecksum]) -> None:
+    def _read_footer(self, sums: dict[str, TableChecksum]) -> Footer:
         expected = self._digest.hexdigest()
         stated = self._parse_footer(sums)
         if self._read(lambda: self._file.read(1)):
@@ -214,7 +218,7 @@ class SnapshotReader:
                 raise self._refuse(f"the checksum of {name} is another one than that of its rows")
         if not stated.complete or set(checksums) != set(sums):
             raise self._refuse("the snapshot is marked incomplete")
-        self.footer = stated.footer
+        return stated.footer
 
     def _parse_footer(self, sums: dict[str, TableChecksum]) -> StatedFooter:
         # It has a hash for each block and a checksum for each section, and nothing else that grows.

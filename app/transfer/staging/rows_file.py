@@ -13,6 +13,7 @@ from ..rows.coerce import Coercion, coercion, is_out_of_place, is_shown
 from ..rows.header import Checked
 from ..rows.scratch import Aside, RowStore
 from ..rows.snapshot import read_checked
+from ..rows.spelled import Spelled
 from ..rows.zones import parse_zone
 from ..run.way_out import migrate_without
 
@@ -240,6 +241,11 @@ class RowsFile:
         if self._coercions[name] or list(map(_hashed_as, stored.columns)) != list(map(_hashed_as, table.columns)):
             return None
         return self.checksums[name]
+
+    def lines_of(self, table: Table, loaded: TableChecksum) -> Spelled | None:
+        """The lines of a table in the file, where what was loaded is all of them as they stand there; else None."""
+        lines = self._snapshot.footer.spelled.get(table.name)
+        return lines if lines and self.known_checksum(table) == loaded else None
 
     def _fix(self, table: Table, number: int) -> Values | None:
         row = self.fixed.get(table.name, number) if self.fixed else None

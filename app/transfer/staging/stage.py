@@ -237,6 +237,7 @@ def verify_staging(
             rows.rows,
             run.directory,
             counts_only=counts_only,
+            spelled={name: rows.lines_of(account.table, account.loaded) for name, account in accounts.items()},
             keep=lambda differences: keep_lines(run, differences),
             progress=run.progress,
         )

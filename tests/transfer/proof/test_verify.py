@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from app.dialects.sqlite.names import url_of
 from app.errors import VerificationFailed
 from app.transfer.proof.verify import Before, Upgraded, verify_loaded, verify_upgrade
 from app.transfer.rows.canonical import checksum
+from app.transfer.rows.encode import hash_rows, write_snapshot
+from app.transfer.rows.header import Header
+from app.transfer.rows.spelled import Spelled
 from app.transfer.schema.declarations import Declarations
 from app.transfer.schema.listen import Heard
 
@@ -63,6 +68,68 @@ def test_only_the_first_differences_are_shown(staged: Path) -> None:
         verify(staged, [[n, "z"] for n in range(100)])
     assert caught.value.details[0] == "a: 100 rows loaded, 2 found"
     assert len(caught.value.details) == 1 + 10
+
+
+def spell(table: Table, rows: list[Values], directory: Path) -> Spelled:
+    header = Header("rows", "the source", "identity", "2024-01-01T00:00:00Z", "0001", (table,))
+    file = write_snapshot(directory / "rows.json", header, [(table.name, hash_rows(table, rows))])
+    return file.footer.spelled[table.name]
+
+
+MANY: list[Values] = [[number, f"text {number}"] for number in range(1, 301)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE a SET x = 'other' WHERE id = 1",
+        "UPDATE a SET x = 'other' WHERE id = 250",
+        "DELETE FROM a WHERE id = 300",
+        "INSERT INTO a VALUES (301, 'more')",
+        "UPDATE a SET id = 999 WHERE id = 5",
+    ],
+)
+def test_what_is_not_as_the_file_spells_it(db: Db, tmp_path: Path, change: str) -> None:
+    values = ", ".join(f"({number}, '{text}')" for number, text in MANY)
+    same = db("CREATE TABLE a (id INTEGER PRIMARY KEY, x TEXT)", f"INSERT INTO a VALUES {values}")
+    for statements, is_right in (((), True), ((change,), False)):
+        with closing(sqlite3.connect(same)) as connection:
+            connection.executescript(";".join(statements))
+        with DIALECT.reader(url_of(same)) as reader:
+            table = reader.tables()["a"]
+            lines = {"a": spell(table, MANY, tmp_path)}
+            with nullcontext() if is_right else pytest.raises(VerificationFailed, match=": a"):
+                verify_loaded(
+                    reader,
+                    {"a": table},
+                    {"a": checksum(table, MANY)},
+                    lambda _name: iter(MANY),
+                    tmp_path,
+                    counts_only=False,
+                    spelled=lines,
+                )
+
+
+@pytest.mark.parametrize("number", [0, 299])
+def test_json_that_is_spelled_otherwise_is_equal_all_the_same(db: Db, tmp_path: Path, number: int) -> None:
+    """At the beginning, and where more rows are read before that is seen."""
+    texts = ['{"b": 1.0, "a": [1]}'] * 300
+    texts[number] = '{"a":[1],"b":1}'
+    values = ", ".join(f"({row}, '{text}')" for row, text in enumerate(texts, 1))
+    there = db("CREATE TABLE a (id INTEGER PRIMARY KEY, x JSON)", f"INSERT INTO a VALUES {values}")
+    rows: list[Values] = [[row, '{"b": 1.0, "a": [1]}'] for row in range(1, 301)]
+    with DIALECT.reader(url_of(there)) as reader:
+        table = reader.tables()["a"]
+        lines = {"a": spell(table, rows, tmp_path)}
+        verify_loaded(
+            reader,
+            {"a": table},
+            {"a": checksum(table, rows)},
+            lambda _name: iter(rows),
+            tmp_path,
+            counts_only=False,
+            spelled=lines,
+        )
 
 
 # What an upgrade may change

@@ -1,0 +1,77 @@
+"""A section of a snapshot as it is spelled: rows whose lines are these, in this order, are these rows.
+
+To see that costs a tenth of their checksum, which has JSON in its normal form. That rows are spelled otherwise, or come
+in another order, says nothing: their checksum does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import xxhash
+
+from ...dialects.model import Values
+from .canonical import encode_row
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A digest over the lines of a section, without what is between them.
+
+    :ivar places: numbers of rows with the digest up to there, the last of them at the end, so that another spelling is
+        seen before all rows are read.
+    """
+
+    places: tuple[tuple[int, int], ...]
+
+    def begin(self, rows: Iterator[Values]) -> tuple[list[Values], xxhash.xxh3_128 | None]:
+        """Take the rows of the beginning, which tell already whether others are spelled so.
+
+        :return: these rows, and what :meth:`goes_on` takes; None where they are spelled otherwise.
+        """
+        number, value = self.places[0]
+        rows_there, digest = list(islice(rows, number)), xxhash.xxh3_128()
+        _add(digest, rows_there)
+        return rows_there, digest if digest.intdigest() == value else None
+
+    def goes_on(self, digest: xxhash.xxh3_128, rows: Iterator[Values]) -> bool:
+        """Whether the rows behind the beginning are the rest; not more of them are taken than it needs to say so."""
+        before = self.places[0][0]
+        for number, value in self.places[1:]:
+            _add(digest, islice(rows, number - before))
+            if digest.intdigest() != value:
+                return False
+            before = number
+        return next(rows, None) is None
+
+
+def _add(digest: xxhash.xxh3_128, rows: Iterable[Values]) -> None:
+    for line in map(encode_row, rows):
+        digest.update(line)
+
+
+class Spelling:
+    """Makes the digest of a section while its lines are written, or read."""
+
+    def __init__(self) -> None:
+        self._digest = xxhash.xxh3_128()
+        self._rows = self._parts = 0
+        self._places: list[tuple[int, int]] = []
+
+    def add(self, lines: bytes, count: int = 1) -> None:
+        """Add lines, without what separates them."""
+        self._digest.update(lines)
+        self._rows += count
+        self._parts += 1
+        # Each time at twice as many: a logarithm of them is kept.
+        if not self._parts & (self._parts - 1):
+            self._note()
+
+    def finish(self) -> Spelled:
+        self._note()
+        return Spelled(tuple(self._places))
+
+    def _note(self) -> None:
+        self._places.append((self._rows, self._digest.intdigest()))
