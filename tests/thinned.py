@@ -50,6 +50,7 @@ THINNED = {
     "scenarios/matrix/test_catch_up.py": 2,
     "scenarios/matrix/test_commands.py": 2,
     "scenarios/matrix/test_connection.py": 2,
+    "scenarios/matrix/test_server_conditions.py": 5,
     "scenarios/matrix/test_pairs.py": 3,
     "scenarios/matrix/test_set_aside_from.py": 2,
     "scenarios/matrix/test_writers.py": 2,
@@ -76,6 +77,8 @@ THINNED = {
 
 
 WHOLE_RUNS = {
+    # Conditions of servers: each begins in the middle of a run, and another one shows that it has gone.
+    "scenarios/matrix/test_server_conditions.py": 9,
     # Each command on each server, where the rooms of the servers and of the run have tests of their own.
     "scenarios/matrix/": 3,
     "scenarios/anonymise/": 2,

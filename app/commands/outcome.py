@@ -61,6 +61,8 @@ def explain(run: Run, error: BaseException) -> BaseException:
     if isinstance(error, run.database_errors):
         # The driver's words only: SQLAlchemy's own add the values of the statement.
         words = getattr(error, "orig", None) or error
+        if known := run.dialect.explain(run.target, words):
+            return known
         if _FULL.search(str(words)):
             return DoesNotFit(f"The database has no space: {words}", hint=f"Make room. {_OTHERWISE}")
         return FerryError(f"The database refused: {words}", hint=_OTHERWISE)

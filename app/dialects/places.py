@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import URL, Engine
 
+from ..errors import FerryError
 from .model import Beside, ControlArea, Identity
 
 
@@ -122,5 +123,5 @@ class Places(Protocol):
     def free_bytes(self, url: URL) -> int | None:
         """Free space where the database lies, or None where it cannot be seen."""
 
-    def is_out_of_space(self, error: BaseException) -> bool:
-        """Whether the server says that there is no room."""
+    def explain(self, url: URL, error: BaseException) -> FerryError | None:
+        """Our error for one of the driver's that no statement is to blame for, e.g. no room or no writes; or None."""

@@ -14,7 +14,7 @@ import pymysql
 from pymysql.constants import CLIENT, CR, ER
 from sqlalchemy import URL
 
-from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured
+from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected
 from ..network import is_loopback, normalise_host
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
@@ -34,11 +34,12 @@ _LOST = (
     CR.CR_CONN_HOST_ERROR,
     CR.CR_CONNECTION_ERROR,
     CR.CR_UNKNOWN_HOST,
-    ER.CON_COUNT_ERROR,
     ER.SERVER_SHUTDOWN,
     1927,  # MariaDB: connection was killed
     1317,  # query execution was interrupted, as by a shutdown
 )
+_NO_CONNECTION = (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED)
+_READ_ONLY = (1290, 1836, 3100)
 _DENIED = (ER.ACCESS_DENIED_ERROR, 1698, 3159)
 _NO_TLS = 2026
 NOT_GRANTED = (
@@ -257,6 +258,7 @@ def explain_errors(url: URL) -> Iterator[None]:
     :raises DatabaseUnreachable, AccessDenied: without the password.
     :raises DoesNotFit: there is no room.
     :raises LockHeld: others kept something locked.
+    :raises Protected: it takes no writes.
     :raises FerryError: the database is not there.
     """
     try:
@@ -288,6 +290,14 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
             f"{where} does not let user {url.username!r} do this: {words}",
             hint="Let the database's administrator grant this privilege, then run the command again.",
         )
+    if number in _NO_CONNECTION:
+        return DatabaseUnreachable(
+            f"{where} has no connection left: {words}",
+            hint="Raise max_connections or max_user_connections, or end connections that are not needed, then run the "
+            "command again.",
+        )
+    if number in _READ_ONLY:
+        return Protected(f"{where} does not let anybody write: {words}", hint="Use the server that takes writes.")
     if number in _LOST or isinstance(error, pymysql.InterfaceError):
         return DatabaseUnreachable(
             f"{where} does not answer, or the connection was lost: {words}",

@@ -15,7 +15,7 @@ from pymysql.constants import ER
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import AccessDenied, DoesNotFit
+from ...errors import AccessDenied, DoesNotFit, FerryError
 from ..base import Fence, Image, Reader, Watch
 from ..files import make_directory
 from ..model import (
@@ -337,8 +337,8 @@ class MySqlDialect:
         with self._connect(staging) as connection:
             return counters_of.set_counters(asking(connection), current_of(connection), counters)
 
-    def is_out_of_space(self, error: BaseException) -> bool:
-        return connect.is_out_of_space(error)
+    def explain(self, url: URL, error: BaseException) -> FerryError | None:
+        return connect.explanation(url, error) if isinstance(error, pymysql.Error) else None
 
     def find_refused_keys(self, url: URL, words: str) -> list[str]:
         # After the failure the columns may have the names of an earlier revision; then the words alone must do.

@@ -85,6 +85,7 @@ class _Loading(Connection):
 
     _lines: Iterator[bytes] | None = None
     failed: BaseException | None = None
+    packet_bytes: int = _PACKET_BYTES
 
     @contextlib.contextmanager
     def offering(self, lines: Iterator[bytes]) -> Iterator[None]:
@@ -118,8 +119,8 @@ class _Loading(Connection):
     def _send_lines(self, lines: Iterator[bytes]) -> None:
         write: Callable[[bytes], None] = self.write_packet
         while piece := self._next_of(lines):
-            for start in range(0, len(piece), _PACKET_BYTES):
-                write(piece[start : start + _PACKET_BYTES])
+            for start in range(0, len(piece), self.packet_bytes):
+                write(piece[start : start + self.packet_bytes])
         write(b"")
 
     def _next_of(self, lines: Iterator[bytes]) -> bytes:
@@ -320,6 +321,8 @@ def load(url: URL, tls_ca: Path | None, table: Table, rows: Iterable[Values], *,
         is_mariadb = version_of(connection).is_mariadb
         database = current_of(connection)
         [(allowed, largest)] = ask("SELECT @@local_infile, @@max_allowed_packet")
+        # A larger one is refused while lines are sent, and the driver cannot tell what the server said (seen).
+        connection.packet_bytes = min(_PACKET_BYTES, int(largest) // 2)
         catalogue = read_catalogue(ask, database, is_mariadb=is_mariadb, only=table.name)
         stored, connection.meets_no_trigger = stored_columns(catalogue), not catalogue["trigger"]
         columns = columns_of(stored, table)

@@ -28,7 +28,6 @@ from .session import execute_all, spell
 _NO_SUCH = (ER.NO_SUCH_TABLE, ER.BAD_TABLE_ERROR, ER.BAD_DB_ERROR, 1305, 1539)
 """No table, database, routine or event of this name: the privilege is there."""
 _NEEDS_SUPER = 1419
-_READ_ONLY = (1290, 1836, 3100)
 
 _LIVE = {
     "SELECT": "SELECT 1 FROM {db}.{a}",
@@ -246,8 +245,6 @@ def _is_refused(url: URL, error: pymysql.Error) -> FerryError:
             f"The database has triggers, and its user may not create one: {words}",
             hint="SET GLOBAL log_bin_trust_function_creators = 1;",
         )
-    if number in _READ_ONLY:
-        return Protected(f"The server does not let anybody write: {words}", hint="Use the server that takes writes.")
     return explanation(url, error) or DoesNotFit(f"The server refuses what a migration needs to do: {words}")
 
 

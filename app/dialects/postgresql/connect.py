@@ -22,6 +22,7 @@ from ...errors import (
     FerryError,
     LockHeld,
     Misconfigured,
+    Protected,
 )
 from ..network import is_loopback, normalise_host
 from ..samples import notes_of
@@ -78,6 +79,8 @@ _DENIED = re.compile(
 _ABSENT = re.compile(r'database ".*" does not exist', re.DOTALL)
 _LOST = ("08", "57P0", "53300", "25P03", "25P04")
 """SQLSTATE: connection exceptions, shutdowns, no connection left, ended for being idle."""
+_NO_CONNECTION = re.compile(r"too many (?:clients|connections)|connection slots")
+"""In the words of libpq, which shows no SQLSTATE of a connection that never was."""
 
 _UNSTATED = ("InterfaceError", "OperationalError")
 """Errors of psycopg2, which need not be installed, for a connection that never was or no longer is."""
@@ -299,6 +302,11 @@ def explain_errors(url: URL) -> Iterator[None]:
 
 def name_error(url: URL, error: Exception) -> FerryError:
     """Our error for the driver's, without the password."""
+    return explanation(url, error) or FerryError(f"The database server at {place_of(url)} refused: {words_of(error)}")
+
+
+def explanation(url: URL, error: BaseException) -> FerryError | None:
+    """Our error for one of the driver's that is no fault of a statement, or None."""
     state, words = state_of(error), words_of(error)
     if is_lost(error):
         return _explain_unconnected(url, words) if not state else _unreachable(url, words)
@@ -315,14 +323,20 @@ def name_error(url: URL, error: Exception) -> FerryError:
             hint="Find them with SELECT * FROM pg_stat_activity WHERE state <> 'idle', end their transactions, then "
             "run the command again.",
         )
-    if state == "53100":
+    if state == "25006":
+        return Protected(
+            f"The database server at {place_of(url)} takes no writes from user {url.username!r}: {words}",
+            hint="Use the URL of the primary, or let the user write: default_transaction_read_only, of the server, the "
+            "database or the role.",
+        )
+    if is_out_of_space(error):
         return DoesNotFit(f"The database server at {place_of(url)} has no room: {words}", hint="Make room, run again.")
     if state in ("XX001", "XX002"):
         return DatabaseDamaged(
             f"The database server at {place_of(url)} says that its own files are damaged: {words}",
             hint="Save what can be read of it, then put the last backup back: flask db-restore",
         )
-    return FerryError(f"The database server at {place_of(url)} refused: {words}")
+    return None
 
 
 def state_of(error: BaseException) -> str:
@@ -352,6 +366,12 @@ def _explain_denied(url: URL, words: str) -> AccessDenied:
 
 
 def _unreachable(url: URL, words: str) -> DatabaseUnreachable:
+    if _NO_CONNECTION.search(words):
+        return DatabaseUnreachable(
+            f"The database server at {place_of(url)} has no connection left: {words}",
+            hint="Raise max_connections or the role's CONNECTION LIMIT, or end connections that are not needed, then "
+            "run the command again.",
+        )
     return DatabaseUnreachable(
         f"The database server at {place_of(url)} does not answer, or the connection was lost: {words}",
         hint="Check that it runs and can be reached from here, then run the command again.",

@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import BackupFailed, ToolFailed
+from ...errors import BackupFailed, FerryError, ToolFailed
 from ..base import Fence, Image, Watch
 from ..files import make_directory
 from ..model import (
@@ -50,7 +50,7 @@ from . import (
 )
 from . import counters as counters_of
 from . import mark as mark_of
-from .connect import Connection, NoSuchDatabase, connect_to, is_out_of_space
+from .connect import Connection, NoSuchDatabase, connect_to, explanation
 from .extensions import lent, oid_of
 from .fence import PostgresqlFence
 from .large_write import bring_outside
@@ -290,8 +290,8 @@ class PostgresqlDialect:
         with self._connect(staging, place) as connection:
             return counters_of.set_counters(connection, place.schema, counters)
 
-    def is_out_of_space(self, error: BaseException) -> bool:
-        return is_out_of_space(error)
+    def explain(self, url: URL, error: BaseException) -> FerryError | None:
+        return explanation(url, getattr(error, "orig", None) or error)
 
     def find_refused_keys(self, url: URL, words: str) -> list[str]:
         place = self._place(url)

@@ -33,6 +33,7 @@ ALEMBIC_SETTINGS = {
     "statement_timeout": "0",
     "lock_timeout": "60s",
     "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
     "synchronous_commit": "off",
 }
 """Everything else is as the host's own sessions have it: revisions may depend on it, e.g. on the time zone."""

@@ -72,6 +72,9 @@ SELECT p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamesp
 WHERE n.nspname = %s AND (strpos(p.prosrc, %s) > 0 OR strpos(p.prosrc, %s) > 0) ORDER BY 1
 """
 
+# Our own sessions say for themselves that they write; this is what the app's have.
+_READ_ONLY = "SELECT reset_val = 'on', current_user::text FROM pg_settings WHERE name = 'default_transaction_read_only'"
+
 
 # A foreign key's own triggers lie on both tables, and are gone with it; so is a range's own cast.
 def dependents(connection: Connection, schema: str) -> list[str]:
@@ -92,8 +95,9 @@ def preflight(connection: Connection, schema: str, missing: str | None) -> None:
     check_target(schema)
     _check_version(connection)
     spelled = [f"{prefix_of(schema)}{kind}" for kind in (STAGING, GENERATION)]
-    [standby], there, depending, spelling, published, lying, foreign = connection.ask_at_once(
+    [standby], [read_only], there, depending, spelling, published, lying, foreign = connection.ask_at_once(
         ("SELECT pg_is_in_recovery()", ()),
+        (_READ_ONLY, ()),
         ("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)),
         (_DEPENDENTS, (schema,)),
         (_SPELLING, (schema, *spelled)),
@@ -102,6 +106,7 @@ def preflight(connection: Connection, schema: str, missing: str | None) -> None:
         (_RELATIONS_OF_OTHERS, (schema,)),
     )
     _check_primary(*standby)
+    _check_writes(*read_only)
     if missing is not None:
         _check_can_create(connection, missing)
         return
@@ -133,6 +138,16 @@ def _check_primary(is_standby: bool) -> None:
     """:raises Protected: a standby."""
     if is_standby:
         raise Protected("This server is a standby: it takes no writes.", hint="Use the URL of the primary.")
+
+
+def _check_writes(is_read_only: bool, user: str) -> None:
+    """:raises Protected: somebody lets no session of this user write."""
+    if is_read_only:
+        raise Protected(
+            f"Sessions of user {user!r} are read-only (default_transaction_read_only): the app could not write either.",
+            hint="Take that back where it was set, in the server's configuration, of the database or of the role: "
+            f"ALTER ROLE {quote(user)} RESET default_transaction_read_only;",
+        )
 
 
 def _check_encoding(connection: Connection) -> None:

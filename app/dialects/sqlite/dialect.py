@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, Protected
+from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, FerryError, Protected
 from ..base import Fence, Watch
 from ..files import create_private, make_directory
 from ..model import (
@@ -307,9 +307,8 @@ class SqliteDialect:
         with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
             return counters_of.set_counters(connection, counters)
 
-    def is_out_of_space(self, error: BaseException) -> bool:
-        full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in full
+    def explain(self, url: URL, error: BaseException) -> FerryError | None:
+        return swap.explain_file(path_of(url), error) if isinstance(error, sqlite3.Error) else None
 
     def find_refused_keys(self, url: URL, words: str) -> list[str]:
         return rules.find_refused_keys(self._files, path_of(url), words)

@@ -35,6 +35,15 @@ def explain_error(path: Path, error: sqlite3.Error | OSError) -> FerryError:
     return FerryError(f"{path} cannot be read or written: {error}.", hint="Nothing was changed; fix this, run again.")
 
 
+def explain_file(path: Path, error: sqlite3.Error) -> FerryError | None:
+    """Our error for one that is no fault of a statement: the file is locked, or there is no room; or None."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_IOERR:
+        return DoesNotFit(f"{path} cannot be written: {error}.", hint="Make room, then run the command again.")
+    known = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+    return explain_error(path, error) if code in known else None
+
+
 def pages_per_step(connection: sqlite3.Connection) -> int:
     """Pages of one step, so that the first of at least two steps ends with the lock held and nothing spilled.
 

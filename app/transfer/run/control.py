@@ -19,9 +19,9 @@ import sqlalchemy as sa
 
 from ...dialects.base import Dialect
 from ...dialects.model import ControlArea
-from ...dialects.redact import redact
 from ...errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
 from ..rows.expect import Unexpected, an_object
+from .control_errors import explain_damage, name_damage, place_of, unwritable
 from .ledger import Entry, Holder, JournalEntry, holder_of, identity, journal, lease, ledger, metadata, process
 from .report import find_user
 
@@ -36,6 +36,7 @@ class Control:
     def __init__(self, dialect: Dialect, area: ControlArea) -> None:
         self.directory = area.directory
         self._place = place_of(area)
+        self._unwritable = functools.partial(unwritable, dialect, area)
         self._engine = _engine_for(dialect, area)
         self._alone = _engine_for(dialect, area, each_alone=True)
         self._ended: dict[str, Any] | None = None
@@ -52,7 +53,7 @@ class Control:
             control = cls(dialect, area)
             control._create_tables()
         except (OSError, sa.exc.DBAPIError) as error:
-            raise unwritable(place_of(area), getattr(error, "orig", None) or error) from error
+            raise unwritable(dialect, area, error) from error
         return control
 
     def _create_tables(self) -> None:
@@ -75,13 +76,15 @@ class Control:
         try:
             there = dialect.exists(area.url) and sa.inspect(control._alone).has_table("lease")
         except OSError as error:
-            raise unwritable(place_of(area), error) from error
+            raise unwritable(dialect, area, error) from error
         except sa.exc.OperationalError as error:
+            if isinstance(known := dialect.explain(area.url, error.orig or error), LockHeld):
+                raise known from error
             if area.url.host:
                 raise DatabaseUnreachable(f"The control area {place_of(area)} cannot be read: {error.orig}") from error
-            raise _explain_damage(area, error) from error
+            raise explain_damage(area, error) from error
         except sa.exc.DatabaseError as error:
-            raise _explain_damage(area, error) from error
+            raise explain_damage(area, error) from error
         return control if there else None
 
     # Identity
@@ -178,7 +181,7 @@ class Control:
                     self._lock_lease(connection, run_id)
                 connection.execute(sa.insert(journal).values(entries))
         except sa.exc.DBAPIError as error:
-            raise unwritable(self._place, error.orig) from error
+            raise self._unwritable(error) from error
 
     def end_step(self, run_id: str, step: str, detail: dict[str, Any]) -> None:
         """Append that a step is done together with what is written next, which nothing comes before.
@@ -197,7 +200,7 @@ class Control:
                 with self._alone.begin() as connection:
                     connection.execute(sa.insert(journal).values(ended))
             except sa.exc.DBAPIError as error:
-                raise unwritable(self._place, error.orig) from error
+                raise self._unwritable(error) from error
 
     def journal(self, run_id: str | None = None) -> list[JournalEntry]:
         """A run's entries, or all, oldest first."""
@@ -278,6 +281,9 @@ class Control:
                     connection.execute(sa.delete(lease).where(lease.c.run_id == dead.run_id))
                 connection.execute(sa.insert(lease).values(**values))
         except (sa.exc.IntegrityError, sa.exc.OperationalError) as error:
+            refusal = self._unwritable(error)
+            if type(refusal) not in (FerryError, LockHeld):
+                raise refusal from error
             raise LockHeld("Another run took the lock in this instant.", hint="Run the command again.") from error
         return dead
 
@@ -356,7 +362,7 @@ class Control:
 
 def _engine_for(dialect: Dialect, area: ControlArea, *, each_alone: bool = False) -> sa.Engine:
     engine = dialect.control_engine(area, each_alone=each_alone)
-    sa.event.listen(engine, "handle_error", functools.partial(_name_damage, area))
+    sa.event.listen(engine, "handle_error", functools.partial(name_damage, area))
     return engine
 
 
@@ -367,34 +373,4 @@ def _entry_of(run_id: str, step: str, phase: str, detail: dict[str, Any] | None)
 def _make_lost(run_id: str, holder: Holder | None) -> LeaseLost:
     return LeaseLost(
         f"Another run took over: run {run_id} lost its lock to {holder or 'nobody'}.", hint="Run the command again."
-    )
-
-
-def place_of(area: ControlArea) -> str:
-    """Where a control area lies, for people."""
-    return redact(area.url) if area.url.host else str(area.directory)
-
-
-def unwritable(place: str, reason: BaseException | None) -> FerryError:
-    """The error of a control area that cannot be made or written."""
-    return FerryError(
-        f"The control area {place} cannot be written: {reason}",
-        hint="Every run keeps its journal there: make room, or make it writable.",
-    )
-
-
-def _name_damage(area: ControlArea, context: sa.engine.ExceptionContext) -> None:
-    """Name the control area where a table of it is missing, or is another one, or holds no text."""
-    error, words = context.sqlalchemy_exception, str(context.original_exception)
-    if context.statement and context.statement.split()[0].upper() not in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-        return  # SQLAlchemy's own question whether there is a table
-    ours = isinstance(error, sa.exc.ProgrammingError) or "no such " in words or "Could not decode" in words
-    if ours and isinstance(error, sa.exc.DatabaseError) and not context.is_disconnect:
-        raise _explain_damage(area, error) from error
-
-
-def _explain_damage(area: ControlArea, error: sa.exc.DatabaseError) -> FerryError:
-    return FerryError(
-        f"The control area {place_of(area)} is damaged: {error.orig}",
-        hint="Move it away: the next run then treats the database as one it does not know.",
     )

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from ...dialects.base import OutsideStaging, Reader
 from ...dialects.model import Table
-from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured
+from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured, Protected
 from .callables import call_without_arguments, import_callable
 from .declarations import Declarations, Declared, combine, declared_by
 from .drift import describe_differences
@@ -363,8 +363,9 @@ class Schema:
                 f"{place} was interrupted: the connection to the database was lost: {words}",
                 hint="Check that the server runs, then run the command again.",
             )
-        if self.host.dialect.is_out_of_space(words):
-            return DoesNotFit(f"{place} failed: {words}", hint="Make room, then run the command again.")
+        known = self.host.dialect.explain(staging, words)
+        if isinstance(known, DoesNotFit | Protected | DatabaseUnreachable):
+            return known.with_details(f"{place} failed: {known.message}", known.details)
         if long_id := explain_long_id(error, self.lineage(), self.host.version_table):
             return long_id
         details = [f"statement: {error.statement}"] if isinstance(error, StatementError) and error.statement else []

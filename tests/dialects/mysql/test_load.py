@@ -66,6 +66,18 @@ def test_a_row_above_the_largest_packet_is_refused_and_others_of_many_megabytes_
     assert rows(room) == wanted
 
 
+def test_rows_go_in_packets_that_the_server_takes(room: Room, mariadb: MariaDB) -> None:
+    """It refuses a larger one while lines are sent, and what it says then no driver understands (seen)."""
+    to = table(room, "id INT PRIMARY KEY, words TEXT")
+    wanted: list[Values] = [[n, "x" * 3000] for n in range(100)]
+    mariadb.execute("SET GLOBAL max_allowed_packet = 16384")
+    try:
+        assert load(room, to, wanted) == []
+    finally:
+        mariadb.execute(f"SET GLOBAL max_allowed_packet = {16 << 20}")
+    assert rows(room) == wanted
+
+
 KEY = "things.PRIMARY" if ON_MYSQL else "PRIMARY"
 
 

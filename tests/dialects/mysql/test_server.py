@@ -51,7 +51,7 @@ def test_room_on_disk_is_seen_where_the_server_is_here(room: Room) -> None:
         (1026, "Error writing file 'x' (errno: 28 \"No space left on device\")", True),
         (1062, "Duplicate entry 'No space left' for key 'PRIMARY'", False),
     ):  # fmt: skip
-        assert room.dialect.is_out_of_space(error(number, words)) is full
+        assert isinstance(room.dialect.explain(room.target, error(number, words)), DoesNotFit) is full
 
 
 def test_a_full_table_is_said_to_be_full(room: Room, way: str, mariadb: MariaDB) -> None:

@@ -20,13 +20,14 @@ def test_a_server_without_room_is_told_from_a_refused_row(room: Room, owned: Roo
     staging = staged(room, script)
     with pytest.raises(DoesNotFit, match="no room") as caught:
         room.dialect.load(staging, table_of(room, "t", staging), [[1]], batch_rows=5)
-    assert room.dialect.is_out_of_space(caught.value)
+    assert caught.value.hint
     with room.dialect.engine(staging).connect() as connection:
         with pytest.raises(sa.exc.OperationalError) as told:
             connection.exec_driver_sql("INSERT INTO t VALUES (1)")
-        assert room.dialect.is_out_of_space(told.value)
-        assert room.dialect.is_out_of_space(told.value.orig)
-    assert not room.dialect.is_out_of_space(ValueError("disk full"))
+        for error in (told.value, told.value.orig):
+            assert error is not None
+            assert isinstance(room.dialect.explain(staging, error), DoesNotFit)
+    assert room.dialect.explain(staging, ValueError("disk full")) is None
     free = owned.dialect.free_bytes(owned.target)
     assert free is not None
     assert free > 0

@@ -16,7 +16,7 @@ from typing import Any
 
 from app.dialects.sqlite import dialect, swap
 from app.transfer.cutover import cutover, prune, secure
-from app.transfer.jobs import job, self_job
+from app.transfer.jobs import job, passage, self_job
 from app.transfer.run.control import Control
 from app.transfer.run.run import Run
 
@@ -181,7 +181,7 @@ def ignore(number: int) -> None:
 
 def patience(seconds: float) -> None:
     """Wait this long only for others' locks on the live database."""
-    for module in (cutover, secure, job, self_job):
+    for module in (cutover, secure, job, passage, self_job):
         module.SWAP_TIMEOUT_S = seconds  # type: ignore[attr-defined]
 
 

@@ -6,9 +6,28 @@ import contextlib
 import select
 import socket
 import threading
+from dataclasses import dataclass, field
 from types import TracebackType
 
 PIECE_BYTES = 1 << 14
+
+
+@dataclass
+class Trap:
+    """Cuts one connection at a statement that a client sends, once.
+
+    :ivar at: the statement's last bytes.
+    :ivar behind: what the same connection sent before it.
+    :ivar arrives: whether the server still gets it, and answers; else nothing of it is sent on.
+    :ivar closes: all other connections are cut, too, and nobody gets through any more.
+    :ivar caught: set when it was sent.
+    """
+
+    at: bytes
+    behind: bytes
+    arrives: bool
+    closes: bool = False
+    caught: threading.Event = field(default_factory=threading.Event)
 
 
 class Proxy:
@@ -16,6 +35,7 @@ class Proxy:
 
     :ivar cut_after: bytes from the server after which every connection is cut, once; None never cuts.
     :ivar stalled: while set, nothing is forwarded in either direction.
+    :ivar trap: where a connection is cut next.
     """
 
     def __init__(self, to_port: int) -> None:
@@ -25,6 +45,7 @@ class Proxy:
         self.cut_after: int | None = None
         self.cuts = 0
         self.stalled = threading.Event()
+        self.trap: Trap | None = None
         self._seen = 0
         self._open: set[socket.socket] = set()
         self._closing = threading.Event()
@@ -60,6 +81,9 @@ class Proxy:
                 thread.start()
 
     def _carry(self, client: socket.socket) -> None:
+        if self.trap and self.trap.closes and self.trap.caught.is_set():
+            client.close()
+            return
         try:
             server = socket.create_connection(("127.0.0.1", self._to), timeout=10)
         except OSError:
@@ -77,6 +101,7 @@ class Proxy:
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         other = {client: server, server: client}
+        sent = b""
         while not self._closing.is_set():
             if self.stalled.is_set():
                 self._closing.wait(0.05)
@@ -87,7 +112,22 @@ class Proxy:
                     return
                 if side is server and self._is_enough(len(piece)):
                     return
+                if side is client and self.trap:
+                    sent += piece
+                    if self._is_caught(self.trap, sent, piece, server):
+                        return
                 other[side].sendall(piece)
+
+    def _is_caught(self, trap: Trap, sent: bytes, piece: bytes, server: socket.socket) -> bool:
+        if trap.caught.is_set() or not piece.endswith(trap.at) or trap.behind not in sent:
+            return False
+        if trap.arrives:
+            server.sendall(piece)
+            server.recv(PIECE_BYTES)  # its answer, which nobody gets
+        trap.caught.set()
+        if trap.closes:
+            self.cut()
+        return True
 
     def _is_enough(self, count: int) -> bool:
         self._seen += count
