@@ -16,6 +16,8 @@ ROUTES ?=
 REPEATS ?= 3
 SERVERS ?= mysql-9.7 mariadb-11.8 postgresql-18
 OTHER ?= python3.13
+SECONDS ?= 600
+TARGETS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
@@ -119,8 +121,11 @@ chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in 
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py tests/transfer/cutover/test_cutover.py
 	$(BIN)/python -m tests.dialects.mysql.chaos $(KILLS)
 
-fuzz: $(VENV)/.dev  ## Try each property of values, files and answers with 1,000 random examples instead of 20
+fuzz: $(VENV)/.dev  ## Try each property with 1,000 random examples, then each reader for ten minutes; SECONDS=n, TARGETS="name ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]" \
+		|| echo "WITHOUT atheris and pglast: no wheel for this Python, or the index is out of reach" >&2
 	$(BIN)/python -m pytest -n $(JOBS) --fast --hypothesis-profile=fuzz -m hypothesis $(ARGS)
+	nice -n 15 $(BIN)/python -m tests.fuzz $(SECONDS) $(TARGETS)
 
 types: $(VENV)/.dev  ## Carry every column type by every route and write docs/types.md anew
 	tests/support/servers/install.sh

@@ -77,7 +77,7 @@ def test_the_make_lines_of_the_workflow_are_what_ci_runs() -> None:
     assert re.findall(r"- run: (make .*)", WORKFLOW) == [
         *of_ci,
         "make test-all",
-        "make chaos fuzz",
+        "make chaos fuzz SECONDS=60",
         "make servers SERVERS=${{ matrix.server }} && test -d .servers/${{ matrix.server }}",
         "make test-servers SERVERS=${{ matrix.server }}",
         "make test-lowest",

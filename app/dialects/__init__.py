@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from ..errors import Misconfigured, Protected
 from .base import Dialect
 from .model import VERSION_TABLE
-from .redact import STRAY_AT
+from .redact import STRAY_AT, has_stray_at
 
 _ROOMS = {
     "sqlite": ("sqlite", "SqliteDialect"),
@@ -49,7 +49,7 @@ def dialect_for(
     :raises Protected: no room for this server, or a driver that would open another database than ours.
     :raises Misconfigured: its driver is not installed, or its password ends too early.
     """
-    if "@" in (url.host or ""):
+    if has_stray_at(url):
         raise Misconfigured(f"The database URL is wrong: {STRAY_AT}.", hint="Set DATABASE_URL, or what the app reads.")
     backend = url.get_backend_name()
     if backend not in _ROOMS:

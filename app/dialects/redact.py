@@ -9,8 +9,8 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 HIDDEN = "***"
-STRAY_AT = "there is an @ in its host; in a password it is written as %40"
-"""Of a URL whose password ends at an @ of its own: the rest of it would be shown as the host."""
+STRAY_AT = "there is an @ in its host or its database's name; in a user or password it is written as %40, a / as %2F"
+"""Of a URL whose password ends at an @ of its own, or begins behind a slash: a part of it would be shown."""
 
 # Only what is listed is shown: whatever a driver calls its password, it is not among these.
 _SHOWN = frozenset(
@@ -56,6 +56,7 @@ _SHOWN = frozenset(
     }
 )
 
+_ENDS_A_PASSWORD = re.compile(r":.*@", re.DOTALL)
 _URL_TEXT = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>.*)", re.DOTALL)
 
 
@@ -90,9 +91,22 @@ def redact_argument(text: str) -> str:
         url = make_url(text)
     except (ArgumentError, ValueError):
         return redact_text(text)
-    if "@" in (url.host or ""):
+    # What SQLAlchemy passes over may be anything: a part of the query without a name, all behind a line break.
+    is_read = text.isprintable() and all("=" in part for part in text.partition("?")[2].split("&") if part)
+    if not is_read or _has_further_at(text, url):
         return redact_text(text)
     return redact(url) if url.password is not None or secret_keys(url) else text
+
+
+def _has_further_at(text: str, url: URL) -> bool:
+    """Whether an @ besides the one that ends the credentials may end a password."""
+    before = text.partition("://")[2].rpartition("@")[0]
+    return ":" in before and text.count("@") > (url.username is not None)
+
+
+def has_stray_at(url: URL) -> bool:
+    """Whether a URL has an @ in its host, or one in its database's name that ends a password: ``corp/anna:secret@``."""
+    return "@" in (url.host or "") or (url.host is not None and bool(_ENDS_A_PASSWORD.search(url.database or "")))
 
 
 def redact_text(text: str) -> str:

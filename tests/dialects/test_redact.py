@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import make_url
 
-from app.dialects.redact import identify, redact, redact_argument, redact_text, secret_keys
+from app.dialects.redact import has_stray_at, identify, redact, redact_argument, redact_text, secret_keys
 
 URLS = [
     "postgresql://anna:CANARY@host/shop",
@@ -73,10 +73,23 @@ def test_a_text_whose_place_cannot_be_told(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [*URLS, "mysql://anna:a@CANARY@host/x", "sqlite:///x.db?key=CANARY", "mysql://a:CANARY@["]
+    "text",
+    [
+        *(*URLS, "mysql://anna:a@CANARY@host/x", "sqlite:///x.db?key=CANARY", "mysql://a:CANARY@["),
+        # Found by tests/fuzz: what SQLAlchemy leaves out, or takes for a database's name.
+        *("mysql://host/shop?CANARY", "mysql://host/shop?charset=utf8&CANARY", "mysql://host/shop\n?key=CANARY"),
+        *("mysql://corp/anna:CANARY@host/shop", "mysql:///anna:CANARY@host/shop"),
+    ],
 )
 def test_no_secret_of_an_argument_is_repeated(text: str) -> None:
     assert "CANARY" not in redact_argument(text)
+
+
+def test_a_password_behind_a_slash_is_seen() -> None:
+    assert has_stray_at(make_url("mysql://corp/anna:CANARY@host/shop"))
+    assert has_stray_at(make_url("mysql://anna:a@CANARY@host/shop"))
+    assert not has_stray_at(make_url("mysql://anna:secret@host/my@shop"))
+    assert not has_stray_at(make_url("sqlite:////a:b@c/x.db"))
 
 
 @pytest.mark.parametrize("text", ["self", "--yes", "a@b", "mysql://anna@host/x?charset=utf8", "sqlite:////a@b/x.db"])

@@ -42,7 +42,11 @@ _SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone)
 _DATABASE = re.compile(rb"ALTER DATABASE CHARACTER SET \w+ COLLATE \w+")
 
 _ENGINES = frozenset({"INNODB", "SEQUENCE", "MYISAM", "ARIA", "MEMORY", "ROCKSDB"})
-_NOT_IN_TABLES = frozenset({"SELECT", "DIRECTORY", "CONNECTION", "UNION", "LIKE", "TEMPORARY", "WRAPPER", "TABLESPACE"})
+_NOT_IN_TABLES = frozenset(
+    {"SELECT", "DIRECTORY", "CONNECTION", "UNION", "LIKE", "TEMPORARY", "WRAPPER", "TABLESPACE"}
+    # What a default would do as rows are put in that leave its column out.
+    | {"LOAD_FILE", "SLEEP", "BENCHMARK", "GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS"}
+)
 _OBJECTS = (
     re.compile(rb"CREATE (?:ALGORITHM=\w+ )?(?:SQL SECURITY \w+ )?VIEW " + _NAME + rb"[ (]", re.DOTALL),
     re.compile(rb"CREATE (?:AGGREGATE )?(?:FUNCTION|PROCEDURE) " + _NAME + rb" ?\(", re.DOTALL),
@@ -102,7 +106,7 @@ class Grammar:
         words = {text.upper() for kind, text in tokens if kind == "word"}
         if _NOT_IN_TABLES & words or ("other", ";") in tokens:
             return False
-        if any(_is_qualified(tokens, at) for at in range(len(tokens))):
+        if any(_is_qualified(tokens, at) or _gives_rows(tokens, at) for at in range(len(tokens))):
             return False
         engines = {tokens[at + 2][1].upper() for at in range(len(tokens) - 2) if _is_engine(tokens, at)}
         if engines <= _ENGINES:
@@ -127,6 +131,15 @@ def _does_not_run(sql: bytes) -> bool:
 
 def _is_engine(tokens: list[Token], at: int) -> bool:
     return tokens[at][0] == "word" and tokens[at][1].upper() == "ENGINE" and tokens[at + 1][1] == "="
+
+
+def _gives_rows(tokens: list[Token], at: int) -> bool:
+    """Whether a table takes rows from its own statement: ``VALUES`` but of a partition, or another ``TABLE``."""
+    if tokens[at][0] != "word" or at < 2:
+        return False
+    word = tokens[at][1].upper()
+    following = tokens[at + 1][1].upper() if at + 1 < len(tokens) else ""
+    return word == "TABLE" or (word == "VALUES" and following not in ("LESS", "IN"))
 
 
 def _is_qualified(tokens: list[Token], at: int) -> bool:

@@ -101,12 +101,21 @@ def damage_named(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         refuse_lacking(error, f"The database {path}")
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DatabaseDamaged(
-                f"The database {path} is damaged: {error}.",
-                hint="Put a backup back (flask db-backup --list, flask db-restore), or repair the file.",
-            ) from error
+        is_broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        # What is no text in the schema itself: of rows such values are read as bytes.
+        if is_broken or "Could not decode to UTF-8 column 'sql'" in str(error):
+            raise _name_damaged(path, error) from error
         raise
+    except UnicodeDecodeError as error:
+        # SQLite's own words, which quote such a schema.
+        raise _name_damaged(path, "its schema holds what is not UTF-8") from error
+
+
+def _name_damaged(path: Path, why: object) -> DatabaseDamaged:
+    return DatabaseDamaged(
+        f"The database {path} is damaged: {why}.",
+        hint="Put a backup back (flask db-backup --list, flask db-restore), or repair the file.",
+    )
 
 
 def remove(path: Path) -> None:

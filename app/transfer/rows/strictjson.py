@@ -104,6 +104,9 @@ def _check_surrogates(text: str, start: int, end: int, value: Any) -> None:
             raise NotKept(
                 f"half of a surrogate pair (\\ud800 to \\udfff), which no text can hold, in {_place(text, start)}"
             ) from error
+        except RecursionError as error:
+            # The encoder stands on the stack a little deeper than the parser did.
+            raise NotKept(f"nested too deeply in {_place(text, start)}") from error
 
 
 def loads(text: str) -> Any:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError
 
 from ...dialects import SERVERS
 from ...dialects.network import is_loopback
-from ...dialects.redact import STRAY_AT, identify, redact, redact_text, secret_keys
+from ...dialects.redact import STRAY_AT, has_stray_at, identify, redact, redact_text, secret_keys
 from ...errors import Misconfigured, SnapshotUnusable
 from ..rows.files import DAMAGED, file_sha256, open_plain
 from ..rows.snapshot import is_snapshot
@@ -163,7 +163,7 @@ def _database(text: str, settings: Settings) -> SourceSpec:
         raise Misconfigured("SOURCE is not a database URL.", hint=DATABASE_FORM) from None
     if url.port is not None and not 0 < url.port < 1 << 16:
         raise Misconfigured("SOURCE is not a database URL: its port is no number from 1 to 65535.", hint=DATABASE_FORM)
-    if "@" in (url.host or ""):
+    if has_stray_at(url):
         raise Misconfigured(f"SOURCE is not a database URL: {STRAY_AT}.", hint=DATABASE_FORM)
     # Written as %00, they come out here.
     if any(_CONTROL.search(part) for part in (url.host, url.database, url.username) if part):

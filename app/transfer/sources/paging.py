@@ -153,9 +153,11 @@ class Trail:
     def _follow_cursor(self, ask: Ask, paginator: JSONResponseCursorPaginator, cursor: Any) -> Ask | None:
         if cursor is None or cursor in ("", False):
             return None
-        if type(cursor) not in (int, str) or len(str(cursor)) > MOST_URL:
+        # Half of a surrogate pair, which JSON can spell, no URL can hold.
+        text = str(cursor)
+        if type(cursor) not in (int, str) or len(text) > MOST_URL or _HALF.search(text):
             raise Changed(f"the cursor that page {ask.number} gives is no number or text")
-        self._remember(str(cursor), f"the cursor that page {ask.number} gives came before: the pages go in a circle")
+        self._remember(text, f"the cursor that page {ask.number} gives came before: the pages go in a circle")
         path, _, _ = ask.path.partition("?")
         params = {**self._endpoint.params, paginator.cursor_param: cursor}
         if paginator.limit_param:
@@ -195,6 +197,7 @@ def _port(parts: Any) -> int | None:
     return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
+_HALF = re.compile("[\ud800-\udfff]")
 _LINK = re.compile(r"<([^<>]*)>((?:[^,\"<>]|\"[^\"]*\")*)")
 _RELATION = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
 

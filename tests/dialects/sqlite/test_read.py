@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from app.dialects.sessions import hold_sessions
 from app.dialects.sqlite.names import url_of
-from app.errors import DoesNotFit
+from app.errors import BackupFailed, DatabaseDamaged, DoesNotFit
 
 from .database import COLUMNS, DIALECT, TABLE, connect, reflected, rows, script
 
@@ -120,6 +121,33 @@ def test_canonical_forms(path: Path, column: str, value: Any, canonical: Any) ->
     [row] = rows(path, "t")
     assert row[list(COLUMNS).index(column)] == canonical
     assert type(row[list(COLUMNS).index(column)]) is type(canonical)
+
+
+def look_at(path: Path, *_: object) -> None:
+    """Read all that a reader tells of a file's schema."""
+    with DIALECT.reader(url_of(path)) as reader:
+        reader.objects()
+        reader.tables()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        # A name: the statement is read; a mark that is none: SQLite itself quotes it in an error.
+        (b"_x_", b"_\xff_"),
+        (b"t (id", b"t\xa0(id"),
+    ],
+)
+def test_a_schema_that_is_not_utf8_is_named(path: Path, good: bytes, bad: bytes) -> None:
+    """Found by tests/fuzz: Python failed on SQLite's own words, or on a column that holds the statement."""
+    script(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, _x_ TEXT)")
+    path.write_bytes(path.read_bytes().replace(good, bad))
+    with pytest.raises(DatabaseDamaged, match=re.escape(f"{path} is damaged")):
+        look_at(path)
+    backup = path.with_name("backup.db")
+    path.rename(backup)
+    with pytest.raises((BackupFailed, DatabaseDamaged), match="is damaged"):
+        look_at(path, DIALECT.restore(backup, url_of(path)))
 
 
 def test_text_that_is_not_utf8_is_named(path: Path) -> None:

@@ -215,3 +215,16 @@ def test_a_line_break_within_an_element_is_blank_space() -> None:
     assert raw == '{"a":   [1, 2], "b": "c\\nd"}'
     assert value == {"a": [1, 2], "b": "c\nd"}
     assert not math.isnan(value["a"][0])
+
+
+def test_as_deep_as_the_parser_goes_and_the_encoder_does_not() -> None:
+    """Found by tests/fuzz: whether there is half of a surrogate pair is looked at a little deeper on the stack."""
+    refusals = set()
+    for depth in range(900, 1000):
+        text = "[" * depth + r'"\ud83d\ude00"' + "]" * depth
+        for read in (loads, lambda text: [*whole_list(f"[{text}]")], lambda text: members(f'{{"a": {text}}}')):
+            try:
+                read(text)
+            except StrictJSONError as error:
+                refusals.add(str(error).partition(" in ")[0])
+    assert refusals == {"nested too deeply"}

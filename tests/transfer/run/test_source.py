@@ -107,6 +107,7 @@ def test_any_url_as_source(tmp_path: Path, url: str) -> None:
         ("http://user:pw@host", "holds credentials"),
         ("http://host/\nx", "line break"),
         ("mysql://u@h:99999/x", "port"),
+        ("mysql://corp/anna:pw@host/x", "an @ in its host or its database"),
         pytest.param(
             "sqlite:///a%00b",
             "control character",
@@ -120,7 +121,7 @@ def test_any_url_as_source(tmp_path: Path, url: str) -> None:
         ("postgresql://u@h:port/x", "is not a database URL"),
         ("https://*.x", "is not a URL"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_url_that_is_refused(tmp_path: Path, url: str, words: str) -> None:
     found = build_settings({"FERRY_SOURCE": url}, {}, instance=tmp_path, directory=tmp_path, options={})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.classic.api import api
 from app.errors import SourceIncomplete
+from app.transfer.endpoints import Endpoint, JSONResponseCursorPaginator
 from app.transfer.rows.scratch import Keys
 from app.transfer.sources import rest_api
 from app.transfer.sources.http import HttpClient
@@ -96,3 +97,12 @@ def test_fewer_records_at_a_time_where_they_are_large(tmp_path: Path, monkeypatc
     asked = [one.target for one in server.asked]
     assert any("per_page=200" in target for target in asked)
     assert any("per_page=25" in target for target in asked)
+
+
+def test_a_cursor_that_no_url_can_hold(said: Said, client: HttpClient, tmp_path: Path) -> None:
+    """Found by tests/fuzz: JSON can spell half of a surrogate pair."""
+    said.answers = {"/users": '[{"id": 1}]', "/cursor": '{"users": [{"id": 1}], "next": "\\ud800"}'}
+    endpoint = Endpoint("users", "/cursor", "users", paginator=JSONResponseCursorPaginator(cursor_path="next"))
+    with Keys(tmp_path) as keys, pytest.raises(SourceIncomplete) as caught:
+        list(RestSource(client, api, "u", "p").extract(tmp_path, keys, [endpoint], lambda *_: None))
+    assert "the cursor that page 1 gives is no number or text" in str(caught.value.details)
