@@ -8,7 +8,9 @@ NEWEST := $(VENV)/newest
 OF_DEPENDENCIES := tests/scenarios/commands tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
 	tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py
 JOBS ?= 6
-KILLS ?= 100
+FAULTS ?= 2000
+CHAINS ?= 2
+MINUTES ?=
 COUNT ?= 10000
 SEED ?=
 SIZE ?= S
@@ -116,10 +118,10 @@ format: $(VENV)/.dev  ## Format the code
 memory: $(VENV)/.dev  ## Print peak memory and time for 10,000 and 100,000 posts
 	$(BIN)/python -m benchmarks.memory
 
-chaos: $(VENV)/.dev  ## Kill runs on SQLite at every step, MariaDB 100 times in its cut-over; try thousands of orders of two runs; KILLS=n
+chaos: $(VENV)/.dev  ## Let every command meet every fault at every step, on each server; FAULTS=n, SEED=n, CHAINS=n at once, MINUTES=n
 	tests/support/servers/install.sh
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py tests/transfer/cutover/test_cutover.py
-	$(BIN)/python -m tests.dialects.mysql.chaos $(KILLS)
+	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(or $(SEED),1) --jobs $(CHAINS) $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: $(VENV)/.dev  ## Try each property with 1,000 random examples, then each reader for ten minutes; SECONDS=n, TARGETS="name ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]" \

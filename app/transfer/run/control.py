@@ -261,20 +261,14 @@ class Control:
         """Take the lease, from a dead holder too, which is then returned.
 
         :raises LockHeld: the holder lives.
+        :raises FerryError: it cannot be written, which no waiting for a holder changes.
         """
         dead = self.holder()
         if dead and dead.alive:
             raise LockHeld(f"The lock is held: {dead}.", hint="Wait for it, or look with: flask db-status")
         pid = os.getpid()
-        values = {
-            "id": 1,
-            "run_id": run_id,
-            "command": command,
-            "host": socket.gethostname(),
-            "pid": pid,
-            "process": process(pid),
-            "user": find_user(),
-        }
+        values = {"id": 1, "run_id": run_id, "command": command, "host": socket.gethostname(), "pid": pid}
+        values |= {"process": process(pid), "user": find_user()}
         try:
             with self._engine.begin() as connection:
                 if dead:
@@ -283,6 +277,9 @@ class Control:
         except (sa.exc.IntegrityError, sa.exc.OperationalError) as error:
             refusal = self._unwritable(error)
             if type(refusal) not in (FerryError, LockHeld):
+                raise refusal from error
+            # What another transaction is in the way of has the word in it, on each server.
+            if isinstance(error, sa.exc.OperationalError) and "lock" not in str(error.orig).lower():
                 raise refusal from error
             raise LockHeld("Another run took the lock in this instant.", hint="Run the command again.") from error
         return dead

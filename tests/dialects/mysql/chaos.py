@@ -1,12 +1,7 @@
-"""Kill a MariaDB server, or ourselves, in the middle of a cut-over, and look at what is left.
-
-``python -m tests.dialects.mysql.chaos 100`` kills a private server 100 times and prints what became of each cut-over.
-It stops with an error at the first database that is neither all old nor all new.
-"""
+"""Kill a MariaDB server, or ourselves, in the middle of a cut-over, and look at what is left."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import functools
 import itertools
@@ -14,12 +9,9 @@ import os
 import random
 import shutil
 import signal
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -271,26 +263,3 @@ def kill_self_once(shop: Shop, after_s: float, generation: int) -> tuple[str, li
     live = shop.generation()
     shop.server.execute(f"DROP DATABASE IF EXISTS {staging}")
     return ("all new" if live == generation else "all old"), notes
-
-
-def main(kills: int) -> None:
-    """Kill a private server again and again, and count."""
-    with tempfile.TemporaryDirectory(prefix="ferry-chaos-") as directory:
-        server = MariaDB(Path(directory) / "server")
-        server.prepare()
-        server.start()
-        try:
-            shop = Shop(server, tables=30)
-            shop.make()
-            usual_s = min(shop.usual_s(), shop.usual_s())
-            outcomes: collections.Counter[str] = collections.Counter()
-            for number in range(kills):
-                outcomes[kill_server_once(shop, random.uniform(0, 1.2 * usual_s))] += 1
-                sys.stdout.write(f"{number + 1} kills: {dict(outcomes)}\n")
-                sys.stdout.flush()
-        finally:
-            server.stop()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -108,6 +108,19 @@ def test_files_may_not_grow(at: At, old: Path, size_kb: int) -> None:
     assert place.query(COUNT.format("users")) == [(60,)]
 
 
+def test_a_lock_that_cannot_be_taken_for_a_read_only_directory_is_waited_for_by_nobody(at: At) -> None:
+    """It was thought to be another run's, and waited for as long as --lock-timeout says: 900 s without a terminal."""
+    place = at("foreign")
+    assert place.run("db-backup").status == 0
+    live = place.content()
+    place.area.chmod(0o500)
+    try:
+        result = place.launch("db-backup", hooks=UNPRIVILEGED).wait(30)
+    finally:
+        place.area.chmod(0o700)
+    refused(place, live, result, 1, "cannot be written: attempt to write a readonly database")
+
+
 def test_a_ledger_that_cannot_be_written_after_the_cut_over(at: At, old: Path) -> None:
     """The new database is live, and nothing that the way back needs is gone."""
     place = at("foreign")

@@ -1,0 +1,48 @@
+"""The short form of ``make chaos``: some steps of each command on SQLite, a few on a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from .chain import Chain, Hit, carry_out
+from .plan import make_chains
+from .table import Floor, describe, find_below
+
+DISK = ("kill -9", "full disk", "read-only directory")
+
+
+def check(chain: Chain, *, met: int) -> None:
+    """All faults of a chain; so many must have met their command, or it would say nothing."""
+    hits = list(carry_out(chain))
+    assert [hit.violations for hit in hits if hit.violations] == []
+    assert sum(hit.outcome in ("old", "new") for hit in hits) >= met, hits
+
+
+@pytest.mark.parametrize("case", ["source", "self", "keep", "init", "restore", "backup"])
+def test_some_steps_on_sqlite(case: str) -> None:
+    check(Chain(1, 11, "sqlite", case, DISK, 5), met=2)
+
+
+@pytest.mark.parametrize("server", ["mariadb", "postgresql"])
+def test_a_server_and_its_connections(server: str) -> None:
+    check(Chain(2, 11, server, "self", ("kill -9 of the server", "kill -9", "connection cut"), 3), met=1)
+
+
+def test_a_plan_has_every_fault_of_every_command_and_a_seed_repeats_it() -> None:
+    chains = make_chains(7, 2000)
+    assert chains == make_chains(7, 2000)
+    assert 1900 <= sum(chain.count for chain in chains) <= 2100
+    assert {(chain.server, chain.case) for chain in chains} == {
+        (server, case)
+        for server in ("sqlite", "mariadb", "postgresql")
+        for case in ("source", "self", "keep", "init", "restore", "backup")
+    }
+    assert all("kill -9 of the server" not in chain.faults for chain in chains if chain.server == "sqlite")
+
+
+def test_what_was_hit_too_seldom_is_below_the_floor() -> None:
+    hits = [Hit(1, "sqlite", "db-init", step, "kill -9", False, outcome="old") for step in ("cut-over", "seed")]
+    hits.append(Hit(1, "sqlite", "db-init", "staging", "kill -9", False, outcome="missed"))
+    assert find_below(hits, Floor(step=1, cut_over=1)) == ["sqlite db-init staging: 0 hits of 1"]
+    assert find_below(hits, Floor(step=0, cut_over=2)) == ["sqlite cut-over: 1 hits of 2"]
+    assert "| db-init | seed | 1 old, 0 new |  |  |" in describe(hits, 5)
