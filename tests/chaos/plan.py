@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from .chain import Chain
@@ -17,12 +18,14 @@ GROUPS = (
     (0.10, ("clock jump",)),
 )
 """Faults of one chain: those that need a slower way to the server, or another interpreter, are apart."""
-LONGEST = 25
+LONGEST = {"sqlite": 25, "mariadb": 12, "postgresql": 12}
+"""Faults of a chain: to begin one takes as long as some faults."""
 
 
 def make_chains(seed: int, count: int) -> list[Chain]:
-    """Chains of about so many faults together; those that take longest come first."""
-    chains = [chain for server in reversed(SHARES) for chain in _of_server(seed, server, count * SHARES[server])]
+    """Chains of about so many faults together, those of each server in turn."""
+    by_server = [[*_of_server(seed, server, count * SHARES[server])] for server in SHARES]
+    chains = [chain for turn in itertools.zip_longest(*by_server) for chain in turn if chain]
     return [
         Chain(number, seed, chain.server, chain.case, chain.faults, chain.count)
         for number, chain in enumerate(chains, 1)
@@ -36,7 +39,7 @@ def _of_server(seed: int, server: str, count: float) -> Iterator[Chain]:
         for case in CASES:
             rest = round(count * share * WEIGHTS[case.name] / whole)
             while kinds and rest > 0:
-                size = min(LONGEST, rest)
+                size = min(LONGEST[server], rest)
                 yield Chain(0, seed, server, case.name, kinds, size)
                 rest -= size
 

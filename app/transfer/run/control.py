@@ -340,8 +340,8 @@ class Control:
 
         def beat() -> None:
             while not stop.wait(HEARTBEAT_S):
-                # A beat that finds the control area busy is made up for by the next one.
-                with contextlib.suppress(sa.exc.DBAPIError), self._alone.begin() as connection:
+                # A beat that finds the control area busy, or its server gone, is made up for by the next one.
+                with contextlib.suppress(sa.exc.DBAPIError, FerryError), self._alone.begin() as connection:
                     connection.execute(
                         sa.update(lease)
                         .where(lease.c.run_id == run_id)

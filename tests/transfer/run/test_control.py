@@ -8,16 +8,19 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.dialects.model import ControlArea, TableChecksum
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
-from app.errors import FerryError, LeaseLost, LockHeld, Protected
+from app.errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
 from app.transfer.run import control as module
 from app.transfer.run import ledger
 from app.transfer.run.control import Control
@@ -307,6 +310,29 @@ def test_only_a_dead_lease_is_removed(area: ControlArea, control: Control) -> No
     sql(area, "UPDATE lease SET pid = ?", ended())
     assert control.unlock("run1").run_id == "run1"
     assert control.holder() is None
+
+
+def test_the_heart_beats_on_when_the_server_was_gone(
+    area: ControlArea, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread ended with a traceback, and the lease died though the run went on."""
+    refusals = iter([1, 2])
+
+    def refuse(*_: object) -> None:
+        if threading.current_thread().name == "ferry-heartbeat" and next(refusals, None):
+            raise DatabaseUnreachable("The database server does not answer.")  # as a room's own connection does
+
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.02)
+    control.take_lease("run1", "db-init")
+    sql(area, "UPDATE lease SET heartbeat_at = datetime('now', '-50 seconds')")
+    with control.heartbeat("run1"):
+        control._alone.dispose()
+        sa.event.listen(control._alone, "do_connect", refuse)
+        deadline = time.monotonic() + 60
+        while (holder := control.holder()) is None or holder.age_s > 10:
+            assert time.monotonic() < deadline, "no beat"
+            time.sleep(0.01)
+    assert next(refusals, None) is None
 
 
 def test_the_heart_beats(area: ControlArea, control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
