@@ -22,7 +22,7 @@ SECONDS ?= 600
 TARGETS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos fuzz types routes bench passes wheel reference docs clean
+.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos model fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -122,6 +122,9 @@ chaos: $(VENV)/.dev  ## Let every command meet every fault at every step, on eac
 	tests/support/servers/install.sh
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py tests/transfer/cutover/test_cutover.py
 	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(or $(SEED),1) --jobs $(CHAINS) $(if $(MINUTES),--minutes $(MINUTES))
+
+model: $(VENV)/.dev  ## Try orders of runs, a rollback, writes, kills and lost locks over the real journal, and count them
+	$(BIN)/python -m pytest -n $(JOBS) --every-kill -rP tests/transfer/cutover/test_cutover.py
 
 fuzz: $(VENV)/.dev  ## Try each property with 1,000 random examples, then each reader for ten minutes; SECONDS=n, TARGETS="name ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]" \

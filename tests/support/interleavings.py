@@ -14,6 +14,17 @@ from dataclasses import dataclass, field
 STUCK_S = 60.0
 
 
+class CannotGoOn(Exception):  # of a play, no error of what is played
+    """Whose turn it is to be cannot take it.
+
+    :ivar turn: how many turns were taken.
+    """
+
+    def __init__(self, turn: int, name: str) -> None:
+        super().__init__(f"turn {turn}: {name}; the play is not the same again, or cannot be given so")
+        self.turn = turn
+
+
 class Killed(BaseException):
     """An actor's process has ended here; nothing catches it."""
 
@@ -71,10 +82,12 @@ class Play:
     taken: list[tuple[str, list[str]]] = field(default_factory=list)
     """At each turn who took it, and who else could have."""
 
-    def perform(self, actors: Mapping[str, Actor]) -> None:
+    def perform(self, actors: Mapping[str, Actor], look: Callable[[], None] = lambda: None) -> None:
         """Give turns until nobody can go on.
 
+        :param look: called after each turn.
         :raises BaseException: the first error of an actor.
+        :raises CannotGoOn: an order that cannot be.
         """
         last = ""
         while ready := [name for name, actor in actors.items() if not actor.ended and actor.waits_for()]:
@@ -83,11 +96,13 @@ class Play:
                 last = self.choices[turn]
             elif last not in ready:
                 last = ready[0]
-            assert last in ready, f"turn {turn}: {last} cannot go on; the play is not the same again"
+            if last not in ready:
+                raise CannotGoOn(turn, last)
             self.taken.append((last, ready))
             actors[last].step()
             if error := actors[last].error:
                 raise error
+            look()
 
 
 def all_plays(perform: Callable[[Play], None], *, switches: int, seed: int = 0) -> Iterator[Play]:

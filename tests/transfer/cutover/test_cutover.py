@@ -1,366 +1,230 @@
-"""Orders of two runs, an application that writes, a kill and a lost lock, over the real journal.
+"""Orders of two runs, a rollback, an application that writes, kills and lost locks, over the real journal.
 
-What runs is the engine's own cut-over, recovery, lease, journal and ledger; the server is a dictionary that keeps to
-what :class:`app.dialects.base.Dialect` promises. Each order ends with a third run, which finds what was left.
+:mod:`.model` has what acts and what must hold; each order ends with further runs, which find what was left. That the
+orders find mistakes is seen by copies of the cut-over that have one each.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import inspect
 import itertools
+import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy import make_url
 
-from app.dialects.model import ControlArea, LateWrite
+from app.dialects.model import ControlArea
 from app.dialects.sqlite.dialect import SqliteDialect
-from app.errors import FerryError, LeaseLost, LockHeld
+from app.errors import LeaseLost
 from app.transfer.cutover import cutover
+from app.transfer.run import control as control_module
 from app.transfer.run.control import Control
-from app.transfer.run.ledger import Entry, JournalEntry, lease
-from app.transfer.run.run import Run
-from tests.support.interleavings import Actor, Play, all_plays
+from app.transfer.run.ledger import Entry
+from tests.support.interleavings import CannotGoOn, Play, all_plays
 from tests.support.servers import make_directory
 
-LIVE = "live"
-PASSES = 2
-
-
-@dataclass
-class Database:
-    mark: str
-    rows: tuple[str, ...] = ()
-
-
-@dataclass
-class Server:
-    """A server of one app; ``moves`` as in :attr:`Capabilities.swap_moves_old`: a swap of two renames, or one copy."""
-
-    moves: bool
-    databases: dict[str, Database] = field(default_factory=lambda: {LIVE: Database("")})
-    writes: int = 0
-    locked_by: str = ""
-    held_by: str = ""
-    acknowledged: list[str] = field(default_factory=list)
-
-    def write(self, row: str) -> None:
-        live = self.databases[LIVE]
-        live.rows += (row,)
-        self.writes += 1
-        self.acknowledged.append(row)
-
-    def let_go(self, name: str) -> None:
-        """What the server does when a session ends: its locks are nobody's."""
-        self.locked_by = "" if self.locked_by == name else self.locked_by
-        self.held_by = "" if self.held_by == name else self.held_by
-
-
-class Dialect:
-    """What the cut-over asks of a server, each with a place for others to come between."""
-
-    def __init__(self, server: Server, actor: Actor) -> None:
-        self.server, self._actor = server, actor
-        self.capabilities = SimpleNamespace(swap_moves_old=server.moves)
-
-    def staging_url(self, target: str, run_id: str) -> str:
-        return f"{target}-staging-{run_id}"
-
-    def generation_url(self, target: str, name: str) -> str:
-        return f"{target}-{name}"
-
-    def exists(self, name: str) -> bool:
-        self._actor.point()
-        return name in self.server.databases
-
-    def drop(self, name: str) -> None:
-        self._actor.point()
-        self.server.databases.pop(name, None)
-
-    def keep(self, name: str, generation: str) -> None:
-        """A copy where the swap moves staging away, else staging itself under another name."""
-        self._actor.point()
-        databases = self.server.databases
-        databases[generation] = replace(databases[name])
-        if not self.server.moves:
-            del databases[name]
-
-    def mark(self, name: str) -> str:
-        self._actor.point()
-        return self.server.databases[name].mark
-
-    def swap(self, staging: str, live: str, old: str, fence: object, token: int, *, timeout_s: float) -> None:
-        server, databases = self.server, self.server.databases
-        self._actor.point()
-        server.held_by = self._actor.name
-        if server.writes != token:
-            server.held_by = ""
-            raise LateWrite
-        self._actor.point()
-        if server.moves:
-            databases[old] = databases.pop(live)
-            self._actor.point()
-            databases[live] = databases.pop(staging)
-        else:
-            databases[old], databases[live] = replace(databases[live]), replace(databases[staging])
-        self._actor.point()
-        server.held_by = ""
-
-    def recover(self, staging: str, live: str, old: str) -> list[str]:
-        self._actor.point()
-        if live not in self.server.databases:
-            self.server.databases[live] = self.server.databases.pop(old)
-        return []
-
-
-class ModelControl(Control):
-    """The real control area; others can come before each look at it and each write to it."""
-
-    actor: Actor
-    shared: Shared
-
-    def _free(self) -> bool:
-        return self.shared.row_held_by in ("", self.actor.name)
-
-    def holder(self) -> Any:
-        self.actor.point(self._free)
-        return super().holder()
-
-    def take_lease(self, run_id: str, command: str) -> Any:
-        dead = super().take_lease(run_id, command)
-        self.actor.point(self._free)
-        return dead
-
-    def write(self, *args: Any, **more: Any) -> None:
-        self.actor.point(self._free)
-        super().write(*args, **more)
-
-    def is_recorded(self, run_id: str) -> bool:
-        self.actor.point(self._free)
-        return super().is_recorded(run_id)
-
-    def record(self, *args: Any, **more: Any) -> None:
-        self.actor.point(self._free)
-        super().record(*args, **more)
-
-    def journal(self, run_id: str | None = None) -> list[JournalEntry]:
-        self.actor.point(self._free)
-        return super().journal(run_id)
-
-    def ledger(self) -> list[Entry]:
-        self.actor.point(self._free)
-        return super().ledger()
-
-    def release_lease(self, run_id: str) -> None:
-        self.actor.point(self._free)
-        super().release_lease(run_id)
-
-    @contextlib.contextmanager
-    def lease_held(self, run_id: str) -> Iterator[None]:
-        self.actor.point(self._free)
-        with super().lease_held(run_id):
-            self.shared.row_held_by = self.actor.name
-            try:
-                yield
-            finally:
-                self.shared.row_held_by = ""
-
-
-@dataclass
-class Shared:
-    """One app's server and control area, and who holds the lease's row."""
-
-    server: Server
-    area: ControlArea
-    row_held_by: str = ""
-
-    def open(self, actor: Actor) -> ModelControl:
-        control = ModelControl(cast(Any, SqliteDialect()), self.area)
-        control.actor, control.shared = actor, self
-        return control
-
-    def lose(self, name: str) -> None:
-        """A run's process is gone, or slept for so long that the server forgot it: its lease is dead, its lock free."""
-        self.server.let_go(name)
-        engine = SqliteDialect().control_engine(self.area)
-        with engine.begin() as connection:
-            connection.execute(
-                sa.update(lease)
-                .where(lease.c.run_id == name)
-                .values(host="elsewhere", heartbeat_at=sa.text("'2001-01-01'"))
-            )
-
-
-class RunOnSelf:
-    """A run that brings the live database's own rows to a new generation, from its lock to its receipt."""
-
-    database_errors = (OSError,)
-    write_errors = (FerryError, KeyError)
-
-    def __init__(self, shared: Shared, actor: Actor) -> None:
-        self.id = actor.name
-        self.command, self.mark = "db-migrate-data", f"mark-{actor.name}"
-        self.server, self.control, self.dialect = shared.server, shared.open(actor), Dialect(shared.server, actor)
-        self.target = LIVE
-        self.staging = self.dialect.staging_url(LIVE, self.id)
-        self.new_generation = self.dialect.generation_url(LIVE, f"{self.mark}-new")
-        self.old_generation = self.dialect.generation_url(LIVE, f"{self.mark}-old")
-        self.hooks = SimpleNamespace(hold_signals=contextlib.nullcontext)
-        self.report = SimpleNamespace(live="unchanged", seconds={})
-        self.show_step = contextlib.nullcontext
-        self.actor = actor
-
-    def note(self, text: str) -> None:
-        del text
-
-    warn = note
-
-    def carry_out(self) -> None:
-        """Lock, recover, stage, swap; like :func:`app.transfer.jobs.passage.carry_out`."""
-        self.actor.point()
-        if self.server.locked_by:
-            return
-        self.server.locked_by = self.id
-        with contextlib.suppress(LockHeld, LeaseLost):
-            self.control.take_lease(self.id, self.command)
-            try:
-                cutover.recover(cast(Run, self))
-                self._replace()
-            except FerryError:
-                self.control.release_lease(self.id)
-                raise
-            self.control.release_lease(self.id)
-        self.server.let_go(self.id)
-
-    def _replace(self) -> None:
-        for _ in range(PASSES):
-            self.actor.point()
-            token, live = self.server.writes, self.server.databases[LIVE]
-            self.server.databases[self.staging] = Database(self.mark, live.rows)
-            entry = Entry(self.id, self.command, "self", "self", None, self.mark, live.mark, "2026-01-01T00:00:00Z")
-            with contextlib.suppress(LateWrite):
-                cutover.swap(cast(Run, self), cast(Any, SimpleNamespace(notes=[])), cast(Any, token), entry)
-                return
-
-
-@dataclass
-class Ending:
-    """What a play left, as the run after it found it."""
-
-    server: Server
-    ledger: list[Entry]
-    journal: list[JournalEntry]
-
-
-def perform(play: Play, moves: bool, directory: Path, events: tuple[str, ...]) -> Ending:
-    """Two runs, an application that writes twice, and events: ``kill`` of the first run, ``sleep`` of either."""
-    area = ControlArea(make_url(f"sqlite:///{directory / 'control.db'}"), directory)
-    Control.open(cast(Any, SqliteDialect()), area)
-    shared = Shared(Server(moves), area)
-    actors: dict[str, Actor] = {}
-
-    def app(actor: Actor) -> None:
-        for number in range(2):
-            actor.point(lambda: not shared.server.held_by and LIVE in shared.server.databases)
-            shared.server.write(f"row {number}")
-
-    def kill(actor: Actor) -> None:
-        actor.point()
-        actors["first"].kill()
-        actor.point(lambda: not shared.row_held_by)
-        shared.lose("first")
-
-    def sleep(name: str) -> Any:
-        def lose(actor: Actor) -> None:
-            actor.point(lambda: not shared.row_held_by)
-            shared.lose(name)
-
-        return lose
-
-    every = {"kill": kill, "first sleeps": sleep("first"), "second sleeps": sleep("second")}
-    actors |= {name: Actor(name, lambda actor: RunOnSelf(shared, actor).carry_out()) for name in ("first", "second")}
-    actors |= {"app": Actor("app", app)} | {name: Actor(name, every[name]) for name in events}
-    play.perform(actors)
-    return look(shared)
-
-
-def look(shared: Shared) -> Ending:
-    """What the next run finds, and leaves: it recovers, and swaps nothing."""
-    for name in ("first", "second"):
-        shared.lose(name)
-    seen: list[Ending] = []
-
-    def work(actor: Actor) -> None:
-        run = RunOnSelf(shared, actor)
-        run.control.take_lease(run.id, run.command)
-        cutover.recover(cast(Run, run))
-        seen.append(Ending(shared.server, run.control.ledger(), run.control.journal()))
-        run.control.release_lease(run.id)
-
-    Play([]).perform({"last": Actor("last", work)})
-    return seen[0]
-
-
-def assert_whole(ending: Ending, order: list[str]) -> None:
-    """:param order: who took each turn, to be shown."""
-    databases, journal = ending.server.databases, ending.journal
-    live = databases[LIVE]
-    assert sorted(live.rows) == sorted(ending.server.acknowledged), f"a write that was acknowledged: {order}"
-    marks = ["", *(entry.mark for entry in ending.ledger)]
-    assert live.mark == marks[-1], f"the ledger's last entry is of what is live: {order}"
-    assert [entry.previous_mark for entry in ending.ledger] == marks[:-1], f"each entry follows the one before: {order}"
-    needed = {f"{LIVE}-{mark}-old" for mark in marks[1:]} | ({f"{LIVE}-{live.mark}-new"} if live.mark else set())
-    assert needed <= databases.keys(), f"the ways back, and what was cut over as it was then: {order}"
-    assert [line.phase for line in journal][-1:] != ["begun"], f"the last cut-over has an end: {order}"
-    runs = [line.run_id for line in journal]
-    assert runs == sorted(runs, key=runs.index), f"none has an end after another's beginning: {order}"
-
-
-EVENTS = [(), ("kill",), ("first sleeps",), ("first sleeps", "second sleeps"), ("first sleeps", "kill")]
-SOME = 12
-
-
-@pytest.mark.parametrize("events", EVENTS, ids=" and ".join)
-@pytest.mark.parametrize("moves", [True, False], ids=["renames", "copies"])
-def test_every_order_ends_whole(moves: bool, events: tuple[str, ...], request: pytest.FixtureRequest) -> None:
-    """``make chaos`` takes every order, and with two switches 5,000; ``make test`` takes some of them."""
-    every = request.config.getoption("every_kill")
-    directory = make_directory("ferry-orders-")
-    endings: list[Ending] = []
+from .model import Dialect, Ending, ModelControl, ModelRun, Rollback, Scene, assert_whole, perform
+
+BACK = (("rollback", Rollback), ("second", ModelRun))
+SCENES = [
+    Scene(),
+    Scene(accidents=("first is killed",)),
+    Scene(accidents=("first sleeps",)),
+    Scene(accidents=("first sleeps", "second sleeps")),
+    Scene(accidents=("first sleeps", "first is killed")),
+    Scene(accidents=("first is killed", "second is killed")),
+    Scene(BACK, begun=True),
+    Scene(BACK, ("rollback is killed",), begun=True),
+    Scene(BACK, ("rollback sleeps",), begun=True),
+    Scene(BACK, ("second is killed", "rollback sleeps"), begun=True),
+]
+SOME = 3
+DEEP = 40
+"""More turns than a run that recovers takes."""
+
+
+def orders(
+    moves: bool, scene: Scene, switches: int, directory: Path, engine: ModuleType = cutover, seed: int = 0
+) -> Iterator[list[str]]:
+    """Perform orders until there are no more, or whoever takes them has enough; each is proved."""
+    endings: list[Any] = []
+    dice = random.Random(seed)
 
     def one(play: Play) -> None:
         place = directory / str(len(endings))
         place.mkdir()
-        endings.append(perform(play, moves, place, events))
+        kills = (dice.randrange(DEEP), dice.randrange(DEEP)) if engine is cutover else ()
+        endings.append(perform(play, moves, place, scene, engine, kills))
         shutil.rmtree(place)
 
-    try:
-        for switches, most in ((1, None), (2, 5000)) if every else ((2, SOME),):
-            for play in itertools.islice(all_plays(one, switches=switches), most):
-                assert_whole(endings[-1], [name for name, _ in play.taken])
-    finally:
-        shutil.rmtree(directory)
-    print(f"{len(endings)} orders")
+    for play in all_plays(one, switches=switches, seed=seed):
+        order = [name for name, _ in play.taken]
+        assert_whole(endings[-1], order)
+        yield order
 
 
-def test_the_model_takes_the_steps_of_the_journal() -> None:
-    """What the cut-over writes to the journal is what the orders above come between."""
-    text = ast.parse(inspect.getsource(cutover))
-    phases = {
-        node.args[2].value
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    place = make_directory("ferry-orders-")
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=str)
+@pytest.mark.parametrize("moves", [True, False], ids=["renames", "copies"])
+def test_every_order_ends_whole(moves: bool, scene: Scene, request: pytest.FixtureRequest, directory: Path) -> None:
+    """``make model`` takes every order with one switch and 2,000 with two; ``make test`` takes some of them."""
+    several = request.config.getoption("every_kill")
+    number = 0
+    for switches, most in ((1, None), (2, 2000)) if several else ((2, SOME),):
+        place = directory / str(switches)
+        place.mkdir()
+        number += sum(1 for _ in itertools.islice(orders(moves, scene, switches, place), most))
+    print(f"{number} orders")
+
+
+# That the model can fail
+
+
+JOURNAL = '        run.control.write(run.id, CUT_OVER, "begun", {"entry": asdict(entry)}, with_lease=True)\n'
+SWAP = (
+    f"{' ' * 16}run.dialect.swap(run.staging, run.target, run.old_generation, fence, token, timeout_s=SWAP_TIMEOUT_S)\n"
+)
+LEDGER = ("        keep_generation(run, entry)\n", "        control.record(entry)\n")
+UNDONE = '        run.control.write(entry.run_id, CUT_OVER, "undone", {"by": run.id})\n'
+KILLED, SLEEPS = Scene(accidents=("first is killed",)), Scene(accidents=("first sleeps",))
+ALONE = Scene((("first", ModelRun),), KILLED.accidents)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is changed in the source of the cut-over, the scene that finds it, and who comes next there.
+
+    :ivar moves: as of :class:`.model.Server`.
+    """
+
+    changes: tuple[tuple[str, str], ...]
+    scene: Scene
+    following: tuple[str, ...] = ()
+    moves: bool = True
+
+
+MISTAKES = {
+    "the journal says it after the swap": Mistake(((JOURNAL, ""), (SWAP, SWAP + "    " + JOURNAL)), KILLED),
+    "the fence is not asked": Mistake(
+        (("fence, token, timeout_s", "fence, run.server.writes, timeout_s"),), Scene(), ("app",)
+    ),
+    "the lease is not held while it swaps": Mistake(
+        (("with run.control.lease_held(run.id):", "with contextlib.nullcontext():"),), SLEEPS, ("second",)
+    ),
+    "what is live is not looked at": Mistake(
+        (("finished = _mark_when_recovered(run, entry) == entry.mark", "finished = False"),), KILLED
+    ),
+    "the ledger comes before the generation": Mistake(
+        ((LEDGER[0] + LEDGER[1], LEDGER[1] + LEDGER[0]),), ALONE, moves=False
+    ),
+    "what was undone is not said": Mistake(((UNDONE, "        pass\n"),), ALONE),
+}
+TURNS = 60
+"""More than a run takes."""
+
+
+def with_mistake(name: str) -> ModuleType:
+    """A copy of the cut-over that has a mistake."""
+    source = inspect.getsource(cutover)
+    for right, wrong in MISTAKES[name].changes:
+        assert source.count(right) == 1, right
+        source = source.replace(right, wrong)
+    copy = ModuleType(cutover.__name__)
+    copy.__package__ = cutover.__package__
+    exec(compile(source, str(cutover.__file__), "exec"), copy.__dict__)
+    return copy
+
+
+def stopped_at_each_turn(
+    mistake: Mistake, directory: Path, engine: ModuleType = cutover, every: int = 1
+) -> Iterator[Ending]:
+    """Orders in which the first run is stopped after one turn, after two, and so on, by an accident or by others."""
+    scene = mistake.scene
+    for turns in range(1, TURNS, every):
+        place = directory / str(turns)
+        place.mkdir()
+        # An accident waits for its turn, and happens in the next.
+        play = Play(["first"] * turns + [*scene.accidents * 2, *mistake.following])
+        try:
+            ending = perform(play, mistake.moves, place, scene, engine)
+            assert_whole(ending, [name for name, _ in play.taken])
+            yield ending
+        except CannotGoOn as error:
+            if error.turn < turns:
+                return  # it has ended before
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_orders_find_a_mistake(name: str, directory: Path) -> None:
+    with pytest.raises(AssertionError):
+        for _ in stopped_at_each_turn(MISTAKES[name], directory, with_mistake(name)):
+            pass
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_same_orders_find_none_in_the_cut_over(name: str, directory: Path) -> None:
+    assert len(list(stopped_at_each_turn(MISTAKES[name], directory, every=4))) > 3
+
+
+# That the model has every step there is
+
+
+def _calls(source: str, of: str) -> set[str]:
+    """What a module calls on an object."""
+    text = ast.parse(source)
+    return {
+        node.func.attr
         for node in ast.walk(text)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "run.control.write"
-        if isinstance(node.args[2], ast.Constant)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == of
     }
-    assert phases == {"begun", "undone"}
+
+
+def test_others_can_come_before_each_step_of_the_cut_over() -> None:
+    """A new call of the server or of the control area is one that the model has to have."""
+    source = inspect.getsource(cutover)
+    with_a_point = {
+        name
+        for name, item in vars(Dialect).items()
+        if inspect.isfunction(item) and "_actor.point" in inspect.getsource(item)
+    }
+    assert _calls(source, "run.dialect") - {"set_mark", "reader", "staging_url", "generation_url"} <= with_a_point
+    assert _calls(source, "run.control") - {"check_lease", "entry_begun", "find_unfinished_cut_over"} <= {
+        *vars(ModelControl)
+    }
+    # These look by one of the calls that have a point.
+    assert "self.holder()" in inspect.getsource(Control.find_lost_lease)
+    assert "self.find_lost_lease(" in inspect.getsource(Control.check_lease)
+    assert "self.journal()" in inspect.getsource(Control.find_unfinished_cut_over)
+    assert _calls(source, "control") <= {*vars(ModelControl)}
+
+
+def test_the_model_takes_the_steps_of_the_journal(directory: Path) -> None:
+    """Every phase that the code writes of a cut-over is one that the orders come to."""
+    phases = set()
+    for module in (cutover, control_module):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if not isinstance(node, ast.Call) or len(node.args) < 3:
+                continue
+            step, phase = (ast.unparse(argument).strip("'") for argument in node.args[1:3])
+            if step in ("CUT_OVER", cutover.CUT_OVER):
+                phases.add(phase)
+    endings = stopped_at_each_turn(Mistake((), KILLED), directory, every=3)
+    journal = {line.phase for ending in endings for line in ending.journal}
+    assert journal == phases == {"begun", "undone", "done"}
 
 
 def test_a_cut_over_that_another_run_finished_is_ended_once(tmp_path: Path) -> None:
