@@ -27,10 +27,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/runs/test_signals.py",
     ),
     "commands/migrate.py": ("scenarios/deployment/test_deployment.py",),
-    "commands/outcome.py": (
-        "commands/test_page.py",
-        "scenarios/commands/test_output.py",
-    ),
     "commands/options.py": ("scenarios/commands/test_output.py",),
     "commands/render.py": ("scenarios/commands/test_output.py",),
     "commands/rollback.py": (

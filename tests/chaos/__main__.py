@@ -33,7 +33,7 @@ def main(
     until = time.time() + 60 * minutes if minutes else None
     hits = run_all(chains, to / "hits.jsonl", jobs=jobs, until=until, tell=click.echo)
     # A floor that is in proportion: what few faults hit says little.
-    floor = Floor(step=2, cut_over=20) if faults >= 2000 else Floor(step=0, cut_over=faults // 100)
+    floor = Floor(step=3, cut_over=20) if faults >= 2000 else Floor(step=0, cut_over=faults // 100)
     failures = write(to, hits, seed=seed, floor=floor, left_out=name_left_out())
     click.echo((to / "chaos.md").read_text())
     for text in failures:

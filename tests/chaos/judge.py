@@ -44,7 +44,7 @@ class Case:
     without_triggers: bool = False
 
     def fail(self, text: str) -> None:
-        self.violations.append(text[:2000])
+        self.violations.append(text if len(text) < 3000 else f"{text[:1000]} ... {text[-2000:]}")
 
     def judge_end(self, result: Result, *, fault: str, gone: bool) -> None:
         """How the command ended, and what is live now.
@@ -144,7 +144,7 @@ def _listen(case: Case, result: Result) -> None:
     if "was without these triggers" in result.stdout + result.stderr:
         case.without_triggers = True
     if "Traceback" in result.stderr or "ResourceWarning" in result.stderr:
-        case.fail(f"a traceback: {result.stderr[-2000:]}")
+        case.fail(f"a traceback: {result.stderr}")
 
 
 def _differences(live: Mapping[str, object], wanted: Mapping[str, object]) -> str:

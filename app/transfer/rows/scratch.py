@@ -14,6 +14,9 @@ from typing import Any, ClassVar, Self
 
 from ...dialects.model import Values
 
+ERRORS = (sqlite3.Error,)
+"""What a scratch file may answer, as on a full disk, whatever server the rows are of."""
+
 
 class Scratch:
     """A throw-away SQLite database in a file without a name: nobody else can read it, and no kill leaves it behind.

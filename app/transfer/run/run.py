@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from ...dialects.base import Dialect
 from ...dialects.model import Beside
 from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LiveSchemaChanged, LockHeld, Protected
+from ..rows import scratch
 from ..rows.files import to_plain_json, write
 from ..schema.alembic import Schema
 from ..schema.binds import name_of
@@ -62,8 +63,7 @@ class Run:
     """
 
     def __init__(self, host: Host, settings: Settings, command: str, hooks: Hooks, *, verbose: bool = False) -> None:
-        self.host = host
-        self.settings = settings
+        self.host, self.settings = host, settings
         self.command, self.hooks = command, hooks
         self.id = new_run_id()
         self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
@@ -88,7 +88,7 @@ class Run:
     @property
     def write_errors(self) -> tuple[type[Exception], ...]:
         """What a database or a file system may answer instead of doing what it is told."""
-        return (OSError, *self.database_errors)
+        return (OSError, *scratch.ERRORS, *self.database_errors)
 
     @property
     def target(self) -> URL:
