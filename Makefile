@@ -65,7 +65,7 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 
 test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers on the lowest versions allowed
 	tests/support/servers/install.sh
-	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(ARGS)
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(or $(ARGS),--record lowest)
 
 test-newest:  ## Test the same on the newest versions that an index has today, whatever constraints.txt says
 	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
@@ -74,7 +74,7 @@ test-newest:  ## Test the same on the newest versions that an index has today, w
 		-e ".[app,postgresql]" pytest pytest-xdist hypothesis psutil build hatchling
 	$(NEWEST)/bin/python -m pip list --format freeze --disable-pip-version-check --exclude-editable
 	tests/support/servers/install.sh
-	$(NEWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(ARGS)
+	$(NEWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(or $(ARGS),--record newest)
 
 $(VENV)/other/.made: pyproject.toml constraints.txt
 	$(OTHER) -m venv --clear $(VENV)/other
@@ -84,7 +84,7 @@ $(VENV)/other/.made: pyproject.toml constraints.txt
 
 test-python: $(VENV)/other/.made  ## Run the tests on another Python than .venv has; OTHER=python3.13
 	tests/support/servers/install.sh
-	$(VENV)/other/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(VENV)/other/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(or $(ARGS),--record $(notdir $(OTHER)))
 
 servers:  ## Fetch MySQL 9.7, MariaDB 11.8 and PostgreSQL 18 into .servers/, installing none; SERVERS="name ..." for some
 	tests/support/servers/fetch.sh $(SERVERS)
@@ -94,7 +94,8 @@ test-servers: $(VENV)/.dev servers  ## Run all tests that a server has to do wit
 	@failed=""; tested=""; for name in $(SERVERS); do \
 		test -d .servers/$$name || { echo "SKIPPED: $$name, which could not be fetched"; continue; }; \
 		echo "On $$name:"; tested="$$tested $$name"; \
-		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --all --servers $$name $(ARGS) \
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --all --servers $$name \
+			$(or $(ARGS),--record $$name) \
 			|| failed="$$failed $$name"; \
 	done; test -n "$$tested" || { echo "FAILED: none of them is there"; exit 1; }; \
 	test -z "$$failed" || { echo "FAILED on$$failed"; exit 1; }

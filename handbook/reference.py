@@ -15,6 +15,7 @@ from app.commands import bp, functions
 from app.commands.options import GROUPS
 from app.errors import MEANINGS, WHAT_TO_DO, ExitStatus
 from app.transfer.run.keys import KEYS
+from tests.support.servers import whole_runs
 
 from .drawing import draw_way
 
@@ -244,10 +245,8 @@ def render_comparison() -> str:
     """The page with the figures of the newest run of the benchmark in their place."""
     docs = DIRECTORY.parent
     page = (docs / "comparison.md").read_text(encoding="utf-8")
-    begin, end = "by `make reference` -->\n", "<!-- end of figures -->"
     rows = "".join(_list_figures((docs / "speed.md").read_text(encoding="utf-8")))
-    table = f"\n| for | instead of | times as fast |\n|---|---|--:|\n{rows}\n"
-    return page[: page.index(begin) + len(begin)] + table + page[page.index(end) :]
+    return _put(page, "figures of docs/speed.md", f"| for | instead of | times as fast |\n|---|---|--:|\n{rows}")
 
 
 def _list_figures(speed: str) -> Iterable[str]:
@@ -263,8 +262,22 @@ def _list_figures(speed: str) -> Iterable[str]:
             yield f"| {route} | {cells[2]} | {cells[4]} |\n"
 
 
+def render_servers() -> str:
+    """The page with the counts of the newest whole runs in their places."""
+    page = (DIRECTORY.parent / "servers.md").read_text(encoding="utf-8")
+    page = _put(page, "runs on servers", whole_runs.render_servers())
+    return _put(page, "runs on versions", whole_runs.render_others())
+
+
+def _put(page: str, name: str, table: str) -> str:
+    """A page with another table between the two marks of a name."""
+    begin, end = f"<!-- {name}, by `make reference` -->\n", f"<!-- end of {name} -->"
+    return f"{page[: page.index(begin) + len(begin)]}\n{table}\n{page[page.index(end) :]}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "../comparison.md": render_comparison,
+    "../servers.md": render_servers,
     "commands.md": render_commands,
     "configuration.md": render_keys,
     "events.md": render_events,

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.pages import TAKEN, find_blocks
 from tests.support.servers import PREPARED, choose, make_directory, runs_on
+from tests.support.servers.whole_runs import Recorder
 from tests.support.site import Site
 from tests.thinned import left_out
 
@@ -51,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # Servers may run as another user, who has to reach it.
         directory.chmod(0o711)
         config.add_cleanup(functools.partial(shutil.rmtree, directory, ignore_errors=True))
+        if name := config.getoption("record") or config.getoption("mended"):
+            config.pluginmanager.register(Recorder(name, mended=not config.getoption("record")))
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
@@ -61,6 +64,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-kill", action="store_true", help="kill at every write and step, not at each ninth")
     parser.addoption("--all", action="store_true", help="all values of every test: what make test-all runs")
     parser.addoption("--servers", action="append", metavar="NAME", help="a server that make servers fetched: mysql-9.7")
+    parser.addoption("--record", metavar="NAME", help="keep the counts of this whole run for docs/servers.md")
+    parser.addoption("--mended", metavar="NAME", help="count those of that run's failures that pass now")
     parser.addoption("--fast", action="store_true", help="neither servers nor whole commands: what make test-fast runs")
     # Before the conftests below this one are read, which ask what was chosen; workers inherit it.
     try:
