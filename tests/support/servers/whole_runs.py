@@ -99,9 +99,10 @@ def describe(name: str) -> str:
     """What a run is on: the server's exact version, or Python's and those of the libraries."""
     for start, (title, program) in SERVERS.items():
         if name.startswith(start):
-            command = [str((find_fetched(start[:-1]) or Path()) / "programs" / program), "--version"]
-            output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-            return f"{title} {re.findall(r'[0-9]+[.][0-9]+(?:[.][0-9]+)?', output)[0]}"
+            path = str((find_fetched(start[:-1]) or Path()) / "programs" / program)
+            output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+            # The program may begin with its own path, where another version stands.
+            return f"{title} {re.findall(r'[0-9]+[.][0-9.]*[0-9]', output.replace(path, ''))[0]}"
     libraries = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
     return f"Python {platform.python_version()}" + (f", {libraries}" if not name.startswith("python") else "")
 
