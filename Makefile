@@ -19,6 +19,7 @@ REPEATS ?= 3
 SERVERS ?= mysql-9.7 mariadb-11.8 postgresql-18
 OTHER ?= python3.13
 SECONDS ?= 600
+ORDERS ?= 2000
 TARGETS ?=
 
 .DEFAULT_GOAL := help
@@ -124,8 +125,8 @@ chaos: $(VENV)/.dev  ## Let every command meet every fault at every step, on eac
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py tests/transfer/cutover/test_cutover.py
 	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(or $(SEED),1) --jobs $(CHAINS) $(if $(MINUTES),--minutes $(MINUTES))
 
-model: $(VENV)/.dev  ## Try orders of runs, a rollback, writes, kills and lost locks over the real journal, and count them
-	$(BIN)/python -m pytest -n $(JOBS) --every-kill -rP tests/transfer/cutover/test_cutover.py
+model: $(VENV)/.dev  ## Try orders of runs, a rollback, writes, kills and lost locks over the real journal, and count them; ORDERS=n
+	ORDERS=$(ORDERS) $(BIN)/python -m pytest -n $(JOBS) --every-kill -rP tests/transfer/cutover/test_cutover.py
 
 fuzz: $(VENV)/.dev  ## Try each property with 1,000 random examples, then each reader for ten minutes; SECONDS=n, TARGETS="name ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]" \

@@ -42,6 +42,7 @@ THINNED = {
     "scenarios/matrix/test_server_killed.py": 3,
     "scenarios/runs/test_faults.py::test_files_may_not_grow": 2,
     "scenarios/runs/test_faults.py::test_a_revision_that_fails_half_way": 2,
+    "scenarios/runs/test_files_in_use.py": 2,
     "scenarios/runs/test_keep_writes.py": 2,
     "scenarios/runs/test_kill.py": 4,
     "scenarios/runs/test_set_aside_from.py": 2,
@@ -96,6 +97,7 @@ WHOLE_RUNS = {
     "scenarios/hosts/test_three_hosts.py": 2,
     # What an old deployment or a file may do, and where a run may end.
     "scenarios/sources/": 2,
+    "scenarios/runs/test_files_in_use.py": 4,
     "scenarios/runs/": 2,
     "scenarios/commands/test_restore.py": 2,
     "scenarios/commands/test_verify.py": 2,

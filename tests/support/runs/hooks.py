@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.dialects.sqlite import dialect, swap
+from app.dialects.sqlite.connect import Files
 from app.transfer.cutover import cutover, prune, secure
 from app.transfer.jobs import job, passage, self_job
 from app.transfer.run.control import Control
@@ -183,6 +184,12 @@ def patience(seconds: float) -> None:
     """Wait this long only for others' locks on the live database."""
     for module in (cutover, secure, job, passage, self_job):
         module.SWAP_TIMEOUT_S = seconds  # type: ignore[attr-defined]
+
+
+def patience_with_files(seconds: float) -> None:
+    """Wait this long only where a database file is read that another program keeps locked."""
+    for opened in (Files.open, Files.read):
+        opened.__wrapped__.__kwdefaults__["timeout_s"] = seconds  # type: ignore[attr-defined] # of contextlib
 
 
 def no_privileges() -> None:

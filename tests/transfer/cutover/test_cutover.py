@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ SCENES = [
     Scene(BACK, ("rollback sleeps",), begun=True),
     Scene(BACK, ("second is killed", "rollback sleeps"), begun=True),
 ]
-SOME = 3
+SOME, MANY = 3, 2000
 DEEP = 40
 """More turns than a run that recovers takes."""
 
@@ -80,10 +81,10 @@ def directory() -> Iterator[Path]:
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 @pytest.mark.parametrize("moves", [True, False], ids=["renames", "copies"])
 def test_every_order_ends_whole(moves: bool, scene: Scene, request: pytest.FixtureRequest, directory: Path) -> None:
-    """``make model`` takes every order with one switch and 2,000 with two; ``make test`` takes some of them."""
+    """``make model`` takes every order with one switch and some thousands with two; ``make test`` takes some of them."""
     several = request.config.getoption("every_kill")
     number = 0
-    for switches, most in ((1, None), (2, 2000)) if several else ((2, SOME),):
+    for switches, most in ((1, None), (2, int(os.environ.get("ORDERS", MANY)))) if several else ((2, SOME),):
         place = directory / str(switches)
         place.mkdir()
         number += sum(1 for _ in itertools.islice(orders(moves, scene, switches, place), most))
