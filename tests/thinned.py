@@ -28,6 +28,9 @@ THINNED = {
     "scenarios/runs/test_decisions.py::test_a_dry_run_writes_nothing": 2,
     # Answers of a broken or hostile deployment, and what is sent to ours.
     "scenarios/sources/test_hostile.py::test_a_hostile_server": 8,
+    "scenarios/sources/test_cut.py::test_a_command": 24,
+    "scenarios/sources/test_cut.py::test_the_": 48,
+    "scenarios/sources/test_cut.py::test_endpoints": 48,
     "scenarios/sources/test_misbehaviour.py": 6,
     "scenarios/sources/test_connections.py": 2,
     "scenarios/sources/test_spoiled_records.py": 3,

@@ -110,13 +110,16 @@ class _Timed(io.RawIOBase):
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, clock: Clock) -> None:
         self._raw, self._sock, self._clock = raw, sock, clock
+        self.has_ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(self._clock.left_s())
-        return self._raw.readinto(buffer)
+        size = self._raw.readinto(buffer)
+        self.has_ended = size == 0
+        return size
 
     def close(self) -> None:
         self._raw.close()
@@ -130,7 +133,14 @@ def _pools(clock: Clock) -> dict[str, type[HTTPConnectionPool]]:
         def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
             super().__init__(sock, *arguments, **named)
             clock.watch(sock)
-            self.fp = io.BufferedReader(_Timed(self.fp.detach(), sock, clock))
+            self._timed = _Timed(self.fp.detach(), sock, clock)
+            self.fp = io.BufferedReader(self._timed)
+
+        def begin(self) -> None:
+            # http.client takes a header that breaks off for a whole one, and the last one for the end of them.
+            super().begin()
+            if self._timed.has_ended:
+                raise http.client.HTTPException("the connection was closed within the headers")
 
     class Plain(HTTPConnection):
         response_class = Response

@@ -44,7 +44,7 @@ def run(site: Site, *arguments: str, **environ: str) -> Ended:
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(peak), *arguments],
         cwd=ROOT,
-        env=site.env(FLASK_FERRY_SOURCE_UID="u", FLASK_FERRY_SOURCE_PASSWORD="p", **environ),
+        env=site.env(**{"FLASK_FERRY_SOURCE_UID": "u", "FLASK_FERRY_SOURCE_PASSWORD": "p", **environ}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
