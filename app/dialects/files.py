@@ -45,13 +45,19 @@ def fsync(path: Path) -> None:
 
 
 def create_private(path: Path) -> None:
-    """Create a file that only its owner can read, before anything is in it."""
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    """Create a file that only its owner can read, before anything is in it.
+
+    :raises OSError: it cannot be made, or is a link, which somebody may have laid to a file of yours.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
 
 
 def open_private(path: Path) -> IO[bytes]:
-    """Open a file to write it anew, which only its owner can read even where it was there with another mode."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Open a file to write it anew, which only its owner can read even where it was there with another mode.
+
+    :raises OSError: it cannot be written, or is a link, which somebody may have laid to a file of yours.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
     except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +69,17 @@ def test_what_is_not_there_cannot_be_made_durable(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             ask(path)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("make", [create_private, open_private])
+def test_a_link_that_somebody_laid_is_not_followed(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    yours, link = tmp_path / "yours", tmp_path / "backup.sql"
+    yours.write_text("of value")
+    yours.chmod(0o644)
+    for target in (yours, tmp_path / "nowhere"):
+        link.symlink_to(target)
+        with pytest.raises(OSError, match="symbolic links"):
+            make(link)
+        link.unlink()
+    assert (yours.read_text(), mode(yours)) == ("of value", 0o644)
+    assert not (tmp_path / "nowhere").exists()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.dialects import dialect_for
-from app.dialects.postgresql import restore
+from app.dialects.postgresql import client, restore
 from app.dialects.postgresql.watch import Watch
 from app.errors import BackupFailed, DatabaseUnreachable, DoesNotFit, ToolFailed
 from tests.dialects.rooms import Room
@@ -110,6 +110,42 @@ def test_no_statement_but_those_of_a_dump_is_run(site: Room, forgeable: Path) ->
     forgeable.write_bytes(whole)
     site.dialect.restore(forgeable, site.other("back"))
     assert site.state(site.other("back")) == site.state()
+
+
+OLD = """#!{python}
+import os, re, subprocess, sys
+script = subprocess.run([{program!r}, *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE)
+text = script.stdout
+if text.startswith(b"--"):
+    # As before CVE-2025-8714 was fixed: nothing guards psql, and a name with a line break ends its comment.
+    text = re.sub(rb"(?m)^\\\\(?:un)?restrict .*\\n", b"", text)
+    text = text.replace(b"-- Name: tags;", b"-- Name: tags\\n" + {deed!r} + b"\\n-- ;", 1)
+os.write(1, text) if len(text) < 1 << 15 else sys.stdout.buffer.write(text)
+sys.exit(script.returncode)
+"""
+
+
+@pytest.mark.parametrize("deed", ["\\! touch {touched}", "\\copy posts to program 'touch {touched}'", "COMMIT;", ""])
+def test_a_pg_restore_older_than_what_guards_psql(
+    site: Room, forgeable: Path, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    """CVE-2025-8714: what a name in the archive gives to psql is run by nobody here, as psql is not asked."""
+    touched, programs, real = site.directory / "touched", site.directory / "programs", client._directories()[0]
+    programs.mkdir(mode=0o755)
+    (programs / "pg_dump").symlink_to(real / "pg_dump")
+    old, deed = programs / "pg_restore", deed.format(touched=touched)
+    old.write_text(OLD.format(python=sys.executable, program=str(real / "pg_restore"), deed=deed.encode()))
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    shown = subprocess.run([str(old), "-f", "-", str(forgeable)], capture_output=True, text=True, check=True).stdout
+    assert f"\n{deed}\n" in shown
+    assert "restrict " not in shown
+    if deed:
+        refused(site, forgeable, "cannot be restored")
+    else:
+        site.dialect.restore(forgeable, site.other("back"))
+        assert site.state(site.other("back")) == site.state()
+    assert not touched.exists()
 
 
 def test_a_refusal_names_file_and_statement_and_shows_no_row(site: Room, forgeable: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.site import ROOT, Result, Site
-from tests.support.sources.hostile import ANYTHING, EXPORTS, LATE, Hostile
+from tests.support.sources.hostile import ANYTHING, EXPORTS, LATE, PAGES, Hostile
 from tests.support.sources.sites import assert_refused
 
 TIMEOUT_S = 0.5
@@ -57,6 +57,12 @@ def run(site: Site, *arguments: str, **environ: str) -> Ended:
 # What the message names, for each kind.
 SAID = {
     "gzip_bomb": "more than 1 MiB",
+    # Not expanded at all: no such compression was asked for.
+    "deflate_bomb": "without a token",
+    "brotli": "without a token",
+    "gzip_of_gzip": "without a token",
+    LATE + "deflate_bomb": "not UTF-8",
+    LATE + "gzip_of_gzip": "not UTF-8",
     "endless_body": "more than 1 MiB",
     "dripped_headers": "timed out",
     "endless_continue": "timed out",
@@ -92,4 +98,16 @@ def test_a_hostile_server(site: Site, kind: str) -> None:
         ended = run(site, "db-migrate-data", "--yes", server.url, FLASK_FERRY_TIMEOUT=str(TIMEOUT_S))
     print(f"{kind}: {ended.peak_mib:.0f} MiB: {ended.result.stderr}")
     assert_refused(ended.result, 3, server.url, SAID[kind])
+    assert ended.peak_mib < MOST_MIB
+
+
+def test_pages_without_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of 100,000 pages is a lower one here: so many of them take the same memory as a few."""
+    program = "from app.transfer.sources import rest_api; rest_api.MOST_PAGES = 100; from flask.cli import main; main()"
+    monkeypatch.setattr(
+        "tests.scenarios.sources.test_hostile.MEASURE", MEASURE.replace('"-m", "flask"', f'"-c", """{program}"""')
+    )
+    with Hostile(PAGES) as server:
+        ended = run(site, "db-migrate-data", "--yes", server.url)
+    assert_refused(ended.result, 3, server.url, "the pages do not end")
     assert ended.peak_mib < MOST_MIB

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import itertools
 import json
 import os
@@ -68,6 +69,26 @@ def _gzip_bomb() -> bytes:
 def gzip_bomb(send: Send) -> None:
     """1.5 MB that stand for 1.6 GB."""
     send(whole(_gzip_bomb(), "Content-Encoding: gzip"))
+
+
+@functools.cache
+def _deflate_bomb() -> bytes:
+    return zlib.compress(b"[" + b" " * (200 << 20), 9)
+
+
+def deflate_bomb(send: Send) -> None:
+    """The same in a compression that was not asked for."""
+    send(whole(_deflate_bomb(), "Content-Encoding: deflate"))
+
+
+def brotli(send: Send) -> None:
+    """And in one that only some clients have: 20 bytes, which stand for a megabyte."""
+    send(whole(bytes.fromhex("5bffff0fe0fe0320f8ff0f00000000000000"), "Content-Encoding: br"))
+
+
+def gzip_of_gzip(send: Send) -> None:
+    """One bomb in another: 5 KB that stand for 1.5 MB, and those for 1.6 GB."""
+    send(whole(gzip.compress(_gzip_bomb(), 9), "Content-Encoding: gzip, gzip"))
 
 
 def endless_body(send: Send) -> None:
@@ -140,10 +161,20 @@ def exponent(send: Send) -> None:
 ANYTHING: dict[str, Callable[[Send], None]] = {
     function.__name__: function
     for function in (
-        gzip_bomb, endless_body, dripped_headers, endless_continue, endless_headers, long_header, dripped_body,
-        endless_trailers, silence, nested, many_values, exponent,
+        gzip_bomb, deflate_bomb, brotli, gzip_of_gzip, endless_body, dripped_headers, endless_continue,
+        endless_headers, long_header, dripped_body, endless_trailers, silence, nested, many_values, exponent,
     )
 }  # fmt: skip
+
+PAGES = "endless_pages"
+"""Of the old API's records: each page has other ones, and says that more follow."""
+
+
+def _endless_page(target: str, send: Send) -> None:
+    number = target.partition("page=")[2].partition("&")[0] or "1"
+    records = [{"id": f"{number}-{index}", "text": "x" * 1000} for index in range(100)]
+    send(whole(orjson.dumps({"users": records, "page": int(number), "has_next": True})))
+
 
 # What an export can be, behind a good protocol and a good manifest
 
@@ -185,6 +216,8 @@ def zstd_bomb_of_lines(send: Send) -> None:
 
 PREPARED: dict[str, Callable[[], bytes]] = {
     "gzip_bomb": _gzip_bomb,
+    "deflate_bomb": _deflate_bomb,
+    "gzip_of_gzip": _gzip_bomb,
     "zstd_bomb": lambda: _zstd_bomb(ENDLESS_LINE),
     "zstd_bomb_of_lines": lambda: _zstd_bomb(LINES),
 }
@@ -259,6 +292,8 @@ def _answer_late(kind: str, target: str, send: Send) -> None:
         send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     elif target.startswith("/api/authenticate"):
         send(whole(b'{"token": "t"}'))
+    elif kind == PAGES:
+        _endless_page(target, send)
     else:
         ANYTHING[kind](send)
 
@@ -275,7 +310,7 @@ def _handle(kind: str, connection: socket.socket) -> None:
         target = asked.split(b" ")[1].decode("latin-1")
         if kind in EXPORTS:
             _answer_protocol(kind, target, connection.sendall)
-        elif kind.startswith(LATE):
+        elif kind.startswith(LATE) or kind == PAGES:
             _answer_late(kind.removeprefix(LATE), target, connection.sendall)
         else:
             ANYTHING[kind](connection.sendall)

@@ -90,6 +90,8 @@ BROKEN = {
     "no answer": b"",
     "not HTTP": b"SSH-2.0-OpenSSH_9\r\n",
     "cut in the headers": b"HTTP/1.1 200 OK\r\nContent-Type: appl",
+    "cut behind a header": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+    "cut in its length": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0",
     "not JSON": answer("<html>"),
     "HTML": answer("<html>", "Content-Type: text/html"),
     "no content type": b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\n{"a": 1}',
@@ -114,6 +116,16 @@ def test_what_never_is_a_whole_answer(clients: Clients, kind: str) -> None:
     assert len(server.asked) == ATTEMPTS
     assert f"{server.url}: GET /x?page=7 failed {ATTEMPTS} times" in caught.value.message
     assert "flask db-migrate-data" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("at", range(0, 107, 3))
+def test_a_log_in_that_was_cut_gives_no_part_of_a_token(clients: Clients, at: int) -> None:
+    """A header that breaks off is none: http.client would take it, and what comes of it for all of them."""
+    whole = answer({"token": "abcdefghijkl"}, "Set-Cookie: token=abcdefghijkl", status="201 Created")
+    with serving(whole[:at], whole) as server:
+        given = clients(server).post_json("/log-in", {})
+    assert given.cookies == {"token": "abcdefghijkl"}
+    assert len(server.asked) == 2
 
 
 NOT_KEPT = {
