@@ -26,7 +26,8 @@ from .targets import BY_NAME, TARGETS
 WORK = ROOT / "build" / "fuzz"
 MOST_FAILURES = 5
 """After so many a target is not begun again: they are likely the same one."""
-GRACE_S = 120.0
+GRACE_S = 600.0
+"""For the start, in which coverage is put into the product: a loaded machine takes minutes."""
 _UNITS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 _PEAK = re.compile(r"stat::peak_rss_mb:\s*(\d+)")
 
