@@ -122,13 +122,7 @@ def _make_place(
             proxy = stack.enter_context(Proxy(server.port))
             place.through = place.url.set(port=proxy.port)
         if "clock jump" in chain.faults:
-            faults.clock_file(place).write_text("+0")
-            place.interpreter = {
-                "LD_PRELOAD": str(faults.FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(faults.clock_file(place)),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
+            faults.load_clock(place)
         place.prepare()
         yield place, proxy
 

@@ -111,7 +111,9 @@ def _restore(place: Place) -> list[Turn]:
 
 
 def _backup(_place: Place) -> list[Turn]:
-    return [Turn("db-backup", ("db-backup",), before=change_a_row, carries=True, replaces=False)]
+    make = Turn("db-backup", ("db-backup",), before=change_a_row, carries=True, replaces=False)
+    prune = Turn("db-backup --prune", ("db-backup", "--prune"), before=change_a_row, carries=True, replaces=False)
+    return [make, prune]
 
 
 CASES = (

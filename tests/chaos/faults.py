@@ -23,7 +23,8 @@ from .commands import SERVERS, Turn
 from .place import Place, can_mount
 
 NETWORKED = tuple(name for name in SERVERS if name != "sqlite")
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), Path("libfaketimeMT.so.1"))
+SLEEPS: tuple[Hook, ...] = (("tests.chaos.points:sleep_by_select", {}),)
 JUMPS = ("+2h", "-2h", "+40d")
 
 
@@ -158,6 +159,18 @@ def _age_lease(place: Place) -> None:
 
 def clock_file(place: Place) -> Path:
     return place.directory.parent / "clock"
+
+
+def load_clock(place: Place) -> None:
+    """Let commands have a clock that jumps when the file says so: that of the day, by which no wait is measured."""
+    clock_file(place).write_text("+0")
+    place.hooks = SLEEPS
+    place.interpreter = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock_file(place)),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def _jump(scene: Scene) -> None:

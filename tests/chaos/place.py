@@ -51,6 +51,8 @@ class Place:
 
     :ivar url: where the harness reaches the database.
     :ivar through: where commands reach it, if it is another way.
+    :ivar interpreter: what the interpreter of commands finds in its environment when it starts.
+    :ivar hooks: what every command calls first.
     """
 
     server: str
@@ -58,6 +60,7 @@ class Place:
     url: URL
     through: URL | None = None
     interpreter: dict[str, str] = field(default_factory=dict)
+    hooks: tuple[Hook, ...] = ()
     commands: int = 0
 
     def prepare(self) -> None:
@@ -92,7 +95,8 @@ class Place:
         """Start ``flask ...``."""
         self.commands += 1
         environ = self.environ(release)
-        return start_flask(arguments, environ, self.directory, modules=OURS, root=ROOT, hooks=hooks)
+        every = [*self.hooks, *hooks]
+        return start_flask(arguments, environ, self.directory, modules=OURS, root=ROOT, hooks=every)
 
     def run(self, arguments: Iterable[str], release: str, hooks: Iterable[Hook] = ()) -> Result:
         """Run ``flask ...`` to its end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import random
 from collections.abc import Iterator
 
 from .chain import Chain
@@ -23,9 +23,9 @@ LONGEST = {"sqlite": 25, "mariadb": 12, "postgresql": 12}
 
 
 def make_chains(seed: int, count: int) -> list[Chain]:
-    """Chains of about so many faults together, those of each server in turn."""
-    by_server = [[*_of_server(seed, server, count * SHARES[server])] for server in SHARES]
-    chains = [chain for turn in itertools.zip_longest(*by_server) for chain in turn if chain]
+    """Chains of about so many faults together, shuffled: what is ended early has some of each kind."""
+    chains = [chain for server in SHARES for chain in _of_server(seed, server, count * SHARES[server])]
+    random.Random(seed).shuffle(chains)
     return [
         Chain(number, seed, chain.server, chain.case, chain.faults, chain.count)
         for number, chain in enumerate(chains, 1)

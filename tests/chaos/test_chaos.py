@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
+
 import pytest
+from sqlalchemy import make_url
 
 from .chain import Chain, Hit, carry_out
-from .plan import make_chains
+from .commands import initialise, run
+from .faults import FAKETIME, JUMPS, clock_file, load_clock
+from .place import Place
+from .plan import make_chains, name_left_out
 from .table import Floor, describe, find_below
 
 DISK = ("kill -9", "full disk", "read-only directory")
@@ -26,6 +33,24 @@ def test_some_steps_on_sqlite(case: str) -> None:
 @pytest.mark.parametrize("server", ["mariadb", "postgresql"])
 def test_a_server_and_its_connections(server: str) -> None:
     check(Chain(2, 11, server, "self", ("kill -9 of the server", "kill -9", "connection cut"), 3), met=1)
+
+
+def test_the_clock_of_a_command_jumps(tmp_path: Path) -> None:
+    """Else a fault that does nothing would be counted; where it cannot be had it is named."""
+    assert FAKETIME.exists() or name_left_out() == ["clock jump: needs Debian's libfaketime"]
+    if not FAKETIME.exists():
+        return
+    own = tmp_path / "place"
+    own.mkdir()
+    place = Place("sqlite", own, make_url(f"sqlite:///{own / 'live.db'}"))
+    load_clock(place)
+    place.prepare()
+    initialise(place)
+    clock_file(place).write_text(JUMPS[-1])
+    run(place, "db-backup")
+    made = sorted(path.name.partition("-")[2][:8] for path in (own / "backups").glob("*.sqlite3"))
+    in_days = (dt.datetime.strptime(made[-1], "%Y%m%d").replace(tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)).days
+    assert 38 <= in_days <= 41, made
 
 
 def test_a_plan_has_every_fault_of_every_command_and_a_seed_repeats_it() -> None:

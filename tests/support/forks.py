@@ -118,8 +118,9 @@ def start_flask(
     :param root: where these are, when they are not installed.
     :param hooks: functions, ``module:name``, that are called in the process before the command begins.
     """
-    # What an interpreter reads when it starts, which a fork does not do again.
-    own = {name: value for name, value in environ.items() if name.startswith(("PYTHON", "LANG", "LC_"))}
+    # What an interpreter, or what is loaded with it, reads when it starts, which a fork does not do again.
+    at_start = ("PYTHON", "LANG", "LC_", "LD_PRELOAD", "FAKETIME")
+    own = {name: value for name, value in environ.items() if name.startswith(at_start)}
     own.pop("PYTHONPATH", None)
     if root:
         own["PYTHONPATH"] = str(root)
