@@ -353,8 +353,22 @@ def test_every_room_of_the_engine_has_a_place_in_the_architecture() -> None:
 @pytest.mark.parametrize("page", ["security.md", "guarantees.md"])
 def test_every_test_that_a_page_names_is_there(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
-    named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", text)
+    # A test without a file is of the file before it.
+    named, last = [], ""
+    for path, test in re.findall(r"`(tests/[\w/.]+)?(?:::(\w+))?`", text):
+        last = path or last
+        named += [(last, test)] if path or test else []
     assert len(named) > 10
     for path, test in named:
         assert (ROOT / path).exists(), path
         assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+
+
+def test_every_threat_of_the_page_on_security_has_a_test() -> None:
+    rows = [line for line in (DOCS / "security.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    assert len(rows) > 25
+    for row in rows[1:]:
+        threat, defence, tests = (cell.strip() for cell in row.strip("| ").split(" | "))
+        assert threat
+        assert defence
+        assert "`tests/" in tests, f"{threat}: which test shows it?"

@@ -76,6 +76,7 @@ _DENIED = re.compile(
     r"|is not permitted to log in|permission denied for database|does not support SSL|certificate|SSL error: "
     r"|authentication method requirement|channel binding"
 )
+_NO_TLS = re.compile(r"does not support SSL|certificate|SSL error: ")
 _ABSENT = re.compile(r'database ".*" does not exist', re.DOTALL)
 _LOST = ("08", "57P0", "53300", "25P03", "25P04")
 """SQLSTATE: connection exceptions, shutdowns, no connection left, ended for being idle."""
@@ -359,6 +360,12 @@ def _explain_unconnected(url: URL, words: str) -> FerryError:
 
 
 def _explain_denied(url: URL, words: str) -> AccessDenied:
+    if _NO_TLS.search(words):
+        return AccessDenied(
+            f"An encrypted connection to the database server at {place_of(url)} cannot be had: {words}",
+            hint="Set FERRY_TLS_CA to a file with the certificates that its own is signed by (on RDS: the bundle of "
+            "its region), and spell the host as its certificate does.",
+        )
     return AccessDenied(
         f"The database server at {place_of(url)} refuses user {url.username!r}: {words}",
         hint="Check user, password and encryption of the database (DATABASE_URL, or DB_USERNAME and DB_PASSWORD).",

@@ -41,8 +41,7 @@ from .target import Target, look_at_target
 from .tracing import trace
 
 SWAP_TIMEOUT_S = 20.0
-LOCK_POLL_S = 0.5
-WAITING_EVERY_S = 30.0
+LOCK_POLL_S, WAITING_EVERY_S = 0.5, 30.0
 LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
 
@@ -105,8 +104,9 @@ class Run:
     @property
     def directory(self) -> Path:
         """The run's own directory, which stays as evidence."""
-        path = self.control.directory / "runs" / self.id
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        runs = self.control.directory / "runs"
+        for path in (runs, runs / self.id):  # by itself the mode is that of the last one only
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
     @property

@@ -30,6 +30,21 @@ def test_a_certificate_of_the_authority_that_is_named_is_taken(
     assert ended.status == 0, ended.stderr
 
 
+def test_a_certificate_that_signed_itself_is_refused(
+    filled: Site, wrong: Deployment, authority: Authority, tmp_path: Path
+) -> None:
+    """Of an authority that nobody named: its own."""
+    before, own = Before.of(filled), Authority.make(tmp_path / "own")
+    pair = tmp_path / "pair.pem"
+    pair.write_text((own.directory / "ca.key").read_text() + own.file.read_text())
+    with relay(pair, wrong.port) as url:
+        ended = flask(filled, "db-migrate-data", url, "--yes", FLASK_FERRY_TLS_CA=str(authority.file), **TEACHER)
+    assert_refused(ended, 3, url, "the TLS certificate is refused")
+    before.assert_unchanged()
+    assert wrong.requests() == []
+    assert words.TEACHER_PASSWORD not in ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize(
     ("address", "days", "trusted", "reason"),
     [

@@ -192,6 +192,11 @@ def patience_with_files(seconds: float) -> None:
         opened.__wrapped__.__kwdefaults__["timeout_s"] = seconds  # type: ignore[attr-defined] # of contextlib
 
 
+def set_umask(umask: int) -> None:
+    """Let what is made be for everybody, if it does not say otherwise itself."""
+    os.umask(umask)
+
+
 def no_privileges() -> None:
     """Be refused by permissions, as root is not: give every capability up."""
     library = ctypes.CDLL(None, use_errno=True)

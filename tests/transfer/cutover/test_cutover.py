@@ -81,7 +81,7 @@ def directory() -> Iterator[Path]:
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 @pytest.mark.parametrize("moves", [True, False], ids=["renames", "copies"])
 def test_every_order_ends_whole(moves: bool, scene: Scene, request: pytest.FixtureRequest, directory: Path) -> None:
-    """``make model`` takes every order with one switch and some thousands with two; ``make test`` takes some of them."""
+    """``make model`` takes every order with one switch and thousands with two; ``make test`` takes some of them."""
     several = request.config.getoption("every_kill")
     number = 0
     for switches, most in ((1, None), (2, int(os.environ.get("ORDERS", MANY)))) if several else ((2, SOME),):
