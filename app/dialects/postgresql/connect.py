@@ -80,8 +80,7 @@ _NO_TLS = re.compile(r"does not support SSL|certificate|SSL error: ")
 _ABSENT = re.compile(r'database ".*" does not exist', re.DOTALL)
 _LOST = ("08", "57P0", "53300", "25P03", "25P04")
 """SQLSTATE: connection exceptions, shutdowns, no connection left, ended for being idle."""
-_NO_CONNECTION = re.compile(r"too many (?:clients|connections)|connection slots")
-"""In the words of libpq, which shows no SQLSTATE of a connection that never was."""
+_NO_CONNECTION = re.compile(r"too many (?:clients|connections)|connection slots")  # no SQLSTATE is shown of it
 
 _UNSTATED = ("InterfaceError", "OperationalError")
 """Errors of psycopg2, which need not be installed, for a connection that never was or no longer is."""
@@ -376,8 +375,7 @@ def _unreachable(url: URL, words: str) -> DatabaseUnreachable:
     if _NO_CONNECTION.search(words):
         return DatabaseUnreachable(
             f"The database server at {place_of(url)} has no connection left: {words}",
-            hint="Raise max_connections or the role's CONNECTION LIMIT, or end connections that are not needed, then "
-            "run the command again.",
+            hint="Raise max_connections or the role's CONNECTION LIMIT, or end other connections, then run it again.",
         )
     return DatabaseUnreachable(
         f"The database server at {place_of(url)} does not answer, or the connection was lost: {words}",
