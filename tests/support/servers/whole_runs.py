@@ -35,7 +35,12 @@ SERVERS = {
     "postgresql-": ("PostgreSQL", "postgres"),
 }
 LIBRARIES = ("Flask", "Flask-SQLAlchemy", "Flask-Migrate", "SQLAlchemy", "alembic")
-OTHERS = {"python": "all, as `make test` runs them", "lowest": "`make test-lowest`", "newest": "`make test-newest`"}
+OTHERS = {
+    "fast": "what needs neither a server nor a whole command (`make test-fast`)",
+    "python": "all, as `make test` runs them",
+    "lowest": "`make test-lowest`",
+    "newest": "`make test-newest`",
+}
 
 
 class Recorder:
@@ -104,7 +109,7 @@ def describe(name: str) -> str:
             # The program may begin with its own path, where another version stands.
             return f"{title} {re.findall(r'[0-9]+[.][0-9.]*[0-9]', output.replace(path, ''))[0]}"
     libraries = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
-    return f"Python {platform.python_version()}" + (f", {libraries}" if not name.startswith("python") else "")
+    return f"Python {platform.python_version()}" + (f", {libraries}" if name in ("lowest", "newest") else "")
 
 
 def render_servers() -> str:
