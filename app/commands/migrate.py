@@ -75,6 +75,12 @@ from .execute import execute, lock_timeout_s
     help="Read the source again up to N times and carry what changed.  [default: 3 for a database, else 0]",
 )
 @click.option(
+    "--jobs",
+    type=click.IntRange(0, 64),
+    metavar="N",
+    help="Let N processes help with the rows of a large database.  [default: FERRY_JOBS, else cores - 1]",
+)
+@click.option(
     "--set-aside-from",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -101,6 +107,7 @@ def db_migrate_data(
     accept_loss: tuple[str, ...],
     keep_violations: bool,
     catch_up: int | None,
+    jobs: int | None,
     set_aside_from: Path | None,
     insecure_http: bool,
     **output: Any,
@@ -122,6 +129,7 @@ def db_migrate_data(
             accept_missing=accept_missing,
             insecure_http=insecure_http,
             verify=verify != "full",
+            jobs=jobs is not None,
         )
     if rehearse and dry_run:
         raise click.UsageError("--rehearse and --dry-run are one at a time: one does the work, the other looks.")
@@ -146,7 +154,12 @@ def db_migrate_data(
         output=output,
         yes=yes,
         allow_production=allow_production,
-        options={"FERRY_SOURCE": source, "FERRY_FALLBACK": fallback, "FERRY_PROFILE": profile},
+        options={
+            "FERRY_SOURCE": source,
+            "FERRY_FALLBACK": fallback,
+            "FERRY_PROFILE": profile,
+            "FERRY_JOBS": None if jobs is None else str(jobs),
+        },
         of_one={"--set-aside-from": set_aside_from, "--exclude": exclude, "--backup-to": backup_to},
     )
 

@@ -267,6 +267,8 @@ class Capabilities:
     """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
     outside_objects: bool = False
     """Values may name what lies outside of all tables, and that can be brought along."""
+    several_loaders: bool = True
+    """Other processes may load rows as well, which know nothing of the app."""
     named_live: bool = False
     """While the app's own code works on staging, the name of the live schema means staging."""
     beside_names: str = ""

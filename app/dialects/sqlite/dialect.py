@@ -72,7 +72,7 @@ class SqliteDialect:
     driver_errors = (sqlite3.Error,)
     version_table = VERSION_TABLE
     named_schema: str | None = None
-    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False)
+    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False, several_loaders=False)
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
         """The files of runs lie beside the database itself, and there is no server to reach."""

@@ -100,7 +100,7 @@ def _open(
         Aside(directory),
         run.settings.source_time_zone,
         accept_missing=source.accept_missing,
-        read_all=lambda: _read(reader, header),
+        read_all=lambda _besides: _read(reader, header),
     )
 
 

@@ -41,7 +41,9 @@ def order_migration(run: Run, options: MigrateOptions) -> Order:
         if label not in sources:
             sources[label] = _open_source(run, decided.source, options)
             planning.resources.callback(sources[label].close)
-        return SourceJob(run, decided, sources[label], options)
+        job = SourceJob(run, decided, sources[label], options)
+        planning.resources.callback(job.close)
+        return job
 
     return Order(
         run,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from ...errors import DoesNotFit, FerryError, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import NOTHING, Contents, Proved
 from ..proof.objects import find_not_migrated
+from ..rows.encode import TakeLines
 from ..rows.files import file_sha256
 from ..rows.header import sort_columns
 from ..run.evidence_files import describe_schema
@@ -22,14 +25,16 @@ from ..run.plan import Plan
 from ..run.report import Report, TableReceipt
 from ..run.run import Run
 from ..run.source import SourceKind
+from ..run.workers import Workers
 from ..set_aside.file import Origin
 from ..set_aside.report import keep_aside
 from ..sources.adapt import account
 from ..sources.base import Destination, Source, Taken, accept_missing
 from ..sources.fallback import can_fall_back, fallback
+from ..staging.ahead import WORTH_BYTES, LoadAhead
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.empty import build_empty
-from ..staging.load import TableLoad
+from ..staging.load import NOTHING_LOADED, TableLoad
 from ..staging.options import MigrateOptions
 from ..staging.stage import before_upgrade, fill, open_rows, verify_staging
 from ..staging.stand_in import StandIn, build_past, keep_source_schema
@@ -46,14 +51,17 @@ class SourceJob(Migration):
         super().__init__(run, plan, options)
         self._source = source
         self._schema: Path | None = None
+        self._built: str | None = None
+        self._is_read = False
+        self._loader: LoadAhead | None = None
+        self._loaded = NOTHING_LOADED
+        self._workers = Workers(run.settings.jobs)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         return (
             Step("backup", self.back_up, of_live=True),
-            Step("extract", self._extract),
-            Step("snapshot", self._look_at_snapshot),
-            Step("staging", self._build),
+            *self._steps_to_staging,
             Step("adapt", self._adapt),
             Step("load", self._load),
             Step("catch-up", self._catch_up),
@@ -62,6 +70,17 @@ class SourceJob(Migration):
             Step("check", self._check),
             Step("objects", self._bring_objects, of_live=True),
         )
+
+    @property
+    def _steps_to_staging(self) -> tuple[Step, ...]:
+        """A database says before it is read at which revision it is; so its rows can be loaded as they come."""
+        reading = Step("extract", self._extract), Step("snapshot", self._look_at_snapshot)
+        building = Step("staging", self._build)
+        return (building, *reading) if self.plan.source.kind is SourceKind.DATABASE else (*reading, building)
+
+    def close(self) -> None:
+        """End the processes that helped."""
+        self._workers.close()
 
     @property
     def source_bytes(self) -> int:
@@ -105,13 +124,20 @@ class SourceJob(Migration):
     def _extract(self) -> None:
         run = self.run
         run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
-        self._taken = self._take()
+        with self._loading_ahead() as also:
+            self._taken = self._take(also)
+        self._is_read = True
         self._read_from = self._taken.header.read_from
         uncounted = [name for name, rows in self._taken.extra.items() if rows is None]
         self.options = self.options.without(uncounted)
 
     def _look_at_snapshot(self) -> None:
         self._revision = self._require_revision(self._taken.header.revision, str(self._taken.path))
+        if self._built is not None and self._built != self._revision:
+            self._loaded = NOTHING_LOADED
+            self._build()
+        elif self._built is not None:
+            self._list_not_migrated()
 
     def _require_revision(self, revision: str | None, of: str) -> str:
         """:raises DoesNotFit: it is not known."""
@@ -120,9 +146,44 @@ class SourceJob(Migration):
         self.run.schema.require(revision, of)
         return revision
 
+    def _start_ahead(self) -> LoadAhead | None:
+        """Whoever loads rows of a database while others are read; None where nobody may."""
+        run, size = self.run, self._source.look_ahead(self.run).size
+        if not self._workers.most or not run.dialect.capabilities.several_loaders:
+            return None
+        ahead = LoadAhead(run, self._workers)
+        if size >= WORTH_BYTES:
+            ahead.make_ready()
+        return ahead
+
+    @contextlib.contextmanager
+    def _loading_ahead(self) -> Iterator[TakeLines | None]:
+        """While it is open rows are loaded that go in as the source has them, by :mod:`..staging.ahead`."""
+        loader, run = self._loader, self.run
+        if loader is None:
+            yield None
+            return
+        stored = (self._source.look_ahead(run).tables or {}).values()
+        wanted = [sort_columns(table) for table in stored if table.name not in self.options.source.exclude]
+        with contextlib.ExitStack() as loading:
+            loader.allow(wanted, self._tables, lambda: loading.enter_context(run.dialect.loading(run.staging)))
+            yield loader.take
+            # What stands in for the source has other rows.
+            self._loaded = loader.finish(is_of_these=not self._taken.fallback_of)
+
     def _build(self) -> None:
-        run, snapshot = self.run, self._taken
+        """Build staging at the revision of a database that is read next, or of what was read."""
+        run, label = self.run, self.plan.source.label
+        if not self._is_read:
+            self._revision = self._require_revision(self._source.look_ahead(run).revision, label)
+            self._loader = self._start_ahead()
+        self._built = self._revision
         self._tables, self._schema = build_past(run, run.staging, self._revision, StandIn(self._keep_schema))
+        if self._is_read:
+            self._list_not_migrated()
+
+    def _list_not_migrated(self) -> None:
+        run, snapshot = self.run, self._taken
         with run.dialect.reader(run.staging) as reader:
             definitions = reader.definitions()
         same_server = snapshot.server == run.dialect.name
@@ -131,14 +192,17 @@ class SourceJob(Migration):
 
     def _keep_schema(self) -> Path | None:
         """The source itself has the tables of a revision that no longer runs, if it is such a database."""
-        return None if self._taken.fallback_of else keep_source_schema(self.run, self._source, self._revision)
+        falls_back = self._is_read and self._taken.fallback_of
+        return None if falls_back else keep_source_schema(self.run, self._source, self._revision)
 
     def _adapt(self) -> None:
         snapshot = self._taken
         self._rows = open_rows(self.run, snapshot.snapshot, self.options, self._tables)
 
     def _load(self) -> None:
-        self._staged = fill(self.run, *self._rows, self.options, self.run.staging, self._schema)
+        (rows, adapted), run = self._rows, self.run
+        self._staged = fill(run, rows, adapted, self.options, run.staging, self._schema, self._loaded)
+        self._loaded = NOTHING_LOADED
 
     def _catch_up(self) -> None:
         self._passes = CatchUp(self.run, self._source, self.options, self._count_passes())
@@ -214,11 +278,14 @@ class SourceJob(Migration):
         loaded = file_sha256(snapshot.path) if made_here or snapshot.sha256 is None else snapshot.sha256
         return Origin(self.run.id, self._revision, source.label, source.identity, str(snapshot.path), loaded)
 
-    def _take(self) -> Taken:
-        """Read the source; when that breaks off, the last good snapshot may stand in."""
+    def _take(self, also: TakeLines | None) -> Taken:
+        """Read the source; when that breaks off, the last good snapshot may stand in.
+
+        :param also: is given the lines of the source as well.
+        """
         run, spec = self.run, self.plan.source
         try:
-            snapshot = self._source.take(run, Destination.of(run))
+            snapshot = self._source.take(run, Destination.of(run, also))
         except FerryError as error:
             if not can_fall_back(error) or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
                 raise

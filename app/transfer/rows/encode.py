@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from .spelled import Spelled, Spelling
 BLOCK_LINES = 100
 PIECE_BYTES = 1 << 20
 """Lines are written together until they are so many."""
+
+TakeLines = Callable[[str, bytes, int], None]
+"""Takes the name of a section and its next lines, with a comma and a line's end between them, and how many they are."""
 
 HashedLine = tuple[bytes, int]
 """A line of data without its end, and its hash as the checksum takes it."""
@@ -82,14 +85,17 @@ class Encoding:
     """A snapshot on its way into a file: encoded once, hashed once.
 
     :param sections: in the order of the header, each to be read once.
+    :param also: is given the lines as well, as they are written.
     :ivar footer: what it says of itself at its end, once it is read through.
     """
 
     footer: Footer
 
-    def __init__(self, header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]]) -> None:
+    def __init__(
+        self, header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]], also: TakeLines | None = None
+    ) -> None:
         self.header = header
-        self._sections = sections
+        self._sections, self._also = sections, also
         self._digest = hashlib.sha256()
         self._blocks = Blocks()
 
@@ -110,6 +116,8 @@ class Encoding:
             spelling = Spelling()
             for piece, more, values in self._batches(lines, spelling):
                 yield self._piece((b",\n" if count else b"\n") + piece)
+                if self._also:
+                    self._also(name, piece, more)
                 count += more
                 total += values
             yield self._piece(b"\n]")
@@ -169,14 +177,20 @@ class Written(Checked):
 
 
 def write_snapshot(
-    path: Path, header: Header, sections: Iterable[tuple[str, Iterable[HashedLine]]], *, keep_former: bool = True
+    path: Path,
+    header: Header,
+    sections: Iterable[tuple[str, Iterable[HashedLine]]],
+    *,
+    keep_former: bool = True,
+    also: TakeLines | None = None,
 ) -> Written:
     """Write a snapshot, and read the file's bytes back.
 
+    :param also: is given the lines as well, as they are written.
     :raises SnapshotUnusable: the file holds something else than was written.
     :raises OSError: it cannot be written.
     """
-    encoding = Encoding(header, sections)
+    encoding = Encoding(header, sections, also)
     identity: list[int] = []
 
     def check(file: Path) -> None:

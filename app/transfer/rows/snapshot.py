@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -277,20 +277,28 @@ def check_file(path: Path) -> Checked:
     return checked
 
 
-def read_checked(snapshot: Checked) -> Iterator[tuple[Table, Iterator[Values]]]:
+def read_checked(snapshot: Checked, besides: Collection[str] = ()) -> Iterator[tuple[Table, Iterator[Values]]]:
     """The tables of a ``rows`` snapshot that was checked before, with their rows; nothing is hashed again.
 
     That it is the very file, unwritten, is looked at before and behind.
 
+    :param besides: tables that are wanted out.
     :raises SnapshotUnusable: it was changed meanwhile, or another file has its name.
     """
     _refuse_another(snapshot)
     with open_plain(snapshot.path) as file:
         lines = _CheckedLines(snapshot, file)
         lines.skip(2)
+        wanted = {table.name for table in snapshot.header.tables} - {*besides}
         for table in snapshot.header.tables:
+            if not wanted:
+                break
             if lines.next() != orjson.dumps(table.name) + b": [\n":
                 raise _refusal(snapshot, f"{table.name} does not begin where it began")
+            if table.name not in wanted:
+                lines.skip_section()
+                continue
+            wanted.remove(table.name)
             rows = lines.rows(len(table.columns))
             yield table, rows
             for _ in rows:
@@ -344,9 +352,21 @@ class _CheckedLines:
             if other := set(map(len, rows)) - {width}:
                 raise _refusal(self._snapshot, f"{other.pop()} values for {width} columns")
             yield from rows
-            if self._fill() and self._lines[self._place] in _SECTION_ENDS:
-                self._place += 1
+            if self._is_at_end():
                 return
+
+    def skip_section(self) -> None:
+        """Read over a section."""
+        self._take_section()
+        while not self._is_at_end():
+            self._take_section()
+
+    def _is_at_end(self) -> bool:
+        """Whether a section ends here; its end is read over then."""
+        if not self._fill() or self._lines[self._place] not in _SECTION_ENDS:
+            return False
+        self._place += 1
+        return True
 
     def _take_section(self) -> list[bytes]:
         """Lines that are there, up to the end of a section."""

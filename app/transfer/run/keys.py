@@ -78,4 +78,8 @@ KEYS: dict[str, Key] = {
         "them; after a 429, 503, 504 or no answer they go one at a time",
         "4",
     ),
+    "FERRY_JOBS": Key(
+        "processes that help with the rows of a large database (0 to 64; 0: none); without it one for each core "
+        "besides the first, at most four",
+    ),
 }

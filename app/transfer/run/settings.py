@@ -19,6 +19,7 @@ from typing import Any
 from ...errors import Misconfigured
 from ..rows.zones import parse_zone
 from .keys import KEYS
+from .workers import MOST, count_by_itself
 
 ENVIRONMENTS = ("development", "staging", "production")
 
@@ -102,6 +103,7 @@ class Settings:
     :ivar files: the directory for files that records of an old API name; None: they are not fetched.
     :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
     :ivar connections: how many requests to an old API are in flight at most.
+    :ivar jobs: how many processes help at most.
     :ivar origins: per key, where its value came from: ``option``, ``environment``, ``app.config``, ``default``.
     """
 
@@ -132,6 +134,7 @@ class Settings:
     tls_ca: Path | None
     timeout_s: float
     connections: int
+    jobs: int
     origins: Mapping[str, str] = field(repr=False)
 
 
@@ -282,8 +285,13 @@ def build_settings(
         tls_ca=path("FERRY_TLS_CA"),
         timeout_s=keys.number("FERRY_TIMEOUT", 0.1, LONGEST_TIMEOUT_S),
         connections=int(keys.number("FERRY_CONNECTIONS", 1, MOST_CONNECTIONS, whole=True)),
+        jobs=_jobs(keys),
         origins=keys.origins,
     )
+
+
+def _jobs(keys: _Keys) -> int:
+    return count_by_itself() if keys.text("FERRY_JOBS") is None else int(keys.number("FERRY_JOBS", 0, MOST, whole=True))
 
 
 def _rehearsal_age(keys: _Keys) -> Age | None:

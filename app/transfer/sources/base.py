@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from ...dialects.base import Reader
 from ...dialects.model import Definition, Table, Values
 from ...errors import SourceIncomplete
+from ..rows.encode import TakeLines
 from ..rows.header import AppliedProfile, Checked, Footer, Header
 from ..run.run import Run
 
@@ -41,16 +42,18 @@ class Destination:
     :ivar snapshot: the snapshot file.
     :ivar directory: for what is read on the way to it.
     :ivar passing: all of it is removed when the run ends, and nobody is to keep a value of it.
+    :ivar also: is given the lines of rows as well, as they are written, where a source has that.
     """
 
     snapshot: Path
     directory: Path
     passing: bool = False
+    also: TakeLines | None = None
 
     @classmethod
-    def of(cls, run: Run) -> Destination:
+    def of(cls, run: Run, also: TakeLines | None = None) -> Destination:
         """The configured snapshot, and the run's own directory."""
-        return cls(run.settings.snapshot, run.directory)
+        return cls(run.settings.snapshot, run.directory, also=also)
 
 
 @dataclass
@@ -111,10 +114,12 @@ class Ahead:
 
     :ivar revision: which one its rows will be of; None where only reading tells.
     :ivar tables: they themselves, where the source shows them.
+    :ivar size: of a database, in bytes.
     """
 
     revision: str | None = None
     tables: dict[str, Table] | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from ...errors import (
 )
 from ..proof.checksums import checksums
 from ..rows.double_encoded import DoubleEncoded
-from ..rows.encode import HashedLine, Written, hash_rows, write_snapshot
+from ..rows.encode import HashedLine, TakeLines, Written, hash_rows, write_snapshot
 from ..rows.header import Header, header_of, sort_columns
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -123,18 +123,20 @@ def write_rows(
     change: RowChange | None = None,
     double: DoubleEncoded | None = None,
     bring: Callable[[Reader], None] | None = None,
+    also: TakeLines | None = None,
 ) -> Written:
     """Write all rows of one read into a snapshot.
 
     :param change: what is done to a table's rows before they are written.
     :param double: counts texts that look encoded twice.
     :param bring: brings what the rows name and no snapshot has, of the same instant.
+    :param also: is given the lines as well.
     """
     if bring:
         bring(reader)
     header = replace(header, counters=tuple(reader.counters()))
     sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
-    return write_snapshot(path, header, sections)
+    return write_snapshot(path, header, sections, also=also)
 
 
 def _lines(
@@ -266,7 +268,9 @@ class DatabaseSource(Source):
 
     def look_ahead(self, run: Run) -> Ahead:
         del run
-        return Ahead(self._state.revision, self._state.tables)
+        with _readable(self._dialect, self._spec):
+            size = self._dialect.size_bytes(self._url)
+        return Ahead(self._state.revision, self._state.tables, size)
 
     @contextlib.contextmanager
     def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
@@ -293,7 +297,7 @@ class DatabaseSource(Source):
         header = change.header(header, self._spec.identity) if change else header
         double = DoubleEncoded(self._dialect.capabilities.query_for_bytes)
         with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
-            file = write_rows(reader, path, header, run.progress, change, double, bring)
+            file = write_rows(reader, path, header, run.progress, change, double, bring, to.also)
             warnings = reader.texts() + double.warnings()
         for warning in warnings:
             if warning not in self._warned:

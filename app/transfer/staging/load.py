@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,20 @@ from .rows_file import RowsFile
 
 BATCH_ROWS = 500
 PROGRESS_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What is in staging already: rows of whole tables, with how many and what was noted.
+
+    :ivar spoiled: tables that have some of their rows, or what is no row of them, and have to be emptied.
+    """
+
+    rows: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    spoiled: frozenset[str] = frozenset()
+
+
+NOTHING_LOADED = Loaded()
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -46,17 +60,21 @@ def load(
     rows: RowsFile,
     only: Collection[str] | None = None,
     *,
+    loaded: Loaded = NOTHING_LOADED,
     progress: Progress = watch_nothing,
 ) -> tuple[dict[str, TableLoad], list[str]]:
     """Load every row that is not excluded or set aside.
 
     :param only: the tables to load; all of them when it is left out.
+    :param loaded: what is there already.
     :param progress: takes table, rows so far, and rows in all where that is known.
     :return: the account per table, and a line per table with refused rows (which are then in ``rows.aside``).
     """
-    accounts: dict[str, TableLoad] = {}
+    accounts = _account_loaded(rows, loaded)
     refused: list[str] = []
-    for table, values in rows.all_rows():
+    if spoiled := sorted((loaded.spoiled | loaded.rows.keys()) - accounts.keys()):
+        dialect.clear(staging, spoiled)
+    for table, values in rows.all_rows({*accounts}):
         if only is not None and table.name not in only:
             continue
         account = accounts[table.name] = TableLoad(table)
@@ -69,7 +87,17 @@ def load(
         account.note = result.note
         refused += _list_refused(rows, counting, result)
         account.loaded = counting.without(result)
-    return accounts, refused
+    return {name: accounts[name] for name in rows.tables if name in accounts}, refused
+
+
+def _account_loaded(rows: RowsFile, loaded: Loaded) -> dict[str, TableLoad]:
+    """The accounts of tables that are there, every row as it stands in the file."""
+    accounts = {}
+    for name, (count, note) in loaded.rows.items():
+        known = rows.known_checksum(rows.tables[name]) if name in rows.tables else None
+        if known is not None and known.rows == count and not rows.is_excluded(name):
+            accounts[name] = TableLoad(rows.tables[name], count, known, note=note)
+    return accounts
 
 
 class _Counting:

@@ -40,7 +40,8 @@ def _way_to_accept(needed: list[str]) -> str:
     )
 
 
-Read = Callable[[], Iterable[tuple[Table, Iterator[Values]]]]
+Read = Callable[[Collection[str]], Iterable[tuple[Table, Iterator[Values]]]]
+"""Gives every table with its rows, but for those that are named."""
 
 
 class RowsFile:
@@ -65,7 +66,7 @@ class RowsFile:
         read_all: Read | None = None,
     ) -> None:
         self._snapshot, self.schema = snapshot, schema
-        self._read = read_all or (lambda: read_checked(self._snapshot))
+        self._read = read_all or (lambda besides: read_checked(self._snapshot, besides))
         self.missing: list[str] = []
         """Tables, and columns as ``table.column``, that the source lacks, which was accepted."""
         self._exclude = frozenset(exclude)
@@ -151,7 +152,7 @@ class RowsFile:
 
     def instants(self) -> Iterator[tuple[str, str, Table, Values]]:
         """Every instant of :attr:`shown_columns`: the column, the instant, its table and row."""
-        for table, rows in self._read():
+        for table, rows in self._read(()):
             places = [] if table.name in self._exclude else self._shown.get(table.name, [])
             for row in rows if places else ():
                 for place in places:
@@ -185,7 +186,7 @@ class RowsFile:
         counts: dict[str, int] = {}
         if not extra:
             return []
-        for table, rows in self._read():
+        for table, rows in self._read(()):
             places = [(n, table.column_names.index(n)) for n in extra.get(table.name, ())]
             if not places or table.name not in schema or table.name in self._exclude:
                 continue
@@ -205,9 +206,12 @@ class RowsFile:
         """The file has another name by now."""
         self._snapshot = replace(self._snapshot, path=path)
 
-    def all_rows(self) -> Iterator[tuple[Table, Iterator[Values]]]:
-        """Every table of the schema with all its rows, those left out later included."""
-        for table, rows in self._read():
+    def all_rows(self, besides: Collection[str] = ()) -> Iterator[tuple[Table, Iterator[Values]]]:
+        """Every table of the schema with all its rows, those left out later included.
+
+        :param besides: tables whose rows nobody needs.
+        """
+        for table, rows in self._read(besides):
             if table.name in self.tables:
                 places = self._places[table.name]
                 if places != list(range(len(table.columns))):
@@ -272,6 +276,18 @@ class RowsFile:
 
     def is_excluded(self, name: str) -> bool:
         return name in self._exclude
+
+
+def fit_as_it_stands(stored: Table, table: Table) -> Table | None:
+    """A table with the columns of a snapshot's in their order, where its rows are loaded as they stand; else None."""
+    by_name = {column.name: column for column in table.columns}
+    if by_name.keys() != {*stored.column_names}:
+        return None
+    columns = tuple(by_name[name] for name in stored.column_names)
+    for one, to in zip(stored.columns, columns, strict=True):
+        if coercion(one, to) or _hashed_as(one) != _hashed_as(to) or to.loose > one.loose:
+            return None
+    return replace(table, columns=columns)
 
 
 def _hashed_as(column: Column) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ from ..sources.adapt import Adapted, adapt_snapshot, load_adapters
 from ..sources.base import accept_missing
 from .counters import carry_counters, carry_numbers
 from .empty import build_empty
-from .load import TableLoad, load
+from .load import NOTHING_LOADED, Loaded, TableLoad, load
 from .options import MigrateOptions
 from .referring import set_aside_dangling, set_aside_referring
 from .rows_file import RowsFile, check_exclusions
@@ -99,16 +99,18 @@ def fill(
     options: MigrateOptions,
     staging: URL,
     schema: Path | None = None,
+    loaded: Loaded = NOTHING_LOADED,
 ) -> Staged:
     """Load rows into an empty staging.
 
     :param schema: what its tables were made of, see :func:`build_empty`.
+    :param loaded: what is there already.
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     check_exclusions(rows)
     if rows.aside.count():
         set_aside_referring(rows)
-    accounts, refused = load_into(run, staging, rows)
+    accounts, refused = load_into(run, staging, rows, loaded)
     if refused:
         accounts = _set_aside(run, rows, refused, options, staging, schema)
     while options.dangling and _leave_dangling(run, rows, options, staging):
@@ -188,10 +190,12 @@ def _set_spoiled_aside(
                 rows.aside.add(table.name, number, numbers[number], row)
 
 
-def load_into(run: Run, staging: URL, rows: RowsFile) -> tuple[dict[str, TableLoad], list[str]]:
+def load_into(
+    run: Run, staging: URL, rows: RowsFile, loaded: Loaded = NOTHING_LOADED
+) -> tuple[dict[str, TableLoad], list[str]]:
     """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
     with run.dialect.loading(staging):
-        accounts, refused = load(run.dialect, staging, rows, progress=run.progress)
+        accounts, refused = load(run.dialect, staging, rows, loaded=loaded, progress=run.progress)
     for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
         run.note(note)
     return accounts, refused

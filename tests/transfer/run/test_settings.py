@@ -10,6 +10,7 @@ import pytest
 
 from app.errors import Misconfigured
 from app.transfer.run.settings import DEFAULTS, Settings, build_settings, find_unknown_keys, parse_fallback
+from app.transfer.run.workers import count_by_itself
 
 INSTANCE, DIRECTORY = Path("/srv/instance"), Path("/home/me")
 
@@ -39,8 +40,9 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_TLS_CA": ("tls_ca", "/{}.pem", None),
     "FERRY_TIMEOUT": ("timeout_s", "1{}.5", 30.0),
     "FERRY_CONNECTIONS": ("connections", "1{}", 4),
+    "FERRY_JOBS": ("jobs", "1{}", count_by_itself()),
 }
-NUMBERED = {"FERRY_KEEP", "FERRY_FALLBACK", "FERRY_REHEARSED", "FERRY_TIMEOUT", "FERRY_CONNECTIONS"}
+NUMBERED = {"FERRY_KEEP", "FERRY_FALLBACK", "FERRY_REHEARSED", "FERRY_TIMEOUT", "FERRY_CONNECTIONS", "FERRY_JOBS"}
 NAMED = {
     "FERRY_ENVIRONMENT": ("production", "staging", "development"),
     "FERRY_SOURCE_TIME_ZONE": ("+02:00", "-11:30", "+00:00"),
@@ -166,6 +168,7 @@ def test_a_value_that_is_no_text_is_refused(value: Any) -> None:
         *[("FERRY_KEEP", text) for text in ("0", "-1", "x", "", "nan", "inf", "2.5", "1e400")],
         *[("FERRY_TIMEOUT", text) for text in ("0", "-1", "x", "", "nan", "inf")],
         *[("FERRY_CONNECTIONS", text) for text in ("0", "-1", "x", "", "nan", "2.5", "17")],
+        *[("FERRY_JOBS", text) for text in ("-1", "x", "", "nan", "1.5", "65")],
         *[("FERRY_REHEARSED", text) for text in ("7", "never", "-7d", "7.5d", "1 d")],
         *[("FERRY_FALLBACK", text) for text in ("", "7", "d", "7D", "7d ", "7d\n", "-7d", "7.5d", "always", "٧d")],
         *[("FERRY_ENVIRONMENT", text) for text in ("", "prod", "Production", "production ")],

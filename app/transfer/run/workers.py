@@ -1,0 +1,66 @@
+"""Processes of this machine that do parts of a run's work; started when there is a first part, ended with the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Executor
+
+MOST = 64
+LOOK_S = 0.2
+"""How often a worker looks whether the run is still there."""
+
+
+def count_by_itself() -> int:
+    """How many help on this machine: one for each core that this process may use, but for its own; at most four."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores - 1, 4)
+
+
+class Workers:
+    """The processes of a run.
+
+    :ivar most: how many there may be; with none all is done in the run's own process.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._executor: Executor | None = None
+
+    @property
+    def executor(self) -> Executor:
+        """Whoever carries out parts.
+
+        :raises OSError: this machine lets no process share a semaphore with another.
+        """
+        if self._executor is None:
+            # It never runs the program again that this process runs, as the standard library's would.
+            from loky import ProcessPoolExecutor  # type: ignore[import-untyped]
+
+            self._executor = ProcessPoolExecutor(self.most, initializer=_begin, initargs=(os.getpid(),))
+        return self._executor
+
+    @property
+    def are_there(self) -> bool:
+        """Whether any was started."""
+        return self._executor is not None
+
+    def close(self) -> None:
+        """End all, in the middle of what they do; a run that succeeds waits for every part before."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg] # of loky's
+
+
+def _begin(run: int) -> None:
+    """In a worker: leave Ctrl-C to the run, and end when that is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(run,), daemon=True).start()
+
+
+def _end_with(run: int) -> None:
+    while os.getppid() == run:
+        time.sleep(LOOK_S)
+    os._exit(1)

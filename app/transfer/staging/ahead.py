@@ -1,0 +1,159 @@
+"""Rows loaded while those behind them are still read.
+
+What is loaded so is loaded as it stands in the snapshot, or again: a table of which a row is refused, or a part fails,
+is emptied and loaded by :mod:`.load` as ever. Whether what arrived is what the snapshot has is the proof's to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import BrokenExecutor, Future
+from dataclasses import dataclass
+
+from ...dialects.model import Table
+from ..run.run import Run
+from ..run.workers import Workers
+from .lines import Outcome, Place, load_into, load_lines, open_room
+from .load import BATCH_ROWS, Loaded
+from .rows_file import fit_as_it_stands
+
+WORTH_BYTES = 32 << 20
+"""Of a source, for which a worker is started before its first lines are there."""
+PART_BYTES = 4 << 20
+"""Of lines that a worker is given at a time: enough that a session and the look at the catalogue do not count."""
+WAITING = 2
+"""Parts that wait, besides those that each worker works on; what is more is loaded by the run itself."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Lines that a worker was given."""
+
+    table: Table
+    lines: bytes
+    count: int
+    future: Future[Outcome]
+
+
+class LoadAhead:
+    """Takes the lines of a snapshot as they are written, and has them loaded by workers.
+
+    :param run: of whose staging the tables are.
+    """
+
+    def __init__(self, run: Run, workers: Workers) -> None:
+        self._place = Place(
+            run.target,
+            run.staging,
+            run.directory,
+            run.settings.tls_ca,
+            run.host.version_table,
+            run.dialect.named_schema,
+        )
+        self._dialect, self._workers = run.dialect, workers
+        self._tables: dict[str, Table] = {}
+        self._begin: Callable[[], object] = lambda: None
+        self._pending: list[_Part] = []
+        self._outcomes: dict[str, list[Outcome]] = {}
+        self._name = ""
+        self._lines: list[bytes] = []
+        self._count = self._size = 0
+
+    def allow(self, stored: Iterable[Table], schema: Mapping[str, Table], begin: Callable[[], object]) -> None:
+        """Allow tables whose rows go in as they stand in the snapshot.
+
+        :param stored: the snapshot's.
+        :param begin: called before the first rows are loaded.
+        """
+        fitted = {table.name: fit_as_it_stands(table, schema[table.name]) for table in stored if table.name in schema}
+        self._tables, self._begin = {name: table for name, table in fitted.items() if table}, begin
+
+    def make_ready(self) -> None:
+        """Start the workers now."""
+        with contextlib.suppress(BrokenExecutor, OSError):
+            self._workers.executor.submit(open_room, self._place)
+
+    def take(self, name: str, lines: bytes, count: int) -> None:
+        """Take some lines of a section, the next ones.
+
+        :param lines: with a comma and a line's end between them.
+        """
+        if name != self._name:
+            self._end_section()
+            self._name = name
+        if name not in self._tables:
+            return
+        self._lines.append(lines)
+        self._count += count
+        self._size += len(lines)
+        if self._size >= PART_BYTES:
+            self._submit()
+
+    def finish(self, *, is_of_these: bool) -> Loaded:
+        """Wait for all parts, and load those that nobody has begun.
+
+        :param is_of_these: the snapshot has the lines that were taken, and no other one stands in for it.
+        """
+        self._end_section()
+        while self._pending:
+            part = self._pending.pop()
+            if part.future.cancel():
+                self._load_here(part.table, part.lines, part.count)
+            else:
+                self._note(part.table, _result_of(part.future))
+        whole = {
+            name: (sum(one.rows for one in outcomes), next((one.note for one in outcomes if one.note), ""))
+            for name, outcomes in self._outcomes.items()
+            if is_of_these and not any(one.problem for one in outcomes)
+        }
+        return Loaded(whole, frozenset(self._outcomes.keys() - whole))
+
+    def _end_section(self) -> None:
+        if self._lines and self._workers.are_there:
+            self._submit()
+        elif self._lines and self._name in self._outcomes:
+            self._outcomes[self._name].append(Outcome(0, problem="nobody is there to load it"))
+        # Where nobody works yet it is not worth a start; such a table is loaded as ever.
+        self._drop_lines()
+
+    def _drop_lines(self) -> None:
+        self._lines, self._count, self._size = [], 0, 0
+
+    def _submit(self) -> None:
+        """Give a part away, or load it here where everybody has enough to do."""
+        table, lines, count = self._tables[self._name], b",\n".join(self._lines), self._count
+        self._drop_lines()
+        self._collect()
+        if any(one.problem for one in self._outcomes.get(table.name, ())):
+            return
+        if not self._outcomes:
+            self._begin()
+        self._outcomes.setdefault(table.name, [])
+        if len(self._pending) >= self._workers.most + WAITING:
+            self._load_here(table, lines, count)
+            return
+        try:
+            future = self._workers.executor.submit(load_lines, self._place, table, lines, count, BATCH_ROWS)
+        except (BrokenExecutor, OSError):
+            self._load_here(table, lines, count)
+        else:
+            self._pending.append(_Part(table, lines, count, future))
+
+    def _load_here(self, table: Table, lines: bytes, count: int) -> None:
+        self._note(table, load_into(self._dialect, self._place.url, table, lines, count, BATCH_ROWS))
+
+    def _collect(self) -> None:
+        """Note what is done, and let its lines go."""
+        for part in [part for part in self._pending if part.future.done()]:
+            self._pending.remove(part)
+            self._note(part.table, _result_of(part.future))
+
+    def _note(self, table: Table, outcome: Outcome) -> None:
+        self._outcomes[table.name].append(outcome)
+
+
+def _result_of(part: Future[Outcome]) -> Outcome:
+    with contextlib.suppress(BrokenExecutor):
+        return part.result()
+    return Outcome(0, problem="a process ended")

@@ -1,0 +1,84 @@
+"""Lines of a snapshot loaded by another process, which knows nothing of the app or the run."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...dialects import dialect_for
+from ...dialects.base import Dialect
+from ...dialects.model import Table
+from ...dialects.sessions import hold_sessions
+from ...errors import FerryError
+from ..rows.canonical import decode_rows
+
+_HELD = contextlib.ExitStack()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A staging database, for another process."""
+
+    target: URL
+    url: URL
+    directory: Path
+    tls_ca: Path | None
+    version_table: str
+    named_schema: str | None
+
+    def open(self) -> Dialect:
+        """The room of its server."""
+        return dialect_for(
+            self.target,
+            directory=self.directory,
+            tls_ca=self.tls_ca,
+            version_table=self.version_table,
+            named_schema=self.named_schema,
+        )
+
+
+@functools.cache
+def open_room(place: Place) -> Dialect:
+    """The room of a server, whose sessions are this process's until it ends."""
+    _HELD.enter_context(hold_sessions())
+    atexit.register(_HELD.close)
+    return place.open()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of some lines.
+
+    :ivar problem: why not all of them are there; an empty text where they are.
+    """
+
+    rows: int
+    note: str = ""
+    problem: str = ""
+
+
+def load_lines(place: Place, table: Table, lines: bytes, count: int, batch_rows: int) -> Outcome:
+    """Load lines from a process of its own; see :func:`load_into`."""
+    return load_into(open_room(place), place.url, table, lines, count, batch_rows)
+
+
+def load_into(dialect: Dialect, staging: URL, table: Table, lines: bytes, count: int, batch_rows: int) -> Outcome:
+    """Load lines, in a transaction of their own.
+
+    Nothing is said of single rows: whoever asked loads all of the table again where one is refused.
+
+    :param lines: with a comma and a line's end between them.
+    """
+    expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
+    try:
+        result = dialect.load(staging, table, decode_rows(lines.split(b"\n")), batch_rows=batch_rows)
+    except expected as error:
+        return Outcome(0, problem=str(error))
+    problem = "" if result.loaded == count and not result.refused else f"{result.loaded} of {count} rows were taken"
+    return Outcome(result.loaded, result.note, problem)

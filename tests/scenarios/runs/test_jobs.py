@@ -1,0 +1,135 @@
+"""Rows of a large database, with processes that help: every value arrives, and what they cannot do is done as ever."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from tests.scenarios.small_host import SmallHost
+from tests.support.forks import start_flask
+from tests.support.places import connected, execute, new_name
+from tests.support.site import MODULES, ROOT
+
+SERVERS = ["mariadb", "postgresql"]
+ROWS, LENGTH = 2_500, 4_000
+CREATE = (
+    "CREATE TABLE letter (id INTEGER PRIMARY KEY, name VARCHAR(40) UNIQUE, body TEXT)",
+    "CREATE TABLE answer (id INTEGER PRIMARY KEY, letter_id INTEGER REFERENCES letter (id))",
+)
+NOTES = "JOBS_NOTES"
+
+
+def note_children(when: str, step: str, _about: object) -> None:
+    """A hook: how many processes help by the end of a step."""
+    import os
+
+    if when == "after" and step == "extract":
+        names = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
+        Path(os.environ[NOTES]).write_text(str(sum("popen_loky" in name for name in names)))
+
+
+def stop_at_verify(when: str, step: str, _about: object) -> None:
+    """A hook: Ctrl-C, while processes are there that help."""
+    import os
+
+    if (when, step) == ("before", "verify"):
+        Path(os.environ[NOTES]).write_text(" ".join(str(one.pid) for one in psutil.Process().children(recursive=True)))
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def make_old(directory: Path, name_of: str = "name {}") -> SmallHost:
+    """A file of 10 MB: more than two parts."""
+    old = SmallHost(directory, sa.make_url(f"sqlite:///{directory / 'old.db'}"))
+    old.revise(*CREATE)
+    old.done("db", "upgrade")
+    with closing(sqlite3.connect(directory / "old.db")) as connection, connection:
+        rows = [(n, name_of.format(n), f"{n} " + "x" * LENGTH) for n in range(1, ROWS + 1)]
+        connection.executemany("INSERT INTO letter VALUES (?, ?, ?)", rows)
+        connection.executemany("INSERT INTO answer VALUES (?, ?)", [(n, n) for n in range(1, ROWS + 1)])
+    return old
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> SmallHost:
+    return make_old(tmp_path_factory.mktemp("old"))
+
+
+@pytest.fixture(params=SERVERS)
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
+    server: Any = request.getfixturevalue(request.param)
+    url = server.url(new_name())
+    server.execute(f"CREATE DATABASE {url.database}")
+    host = SmallHost(tmp_path, url)
+    host.revise(*CREATE)
+    return host
+
+
+def read(host: SmallHost) -> tuple[list[Any], int]:
+    with connected(host.url) as connection:
+        letters = connection.exec_driver_sql("SELECT id, name, body FROM letter ORDER BY id").fetchall()
+        return [tuple(row) for row in letters], connection.exec_driver_sql("SELECT count(*) FROM answer").scalar()
+
+
+@pytest.mark.parametrize("jobs", ["0", "2"])
+def test_every_row_arrives(old: SmallHost, new: SmallHost, tmp_path: Path, jobs: str) -> None:
+    notes, report = tmp_path / "notes", tmp_path / "report.json"
+    done = new.flask(
+        *("db-migrate-data", "--yes", "--jobs", jobs, "--report", str(report)),
+        FLASK_FERRY_SOURCE=old.url.render_as_string(),
+        FLASK_FERRY_HOOKS=f"{__name__}:note_children",
+        **{NOTES: str(notes)},
+    )
+    assert done.status == 0, done.stderr
+    letters, answers = read(new)
+    assert letters == [(n, f"name {n}", f"{n} " + "x" * LENGTH) for n in range(1, ROWS + 1)]
+    assert answers == ROWS
+    assert (int(notes.read_text()) > 0) == (jobs != "0")
+    tables = {item["table"]: (item["rows"], item["loaded"]) for item in json.loads(report.read_text())["tables"]}
+    assert tables == {"letter": (ROWS, ROWS), "answer": (ROWS, ROWS)}
+
+
+def test_rows_that_are_refused_are_named_as_without_help(mariadb: Any, tmp_path: Path) -> None:
+    """Two names that are one here: which of both goes is decided by their order, and not by who was faster."""
+    old = make_old(tmp_path)
+    execute(old.url, "UPDATE letter SET name = 'NAME 7' WHERE id = 2400")
+    url = mariadb.url(new_name())
+    mariadb.execute(f"CREATE DATABASE {url.database} COLLATE utf8mb4_unicode_ci")
+    (tmp_path / "new").mkdir()
+    new = SmallHost(tmp_path / "new", url)
+    new.revise(*CREATE)
+    refused = new.migrate_from(old, "--jobs", "2")
+    assert refused.status == 22, refused.stderr
+    assert "1 row" in refused.stderr
+    assert "2400" in refused.stderr
+    done = new.migrate_from(old, "--jobs", "2", "--set-aside")
+    assert done.status == 0, done.stderr
+    letters, answers = read(new)
+    assert (len(letters), answers) == (ROWS - 1, ROWS - 1)
+    assert (7, "name 7") in {(number, name) for number, name, _ in letters}
+
+
+def test_those_who_help_end_with_the_run(old: SmallHost, new: SmallHost, tmp_path: Path) -> None:
+    environ = {
+        **new.environ,
+        "FLASK_FERRY_SOURCE": old.url.render_as_string(),
+        "FLASK_FERRY_HOOKS": f"{__name__}:stop_at_verify",
+        NOTES: str(tmp_path / "notes"),
+    }
+    process = start_flask(
+        ["db-migrate-data", "--yes", "--jobs", "1"], environ, new.directory, modules=MODULES, root=ROOT
+    )
+    _, stderr = process.communicate(timeout=120)
+    assert process.wait() == 130, stderr
+    helpers = [int(word) for word in (tmp_path / "notes").read_text().split()]
+    assert helpers
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in helpers if psutil.pid_exists(pid)], timeout=20)
+    assert [one.pid for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    assert new.migrate_from(old).status == 0

@@ -1,0 +1,79 @@
+"""Processes that help: there when they are needed, and gone with the run however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from app.transfer.run.workers import MOST, Workers, count_by_itself
+from tests.support.site import ROOT
+
+LIMIT_S = 20.0
+BUSY = """
+import os, sys, time
+from app.transfer.run.workers import Workers
+workers = Workers(1)
+print(workers.executor.submit(os.getpid).result(), flush=True)
+workers.executor.submit(time.sleep, 600)
+time.sleep(600)
+"""
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not is_gone(pid):
+        assert time.monotonic() < deadline, f"the worker {pid} is still there"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    these = Workers(1)
+    yield these
+    these.close()
+
+
+def test_none_is_started_before_it_has_work() -> None:
+    workers = Workers(1)
+    assert not workers.are_there
+    workers.close()
+
+
+def test_they_are_processes_of_their_own_which_leave_the_keyboard_to_the_run(workers: Workers) -> None:
+    pid = workers.executor.submit(os.getpid).result(LIMIT_S)
+    assert pid != os.getpid()
+    assert workers.are_there
+    assert workers.executor.submit(signal.getsignal, signal.SIGINT).result(LIMIT_S) == signal.SIG_IGN
+
+
+def test_a_busy_one_is_ended_with_the_run(workers: Workers) -> None:
+    pid = workers.executor.submit(os.getpid).result(LIMIT_S)
+    workers.executor.submit(time.sleep, 600)
+    workers.close()
+    wait_until_gone(pid)
+    assert not workers.are_there
+
+
+def test_a_run_that_is_killed_leaves_none() -> None:
+    with subprocess.Popen([sys.executable, "-c", BUSY], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        pid = int(run.stdout.readline())
+        assert not is_gone(pid)
+        run.kill()
+    wait_until_gone(pid)
+
+
+def test_as_many_as_the_machine_has_cores_besides_the_first() -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert count_by_itself() == min(cores - 1, 4) <= MOST
