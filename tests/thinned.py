@@ -39,7 +39,7 @@ THINNED = {
     "api/test_hostile.py::test_every_route": 3,
     "api/test_hostile.py::test_odd_tokens_are_refused": 3,
     # Kills, signals and full disks at one moment more; `make chaos` takes many.
-    "chaos/": 2,
+    "chaos/": 3,
     "dialects/mysql/test_swap.py::test_a_process_that_is_killed_at_a_step": 2,
     "dialects/mysql/test_swap_plan.py::test_a_step_that_fails": 2,
     "scenarios/matrix/test_server_killed.py": 3,

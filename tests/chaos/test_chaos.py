@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from tests.support.site import Result
+
+from . import judge
 from .chain import Chain, Hit, carry_out
-from .commands import initialise, run
+from .commands import SELF, initialise, run
 from .faults import FAKETIME, JUMPS, clock_file, load_clock
-from .place import Place
+from .place import Look, Place
 from .plan import make_chains, name_left_out
 from .table import Floor, describe, find_below
 
@@ -35,20 +38,53 @@ def test_a_server_and_its_connections(server: str) -> None:
     check(Chain(2, 11, server, "self", ("kill -9 of the server", "kill -9", "connection cut"), 3), met=1)
 
 
-def test_the_clock_of_a_command_jumps(tmp_path: Path) -> None:
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An app on SQLite, with its seed."""
+    own = tmp_path / "place"
+    own.mkdir()
+    made = Place("sqlite", own, make_url(f"sqlite:///{own / 'live.db'}"))
+    made.prepare()
+    initialise(made)
+    return made
+
+
+def test_the_judge_sees_what_is_wrong(place: Place) -> None:
+    """Else no violation would prove anything."""
+    live, other = place.look(), Look({"shops": [(1, "another")]})
+    wrong = judge.Case(place, SELF, other, Look({}), [])
+    wrong.judge_end(Result(0, "", ""), fault="none", gone=False)
+    assert wrong.violations == ["neither the old database nor the new one is live after none"]
+    old = judge.Case(place, SELF, live, other, place.objects())
+    old.judge_end(Result(0, "Done", "Traceback"), fault="none", gone=False)
+    assert [text.partition(",")[0] for text in old.violations] == ["a traceback: Traceback", "status 0"]
+    new = judge.Case(place, SELF, other, live, [])
+    new.judge_end(Result(22, "", "refused"), fault="none", gone=False)
+    assert new.violations == ["status 22, and the new database is live: refused"]
+    (place.directory / "live.db.ferry" / "staging-left.db").touch()
+    control = place.control()
+    assert control
+    control.take_lease("20260101T000000-abcdef", "db-init")
+    new.violations.clear()
+    new.judge_rest(["written-nowhere"])
+    beginnings = [text[:20] for text in new.violations]
+    assert beginnings == [
+        "in the end objects d",
+        "1 of 1 acknowledged ",
+        "left behind: ['live.",
+        "the lock is still he",
+    ]
+
+
+def test_the_clock_of_a_command_jumps(place: Place) -> None:
     """Else a fault that does nothing would be counted; where it cannot be had it is named."""
     assert FAKETIME.exists() or name_left_out() == ["clock jump: needs Debian's libfaketime"]
     if not FAKETIME.exists():
         return
-    own = tmp_path / "place"
-    own.mkdir()
-    place = Place("sqlite", own, make_url(f"sqlite:///{own / 'live.db'}"))
     load_clock(place)
-    place.prepare()
-    initialise(place)
     clock_file(place).write_text(JUMPS[-1])
     run(place, "db-backup")
-    made = sorted(path.name.partition("-")[2][:8] for path in (own / "backups").glob("*.sqlite3"))
+    made = sorted(path.name.partition("-")[2][:8] for path in (place.directory / "backups").glob("*.sqlite3"))
     in_days = (dt.datetime.strptime(made[-1], "%Y%m%d").replace(tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)).days
     assert 38 <= in_days <= 41, made
 
