@@ -14,7 +14,7 @@ from ..errors import NotConfirmed, Protected
 from ..transfer.run.plan import Question
 from .hints import Typed
 from .options import get_typed_command
-from .unseen import show_unseen
+from .unseen import indent_further_lines, show_unseen
 
 SHOWN = 20
 
@@ -90,7 +90,8 @@ def lines(question: Question) -> list[str]:
 
 def _ask_at_terminal(questions: Sequence[Question]) -> None:
     for question in questions:
-        click.echo(show_unseen("\n".join(["This replaces what is in the database:", *lines(question)])), err=True)
+        texts = ["This replaces what is in the database:", *map(indent_further_lines, lines(question))]
+        click.echo(show_unseen("\n".join(texts)), err=True)
     names = [question.typed_name for question in questions if question.typed_name]
     try:
         if names:

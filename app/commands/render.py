@@ -21,7 +21,7 @@ from .hints import Typed, name_bind
 from .links import link_docs
 from .progress import StepProgress
 from .receipt import format_duration
-from .unseen import show_unseen
+from .unseen import indent_further_lines, show_unseen
 
 PROGRESS_EVERY_S = 1.0
 
@@ -95,7 +95,7 @@ class Renderer:
             if self._output.as_json:
                 self._emit_json(event)
             elif event.kind == "warning":
-                self.say(f"Warning: {event.text}", fg="yellow")
+                self.say(f"Warning: {indent_further_lines(event.text)}", fg="yellow")
             elif not self._output.quiet:
                 self._show(event)
 
@@ -121,7 +121,7 @@ class Renderer:
                 self._steps.close()
                 self.say(f"{event.text}: {format_duration(event.data['seconds'])}")
             case _:
-                self.say(event.text)
+                self.say(indent_further_lines(event.text))
 
     def say(self, text: str, fg: str | None = None) -> None:
         """A line on stderr; bars are taken away first, as they would be drawn over it."""
@@ -156,9 +156,9 @@ class Renderer:
             fields |= {"live": live} if live else {}
             fields |= {"databases": databases} if databases else {}
             self._print_json("error", {"status": int(error.exit_status), **fields})
-        self.say(f"Error: {error.message}", fg="red")
+        self.say(f"Error: {indent_further_lines(error.message)}", fg="red")
         for line in error.details:
-            self.say(f"  {line}")
+            self.say(f"  {indent_further_lines(line)}")
         if live:
             self.say(LIVE[live])
         for line in describe_lives(databases or {}):
@@ -178,7 +178,7 @@ class Renderer:
             self._print_json("results", fields)
             return
         for line in lines:
-            click.echo(self._finish(line))
+            click.echo(self._finish(indent_further_lines(line)))
 
     def result(self, report: Report, show: Show | None = None) -> None:
         """The receipt; its last line is what came of it.
@@ -191,7 +191,7 @@ class Renderer:
             self._print_json("result", report.to_json())
             return
         describe = _describe_outcome if self._output.quiet else show or self._describe
-        lines = [self._finish(line) for line in describe(report)]
+        lines = [self._finish(indent_further_lines(line)) for line in describe(report)]
         if self._named:
             lines = [f"{self._bind}: {lines[0]}", *lines[1:]]
         for line in lines:
