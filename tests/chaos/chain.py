@@ -53,7 +53,7 @@ class Hit:
     """One fault, and what became of it.
 
     :ivar outcome: ``old`` or ``new``, what was live then; ``missed``: the command was past the moment; ``lost``: the
-        server lost its own files.
+        server lost its own files; ``measured``: no fault, but a step that there is.
     :ivar statuses: of the command, and of those after it.
     """
 
@@ -137,6 +137,7 @@ class _Chain:
     def hits(self) -> Iterator[Hit]:
         self.case.begin(self.place)
         laps = [self._measure(turn) for turn in self.case.turns(self.place)]
+        yield from (self._tell(lap, step) for lap in laps for step in lap.moments)
         rounds = [self._deal_steps(lap) for lap in laps]
         kinds = itertools.cycle(self.chain.faults)
         for number in range(self.chain.count):
@@ -149,6 +150,10 @@ class _Chain:
             yield hit
             if hit.outcome == "lost" or hit.violations:
                 return  # what comes after it would be judged by what it left
+
+    def _tell(self, lap: Lap, step: str) -> Hit:
+        """That there is such a step, whether a fault comes to it or not."""
+        return Hit(self.chain.number, self.chain.server, lap.turn.command, step, "none", False, "measured")
 
     def _measure(self, turn: Turn) -> Lap:
         """Carry a turn out without a fault, and count the moments of its steps."""

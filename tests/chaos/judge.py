@@ -66,7 +66,7 @@ class Case:
             self.fail(f"status {result.status}, and the new database is live: {result.stderr}")
 
     def _name(self, live: Look) -> str:
-        if live.rows == self.new.rows:
+        if live.rows == self.new.rows and self.turn.replaces:
             return "new"
         return "old" if live.rows == self.old.rows else "mixed"
 

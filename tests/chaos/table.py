@@ -66,14 +66,28 @@ def write(directory: Path, hits: Sequence[Hit], *, seed: int, floor: Floor, left
 
 
 def describe(hits: Sequence[Hit], seed: int, left_out: Sequence[str] = ()) -> str:
-    """The table in Markdown: by step, then by fault."""
+    """The tables in Markdown: by command and by fault, then by step."""
     met = [hit for hit in hits if hit.outcome in OUTCOMES]
     violations = sum(bool(hit.violations) for hit in hits)
     lines = [f"Seed {seed}: {len(met):,} faults met, {violations} violations.", ""]
-    lines += [*_by_step(met), "", *_by_fault(met)]
+    lines += [*_by_command(met), "", *_by_fault(met), "", *_by_step(met)]
     if left_out:
         lines += ["", f"Left out here: {'; '.join(left_out)}."]
     return "\n".join(lines) + "\n"
+
+
+def _by_command(hits: Sequence[Hit]) -> Iterable[str]:
+    """A line for each command: on each server what was live after a fault, in all its steps and in its cut-over."""
+    yield f"| command | steps | {' | '.join(f'{server} | in its cut-over' for server in SERVERS)} |"
+    yield f"|---|---|{'---|---|' * len(SERVERS)}"
+    for command in sorted({hit.command for hit in hits}):
+        of_command = [hit for hit in hits if hit.command == command]
+        cells = []
+        for server in SERVERS:
+            of_server = [hit for hit in of_command if hit.server == server]
+            cells.append(_cell(Counter(hit.outcome for hit in of_server)))
+            cells.append(_cell(Counter(hit.outcome for hit in of_server if hit.step == CUT_OVER)))
+        yield f"| `{command}` | {len({hit.step for hit in of_command})} | {' | '.join(cells)} |"
 
 
 def _by_step(hits: Sequence[Hit]) -> Iterable[str]:
