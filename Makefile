@@ -19,7 +19,7 @@ REPEATS ?= 3
 SERVERS ?= mysql-9.7 mariadb-11.8 postgresql-18
 OTHER ?= python3.13
 SECONDS ?= 600
-ORDERS ?= 2000
+ORDERS ?= 1000
 TARGETS ?=
 
 .DEFAULT_GOAL := help

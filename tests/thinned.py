@@ -46,6 +46,7 @@ THINNED = {
     "scenarios/runs/test_faults.py::test_files_may_not_grow": 2,
     "scenarios/runs/test_faults.py::test_a_revision_that_fails_half_way": 2,
     "scenarios/runs/test_files_in_use.py": 2,
+    "scenarios/runs/test_private_files.py": 2,
     "scenarios/runs/test_keep_writes.py": 2,
     "scenarios/runs/test_kill.py": 4,
     "scenarios/runs/test_set_aside_from.py": 2,
@@ -56,6 +57,9 @@ THINNED = {
     "scenarios/matrix/test_commands.py": 2,
     "scenarios/matrix/test_connection.py": 2,
     "scenarios/matrix/test_server_conditions.py": 5,
+    "scenarios/matrix/test_server_disk.py": 8,
+    "scenarios/matrix/test_hostile_names.py": 3,
+    "dialects/test_tls.py": 4,
     "scenarios/matrix/test_pairs.py": 3,
     "scenarios/matrix/test_set_aside_from.py": 2,
     "scenarios/matrix/test_writers.py": 2,
@@ -83,7 +87,7 @@ THINNED = {
 
 WHOLE_RUNS = {
     # Conditions of servers: each begins in the middle of a run, and another one shows that it has gone.
-    "scenarios/matrix/test_server_conditions.py": 9,
+    "scenarios/matrix/test_server_conditions.py": 16,
     # Each command on each server, where the rooms of the servers and of the run have tests of their own.
     "scenarios/matrix/": 3,
     "scenarios/anonymise/": 2,

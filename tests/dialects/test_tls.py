@@ -50,7 +50,7 @@ SERVERS: dict[str, Callable[[Path, Path], Any]] = {
 
 
 @pytest.mark.parametrize("kind", REASONS)
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", SERVERS, ids=["MariaDB", "PostgreSQL"])
 def test_a_certificate_that_proves_nothing(tmp_path: Path, name: str, kind: str) -> None:
     directory, trusted = certify(tmp_path, kind)
     server = SERVERS[name](tmp_path, directory)

@@ -58,7 +58,7 @@ def count_users(url: sa.URL) -> int:
         return int(connection.exec_driver_sql("SELECT count(*) FROM users").scalar())
 
 
-@pytest.mark.parametrize("name", QUOTES)
+@pytest.mark.parametrize("name", QUOTES, ids=["MariaDB", "PostgreSQL", "SQLite"])
 def test_names_and_values_that_are_statements(deployed: Deploy, name: str, taken: Path, tmp_path: Path) -> None:
     site, table = deployed(name), hostile(QUOTES[name])
     url = url_of(site)

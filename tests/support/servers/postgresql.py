@@ -50,6 +50,10 @@ class PostgreSQL:
         return self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def data(self) -> Path:
         return self.directory / "data"
 

@@ -1,0 +1,105 @@
+"""The disk of the database server itself is full in the middle of a run; the next run, with room again, ends well."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.places import ServerSite, databases, new_name
+from tests.support.runs.commands import until
+from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.postgresql import PostgreSQL
+from tests.support.site import Result, end
+
+LIMIT_S = 120.0
+SIZES = {"mariadb": "400m", "postgresql": "120m"}
+TOO_SMALL = 1 << 14
+"""What is left free when a disk is full: no server gets by with that."""
+
+
+@pytest.fixture
+def disk(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of its own for a server's data."""
+    # No other user can look into pytest's directories.
+    directory = Path(tempfile.mkdtemp(prefix="ferry-disk-"))
+    size = SIZES[request.getfixturevalue("name")]
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", str(directory)]
+    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small file system, and not everywhere")
+    yield directory
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)
+    directory.rmdir()
+
+
+@contextlib.contextmanager
+def server_on(name: str, disk: Path, directory: Path) -> Iterator[tuple[Any, ServerSite]]:
+    """A server whose data lie on a disk, or of PostgreSQL those of the one database, and an app with a database there."""
+    server: Any = MariaDB(disk / "server") if name == "mariadb" else PostgreSQL()
+    server.prepare()
+    server.start()
+    try:
+        site = ServerSite(directory, url=server.url(new_name()))
+        if name == "postgresql":
+            space = disk / "space"
+            space.mkdir(mode=0o700)
+            shutil.chown(space, server.data.owner(), server.data.group())
+            server.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
+            server.execute(f"CREATE DATABASE {site.url.database} TABLESPACE small")
+        yield server, site
+    finally:
+        server.stop()
+
+
+def fill(disk: Path) -> None:
+    """Leave next to nothing free."""
+    with (disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        os.posix_fallocate(ballast.fileno(), 0, shutil.disk_usage(disk).free - TOO_SMALL)
+
+
+@pytest.mark.parametrize("step", ["staging", "load", "upgrade", "cut-over"])
+@pytest.mark.parametrize("name", SIZES, ids=["MariaDB", "PostgreSQL"])
+def test_the_disk_of_the_server_is_full(name: str, step: str, disk: Path, taken: Path, tmp_path: Path) -> None:
+    arguments = ("db-migrate-data", str(taken), "--rerun", "--yes")
+    with server_on(name, disk, tmp_path) as (server, site):
+        assert site.flask("db-init").status == 0
+        before, here = site.content(), tmp_path / "here"
+        hooks = [("tests.support.runs.hooks:wait_at", {"step": step, "here": str(here)})]
+        process = site.start(*arguments, hooks=hooks)
+        try:
+            until(lambda: here.exists() or process.poll() is not None, LIMIT_S)
+            assert process.poll() is None, end(process)
+            fill(disk)
+            here.unlink()
+            stdout, stderr = process.communicate(timeout=LIMIT_S)
+            result = Result(process.wait(), stdout, stderr)
+        finally:
+            end(process)
+        (disk / "ballast").unlink()
+        if not server.is_running:  # MariaDB ends itself
+            server.start()
+        assert "Traceback" not in result.stderr
+        assert result.status in ((0, 22, 1, 25) if step == "cut-over" else (1, 22)), result.stderr
+        if result.status in (1, 22):
+            assert "The live database is unchanged." in result.stderr
+            assert site.content() == before
+        if result.status == 22:
+            assert "room" in result.stderr
+        if result.status == 25:
+            finished = site.flask("db-backup")
+            assert finished.status == 0, finished.stderr
+        if site.content() != before:
+            assert len(site.rows()["users"]) == 60
+            assert site.flask("db-rollback", "--yes").status == 0
+            assert site.content() == before
+        done = site.flask(*arguments)
+        assert done.status == 0, done.stderr
+        assert len(site.rows()["users"]) == 60
+        assert [found for found in databases(site.url) if "staging" in found or "__stg_" in found] == []
