@@ -41,7 +41,7 @@ def disk(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def server_on(name: str, disk: Path, directory: Path) -> Iterator[tuple[Any, ServerSite]]:
-    """A server whose data lie on a disk, or of PostgreSQL those of the one database, and an app with a database there."""
+    """A server whose data lie on a disk, of PostgreSQL those of one database, and an app that uses it."""
     server: Any = MariaDB(disk / "server") if name == "mariadb" else PostgreSQL()
     server.prepare()
     server.start()
