@@ -60,7 +60,7 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(LOWEST)
 	@# The tools of the tests are today's; only what an app would install beside us is old.
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		uv pytest pytest-xdist hypothesis psutil build hatchling
+		uv pytest pytest-xdist hypothesis psutil jsonschema opentelemetry-sdk build hatchling
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[app,postgresql]"
 	touch $@
 
@@ -72,7 +72,7 @@ test-newest:  ## Test the same on the newest versions that an index has today, w
 	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
 	@# Asked anew each time, and no constraint: what a host gets that installs today.
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
-		-e ".[app,postgresql]" pytest pytest-xdist hypothesis psutil build hatchling
+		-e ".[app,postgresql]" pytest pytest-xdist hypothesis psutil jsonschema opentelemetry-sdk build hatchling
 	$(NEWEST)/bin/python -m pip list --format freeze --disable-pip-version-check --exclude-editable
 	tests/support/servers/install.sh
 	$(NEWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(or $(ARGS),--record newest)
