@@ -365,7 +365,8 @@ def test_every_test_that_a_page_names_is_there(page: str) -> None:
 
 
 def test_every_threat_of_the_page_on_security_has_a_test() -> None:
-    rows = [line for line in (DOCS / "security.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    threats, _, _ = (DOCS / "security.md").read_text(encoding="utf-8").partition("\n## ")
+    rows = [line for line in threats.splitlines() if line.startswith("| ")]
     assert len(rows) > 25
     for row in rows[1:]:
         threat, defence, tests = (cell.strip() for cell in row.strip("| ").split(" | "))

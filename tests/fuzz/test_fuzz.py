@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,12 @@ def corpus_of(target: Target) -> dict[str, bytes]:
 
 def test_every_target_has_a_corpus_and_no_other_is_there() -> None:
     assert {path.name for path in CORPUS.iterdir()} == {target.name for target in TARGETS}
+
+
+def test_the_page_on_security_has_the_figures_of_every_target() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+)` \| [0-9,]+ \| \d+ \| \d+ \| 0 \|$", page, re.MULTILINE)
+    assert named == [target.name for target in TARGETS]
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
