@@ -267,8 +267,9 @@ class Capabilities:
     """The swap itself leaves the old database beside the new one; else a copy is kept before it."""
     outside_objects: bool = False
     """Values may name what lies outside of all tables, and that can be brought along."""
-    several_loaders: bool = True
-    """Other processes may load rows as well, which know nothing of the app."""
+    loaders: int = 64
+    """How many other processes, which know nothing of the app, may load rows at once. With one alone nobody else may
+    meanwhile."""
     named_live: bool = False
     """While the app's own code works on staging, the name of the live schema means staging."""
     beside_names: str = ""

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class SqliteDialect:
     driver_errors = (sqlite3.Error,)
     version_table = VERSION_TABLE
     named_schema: str | None = None
-    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False, several_loaders=False)
+    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False, loaders=1)
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
         """The files of runs lie beside the database itself, and there is no server to reach."""
@@ -185,6 +186,7 @@ class SqliteDialect:
 
     def know_app(self, engine: Engine) -> None:
         self._functions.take_from(engine)
+        self.capabilities = replace(self.capabilities, loaders=0 if self._functions.has_own() else 1)
 
     def find_lacking(self, url: URL) -> list[str]:
         with self._files.read(path_of(url)) as connection:

@@ -21,6 +21,9 @@ WAY_OUT = "Register it for every connection, by @event.listens_for(db.engine, 'c
 _LACKING = re.compile(r"(?:no such|unknown) (function|collation sequence): ([^()\s]+)")
 
 
+_Call = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
 class _Recorder(sqlite3.Connection):
     """A database in memory that remembers what was registered on it."""
 
@@ -28,7 +31,7 @@ class _Recorder(sqlite3.Connection):
         super().__init__(":memory:", isolation_level=None)
         # A statement that attaches does nothing: no file is opened, and the listener goes on.
         self.set_authorizer(_ignore_attach)
-        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.calls: list[_Call] = []
 
 
 def _recording(name: str) -> Callable[..., Any]:
@@ -66,22 +69,33 @@ class Functions:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
-        self._calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] | None = None
+        self._calls: list[_Call] | None = None
 
     def take_from(self, engine: Engine) -> None:
         """From now on those of this engine too, if it is one of SQLite's; else only those that every engine has."""
         self._engine = engine if engine.dialect.name == "sqlite" else None
         self._calls = None
 
+    def has_own(self) -> bool:
+        """Whether the app registers any besides those that every engine has."""
+        return _list_names(self._recall()) != _list_names(_registered_by(create_engine("sqlite://")))
+
     def give(self, connection: sqlite3.Connection) -> None:
         """Register all of them on a connection."""
-        if self._calls is None:
-            self._calls = _registered_by(self._engine or create_engine("sqlite://"))
-        for name, arguments, named in self._calls:
+        for name, arguments, named in self._recall():
             getattr(connection, name)(*arguments, **named)
 
+    def _recall(self) -> list[_Call]:
+        if self._calls is None:
+            self._calls = _registered_by(self._engine or create_engine("sqlite://"))
+        return self._calls
 
-def _registered_by(engine: Engine) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+
+def _list_names(calls: list[_Call]) -> list[tuple[Any, ...]]:
+    return [(name, *arguments[:1]) for name, arguments, _ in calls]
+
+
+def _registered_by(engine: Engine) -> list[_Call]:
     with contextlib.closing(_Recorder()) as recorder:
         # Of a pool's entry this is what a listener may look at.
         record: Any = SimpleNamespace(dbapi_connection=recorder, driver_connection=recorder, info={}, record_info={})

@@ -55,7 +55,7 @@ class SourceJob(Migration):
         self._is_read = False
         self._loader: LoadAhead | None = None
         self._loaded = NOTHING_LOADED
-        self._workers = Workers(run.settings.jobs)
+        self._workers = Workers(min(run.settings.jobs, run.dialect.capabilities.loaders))
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -149,7 +149,7 @@ class SourceJob(Migration):
     def _start_ahead(self) -> LoadAhead | None:
         """Whoever loads rows of a database while others are read; None where nobody may."""
         run, size = self.run, self._source.look_ahead(self.run).size
-        if not self._workers.most or not run.dialect.capabilities.several_loaders:
+        if not self._workers.most:
             return None
         ahead = LoadAhead(run, self._workers)
         if size >= WORTH_BYTES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 
 from ...dialects.model import Table
@@ -16,14 +16,16 @@ from ..run.run import Run
 from ..run.workers import Workers
 from .lines import Outcome, Place, load_into, load_lines, open_room
 from .load import BATCH_ROWS, Loaded
-from .rows_file import fit_as_it_stands
+from .rows_file import fit_as_it_stands, is_looser
 
 WORTH_BYTES = 32 << 20
 """Of a source, for which a worker is started before its first lines are there."""
 PART_BYTES = 4 << 20
 """Of lines that a worker is given at a time: enough that a session and the look at the catalogue do not count."""
+TAG = b'{"$'
+"""How a value begins that is none of its column's type; within a text the quote would have a backslash before it."""
 WAITING = 2
-"""Parts that wait, besides those that each worker works on; what is more is loaded by the run itself."""
+"""Parts that wait, besides those that each worker works on; what is more is loaded by the run itself, where it may."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class LoadAhead:
             run.dialect.named_schema,
         )
         self._dialect, self._workers = run.dialect, workers
+        self._helps_itself = run.dialect.capabilities.loaders > 1
         self._tables: dict[str, Table] = {}
+        self._looks_at_tags = set[str]()
         self._begin: Callable[[], object] = lambda: None
         self._pending: list[_Part] = []
         self._outcomes: dict[str, list[Outcome]] = {}
@@ -66,8 +70,12 @@ class LoadAhead:
         :param stored: the snapshot's.
         :param begin: called before the first rows are loaded.
         """
-        fitted = {table.name: fit_as_it_stands(table, schema[table.name]) for table in stored if table.name in schema}
-        self._tables, self._begin = {name: table for name, table in fitted.items() if table}, begin
+        for table in stored:
+            fitted = fit_as_it_stands(table, schema[table.name]) if table.name in schema else None
+            if fitted:
+                self._tables[table.name] = fitted
+                self._looks_at_tags |= {table.name} if is_looser(table, fitted) else set()
+        self._begin = begin
 
     def make_ready(self) -> None:
         """Start the workers now."""
@@ -97,8 +105,8 @@ class LoadAhead:
         """
         self._end_section()
         while self._pending:
-            part = self._pending.pop()
-            if part.future.cancel():
+            part = self._pending.pop(-1 if self._helps_itself else 0)
+            if self._helps_itself and part.future.cancel():
                 self._load_here(part.table, part.lines, part.count)
             else:
                 self._note(part.table, _result_of(part.future))
@@ -130,9 +138,14 @@ class LoadAhead:
         if not self._outcomes:
             self._begin()
         self._outcomes.setdefault(table.name, [])
-        if len(self._pending) >= self._workers.most + WAITING:
-            self._load_here(table, lines, count)
+        if table.name in self._looks_at_tags and TAG in lines:
+            self._note(table, Outcome(0, problem="values of other types are looked at one by one"))
             return
+        if len(self._pending) >= self._workers.most + WAITING:
+            if self._helps_itself:
+                self._load_here(table, lines, count)
+                return
+            wait([part.future for part in self._pending], return_when=FIRST_COMPLETED)
         try:
             future = self._workers.executor.submit(load_lines, self._place, table, lines, count, BATCH_ROWS)
         except (BrokenExecutor, OSError):

@@ -285,9 +285,15 @@ def fit_as_it_stands(stored: Table, table: Table) -> Table | None:
         return None
     columns = tuple(by_name[name] for name in stored.column_names)
     for one, to in zip(stored.columns, columns, strict=True):
-        if coercion(one, to) or _hashed_as(one) != _hashed_as(to) or to.loose > one.loose:
+        if coercion(one, to) or _hashed_as(one) != _hashed_as(to):
             return None
     return replace(table, columns=columns)
+
+
+def is_looser(stored: Table, table: Table) -> bool:
+    """Whether a table takes values that the app could not read again, and the snapshot's would not have."""
+    loose = {column.name: column.loose for column in stored.columns}
+    return any(column.loose > loose[column.name] for column in table.columns)
 
 
 def _hashed_as(column: Column) -> tuple[str, bool]:

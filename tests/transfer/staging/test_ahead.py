@@ -23,7 +23,7 @@ MANY: list[Values] = [[number, f"parent {number}"] for number in range(1000)]
 PART = 100
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=["mariadb", "postgresql", "sqlite"])
 def room(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
     monkeypatch.setattr(ahead, "PART_BYTES", PART * 10)
     with ROOMS[request.param](request, tmp_path) as room:

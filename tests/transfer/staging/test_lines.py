@@ -16,7 +16,7 @@ from tests.dialects.rooms import PARENTS, ROOMS, Room
 BATCH_ROWS = 500
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=["mariadb", "postgresql", "sqlite"])
 def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
     with ROOMS[request.param](request, tmp_path) as room:
         room.fill()
