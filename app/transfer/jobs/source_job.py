@@ -217,7 +217,7 @@ class SourceJob(Migration):
         self._describe_tables()
         describe_zones(run, staged.rows)
         account(run, staged.adapted)
-        verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only)
+        verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only, workers=self._workers)
         self._contents = self._sum_up()
 
     def _check(self) -> None:

@@ -22,9 +22,16 @@ class Spelled:
 
     :ivar places: numbers of rows with the digest up to there, the last of them at the end, so that another spelling is
         seen before all rows are read.
+    :ivar size: of the lines, in bytes.
     """
 
     places: tuple[tuple[int, int], ...]
+    size: int = 0
+
+    def fits(self, rows: Iterator[Values]) -> bool:
+        """Whether these are the very lines of rows."""
+        _, digest = self.begin(rows)
+        return digest is not None and self.goes_on(digest, rows)
 
     def begin(self, rows: Iterator[Values]) -> tuple[list[Values], xxhash.xxh3_128 | None]:
         """Take the rows of the beginning, which tell already whether others are spelled so.
@@ -57,13 +64,14 @@ class Spelling:
 
     def __init__(self) -> None:
         self._digest = xxhash.xxh3_128()
-        self._rows = self._parts = 0
+        self._rows = self._parts = self._size = 0
         self._places: list[tuple[int, int]] = []
 
     def add(self, lines: bytes, count: int = 1) -> None:
         """Add lines, without what separates them."""
         self._digest.update(lines)
         self._rows += count
+        self._size += len(lines)
         self._parts += 1
         # Each time at twice as many: a logarithm of them is kept.
         if not self._parts & (self._parts - 1):
@@ -71,7 +79,7 @@ class Spelling:
 
     def finish(self) -> Spelled:
         self._note()
-        return Spelled(tuple(self._places))
+        return Spelled(tuple(self._places), self._size)
 
     def _note(self) -> None:
         self._places.append((self._rows, self._digest.intdigest()))

@@ -45,14 +45,7 @@ class LoadAhead:
     """
 
     def __init__(self, run: Run, workers: Workers) -> None:
-        self._place = Place(
-            run.target,
-            run.staging,
-            run.directory,
-            run.settings.tls_ca,
-            run.host.version_table,
-            run.dialect.named_schema,
-        )
+        self._place = Place.of(run)
         self._dialect, self._workers = run.dialect, workers
         self._helps_itself = run.dialect.capabilities.loaders > 1
         self._tables: dict[str, Table] = {}

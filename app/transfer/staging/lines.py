@@ -1,4 +1,4 @@
-"""Lines of a snapshot loaded by another process, which knows nothing of the app or the run."""
+"""Lines of a snapshot loaded, and looked for, by another process, which knows nothing of the app or the run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +18,10 @@ from ...dialects.model import Table
 from ...dialects.sessions import hold_sessions
 from ...errors import FerryError
 from ..rows.canonical import decode_rows
+from ..rows.spelled import Spelled
+
+if TYPE_CHECKING:
+    from ..run.run import Run
 
 _HELD = contextlib.ExitStack()
 
@@ -31,6 +36,13 @@ class Place:
     tls_ca: Path | None
     version_table: str
     named_schema: str | None
+
+    @classmethod
+    def of(cls, run: Run) -> Place:
+        """A run's staging."""
+        settings, dialect = run.settings, run.dialect
+        version_table = run.host.version_table
+        return cls(run.target, run.staging, run.directory, settings.tls_ca, version_table, dialect.named_schema)
 
     def open(self) -> Dialect:
         """The room of its server."""
@@ -66,6 +78,15 @@ class Outcome:
 def load_lines(place: Place, table: Table, lines: bytes, count: int, batch_rows: int) -> Outcome:
     """Load lines from a process of its own; see :func:`load_into`."""
     return load_into(open_room(place), place.url, table, lines, count, batch_rows)
+
+
+def are_spelled(place: Place, table: Table, lines: Spelled) -> bool:
+    """Whether all rows of a table are spelled as these lines; not, where they cannot be read."""
+    dialect = open_room(place)
+    expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
+    with contextlib.suppress(*expected), dialect.reader(place.url) as reader:
+        return lines.fits(reader.rows(table))
+    return False
 
 
 def load_into(dialect: Dialect, staging: URL, table: Table, lines: bytes, count: int, batch_rows: int) -> Outcome:

@@ -11,17 +11,20 @@ from sqlalchemy import URL
 from ...dialects.model import Table
 from ...dialects.wording import count_of, count_rows
 from ...errors import DoesNotFit
-from ..proof.verify import Before, verify_loaded
+from ..proof.verify import NOBODY, Before, verify_loaded
 from ..rows.header import Checked
 from ..rows.scratch import Aside
 from ..run.evidence import keep_lines
 from ..run.run import Run
+from ..run.workers import Workers
 from ..sources.adapt import Adapted, adapt_snapshot, load_adapters
 from ..sources.base import accept_missing
 from .counters import carry_counters, carry_numbers
 from .empty import build_empty
+from .lines import Place
 from .load import NOTHING_LOADED, Loaded, TableLoad, load
 from .options import MigrateOptions
+from .prove_beside import prove_beside
 from .referring import set_aside_dangling, set_aside_referring
 from .rows_file import RowsFile, check_exclusions
 from .stand_in import NO_STAND_IN, StandIn, build_past
@@ -231,8 +234,14 @@ def verify_staging(
     *,
     counts_only: bool = False,
     staging: URL | None = None,
+    workers: Workers | None = None,
 ) -> None:
-    """Prove that staging holds exactly what was loaded."""
+    """Prove that staging holds exactly what was loaded.
+
+    :param workers: who help where they are there already.
+    """
+    lines = {name: rows.lines_of(account.table, account.loaded) for name, account in accounts.items()}
+    helps = workers is not None and workers.are_there and not counts_only
     with run.dialect.reader(staging or run.staging) as staged:
         verify_loaded(
             staged,
@@ -241,7 +250,8 @@ def verify_staging(
             rows.rows,
             run.directory,
             counts_only=counts_only,
-            spelled={name: rows.lines_of(account.table, account.loaded) for name, account in accounts.items()},
+            spelled=lines,
+            by_others=prove_beside(workers, Place.of(run), rows.tables, lines) if workers and helps else NOBODY,
             keep=lambda differences: keep_lines(run, differences),
             progress=run.progress,
         )

@@ -18,7 +18,7 @@ from tests.support.forks import start_flask
 from tests.support.places import connected, execute, new_name
 from tests.support.site import MODULES, ROOT
 
-SERVERS = ["mariadb", "postgresql"]
+SERVERS = ["mariadb", "postgresql", "sqlite"]
 ROWS, LENGTH = 2_500, 4_000
 CREATE = (
     "CREATE TABLE letter (id INTEGER PRIMARY KEY, name VARCHAR(40) UNIQUE, body TEXT)",
@@ -45,6 +45,29 @@ def stop_at_verify(when: str, step: str, _about: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+def change_staging(when: str, step: str, _about: object) -> None:
+    """A hook: somebody changes a row of staging, the last but one, before it is proved."""
+    import os
+
+    if (when, step) != ("before", "verify"):
+        return
+    url = sa.make_url(os.environ["SMALL_DATABASE"])
+    if url.get_backend_name() == "sqlite":
+        [file] = Path(str(url.database)).parent.rglob("staging-*.db")
+        execute(url.set(database=str(file)), CHANGE)
+        return
+    with connected(url) as connection:
+        start = "ferry_staging_" if url.get_backend_name() == "postgresql" else f"{url.database}__stg_"
+        [name] = [name for (name,) in connection.exec_driver_sql(SCHEMATA) if name.startswith(start)]
+        quoted = f'"{name}"' if start == "ferry_staging_" else name
+        connection.exec_driver_sql(CHANGE.replace("letter", f"{quoted}.letter", 1))
+        connection.commit()
+
+
+CHANGE = f"UPDATE letter SET body = 'other' WHERE id = {ROWS - 1}"
+SCHEMATA = "SELECT schema_name FROM information_schema.schemata"
+
+
 def make_old(directory: Path, name_of: str = "name {}") -> SmallHost:
     """A file of 10 MB: more than two parts."""
     old = SmallHost(directory, sa.make_url(f"sqlite:///{directory / 'old.db'}"))
@@ -64,6 +87,10 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> SmallHost:
 
 @pytest.fixture(params=SERVERS)
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
+    if request.param == "sqlite":
+        host = SmallHost(tmp_path, sa.make_url(f"sqlite:///{tmp_path / 'new.db'}"))
+        host.revise(*CREATE)
+        return host
     server: Any = request.getfixturevalue(request.param)
     url = server.url(new_name())
     server.execute(f"CREATE DATABASE {url.database}")
@@ -114,6 +141,16 @@ def test_rows_that_are_refused_are_named_as_without_help(mariadb: Any, tmp_path:
     letters, answers = read(new)
     assert (len(letters), answers) == (ROWS - 1, ROWS - 1)
     assert (7, "name 7") in {(number, name) for number, name, _ in letters}
+
+
+def test_what_is_not_as_it_was_read_is_seen_by_those_who_help(old: SmallHost, new: SmallHost) -> None:
+    refused = new.flask(
+        *("db-migrate-data", "--yes", "--jobs", "1"),
+        FLASK_FERRY_SOURCE=old.url.render_as_string(),
+        FLASK_FERRY_HOOKS=f"{__name__}:change_staging",
+    )
+    assert refused.status == 23, refused.stderr
+    assert f"letter [{ROWS - 1}]: changed: body" in refused.stderr
 
 
 def test_those_who_help_end_with_the_run(old: SmallHost, new: SmallHost, tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Which tables others compare, and what they say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.dialects.model import Values
+from app.transfer.rows.canonical import encode_row
+from app.transfer.rows.spelled import Spelled, Spelling
+from app.transfer.run.workers import Workers
+from app.transfer.staging.lines import Place
+from app.transfer.staging.prove_beside import divide, prove_beside
+from tests.dialects.rooms import PARENTS, ROOMS, Room
+
+
+@pytest.mark.parametrize(
+    ("sizes", "hands", "theirs"),
+    [
+        ({}, 2, []),
+        ({"a": 1}, 2, ["a"]),
+        ({"a": 5, "b": 3, "c": 1}, 2, ["a"]),
+        ({"a": 5, "b": 3, "c": 3}, 2, ["a"]),
+        ({"a": 5, "b": 4, "c": 3, "d": 1}, 3, ["a", "b"]),
+        ({"a": 5, "b": 4}, 1, []),
+    ],
+)
+def test_all_end_at_about_the_same_time(sizes: dict[str, int], hands: int, theirs: list[str]) -> None:
+    assert divide(sizes, hands) == theirs
+
+
+@pytest.fixture(params=sorted(ROOMS))
+def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
+    with ROOMS[request.param](request, tmp_path) as room:
+        room.fill()
+        room.dialect.prepare_staging(room.other("staging"), room.target)
+        room.fill(room.other("staging"))
+        yield room
+
+
+def spell(rows: list[Values]) -> Spelled:
+    spelling = Spelling()
+    for row in rows:
+        spelling.add(encode_row(row))
+    return spelling.finish()
+
+
+def test_rows_are_compared_with_their_lines(room: Room) -> None:
+    place = Place(room.target, room.other("staging"), room.directory, None, "alembic_version", None)
+    with room.dialect.reader(place.url) as reader:
+        tables = reader.tables()
+    workers = Workers(1)
+    try:
+        for rows, are_equal in ((PARENTS, True), ([*PARENTS[:2], [3, "other"]], False), (PARENTS[:2], False)):
+            answers = prove_beside(workers, place, tables, {"parents": spell(rows), "children": None})
+            assert {name: answer() for name, answer in answers.items()} == {"parents": are_equal}
+        gone = {"parents": tables["parents"], "nowhere": tables["children"]}
+        away = Place(room.target, room.other("away"), room.directory, None, "alembic_version", None)
+        assert [answer() for answer in prove_beside(workers, away, gone, {"parents": spell(PARENTS)}).values()] == [
+            False
+        ]
+    finally:
+        workers.close()
