@@ -47,6 +47,8 @@ THINNED = {
     "scenarios/runs/test_faults.py::test_a_revision_that_fails_half_way": 2,
     "scenarios/runs/test_files_in_use.py": 2,
     "scenarios/runs/test_private_files.py": 2,
+    "scenarios/runs/test_jobs.py::test_every_row_arrives": 3,
+    "scenarios/runs/test_jobs.py::test_those_who_help": 3,
     "scenarios/runs/test_keep_writes.py": 2,
     "scenarios/runs/test_kill.py": 4,
     "scenarios/runs/test_set_aside_from.py": 2,
