@@ -21,7 +21,7 @@ HARNESS = "harness"
 class Floor:
     """So many hits are asked for.
 
-    :ivar step: of each step of each command, on all servers together.
+    :ivar step: of each step of each command, on each server by itself: many on one say nothing of another.
     :ivar cut_over: of all cut-overs on each server.
     """
 
@@ -32,8 +32,8 @@ class Floor:
 def find_below(hits: Sequence[Hit], floor: Floor) -> list[str]:
     """What was hit too seldom to say anything."""
     met = [hit for hit in hits if hit.outcome in OUTCOMES]
-    steps = Counter((hit.command, hit.step) for hit in met)
-    known = {(hit.command, hit.step) for hit in hits if hit.step != HARNESS}
+    steps = Counter((hit.server, hit.command, hit.step) for hit in met)
+    known = {(hit.server, hit.command, hit.step) for hit in hits if hit.step != HARNESS}
     below = [f"{' '.join(key)}: {steps[key]} hits of {floor.step}" for key in sorted(known) if steps[key] < floor.step]
     cut_overs = Counter(hit.server for hit in met if hit.step == CUT_OVER)
     servers = sorted({hit.server for hit in hits})

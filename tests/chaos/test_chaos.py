@@ -104,6 +104,9 @@ def test_a_plan_has_every_fault_of_every_command_and_a_seed_repeats_it() -> None
 def test_what_was_hit_too_seldom_is_below_the_floor() -> None:
     hits = [Hit(1, "sqlite", "db-init", step, "kill -9", False, outcome="old") for step in ("cut-over", "seed")]
     hits.append(Hit(1, "sqlite", "db-init", "staging", "kill -9", False, outcome="missed"))
-    assert find_below(hits, Floor(step=1, cut_over=1)) == ["db-init staging: 0 hits of 1"]
+    assert find_below(hits, Floor(step=1, cut_over=1)) == ["sqlite db-init staging: 0 hits of 1"]
     assert find_below(hits, Floor(step=0, cut_over=2)) == ["sqlite cut-over: 1 hits of 2"]
+    # Many on one server are none on another.
+    hits.append(Hit(1, "mariadb", "db-init", "staging", "kill -9", False, outcome="new"))
+    assert "sqlite db-init staging: 0 hits of 1" in find_below(hits, Floor(step=1, cut_over=0))
     assert "| db-init | seed | 1 old, 0 new |  |  |" in describe(hits, 5)
