@@ -56,7 +56,7 @@ _SHOWN = frozenset(
     }
 )
 
-_ENDS_A_PASSWORD = re.compile(r":.*@", re.DOTALL)
+_ENDS_A_PASSWORD = re.compile(r":.*@|@.*/", re.DOTALL)
 _URL_TEXT = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>.*)", re.DOTALL)
 
 
@@ -105,7 +105,10 @@ def _has_further_at(text: str, url: URL) -> bool:
 
 
 def has_stray_at(url: URL) -> bool:
-    """Whether a URL has an @ in its host, or one in its database's name that ends a password: ``corp/anna:secret@``."""
+    """Whether a URL has an @ in its host, or one in its database's name that ends a password.
+
+    That is ``corp/anna:secret@host``, or ``anna:s@cr/et@host/database``.
+    """
     return "@" in (url.host or "") or (url.host is not None and bool(_ENDS_A_PASSWORD.search(url.database or "")))
 
 

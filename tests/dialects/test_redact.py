@@ -88,6 +88,7 @@ def test_no_secret_of_an_argument_is_repeated(text: str) -> None:
 def test_a_password_behind_a_slash_is_seen() -> None:
     assert has_stray_at(make_url("mysql://corp/anna:CANARY@host/shop"))
     assert has_stray_at(make_url("mysql://anna:a@CANARY@host/shop"))
+    assert has_stray_at(make_url("mysql://anna:a@b/CANARY@host/shop"))
     assert not has_stray_at(make_url("mysql://anna:secret@host/my@shop"))
     assert not has_stray_at(make_url("sqlite:////a:b@c/x.db"))
 
