@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -148,13 +147,15 @@ def ensure(url: URL, tls_ca: Path | None, place: Place | None) -> bool:
 
 
 def create(url: URL, tls_ca: Path | None) -> bool:
-    """Create the URL's database; False where somebody else just did."""
+    """Create the URL's database; False where somebody else just did, or one of that name was put aside."""
     missing = NoSuchDatabase(f"There is no database {database_of(url)}, and no other one to create it from.")
     with maintenance(url, tls_ca, missing) as connection:
         row: Any = connection.execute(
             "SELECT pg_encoding_to_char(encoding) = 'UTF8' FROM pg_database WHERE datname = 'template1'"
         ).fetchone()
         how = "" if row and row[0] else " ENCODING 'UTF8' TEMPLATE template0"
+        if _take_back(connection, database_of(url)):
+            return False
         deadline = time.monotonic() + BUSY_LIMIT_S
         while True:
             try:
@@ -205,23 +206,48 @@ def _has_no_table(connection: Connection, schema: str) -> bool:
 
 
 def _drop_database(url: URL, tls_ca: Path | None) -> None:
-    """Drop a database under a name that nobody has, and only where it holds no table by then.
+    """Drop a database under a name that nobody uses, and only where it holds no table by then.
 
-    The server itself waits for sessions to end before it drops one, and they may make tables until they do.
+    The server itself waits for sessions to end before it drops one, and they may make tables until they do. Of a
+    process that is killed in between the next one that makes the database takes it back: see :func:`create`.
     """
     missing = NoSuchDatabase(f"There is no database besides {database_of(url)}.")
-    name, aside = quote(database_of(url)), f"ferry_dropped_{secrets.token_hex(4)}"
+    name, aside = quote(database_of(url)), name_aside(database_of(url))
     with maintenance(url, tls_ca, missing) as connection:
         _execute_once_unused(connection, f"ALTER DATABASE {name} RENAME TO {quote(aside)}")
         is_empty = False
         try:
             with connect_to(url.set(database=aside), tls_ca, any_path=True) as looking:
                 is_empty = _has_no_table(looking, "%")
+        except NoSuchDatabase:
+            return  # another run took it back
         finally:
             if not is_empty:
-                _execute_once_unused(connection, f"ALTER DATABASE {quote(aside)} RENAME TO {name}")
+                _take_back(connection, database_of(url))
         if is_empty:
-            _execute_once_unused(connection, f"DROP DATABASE {quote(aside)}")
+            _execute_once_unused(connection, f"DROP DATABASE IF EXISTS {quote(aside)}")
+
+
+def name_aside(database: str) -> str:
+    """Under which name a database is looked at once more before it is dropped; of each its own."""
+    return f"ferry_dropped_{hashlib.sha256(database.encode()).hexdigest()[:16]}"
+
+
+def _take_back(connection: Connection, database: str) -> bool:
+    """Give a database its name back that was to be dropped; whether there was one."""
+    aside = name_aside(database)
+    if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (aside,)).fetchone() is None:
+        return False
+    try:
+        _execute_once_unused(connection, f"ALTER DATABASE {quote(aside)} RENAME TO {quote(database)}")
+    except psycopg.errors.InvalidCatalogName:
+        return False
+    except psycopg.errors.DuplicateDatabase as error:
+        raise FerryError(
+            f"There are two databases for {database}: one of that name, and {aside}, which a dry run put aside.",
+            hint=f"Look into both; drop the one that holds nothing: DROP DATABASE {quote(aside)};",
+        ) from error
+    return True
 
 
 def _execute_once_unused(connection: Connection, statement: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from app.dialects import dialect_for
 from app.dialects.postgresql.names import schema_named
+from app.dialects.postgresql.server import name_aside
 from app.errors import FerryError
 from tests.dialects.rooms import Room
 from tests.support.servers.postgresql import PostgreSQL
@@ -46,3 +47,22 @@ def test_a_staging_schema_that_something_depends_on_is_not_dropped(room: Room) -
     with pytest.raises(FerryError, match="not dropped") as caught:
         room.dialect.drop(staging)
     assert "peek" in str(caught.value.details)
+
+
+@pytest.mark.parametrize("table", ["", "CREATE TABLE theirs (id INT)"], ids=["empty", "with somebody's table"])
+def test_a_database_that_a_killed_dry_run_put_aside_is_taken_back(
+    postgresql: PostgreSQL, room: Room, table: str
+) -> None:
+    """It had a name by chance, which nobody looked for again."""
+    assert room.dialect.create(room.target)
+    name, aside = str(room.target.database), name_aside(str(room.target.database))
+    if table:
+        room.execute(table)
+    postgresql.execute(f'ALTER DATABASE "{name}" RENAME TO "{aside}"')
+    with dialect_for(room.target, directory=room.directory).leave_as_is(room.target):
+        dialect_for(room.target, directory=room.directory).create(room.target)
+    there = {row[0] for row in postgresql.execute("SELECT datname FROM pg_database")}
+    assert aside not in there
+    assert (name in there) is bool(table)
+    if table:
+        assert list(room.state()) == ["theirs"]
