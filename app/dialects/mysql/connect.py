@@ -39,7 +39,13 @@ _LOST = (
     1317,  # query execution was interrupted, as by a shutdown
 )
 _NO_CONNECTION = (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED)
-_READ_ONLY = (1290, 1836, 3100)
+_READ_ONLY = (1836, 3100)
+_OPTION_PREVENTS, _READ_ONLY_OPTION = 1290, re.compile(r"(?i)read[-_]only")
+"""Of many options, e.g. --secure-file-priv for a statement that names a file, which says nothing of other writes."""
+_CHANGED_MEANWHILE = (ER.LOCK_DEADLOCK, ER.CHECKREAD, 3572)
+"""Others were at the same rows: a deadlock, a snapshot that is too old (MariaDB), what was not to be waited for."""
+_ON_TABLES, _TABLESPACE_EXISTS = (ER.CANT_CREATE_TABLE, ER.ERROR_ON_RENAME), 1813
+_IN_THE_WAY = re.compile(r"errno: 184\b")
 _DENIED = (ER.ACCESS_DENIED_ERROR, 1698, 3159)
 _NO_TLS = 2026
 NOT_GRANTED = (
@@ -296,7 +302,7 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
             hint="Raise max_connections or max_user_connections, or end connections that are not needed, then run the "
             "command again.",
         )
-    if number in _READ_ONLY:
+    if number in _READ_ONLY or (number == _OPTION_PREVENTS and _READ_ONLY_OPTION.search(words)):
         return Protected(f"{where} does not let anybody write: {words}", hint="Use the server that takes writes.")
     if number in _LOST or isinstance(error, pymysql.InterfaceError):
         return DatabaseUnreachable(
@@ -305,10 +311,32 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
         )
     if number == ER.BAD_DB_ERROR:
         return NoSuchDatabase(f"There is no database {url.database!r} on the server at {place_of(url)}.")
+    return _explain_locked(url, error) or _explain_files(url, error)
+
+
+def _explain_locked(url: URL, error: pymysql.Error) -> LockHeld | None:
+    number, words = number_of(error), words_of(error)
     if number == ER.LOCK_WAIT_TIMEOUT:
         return LockHeld(
             f"Others kept what is needed locked on the server at {place_of(url)}{notes_of(error)}: {words}",
             hint="Find them with SHOW PROCESSLIST, end their transactions, then run the command again.",
+        )
+    if number in _CHANGED_MEANWHILE:
+        return LockHeld(
+            f"Others changed the same at once on the server at {place_of(url)}: {words}", hint="Run the command again."
+        )
+    return None
+
+
+def _explain_files(url: URL, error: pymysql.Error) -> DoesNotFit | None:
+    """For want of room, or for a file that is in the way."""
+    number, words = number_of(error), words_of(error)
+    where = f"The database server at {place_of(url)}"
+    if number == _TABLESPACE_EXISTS or (number in _ON_TABLES and _IN_THE_WAY.search(words)):
+        return DoesNotFit(
+            f"{where} keeps a file of a table that it does not know, as after a crash on a full disk: {words}",
+            hint="Let its administrator move that table's .ibd file out of the server's data directory, then run the "
+            "command again.",
         )
     if is_out_of_space(error):
         return DoesNotFit(f"{where} has no room left: {words}", hint="Make room, then run the command again.")

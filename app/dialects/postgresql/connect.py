@@ -317,7 +317,7 @@ def explanation(url: URL, error: BaseException) -> FerryError | None:
             f"The database server at {place_of(url)} does not let user {url.username!r} do this: {words}",
             hint="Let the owner of the database grant it, or use the owner's user in the database's URL.",
         )
-    if state == "55P03":
+    if state in ("55P03", "40P01", "40001"):
         return LockHeld(
             f"Others kept what is needed locked on the server at {place_of(url)}{notes_of(error)}: {words}",
             hint="Find them with SELECT * FROM pg_stat_activity WHERE state <> 'idle', end their transactions, then "

@@ -272,6 +272,8 @@ class Control:
         try:
             with self._engine.begin() as connection:
                 if dead:
+                    # Nobody's time to wait is the server's own: whoever holds the row may be asleep.
+                    connection.execute(sa.select(lease.c.id).with_for_update(nowait=True))
                     connection.execute(sa.delete(lease).where(lease.c.run_id == dead.run_id))
                 connection.execute(sa.insert(lease).values(**values))
         except (sa.exc.IntegrityError, sa.exc.OperationalError) as error:
@@ -281,7 +283,10 @@ class Control:
             # What another transaction is in the way of has the word in it, on each server.
             if isinstance(error, sa.exc.OperationalError) and "lock" not in str(error.orig).lower():
                 raise refusal from error
-            raise LockHeld("Another run took the lock in this instant.", hint="Run the command again.") from error
+            what = (
+                f"another run takes it over, or its holder sleeps: {dead}" if dead else "another run took it just now"
+            )
+            raise LockHeld(f"The lock is held: {what}.", hint="Wait for it, or look with: flask db-status") from error
         return dead
 
     def check_lease(self, run_id: str) -> None:

@@ -8,13 +8,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
 from app.dialects.model import Values
-from app.dialects.mysql.connect import connection_arguments
-from app.errors import AccessDenied, DatabaseUnreachable, FerryError, Misconfigured
+from app.dialects.mysql.connect import connection_arguments, explanation
+from app.errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected
 from tests.dialects.rooms import Room
 from tests.dialects.things import rows, table
 from tests.support.servers import free_port
@@ -190,3 +191,23 @@ def test_a_server_under_another_name_than_this_machines_must_prove_who_it_is(tmp
         refused(good / "server.crt", "SSL")
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "kind"),
+    [
+        (1290, "The MySQL server is running with the --super-read-only option so it cannot execute this", Protected),
+        # It says nothing of other writes: the statement is to blame.
+        (1290, "The MySQL server is running with the --secure-file-priv option so it cannot execute this", None),
+        (1213, "Deadlock found when trying to get lock; try restarting transaction", LockHeld),
+        (1020, "Record has changed since last read in table 'lease'", LockHeld),
+        (1005, 'Can\'t create table `shop`.`t` (errno: 184 "Tablespace already exists")', DoesNotFit),
+        (1005, 'Can\'t create table `shop`.`t` (errno: 150 "Foreign key constraint is incorrectly formed")', None),
+        (1813, "Tablespace '`shop`.`t`' exists.", DoesNotFit),
+    ],
+)
+def test_which_errors_are_no_fault_of_a_statement(number: int, words: str, kind: type[FerryError] | None) -> None:
+    url = URL.create("mysql+pymysql", "app", "hunter2", "db", 3306, "shop")
+    explained = explanation(url, pymysql.OperationalError(number, words))
+    assert type(explained) is (kind or type(None))
+    assert explained is None or (words in explained.message and explained.hint)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.places import ServerSite, databases, new_name
 from tests.support.runs.commands import until
+from tests.support.servers import of_mariadb
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.site import Result, end
@@ -103,3 +104,30 @@ def test_the_disk_of_the_server_is_full(name: str, step: str, disk: Path, taken:
         assert done.status == 0, done.stderr
         assert len(site.rows()["users"]) == 60
         assert [found for found in databases(site.url) if "staging" in found or "__stg_" in found] == []
+
+
+@of_mariadb
+@pytest.mark.parametrize("table", ["cutover_veto", "users"])
+def test_a_file_that_a_crash_on_a_full_disk_left_is_named(mariadb: MariaDB, table: str, tmp_path: Path) -> None:
+    """The server makes no table of its name any more, and forgets no such file by itself."""
+    site = ServerSite(tmp_path, url=mariadb.url(new_name()))
+    database = f"{site.url.database}__ferry" if table.startswith("cutover") else str(site.url.database)
+    if table == "users":
+        mariadb.execute(f"CREATE DATABASE {database}")
+    else:
+        assert site.flask("db-init").status == 0
+    before = site.content()
+    mariadb.execute("CREATE TABLE other (id INT PRIMARY KEY)", database=database)
+    place = mariadb.directory / "data" / database
+    left = place / f"{table}.ibd"
+    shutil.copy2(place / "other.ibd", left)
+    shutil.chown(left, place.owner(), place.group())
+    mariadb.execute("DROP TABLE other", database=database)
+    refused = site.flask("db-init", "--yes")
+    assert refused.status == 22, refused.stderr
+    assert f"{table}`" in refused.stderr or f"/{table}'" in refused.stderr
+    assert ".ibd" in refused.stderr
+    assert "The live database is unchanged." in refused.stderr
+    assert site.content() == before
+    left.unlink()
+    assert site.flask("db-init", "--yes").status == 0

@@ -34,6 +34,7 @@ READ_ONLY = pymysql.OperationalError(1290, "The server is running with the --rea
         (MYSQL, "mysql://app:s3cret@db/app__ferry", OSError(13, "Permission denied"), FerryError),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.ReadOnlySqlTransaction("no"), Protected),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.DiskFull("no"), DoesNotFit),
+        (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.SerializationFailure("no"), LockHeld),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.TooManyConnections("no"), DatabaseUnreachable),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.SyntaxError("no"), FerryError),
     ],
