@@ -126,6 +126,9 @@ class Job(ABC):
         del entry
         return "flask db-rollback"
 
+    def end_helpers(self) -> None:  # noqa: B027 # most jobs have none
+        """End what works on staging besides the run; behind its steps, and before staging is dropped."""
+
     def back_up(self) -> None:
         """Secure what is live; a backup that was asked for at a place of its own is made there once."""
         first = not hasattr(self, "secured")

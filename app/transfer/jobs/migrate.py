@@ -41,9 +41,7 @@ def order_migration(run: Run, options: MigrateOptions) -> Order:
         if label not in sources:
             sources[label] = _open_source(run, decided.source, options)
             planning.resources.callback(sources[label].close)
-        job = SourceJob(run, decided, sources[label], options)
-        planning.resources.callback(job.close)
-        return job
+        return SourceJob(run, decided, sources[label], options)
 
     return Order(
         run,

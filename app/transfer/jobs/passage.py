@@ -128,11 +128,14 @@ class Passage:
         run.report.target = job.target.to_json()
         run.may_hold_writers = not self.order.rehearse
         self._resources.callback(run.clean_up)
+        self._resources.callback(job.end_helpers)
         self._watching = self._resources.enter_context(contextlib.ExitStack())
         job.fence = self._watching.enter_context(watch_target(run))
         # A rehearsal that succeeds has replaced nothing either.
         self._watching.callback(_look_at_live, run, job)
         self._make_pass(0)
+        # Nobody else has a session with staging while it is swapped.
+        job.end_helpers()
 
     def prove(self) -> None:
         """Repeat the pass where live was written meanwhile: of several none is cut over before all are proved."""

@@ -44,6 +44,10 @@ from .job import Step
 from .migration import Migration, RulesBroken
 
 
+class _Abandoned(Exception):
+    """What began is not brought to its end."""
+
+
 class SourceJob(Migration):
     """A migration from a source that is not the target."""
 
@@ -55,6 +59,7 @@ class SourceJob(Migration):
         self._is_read = False
         self._loader: LoadAhead | None = None
         self._loaded = NOTHING_LOADED
+        self._rules = contextlib.ExitStack()
         self._workers = Workers(min(run.settings.jobs, run.dialect.capabilities.loaders))
 
     @property
@@ -78,9 +83,15 @@ class SourceJob(Migration):
         building = Step("staging", self._build)
         return (building, *reading) if self.plan.source.kind is SourceKind.DATABASE else (*reading, building)
 
-    def close(self) -> None:
-        """End the processes that helped."""
+    def end_helpers(self) -> None:
         self._workers.close()
+        self._abandon_rows()
+
+    def _abandon_rows(self) -> None:
+        """Staging is dropped or built anew: what it was loaded without need not be put back."""
+        error = _Abandoned()
+        with contextlib.suppress(_Abandoned, *self.run.database_errors):
+            self._rules.__exit__(_Abandoned, error, None)
 
     @property
     def source_bytes(self) -> int:
@@ -135,6 +146,7 @@ class SourceJob(Migration):
         self._revision = self._require_revision(self._taken.header.revision, str(self._taken.path))
         if self._built is not None and self._built != self._revision:
             self._loaded = NOTHING_LOADED
+            self._abandon_rows()
             self._build()
         elif self._built is not None:
             self._list_not_migrated()
@@ -165,11 +177,11 @@ class SourceJob(Migration):
             return
         stored = (self._source.look_ahead(run).tables or {}).values()
         wanted = [sort_columns(table) for table in stored if table.name not in self.options.source.exclude]
-        with contextlib.ExitStack() as loading:
-            loader.allow(wanted, self._tables, lambda: loading.enter_context(run.dialect.loading(run.staging)))
-            yield loader.take
-            # What stands in for the source has other rows.
-            self._loaded = loader.finish(is_of_these=not self._taken.fallback_of)
+        loader.allow(wanted, self._tables, lambda: self._rules.enter_context(run.dialect.loading(run.staging)))
+        yield loader.take
+        # What stands in for the source has other rows.
+        loaded = loader.finish(is_of_these=not self._taken.fallback_of)
+        self._loaded = replace(loaded, loading=self._rules) if loaded.rows or loaded.spoiled else loaded
 
     def _build(self) -> None:
         """Build staging at the revision of a database that is read next, or of what was read."""
@@ -179,15 +191,15 @@ class SourceJob(Migration):
             self._loader = self._start_ahead()
         self._built = self._revision
         self._tables, self._schema = build_past(run, run.staging, self._revision, StandIn(self._keep_schema))
+        with run.dialect.reader(run.staging) as reader:
+            self._definitions = reader.definitions()
         if self._is_read:
             self._list_not_migrated()
 
     def _list_not_migrated(self) -> None:
         run, snapshot = self.run, self._taken
-        with run.dialect.reader(run.staging) as reader:
-            definitions = reader.definitions()
         same_server = snapshot.server == run.dialect.name
-        missing = find_not_migrated(snapshot.definitions, definitions, self._tables, same_server=same_server)
+        missing = find_not_migrated(snapshot.definitions, self._definitions, self._tables, same_server=same_server)
         self.report.not_migrated = [str(item) for item in missing]
 
     def _keep_schema(self) -> Path | None:

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ...dialects.model import Table
+from ...errors import FerryError
 from ..run.run import Run
 from ..run.workers import Workers
 from .lines import Outcome, Place, load_into, load_lines, open_room
@@ -51,6 +54,7 @@ class LoadAhead:
         self._tables: dict[str, Table] = {}
         self._looks_at_tags = set[str]()
         self._begin: Callable[[], object] = lambda: None
+        self._failed: Exception | None = None
         self._pending: list[_Part] = []
         self._outcomes: dict[str, list[Outcome]] = {}
         self._name = ""
@@ -95,7 +99,11 @@ class LoadAhead:
         """Wait for all parts, and load those that nobody has begun.
 
         :param is_of_these: the snapshot has the lines that were taken, and no other one stands in for it.
+        :raises FerryError: what is called before the first rows failed. While rows are read such an error would be
+            taken for one of their source.
         """
+        if self._failed is not None:
+            raise self._failed
         self._end_section()
         while self._pending:
             part = self._pending.pop(-1 if self._helps_itself else 0)
@@ -128,8 +136,8 @@ class LoadAhead:
         self._collect()
         if any(one.problem for one in self._outcomes.get(table.name, ())):
             return
-        if not self._outcomes:
-            self._begin()
+        if not self._outcomes and not self._has_begun():
+            return
         self._outcomes.setdefault(table.name, [])
         if table.name in self._looks_at_tags and TAG in lines:
             self._note(table, Outcome(0, problem="values of other types are looked at one by one"))
@@ -146,6 +154,16 @@ class LoadAhead:
         else:
             self._pending.append(_Part(table, lines, count, future))
 
+    def _has_begun(self) -> bool:
+        """Whether staging is ready for rows; where it is not nothing is taken any more."""
+        expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *self._dialect.driver_errors)
+        try:
+            self._begin()
+        except expected as error:
+            self._failed, self._tables = error, {}
+            return False
+        return True
+
     def _load_here(self, table: Table, lines: bytes, count: int) -> None:
         self._note(table, load_into(self._dialect, self._place.url, table, lines, count, BATCH_ROWS))
 
@@ -160,6 +178,7 @@ class LoadAhead:
 
 
 def _result_of(part: Future[Outcome]) -> Outcome:
-    with contextlib.suppress(BrokenExecutor):
+    try:
         return part.result()
-    return Outcome(0, problem="a process ended")
+    except Exception as error:  # noqa: BLE001 # whatever another process met, the run does its part again
+        return Outcome(0, problem=f"another process failed: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,10 +28,13 @@ class Loaded:
     """What is in staging already: rows of whole tables, with how many and what was noted.
 
     :ivar spoiled: tables that have some of their rows, or what is no row of them, and have to be emptied.
+    :ivar loading: puts back what staging is loaded without, where that is set aside already. Not before all tables are
+        in: a foreign key of a partitioned table of PostgreSQL's holds at once, or cannot be put back.
     """
 
     rows: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     spoiled: frozenset[str] = frozenset()
+    loading: AbstractContextManager[object] | None = None
 
 
 NOTHING_LOADED = Loaded()

@@ -23,7 +23,7 @@ def prove_beside(
     known = {name: spelled for name, spelled in lines.items() if spelled}
     waiting: dict[str, Callable[[], bool]] = {}
     for name in divide({name: spelled.size for name, spelled in known.items()}, workers.most + 1):
-        with contextlib.suppress(BrokenExecutor):
+        with contextlib.suppress(BrokenExecutor, OSError):
             part = workers.executor.submit(are_spelled, place, tables[name], known[name])
             waiting[name] = functools.partial(_result_of, part)
     return waiting
@@ -43,6 +43,7 @@ def divide(sizes: Mapping[str, int], hands: int) -> list[str]:
 
 
 def _result_of(part: Future[bool]) -> bool:
-    with contextlib.suppress(BrokenExecutor):
+    try:
         return part.result()
-    return False
+    except Exception:  # noqa: BLE001 # whatever another process met, the run looks itself
+        return False

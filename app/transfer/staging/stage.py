@@ -197,7 +197,7 @@ def load_into(
     run: Run, staging: URL, rows: RowsFile, loaded: Loaded = NOTHING_LOADED
 ) -> tuple[dict[str, TableLoad], list[str]]:
     """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
-    with run.dialect.loading(staging):
+    with loaded.loading or run.dialect.loading(staging):
         accounts, refused = load(run.dialect, staging, rows, loaded=loaded, progress=run.progress)
     for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
         run.note(note)

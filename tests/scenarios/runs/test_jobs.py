@@ -13,6 +13,8 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from app.transfer.run.control import Control
+from app.transfer.run.ledger import JournalEntry
 from tests.scenarios.small_host import SmallHost
 from tests.support.forks import start_flask
 from tests.support.places import connected, execute, new_name
@@ -28,21 +30,36 @@ NOTES = "JOBS_NOTES"
 
 
 def note_children(when: str, step: str, _about: object) -> None:
-    """A hook: how many processes help by the end of a step."""
+    """A hook: how many processes help behind the reading, and before staging is swapped."""
     import os
 
-    if when == "after" and step == "extract":
-        names = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
-        Path(os.environ[NOTES]).write_text(str(sum("popen_loky" in name for name in names)))
+    if (when, step) in {("after", "extract"), ("before", "cut-over")}:
+        with Path(os.environ[NOTES]).open("a") as notes:
+            print(step, len(find_helpers()), file=notes)
+
+
+def find_helpers() -> list[psutil.Process]:
+    """Those who help this process."""
+    return [one for one in psutil.Process().children(recursive=True) if "popen_loky" in " ".join(one.cmdline())]
 
 
 def stop_at_verify(when: str, step: str, _about: object) -> None:
-    """A hook: Ctrl-C, while processes are there that help."""
+    """A hook: Ctrl-C, while processes are there that help; how many still do when staging is dropped."""
     import os
 
-    if (when, step) == ("before", "verify"):
-        Path(os.environ[NOTES]).write_text(" ".join(str(one.pid) for one in psutil.Process().children(recursive=True)))
-        os.kill(os.getpid(), signal.SIGINT)
+    if (when, step) != ("before", "verify"):
+        return
+    notes, look = Path(os.environ[NOTES]), Control.find_unfinished_cut_over
+    notes.write_text(" ".join(str(one.pid) for one in psutil.Process().children(recursive=True)))
+
+    def note(control: Control) -> JournalEntry | None:
+        with notes.with_suffix(".dropped").open("a") as file:
+            print(len(find_helpers()), file=file)
+        return look(control)
+
+    # It is asked before staging is dropped.
+    Control.find_unfinished_cut_over = note  # type: ignore[method-assign] # of this process alone
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def change_staging(when: str, step: str, _about: object) -> None:
@@ -118,7 +135,9 @@ def test_every_row_arrives(old: SmallHost, new: SmallHost, tmp_path: Path, jobs:
     letters, answers = read(new)
     assert letters == [(n, f"name {n}", f"{n} " + "x" * LENGTH) for n in range(1, ROWS + 1)]
     assert answers == ROWS
-    assert (int(notes.read_text()) > 0) == (jobs != "0")
+    helpers = dict(line.split() for line in notes.read_text().splitlines())
+    assert (helpers["extract"] != "0") == (jobs != "0")
+    assert helpers["cut-over"] == "0"
     tables = {item["table"]: (item["rows"], item["loaded"]) for item in json.loads(report.read_text())["tables"]}
     assert tables == {"letter": (ROWS, ROWS), "answer": (ROWS, ROWS)}
 
@@ -141,6 +160,31 @@ def test_rows_that_are_refused_are_named_as_without_help(mariadb: Any, tmp_path:
     letters, answers = read(new)
     assert (len(letters), answers) == (ROWS - 1, ROWS - 1)
     assert (7, "name 7") in {(number, name) for number, name, _ in letters}
+
+
+def test_rows_of_partitions_refer_to_rows_that_come_later(postgresql: Any, tmp_path: Path) -> None:
+    """A partitioned table's foreign key cannot be put back before the small tables are in, which nobody helps with."""
+    (tmp_path / "old").mkdir()
+    old = SmallHost(tmp_path / "old", sa.make_url(f"sqlite:///{tmp_path / 'old' / 'old.db'}"))
+    writer = "CREATE TABLE writer (id INTEGER PRIMARY KEY)"
+    letter = "CREATE TABLE letter (id INTEGER PRIMARY KEY, writer_id INTEGER REFERENCES writer (id), body TEXT)"
+    old.revise(writer, letter)
+    old.done("db", "upgrade")
+    with closing(sqlite3.connect(str(old.url.database))) as connection, connection:
+        connection.execute("INSERT INTO writer VALUES (1)")
+        rows = [(n, 1, "x" * LENGTH) for n in range(1, ROWS + 1)]
+        connection.executemany("INSERT INTO letter VALUES (?, ?, ?)", rows)
+    url = postgresql.url(new_name())
+    postgresql.execute(f"CREATE DATABASE {url.database}")
+    new = SmallHost(tmp_path, url)
+    part = "CREATE TABLE letter_1 PARTITION OF letter FOR VALUES FROM (0) TO (10000)"
+    new.revise(writer, f"{letter} PARTITION BY RANGE (id)", part)
+    done = new.migrate_from(old, "--jobs", "1")
+    assert done.status == 0, done.stderr
+    with connected(url) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM letter").scalar() == ROWS
+        keys = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'letter'::regclass AND contype = 'f'"
+        assert connection.exec_driver_sql(keys).scalar() == 1
 
 
 def test_what_is_not_as_it_was_read_is_seen_by_those_who_help(old: SmallHost, new: SmallHost) -> None:
@@ -169,4 +213,5 @@ def test_those_who_help_end_with_the_run(old: SmallHost, new: SmallHost, tmp_pat
     assert helpers
     _, alive = psutil.wait_procs([psutil.Process(pid) for pid in helpers if psutil.pid_exists(pid)], timeout=20)
     assert [one.pid for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    assert set((tmp_path / "notes.dropped").read_text().split()) == {"0"}
     assert new.migrate_from(old).status == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from app.dialects.model import Values
+from app.errors import DatabaseUnreachable
 from app.transfer.rows.canonical import encode_row
 from app.transfer.run.run import Run
 from app.transfer.run.workers import Workers
@@ -41,7 +42,7 @@ def workers() -> Iterator[Workers]:
     these.close()
 
 
-def begin(room: Room, workers: Workers, begun: list[str]) -> LoadAhead:
+def begin(room: Room, workers: Workers, begun: list[str], begin_with: Callable[[], object] | None = None) -> LoadAhead:
     run: Any = SimpleNamespace(
         target=room.target,
         staging=room.other("staging"),
@@ -53,7 +54,7 @@ def begin(room: Room, workers: Workers, begun: list[str]) -> LoadAhead:
     loader = LoadAhead(cast("Run", run), workers)
     with room.dialect.reader(room.other("staging")) as reader:
         tables = reader.tables()
-    loader.allow([tables["parents"], tables["children"]], tables, lambda: begun.append("begun"))
+    loader.allow([tables["parents"], tables["children"]], tables, begin_with or (lambda: begun.append("begun")))
     return loader
 
 
@@ -114,3 +115,19 @@ def test_a_worker_that_dies_spoils_what_it_had(room: Room, workers: Workers) -> 
     loaded = loader.finish(is_of_these=True)
     # Either all of its parts were done, and the run went on by itself, or the table is loaded again.
     assert loaded.spoiled == {"parents"} or loaded.rows["parents"][0] == count(room) == len(MANY)
+
+
+def test_staging_that_is_not_ready_is_no_error_of_the_source(room: Room, workers: Workers) -> None:
+    """Such an error, raised while rows are read, would let an old snapshot stand in for a source that is well."""
+
+    def fail() -> None:
+        begun.append("begun")
+        raise DatabaseUnreachable("the target's server is gone")
+
+    begun: list[str] = []
+    loader = begin(room, workers, begun, fail)
+    give(loader, "parents", MANY)
+    with pytest.raises(DatabaseUnreachable, match="the target's server is gone"):
+        loader.finish(is_of_these=True)
+    assert begun == ["begun"]
+    assert count(room) == 0
