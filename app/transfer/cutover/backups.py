@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import secrets
+import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,9 @@ def prepare_directory(directory: Path) -> None:
     """
     try:
         make_directory(directory)
-        probe = directory / f".probe-{secrets.token_hex(4)}"
-        probe.touch(mode=0o600)
-        probe.unlink()
+        # It has no name where the system can do that: nobody who is killed here leaves one.
+        with tempfile.TemporaryFile(dir=directory):
+            pass
     except OSError as error:
         raise BackupFailed(
             f"Backups cannot be written to {directory}: {error.strerror}.",

@@ -16,6 +16,7 @@ from ...dialects import dialect_for
 from ...dialects.base import Dialect
 from ...dialects.model import Table
 from ...dialects.sessions import hold_sessions
+from ...dialects.wording import count_rows
 from ...errors import FerryError
 from ..rows.canonical import decode_rows
 from ..rows.spelled import Spelled
@@ -101,5 +102,5 @@ def load_into(dialect: Dialect, staging: URL, table: Table, lines: bytes, count:
         result = dialect.load(staging, table, decode_rows(lines.split(b"\n")), batch_rows=batch_rows)
     except expected as error:
         return Outcome(0, problem=str(error))
-    problem = "" if result.loaded == count and not result.refused else f"{result.loaded} of {count} rows were taken"
+    problem = "" if result.loaded == count and not result.refused else f"of {count_rows(count)} {result.loaded} went in"
     return Outcome(result.loaded, result.note, problem)

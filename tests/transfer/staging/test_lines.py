@@ -57,12 +57,12 @@ def test_all_lines_are_loaded(room: Room) -> None:
 def test_a_row_that_is_refused_is_a_problem(room: Room) -> None:
     rows = [*PARENTS, [4, PARENTS[0][1]]]
     outcome = load_into(room.dialect, room.other("staging"), table_of(room), write(rows), 4, BATCH_ROWS)
-    assert outcome.problem == "3 of 4 rows were taken"
+    assert outcome.problem == "of 4 rows 3 went in"
 
 
 def test_another_number_of_lines_is_a_problem(room: Room) -> None:
     outcome = load_into(room.dialect, room.other("staging"), table_of(room), write(PARENTS), 4, BATCH_ROWS)
-    assert outcome.problem == "3 of 4 rows were taken"
+    assert outcome.problem == "of 4 rows 3 went in"
 
 
 def test_a_table_that_is_gone_is_a_problem(room: Room) -> None:
