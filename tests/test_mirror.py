@@ -147,6 +147,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "transfer/jobs/source_job.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/jobs/verify_run.py": ("scenarios/commands/test_verify.py",),
     "transfer/run/hooks.py": ("scenarios/runs/test_question.py",),
+    "transfer/run/worker_process.py": ("transfer/run/test_workers.py",),
     "transfer/schema/binds.py": ("scenarios/hosts/test_binds.py",),
     "transfer/schema/host.py": ("transfer/schema/test_alembic.py",),
     "transfer/set_aside/plan.py": ("scenarios/sources/test_set_aside_from.py",),

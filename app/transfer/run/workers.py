@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
+import warnings
+from collections.abc import Iterator
 from concurrent.futures import Executor
 
 MOST = 64
@@ -39,7 +42,14 @@ class Workers:
             # It never runs the program again that this process runs, as the standard library's would.
             from loky import ProcessPoolExecutor  # type: ignore[import-untyped]
 
-            self._executor = ProcessPoolExecutor(self.most, initializer=_begin, initargs=(os.getpid(),))
+            from .worker_process import WorkerContext
+
+            # It warns where it cannot look for what they started; they start nothing.
+            warnings.filterwarnings("ignore", "Failed to kill subprocesses", UserWarning)
+            with _hang_up_later():
+                self._executor = ProcessPoolExecutor(
+                    self.most, context=WorkerContext(), initializer=_begin, initargs=(os.getpid(),)
+                )
         return self._executor
 
     @property
@@ -52,6 +62,23 @@ class Workers:
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg] # of loky's
+
+
+@contextlib.contextmanager
+def _hang_up_later() -> Iterator[None]:
+    """What is started within this is not ended with the terminal, but by the run.
+
+    loky starts a process that watches its semaphores. It leaves all signals to the run but this one, and where it is
+    gone before the run another one complains of each semaphore.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(run: int) -> None:

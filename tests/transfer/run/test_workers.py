@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -24,6 +25,23 @@ print(workers.executor.submit(os.getpid).result(), flush=True)
 workers.executor.submit(time.sleep, 600)
 time.sleep(600)
 """
+QUIET = """
+import os, signal, sys, time
+sys.modules["psutil"] = None
+from app.transfer.run.workers import Workers
+workers = Workers(1)
+pid = workers.executor.submit(os.getpid).result()
+workers.executor.submit(time.sleep, 600)
+signal.signal(signal.SIGHUP, lambda *_: sys.exit())
+print("begun", flush=True)
+try:
+    time.sleep(600)
+finally:
+    workers.close()
+    if os.path.exists(f"/proc/{pid}"):
+        print("the worker is still there", file=sys.stderr)
+"""
+"""Without what only the tests have installed."""
 
 
 def is_gone(pid: int) -> bool:
@@ -72,6 +90,25 @@ def test_a_run_that_is_killed_leaves_none() -> None:
         assert not is_gone(pid)
         run.kill()
     wait_until_gone(pid)
+
+
+@pytest.mark.parametrize("to_all", [True, False])
+def test_none_complains_where_the_terminal_is_gone_or_a_program_is_lacking(to_all: bool, tmp_path: Path) -> None:
+    """There is no ``pgrep`` in a small image; a terminal that is closed says so to all that was started from it."""
+    run = subprocess.Popen(
+        [sys.executable, "-c", QUIET],
+        cwd=ROOT,
+        env={**os.environ, "PATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == "begun\n"
+    (os.killpg if to_all else os.kill)(run.pid, signal.SIGHUP)
+    _, stderr = run.communicate(timeout=LIMIT_S)
+    assert (run.returncode, stderr) == (0, "")
 
 
 def test_as_many_as_the_machine_has_cores_besides_the_first() -> None:
