@@ -38,8 +38,9 @@ _LOST = (
     1927,  # MariaDB: connection was killed
     1317,  # query execution was interrupted, as by a shutdown
 )
-_NO_CONNECTION = (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED)
-_READ_ONLY = (1836, 3100)
+_NO_CONNECTION = (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS)
+_USED_UP = re.compile(r"exceeded the '(max_queries|max_updates|max_connections)")
+_READ_ONLY = (1792, 1836, 3100)
 _OPTION_PREVENTS, _READ_ONLY_OPTION = 1290, re.compile(r"(?i)read[-_]only")
 """Of many options, e.g. --secure-file-priv for a statement that names a file, which says nothing of other writes."""
 _CHANGED_MEANWHILE = (ER.LOCK_DEADLOCK, ER.CHECKREAD, 3572)
@@ -296,7 +297,12 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
             f"{where} does not let user {url.username!r} do this: {words}",
             hint="Let the database's administrator grant this privilege, then run the command again.",
         )
-    if number in _NO_CONNECTION:
+    if number == ER.USER_LIMIT_REACHED and _USED_UP.search(words):
+        return DatabaseUnreachable(
+            f"{where} takes no more from user {url.username!r} in this hour: {words}",
+            hint="Raise that limit of the user's, or run the command again in an hour.",
+        )
+    if number in (*_NO_CONNECTION, ER.USER_LIMIT_REACHED):
         return DatabaseUnreachable(
             f"{where} has no connection left: {words}",
             hint="Raise max_connections or max_user_connections, or end connections that are not needed, then run the "

@@ -199,6 +199,8 @@ def test_a_server_under_another_name_than_this_machines_must_prove_who_it_is(tmp
         (1290, "The MySQL server is running with the --super-read-only option so it cannot execute this", Protected),
         # It says nothing of other writes: the statement is to blame.
         (1290, "The MySQL server is running with the --secure-file-priv option so it cannot execute this", None),
+        (1792, "Cannot execute statement in a READ ONLY transaction", Protected),
+        (1226, "User 'app' has exceeded the 'max_queries_per_hour' resource (current value: 9)", DatabaseUnreachable),
         (1213, "Deadlock found when trying to get lock; try restarting transaction", LockHeld),
         (1020, "Record has changed since last read in table 'lease'", LockHeld),
         (1005, 'Can\'t create table `shop`.`t` (errno: 184 "Tablespace already exists")', DoesNotFit),
@@ -211,3 +213,4 @@ def test_which_errors_are_no_fault_of_a_statement(number: int, words: str, kind:
     explained = explanation(url, pymysql.OperationalError(number, words))
     assert type(explained) is (kind or type(None))
     assert explained is None or (words in explained.message and explained.hint)
+    assert explained is None or ("max_connections" in explained.hint) is False
