@@ -10,6 +10,7 @@
     ├── ToolFailed 1            program, status, last lines
     ├── Misconfigured 2         which key, where it came from
     ├── AccessDenied 2          which server and user
+    │   └── NotGranted 22       and which privilege it lacks
     ├── SourceIncomplete 3      unreachable, or not all of it could be read
     │   └── SnapshotUnusable 3  missing, truncated, edited or foreign snapshot
     ├── LockHeld 11             holder, host, since when
@@ -140,6 +141,12 @@ class AccessDenied(FerryError):
     """A database server refuses user or password, or an encrypted connection to it cannot be had."""
 
     exit_status = ExitStatus.USAGE
+
+
+class NotGranted(AccessDenied):
+    """A database server lets the user in, and not do what is needed."""
+
+    exit_status = ExitStatus.DOES_NOT_FIT
 
 
 class SourceIncomplete(FerryError):

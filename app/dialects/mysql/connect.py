@@ -14,7 +14,16 @@ import pymysql
 from pymysql.constants import CLIENT, CR, ER
 from sqlalchemy import URL
 
-from ...errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected
+from ...errors import (
+    AccessDenied,
+    DatabaseUnreachable,
+    DoesNotFit,
+    FerryError,
+    LockHeld,
+    Misconfigured,
+    NotGranted,
+    Protected,
+)
 from ..network import is_loopback, normalise_host
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
@@ -293,7 +302,7 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
             "its region), and spell the host as its certificate does.",
         )
     if number in NOT_GRANTED:
-        return AccessDenied(
+        return NotGranted(
             f"{where} does not let user {url.username!r} do this: {words}",
             hint="Let the database's administrator grant this privilege, then run the command again.",
         )

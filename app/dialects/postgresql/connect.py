@@ -22,6 +22,7 @@ from ...errors import (
     FerryError,
     LockHeld,
     Misconfigured,
+    NotGranted,
     Protected,
 )
 from ..network import is_loopback, normalise_host
@@ -289,7 +290,7 @@ def explain_errors(url: URL) -> Iterator[None]:
     """Turn the driver's errors into ours.
 
     :raises DatabaseUnreachable: no answer, or the connection was lost.
-    :raises AccessDenied: user, password or encryption refused, or a privilege is missing.
+    :raises AccessDenied, NotGranted: user, password or encryption refused; a privilege is missing.
     :raises NoSuchDatabase: there is none of that name.
     :raises DoesNotFit: there is no room.
     :raises FerryError: anything else, with the server's words.
@@ -313,7 +314,7 @@ def explanation(url: URL, error: BaseException) -> FerryError | None:
     if state.startswith("28"):
         return _explain_denied(url, words)
     if state == "42501":
-        return AccessDenied(
+        return NotGranted(
             f"The database server at {place_of(url)} does not let user {url.username!r} do this: {words}",
             hint="Let the owner of the database grant it, or use the owner's user in the database's URL.",
         )
@@ -326,8 +327,7 @@ def explanation(url: URL, error: BaseException) -> FerryError | None:
     if state == "25006":
         return Protected(
             f"The database server at {place_of(url)} takes no writes from user {url.username!r}: {words}",
-            hint="Use the URL of the primary, or let the user write: default_transaction_read_only, of the server, the "
-            "database or the role.",
+            hint="Use the primary's URL, or reset default_transaction_read_only (of server, database or role).",
         )
     if is_out_of_space(error):
         return DoesNotFit(f"The database server at {place_of(url)} has no room: {words}", hint="Make room, run again.")

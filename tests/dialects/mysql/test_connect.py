@@ -15,7 +15,16 @@ from sqlalchemy import URL
 from app.dialects import dialect_for
 from app.dialects.model import Values
 from app.dialects.mysql.connect import connection_arguments, explanation
-from app.errors import AccessDenied, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, Misconfigured, Protected
+from app.errors import (
+    AccessDenied,
+    DatabaseUnreachable,
+    DoesNotFit,
+    FerryError,
+    LockHeld,
+    Misconfigured,
+    NotGranted,
+    Protected,
+)
 from tests.dialects.rooms import Room
 from tests.dialects.things import rows, table
 from tests.support.servers import free_port
@@ -199,6 +208,7 @@ def test_a_server_under_another_name_than_this_machines_must_prove_who_it_is(tmp
         (1290, "The MySQL server is running with the --super-read-only option so it cannot execute this", Protected),
         # It says nothing of other writes: the statement is to blame.
         (1290, "The MySQL server is running with the --secure-file-priv option so it cannot execute this", None),
+        (1142, "INSERT command denied to user 'app'@'%' for table `shop__ferry`.`journal`", NotGranted),
         (1792, "Cannot execute statement in a READ ONLY transaction", Protected),
         (1226, "User 'app' has exceeded the 'max_queries_per_hour' resource (current value: 9)", DatabaseUnreachable),
         (1213, "Deadlock found when trying to get lock; try restarting transaction", LockHeld),
