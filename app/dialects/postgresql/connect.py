@@ -77,7 +77,7 @@ _DENIED = re.compile(
     r"|is not permitted to log in|permission denied for database|does not support SSL|certificate|SSL error: "
     r"|authentication method requirement|channel binding"
 )
-_NO_TLS = re.compile(r"does not support SSL|certificate|SSL error: ")
+_NO_TLS = re.compile(r"does not support SSL|(?<!client )certificate(?! authentication)|SSL error: ")
 _ABSENT = re.compile(r'database ".*" does not exist', re.DOTALL)
 _LOST = ("08", "57P0", "53300", "25P03", "25P04")
 """SQLSTATE: connection exceptions, shutdowns, no connection left, ended for being idle."""

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
-from app.dialects.postgresql.connect import Connection, connect_to
+from app.dialects.postgresql.connect import Connection, connect_to, explanation
 from app.dialects.sessions import hold_sessions
+from app.errors import AccessDenied
 from tests.dialects.rooms import Room
 
 
@@ -156,3 +158,20 @@ def test_another_thread_has_its_own(held: Room) -> None:
     thread.start()
     thread.join()
     assert len(set(found)) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("SSL error: certificate verify failed", "FERRY_TLS_CA"),
+        ("server does not support SSL, but SSL was required", "FERRY_TLS_CA"),
+        # The server's own is in order: it asks for one of the user's.
+        ("FATAL:  connection requires a valid client certificate", "user, password"),
+        ('FATAL:  certificate authentication failed for user "app"', "user, password"),
+    ],
+)
+def test_whose_certificate_is_wrong(words: str, hint: str) -> None:
+    url = make_url("postgresql://app:hunter2@db/shop")
+    explained = explanation(url, psycopg.OperationalError(words))
+    assert isinstance(explained, AccessDenied)
+    assert hint in str(explained.hint)
