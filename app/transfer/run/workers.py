@@ -8,9 +8,11 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
 
+T = TypeVar("T")
 MOST = 64
 LOOK_S = 0.2
 """How often a worker looks whether the run is still there."""
@@ -39,6 +41,8 @@ class Workers:
         :raises OSError: this machine lets no process share a semaphore with another.
         """
         if self._executor is None:
+            from multiprocessing import resource_tracker
+
             # It never runs the program again that this process runs, as the standard library's would.
             from loky import ProcessPoolExecutor  # type: ignore[import-untyped]
 
@@ -46,11 +50,24 @@ class Workers:
 
             # It warns where it cannot look for what they started; they start nothing.
             warnings.filterwarnings("ignore", "Failed to kill subprocesses", UserWarning)
-            with _hang_up_later():
+            with _signalled_later():
+                if hasattr(signal, "pthread_sigmask"):
+                    # It unblocks signals when it starts, and would do so when the first of them is started.
+                    resource_tracker.ensure_running()
                 self._executor = ProcessPoolExecutor(
                     self.most, context=WorkerContext(), initializer=_begin, initargs=(os.getpid(),)
                 )
         return self._executor
+
+    def submit(self, work: Callable[..., T], *arguments: object) -> Future[T]:
+        """Let one of them carry out a part.
+
+        :raises OSError: this machine lets no process share a semaphore with another, or starts none.
+        :raises BrokenExecutor: one ended while it worked.
+        """
+        executor = self.executor
+        with _signalled_later():
+            return executor.submit(work, *arguments)
 
     @property
     def are_there(self) -> bool:
@@ -65,8 +82,8 @@ class Workers:
 
 
 @contextlib.contextmanager
-def _hang_up_later() -> Iterator[None]:
-    """What is started within this is not ended with the terminal, but by the run.
+def _signalled_later() -> Iterator[None]:
+    """What is started within this leaves the terminal's signals to the run, from its first instruction on.
 
     loky starts a process that watches its semaphores. It leaves all signals to the run but this one, and where it is
     gone before the run another one complains of each semaphore.
@@ -74,7 +91,7 @@ def _hang_up_later() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

@@ -77,7 +77,7 @@ class LoadAhead:
     def make_ready(self) -> None:
         """Start the workers now."""
         with contextlib.suppress(BrokenExecutor, OSError):
-            self._workers.executor.submit(open_room, self._place)
+            self._workers.submit(open_room, self._place)
 
     def take(self, name: str, lines: bytes, count: int) -> None:
         """Take some lines of a section, the next ones.
@@ -148,7 +148,7 @@ class LoadAhead:
                 return
             wait([part.future for part in self._pending], return_when=FIRST_COMPLETED)
         try:
-            future = self._workers.executor.submit(load_lines, self._place, table, lines, count, BATCH_ROWS)
+            future = self._workers.submit(load_lines, self._place, table, lines, count, BATCH_ROWS)
         except (BrokenExecutor, OSError):
             self._load_here(table, lines, count)
         else:

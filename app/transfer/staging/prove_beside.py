@@ -24,7 +24,7 @@ def prove_beside(
     waiting: dict[str, Callable[[], bool]] = {}
     for name in divide({name: spelled.size for name, spelled in known.items()}, workers.most + 1):
         with contextlib.suppress(BrokenExecutor, OSError):
-            part = workers.executor.submit(are_spelled, place, tables[name], known[name])
+            part = workers.submit(are_spelled, place, tables[name], known[name])
             waiting[name] = functools.partial(_result_of, part)
     return waiting
 

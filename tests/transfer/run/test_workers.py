@@ -21,8 +21,8 @@ BUSY = """
 import os, sys, time
 from app.transfer.run.workers import Workers
 workers = Workers(1)
-print(workers.executor.submit(os.getpid).result(), flush=True)
-workers.executor.submit(time.sleep, 600)
+print(workers.submit(os.getpid).result(), flush=True)
+workers.submit(time.sleep, 600)
 time.sleep(600)
 """
 QUIET = """
@@ -30,11 +30,11 @@ import os, signal, sys, time
 sys.modules["psutil"] = None
 from app.transfer.run.workers import Workers
 workers = Workers(1)
-pid = workers.executor.submit(os.getpid).result()
-workers.executor.submit(time.sleep, 600)
+pid = workers.submit(os.getpid).result()
+workers.submit(time.sleep, 600)
 signal.signal(signal.SIGHUP, lambda *_: sys.exit())
-print("begun", flush=True)
 try:
+    print("begun", flush=True)
     time.sleep(600)
 finally:
     workers.close()
@@ -69,15 +69,15 @@ def test_none_is_started_before_it_has_work() -> None:
 
 
 def test_they_are_processes_of_their_own_which_leave_the_keyboard_to_the_run(workers: Workers) -> None:
-    pid = workers.executor.submit(os.getpid).result(LIMIT_S)
+    pid = workers.submit(os.getpid).result(LIMIT_S)
     assert pid != os.getpid()
     assert workers.are_there
-    assert workers.executor.submit(signal.getsignal, signal.SIGINT).result(LIMIT_S) == signal.SIG_IGN
+    assert workers.submit(signal.getsignal, signal.SIGINT).result(LIMIT_S) == signal.SIG_IGN
 
 
 def test_a_busy_one_is_ended_with_the_run(workers: Workers) -> None:
-    pid = workers.executor.submit(os.getpid).result(LIMIT_S)
-    workers.executor.submit(time.sleep, 600)
+    pid = workers.submit(os.getpid).result(LIMIT_S)
+    workers.submit(time.sleep, 600)
     workers.close()
     wait_until_gone(pid)
     assert not workers.are_there
@@ -90,6 +90,39 @@ def test_a_run_that_is_killed_leaves_none() -> None:
         assert not is_gone(pid)
         run.kill()
     wait_until_gone(pid)
+
+
+STARTS = """
+import signal, sys, time
+from app.transfer.run.workers import Workers
+workers = Workers(2)
+signal.signal(signal.SIGINT, lambda *_: sys.exit())
+workers.submit(int)
+try:
+    print("begun", flush=True)
+    time.sleep(600)
+finally:
+    workers.close()
+"""
+
+
+def test_none_complains_of_ctrl_c_while_it_starts() -> None:
+    """A terminal sends it to all; a process that is not ready to leave it to the run would end with a traceback."""
+    run = subprocess.Popen(
+        [sys.executable, "-c", STARTS],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == "begun\n"
+    # Within that time an interpreter runs already, and has not imported everything.
+    time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    _, stderr = run.communicate(timeout=LIMIT_S)
+    assert (run.returncode, stderr) == (0, "")
 
 
 @pytest.mark.parametrize("to_all", [True, False])
