@@ -188,7 +188,7 @@ class PostgresqlDialect:
         self.create(target)
         place = self._droppable_place(staging)
         with self._connect(staging, place) as connection:
-            server.create_anew(connection, place)
+            self.capabilities = server.create_anew(connection, place)
 
     def fit_staging(self, staging: URL, target: URL) -> None:
         place = self._droppable_place(staging)

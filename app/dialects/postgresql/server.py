@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..sessions import forget, held_sessions
 from .catalogue import SIZE
 from .connect import Connection, NoSuchDatabase, connect_to, is_nearby, place_of
 from .control import in_the_way, without_controls
-from .extensions import oid_of
+from .extensions import EXTENSIONS, oid_of
 from .grants import adopt_defaults
 from .lock import POLL_S
 from .mark import made_in, with_made
@@ -276,8 +277,11 @@ def create_schema(connection: Connection, schema: str) -> bool:
     return True
 
 
-def create_anew(connection: Connection, place: Place) -> None:
-    """Make an empty staging schema, in the place of one that is there, whose objects get the live ones' privileges."""
+def create_anew(connection: Connection, place: Place) -> Capabilities:
+    """Make an empty staging schema, in the place of one that is there, whose objects get the live ones' privileges.
+
+    :return: what can be done with it: an extension of the live schema is lent to one transaction at a time.
+    """
     with connection.transaction():
         extensions = made_in(drop(connection, place.schema))
         create_schema(connection, place.schema)
@@ -285,6 +289,8 @@ def create_anew(connection: Connection, place: Place) -> None:
             words = literal(with_made(None, extensions) or "")
             connection.execute(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}".encode())
         adopt_defaults(connection, place.target, place.schema)
+        lends = connection.execute(EXTENSIONS, (place.target,)).fetchone() is not None
+    return replace(CAPABILITIES, loaders=0) if lends else CAPABILITIES
 
 
 def drop(connection: Connection, schema: str) -> str | None:

@@ -160,11 +160,13 @@ class SourceJob(Migration):
 
     def _start_ahead(self) -> LoadAhead | None:
         """Whoever loads rows of a database while others are read; None where nobody may."""
-        run, size = self.run, self._source.look_ahead(self.run).size
-        if not self._workers.most:
+        run = self.run
+        is_worth_it = self._source.look_ahead(run).size >= WORTH_BYTES
+        is_asked_for = run.settings.origins["FERRY_JOBS"] != "default"
+        if not self._workers.most or not (is_worth_it or is_asked_for):
             return None
         ahead = LoadAhead(run, self._workers)
-        if size >= WORTH_BYTES:
+        if is_worth_it:
             ahead.make_ready()
         return ahead
 
@@ -172,7 +174,8 @@ class SourceJob(Migration):
     def _loading_ahead(self) -> Iterator[TakeLines | None]:
         """While it is open rows are loaded that go in as the source has them, by :mod:`..staging.ahead`."""
         loader, run = self._loader, self.run
-        if loader is None:
+        # How many may load staging is known since it was built.
+        if loader is None or not run.dialect.capabilities.loaders:
             yield None
             return
         stored = (self._source.look_ahead(run).tables or {}).values()

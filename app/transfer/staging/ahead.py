@@ -21,8 +21,8 @@ from .lines import Outcome, Place, load_into, load_lines, open_room
 from .load import BATCH_ROWS, Loaded
 from .rows_file import fit_as_it_stands, is_looser
 
-WORTH_BYTES = 32 << 20
-"""Of a source, for which a worker is started before its first lines are there."""
+WORTH_BYTES = 48 << 20
+"""Of a source, from where on a worker that nobody asked for is worth its start."""
 PART_BYTES = 4 << 20
 """Of lines that a worker is given at a time: enough that a session and the look at the catalogue do not count."""
 TAG = b'{"$'

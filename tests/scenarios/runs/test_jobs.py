@@ -142,6 +142,24 @@ def test_every_row_arrives(old: SmallHost, new: SmallHost, tmp_path: Path, jobs:
     assert tables == {"letter": (ROWS, ROWS), "answer": (ROWS, ROWS)}
 
 
+@pytest.mark.parametrize(
+    ("option", "extension"), [([], False), (["--jobs", "2"], True)], ids=["a small source", "a borrowed extension"]
+)
+def test_nobody_helps_where_it_does_not_pay(
+    old: SmallHost, postgresql: Any, tmp_path: Path, option: list[str], extension: bool
+) -> None:
+    url = postgresql.url(new_name())
+    postgresql.execute(f"CREATE DATABASE {url.database}")
+    if extension:
+        postgresql.execute("CREATE EXTENSION citext", database=url.database)
+    new = SmallHost(tmp_path, url)
+    new.revise(*CREATE)
+    environ = {"FLASK_FERRY_SOURCE": old.url.render_as_string(), "FLASK_FERRY_HOOKS": f"{__name__}:note_children"}
+    new.done("db-migrate-data", "--yes", *option, **environ, **{NOTES: str(tmp_path / "notes")})
+    assert "extract 0" in (tmp_path / "notes").read_text()
+    assert len(read(new)[0]) == ROWS
+
+
 def test_rows_that_are_refused_are_named_as_without_help(mariadb: Any, tmp_path: Path) -> None:
     """Two names that are one here: which of both goes is decided by their order, and not by who was faster."""
     old = make_old(tmp_path)
