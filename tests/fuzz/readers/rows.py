@@ -199,10 +199,18 @@ def _python(text: str) -> Any:
 
 def _plain(value: Any) -> Any:
     """A value whose equality tells true from 1, and 1.0 from 1.00 as the texts they came from."""
+    try:
+        return _tell_types(value)
+    except RecursionError:
+        # Since Python 3.12 its parser goes deeper than functions may call themselves.
+        return "too deep to be told"
+
+
+def _tell_types(value: Any) -> Any:
     if isinstance(value, dict):
-        return {"object": {name: _plain(item) for name, item in value.items()}}
+        return {"object": {name: _tell_types(item) for name, item in value.items()}}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_tell_types(item) for item in value]
     return f"{type(value).__name__} {value}"
 
 
