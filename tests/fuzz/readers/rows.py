@@ -178,7 +178,7 @@ def _check_list(text: str, value: list[Any]) -> None:
     except StrictJSONError:
         expect(False, "a list is read as a value, and not by its elements")
     if not any(isinstance(item, dict) and strictjson.SPOILED in item for _, item in items):
-        expect([_plain(item) for _, item in items] == _plain(value), "the elements of a list are others")
+        expect(_plain([item for _, item in items]) == _plain(value), "the elements of a list are others")
     expect(all("\n" not in raw for raw, _ in items), "an element is spelled on two lines")
 
 
