@@ -65,8 +65,8 @@ def configure(app: Flask, config: Mapping[str, Any]) -> None:
                 "No database is configured, and this is production. Set DATABASE_URL, or "
                 f"{', '.join(SERVER_KEYS)} together."
             )
-        found = DEFAULT_DATABASE if url is None else url.render_as_string(hide_password=False)
-        app.config["SQLALCHEMY_DATABASE_URI"] = found
+        # Not as text: SQLAlchemy 2.0.16 would read another password out of its own spelling of one with a %.
+        app.config["SQLALCHEMY_DATABASE_URI"] = DEFAULT_DATABASE if url is None else url
     app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", engine_options(app))
 
 

@@ -69,7 +69,7 @@ def prepare_directory(directory: Path) -> None:
 def file_for(directory: Path, database: Path, command: str, suffix: str) -> Path:
     """A new name: database, time in UTC, command, and a few random digits against clocks that go back."""
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-    return directory / f"{database.stem}-{stamp}-{command}-{secrets.token_hex(2)}{suffix}"
+    return directory / f"{database.stem}-{stamp}-{command}-{secrets.token_hex(3)}{suffix}"
 
 
 def make(
