@@ -17,7 +17,7 @@ from tests.support.deployment import words
 from tests.support.deployment.runner import Deployment
 from tests.support.deployment.settings import Settings
 from tests.support.local import Local
-from tests.support.places import ServerSite, new_name
+from tests.support.places import ServerSite, new_name, spell
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.serving import Server
@@ -203,7 +203,7 @@ def source_of(kind: str, classic: Deployment, export: Server, database: URL) -> 
     if kind == EXPORT:
         return _source(export.url, otherhost.UID, otherhost.PASSWORD)
     if kind == DATABASE:
-        return _source(database.render_as_string(hide_password=False), "nobody", canary("source_account"))
+        return _source(spell(database), "nobody", canary("source_account"))
     if kind == WITHOUT:
         bare = database.set(password=None).render_as_string()
         return _source(bare, "nobody", str(database.password))
