@@ -69,6 +69,14 @@ class Workers:
         with _signalled_later():
             return executor.submit(work, *arguments)
 
+    @staticmethod
+    def wait_for(part: Future[T]) -> T | None:
+        """What became of a part; None where its process failed, however, so that the run has to do it itself."""
+        try:
+            return part.result()
+        except Exception:  # noqa: BLE001 # nothing is lost: the run does the part again, and meets what is wrong itself
+            return None
+
     @property
     def are_there(self) -> bool:
         """Whether any was started."""

@@ -268,9 +268,13 @@ class DatabaseSource(Source):
 
     def look_ahead(self, run: Run) -> Ahead:
         del run
+        return Ahead(self._state.revision, self._state.tables, self._size)
+
+    @functools.cached_property
+    def _size(self) -> int:
+        """In bytes, as it was when it was asked for first."""
         with _readable(self._dialect, self._spec):
-            size = self._dialect.size_bytes(self._url)
-        return Ahead(self._state.revision, self._state.tables, size)
+            return self._dialect.size_bytes(self._url)
 
     @contextlib.contextmanager
     def glance(self, run: Run, directory: Path) -> Iterator[Glance]:

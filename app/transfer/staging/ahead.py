@@ -107,10 +107,10 @@ class LoadAhead:
         self._end_section()
         while self._pending:
             part = self._pending.pop(-1 if self._helps_itself else 0)
-            if self._helps_itself and part.future.cancel():
+            if not self._helps_itself or not part.future.cancel():
+                self._note(part.table, self._wait_for(part))
+            elif is_of_these:
                 self._load_here(part.table, part.lines, part.count)
-            else:
-                self._note(part.table, _result_of(part.future))
         whole = {
             name: (sum(one.rows for one in outcomes), next((one.note for one in outcomes if one.note), ""))
             for name, outcomes in self._outcomes.items()
@@ -171,14 +171,10 @@ class LoadAhead:
         """Note what is done, and let its lines go."""
         for part in [part for part in self._pending if part.future.done()]:
             self._pending.remove(part)
-            self._note(part.table, _result_of(part.future))
+            self._note(part.table, self._wait_for(part))
+
+    def _wait_for(self, part: _Part) -> Outcome:
+        return self._workers.wait_for(part.future) or Outcome(0, problem="another process failed")
 
     def _note(self, table: Table, outcome: Outcome) -> None:
         self._outcomes[table.name].append(outcome)
-
-
-def _result_of(part: Future[Outcome]) -> Outcome:
-    try:
-        return part.result()
-    except Exception as error:  # noqa: BLE001 # whatever another process met, the run does its part again
-        return Outcome(0, problem=f"another process failed: {error}")

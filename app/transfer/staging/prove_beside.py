@@ -25,7 +25,7 @@ def prove_beside(
     for name in divide({name: spelled.size for name, spelled in known.items()}, workers.most + 1):
         with contextlib.suppress(BrokenExecutor, OSError):
             part = workers.submit(are_spelled, place, tables[name], known[name])
-            waiting[name] = functools.partial(_result_of, part)
+            waiting[name] = functools.partial(_is_so, workers, part)
     return waiting
 
 
@@ -42,8 +42,6 @@ def divide(sizes: Mapping[str, int], hands: int) -> list[str]:
     return theirs
 
 
-def _result_of(part: Future[bool]) -> bool:
-    try:
-        return part.result()
-    except Exception:  # noqa: BLE001 # whatever another process met, the run looks itself
-        return False
+def _is_so(workers: Workers, part: Future[bool]) -> bool:
+    answer = workers.wait_for(part)
+    return answer is True
