@@ -11,8 +11,8 @@ from typing import Any
 from ..errors import DoesNotFit
 from ..transfer.adapters import JSON_NULL, Record
 
-# datetime.fromisoformat() alone is no check: it takes dates without a time, zones, week dates, and drops digits.
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
+# datetime.fromisoformat() alone is no check: it takes dates without a time, zones, week dates and 24:00, and drops digits.
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,6})?", re.ASCII)
 
 
 def timestamp(record: Record, key: str) -> datetime | None:

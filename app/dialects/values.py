@@ -104,11 +104,11 @@ def to_decimal(value: Decimal, scale: int | None) -> str:
     return f"{whole}.{fraction}" if fraction else whole
 
 
-# fromisoformat() takes more than these forms: week dates, offsets, a comma.
+# fromisoformat() takes more than these forms: week dates, offsets, a comma, since Python 3.14 24:00:00.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Fewer than six digits are read as a part of a second by servers and as microseconds by SQLAlchemy; noughts are nought.
-_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.([0-9]{6}|0{1,5}))?")
-USUAL_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.([0-9]{6}|0{1,5}))?")
+USUAL_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}")
 _OFFSET = re.compile(r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)\Z")
 _INTERVAL = re.compile(r"(0|-?[1-9][0-9]{0,9}) ([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])\.([0-9]{6})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
