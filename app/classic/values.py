@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import DoesNotFit
 from ..transfer.adapters import JSON_NULL, Record
 
-# datetime.fromisoformat() alone is no check: it takes dates without a time, zones, week dates and 24:00, and drops digits.
+# datetime.fromisoformat() alone is no check: it takes zones, week dates, 24:00 and dates without a time, drops digits.
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,6})?", re.ASCII)
 
 
