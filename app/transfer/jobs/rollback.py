@@ -36,13 +36,18 @@ def order_rollback(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type
     :param kind: what is carried out in place of a plain rollback.
     """
 
+    meant: list[Entry] = []
+
     def plan(planning: Planning) -> Job | Nothing:
         finished = planning.finished
         if finished and finished.command == run.command:
             # What was asked for then is done now; undoing one more was not asked for.
             return Nothing(planning.finished_as, {"live": finished.revision})
         target = run.look()
-        job = (kind or Rollback)(run, target, *_find_undone(run, target))
+        undone, generation = _find_undone(run, target)
+        meant.append(undone)
+        _refuse_another(target, meant[0], undone)
+        job = (kind or Rollback)(run, target, undone, generation)
         planning.resources.callback(job.close)
         return job
 
@@ -180,6 +185,20 @@ def _refuse_copy(run: Run, generation: sa.URL) -> NoReturn:
     with run.dialect.reader(generation) as original, run.dialect.reader(run.staging) as copy:
         details = databases_differ(run, original, copy)
     raise VerificationFailed("The copy of the old generation is not what the generation is.", details=details)
+
+
+def _refuse_another(target: Target, meant: Entry, undone: Entry) -> None:
+    """Refuse to undo another cut-over than that which was the last one when this command began.
+
+    It waited for its lock, or slept, and another command came: of two rollbacks at once none undoes one more.
+    """
+    if undone.run_id != meant.run_id:
+        last = target.entries[-1]
+        raise Protected(
+            f"While this command waited, run {last.run_id} ({last.command}) replaced the live database: run "
+            f"{meant.run_id} is not the last cut-over any more.",
+            hint="See what is live: flask db-status. To undo the last cut-over: flask db-rollback",
+        )
 
 
 def _find_undone(run: Run, target: Target) -> tuple[Entry, sa.URL | None]:

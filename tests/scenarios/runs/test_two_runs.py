@@ -47,6 +47,23 @@ def test_who_waits_finds_it_migrated(place: Place, old: Path, tmp_path: Path) ->
     assert place.control("SELECT count(*) FROM ledger") == [(1,)]
 
 
+def test_of_two_rollbacks_at_once_one_undoes_one_cut_over(place: Place, old: Path, tmp_path: Path) -> None:
+    """Found by ``make chaos``: who slept before it had the lock undid the cut-over before as well."""
+    assert place.migrate(old).status == 0
+    live = place.content()
+    assert place.run("db-init", "--yes").status == 0
+    here = tmp_path / "here"
+    hook = (f"{HOOKS}:wait_in", {"here": str(here), "where": "lock"})
+    waiting = place.launch("db-rollback", "--yes", hooks=[hook])
+    until(here.exists)
+    assert place.run("db-rollback", "--yes").status == 0
+    here.unlink()
+    result = waiting.wait()
+    assert result.status == 20
+    assert "(db-rollback) replaced the live database: run " in result.stderr
+    assert place.content() == live
+
+
 def test_who_does_not_wait_is_told_who_works(at: At, old: Path, tmp_path: Path) -> None:
     place = at("foreign")
     here = tmp_path / "here"
