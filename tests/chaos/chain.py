@@ -133,6 +133,7 @@ class _Chain:
         self.rng = random.Random(f"{chain.seed}/{chain.number}")
         self.case = next(case for case in CASES if case.name == chain.case)
         self._here = place.directory.parent / "here"
+        self._unheard: set[str] = set()
 
     def hits(self) -> Iterator[Hit]:
         self.case.begin(self.place)
@@ -184,8 +185,10 @@ class _Chain:
         lap.turn.before(self.place)
         old = self.place.look()
         kept = {*old.written} if lap.turn.carries else set()
-        case = judge.Case(self.place, lap.turn, old, self._expect(lap, old), lap.objects)
-        scene = Scene(self.place, lap.turn, 0, self.rng.random(), self.mortal, self.proxy)
+        case = judge.Case(self.place, lap.turn, old, self._expect(lap, old), lap.objects, self._unheard)
+        scene = Scene(
+            self.place, lap.turn, 0, self.rng.random(), self._choose_meanwhile(hit, lap.turn), self.mortal, self.proxy
+        )
         with Writers(self.place.url) if hit.busy else contextlib.nullcontext() as writers:
             result, struck = self._befall(hit, fault, scene, lap.turn)
         acknowledged = kept | {*(writers.acknowledged if writers else ())}
@@ -197,6 +200,11 @@ class _Chain:
         hit.outcome = case.live if struck else "missed"
         hit.statuses, hit.violations = case.statuses, case.violations
         hit.seconds = round(time.monotonic() - began, 2)
+
+    @staticmethod
+    def _choose_meanwhile(hit: Hit, turn: Turn) -> tuple[str, ...]:
+        """The same command; of a rollback that has not looked yet, or is done, another one would be one more."""
+        return turn.arguments if turn.repeatable or hit.step not in ("look", "receipt") else judge.FINISH
 
     @staticmethod
     def _expect(lap: Lap, old: Look) -> Look:
@@ -216,6 +224,8 @@ class _Chain:
         try:
             if struck and fault.how in ("wait", "stop"):
                 fault.strike(scene)
+        except ProcessLookupError as error:
+            raise AssertionError(f"it ended where it was held: {wait(process)}") from error
         finally:
             self._here.unlink(missing_ok=True)
         try:

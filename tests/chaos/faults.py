@@ -33,13 +33,15 @@ class Scene:
     """What a fault can reach.
 
     :ivar chance: a number below 1 that decides what the fault leaves open.
-    :ivar other: what another run said that went on meanwhile.
+    :ivar meanwhile: the arguments of another command that comes while this one sleeps.
+    :ivar other: what that one said.
     """
 
     place: Place
     turn: Turn
     pid: int
     chance: float
+    meanwhile: tuple[str, ...] = ()
     mortal: Server | None = None
     proxy: Proxy | None = None
     other: Result | None = None
@@ -132,12 +134,12 @@ def _open_directories(scene: Scene) -> None:
 def _outlive_lease(scene: Scene) -> None:
     """It sleeps, elsewhere, so long that its lease is dead and its sessions are forgotten; another run comes."""
     _until_stopped(scene.pid)
+    if scene.proxy:
+        scene.proxy.cut()
     control = scene.place.dialect.control_area(scene.place.url)
     if scene.place.dialect.exists(control.url):
         _age_lease(scene.place)
-    if scene.proxy:
-        scene.proxy.cut()
-    scene.other = scene.place.run((*scene.turn.arguments, "--lock-timeout", "3"), scene.turn.release)
+    scene.other = scene.place.run((*scene.meanwhile, "--lock-timeout", "3"), scene.turn.release)
     os.kill(scene.pid, signal.SIGCONT)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -89,6 +90,7 @@ class Place:
             "FLASK_SKIP_DOTENV": "1",
             "FLASK_FERRY_KEEP": KEEP,
             "FLASK_FERRY_TIMEOUT": "2",
+            "PYTHONFAULTHANDLER": "1",
         }
 
     def start(self, arguments: Iterable[str], release: str, hooks: Iterable[Hook] = ()) -> Forked:
@@ -211,10 +213,10 @@ def wait(process: Forked) -> Result:
     """The end of a command; one that does not come is an error, and the process is ended."""
     try:
         stdout, stderr = process.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate(timeout=30)
-        raise
+    except subprocess.TimeoutExpired as error:
+        # It says where it is.
+        process.send_signal(signal.SIGABRT)
+        raise AssertionError(f"it does not end: {process.communicate(timeout=30)}") from error
     return Result(process.wait(), stdout, stderr)
 
 
