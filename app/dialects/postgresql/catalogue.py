@@ -63,6 +63,21 @@ WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY (%s) AND {_PLAI
 """
 
 
+_IN_PLACE = """(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p'))"""
+
+
+def ask_for_table(schema: str, name: str) -> tuple[Question, Question]:
+    """For whether a table is there, and for its columns; see :func:`sort_columns`."""
+    columns = COLUMNS.replace("= ANY (%s)", f"= {_IN_PLACE}")
+    return (f"SELECT oid FROM {_IN_PLACE} AS own", (schema, name)), (columns, (schema, name))
+
+
+def sort_columns(rows: list[tuple[Any, ...]]) -> list[Declared]:
+    """The columns of one table."""
+    return [Declared(*rest) for _, *rest in rows]
+
+
 def read_declared_columns(connection: Connection, tables: list[int]) -> dict[int, list[Declared]]:
     """The columns of tables that rows travel with, by the tables' OIDs."""
     columns: dict[int, list[Declared]] = defaultdict(list)

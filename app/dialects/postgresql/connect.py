@@ -29,7 +29,7 @@ from ..network import is_loopback, normalise_host
 from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
 from .driver import Connection as Connection
-from .driver import Cursor
+from .driver import Cursor, set_session
 from .names import PUBLIC, database_of, quote, schema_named
 
 CONTROL = "control"
@@ -208,7 +208,7 @@ def connect(
         if sessions:
             connection.cursor_factory = Cursor
         try:
-            _set(connection, settings)
+            connection.set_to(settings)
         except BaseException:
             connection.close()
             raise
@@ -247,32 +247,20 @@ def _reset_to(connection: Connection, settings: Mapping[str, str]) -> None:
     former = connection.settings or {}
     if former.keys() - settings.keys() == {"search_path"} and connection.own_path is not None:
         changes = {name: value for name, value in settings.items() if former.get(name) != value}
-        _set(connection, {**changes, "search_path": connection.own_path})
+        connection.set_to({**changes, "search_path": connection.own_path})
         connection.accept(settings)
-        return
-    if former.keys() - settings.keys():
-        connection.reset()
-    _set(connection, settings)
-
-
-def _set(connection: Connection, settings: Mapping[str, str]) -> None:
-    statement, values = session_settings(settings, (), connection.info.server_version)
-    row = connection.execute(statement, values).fetchone()
-    if connection.own_path is None and row is not None:
-        connection.own_path = row[0]
-    connection.accept(settings)
+    elif former.keys() - settings.keys():
+        connection.reset(settings)
+    else:
+        connection.set_to(settings)
 
 
 def session_settings(
     settings: Mapping[str, str], search_path: Sequence[str], version: int
 ) -> tuple[bytes, Sequence[str]]:
     """A statement that says which search path a session has, and sets it; and its values."""
-    settings = {**settings, **_path(search_path)}
-    if version >= 170000:
-        settings = {**settings, "transaction_timeout": "0"}
-    calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
-    values = [part for pair in settings.items() for part in pair]
-    return f"SELECT current_setting('search_path'), {calls}".encode(), values
+    statement, values = set_session({**settings, **_path(search_path)}, version)
+    return statement.encode(), values
 
 
 @contextlib.contextmanager

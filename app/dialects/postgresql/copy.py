@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,24 +217,29 @@ def keep(connection: Connection, staging: str, generation: str) -> None:
     columns: dict[int, list[_Kept]] = defaultdict(list)
     for table, *rest in connection.execute(_COLUMNS.encode(), ([oid for oid, _, _ in tables],)):
         columns[table].append(_Kept(*rest))
-    for oid, name, kind in tables:
-        _keep_table(
-            connection,
+    statements = [
+        statement
+        for oid, name, kind in tables
+        for statement in _keep_table(
             columns[oid],
             relation(staging, name, partitioned=kind == "p"),
             relation(generation, name, partitioned=True),
         )
+    ]
+    if statements:
+        connection.execute("; ".join(statements).encode())
 
 
-def _keep_table(connection: Connection, columns: list[_Kept], source: str, to: str) -> None:
+def _keep_table(columns: list[_Kept], source: str, to: str) -> Iterator[str]:
+    """The statements that make one table."""
     names = ", ".join(quote(column.name) for column in columns)
-    connection.execute(f"CREATE TABLE {to} ({', '.join(column.definition for column in columns)})".encode())
+    yield f"CREATE TABLE {to} ({', '.join(column.definition for column in columns)})"
     if not columns:
         return
     values = ", ".join(column.value for column in columns)
-    connection.execute(f"INSERT INTO {to} ({names}) SELECT {values} FROM {source}".encode())
+    yield f"INSERT INTO {to} ({names}) SELECT {values} FROM {source}"
     if key := _key(columns):
-        connection.execute(f"ALTER TABLE {to} ADD PRIMARY KEY ({', '.join(quote(one.name) for one in key)})".encode())
+        yield f"ALTER TABLE {to} ADD PRIMARY KEY ({', '.join(quote(one.name) for one in key)})"
 
 
 def _key(columns: list[_Kept]) -> list[_Kept]:

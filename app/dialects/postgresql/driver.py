@@ -28,6 +28,19 @@ _OF_ROWS = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 """Statements on rows: a trigger could leave anything, so only where there is none."""
 
 
+_RESET = (
+    "CLOSE ALL",
+    "SET SESSION AUTHORIZATION DEFAULT",
+    "RESET ALL",
+    "DEALLOCATE ALL",
+    "UNLISTEN *",
+    "SELECT pg_advisory_unlock_all()",
+    "DISCARD PLANS",
+    "DISCARD TEMP",
+    "DISCARD SEQUENCES",
+)
+"""All that ``DISCARD ALL`` does (PostgreSQL's manual, DISCARD), beside which no other statement may stand in a text."""
+
 Question = tuple[str, Sequence[Any]]
 """A statement and its values; without any it has no places for them, and each ``%`` is one."""
 
@@ -76,19 +89,38 @@ class Connection(psycopg.Connection[Any]):
                 self.rollback()
             self.autocommit, self.isolation_level, self.read_only, self.deferrable = True, None, None, None
             if self._needs_reset:
-                self.reset()
+                self.reset(self.settings or {})
         except psycopg.Error:
             return False
         self._idle_since = time.monotonic()
         return True
 
-    def reset(self) -> None:
-        """Let the server undo everything that was done in the session.
+    def reset(self, settings: Mapping[str, str], *before: str) -> None:
+        """Let the server undo everything that was done in the session, and set it again, in one text.
 
-        :raises psycopg.Error: the session is lost.
+        :param before: statements that come first, such as the end of a transaction.
+        :raises psycopg.Error: the session is lost, or one of those failed.
         """
-        self.execute("DISCARD ALL")
-        self._needs_reset, self.settings = False, None
+        undo = [(statement, ()) for statement in (*before, *_RESET)]
+        *_, [[path, *_]] = self.ask_at_once(*undo, set_session(settings, self.info.server_version))
+        self.own_path = path if self.own_path is None else self.own_path
+        self.accept(settings)
+
+    def set_to(self, settings: Mapping[str, str]) -> None:
+        """Set the session, which may have other settings besides."""
+        [[[path, *_]]] = self.ask_at_once(set_session(settings, self.info.server_version))
+        self.own_path = path if self.own_path is None else self.own_path
+        self.accept(settings)
+
+    def end(self) -> None:
+        """Commit, by one text with what makes the session as it was opened, where its user is done with both.
+
+        :raises psycopg.Error: it was not committed, or the session is lost.
+        """
+        if self._needs_reset and self.sessions is not None:
+            self.reset(self.settings or {}, "COMMIT")
+        else:
+            self.execute("COMMIT")
 
     def accept(self, settings: Mapping[str, str]) -> None:
         """Take what the session is now for how it was opened, with these settings."""
@@ -142,6 +174,14 @@ class Connection(psycopg.Connection[Any]):
             _LEAVES_NOTHING.match(text) is not None or (self.meets_no_trigger and _OF_ROWS.match(text) is not None)
         )
         self._needs_reset |= not is_known
+
+
+def set_session(settings: Mapping[str, str], version: int) -> Question:
+    """What says which search path a session has, and sets it; its values are those of a statement with parameters."""
+    if version >= 170000:
+        settings = {**settings, "transaction_timeout": "0"}
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+    return f"SELECT current_setting('search_path'), {calls}", [part for pair in settings.items() for part in pair]
 
 
 class Cursor(psycopg.Cursor[Any]):

@@ -8,8 +8,11 @@ that gives it back before its end; nobody else ever sees it move (catalogs are r
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 
 from ..base import OutsideStaging
 from .connect import Connection
@@ -121,12 +124,39 @@ def write_moves(extensions: Sequence[str], schema: str) -> list[str]:
 @contextlib.contextmanager
 def lent(connection: Connection, target: str, staging: str) -> Iterator[None]:
     """A transaction that finds what lies in staging, and all extensions: those of the live schema lie there, too."""
-    with connection.transaction():
-        look = _LOOK_IN_ALL_BUT, (staging, staging, False, target)
-        rows, _ = connection.ask_at_once((EXTENSIONS, (target,)), look)
+    with _lending(connection, target, staging, ()):
+        yield
+
+
+@contextlib.contextmanager
+def lent_to_end(
+    connection: Connection, target: str, staging: str, *questions: Question
+) -> Iterator[list[list[tuple[Any, ...]]]]:
+    """As :func:`lent`, for a user that closes the connection behind it; yields the rows of questions asked in it."""
+    with _lending(connection, target, staging, questions, connection.end) as answers:
+        yield answers
+
+
+@contextlib.contextmanager
+def _lending(
+    connection: Connection,
+    target: str,
+    staging: str,
+    questions: Sequence[Question],
+    commit: Callable[[], None] | None = None,
+) -> Iterator[list[list[tuple[Any, ...]]]]:
+    look = _LOOK_IN_ALL_BUT, (staging, staging, False, target)
+    try:
+        _, rows, _, *answers = connection.ask_at_once(("BEGIN", ()), (EXTENSIONS, (target,)), look, *questions)
         extensions = [Extension(*row) for row in rows] if staging != target else []
         if extensions:
+            # How a type is spelled, and what a savepoint goes back to, is asked for behind the move.
             move(connection, extensions, staging)
-            connection.ask_at_once(look)
-        yield
+            _, *answers = connection.ask_at_once(look, *questions)
+        yield answers
         move(connection, extensions, target)
+        (commit or connection.commit)()
+    except BaseException:
+        with contextlib.suppress(psycopg.Error):
+            connection.rollback()
+        raise

@@ -14,9 +14,10 @@ import psycopg
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from ..values import parse_large
-from .catalogue import read_declared_columns
+from .catalogue import ask_for_table, sort_columns
 from .connect import Connection, is_lost, is_out_of_space, words_of
-from .extensions import lent
+from .driver import Question
+from .extensions import lent_to_end
 from .large_write import Resolver
 from .names import Place, quote
 from .types import Declared
@@ -38,30 +39,24 @@ class _Pending:
 
 
 class Loader:
-    """Loads one table in the connection's transaction."""
+    """Loads one table in the connection's transaction, behind a savepoint."""
 
-    def __init__(self, connection: Connection, place: Place, table: Table) -> None:
+    def __init__(self, connection: Connection, place: Place, table: Table, columns: list[Declared]) -> None:
+        """:param columns: those that the table has, in its place."""
         self._connection, schema = connection, place.schema
         self._place = place
-        oid = connection.execute(
-            "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')",
-            (schema, table.name),
-        ).fetchone()
-        if oid is None:
-            raise LoadError(f"There is no table {table.name} in the schema {schema}.")
-        known = {column.name: column for column in read_declared_columns(connection, [oid[0]])[oid[0]]}
+        known = {column.name: column for column in columns}
         if missing := [name for name in table.column_names if name not in known]:
             raise LoadError(f"{table.name} has no column {', '.join(missing)}.")
         self._columns = [known[name] for name in table.column_names]
         names = f" ({', '.join(map(quote, table.column_names))})" if self._columns else ""
         self._copy_in = f"COPY {quote(schema)}.{quote(table.name)}{names} FROM STDIN".encode()
         self._bind = bindable(self._columns)
+        # What was copied since the savepoint, and so would be gone with the next refusal.
+        self._has_copied = False
 
     def load(self, rows: Iterable[Values], batch_rows: int) -> LoadResult:
         loaded, refused, number = 0, [], 0
-        # A unique constraint that is only looked at by a COMMIT could not name the row.
-        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         source = iter(rows)
         while batch := list(islice(source, batch_rows)):
             failed = self._batch(batch, number)
@@ -109,18 +104,19 @@ class Loader:
         """Copy rows; when one is refused, halve them until it is alone."""
         if not rows:
             return []
+        if self._has_copied:
+            self._connection.ask_at_once(("RELEASE rows", ()), ("SAVEPOINT rows", ()))
+            self._has_copied = False
         try:
-            with (
-                self._connection.transaction(),
-                self._connection.cursor() as cursor,
-                cursor.copy(self._copy_in) as copy,
-            ):
+            with self._connection.cursor() as cursor, cursor.copy(self._copy_in) as copy:
                 for one in rows:
                     copy.write_row(one.bound)
+            self._has_copied = True
             return []
         except (psycopg.Error, UnicodeEncodeError) as error:
             if not _is_rows_own(error):
                 raise
+            self._connection.execute("ROLLBACK TO SAVEPOINT rows")
             if len(rows) == 1:
                 return [Refusal(rows[0].number, rows[0].row, _words(error))]
         middle = len(rows) // 2
@@ -177,13 +173,21 @@ def _words(error: Exception) -> str:
 
 
 def load(connection: Connection, place: Place, table: Table, rows: Iterable[Values], batch_rows: int) -> LoadResult:
-    """Load rows into a table of a schema.
+    """Load rows into a table of a schema, over a connection that the caller closes then.
 
     :raises LoadError: there is no such table or column, or the server refused for a reason that is not a row's own.
     """
+    # A unique constraint that is only looked at by a COMMIT could not name the row.
+    begin: list[Question] = [("SET CONSTRAINTS ALL IMMEDIATE", ()), ("SAVEPOINT rows", ())]
+    questions = *ask_for_table(place.schema, table.name), *begin
     # Checks may call functions of extensions.
-    with refusing(table.name), lent(connection, place.target, place.schema):
-        return Loader(connection, place, table).load(rows, batch_rows)
+    with (
+        refusing(table.name),
+        lent_to_end(connection, place.target, place.schema, *questions) as (is_there, columns, *_),
+    ):
+        if not is_there:
+            raise LoadError(f"There is no table {table.name} in the schema {place.schema}.")
+        return Loader(connection, place, table, sort_columns(columns)).load(rows, batch_rows)
 
 
 @contextlib.contextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import make_url
 
 from app.dialects.postgresql.connect import Connection, connect_to, explanation
@@ -113,9 +115,9 @@ def test_one_that_was_only_asked_is_not_set_again(held: Room, monkeypatch: pytes
     resets: list[Connection] = []
     reset = Connection.reset
 
-    def count(self: Connection) -> None:
+    def count(self: Connection, *arguments: Any) -> None:
         resets.append(self)
-        reset(self)
+        reset(self, *arguments)
 
     monkeypatch.setattr(Connection, "reset", count)
     for statement, expected in (
@@ -130,6 +132,41 @@ def test_one_that_was_only_asked_is_not_set_again(held: Room, monkeypatch: pytes
         with connect_to(held.target, None) as connection, connection.transaction():
             connection.execute(statement.encode())
         assert len(resets) == expected, statement
+
+
+def test_a_reset_undoes_all_and_sets_a_session_again(held: Room) -> None:
+    with connect_to(held.target, None, search_path=["pg_catalog"]) as connection:
+        begun = connection.info.backend_pid
+        for statement in (
+            "SET jit = on",
+            "SET ROLE NONE",
+            "LISTEN something",
+            "PREPARE one AS SELECT 1",
+            "SELECT pg_advisory_lock(7)",
+            "CREATE TEMPORARY TABLE t (a int)",
+            "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        ):
+            connection.execute(statement.encode())
+    left = (
+        "SELECT current_setting('jit'), current_user = session_user, current_setting('search_path'), "
+        "(SELECT count(*) FROM pg_listening_channels()), (SELECT count(*) FROM pg_prepared_statements), "
+        "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), "
+        "to_regclass('pg_temp.t'), (SELECT count(*) FROM pg_cursors)"
+    )
+    with connect_to(held.target, None, search_path=["pg_catalog"]) as connection:
+        assert connection.info.backend_pid == begun
+        assert connection.execute(left.encode()).fetchone() == ("off", True, '"pg_catalog"', 0, 0, 0, None, 0)
+
+
+def test_what_is_committed_at_the_end_is_sent_with_the_reset(held: Room) -> None:
+    with connect_to(held.target, None) as connection:
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE ended (a int)")
+        connection.end()
+        assert connection.info.transaction_status is TransactionStatus.IDLE
+    with connect_to(held.target, None) as connection:
+        assert connection.execute("SELECT to_regclass('ended') IS NOT NULL").fetchone() == (True,)
+        connection.execute("DROP TABLE ended")
 
 
 def test_a_session_that_was_lost_meanwhile_is_left(held: Room) -> None:
