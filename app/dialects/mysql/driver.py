@@ -7,12 +7,12 @@ import functools
 import io
 import re
 import select
+import socket
 import ssl
 import struct
 import time
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pymysql
@@ -21,57 +21,10 @@ from pymysql.constants import CLIENT, COMMAND, CR
 from ..sessions import Sessions, remember
 from .names import CHANGES
 from .packets import BUFFER_BYTES
+from .version import Version
 
 _RESET = 0x1F
 """COM_RESET_CONNECTION (MySQL manual, C API: mysql_reset_connection); MariaDB has it since 10.2.4."""
-_OF_MARIADB = (
-    ((10, 1), "max_statement_time = 0"),
-    ((10, 2), "check_constraint_checks = 1"),
-    ((10, 3), "idle_transaction_timeout = 0"),
-    ((10, 3), "idle_readonly_transaction_timeout = 0"),
-)
-_OF_MYSQL = (
-    ((5, 7, 8), "max_execution_time = 0"),
-    ((8, 0), "information_schema_stats_expiry = 0"),
-    # Or a copy would be without them.
-    ((8, 0, 30), "show_gipk_in_create_table_and_information_schema = 1"),
-)
-
-
-@dataclass(frozen=True)
-class Version:
-    """What a server says it is; ``numbers`` are e.g. (10, 11, 19), ``text`` is what they stand in.
-
-    :ivar folds: 0 where it compares names as they are, else how it does not (MySQL manual, 11.2.3).
-    """
-
-    is_mariadb: bool
-    numbers: tuple[int, ...]
-    text: str = ""
-    folds: int = 0
-
-    def __str__(self) -> str:
-        return f"{'MariaDB' if self.is_mariadb else 'MySQL'} {'.'.join(map(str, self.numbers))}"
-
-    @property
-    def settings(self) -> list[str]:
-        """The settings of a session that this server knows and others do not."""
-        return [text for since, text in (_OF_MARIADB if self.is_mariadb else _OF_MYSQL) if self.numbers >= since]
-
-    @property
-    def isolation(self) -> str:
-        """The setting with which a transaction reads one instant."""
-        return f"{self._of_transactions}_isolation = 'REPEATABLE-READ'"
-
-    @property
-    def read_only(self) -> str:
-        """The setting with which no transaction writes."""
-        return f"{self._of_transactions}_read_only = 1"
-
-    @property
-    def _of_transactions(self) -> str:
-        has_new_name = self.numbers >= ((11, 1) if self.is_mariadb else (5, 7, 20))
-        return "transaction" if has_new_name else "tx"
 
 
 def version_of(connection: pymysql.Connection[Any]) -> Version:
@@ -192,6 +145,18 @@ class Connection(pymysql.Connection):
         self.sessions = None
         with contextlib.suppress(pymysql.Error, OSError):
             super().close()
+
+    def cut(self) -> None:
+        """Close it without a word, also where a thread waits for an answer, which ends with an error then."""
+        self.sessions = None
+        self._force_close()
+
+    def _force_close(self) -> None:
+        # The driver closes the file first, and that waits for a thread that reads from it: for an answer, as long as it
+        # takes (seen: of a lock that nobody gives).
+        with contextlib.suppress(AttributeError, OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined] # PyMySQL does not type it
+        super()._force_close()  # type: ignore[misc] # PyMySQL does not type it
 
     def commit(self) -> None:
         """Commit, unless nothing was sent that could be."""
@@ -353,7 +318,7 @@ class Connection(pymysql.Connection):
         try:
             yield
         except (struct.error, IndexError, ValueError, TypeError, AssertionError) as error:
-            self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
+            self._force_close()
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, NOT_MYSQL) from error
 
     def _create_ssl_ctx(self, sslp: Any) -> Any:

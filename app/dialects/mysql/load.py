@@ -111,7 +111,7 @@ class _Loading(Connection):
             return packet
         lines, self._lines = self._lines, None
         if lines is None or data[1:] != _OFFERED.encode():
-            self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
+            self._force_close()
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, FILE_ASKED_FOR)
         self._send_lines(lines)
         return super()._read_packet(*arguments, **named)  # type: ignore[no-untyped-call] # PyMySQL does not type it
@@ -131,7 +131,7 @@ class _Loading(Connection):
             # In the middle of a file nothing else can be said over this connection, and what is said is no error of it,
             # also where it is one of the driver's: of another server, which the rows come from.
             self.failed = error
-            self._force_close()  # type: ignore[attr-defined] # PyMySQL does not type it
+            self._force_close()
             raise
 
 

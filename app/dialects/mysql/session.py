@@ -141,6 +141,7 @@ class Running:
     """One statement on a connection of its own, run by a thread, so that others can go on while it waits."""
 
     def __init__(self, connection: Connection, sql: str) -> None:
+        assert isinstance(connection, Own)  # noqa: S101 # no other can be cut
         self.connection, self.sql = connection, sql
         self.id = id_of(connection)
         self.error: BaseException | None = None
@@ -170,11 +171,15 @@ class Running:
     def interrupt(self, by: Connection) -> None:
         """Let the server end the statement, over another connection, and wait until it has.
 
+        Where that one is lost, so is this one: nobody could say that the statement ends, who waits for it.
+
         :raises FerryError: it did not end.
         """
         if not self.done:
-            with contextlib.suppress(pymysql.Error, OSError):
+            try:
                 execute(by, f"KILL QUERY {self.id}")
+            except (pymysql.Error, OSError):
+                self.connection.cut()
         if not self.join(_END_S):
             raise FerryError(f"A statement did not end when it was told to: {self.sql[:200]}")
 

@@ -8,7 +8,7 @@ that gives it back before its end; nobody else ever sees it move (catalogs are r
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,23 +30,43 @@ SELECT e.extname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespa
 WHERE n.nspname = {target} ORDER BY e.extname COLLATE "C"
 """
 """For a text in which ``target`` is put as a literal."""
+VERSIONS = "SELECT extname::text || ' ' || extversion FROM pg_catalog.pg_extension"
+"""Every extension of the database, with its version."""
 WRITERS = """
-SELECT extname::text || ' ' || xmin::text FROM pg_catalog.pg_extension ORDER BY extname COLLATE "C"
+SELECT extname::text || ' ' || extversion || ' ' || xmin::text FROM pg_catalog.pg_extension ORDER BY extname COLLATE "C"
 """
-"""Every extension of the database, with the number of the transaction that wrote its row."""
+"""The same, with the number of the transaction that wrote its row."""
+
+
+COMMENT = "pg_catalog.obj_description({staging}, 'pg_namespace')"
+"""Of staging, by its OID; see :mod:`.mark`."""
+
+
+def read_versions(rows: Iterable[str]) -> dict[str, str]:
+    """The rows of :data:`VERSIONS`."""
+    return {name: version for name, _, version in (row.rpartition(" ") for row in rows)}
 
 
 def read_writers(rows: Iterable[str]) -> dict[str, int]:
-    """The rows of :data:`WRITERS`."""
-    return {name: int(writer) for name, _, writer in (row.rpartition(" ") for row in rows)}
+    """The rows of :data:`WRITERS`, without the versions."""
+    return {name: int(writer) for name, _, writer in (row.rsplit(" ", 2) for row in rows)}
 
 
-def refuse_dropped(names: Collection[str]) -> None:
-    """:raises OutsideStaging: a revision drops extensions that the live schema has, before anything is proved."""
-    if names:
+def refuse_changed(before: Mapping[str, str], rows: Iterable[str], own: Collection[str]) -> None:
+    """Refuse what a revision does to extensions that the live schema has, before anything is proved.
+
+    :param before: name to version.
+    :param rows: those of :data:`WRITERS` behind the revision.
+    :param own: names of those that revisions of this run made.
+    :raises OutsideStaging: it drops or updates one.
+    """
+    after = read_versions(row.rpartition(" ")[0] for row in rows)
+    for name, version in sorted(before.items()):
+        if name in own or after.get(name) == version:
+            continue
+        what, when = ("updates", "before this command") if name in after else ("drops", "after the cut-over")
         raise OutsideStaging(
-            f"it drops the extension {', '.join(sorted(names))}, which is the live schema's as well; drop it by hand "
-            "after the cut-over"
+            f"it {what} the extension {name}, which is the live schema's as well; do so by hand {when}"
         )
 
 

@@ -33,9 +33,9 @@ from psycopg.pq import TransactionStatus
 
 from ...errors import LockHeld
 from ..base import OutsideStaging
+from . import extensions
 from .connect import Connection, state_of
 from .elsewhere import LOCKED, OBJECTS, Objects, find_changed, is_own, read_objects
-from .extensions import EXTENSIONS_IN, SCHEMAS, WRITERS, read_writers, refuse_dropped, write_moves
 from .guard import MAY, Executes, run_deferred, write_guard, write_lift
 from .mark import made_in, with_made
 from .names import HOLD, Place, literal, prefix_of, quote
@@ -225,7 +225,7 @@ class Behind:
         behind = [name for name in schemas if name != place.target]
         statements = [] if self._live is None else [_rename(place.target, upgrade.hold)]
         statements.append(_rename(place.schema, place.target))
-        statements += write_moves(lent, place.target)
+        statements += extensions.write_moves(lent, place.target)
         path = ", ".join(map(quote, upgrade.path or [place.target, *behind]))
         statements.append(f"SELECT pg_catalog.set_config('search_path', {literal(path)}, true)")
         oid, name = (self._staging, place.schema) if self._live is None else (self._live, place.target)
@@ -246,8 +246,8 @@ class Behind:
         place, cursor = upgrade.place, self._plain()
         # What was put off to the COMMIT would find the live schema under its name.
         run_deferred(cursor, self._guard)
-        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), ARRAY({EXTENSIONS_IN}), "
-        look += f"ARRAY({WRITERS}), pg_catalog.obj_description({{staging}}, 'pg_namespace')"
+        look = f"SELECT ARRAY({_LEFT}), ARRAY({_CHANGED}), ARRAY({OBJECTS}), ARRAY({LOCKED}), "
+        look += f"ARRAY({extensions.EXTENSIONS_IN}), ARRAY({extensions.WRITERS}), {extensions.COMMENT}"
         look = look.format(staging=self._staging, target=literal(place.target))
         put_off, changed, objects, locked, lent, writers, comment = cursor.execute(look).fetchone()
         if put_off:
@@ -256,15 +256,15 @@ class Behind:
             raise OutsideStaging(
                 f"it changed {', '.join(changed)}, outside the schema {place.target} that is being built"
             )
-        present, former = read_writers(writers), made_in(comment)
-        refuse_dropped({*self._extensions} - {*present} - {*former})
+        before, present = extensions.read_versions(self._extensions), extensions.read_writers(writers)
+        extensions.refuse_changed(before, writers, former := made_in(comment))
         statements = [_rename(place.target, place.schema)]
-        if later := [name for name in present if name not in self._extensions and is_own(cursor, present[name])]:
+        if later := [name for name in present if name not in before and is_own(cursor, present[name])]:
             # Who drops the schema takes them back; see .beside.
             words = literal(with_made(comment, sorted({*former, *later})) or "")
             statements.append(f"COMMENT ON SCHEMA {quote(place.schema)} IS {words}")
         if self._live is not None:
-            moves = write_moves(lent, upgrade.hold)
+            moves = extensions.write_moves(lent, upgrade.hold)
             statements = [*moves, *statements, _rename(upgrade.hold, place.target)]
         if self._guard is not None:
             statements.append(write_lift(self._guard))
@@ -275,8 +275,8 @@ _STAGING = "(SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {sche
 _LOOK_AROUND = (
     "SELECT (SELECT oid::int8 FROM pg_catalog.pg_namespace WHERE nspname = {target}), "
     f"{_STAGING}, "
-    f"ARRAY({SCHEMAS % ('{schema}', 'false')}), ARRAY({EXTENSIONS_IN}), ({MAY}), "
-    f"ARRAY({OBJECTS.format(staging=_STAGING)}), ARRAY(SELECT extname::text FROM pg_catalog.pg_extension), "
+    f"ARRAY({extensions.SCHEMAS % ('{schema}', 'false')}), ARRAY({extensions.EXTENSIONS_IN}), ({MAY}), "
+    f"ARRAY({OBJECTS.format(staging=_STAGING)}), ARRAY({extensions.VERSIONS}), "
     "pg_catalog.set_config('lock_timeout', '{wait}', true)"
 )
 _LEFT = """

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.mysql.driver import Version
+from app.dialects.mysql.version import Version
 from app.errors import AccessDenied, DoesNotFit, Protected
 from tests.dialects.rooms import PARENTS, Room
 from tests.dialects.things import table

@@ -138,6 +138,19 @@ def test_an_extension_of_the_live_schema_is_not_dropped_before_anything_is_prove
     host.release(LOSS)
     done = host.run(*SELF)
     assert done.status == 22, done.stderr
-    assert "drops the extension pgcrypto" in done.stderr
+    assert "drops the extension pgcrypto, which is the live schema's as well; do so by hand after" in done.stderr
     assert "The live database is unchanged." in done.stderr
     assert host.query(IN_DATABASE) == [("pgcrypto",)]
+
+
+def test_an_extension_of_the_live_schema_is_not_updated_before_anything_is_proved(host: HostApp) -> None:
+    host.execute("CREATE EXTENSION citext VERSION '1.4'")
+    version = "SELECT extversion <> '1.4' FROM pg_extension WHERE extname = 'citext'"
+    host.release("op.execute('ALTER EXTENSION citext UPDATE')")
+    done = host.run(*SELF)
+    assert done.status == 22, done.stderr
+    assert "updates the extension citext, which is the live schema's as well; do so by hand before" in done.stderr
+    assert host.query(version) == [(False,)]
+    host.execute("ALTER EXTENSION citext UPDATE")
+    assert host.run(*SELF).status == 0
+    assert host.query(version) == [(True,)]
