@@ -26,7 +26,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Self
@@ -105,8 +104,9 @@ class FerryError(Exception):
         return self._changed(message=message, args=(message,), details=list(details))
 
     def _changed(self, **values: object) -> Self:
-        changed = copy.copy(self)
-        for name, value in values.items():
+        # Not copy.copy(): a program that imports tblib, as Dask's, has another meaning of it for errors.
+        changed = type(self).__new__(type(self), *self.args)
+        for name, value in {**vars(self), **values}.items():
             setattr(changed, name, value)
         return changed
 
@@ -125,6 +125,14 @@ class LiveSchemaChanged(FerryError):
 
 class LoadError(FerryError):
     """The server refused a row for a reason that is not the row's own."""
+
+
+class PartLoaded(FerryError):
+    """A part that several may load is in already, every row of it."""
+
+
+class ClusterLost(FerryError):
+    """A cluster that parts of a run were given to does not answer, or has no worker."""
 
 
 class ToolFailed(FerryError):

@@ -47,6 +47,7 @@ THINNED = {
     "scenarios/runs/test_faults.py::test_a_revision_that_fails_half_way": 2,
     "scenarios/runs/test_files_in_use.py": 2,
     "scenarios/runs/test_private_files.py": 2,
+    "scenarios/runs/test_dask.py": 2,
     "scenarios/runs/test_jobs.py::test_every_row_arrives": 3,
     "scenarios/runs/test_jobs.py::test_those_who_help": 3,
     "scenarios/runs/test_keep_writes.py": 2,
@@ -107,6 +108,7 @@ WHOLE_RUNS = {
     # What an old deployment or a file may do, and where a run may end.
     "scenarios/sources/": 2,
     "scenarios/runs/test_files_in_use.py": 4,
+    "scenarios/runs/test_dask.py": 3,
     "scenarios/runs/": 2,
     "scenarios/commands/test_restore.py": 2,
     "scenarios/commands/test_verify.py": 2,

@@ -179,12 +179,20 @@ class Rows(Protocol):
         and whatever gives out new keys continues above the largest.
         """
 
-    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+    def sharing(self, staging: URL) -> AbstractContextManager[None]:
+        """While it is open others may load parts by their names. At its end none of them is at work, and none can be.
+
+        :raises FerryError: who is still at work does not end.
+        """
+
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = "") -> LoadResult:
         """Load rows in one transaction; those the server refuses are in the result, with its words.
 
         A value that the server would change or warn about is refused as well. Nothing is loaded when ``rows`` raises.
 
-        :raises LoadError: the server refused for a reason that is not a row's own.
+        :param part: what these rows are called within :meth:`sharing`: they go in once, and all of them or none.
+        :raises LoadError: the server refused for a reason that is not a row's own; or any row of a part.
+        :raises PartLoaded: a part of this name is in.
         """
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ import selectors
 import socket
 import sys
 import threading
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,8 @@ def tell_what_is_open() -> None:
     What was there before the fork is frozen, and so in no generation.
     """
     gc.collect()
-    for thing in gc.get_objects():
+    # A proxy says that it is of the class of what it stands for, or, where that is gone, raises an error.
+    for thing in [one for one in gc.get_objects() if type(one) not in weakref.ProxyTypes]:
         if isinstance(thing, socket.socket) and thing.fileno() != -1:
             sys.stderr.write(f"ResourceWarning: unclosed {thing!r}\n")
         elif isinstance(thing, io.FileIO) and not thing.closed and thing.closefd and thing.fileno() > 2:

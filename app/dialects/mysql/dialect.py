@@ -34,7 +34,7 @@ from ..model import (
 from ..samples import Problem
 from ..sessions import forget, remember
 from ..watch import TokenWatch
-from . import client, connect, copy, dump, load, lock, names, preflight, restore, rules, server, swap
+from . import client, connect, copy, dump, load, lock, names, once, preflight, restore, rules, server, swap
 from . import counters as counters_of
 from . import engine as engines
 from . import mark as mark_of
@@ -62,7 +62,7 @@ class MySqlImage:
         dump.dump(self._own.session, self._own.database, to)
 
 
-class MySqlDialect:
+class MySqlDialect(once.Sharing):
     """Databases beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.
@@ -288,8 +288,8 @@ class MySqlDialect:
     def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
         return load.loading(staging, self._tls_ca)
 
-    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
-        return load.load(url, self._tls_ca, table, rows, batch_rows=batch_rows)
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = "") -> LoadResult:
+        return load.load(url, self._tls_ca, table, rows, batch_rows=batch_rows, part=part)
 
     def clear(self, staging: URL, tables: Sequence[str]) -> None:
         names.refuse_live(database_of(staging))

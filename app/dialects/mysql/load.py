@@ -16,10 +16,12 @@ from sqlalchemy import URL
 
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
+from ..once import end_part
 from .catalogue import columns_of, read_catalogue, stored_columns
 from .connect import STRICT, connect_to, explanation, number_of, quote, words_of
 from .driver import FILE_ASKED_FOR, Connection, current_of, version_of
 from .equal import name_equal_rows
+from .once import begin
 from .read import RAW, asking
 from .write import Encoder, Unfit
 
@@ -69,7 +71,6 @@ _NOT_OF_DATA = frozenset({1287, 1592, 1681})
 
 _LOCAL_REFUSED = (1148, 3948, 4166)
 """LOAD DATA LOCAL is not allowed, whatever ``@@local_infile`` said."""
-
 
 _OFFERED = "ferry-rows"
 """What the server is told that the file is called which it asks for; there is none."""
@@ -308,7 +309,9 @@ def is_of_the_row(error: pymysql.Error) -> bool:
     return number in _OF_THE_ROW or (number == _OF_THE_ENGINE and _TOO_BIG in words_of(error))
 
 
-def load(url: URL, tls_ca: Path | None, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+def load(
+    url: URL, tls_ca: Path | None, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = ""
+) -> LoadResult:
     """Load rows in one transaction.
 
     :param rows: taken while the server reads those before them, and holds locks on the table.
@@ -317,9 +320,8 @@ def load(url: URL, tls_ca: Path | None, table: Table, rows: Iterable[Values], *,
     options: dict[str, Any] = {"driver": _Loading, "local_infile": True, "conv": RAW}
     with connect_to(url, tls_ca, shared=True, session=_SESSION, **options) as connection:
         assert isinstance(connection, _Loading)  # noqa: S101 # asked for
-        ask = asking(connection)
+        ask, database = asking(connection), current_of(connection)
         is_mariadb = version_of(connection).is_mariadb
-        database = current_of(connection)
         [(allowed, largest)] = ask("SELECT @@local_infile, @@max_allowed_packet")
         # A larger one is refused while lines are sent, and the driver cannot tell what the server said (seen).
         connection.packet_bytes = min(_PACKET_BYTES, int(largest) // 2)
@@ -330,8 +332,9 @@ def load(url: URL, tls_ca: Path | None, table: Table, rows: Iterable[Values], *,
         load = _Load(url, connection, encoder, int(largest), streams=bool(int(allowed)) and encoder.takes_files)
         if encoder.takes_files and not int(allowed):
             load.note = "local_infile is off on the server: multi-row INSERT"
-        load.execute("START TRANSACTION")
+        begin(load.execute, part)
         load.rows(rows, batch_rows)
+        end_part(part, load.refused)
         refused = sorted(load.refused, key=lambda refusal: refusal.number)
         load.execute("COMMIT")
         # Behind the transaction: what is looked up may fail, and is nothing that the rows depend on.

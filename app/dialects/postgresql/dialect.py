@@ -42,6 +42,7 @@ from . import (
     load,
     lock,
     names,
+    once,
     preflight,
     restore,
     rules,
@@ -58,7 +59,7 @@ from .names import GENERATION, STAGING, Place, own_place, with_schema
 from .read import NoSuchSchema, PostgresqlReader, begin, read_fingerprint, reading
 
 
-class PostgresqlDialect:
+class PostgresqlDialect(once.Sharing):
     """Schemas beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.
@@ -250,10 +251,10 @@ class PostgresqlDialect:
         with self._connect(staging, place) as connection, rules.set_aside(connection, place.schema):
             yield
 
-    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = "") -> LoadResult:
         place = self._place(url)
         with self._connect(url, place) as connection:
-            return load.load(connection, place, table, rows, batch_rows)
+            return load.load(connection, place, table, rows, batch_rows, part)
 
     def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:
         return bring_outside(staging, self._tls_ca, self._droppable_place(staging), objects)
@@ -332,7 +333,6 @@ class PostgresqlDialect:
             dump.dump(programs, self._place(staging).schema, to)
 
     def is_script(self, backup: Path) -> bool:
-        del backup
         return False
 
     def restore(self, backup: Path, url: URL) -> list[str]:

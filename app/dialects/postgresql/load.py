@@ -13,6 +13,7 @@ import psycopg
 
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
+from ..once import end_part
 from ..values import parse_large
 from .catalogue import ask_for_table, sort_columns
 from .connect import Connection, is_lost, is_out_of_space, words_of
@@ -20,6 +21,7 @@ from .driver import Question
 from .extensions import lent_to_end
 from .large_write import Resolver
 from .names import Place, quote
+from .once import claim
 from .types import Declared
 from .write import Refused, bindable, texts
 
@@ -172,7 +174,9 @@ def _words(error: Exception) -> str:
     return f"{words} (column {match[1]})" if match else words
 
 
-def load(connection: Connection, place: Place, table: Table, rows: Iterable[Values], batch_rows: int) -> LoadResult:
+def load(
+    connection: Connection, place: Place, table: Table, rows: Iterable[Values], batch_rows: int, part: str = ""
+) -> LoadResult:
     """Load rows into a table of a schema, over a connection that the caller closes then.
 
     :raises LoadError: there is no such table or column, or the server refused for a reason that is not a row's own.
@@ -187,7 +191,11 @@ def load(connection: Connection, place: Place, table: Table, rows: Iterable[Valu
     ):
         if not is_there:
             raise LoadError(f"There is no table {table.name} in the schema {place.schema}.")
-        return Loader(connection, place, table, sort_columns(columns)).load(rows, batch_rows)
+        # Behind the savepoint: a refusal goes back behind the claim, and none of a part that has one goes in.
+        claim(connection, place.schema, part)
+        result = Loader(connection, place, table, sort_columns(columns)).load(rows, batch_rows)
+        end_part(part, result.refused)
+        return result
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ from ..model import (
     Values,
 )
 from ..samples import Problem
-from . import copy, engine, lock, names, restore, rules, swap, virtual
+from . import copy, engine, lock, names, once, restore, rules, swap, virtual
 from . import counters as counters_of
 from . import mark as mark_of
 from .connect import Files, explain_file_errors, look_at, remove
@@ -65,7 +65,7 @@ class SqliteImage:
             raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
 
-class SqliteDialect:
+class SqliteDialect(once.Sharing):
     """Files: staging and generations lie in the control area beside the live file."""
 
     name = "SQLite"
@@ -254,7 +254,7 @@ class SqliteDialect:
         with explain_file_errors(path_of(staging)), self._files.open(path_of(staging)) as connection:
             return virtual.refresh(connection, objects)
 
-    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int) -> LoadResult:
+    def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = "") -> LoadResult:
         with explain_file_errors(path_of(url)), self._files.open(path_of(url)) as connection:
             return load(connection, table, rows, batch_rows)
 

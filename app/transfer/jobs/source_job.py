@@ -34,6 +34,7 @@ from ..sources.fallback import can_fall_back, fallback
 from ..staging.ahead import WORTH_BYTES, LoadAhead
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.empty import build_empty
+from ..staging.helpers import call_cluster, describe_rows
 from ..staging.load import NOTHING_LOADED, TableLoad
 from ..staging.options import MigrateOptions
 from ..staging.stage import before_upgrade, fill, open_rows, verify_staging
@@ -161,12 +162,13 @@ class SourceJob(Migration):
     def _start_ahead(self) -> LoadAhead | None:
         """Whoever loads rows of a database while others are read; None where nobody may."""
         run = self.run
+        self._workers = call_cluster(run) or self._workers
         is_worth_it = self._source.look_ahead(run).size >= WORTH_BYTES
-        is_asked_for = run.settings.origins["FERRY_JOBS"] != "default"
+        is_asked_for = run.settings.origins["FERRY_JOBS"] != "default" or self._workers.are_elsewhere
         if not self._workers.most or not (is_worth_it or is_asked_for):
             return None
         ahead = LoadAhead(run, self._workers)
-        if is_worth_it:
+        if is_worth_it and not self._workers.are_elsewhere:
             ahead.make_ready()
         return ahead
 
@@ -184,6 +186,8 @@ class SourceJob(Migration):
         yield loader.take
         # What stands in for the source has other rows.
         loaded = loader.finish(is_of_these=not self._taken.fallback_of)
+        if loader.rows_by and self._workers.are_elsewhere:
+            run.note(describe_rows(loader.rows_by))
         self._loaded = replace(loaded, loading=self._rules) if loaded.rows or loaded.spoiled else loaded
 
     def _build(self) -> None:

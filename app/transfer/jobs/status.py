@@ -230,6 +230,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_TIMEOUT": settings.timeout_s,
         "FERRY_CONNECTIONS": settings.connections,
         "FERRY_JOBS": settings.jobs,
+        "FERRY_EXECUTOR": settings.executor,
     }
     rows = [{"key": "SQLALCHEMY_DATABASE_URI", "value": redact(run.target), "from": "the app's engine"}]
     for key in DEFAULTS:

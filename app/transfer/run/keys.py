@@ -82,4 +82,9 @@ KEYS: dict[str, Key] = {
         "processes that help with the rows of a large database (0 to 64; 0: none); without it one for each core "
         "besides the first, at most four",
     ),
+    "FERRY_EXECUTOR": Key(
+        "dask://host:port: the workers of this Dask cluster help in their place (extra dask), with the rows of a "
+        "database that is carried to a server. Over TLS, but for this machine. ?wait=SECONDS behind it: for how long "
+        "the next part is waited for (300)"
+    ),
 }

@@ -18,6 +18,7 @@ from typing import Any
 
 from ...errors import Misconfigured
 from ..rows.zones import parse_zone
+from .cluster_address import ClusterAddress, find_address
 from .keys import KEYS
 from .workers import MOST, count_by_itself
 
@@ -104,6 +105,7 @@ class Settings:
     :ivar timeout_s: how long one answer of a source over HTTP may take as a whole.
     :ivar connections: how many requests to an old API are in flight at most.
     :ivar jobs: how many processes help at most.
+    :ivar executor: the Dask cluster whose workers help in their place.
     :ivar origins: per key, where its value came from: ``option``, ``environment``, ``app.config``, ``default``.
     """
 
@@ -135,6 +137,7 @@ class Settings:
     timeout_s: float
     connections: int
     jobs: int
+    executor: ClusterAddress | None
     origins: Mapping[str, str] = field(repr=False)
 
 
@@ -286,6 +289,7 @@ def build_settings(
         timeout_s=keys.number("FERRY_TIMEOUT", 0.1, LONGEST_TIMEOUT_S),
         connections=int(keys.number("FERRY_CONNECTIONS", 1, MOST_CONNECTIONS, whole=True)),
         jobs=_jobs(keys),
+        executor=find_address(keys.text("FERRY_EXECUTOR"), keys.origins),
         origins=keys.origins,
     )
 

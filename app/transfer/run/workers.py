@@ -8,9 +8,9 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
 MOST = 64
@@ -28,7 +28,10 @@ class Workers:
     """The processes of a run.
 
     :ivar most: how many there may be; with none all is done in the run's own process.
+    :cvar are_elsewhere: whether they may be on other machines, and may go on when the run has lost them.
     """
+
+    are_elsewhere: ClassVar[bool] = False
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -69,8 +72,11 @@ class Workers:
         with _signalled_later():
             return executor.submit(work, *arguments)
 
-    @staticmethod
-    def wait_for(part: Future[T]) -> T | None:
+    def wait_any(self, parts: Sequence[Future[Any]]) -> None:
+        """Wait until one of some parts is done."""
+        wait(parts, return_when=FIRST_COMPLETED)
+
+    def wait_for(self, part: Future[T]) -> T | None:
         """What became of a part; None where its process failed, however, so that the run has to do it itself."""
         try:
             return part.result()

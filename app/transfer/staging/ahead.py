@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +38,7 @@ class _Part:
     table: Table
     lines: bytes
     count: int
+    name: str
     future: Future[Outcome]
 
 
@@ -51,6 +52,10 @@ class LoadAhead:
         self._place = Place.of(run)
         self._dialect, self._workers = run.dialect, workers
         self._helps_itself = run.dialect.capabilities.loaders > 1
+        # What another machine has begun cannot be taken back from it.
+        self._takes_back = self._helps_itself and not workers.are_elsewhere
+        self._sharing = contextlib.ExitStack()
+        self.rows_by: dict[str, int] = {}
         self._tables: dict[str, Table] = {}
         self._looks_at_tags = set[str]()
         self._begin: Callable[[], object] = lambda: None
@@ -59,7 +64,7 @@ class LoadAhead:
         self._outcomes: dict[str, list[Outcome]] = {}
         self._name = ""
         self._lines: list[bytes] = []
-        self._count = self._size = 0
+        self._count = self._size = self._parts = 0
 
     def allow(self, stored: Iterable[Table], schema: Mapping[str, Table], begin: Callable[[], object]) -> None:
         """Allow tables whose rows go in as they stand in the snapshot.
@@ -106,11 +111,12 @@ class LoadAhead:
             raise self._failed
         self._end_section()
         while self._pending:
-            part = self._pending.pop(-1 if self._helps_itself else 0)
-            if not self._helps_itself or not part.future.cancel():
+            part = self._pending.pop(-1 if self._takes_back else 0)
+            if not self._takes_back or not part.future.cancel():
                 self._note(part.table, self._wait_for(part))
             elif is_of_these:
-                self._load_here(part.table, part.lines, part.count)
+                self._load_here(part.table, part.lines, part.count, part.name)
+        self._sharing.close()
         whole = {
             name: (sum(one.rows for one in outcomes), next((one.note for one in outcomes if one.note), ""))
             for name, outcomes in self._outcomes.items()
@@ -142,30 +148,38 @@ class LoadAhead:
         if table.name in self._looks_at_tags and TAG in lines:
             self._note(table, Outcome(0, problem="values of other types are looked at one by one"))
             return
+        name = self._name_part()
         if len(self._pending) >= self._workers.most + WAITING:
             if self._helps_itself:
-                self._load_here(table, lines, count)
+                self._load_here(table, lines, count, name)
                 return
-            wait([part.future for part in self._pending], return_when=FIRST_COMPLETED)
+            self._workers.wait_any([part.future for part in self._pending])
         try:
-            future = self._workers.submit(load_lines, self._place, table, lines, count, BATCH_ROWS)
+            future = self._workers.submit(load_lines, self._place, table, lines, count, BATCH_ROWS, name)
         except (BrokenExecutor, OSError):
-            self._load_here(table, lines, count)
+            self._load_here(table, lines, count, name)
         else:
-            self._pending.append(_Part(table, lines, count, future))
+            self._pending.append(_Part(table, lines, count, name, future))
 
     def _has_begun(self) -> bool:
         """Whether staging is ready for rows; where it is not nothing is taken any more."""
         expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *self._dialect.driver_errors)
         try:
             self._begin()
+            if self._workers.are_elsewhere:
+                self._sharing.enter_context(self._dialect.sharing(self._place.url))
         except expected as error:
             self._failed, self._tables = error, {}
             return False
         return True
 
-    def _load_here(self, table: Table, lines: bytes, count: int) -> None:
-        self._note(table, load_into(self._dialect, self._place.url, table, lines, count, BATCH_ROWS))
+    def _name_part(self) -> str:
+        """What a part is called that several may load, one after the other; an empty text where nobody may."""
+        self._parts += 1
+        return f"{self._parts}" if self._workers.are_elsewhere else ""
+
+    def _load_here(self, table: Table, lines: bytes, count: int, name: str) -> None:
+        self._note(table, load_into(self._dialect, self._place.url, table, lines, count, BATCH_ROWS, name))
 
     def _collect(self) -> None:
         """Note what is done, and let its lines go."""
@@ -178,3 +192,4 @@ class LoadAhead:
 
     def _note(self, table: Table, outcome: Outcome) -> None:
         self._outcomes[table.name].append(outcome)
+        self.rows_by[outcome.by] = self.rows_by.get(outcome.by, 0) + outcome.rows

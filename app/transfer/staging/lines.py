@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-from dataclasses import dataclass
+import os
+import socket
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from ...dialects.base import Dialect
 from ...dialects.model import Table
 from ...dialects.sessions import hold_sessions
 from ...dialects.wording import count_rows
-from ...errors import FerryError
+from ...errors import FerryError, PartLoaded
 from ..rows.canonical import decode_rows
 from ..rows.spelled import Spelled
 
@@ -74,32 +76,66 @@ class Outcome:
     rows: int
     note: str = ""
     problem: str = ""
+    by: str = ""
 
 
-def load_lines(place: Place, table: Table, lines: bytes, count: int, batch_rows: int) -> Outcome:
-    """Load lines from a process of its own; see :func:`load_into`."""
-    return load_into(open_room(place), place.url, table, lines, count, batch_rows)
+def load_lines(place: Place, table: Table, lines: bytes, count: int, batch_rows: int, part: str = "") -> Outcome:
+    """Load lines from a process of its own; see :func:`load_into`.
+
+    :param part: given where the process is not the run's own: it keeps nothing of it, no session either.
+    """
+    if not part:
+        return load_into(open_room(place), place.url, table, lines, count, batch_rows)
+    with hold_sessions():
+        outcome = load_into(place.open(), place.url, table, lines, count, batch_rows, part)
+    return replace(outcome, by=f"{socket.gethostname()}, process {os.getpid()}")
 
 
-def are_spelled(place: Place, table: Table, lines: Spelled) -> bool:
-    """Whether all rows of a table are spelled as these lines; not, where they cannot be read."""
-    dialect = open_room(place)
+def reach(place: Place) -> str:
+    """Why the target's server cannot be reached from a process; an empty text where it can."""
+    with hold_sessions():
+        dialect = place.open()
+        expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
+        try:
+            dialect.exists(place.target)
+        except expected as error:
+            return f"it does not reach the target's server: {error}"
+    return ""
+
+
+def are_spelled(place: Place, table: Table, lines: Spelled, *, elsewhere: bool = False) -> bool:
+    """Whether all rows of a table are spelled as these lines; not, where they cannot be read.
+
+    :param elsewhere: the process is not the run's own, see :func:`load_lines`.
+    """
+    if elsewhere:
+        with hold_sessions():
+            return _are_spelled(place.open(), place, table, lines)
+    return _are_spelled(open_room(place), place, table, lines)
+
+
+def _are_spelled(dialect: Dialect, place: Place, table: Table, lines: Spelled) -> bool:
     expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
     with contextlib.suppress(*expected), dialect.reader(place.url) as reader:
         return lines.fits(reader.rows(table))
     return False
 
 
-def load_into(dialect: Dialect, staging: URL, table: Table, lines: bytes, count: int, batch_rows: int) -> Outcome:
+def load_into(
+    dialect: Dialect, staging: URL, table: Table, lines: bytes, count: int, batch_rows: int, part: str = ""
+) -> Outcome:
     """Load lines, in a transaction of their own.
 
     Nothing is said of single rows: whoever asked loads all of the table again where one is refused.
 
     :param lines: with a comma and a line's end between them.
+    :param part: what they are called where they may be loaded by somebody else as well, and are to go in once.
     """
     expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
     try:
-        result = dialect.load(staging, table, decode_rows(lines.split(b"\n")), batch_rows=batch_rows)
+        result = dialect.load(staging, table, decode_rows(lines.split(b"\n")), batch_rows=batch_rows, part=part)
+    except PartLoaded:
+        return Outcome(count)
     except expected as error:
         return Outcome(0, problem=str(error))
     problem = "" if result.loaded == count and not result.refused else f"of {count_rows(count)} {result.loaded} went in"

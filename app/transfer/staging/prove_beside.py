@@ -24,7 +24,8 @@ def prove_beside(
     waiting: dict[str, Callable[[], bool]] = {}
     for name in divide({name: spelled.size for name, spelled in known.items()}, workers.most + 1):
         with contextlib.suppress(BrokenExecutor, OSError):
-            part = workers.submit(are_spelled, place, tables[name], known[name])
+            compare = functools.partial(are_spelled, elsewhere=workers.are_elsewhere)
+            part = workers.submit(compare, place, tables[name], known[name])
             waiting[name] = functools.partial(_is_so, workers, part)
     return waiting
 

@@ -41,8 +41,17 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_TIMEOUT": ("timeout_s", "1{}.5", 30.0),
     "FERRY_CONNECTIONS": ("connections", "1{}", 4),
     "FERRY_JOBS": ("jobs", "1{}", count_by_itself()),
+    "FERRY_EXECUTOR": ("executor", "dask://127.0.0.1:1{}", None),
 }
-NUMBERED = {"FERRY_KEEP", "FERRY_FALLBACK", "FERRY_REHEARSED", "FERRY_TIMEOUT", "FERRY_CONNECTIONS", "FERRY_JOBS"}
+NUMBERED = {
+    "FERRY_KEEP",
+    "FERRY_FALLBACK",
+    "FERRY_REHEARSED",
+    "FERRY_TIMEOUT",
+    "FERRY_CONNECTIONS",
+    "FERRY_JOBS",
+    "FERRY_EXECUTOR",
+}
 NAMED = {
     "FERRY_ENVIRONMENT": ("production", "staging", "development"),
     "FERRY_SOURCE_TIME_ZONE": ("+02:00", "-11:30", "+00:00"),
@@ -169,6 +178,7 @@ def test_a_value_that_is_no_text_is_refused(value: Any) -> None:
         *[("FERRY_TIMEOUT", text) for text in ("0", "-1", "x", "", "nan", "inf")],
         *[("FERRY_CONNECTIONS", text) for text in ("0", "-1", "x", "", "nan", "2.5", "17")],
         *[("FERRY_JOBS", text) for text in ("-1", "x", "", "nan", "1.5", "65")],
+        *[("FERRY_EXECUTOR", text) for text in ("x", "tcp://127.0.0.1:8786", "dask://127.0.0.1")],
         *[("FERRY_REHEARSED", text) for text in ("7", "never", "-7d", "7.5d", "1 d")],
         *[("FERRY_FALLBACK", text) for text in ("", "7", "d", "7D", "7d ", "7d\n", "-7d", "7.5d", "always", "٧d")],
         *[("FERRY_ENVIRONMENT", text) for text in ("", "prod", "Production", "production ")],

@@ -1,0 +1,36 @@
+"""Who helps a run with its rows: processes of this machine, or the workers of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...dialects.wording import count_rows
+from ..run.run import Run
+from ..run.workers import Workers
+from .lines import Place, reach
+
+HERE = "the run itself"
+
+
+def call_cluster(run: Run) -> Workers | None:
+    """The workers that ``FERRY_EXECUTOR`` names; None where it names none, or nobody but the run may load this target.
+
+    :raises Misconfigured, ClusterLost: see :meth:`..run.cluster.Cluster.begin`.
+    """
+    address = run.settings.executor
+    if address is None:
+        return None
+    if run.dialect.capabilities.loaders <= 1:
+        run.note(f"{address} is not used: {run.dialect.name} is written by one process of this machine at a time.")
+        return None
+    from ..run.cluster import Cluster
+
+    cluster = Cluster(address, reach, Place.of(run))
+    cluster.begin()
+    return cluster
+
+
+def describe_rows(rows_by: Mapping[str, int]) -> str:
+    """Who loaded how many rows while others were read; the most first."""
+    ordered = sorted(rows_by.items(), key=lambda item: (-item[1], item[0]))
+    return "Loaded on the cluster: " + "; ".join(f"{name or HERE}: {count_rows(rows)}" for name, rows in ordered) + "."

@@ -1,0 +1,20 @@
+"""Parts of a table that several load: each once, and nobody behind the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.dialects.rooms import ROOMS
+from tests.dialects.sharing import check_end, check_once
+
+
+def test_a_part_goes_in_once_and_wholly(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with ROOMS["mariadb"](request, tmp_path) as room:
+        check_once(room)
+
+
+def test_the_end_waits_for_who_is_at_work(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with ROOMS["mariadb"](request, tmp_path) as room:
+        check_end(room)
