@@ -43,10 +43,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "dialects/mysql/engine.py": ("dialects/mysql/test_driver.py", "scenarios/matrix/test_live_database.py"),
     "dialects/mysql/inventory.py": ("scenarios/objects/test_guarantees.py",),
     "dialects/mysql/locked.py": ("scenarios/sources/test_locked.py",),
-    "dialects/mysql/session.py": (
-        "dialects/mysql/test_driver.py",
-        "dialects/mysql/test_swap_barrier.py",
-    ),
     "dialects/places.py": ("dialects/test_contract.py",),
     "dialects/postgresql/beside.py": (
         "dialects/postgresql/test_server.py",

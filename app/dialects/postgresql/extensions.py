@@ -52,17 +52,17 @@ def read_writers(rows: Iterable[str]) -> dict[str, int]:
     return {name: int(writer) for name, _, writer in (row.rsplit(" ", 2) for row in rows)}
 
 
-def refuse_changed(before: Mapping[str, str], rows: Iterable[str], own: Collection[str]) -> None:
+def refuse_changed(before: Mapping[str, str], rows: Iterable[str], by_run: Collection[str]) -> None:
     """Refuse what a revision does to extensions that the live schema has, before anything is proved.
 
     :param before: name to version.
     :param rows: those of :data:`WRITERS` behind the revision.
-    :param own: names of those that revisions of this run made.
+    :param by_run: names of those that revisions of this run made.
     :raises OutsideStaging: it drops or updates one.
     """
     after = read_versions(row.rpartition(" ")[0] for row in rows)
     for name, version in sorted(before.items()):
-        if name in own or after.get(name) == version:
+        if name in by_run or after.get(name) == version:
             continue
         what, when = ("updates", "before this command") if name in after else ("drops", "after the cut-over")
         raise OutsideStaging(
