@@ -96,15 +96,18 @@ def ask_facts(ask: Asks, facts: Sequence[Fact], database: str, only: str | None 
     return catalogue
 
 
-def read_catalogue(ask: Asks, database: str, *, is_mariadb: bool, only: str | None = None) -> Catalogue:
+def read_catalogue(
+    ask: Asks, database: str, *, is_mariadb: bool, only: str | None = None, with_triggers: bool = False
+) -> Catalogue:
     """All that :func:`stored_columns` and :func:`reflect` need.
 
-    :param only: a table, of which the triggers are told, too.
+    :param only: of this table alone; the server opens no other.
+    :param with_triggers: and the triggers, by the names of their tables.
     """
     table, column, *keys = _FACTS
     if not is_mariadb:
         column = replace(column, where=f"{column.where} AND NOT {OF_THE_SERVER.format('')}")
-    facts = (table, column, *keys, *([_CHECK] if is_mariadb else []), *([] if only is None else [_TRIGGER]))
+    facts = (table, column, *keys, *([_CHECK] if is_mariadb else []), *([_TRIGGER] if with_triggers else []))
     return ask_facts(ask, facts, database, only)
 
 

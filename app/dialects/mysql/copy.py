@@ -249,21 +249,27 @@ def copy_tables(
     for table, kind in kinds.items():
         refuse_history(table, kind)
     execute_all(connection, list(definitions_of(connection, source, kinds).values()))
-    for table, kind in kinds.items():
-        _fill(connection, source, table, kind, columns.get(table, ()))
+    filled = [name for name, kind in kinds.items() if kind != SEQUENCE]
+    for name in kinds.keys() - filled:
+        _set_position(connection, name, position(connection, source, name))
+    _fill(connection, [_filling(source, name, columns.get(name, ())) for name in filled])
 
 
-def _fill(connection: Connection, source: str, table: str, kind: str, columns: Sequence[tuple[str, str]]) -> None:
-    if kind == SEQUENCE:
-        _set_position(connection, table, position(connection, source, table))
-        return
+def _filling(source: str, table: str, columns: Sequence[tuple[str, str]]) -> str:
     names = ", ".join(quote(name) for name, _ in columns)
-    sql = f"INSERT INTO {quote(table)} ({names}) SELECT {names} FROM {quote(source)}.{quote(table)}"
+    return f"INSERT INTO {quote(table)} ({names}) SELECT {names} FROM {quote(source)}.{quote(table)}"
+
+
+def _fill(connection: Connection, statements: Sequence[str]) -> None:
+    """Copy rows; behind the first statement, which says whether the server does it so, in one text."""
+    if not statements:
+        return
     try:
-        execute(connection, sql)
+        execute(connection, statements[0])
     except pymysql.Error as error:
         # With binlog_format STATEMENT; then rows of the source are locked while they are read.
         if number_of(error) != _NO_READ_COMMITTED:
             raise
         execute(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        execute(connection, sql)
+        execute(connection, statements[0])
+    execute_all(connection, statements[1:])

@@ -34,7 +34,7 @@ from ..model import (
 from ..samples import Problem
 from ..sessions import forget, remember
 from ..watch import TokenWatch
-from . import client, connect, copy, dump, load, lock, names, once, preflight, restore, rules, server, swap
+from . import client, connect, copy, dump, load, loading, lock, names, once, preflight, restore, rules, server, swap
 from . import counters as counters_of
 from . import engine as engines
 from . import mark as mark_of
@@ -107,7 +107,7 @@ class MySqlDialect(once.Sharing):
 
     def _recall_spelled(self, url: URL) -> str | None:
         """As :meth:`_ask_spelled`, but that a database which was there is not asked for again."""
-        name, place = database_of(url), ("databases", url.set(database=None))
+        name, place = database_of(url), ("databases", url.set(database=""))
         listed, folds = remember(place, lambda: (list[str](), False))
         if (known := spell(listed, name, folds=folds)) is None:
             forget(place)
@@ -174,10 +174,10 @@ class MySqlDialect(once.Sharing):
         return remember(("identity", url), lambda: self._ask_identity(url))
 
     def _ask_identity(self, url: URL) -> Identity:
+        name = self._spell(url)  # it may take a session itself
         with self._connect(url, to_database=False) as connection:
             ask = asking(connection)
             version, folds = version_of(connection), folds_names(ask)
-            name = self._spell(url)
             parts = (*lock.server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
         return Identity(
             str(version),
@@ -286,7 +286,7 @@ class MySqlDialect(once.Sharing):
         return [name for name, number in numbers.items() if number]
 
     def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
-        return load.loading(staging, self._tls_ca)
+        return loading.loading(staging, self._tls_ca)
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = "") -> LoadResult:
         return load.load(url, self._tls_ca, table, rows, batch_rows=batch_rows, part=part)

@@ -24,8 +24,20 @@ _AS_MYSQLCLIENT: dict[str, Any] = {"client_flag": CLIENT.MULTI_STATEMENTS, "curs
 
 
 def control_engine(url: URL, tls_ca: Path | None, *, each_alone: bool) -> Engine:
-    """Each commit durable, the clock in UTC; nothing in it has a trigger."""
-    return _create(url, tls_ca, () if each_alone else (TRANSACTIONS,), meets_no_trigger=True)
+    """Each commit durable, the clock in UTC; nothing in it has a trigger.
+
+    A transaction is begun in so many words: its sessions are those of statements that stand alone, and are not set
+    again for it.
+    """
+    engine = _create(url, tls_ca, (), meets_no_trigger=True)
+    if not each_alone:
+        engine.dialect.do_begin = _begin  # type: ignore[assignment, method-assign] # this one only
+    return engine
+
+
+def _begin(connection: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("START TRANSACTION")
 
 
 def alembic_engine(url: URL, tls_ca: Path | None, options: Mapping[str, Any] | None, guarded: Guarded | None) -> Engine:
@@ -84,7 +96,10 @@ def _settings_of(connection: Connection) -> dict[str, Any]:
 
 def _look_once(dialect: Any, url: URL, *isolated_as_server: bool) -> None:
     """Let SQLAlchemy know what this command knows of the server and of sessions that are set as these are."""
-    ask_once(dialect, (url.set(database=None), isolated_as_server), "get_default_isolation_level")
+    if any(isolated_as_server):
+        ask_once(dialect, (url.set(database=""), isolated_as_server), "get_default_isolation_level")
+    else:
+        dialect.get_default_isolation_level = lambda _connection: "REPEATABLE READ"
     dialect._fetch_setting = lambda connection, name: _settings_of(connection.connection.dbapi_connection)[name]
     if hasattr(dialect, "_parse_server_version"):
         dialect._get_server_version_info = lambda connection: dialect._parse_server_version(

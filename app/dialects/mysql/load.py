@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from pymysql.charset import charset_by_name
 from pymysql.constants import CR
 from sqlalchemy import URL
 
 from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from ..once import end_part
-from .catalogue import columns_of, read_catalogue, stored_columns
+from .catalogue import columns_of
 from .connect import STRICT, connect_to, explanation, number_of, quote, words_of
 from .driver import FILE_ASKED_FOR, Connection, current_of, version_of
 from .equal import name_equal_rows
+from .loading import look_at
 from .once import begin
 from .read import RAW, asking
 from .write import Encoder, Unfit
@@ -85,8 +85,21 @@ class _Loading(Connection):
     """
 
     _lines: Iterator[bytes] | None = None
+    limits: tuple[bool, int] | None = None
     failed: BaseException | None = None
     packet_bytes: int = _PACKET_BYTES
+
+    def ask_limits(self) -> tuple[bool, int]:
+        """Whether files are taken, and how long a packet may be, in bytes: asked once, as a session keeps the latter.
+
+        That files are no longer taken is found out when one is offered.
+        """
+        if self.limits is None:
+            [(allowed, largest)] = asking(self)("SELECT @@local_infile, @@max_allowed_packet")
+            self.limits = bool(int(allowed)), int(largest)
+            # A larger one is refused while lines are sent, and the driver cannot tell what the server said (seen).
+            self.packet_bytes = min(_PACKET_BYTES, int(largest) // 2)
+        return self.limits
 
     @contextlib.contextmanager
     def offering(self, lines: Iterator[bytes]) -> Iterator[None]:
@@ -159,6 +172,7 @@ class _Load:
         self.loaded = 0
         self.refused: list[Refusal] = []
         self.note = ""
+        self._has_batch = self._is_first = False
 
     def rows(self, rows: Iterable[Values], batch_rows: int) -> None:
         """Load all rows; the transaction is the caller's."""
@@ -174,7 +188,7 @@ class _Load:
         It ignores strict mode: what it says of data is in its warnings alone, and in the count.
         """
         batch = _Batch()
-        self.execute("SAVEPOINT batch")
+        self._begin_batch()
         try:
             with self._connection.offering(self._make_lines(batch, first, numbered, batch_rows)):
                 count, warnings = self.execute(self._encoder.load_data(_OFFERED))
@@ -243,7 +257,7 @@ class _Load:
     def _insert(self, batch: _Batch) -> None:
         if not batch.rows:
             return
-        self.execute("SAVEPOINT batch")
+        self._begin_batch()
         try:
             count, warnings = self.execute(self._encoder.insert + b",".join(batch.parts))
             whole = count == len(batch.rows) and not self._warnings(warnings)
@@ -257,8 +271,27 @@ class _Load:
         if whole:
             self.loaded += len(batch.rows)
         else:
-            self.execute("ROLLBACK TO SAVEPOINT batch")
+            self._undo_batch()
             self._row_by_row(batch)
+
+    def _begin_batch(self) -> None:
+        """Before the first batch there is nothing in the transaction that it could take along."""
+        self._is_first, self._has_batch = not self._has_batch, True
+        self.execute("START TRANSACTION" if self._is_first else "SAVEPOINT batch")
+
+    def claim(self, part: str) -> None:
+        """Begin with a part's name, which no batch takes along."""
+        begin(self.execute, part)
+        self._has_batch = True
+
+    def commit(self) -> None:
+        if self._has_batch:
+            self.execute("COMMIT")
+
+    def _undo_batch(self) -> None:
+        self.execute("ROLLBACK" if self._is_first else "ROLLBACK TO SAVEPOINT batch")
+        if self._is_first:
+            self.execute("START TRANSACTION")
 
     def _row_by_row(self, batch: _Batch) -> None:
         for number, row in batch.rows:
@@ -322,51 +355,23 @@ def load(
         assert isinstance(connection, _Loading)  # noqa: S101 # asked for
         ask, database = asking(connection), current_of(connection)
         is_mariadb = version_of(connection).is_mariadb
-        [(allowed, largest)] = ask("SELECT @@local_infile, @@max_allowed_packet")
-        # A larger one is refused while lines are sent, and the driver cannot tell what the server said (seen).
-        connection.packet_bytes = min(_PACKET_BYTES, int(largest) // 2)
-        catalogue = read_catalogue(ask, database, is_mariadb=is_mariadb, only=table.name)
-        stored, connection.meets_no_trigger = stored_columns(catalogue), not catalogue["trigger"]
+        allowed, largest = connection.ask_limits()
+        stored, triggered = look_at(table.name, url, ask, database, is_mariadb=is_mariadb)
+        connection.meets_no_trigger = table.name not in triggered
         columns = columns_of(stored, table)
         encoder = Encoder(table.name, columns, keeps_minus_zero=not is_mariadb)
-        load = _Load(url, connection, encoder, int(largest), streams=bool(int(allowed)) and encoder.takes_files)
-        if encoder.takes_files and not int(allowed):
+        load = _Load(url, connection, encoder, largest, streams=allowed and encoder.takes_files)
+        if encoder.takes_files and not allowed:
             load.note = "local_infile is off on the server: multi-row INSERT"
-        begin(load.execute, part)
+        if part:
+            load.claim(part)
         load.rows(rows, batch_rows)
         end_part(part, load.refused)
         refused = sorted(load.refused, key=lambda refusal: refusal.number)
-        load.execute("COMMIT")
+        load.commit()
         # Behind the transaction: what is looked up may fail, and is nothing that the rows depend on.
         refused = name_equal_rows(ask, database, table, stored, refused)
     return LoadResult(load.loaded, refused, load.note)
-
-
-@dataclass(frozen=True)
-class _Trigger:
-    """A trigger with the settings of the session that it was created in, which it keeps."""
-
-    name: str
-    sql_mode: str
-    sql: str
-    charset: str
-    collation: str
-
-    @property
-    def statement(self) -> bytes:
-        """In the character set that the server is told it comes in."""
-        return self.sql.encode(charset_by_name(self.charset).encoding)
-
-
-def _triggers(connection: pymysql.Connection[Any], database: str) -> list[_Trigger]:
-    """All triggers, those of one event in the order in which they fire."""
-    ask = asking(connection)
-    names = ask(
-        "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = %s "
-        "ORDER BY event_object_table, event_manipulation, action_timing, action_order",
-        database,
-    )
-    return [_Trigger(*ask(f"SHOW CREATE TRIGGER {quote(name)}")[0][:5]) for (name,) in names]
 
 
 def clear(url: URL, tls_ca: Path | None, tables: Sequence[str]) -> None:
@@ -374,27 +379,3 @@ def clear(url: URL, tls_ca: Path | None, tables: Sequence[str]) -> None:
     with connect_to(url, tls_ca, shared=True, session=_SESSION) as connection, connection.cursor() as cursor:
         for name in tables:
             cursor.execute(f"TRUNCATE TABLE {quote(name)}")
-
-
-@contextlib.contextmanager
-def loading(url: URL, tls_ca: Path | None) -> Iterator[None]:
-    """Staging without its triggers, which are created again at the end, exactly as they were.
-
-    Foreign keys are not enforced in the sessions that load. The next AUTO_INCREMENT key is above the largest that went
-    in, as InnoDB sees to it with every row (MySQL manual, 17.6.1.6).
-    """
-    with connect_to(url, tls_ca, shared=True) as connection:
-        database = current_of(connection)
-        triggers = _triggers(connection, database)
-        for trigger in triggers:
-            asking(connection)(f"DROP TRIGGER {quote(trigger.name)}")
-    try:
-        yield
-    finally:
-        with connect_to(url, tls_ca, shared=True) as connection, connection.cursor() as cursor:
-            for trigger in triggers:
-                cursor.execute(
-                    "SET SESSION sql_mode = %s, character_set_client = %s, collation_connection = %s",
-                    (trigger.sql_mode, trigger.charset, trigger.collation),
-                )
-                cursor.execute(trigger.statement)

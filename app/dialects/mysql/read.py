@@ -31,12 +31,13 @@ from ..model import (
 from ..samples import leads_nowhere
 from ..sessions import remember
 from . import copy, inventory
-from .catalogue import SIZE, columns_of, read_catalogue, reflect, stored_columns
+from .catalogue import SIZE, Catalogue, columns_of, read_catalogue, reflect, stored_columns
 from .connect import connect_to, explain_errors, number_of, quote
 from .counters import read_counters
 from .driver import Connection, current_of, is_of, version_of
 from .locked import describe_lock
 from .mark import LIVE_COMMENT_OF, mark_in
+from .session import execute_all, spell
 from .shown import ShownTexts, View
 from .stream import Stream
 from .summed import sum_rows
@@ -97,6 +98,7 @@ class MySqlReader:
         self._open_stream: Stream | None = None
         self._is_mariadb = version_of(connection).is_mariadb
         self._described: tuple[dict[str, list[Stored]], dict[str, Table]] | None = None
+        self._catalogue: Catalogue = {}
 
     @property
     def session(self) -> pymysql.Connection[Any]:
@@ -117,14 +119,22 @@ class MySqlReader:
     def _ask(self, sql: str, *values: str) -> Sequence[tuple[Any, ...]]:
         return asking(self.session)(sql, *values)
 
+    def begin(self) -> None:
+        """Begin the transaction, by one text with the question for all tables, which almost every reader asks."""
+        beginning = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+        def ask(sql: str, *values: str) -> list[tuple[Any, ...]]:
+            return execute_all(self._connection, [beginning, spell(self._connection, sql, *values)])[1]
+
+        self._catalogue = read_catalogue(ask, self.database, is_mariadb=self._is_mariadb)
+
     def _describe_stored(self) -> dict[str, list[Stored]]:
         return self._describe()[0]
 
     def _describe(self) -> tuple[dict[str, list[Stored]], dict[str, Table]]:
         if self._described is None:
-            catalogue = read_catalogue(self._ask, self.database, is_mariadb=self._is_mariadb)
-            stored = stored_columns(catalogue)
-            self._described = stored, reflect(catalogue, stored)
+            stored = stored_columns(self._catalogue)
+            self._described = stored, reflect(self._catalogue, stored)
         return self._described
 
     def tables(self) -> dict[str, Table]:
@@ -280,9 +290,9 @@ def reading(
     """
     with connect_to(url, tls_ca, shared=True, several=True, conv=RAW) as connection:
         database = current_of(connection)
-        asking(connection)("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         reader = MySqlReader(url, connection, database, version_table, tls_ca, ShownTexts(view) if view else None)
         try:
+            reader.begin()
             yield reader
         except pymysql.Error as error:
             # What others ran meanwhile, over connections of their own, waited for locks of their own.

@@ -25,8 +25,10 @@ this process: the gate opens when it dies, each of the connections gets its tabl
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pymysql
 from pymysql.constants import ER
@@ -48,6 +50,8 @@ VETO = "cutover_veto"
 _QUEUE_S = 30.0
 """A statement of ours gets in line at once; where it does not in this time, the server stands still."""
 _SPARE = 9
+_AT_ONCE = 8
+"""Connections that are opened side by side."""
 _ENDED_WAITING = (ER.QUERY_INTERRUPTED, ER.LOCK_WAIT_TIMEOUT)
 _POLL_S = 0.001
 
@@ -100,24 +104,29 @@ class Barrier:
         self._closing: dict[str, Running] = {}
         self._started: list[Running] = []
         try:
-            self.reader = self._connect()
-            self._probe, self._watch = self._connect(), self._connect()
-            self._worker = self._connect()
+            connections = self._connect_all(5 + len(tables))
+            self.reader, self._probe, self._watch, self._worker, self._spare, *closing = connections
             self._worker.select_db(database)
-            self._spare = self._connect()
             self._start = self._keeper()
             self._keeper().execute(f"LOCK TABLES {self._spell(GATE)} READ")
-            for name in tables:
-                self._closing[name] = self._close(self._connect(), name)
+            for name, connection in zip(tables, closing, strict=True):
+                self._closing[name] = self._close(connection, name)
             self._list_queued(list(self._closing.values()))
         except BaseException:
             self.open()
             raise
 
-    def _connect(self) -> Connection:
+    def _connect_all(self, count: int) -> list[Connection]:
+        """Connections, several opened at once: each takes some round trips, in which writers wait."""
         patient = (f"lock_wait_timeout = {PATIENT_S}",)
-        connection = self._factory(to_database=False, session=patient, read_timeout=PATIENT_S)
-        return self._stack.enter_context(connection)
+        opening = [self._factory(to_database=False, session=patient, read_timeout=PATIENT_S) for _ in range(count)]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            # What the command knows of the server each of them has to know.
+            results = [threads.submit(contextvars.copy_context().run, one.__enter__) for one in opening]
+        for one, result in zip(opening, results, strict=True):
+            if result.exception() is None:
+                self._stack.push(one)
+        return [result.result() for result in results]
 
     def _keeper(self) -> Keeper:
         keeper = Keeper(self._factory)

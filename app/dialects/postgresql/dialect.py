@@ -52,7 +52,7 @@ from . import (
 from . import counters as counters_of
 from . import mark as mark_of
 from .connect import Connection, NoSuchDatabase, connect_to, explanation
-from .extensions import lent_to_end, oid_of
+from .extensions import oid_of
 from .fence import PostgresqlFence
 from .large_write import bring_outside
 from .names import GENERATION, STAGING, Place, own_place, with_schema
@@ -277,9 +277,8 @@ class PostgresqlDialect(once.Sharing):
 
     def settle(self, staging: URL, *, keep_violations: bool = False) -> None:
         place = self._place(staging)
-        with self._connect(staging, place) as connection, lent_to_end(connection, place.target, place.schema):
-            rules.advance_sequences(connection, place.schema)
-            rules.validate(connection, place.schema, keep_violations=keep_violations)
+        with self._connect(staging, place) as connection:
+            rules.settle(connection, place, keep_violations=keep_violations)
 
     def refresh_derived(self, staging: URL) -> list[str]:
         place = self._droppable_place(staging)

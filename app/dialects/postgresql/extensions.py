@@ -106,6 +106,13 @@ def look_in(schema: str, *, with_tables: bool = False) -> Question:
     return _LOOK_IN, (schema, schema, with_tables)
 
 
+def look_in_for_session(connection: Connection, schema: str, *questions: Question) -> list[list[tuple[Any, ...]]]:
+    """As :func:`look_in`, but until the session is reset; the rows of questions that are asked behind it."""
+    connection.regard(None)
+    look = _LOOK_IN.replace(", true)", ", false)"), (schema, schema, False)
+    return connection.ask_at_once(look, *questions)[1:]
+
+
 def set_path(connection: Connection, schemas: Sequence[str]) -> None:
     """Look for names in these schemas, in this order; for the session."""
     connection.execute("SELECT set_config('search_path', %s, false)", (", ".join(map(quote, schemas)),))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from ..model import Definition
 from ..spelling import normalise
 from .connect import Connection
 from .mark import MARK
-from .objects import find_objects
+from .names import literal
+from .objects import Found, ask_for_objects, sort_objects
 
+Rows = list[tuple[Any, ...]]
 _ON_ITS_OWN = ("index", "row security")
-"""Kinds of :func:`.find_objects` that are listed here in another form."""
+"""Kinds of :func:`.sort_objects` that are listed here in another form."""
 
 _TABLE = "(SELECT r.relname::text FROM pg_class r WHERE r.oid = coalesce(pg_partition_root(t.oid), t.oid))"
 """What a partition has of its own is listed with the table that it is a part of; what it has from that, once."""
@@ -70,40 +73,44 @@ _KINDS = {"c": "check", "f": "foreign key", "x": "exclude"}
 
 
 def list_definitions(connection: Connection, schema: str) -> list[Definition]:
-    """All definitions of a schema; what an extension made is the extension's."""
+    """All definitions of a schema, asked for at once; what an extension made is the extension's."""
+    queries = [(query, (schema,)) for query in (_INDEXES, _CONSTRAINTS, _COLUMNS, _TABLES)]
+    around = _AROUND.replace("%(schema)s", literal(schema)), ()
+    indexes, constraints, columns, tables, outside, rows, needs = connection.ask_at_once(
+        *queries, around, *ask_for_objects(schema)
+    )
     return [
-        *_objects(connection, schema),
-        *_indexes(connection, schema),
-        *_constraints(connection, schema),
-        *_columns(connection, schema),
-        *_tables(connection, schema),
-        *(Definition(kind, "", name) for kind, name in connection.execute(_AROUND.encode(), {"schema": schema})),
+        *_objects(sort_objects(rows, needs, schema)),
+        *_indexes(indexes),
+        *_constraints(constraints),
+        *_columns(columns),
+        *_tables(tables),
+        *(Definition(kind, "", name) for kind, name in outside),
     ]
 
 
-def _objects(connection: Connection, schema: str) -> Iterator[Definition]:
-    for item in (one.item for one in find_objects(connection, schema)):
+def _objects(items: list[Found]) -> Iterator[Definition]:
+    for item in (one.item for one in items):
         if item.kind not in _ON_ITS_OWN:
             table = "" if item.table == item.name else item.table
             name = item.name.removesuffix(f" on {item.table}") if table else item.name
             yield Definition(item.kind, table, name, text=_normalise(item.sql))
 
 
-def _indexes(connection: Connection, schema: str) -> Iterator[Definition]:
-    for table, name, unique, columns, text in connection.execute(_INDEXES.encode(), (schema,)):
+def _indexes(rows: Rows) -> Iterator[Definition]:
+    for table, name, unique, columns, text in rows:
         yield Definition("unique" if unique else "index", table, name, tuple(columns), _normalise(text))
 
 
-def _constraints(connection: Connection, schema: str) -> Iterator[Definition]:
-    for table, name, kind, columns, text in connection.execute(_CONSTRAINTS.encode(), (schema,)):
+def _constraints(rows: Rows) -> Iterator[Definition]:
+    for table, name, kind, columns, text in rows:
         if kind == "p":
             yield Definition("primary key", table, "", tuple(columns), " , ".join(columns).lower())
         else:
             yield Definition(_KINDS[kind], table, name, tuple(columns), _normalise(text))
 
 
-def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
-    rows = connection.execute(_COLUMNS.encode(), (schema,)).fetchall()
+def _columns(rows: Rows) -> Iterator[Definition]:
     for table, column, identity, generated, expression, collation, comment, not_null, is_part in rows:
         if not_null:
             yield Definition("not null", table, column, (column,), "not null")
@@ -119,8 +126,8 @@ def _columns(connection: Connection, schema: str) -> Iterator[Definition]:
             yield Definition("comment", table, column, (column,), comment)
 
 
-def _tables(connection: Connection, schema: str) -> Iterator[Definition]:
-    for table, comment, secured, forced, partitioned in connection.execute(_TABLES.encode(), (schema,)).fetchall():
+def _tables(rows: Rows) -> Iterator[Definition]:
+    for table, comment, secured, forced, partitioned in rows:
         if comment and (text := MARK.sub("", comment).strip()):
             yield Definition("comment", table, table, (), text)
         if secured:

@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,11 +190,12 @@ def bring_outside(url: URL, tls_ca: Path | None, place: Place, objects: Iterable
     :raises psycopg.Error: the objects' own database failed.
     """
     try:
-        with (
-            dump.answering(url, DoesNotFit, f"Large objects cannot be brought to {database_of(url)}"),
-            connect_to(url, tls_ca, search_path=[place.schema]) as connection,
-        ):
-            return Bringer(connection, place).bring(objects)
+        with dump.answering(url, DoesNotFit, f"Large objects cannot be brought to {database_of(url)}"):
+            marked = _mark_errors(objects)
+            if (first := next(marked, None)) is None:
+                return []
+            with connect_to(url, tls_ca, search_path=[place.schema]) as connection:
+                return Bringer(connection, place).bring(chain([first], marked))
     except ReadFailed as error:
         raise (error.__cause__ or error) from None
 

@@ -228,15 +228,17 @@ class Found:
 
 def find_objects(connection: Connection, schema: str) -> list[Found]:
     """All objects, in an order that creates them; sequences without where they are."""
-    rows, needs = connection.ask_at_once(*_ask_for_objects(schema))
-    return _sort_objects(rows, needs, schema)
+    rows, needs = connection.ask_at_once(*ask_for_objects(schema))
+    return sort_objects(rows, needs, schema)
 
 
-def _ask_for_objects(schema: str) -> list[Question]:
+def ask_for_objects(schema: str) -> list[Question]:
+    """What :func:`sort_objects` takes the answers to, for who asks for more at once."""
     return [(_ALL_OBJECTS, (schema,) * len(_QUERIES)), (_DEPENDENCIES, ())]
 
 
-def _sort_objects(rows: list[Any], needs: list[Any], schema: str) -> list[Found]:
+def sort_objects(rows: list[Any], needs: list[Any], schema: str) -> list[Found]:
+    """All objects, in an order that creates them; sequences without where they are."""
     known: dict[Node, SchemaObject] = {}
     shortened = [(place, _short(name, schema), *row) for place, name, *row in rows]
     for _, short, catalog, oid, kind, table, sql in sorted(shortened, key=lambda row: row[:2]):
@@ -358,25 +360,17 @@ _DEFINITIONS = (_TABLES, _COLUMNS, _CONSTRAINTS, _INVALID, _OWNED)
 _ALL_DEFINITIONS = f"SELECT {', '.join(f'(SELECT json_agg(q)::text FROM ({query}) q)' for query in _DEFINITIONS)}"
 
 
-def definitions(connection: Connection, schema: str) -> list[Any]:
-    """All definitions of a schema, free of its own name and of every OID."""
-    return sort_definitions(connection.ask_at_once(*ask_for_definitions(schema)), schema)
-
-
 def ask_for_definitions(schema: str) -> list[Question]:
-    """What :func:`sort_definitions` takes the answers to, for who asks for more at once."""
-    return [(_ALL_DEFINITIONS, (schema,) * len(_DEFINITIONS)), *_ask_for_objects(schema)]
+    """All definitions of a schema, for :func:`sort_definitions`."""
+    return [(_ALL_DEFINITIONS, (schema,) * len(_DEFINITIONS)), *ask_for_objects(schema)]
 
 
 def sort_definitions(answers: list[list[Any]], schema: str) -> list[Any]:
+    """All definitions of a schema, free of its own name and of every OID."""
     [row], objects, needs = answers
-    return [*row, *(one.item for one in _sort_objects(objects, needs, schema))]
-
-
-def fingerprint(connection: Connection, schema: str) -> str:
-    """A digest of :func:`definitions`."""
-    return digest_of(definitions(connection, schema))
+    return [*row, *(one.item for one in sort_objects(objects, needs, schema))]
 
 
 def digest_of(items: list[Any]) -> str:
+    """A digest of what :func:`sort_definitions` says."""
     return hashlib.sha256(repr(items).encode()).hexdigest()

@@ -92,10 +92,10 @@ def export_snapshot(connection: Connection) -> str:
 def read_fingerprint(connection: Connection, schema: str) -> str:
     """A digest of a schema's definitions, in a transaction that is begun here; empty where there is no such schema."""
     try:
-        begin(connection, schema)
+        answers = begin(connection, schema, *objects.ask_for_definitions(schema))
     except NoSuchSchema:
         return ""
-    return objects.fingerprint(connection, schema)
+    return objects.digest_of(objects.sort_definitions(answers, schema))
 
 
 class PostgresqlReader:
@@ -106,6 +106,7 @@ class PostgresqlReader:
         self._version_table = version_table
         self._schema = schema
         self._cursors = count(1)
+        self._read_to_end: list[str] = []
 
     @cached_property
     def _get_known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:
@@ -269,7 +270,9 @@ class PostgresqlReader:
         wherever the garbage collector finds it.
         """
         name = quote(f"ferry_{next(self._cursors)}")
-        self._connection.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}".encode())
+        closing = "".join(f"CLOSE {former}; " for former in self._read_to_end)
+        self._read_to_end.clear()
+        self._connection.execute(f"{closing}DECLARE {name} NO SCROLL CURSOR FOR {query}".encode())
         size = FIRST_ROWS
         places = [index for index, column in enumerate(columns) if column.base == "oid"]
         while batch := self._connection.execute(f"FETCH {size} FROM {name}".encode(), binary=True).fetchall():
@@ -277,7 +280,8 @@ class PostgresqlReader:
             if len(batch) < size:
                 break
             size = _next_size(batch)
-        self._connection.execute(f"CLOSE {name}".encode())
+        # With the next one that is declared, or with the transaction.
+        self._read_to_end.append(name)
 
 
 def _next_size(batch: Sequence[Sequence[Any]]) -> int:

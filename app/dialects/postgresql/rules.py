@@ -12,12 +12,11 @@ import psycopg
 from psycopg import sql
 
 from ...errors import DoesNotFit
-from ..at_once import ask_all
 from ..samples import SHOWN, Problem, ProblemKind, dangling, name_some
 from ..wording import count_rows
 from .connect import Connection, words_of
-from .extensions import extension_schemas, set_path
-from .names import quote
+from .extensions import lent_to_end, look_in_for_session
+from .names import Place, quote
 
 # Columns of version 18, which others lack: a rule that is not enforced is nobody's to prove.
 _ENFORCED = "COALESCE((to_jsonb(k) ->> 'conenforced')::boolean, true)"
@@ -169,31 +168,37 @@ def set_aside(connection: Connection, schema: str) -> Iterator[None]:
 
     :raises DoesNotFit: rows of a partitioned table refer to nothing: its foreign keys cannot be put back unproved.
     """
-    set_path(connection, [schema, *extension_schemas(connection, schema)])
-    with connection.transaction():
-        keys = [ForeignKeyRule(*row) for row in connection.execute(_FOREIGN_KEYS.encode(), (schema,))]
-        triggers = connection.execute(_TRIGGERS.encode(), (schema,)).fetchall()
-        drops = [(key.table, f"DROP CONSTRAINT {quote(key.name)}") for key in keys]
-        _alter(
-            connection, schema, [*drops, *((table, f"DISABLE TRIGGER {quote(name)}") for table, name, _ in triggers)]
-        )
+    questions = (_FOREIGN_KEYS, (schema,)), (_TRIGGERS, (schema,)), (_SEQUENCES, (schema,))
+    rows, triggers, sequences = look_in_for_session(connection, schema, *questions)
+    keys = [ForeignKeyRule(*row) for row in rows]
+    drops = [(key.table, f"DROP CONSTRAINT {quote(key.name)}") for key in keys]
+    # A text is one transaction, where none is begun in it.
+    _alter(connection, schema, [*drops, *((table, f"DISABLE TRIGGER {quote(name)}") for table, name, _ in triggers)])
     yield
-    with connection.transaction():
-        # A partitioned table's cannot be NOT VALID before version 18.
-        for key in keys:
-            if key.partitioned:
-                _put_back_proved(connection, schema, key)
-        _alter(connection, schema, [(key.table, f"{key.addition} NOT VALID") for key in keys if not key.partitioned])
-        for key in keys:
-            _comment(connection, schema, key)
-        _alter(connection, schema, [(t, f"{_ENABLE[enabled]} TRIGGER {quote(name)}") for t, name, enabled in triggers])
-        advance_sequences(connection, schema)
+    enabling = [(table, f"{_ENABLE[enabled]} TRIGGER {quote(name)}") for table, name, enabled in triggers]
+    # A partitioned table's cannot be NOT VALID before version 18.
+    proved = [key for key in keys if key.partitioned]
+    with connection.transaction() if proved else contextlib.nullcontext():
+        for key in proved:
+            _put_back_proved(connection, schema, key)
+        added = _alterations(schema, [(key.table, f"{key.addition} NOT VALID") for key in keys if not key.partitioned])
+        comments = [_comment(connection, schema, key) for key in keys if key.comment is not None]
+        _run(connection, [*added, *comments, *_alterations(schema, enabling), *_advances(sequences)])
+
+
+def _alterations(schema: str, changes: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"ALTER TABLE {quote(schema)}.{quote(table)} {what}" for table, what in changes]
+
+
+def _run(connection: Connection, statements: Sequence[str]) -> None:
+    """Run statements, all in one text: one round trip."""
+    if statements:
+        connection.execute("; ".join(statements).encode())
 
 
 def _alter(connection: Connection, schema: str, changes: Iterable[tuple[str, str]]) -> None:
-    """Change tables, all in one text: one round trip."""
-    if statements := [f"ALTER TABLE {quote(schema)}.{quote(table)} {what}" for table, what in changes]:
-        connection.execute("; ".join(statements).encode())
+    """Change tables, all in one text."""
+    _run(connection, _alterations(schema, changes))
 
 
 def _put_back_proved(connection: Connection, schema: str, key: ForeignKeyRule) -> None:
@@ -206,57 +211,59 @@ def _put_back_proved(connection: Connection, schema: str, key: ForeignKeyRule) -
         ) from error
 
 
-def _comment(connection: Connection, schema: str, key: ForeignKeyRule) -> None:
-    if key.comment is not None:
-        connection.execute(
-            sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
-                sql.Identifier(key.name), sql.Identifier(schema, key.table), sql.Literal(key.comment)
-            )
-        )
+def _comment(connection: Connection, schema: str, key: ForeignKeyRule) -> str:
+    comment = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}")
+    on = sql.Identifier(key.name), sql.Identifier(schema, key.table), sql.Literal(key.comment)
+    return comment.format(*on).as_string(connection)
 
 
-def advance_sequences(connection: Connection, schema: str) -> None:
+def _advances(sequences: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     """Let sequences that fill columns go on behind the largest value there is, and never go back."""
-    advances: dict[int, str] = {}
-    for number, row in enumerate(connection.execute(_SEQUENCES.encode(), (schema,)).fetchall()):
-        oid, space, name, table, partitioned, column, ascends, least, most = row
+    for oid, space, name, table, partitioned, column, ascends, least, most in sequences:
         largest, beyond = ("max", ">") if ascends else ("min", "<")
-        advances[number] = f"""
+        yield f"""
             SELECT setval({oid}::oid::regclass, found.value) FROM
                 (SELECT least(greatest({largest}({quote(column)})::numeric, {least}), {most})::bigint AS value
-                    FROM {relation(schema, table, partitioned=partitioned)} HAVING count({quote(column)}) > 0) found,
+                    FROM {relation(space, table, partitioned=partitioned)} HAVING count({quote(column)}) > 0) found,
                 {quote(space)}.{quote(name)} now
             WHERE found.value {beyond} now.last_value OR (found.value = now.last_value AND NOT now.is_called)"""
-    ask_all(advances, connection.ask_row)
 
 
-def validate(connection: Connection, schema: str, *, keep_violations: bool = False) -> None:
-    """Let the server prove every foreign key that it has not, and look at the tables for its planner.
+def settle(connection: Connection, place: Place, *, keep_violations: bool = False) -> None:
+    """Let sequences go on behind the rows, prove every foreign key that is not, and look at tables for the planner.
 
+    :param connection: the caller closes it then.
     :param keep_violations: one that does not hold stays ``NOT VALID``.
     """
-    unproved = connection.execute(_NOT_VALID.encode(), (schema,)).fetchall()
-    proofs = [(table, f"VALIDATE CONSTRAINT {quote(name)}") for table, name in unproved]
-    for some in [[proof] for proof in proofs] if keep_violations else [proofs]:
-        try:
-            with connection.transaction():
-                _alter(connection, schema, some)
-        except psycopg.errors.ForeignKeyViolation:
-            if not keep_violations:
-                raise
-    analyze(connection, schema)
+    schema = place.schema
+    questions = (_SEQUENCES, (schema,)), (_NOT_VALID, (schema,)), (_ANALYZED, (schema,))
+    with lent_to_end(connection, place.target, schema, *questions) as (sequences, unproved, tables):
+        proofs = [(table, f"VALIDATE CONSTRAINT {quote(name)}") for table, name in unproved]
+        advances, looks = _advances(sequences), _looks(schema, tables)
+        if not keep_violations:
+            _run(connection, [*advances, *_alterations(schema, proofs), *looks])
+            return
+        _run(connection, [*advances])
+        for proof in proofs:
+            with contextlib.suppress(psycopg.errors.ForeignKeyViolation), connection.transaction():
+                _alter(connection, schema, [proof])
+        _run(connection, looks)
+
+
+_ANALYZED = """
+SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'm')
+"""
 
 
 def analyze(connection: Connection, schema: str) -> None:
     """Without statistics the first queries after a cut-over would be planned blindly."""
-    tables = connection.execute(
-        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'm')",
-        (schema,),
-    ).fetchall()
-    if tables:
-        names = ", ".join(f"{quote(schema)}.{quote(table)}" for (table,) in tables)
-        connection.execute(f"ANALYZE {names}".encode())
+    _run(connection, _looks(schema, connection.execute(_ANALYZED.encode(), (schema,)).fetchall()))
+
+
+def _looks(schema: str, tables: Sequence[tuple[Any, ...]]) -> list[str]:
+    names = ", ".join(f"{quote(schema)}.{quote(table)}" for (table,) in tables)
+    return [f"ANALYZE {names}"] if tables else []
 
 
 def problems(connection: Connection, schema: str) -> list[Problem]:

@@ -270,7 +270,7 @@ class Control:
         values = {"id": 1, "run_id": run_id, "command": command, "host": socket.gethostname(), "pid": pid}
         values |= {"process": process(pid), "user": find_user()}
         try:
-            with self._engine.begin() as connection:
+            with (self._engine if dead else self._alone).begin() as connection:
                 if dead:
                     # Nobody's time to wait is the server's own: whoever holds the row may be asleep.
                     connection.execute(sa.select(lease.c.id).with_for_update(nowait=True))
