@@ -19,6 +19,7 @@ from .model import (
     Counter,
     Definition,
     ForeignKey,
+    KeyRange,
     LoadResult,
     OutsideObject,
     Overview,
@@ -98,10 +99,13 @@ class Reader(Protocol):
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
         """Rows of each of these tables: a server is asked once for many of them."""
 
-    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
+    def rows(
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+    ) -> Iterator[Values]:
         """Canonical rows in the order of the primary key.
 
         :param dangling: only those which refer by this key of theirs to nothing, as the server compares the columns.
+        :param within: only those of this range.
         :raises DoesNotFit: a value that no canonical form exists for, with table, column and key.
         """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -34,6 +34,25 @@ class LogicalType(StrEnum):
     UUID = "uuid"
     INTERVAL = "interval"
     ANY = "any"
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """Rows whose key, one whole number, is above one and at most another one.
+
+    :ivar above: None: from the first on. :ivar up_to: None: to the last.
+    """
+
+    key: str
+    above: int | None = None
+    up_to: int | None = None
+
+    def write(self, quote: Callable[[str], str]) -> str:
+        """Behind WHERE, for a table that is called ``own``; ranges that meet leave no row out, of whatever key."""
+        name = f"own.{quote(self.key)}"
+        words = "1 = 1" if self.up_to is None else f"{name} <= {self.up_to:d}"
+        # SQLite has keys that are NULL, which come first.
+        return f"({words} OR {name} IS NULL)" if self.above is None else f"{name} > {self.above:d} AND {words}"
 
 
 @dataclass(frozen=True)

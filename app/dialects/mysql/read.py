@@ -20,6 +20,7 @@ from ..model import (
     Counter,
     Definition,
     ForeignKey,
+    KeyRange,
     LogicalType,
     OutsideObject,
     Overview,
@@ -183,7 +184,9 @@ class MySqlReader:
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
         return count_all(tables, quote, lambda sql: self._ask(sql)[0])
 
-    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
+    def rows(
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+    ) -> Iterator[Values]:
         columns = columns_of(self._describe_stored(), table)
         order = ", ".join(map(quote, table.primary_key))
         expressions = self._ask_for_sent(columns)
@@ -192,6 +195,8 @@ class MySqlReader:
         if dangling:
             names = dangling.columns, dangling.referred, "own", quote(dangling.table)
             sql += f" WHERE {leads_nowhere(*names, quote)}"
+        elif within:
+            sql += f" WHERE {within.write(quote)}"
         readers = enumerate(map(reader_of, columns))
         converters = [(i, by_value(convert)) for i, convert in readers if convert is not None]
         rows = self._stream(table.name, f"{sql} ORDER BY {order}" if order else sql)

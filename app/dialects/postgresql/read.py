@@ -22,6 +22,7 @@ from ..model import (
     Counter,
     Definition,
     ForeignKey,
+    KeyRange,
     OutsideObject,
     Overview,
     SchemaObject,
@@ -200,13 +201,17 @@ class PostgresqlReader:
         only = "" if self._get_known[table][0] else "ONLY "
         return f"{only}{quote(self._schema)}.{quote(table)}"
 
-    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
+    def rows(
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+    ) -> Iterator[Values]:
         source, columns = self._from(table.name), self._columns(table)
         order = ", ".join(self._get_known[table.name][1][name].order("own") for name in table.primary_key)
         sql = f"SELECT {', '.join(column.read() for column in columns)} FROM {source} AS own"
         if dangling:
             names = dangling.columns, dangling.referred, "own", self._from(dangling.table)
             sql += f" WHERE {leads_nowhere(*names, quote)}"
+        elif within:
+            sql += f" WHERE {within.write(quote)}"
         converters = [(i, by_value(convert)) for i, column in enumerate(columns) if (convert := converter(column))]
         yield from convert_rows(self._batches(f"{sql} ORDER BY {order}" if order else sql, columns), converters)
 

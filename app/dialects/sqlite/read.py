@@ -18,6 +18,7 @@ from ..model import (
     Counter,
     Definition,
     ForeignKey,
+    KeyRange,
     LogicalType,
     OutsideObject,
     SchemaObject,
@@ -233,7 +234,9 @@ class SqliteReader:
             return False
         return True
 
-    def rows(self, table: Table, dangling: ForeignKey | None = None) -> Iterator[Values]:
+    def rows(
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+    ) -> Iterator[Values]:
         converters = [(i, column_converter(column)) for i, column in enumerate(table.columns)]
         names = ", ".join(map(quote, table.column_names))
         place, collation = self._source(table.name)
@@ -242,6 +245,8 @@ class SqliteReader:
         where = ""
         if dangling:
             where = f" WHERE {leads_nowhere(dangling.columns, dangling.referred, 'own', quote(dangling.table), quote)}"
+        elif within:
+            where = f" WHERE {within.write(quote)}"
         # What is behind the name says by which index it may not be read.
         sql = f"SELECT {names} FROM {name} AS own{place.removeprefix(name)}{where} ORDER BY {order}"
         with self._name_errors(table):

@@ -15,7 +15,7 @@ from ...errors import SnapshotUnusable
 from .canonical import MODULUS, encode_row, hash_line, row_hasher
 from .files import DAMAGED, file_sha256, identify, is_compressed, open_plain, write
 from .header import Checked, Footer, Header, header_to_json, now
-from .spelled import Spelled, Spelling
+from .spelled import KeyedSpelling, Spelled
 
 BLOCK_LINES = 100
 PIECE_BYTES = 1 << 20
@@ -108,12 +108,13 @@ class Encoding:
         """The whole file, some lines at a time; memory is bounded by the largest line."""
         checksums: dict[str, TableChecksum] = {}
         spelled: dict[str, Spelled] = {}
+        tables = {table.name: table for table in self.header.tables}
         yield self._piece(b'{"header": ' + orjson.dumps(header_to_json(self.header)) + b',\n"data": {\n')
         separator = b""
         for name, lines in self._sections:
             yield self._piece(separator + orjson.dumps(name) + b": [")
             count = total = 0
-            spelling = Spelling()
+            spelling = KeyedSpelling(tables.get(name))
             for piece, more, values in self._batches(lines, spelling):
                 yield self._piece((b",\n" if count else b"\n") + piece)
                 if self._also:
@@ -131,7 +132,7 @@ class Encoding:
         self._digest.update(data)
         return data
 
-    def _batches(self, lines: Iterable[HashedLine], spelling: Spelling) -> Iterator[tuple[bytes, int, int]]:
+    def _batches(self, lines: Iterable[HashedLine], spelling: KeyedSpelling) -> Iterator[tuple[bytes, int, int]]:
         """Lines of one block joined, how many, and the sum of their hashes."""
         batch: list[bytes] = []
         size = total = 0
@@ -145,10 +146,10 @@ class Encoding:
         if batch:
             yield self._join(batch, spelling), len(batch), total
 
-    def _join(self, batch: list[bytes], spelling: Spelling) -> bytes:
+    def _join(self, batch: list[bytes], spelling: KeyedSpelling) -> bytes:
         lines = b"".join(batch)
         self._blocks.add(lines, len(batch))
-        spelling.add(lines, len(batch))
+        spelling.add(lines, len(batch), batch[-1])
         return b",\n".join(batch)
 
     def _encode_footer(self) -> bytes:

@@ -7,13 +7,17 @@ in another order, says nothing: their checksum does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
+import orjson
 import xxhash
 
-from ...dialects.model import Values
+from ...dialects.model import KeyRange, LogicalType, Table, Values
 from .canonical import encode_row
+
+RANGE_BYTES = 4 << 20
+"""Of lines that are compared by themselves: enough that a session and the look at the catalogue do not count."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,12 @@ class Spelled:
     :ivar places: numbers of rows with the digest up to there, the last of them at the end, so that another spelling is
         seen before all rows are read.
     :ivar size: of the lines, in bytes.
+    :ivar parts: the same of ranges of the key, which together are all rows there can be; none where it is not divided.
     """
 
     places: tuple[tuple[int, int], ...]
     size: int = 0
+    parts: tuple[tuple[KeyRange, Spelled], ...] = field(default=(), compare=False)
 
     def fits(self, rows: Iterator[Values]) -> bool:
         """Whether these are the very lines of rows."""
@@ -77,9 +83,61 @@ class Spelling:
         if not self._parts & (self._parts - 1):
             self._note()
 
+    @property
+    def size(self) -> int:
+        """Of the lines so far, in bytes."""
+        return self._size
+
     def finish(self) -> Spelled:
         self._note()
         return Spelled(tuple(self._places), self._size)
 
     def _note(self) -> None:
         self._places.append((self._rows, self._digest.intdigest()))
+
+
+class KeyedSpelling:
+    """Makes the digest of a section, and of ranges of its key where that is one whole number.
+
+    :param table: whose rows they are; None for what is no row of a table.
+    """
+
+    def __init__(self, table: Table | None) -> None:
+        self._whole, self._part = Spelling(), Spelling()
+        self._key, self._place = _find_key(table) if table else ("", 0)
+        self._above: int | None = None
+        self._parts: list[tuple[KeyRange, Spelled]] = []
+
+    def add(self, lines: bytes, count: int, last: bytes) -> None:
+        """Add lines, without what separates them.
+
+        :param last: the last of them.
+        """
+        self._whole.add(lines, count)
+        if self._key:
+            self._part.add(lines, count)
+            if self._part.size >= RANGE_BYTES:
+                self._end_part(orjson.loads(last)[self._place])
+
+    def _end_part(self, key: object) -> None:
+        if type(key) is not int or (self._above is not None and key <= self._above):
+            # A value of another type, or another order than that of numbers: it is compared as a whole.
+            self._key, self._parts = "", []
+            return
+        self._parts.append((KeyRange(self._key, self._above, key), self._part.finish()))
+        self._above, self._part = key, Spelling()
+
+    def finish(self) -> Spelled:
+        if self._parts:
+            self._parts.append((KeyRange(self._key, self._above), self._part.finish()))
+        return replace(self._whole.finish(), parts=tuple(self._parts))
+
+
+def _find_key(table: Table) -> tuple[str, int]:
+    """The column that divides a table, and its place; an empty text where none does."""
+    if len(table.primary_key) == 1:
+        [key] = table.primary_key
+        place = table.column_names.index(key)
+        if table.columns[place].type is LogicalType.INT:
+            return key, place
+    return "", 0

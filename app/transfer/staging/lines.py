@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...dialects import dialect_for
 from ...dialects.base import Dialect
-from ...dialects.model import Table
+from ...dialects.model import KeyRange, Table
 from ...dialects.sessions import hold_sessions
 from ...dialects.wording import count_rows
 from ...errors import FerryError, PartLoaded
@@ -103,21 +103,24 @@ def reach(place: Place) -> str:
     return ""
 
 
-def are_spelled(place: Place, table: Table, lines: Spelled, *, elsewhere: bool = False) -> bool:
+def are_spelled(
+    place: Place, table: Table, lines: Spelled, within: KeyRange | None = None, *, elsewhere: bool = False
+) -> bool:
     """Whether all rows of a table are spelled as these lines; not, where they cannot be read.
 
+    :param within: only those of this range.
     :param elsewhere: the process is not the run's own, see :func:`load_lines`.
     """
     if elsewhere:
         with hold_sessions():
-            return _are_spelled(place.open(), place, table, lines)
-    return _are_spelled(open_room(place), place, table, lines)
+            return _are_spelled(place.open(), place, table, lines, within)
+    return _are_spelled(open_room(place), place, table, lines, within)
 
 
-def _are_spelled(dialect: Dialect, place: Place, table: Table, lines: Spelled) -> bool:
+def _are_spelled(dialect: Dialect, place: Place, table: Table, lines: Spelled, within: KeyRange | None) -> bool:
     expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
     with contextlib.suppress(*expected), dialect.reader(place.url) as reader:
-        return lines.fits(reader.rows(table))
+        return lines.fits(reader.rows(table, within=within))
     return False
 
 

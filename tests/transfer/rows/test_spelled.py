@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.dialects.model import Values
+from app.dialects.model import KeyRange, Table, Values
+from app.transfer.rows import spelled
 from app.transfer.rows.canonical import encode_row
 from app.transfer.rows.encode import hash_rows, write_snapshot
 from app.transfer.rows.snapshot import check_file
-from app.transfer.rows.spelled import Spelled, Spelling
+from app.transfer.rows.spelled import KeyedSpelling, Spelled, Spelling
 
 from .snapshots import USERS, header
 
@@ -78,3 +80,59 @@ def test_a_file_that_is_written_and_one_that_is_read_say_the_same(tmp_path: Path
     for footer in (file.footer, check_file(file.path).footer):
         assert fits(footer.spelled["users"], ROWS)
         assert not fits(footer.spelled["users"], ROWS[1:])
+
+
+def spell_keyed(rows: list[Values], table: Table | None = USERS, batch: int = 50) -> Spelled:
+    spelling = KeyedSpelling(table)
+    for start in range(0, len(rows), batch):
+        lines = [encode_row(row) for row in rows[start : start + batch]]
+        spelling.add(b"".join(lines), len(lines), lines[-1])
+    return spelling.finish()
+
+
+def within(rows: list[Values], keys: KeyRange) -> Iterator[Values]:
+    low, high = keys.above, keys.up_to
+    return iter([row for row in rows if (low is None or row[0] > low) and (high is None or row[0] <= high)])
+
+
+@pytest.fixture
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spelled, "RANGE_BYTES", 3000)
+
+
+def test_ranges_are_all_rows_there_can_be(small_ranges: None) -> None:
+    lines = spell_keyed(ROWS)
+    assert lines == spell(ROWS, 50)
+    keys = [keys for keys, _ in lines.parts]
+    assert len(keys) > 3
+    assert (keys[0].above, keys[-1].up_to) == (None, None)
+    assert [one.up_to for one in keys[:-1]] == [one.above for one in keys[1:]]
+    assert all(part.fits(within(ROWS, one)) for one, part in lines.parts)
+    assert sum(part.size for _, part in lines.parts) == lines.size
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [rows for name, rows in OTHERS.items() if "order" not in name] + [[[-5, "text"], *ROWS], [*ROWS, [5000, "text"]]],
+)
+def test_other_rows_do_not_fit_one_range_at_least(rows: list[Values], small_ranges: None) -> None:
+    assert not all(part.fits(within(rows, keys)) for keys, part in spell_keyed(ROWS).parts)
+
+
+@pytest.mark.parametrize(
+    ("rows", "table"),
+    [
+        (ROWS, None),
+        (ROWS[::-1], USERS),
+        ([[f"{number:05}", text] for number, text in ROWS], USERS),
+        (ROWS, replace(USERS, primary_key=())),
+        (ROWS, replace(USERS, primary_key=USERS.column_names[:2])),
+        (ROWS, replace(USERS, primary_key=USERS.column_names[1:2])),
+        (ROWS[:20], USERS),
+    ],
+    ids=["records", "another order", "no numbers", "no key", "two columns", "a text", "little"],
+)
+def test_what_is_not_divided(rows: list[Values], table: Table | None, small_ranges: None) -> None:
+    lines = spell_keyed(rows, table)
+    assert lines.parts == ()
+    assert lines.fits(iter(rows))

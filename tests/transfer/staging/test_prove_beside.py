@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.dialects.model import Values
+from app.transfer.rows import spelled
 from app.transfer.rows.canonical import encode_row
-from app.transfer.rows.spelled import Spelled, Spelling
+from app.transfer.rows.spelled import KeyedSpelling, Spelled, Spelling
 from app.transfer.run.workers import Workers
 from app.transfer.staging.lines import Place
 from app.transfer.staging.prove_beside import divide, prove_beside
@@ -29,6 +30,10 @@ from tests.dialects.rooms import PARENTS, ROOMS, Room
 )
 def test_all_end_at_about_the_same_time(sizes: dict[str, int], hands: int, theirs: list[str]) -> None:
     assert divide(sizes, hands) == theirs
+
+
+def test_pieces_of_one_table_are_divided_as_well() -> None:
+    assert divide({("a", 0): 4, ("a", 1): 4, ("a", 2): 4, ("b", 0): 1}, 3) == [("a", 0), ("a", 1), ("b", 0)]
 
 
 @pytest.fixture(params=sorted(ROOMS))
@@ -61,5 +66,28 @@ def test_rows_are_compared_with_their_lines(room: Room) -> None:
         assert [answer() for answer in prove_beside(workers, away, gone, {"parents": spell(PARENTS)}).values()] == [
             False
         ]
+    finally:
+        workers.close()
+
+
+@pytest.mark.parametrize("hands", [1, 3])
+def test_ranges_of_one_table_are_compared_by_several(room: Room, hands: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spelled, "RANGE_BYTES", 1)
+    place = Place(room.target, room.other("staging"), room.directory, None, "alembic_version", None)
+    with room.dialect.reader(place.url) as reader:
+        tables = reader.tables()
+    lines = KeyedSpelling(tables["parents"])
+    for row in PARENTS:
+        lines.add(encode_row(row), 1, encode_row(row))
+    whole = {"parents": lines.finish(), "children": None}
+    assert len(whole["parents"].parts) == len(PARENTS) + 1
+    workers = Workers(1)
+    workers.most = hands
+    try:
+        assert [answer() for answer in prove_beside(workers, place, tables, whole).values()] == [True]
+        for change in ("UPDATE parents SET name = 'x' WHERE id = 1", "INSERT INTO parents VALUES (99, 'more')"):
+            room.execute(change, url=place.url)
+            assert [answer() for answer in prove_beside(workers, place, tables, whole).values()] == [False]
+            room.execute("UPDATE parents SET name = 'one' WHERE id = 1", url=place.url)
     finally:
         workers.close()
