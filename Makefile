@@ -23,7 +23,7 @@ ORDERS ?= 1000
 TARGETS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos model fuzz types routes bench passes wheel reference docs clean
+.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos galera model fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -124,6 +124,10 @@ chaos: $(VENV)/.dev  ## Let every command meet every fault at every step, on eac
 	tests/support/servers/install.sh
 	$(BIN)/python -m pytest -n $(JOBS) --every-kill tests/scenarios/runs/test_kill.py tests/transfer/cutover/test_cutover.py
 	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(or $(SEED),1) --jobs $(CHAINS) $(if $(MINUTES),--minutes $(MINUTES))
+
+galera: $(VENV)/.dev  ## Meet a Galera cluster of three nodes: refused, read from while nodes die, migrated with one node
+	tests/support/servers/install.sh
+	$(BIN)/python -m pytest --galera -rs tests/scenarios/matrix/test_galera.py
 
 model: $(VENV)/.dev  ## Try orders of runs, a rollback, writes, kills and lost locks over the real journal, and count them; ORDERS=n
 	ORDERS=$(ORDERS) $(BIN)/python -m pytest -n $(JOBS) --every-kill -rP tests/transfer/cutover/test_cutover.py

@@ -66,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--servers", action="append", metavar="NAME", help="a server that make servers fetched: mysql-9.7")
     parser.addoption("--record", metavar="NAME", help="keep the counts of this whole run for docs/servers.md")
     parser.addoption("--mended", metavar="NAME", help="count those of that run's failures that pass now")
+    parser.addoption("--galera", action="store_true", help="what takes a Galera cluster: what make galera runs")
     parser.addoption("--fast", action="store_true", help="neither servers nor whole commands: what make test-fast runs")
     # Before the conftests below this one are read, which ask what was chosen; workers inherit it.
     try:
@@ -80,6 +81,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     gone = set(left_out(items)) if whole else set()
     if config.getoption("fast"):
         gone |= {item for item in items if is_slow(item)}
+    if not config.getoption("galera"):
+        gone |= {item for item in items if item.get_closest_marker("galera")}
     if chosen := config.getoption("servers"):
         kinds = {kind for name in chosen for kind in KINDS[name.partition("-")[0]]}
         gone |= {item for item in items if not kinds & _words(item)}

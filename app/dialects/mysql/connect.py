@@ -47,6 +47,8 @@ _LOST = (
     1927,  # MariaDB: connection was killed
     1317,  # query execution was interrupted, as by a shutdown
 )
+_NOT_SYNCED = re.compile(r"(?i)\bWSREP\b")
+"""In the words of a node of a Galera cluster that was cut off from most others, or gets its state from them."""
 _NO_CONNECTION = (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS)
 _USED_UP = re.compile(r"exceeded the '(max_queries|max_updates|max_connections)")
 _READ_ONLY = (1792, 1836, 3100)
@@ -323,6 +325,11 @@ def explanation(url: URL, error: pymysql.Error) -> FerryError | None:
         return DatabaseUnreachable(
             f"{where} does not answer, or the connection was lost: {words}",
             hint="Check that it runs and can be reached from here, then run the command again.",
+        )
+    if number == ER.UNKNOWN_COM_ERROR and _NOT_SYNCED.search(words):
+        return DatabaseUnreachable(
+            f"{where} is a node of a Galera cluster that does not answer, as it is cut off from most of them: {words}",
+            hint="Wait until wsrep_ready is ON, or use another node; then run the command again.",
         )
     if number == ER.BAD_DB_ERROR:
         return NoSuchDatabase(f"There is no database {url.database!r} on the server at {place_of(url)}.")

@@ -19,7 +19,7 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError, Protected
 from ..wording import be, count_tables
-from . import copy, names, objects, swap_barrier
+from . import cluster, copy, names, objects, swap_barrier
 from .connect import NOT_GRANTED, explanation, number_of, quote, words_of
 from .driver import version_of
 from .read import Asks, asking
@@ -89,7 +89,8 @@ _HIDDEN_ROUTINES = (
     "WHERE routine_schema = %s AND routine_definition IS NULL ORDER BY routine_name"
 )
 _ACCOUNT = "SELECT CURRENT_USER()"
-_ALWAYS = (_OTHER_ENGINES, _REFERRING, _VIEWS, _ROUTINES, _TRIGGERS, _HIDDEN_ROUTINES, _ACCOUNT)
+_OF_CLUSTERS = (cluster.VARIABLES, cluster.STATUS)
+_ALWAYS = (*_OF_CLUSTERS, _OTHER_ENGINES, _REFERRING, _VIEWS, _ROUTINES, _TRIGGERS, _HIDDEN_ROUTINES, _ACCOUNT)
 
 
 def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> None:
@@ -97,12 +98,13 @@ def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> N
 
     :param connection: to no database, as the target may be absent; autocommit.
     :param database: the target's name as the server spells it.
-    :raises Protected: too old a server, tables that are not InnoDB, foreign keys from outside.
+    :raises Protected: too old a server, one of a cluster, tables that are not InnoDB, foreign keys from outside.
     :raises DoesNotFit: privileges are missing, and the hint is what to type as an administrator; a table keeps its
         former rows, or lacks a key that the server requires.
     """
     _check_version(connection)
     ask = _ask_ahead(connection, [(sql, (database,) * sql.count("%s")) for sql in _ALWAYS])
+    cluster.refuse_clusters(version_of(connection).text, ask(cluster.VARIABLES), ask(cluster.STATUS))
     check_engines(ask, database)
     _check_references(ask, url, database)
     missing = _find_denied_live(ask, url, database)

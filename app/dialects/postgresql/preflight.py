@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from ...errors import DoesNotFit, Protected
+from . import cluster
 from .connect import Connection, words_of
 from .driver import Question
 from .extensions import EXTENSIONS, Extension, move
@@ -93,9 +94,10 @@ def preflight(connection: Connection, schema: str, missing: str | None) -> None:
     :raises Protected, DoesNotFit: see :meth:`.base.Dialect.preflight`.
     """
     check_target(schema)
+    cluster.refuse_clusters(connection)
     _check_version(connection)
     spelled = [f"{prefix_of(schema)}{kind}" for kind in (STAGING, GENERATION)]
-    [standby], [read_only], there, depending, spelling, published, lying, foreign = connection.ask_at_once(
+    [standby], [read_only], there, depending, spelling, published, lying, foreign, spread = connection.ask_at_once(
         ("SELECT pg_is_in_recovery()", ()),
         (_READ_ONLY, ()),
         ("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)),
@@ -104,7 +106,9 @@ def preflight(connection: Connection, schema: str, missing: str | None) -> None:
         _ask_for_published(connection, schema),
         (EXTENSIONS, (schema,)),
         (_RELATIONS_OF_OTHERS, (schema,)),
+        (cluster.EXTENSIONS, ()),
     )
+    cluster.refuse_extensions(_first_of(spread))
     _check_primary(*standby)
     _check_writes(*read_only)
     if missing is not None:
