@@ -34,7 +34,7 @@ $(VENV)/.app: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app,dev,postgresql,dask]" hatchling
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app,dev,postgresql,dask,storage]" hatchling
 	touch $@
 
 demo: $(VENV)/.app  ## Migrate a made-up old deployment into SQLite and show the receipt
@@ -61,7 +61,7 @@ $(LOWEST)/.made: pyproject.toml constraints.txt
 	@# The tools of the tests are today's; only what an app would install beside us is old.
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		uv pytest pytest-xdist hypothesis psutil jsonschema opentelemetry-sdk build hatchling
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[app,postgresql,dask]"
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[app,postgresql,dask,storage]"
 	touch $@
 
 test-lowest: $(LOWEST)/.made  ## Test commands, hosts and every pair of servers on the lowest versions allowed
@@ -72,7 +72,7 @@ test-newest:  ## Test the same on the newest versions that an index has today, w
 	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
 	@# Asked anew each time, and no constraint: what a host gets that installs today.
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
-		-e ".[app,postgresql,dask]" pytest pytest-xdist hypothesis psutil jsonschema opentelemetry-sdk build hatchling
+		-e ".[app,postgresql,dask,storage]" pytest pytest-xdist hypothesis psutil jsonschema opentelemetry-sdk build hatchling
 	$(NEWEST)/bin/python -m pip list --format freeze --disable-pip-version-check --exclude-editable
 	tests/support/servers/install.sh
 	$(NEWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(OF_DEPENDENCIES) $(or $(ARGS),--record newest)
@@ -80,7 +80,7 @@ test-newest:  ## Test the same on the newest versions that an index has today, w
 $(VENV)/other/.made: pyproject.toml constraints.txt
 	$(OTHER) -m venv --clear $(VENV)/other
 	$(VENV)/other/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e ".[app,dev,postgresql,dask]" hatchling
+		-e ".[app,dev,postgresql,dask,storage]" hatchling
 	touch $@
 
 test-python: $(VENV)/other/.made  ## Run the tests on another Python than .venv has; OTHER=python3.13

@@ -71,7 +71,7 @@ WHAT_TO_DO: dict[ExitStatus, str] = {
     ExitStatus.LOCKED: "wait, or look who it is: flask db-status",
     ExitStatus.UNAUTHORIZED: "set an admin's uid and password",
     ExitStatus.PROTECTED: "do what the message names, by hand: a deploy hook never has --allow-production",
-    ExitStatus.BACKUP_FAILED: "make room, or set FERRY_BACKUPS",
+    ExitStatus.BACKUP_FAILED: "make room, or set FERRY_BACKUPS; look whether FERRY_STORAGE answers",
     ExitStatus.DOES_NOT_FIT: "fix the rows in the source or by a revision, or let them go to a file: --set-aside",
     ExitStatus.VERIFICATION_FAILED: "declare the move or loss in the revision, or run again with fewer writers",
     ExitStatus.CUT_OVER_UNFINISHED: "make room, if that is what was missing, then run the named command",

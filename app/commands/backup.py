@@ -36,7 +36,7 @@ from .execute import execute, lock_timeout_s
 @click.option(
     "--drill",
     is_flag=True,
-    help="Restore the newest backup into a throw-away database and prove it.",
+    help="Restore the newest backup, of FERRY_STORAGE where that is set, into a throw-away database and prove it.",
 )
 @click.option("--prune", is_flag=True, help="Remove the oldest beyond FERRY_KEEP per command.")
 @click.option(
@@ -111,8 +111,9 @@ def describe_list(report: Report) -> Iterator[str]:
     """The backups, one a line, oldest first."""
     for item in report.backups:
         portable = "  portable" if item["portable"] else ""
+        place = f"  in {item['file'].rpartition('/')[0]}" if "://" in item["file"] else ""
         yield (
             f"{item['id']}  {item['made_at']}  {count_rows(item['rows'])}  {item['size_bytes']} bytes  "
-            f"revision {item['revision']}  by {item['command']}{portable}"
+            f"revision {item['revision']}  by {item['command']}{portable}{place}"
         )
     yield report.summary

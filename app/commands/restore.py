@@ -15,7 +15,9 @@ from .execute import execute, lock_timeout_s
 
 
 @group.command("db-restore", cls=options.FerryCommand)
-@click.argument("backup", metavar="[ID or PATH]", required=False, shell_complete=offer(list_backup_ids, files=True))
+@click.argument(
+    "backup", metavar="[ID, PATH or URL]", required=False, shell_complete=offer(list_backup_ids, files=True)
+)
 @click.option(
     "--trust-file",
     is_flag=True,
@@ -51,5 +53,5 @@ def db_restore(
         output=output,
         yes=yes,
         allow_production=allow_production,
-        of_one={"ID or PATH": backup, "--backup-to": backup_to},
+        of_one={"ID, PATH or URL": backup, "--backup-to": backup_to},
     )

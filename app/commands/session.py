@@ -14,7 +14,8 @@ from sqlalchemy import URL
 from ..dialects import dialect_for
 from ..dialects.base import Dialect
 from ..errors import Misconfigured
-from ..transfer.run.settings import Settings, build_settings, find_unknown_keys
+from ..transfer.run.settings import Settings, build_settings
+from ..transfer.run.unknown_keys import find_unknown_keys
 from ..transfer.schema.binds import find_all, find_bind, list_others, name_of
 from ..transfer.schema.host import Host
 from ..transfer.schema.named_schema import find_named_schema

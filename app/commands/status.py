@@ -108,7 +108,8 @@ def lines(result: Status, report: Report, *, verbose: bool) -> Iterator[str]:
         yield f"Left behind: {leftover}, of a run that was ended; the next run removes it"
     for oddity in result.oddities:
         yield f"Left behind: {oddity}"
-    where = "" if result.database["is_file"] else ", on this host only"
+    stored = next((row["value"] for row in result.settings if row["key"] == "FERRY_STORAGE"), "")
+    where = f", and {stored}" if stored else "" if result.database["is_file"] else ", on this host only"
     yield f"Backups:     {len(result.backups)}{_newest(result.backups)}{where}"
     yield f"Snapshot:    {result.snapshot}"
     if verbose:

@@ -6,9 +6,9 @@ import contextlib
 import datetime as dt
 import secrets
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL
 
@@ -215,9 +215,16 @@ def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> 
     _prove(dialect, backup.path, scratch, Contents(expected, {}))
 
 
-def prune(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
+def prune(
+    backups: list[Backup],
+    keep: int,
+    needed: Collection[str],
+    command: str | None = None,
+    *,
+    keep_days: int | None = None,
+) -> list[Backup]:
     """Remove the oldest backups beyond ``keep`` per command; returns those removed. Parameters as of :func:`beyond`."""
-    removed = beyond(backups, keep, needed, command)
+    removed = beyond(backups, keep, needed, command, keep_days=keep_days)
     remove(removed)
     return removed
 
@@ -230,7 +237,29 @@ def remove(backups: list[Backup]) -> None:
         manifest_of(backup.path).unlink()
 
 
-def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: str | None = None) -> list[Backup]:
+class Kept(Protocol):
+    """What retention looks at, of a backup here or in a storage."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def made_at(self) -> str: ...
+
+
+KeptT = TypeVar("KeptT", bound=Kept)
+
+
+def beyond(
+    backups: list[KeptT],
+    keep: int,
+    needed: Collection[str],
+    command: str | None = None,
+    *,
+    keep_days: int | None = None,
+    is_whole: Callable[[Any], bool] | None = None,
+) -> list[KeptT]:
     """The oldest backups beyond ``keep`` per command.
 
     Where none of the others is whole any more, the newest whole one is not among them.
@@ -238,14 +267,20 @@ def beyond(backups: list[Backup], keep: int, needed: Collection[str], command: s
     :param backups: of one database, oldest first.
     :param needed: paths that must stay: the newest verified one and those of unfinished runs.
     :param command: only this command's.
+    :param keep_days: none that is younger than so many days.
+    :param is_whole: whether one still is what it was; by default, whether its file has its digest.
     """
-    surplus: list[Backup] = []
+    whole: Callable[[Any], bool] = is_whole or _is_whole
+    surplus: list[KeptT] = []
     for name in {backup.command for backup in backups if command in (None, backup.command)}:
         of_command = [backup for backup in backups if backup.command == name]
         surplus += [backup for backup in of_command[:-keep] if backup.file not in needed and backup is not backups[-1]]
+    if keep_days is not None:
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days)
+        surplus = [backup for backup in surplus if dt.datetime.fromisoformat(backup.made_at) < since]
     others = [backup for backup in backups if backup not in surplus]
-    if surplus and not any(map(_is_whole, reversed(others))):
-        last = next((backup for backup in reversed(backups) if backup in surplus and _is_whole(backup)), None)
+    if surplus and not any(map(whole, reversed(others))):
+        last = next((backup for backup in reversed(backups) if backup in surplus and whole(backup)), None)
         surplus = [backup for backup in surplus if backup is not last]
     return surplus
 

@@ -71,9 +71,13 @@ def manifest_of(file: Path) -> Path:
 
 def write_manifest(backup: Backup, key: bytes | None) -> Backup:
     """Seal a manifest, where there is a key, and write it beside its backup."""
-    sealed = replace(backup, seal=seal(asdict(backup), key) if key else "")
-    write(manifest_of(sealed.path), [to_plain_json(asdict(sealed))], keep_former=False)
-    return sealed
+    return keep_manifest(replace(backup, seal=seal(asdict(backup), key) if key else ""))
+
+
+def keep_manifest(backup: Backup) -> Backup:
+    """Write a manifest beside its backup, with the seal that it has."""
+    write(manifest_of(backup.path), [to_plain_json(asdict(backup))], keep_former=False)
+    return backup
 
 
 def load_manifest(file: Path) -> Backup | None:
@@ -88,11 +92,23 @@ def load_manifest(file: Path) -> Backup | None:
         if path.stat().st_size > LARGEST_BYTES:
             raise Unexpected("it", f"a manifest: it is larger than {LARGEST_BYTES} bytes")
         # A directory of backups may be moved; its files are found beside their manifests.
-        return replace(_check(an_object(loads(path.read_text(encoding="utf-8")), "it")), file=str(file))
-    except (Unexpected, StrictJSONError, UnicodeDecodeError) as error:
+        return replace(read_manifest(path.read_text(encoding="utf-8"), str(path)), file=str(file))
+    except (Unexpected, UnicodeDecodeError) as error:
         raise BackupFailed(f"{path} is not the manifest of a backup: {error}") from error
     except OSError as error:
         raise BackupFailed(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read_manifest(text: str, place: str) -> Backup:
+    """What a manifest says.
+
+    :param place: where it lies, for people.
+    :raises BackupFailed: it is none of ours.
+    """
+    try:
+        return _check(an_object(loads(text), "it"))
+    except (Unexpected, StrictJSONError) as error:
+        raise BackupFailed(f"{place} is not the manifest of a backup: {error}") from error
 
 
 def _check(manifest: Mapping[str, Any]) -> Backup:

@@ -6,9 +6,11 @@ import contextlib
 import time
 from pathlib import Path
 
+from ...errors import FerryError
 from ..run.records import prune_records
 from ..run.run import LEFTOVER_S, Run
 from . import backups
+from .stored import find_surplus, remove_cards
 
 
 def prune(run: Run) -> None:
@@ -20,7 +22,13 @@ def prune(run: Run) -> None:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
     database = run.dialect.identity(run.target).full_name
     files = backups.list_in(run.settings.backups, database)
-    backups.prune(files, keep, {entry.backup for entry in entries[-1:] if entry.backup}, run.command)
+    needed = {entry.backup for entry in entries[-1:] if entry.backup}
+    backups.prune(files, keep, needed, run.command, keep_days=run.settings.keep_days)
+    try:
+        _, removed = find_surplus(run, {entry.run_id for entry in entries[-1:]}, run.command)
+        remove_cards(run, removed)
+    except FerryError as error:
+        run.warn(f"Old backups in the storage stay: {error.message}")
     prune_records(run)
     _drop_stale(run.settings.backups, f".{Path(database).stem}-")
     _drop_stale(run.settings.snapshot.parent, f".{run.settings.snapshot.name}.")

@@ -1,8 +1,8 @@
 """The keyed seal of a backup's manifest: who has no key cannot make a backup that is taken for ours.
 
-The manifest holds the SHA-256 of the backup file, so its seal is the file's as well. The key is ``FERRY_BACKUP_KEY``,
-or 32 random bytes that the control area keeps: whoever can write to the directory of backups, and not to the database
-server (or, of a SQLite file, to the directory beside it), cannot read it.
+The manifest holds the SHA-256 of the backup file, so its seal is the file's as well. The key is ``FERRY_BACKUP_KEY``
+where that is a secret, or 32 random bytes that the control area keeps: whoever can write to the directory of backups,
+and not to the database server (or, of a SQLite file, to the directory beside it), cannot read it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNSEALED = ("seal", "file")
 
 def existing_key(settings: Settings, control: Control | None) -> bytes | None:
     """The key of this database's backups, or None where none was ever made; nothing is written."""
-    text = settings.backup_key or (control.get(KEPT_AS) if control else None)
+    text = settings.seal_secret or (control.get(KEPT_AS) if control else None)
     return hashlib.sha256(text.encode()).digest() if text else None
 
 

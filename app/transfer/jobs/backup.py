@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...dialects.base import Image
 from ...dialects.wording import be, count_of, count_rows
@@ -15,8 +16,10 @@ from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
 from ..cutover.seal import existing_key
 from ..cutover.secure import lines_left_out, lines_outside, write_backup
+from ..cutover.stored import Card, find_surplus, look_at_storage, remove_cards, store_backup, store_of
 from ..run.report import Report
 from ..run.run import Run
+from .fetched import find_stored, list_ours, look_into
 from .job import Step, carry_out_steps
 
 PORTABLE_SUFFIXES = (".json", ".json.gz", ".json.zst")
@@ -46,17 +49,22 @@ def make_backup(
         )
     try:
         run.check_space(run.look())
+        # A storage that does not answer now is no reason to have no backup at all.
+        look_at_storage(run, ask=dry_run)
         if dry_run:
-            return run.report.end("dry run", f"Would back {_database(run)} up to {to or run.settings.backups}.")
+            return run.report.end("dry run", f"Would back {_database(run)} up to {run.settings.name_places(to)}.")
         with run.hold_lock(lock_timeout_s):
             recover(run)
             run.drop_leftovers()
             with prove_left_alone(run):
                 backup = _make(run, to, portable=portable, client=client)
+            run.report.backup = backup.file
+            stored = store_backup(run, backup)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
-    run.report.backup = backup.file
     text = f"Backup {backup.id}: {count_rows(backup.rows)}, {backup.size_bytes} bytes, read back: {backup.file}"
+    if stored:
+        text += f", and in {run.settings.name_places(None).rpartition(', and ')[2]}"
     return run.report.end("done", text)
 
 
@@ -132,24 +140,28 @@ def list_report(run: Run) -> Report:
     """The backups of this database, for people and programs."""
     run.refuse_prohibited()
     of_database = list_backups(run)
-    run.report.backups = [
-        {
-            "id": item.id,
-            "file": item.file,
-            "made_at": item.made_at,
-            "rows": item.rows,
-            "size_bytes": item.size_bytes,
-            "revision": item.revision,
-            "command": item.command,
-            "portable": item.portable,
-        }
-        for item in of_database
-    ]
+    run.report.backups = [_describe(item, item.file) for item in of_database]
     for message in backups.broken(run.settings.backups):
         run.warn(message)
-    return run.report.end(
-        "listed", f"{count_of(len(of_database), 'backup')} of {_database(run)} in {run.settings.backups}."
-    )
+    text = f"{count_of(len(of_database), 'backup')} of {_database(run)} in {run.settings.backups}"
+    if store := store_of(run.settings):
+        cards = list_ours(run, store)
+        run.report.backups += [_describe(card, store.name(card.file)) for card in cards]
+        text += f", {len(cards)} in {store.url}"
+    return run.report.end("listed", f"{text}.")
+
+
+def _describe(item: Backup | Card, place: str) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "file": place,
+        "made_at": item.made_at,
+        "rows": item.rows,
+        "size_bytes": item.size_bytes,
+        "revision": item.revision,
+        "command": item.command,
+        "portable": item.portable,
+    }
 
 
 def hold_drill(run: Run, *, lock_timeout_s: float = 0.0) -> Report:
@@ -158,18 +170,36 @@ def hold_drill(run: Run, *, lock_timeout_s: float = 0.0) -> Report:
     :raises BackupFailed: there is none, or it is not what it was when it was made.
     """
     run.refuse_prohibited()
+    with contextlib.ExitStack() as resources:
+        began = time.monotonic()
+        newest, place = _find_newest(run, resources)
+        fetching_s = time.monotonic() - began
+        seconds = _check(run, newest, lock_timeout_s)
+    fetched = f"fetched from {place} in {fetching_s:.1f} s and " if place else ""
+    return run.report.end(
+        "checked",
+        f"The newest backup, {newest.id} of {newest.made_at}, was {fetched}restored beside the database in "
+        f"{seconds:.1f} s: {count_rows(newest.rows)}, as they were when it was made.",
+    )
+
+
+def _find_newest(run: Run, resources: contextlib.ExitStack) -> tuple[Backup, str]:
+    """The newest backup, and from which storage it was fetched, if so.
+
+    :raises BackupFailed: there is none.
+    """
+    if store := store_of(run.settings):
+        if not (cards := list_ours(run, store)):
+            raise BackupFailed(
+                f"There is no backup of {_database(run)} in {store.url}.", hint="Make one: flask db-backup"
+            )
+        return resources.enter_context(look_into(run, store, cards[-1])), store.url
     of_database = list_backups(run)
     for message in backups.broken(run.settings.backups):
         run.warn(message)
     if not of_database:
         raise BackupFailed(f"There is no backup of {_database(run)}.", hint="Make one: flask db-backup")
-    newest = of_database[-1]
-    seconds = _check(run, newest, lock_timeout_s)
-    return run.report.end(
-        "checked",
-        f"The newest backup, {newest.id} of {newest.made_at}, was restored beside the database in {seconds:.1f} s: "
-        f"{count_rows(newest.rows)}, as they were when it was made.",
-    )
+    return of_database[-1], ""
 
 
 def _check(run: Run, backup: Backup, lock_timeout_s: float) -> float:
@@ -189,22 +219,30 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     to_check = list_backups(run)
     if wanted:
         to_check = [backup for backup in backups.list_in(run.settings.backups) if backup.id == wanted]
-    if not to_check:
-        raise BackupFailed(
-            f"There is no backup {wanted or ''} in {run.settings.backups}.", hint="See: flask db-backup --list"
-        )
-    wrong = []
-    for backup in to_check:
-        try:
-            _check(run, backup, lock_timeout_s)
-        except BackupFailed as error:
-            wrong.append(error.message)
-        else:
-            run.note(f"{backup.id}: {count_rows(backup.rows)}, as they were when it was made")
+    with contextlib.ExitStack() as resources:
+        if wanted and not to_check and (stored := find_stored(run, wanted)):
+            to_check = [resources.enter_context(look_into(run, *stored))]
+        if not to_check:
+            raise BackupFailed(
+                f"There is no backup {wanted or ''} in {run.settings.name_places(None)}.",
+                hint="See: flask db-backup --list",
+            )
+        wrong = list(_check_each(run, to_check, lock_timeout_s))
     several = count_of(len(to_check), "backup")
     if wrong:
         raise BackupFailed(f"{len(wrong)} of {several} {be(len(wrong))} not good.", details=wrong)
     return run.report.end("checked", f"{several} {be(len(to_check))} good.")
+
+
+def _check_each(run: Run, to_check: list[Backup], lock_timeout_s: float) -> Iterator[str]:
+    """What is wrong with each that is not good."""
+    for backup in to_check:
+        try:
+            _check(run, backup, lock_timeout_s)
+        except BackupFailed as error:
+            yield error.message
+        else:
+            run.note(f"{backup.id}: {count_rows(backup.rows)}, as they were when it was made")
 
 
 @contextlib.contextmanager
@@ -234,18 +272,30 @@ def prove_left_alone(run: Run) -> Iterator[None]:
 
 
 def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
-    """Keep the newest ``FERRY_KEEP`` per command, the newest verified one, and what an unfinished run needs."""
+    """Keep the newest ``FERRY_KEEP`` per command, the newest verified one, and what an unfinished run needs.
+
+    Nothing that is younger than ``FERRY_KEEP_DAYS`` is removed. The storage is pruned by the same rule.
+
+    :raises BackupFailed: the storage does not answer, or lets one not go.
+    """
     run.refuse_prohibited()
     unfinished, control = run.look().unfinished, run.peek()
-    needed = {control.entry_begun(unfinished).backup or ""} if unfinished and control else set()
-    of_database = list_backups(run)
-    removed = backups.beyond(of_database, run.settings.keep, needed)
+    entry = control.entry_begun(unfinished) if unfinished and control else None
+    of_database, settings = list_backups(run), run.settings
+    needed = {entry.backup or ""} if entry else set()
+    removed = backups.beyond(of_database, settings.keep, needed, keep_days=settings.keep_days)
+    cards, removed_cards = find_surplus(run, {entry.run_id} if entry else set())
     if not dry_run:
         backups.remove(removed)
-    run.report.notes = [f"{'would remove' if dry_run else 'removed'} {b.id} of {b.made_at}" for b in removed]
+        remove_cards(run, removed_cards)
+    verb = "would remove" if dry_run else "removed"
+    run.report.notes = [f"{verb} {b.id} of {b.made_at}" for b in removed]
+    run.report.notes += [f"{verb} {c.id} of {c.made_at} in the storage" for c in removed_cards]
+    keeps = "keep" if dry_run else "kept"
+    days = f", FERRY_KEEP_DAYS {settings.keep_days}" if settings.keep_days else ""
+    stored = f"; in the storage {len(removed_cards)}, and {keeps} {len(cards) - len(removed_cards)}" if cards else ""
     text = (
-        f"{'Would remove' if dry_run else 'Removed'} {count_of(len(removed), 'backup')} "
-        f"and {'keep' if dry_run else 'kept'} {len(of_database) - len(removed)} "
-        f"(FERRY_KEEP {run.settings.keep} a command)."
+        f"{verb.capitalize()} {count_of(len(removed), 'backup')} and {keeps} {len(of_database) - len(removed)}{stored} "
+        f"(FERRY_KEEP {settings.keep} a command{days})."
     )
     return run.report.end("dry run" if dry_run else "pruned", text)

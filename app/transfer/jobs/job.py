@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from ...dialects.base import Fence
 from ..cutover.secure import Secured, secure
+from ..cutover.stored import store_backup
 from ..run.ledger import Entry
 from ..run.plan import Question
 from ..run.run import Run
@@ -119,7 +120,7 @@ class Job(ABC):
     @property
     def backup_place(self) -> str:
         """Where the backup goes, for people."""
-        return str(self.backup_to or self.run.settings.backups)
+        return self.run.settings.name_places(self.backup_to)
 
     def way_back(self, entry: Entry) -> str | None:
         """The command that undoes the cut-over."""
@@ -134,6 +135,9 @@ class Job(ABC):
         first = not hasattr(self, "secured")
         to = self.backup_to if first else None
         self.secured = secure(self.run, self.fence, to, changes=self.writers_wait)
+        # Behind the image: nobody waits for a network, and nothing is replaced before it is kept there, too.
+        if self.secured.backup:
+            store_backup(self.run, self.secured.backup)
 
     def announce_pass(self, number: int, *, waiting: bool) -> str:
         """What is said when the live database was written meanwhile."""

@@ -17,6 +17,7 @@ from ...errors import VerificationFailed
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, watch_target
+from ..cutover.stored import look_at_storage
 from ..run.ledger import BOND, REHEARSED, Bond, Entry, Holder
 from ..run.looking import look_only
 from ..run.records import prune_records
@@ -234,6 +235,7 @@ def _preflight(run: Run, job: Job, *, rehearse: bool) -> None:
     if not rehearse:
         require_rehearsal(run, job)
     run.preflight(job.target, job.source_bytes)
+    look_at_storage(run)
     if job.runs_revisions and job.target.exists:
         run.schema.refuse_env()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shlex
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from ...dialects.backup_kinds import find_server
 from ...dialects.model import TableChecksum
+from ...dialects.redact import redact_text
 from ...dialects.samples import AS_THEY_WERE
 from ...dialects.wording import at_revision, count_of, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
@@ -18,6 +20,8 @@ from ..cutover.cutover import entry_for
 from ..cutover.manifest import Backup, load_manifest
 from ..cutover.seal import existing_key
 from ..cutover.secure import describe_rows, rows_beside_tables
+from ..cutover.store import Store
+from ..cutover.stored import Card, store_of
 from ..proof.checksums import Contents
 from ..rows.files import file_sha256
 from ..rows.snapshot import check, check_file, is_snapshot
@@ -32,6 +36,7 @@ from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
 from .backup import list_backups
 from .dry_run import Ahead, foresee_source
+from .fetched import find_stored, keep_fetched, list_ours, look_into
 from .job import Job, Nothing, Planning, Step, refresh_derived
 from .passage import Order
 
@@ -59,9 +64,12 @@ class Chosen:
         return f"{self.path}{origin}{'' if self.sealed else ', which does not have the seal of this database'}"
 
 
-def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
-    """Find a backup by its id or path; by default the newest that was not a safety copy.
+def choose(
+    run: Run, wanted: str | None, directory: Path, bring: Callable[[Store, Card], Backup] | None = None
+) -> Chosen:
+    """Find a backup by its id, path or URL; by default the newest that was not a safety copy.
 
+    :param bring: brings one of the storage here, where none of this machine is meant; None: they are not looked at.
     :raises BackupFailed: there is none such.
     """
     database = run.dialect.identity(run.target).full_name
@@ -69,15 +77,22 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
     if wanted is None:
         ordinary = [backup for backup in of_database if backup.command in MADE_BY]
         if not ordinary:
+            if bring and (store := store_of(run.settings)):
+                cards = [card for card in list_ours(run, store) if card.command in MADE_BY]
+                if cards:
+                    return _choose(bring(store, cards[-1]))
             raise _no_backup(run, database, of_database)
-        return Chosen(ordinary[-1].path, ordinary[-1], ordinary[-1].portable)
+        return _choose(ordinary[-1])
     for backup in backups.list_in(run.settings.backups):
         if backup.id == wanted:
-            return Chosen(backup.path, backup, backup.portable)
+            return _choose(backup)
     path = directory / Path(wanted).expanduser()
     if not path.is_file():
+        if bring and (stored := find_stored(run, wanted)):
+            return _choose(bring(*stored))
         raise BackupFailed(
-            f"There is no backup {wanted!r} in {run.settings.backups} and no file {path}.",
+            f"There is no backup {redact_text(wanted)!r} in {run.settings.name_places(None)}"
+            + ("." if "://" in wanted else f" and no file {path}."),
             hint="See: flask db-backup --list",
         )
     portable = is_snapshot(path)
@@ -89,6 +104,10 @@ def choose(run: Run, wanted: str | None, directory: Path) -> Chosen:
         if manifest
         else Chosen(path.resolve(), load_manifest(path.resolve()), portable)
     )
+
+
+def _choose(backup: Backup) -> Chosen:
+    return Chosen(backup.path, backup, backup.portable)
 
 
 def _no_backup(run: Run, database: str, safety_copies: list[Backup]) -> BackupFailed:
@@ -125,13 +144,22 @@ def order_restore(
     :param trust_file: a file without the seal of this database's key may be put back.
     """
 
+    def bring(store: Store, card: Card) -> Backup:
+        backup = resources[-1].enter_context(look_into(run, store, card))
+        # What is refused does not come to lie among the backups, where it might be the newest.
+        accepted = trust_file or backup.has_seal_of(existing_key(run.settings, run.peek()))
+        return keep_fetched(run, backup, card) if accepted and not dry_run else backup
+
+    resources: list[contextlib.ExitStack] = []
+
     @functools.cache
     def decide() -> Chosen:
-        choice = choose(run, wanted, directory)
+        choice = choose(run, wanted, directory, bring)
         _check(run, choice)
-        return accept_file(run, choice, trusted=trust_file)
+        return accept_file(run, choice, trusted=trust_file, request=wanted)
 
-    def plan(_: Planning) -> Job | Nothing:
+    def plan(planning: Planning) -> Job | Nothing:
+        resources.append(planning.resources)
         target = run.look()
         if wanted is None and run.host.is_one_of_several and target.empty and not list_backups(run):
             return Nothing("Nothing to do: it is empty, and has no backup.", {"live": target.revision})
@@ -245,10 +273,11 @@ class Restore(Job):
                 self.report.tables.append(TableReceipt(name, sums.rows, sums.rows, checksum=str(sums)))
 
 
-def accept_file(run: Run, choice: Chosen, *, trusted: bool) -> Chosen:
+def accept_file(run: Run, choice: Chosen, *, trusted: bool, request: str | None = None) -> Chosen:
     """Decide by digest and seal whether a file may be put back: before its first statement, never after.
 
     :param trusted: somebody says that it may, whoever made it.
+    :param request: how it was asked for, where it was.
     :raises BackupFailed: it is not what its manifest says.
     :raises Protected: it has no seal of this database's key, and nobody says that it may be trusted.
     """
@@ -262,9 +291,10 @@ def accept_file(run: Run, choice: Chosen, *, trusted: bool) -> Chosen:
     # What a database would read along with its file is not under the seal.
     sealed = sealed and not any(choice.path.with_name(choice.path.name + end).exists() for end in ("-wal", "-journal"))
     if not sealed and not trusted:
+        words = shlex.quote(request or str(choice.path))
         raise Protected(
             backups.explain_unsealed(choice.path),
-            hint=f"Where you know who made it: flask db-restore {shlex.quote(str(choice.path))} --trust-file\n"
+            hint=f"Where you know who made it: flask db-restore {words} --trust-file\n"
             "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
         )
     if not sealed and not choice.portable and run.dialect.is_script(choice.path):

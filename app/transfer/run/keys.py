@@ -33,13 +33,25 @@ KEYS: dict[str, Key] = {
     "FERRY_BACKUPS": Key("the directory of backups", "backups"),
     "FERRY_BACKUP_KEY": Key(
         "the key of the seal of backups, 16 characters or more; unset, one is made and kept in the control area. The "
-        "same key on two databases lets each put the other's backups back"
+        "same key on two databases lets each put the other's backups back. An identity of age (AGE-SECRET-KEY-1...) "
+        "encrypts what goes to FERRY_STORAGE as well; recipients (age1..., apart by commas) only encrypt: they are "
+        "public, so the key of the seal is that of the control area, and FERRY_BACKUP_IDENTITY reads"
+    ),
+    "FERRY_BACKUP_IDENTITY": Key(
+        "a file of age identities, for its owner alone (0600), which read encrypted backups of FERRY_STORAGE"
+    ),
+    "FERRY_STORAGE": Key(
+        "where each backup is kept as well: a URL that fsspec opens, such as s3://BUCKET/PREFIX. Needs "
+        "flask-ferry[storage]; its credentials come from the environment (AWS_..., FSSPEC_...)"
     ),
     "FERRY_KEEP": Key(
         "generations kept, and backups per command; the newest backup always stays. Of the records of runs (their "
         "directories, with report and evidence) ten times as many per command; one that holds rows set aside stays. "
         "Former snapshots (.bak) are never removed. db-status -v says how much there is of each",
         "5",
+    ),
+    "FERRY_KEEP_DAYS": Key(
+        "a backup is not removed before it is so many days old, however many there are; unset, only their number counts"
     ),
     "FERRY_FALLBACK": Key("as --fallback", "7d"),
     "FERRY_ENVIRONMENT": Key(

@@ -51,7 +51,8 @@ class Question:
     @property
     def backup_place(self) -> str:
         """Where the backup goes; beside a database on a server it is said when the file is on this host only."""
-        return self.backup if self.target.identity.is_file else f"{self.backup} (on this host only)"
+        here = self.target.identity.is_file or "://" in self.backup
+        return self.backup if here else f"{self.backup} (on this host only)"
 
 
 @dataclass(frozen=True)

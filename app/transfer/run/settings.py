@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ...dialects.redact import redact_text
 from ...errors import Misconfigured
 from ..rows.zones import parse_zone
+from .backup_key import check_backup_key, check_storage, secret_of
 from .cluster_address import ClusterAddress, find_address
 from .keys import KEYS
 from .workers import MOST, count_by_itself
@@ -32,7 +33,6 @@ LONGEST_TIMEOUT_S = 86400.0
 """A day; a socket's own limit is some 292 years, behind which Python raises OverflowError."""
 MOST_CONNECTIONS = 16
 """To one old deployment, which serves its users meanwhile."""
-SHORTEST_KEY = 16
 
 _AGE = re.compile(r"([0-9]{1,9})([smhdw])")
 _BIND = re.compile(r"\w[\w-]{0,62}")
@@ -98,7 +98,9 @@ class Settings:
     :ivar source_key: the key that ``source`` is the value of: one database of the app may have its own.
     :ivar source_base: the directory a relative path in ``source`` counts from.
     :ivar bind: which database of the app is the target, or None: its only one.
+    :ivar storage: the URL at which backups are kept as well; it has no password.
     :ivar keep: generations and backups kept, per command.
+    :ivar keep_days: how old a backup is before it may be removed, in days; None: of any age.
     :ivar rehearsed: how old the last rehearsal of a run may be; None: it needs none.
     :ivar hooks: what is called before and after each step.
     :ivar files: the directory for files that records of an old API name; None: they are not fetched.
@@ -119,7 +121,10 @@ class Settings:
     snapshot: Path
     backups: Path
     backup_key: str | None = field(repr=False)
+    backup_identity: Path | None
+    storage: str | None
     keep: int
+    keep_days: int | None
     fallback: Fallback
     environment: str | None
     prohibited: frozenset[str]
@@ -139,6 +144,16 @@ class Settings:
     jobs: int
     executor: ClusterAddress | None
     origins: Mapping[str, str] = field(repr=False)
+
+    @property
+    def seal_secret(self) -> str | None:
+        """What backups are sealed with, where a key says so: a recipient of age is public, and seals nothing."""
+        return secret_of(self.backup_key)
+
+    def name_places(self, backup_to: Path | None) -> str:
+        """Where a backup goes, for people."""
+        place = str(backup_to or self.backups)
+        return f"{place}, and {redact_text(self.storage)}" if self.storage else place
 
 
 class _Keys:
@@ -270,8 +285,11 @@ def build_settings(
         source_time_zone=_time_zone(keys),
         snapshot=_snapshot_of(bind, path("FERRY_SNAPSHOT") or instance / "data.json"),
         backups=path("FERRY_BACKUPS") or instance / "backups",
-        backup_key=_backup_key(keys),
+        backup_key=check_backup_key(keys.text("FERRY_BACKUP_KEY") or None, keys.origins["FERRY_BACKUP_KEY"]),
+        backup_identity=path("FERRY_BACKUP_IDENTITY"),
+        storage=check_storage(keys.text("FERRY_STORAGE") or None, f"FERRY_STORAGE ({keys.origins['FERRY_STORAGE']})"),
         keep=int(keys.number("FERRY_KEEP", 1, MOST_KEPT, whole=True)),
+        keep_days=_keep_days(keys),
         fallback=parse_fallback(keys.text("FERRY_FALLBACK") or "", keys.origins["FERRY_FALLBACK"]),
         environment=environment,
         prohibited=frozenset(name.strip() for name in (keys.text("FERRY_PROHIBIT") or "").split(",") if name.strip()),
@@ -296,6 +314,10 @@ def build_settings(
 
 def _jobs(keys: _Keys) -> int:
     return count_by_itself() if keys.text("FERRY_JOBS") is None else int(keys.number("FERRY_JOBS", 0, MOST, whole=True))
+
+
+def _keep_days(keys: _Keys) -> int | None:
+    return int(keys.number("FERRY_KEEP_DAYS", 1, MOST_KEPT, whole=True)) if keys.text("FERRY_KEEP_DAYS") else None
 
 
 def _rehearsal_age(keys: _Keys) -> Age | None:
@@ -331,24 +353,6 @@ def name_key(key: str, bind: str) -> str:
     return f"{key}_{re.sub('[^0-9A-Za-z]', '_', bind).upper()}"
 
 
-def find_unknown_keys(config: Mapping[str, Any], environ: Mapping[str, str], binds: Iterable[str] = ()) -> list[str]:
-    """A line for each key that looks like one of ours and is none, with the one that may be meant.
-
-    :param binds: what the app's databases are called.
-    """
-    of_binds = {name_key("FERRY_SOURCE", bind) for bind in binds}
-    of_environ = (name.removeprefix("FLASK_") for name in environ if name.startswith("FLASK_FERRY_"))
-    # A host may read the environment into its config: that is one key, not two.
-    names = dict.fromkeys([*of_environ, *(name for name in config if name.startswith("FERRY_"))])
-    unknown = (name for name in names if name not in DEFAULTS and name not in of_binds)
-    return [f"{name} is not a key of Flask-Ferry and is ignored{_suggest(name)}" for name in unknown]
-
-
-def _suggest(name: str) -> str:
-    close = get_close_matches(name, DEFAULTS, n=1, cutoff=0.8)
-    return f"; did you mean {close[0]}?" if close else "."
-
-
 LONGEST_PASSWORD = 64 << 10
 
 
@@ -372,16 +376,6 @@ def _time_zone(keys: _Keys) -> str | None:
             hint="Use the name of a time zone such as Europe/Berlin, or an offset such as +02:00.",
         )
     return zone
-
-
-def _backup_key(keys: _Keys) -> str | None:
-    key = keys.text("FERRY_BACKUP_KEY") or None
-    if key is not None and len(key) < SHORTEST_KEY:
-        raise Misconfigured(
-            f"FERRY_BACKUP_KEY ({keys.origins['FERRY_BACKUP_KEY']}) is shorter than {SHORTEST_KEY} characters.",
-            hint="Make one with: python -c 'import secrets; print(secrets.token_hex(32))'",
-        )
-    return key
 
 
 def _password(keys: _Keys, file: Path | None) -> str | None:

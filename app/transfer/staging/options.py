@@ -34,7 +34,7 @@ class MigrateOptions:
 
     def backup_place(self, run: Run) -> str:
         """Where the backup of a run goes, for people."""
-        return str(self.backup_to or run.settings.backups)
+        return run.settings.name_places(self.backup_to)
 
     def without(self, tables: Collection[str]) -> MigrateOptions:
         """The options without some excluded tables, which a snapshot does not have at all."""

@@ -20,8 +20,9 @@ from app.transfer.rows.strictjson import StrictJSONError, loads
 from app.transfer.run.control import Control, place_of
 from app.transfer.run.keys import KEYS
 from app.transfer.run.ledger import Entry
-from app.transfer.run.settings import build_settings, find_unknown_keys
+from app.transfer.run.settings import build_settings
 from app.transfer.run.source import parse_source
+from app.transfer.run.unknown_keys import find_unknown_keys
 from app.transfer.schema.declarations import read_declarations, stanza
 
 from ..target import Broken, Refused, expect, put, refusals, scratch

@@ -18,10 +18,19 @@ DIALECT = SqliteDialect()
 KEY = b"of this database"
 
 
-def made(source: Path, to: Path, command: str = "db-backup") -> Backup:
+def made(source: Path, to: Path, command: str = "db-backup", database: str = "") -> Backup:
     scratch = url_of(source.with_name("scratch.db"))
     with DIALECT.image(url_of(source), url_of(source.with_name("copy.db")), None) as image:
-        backup = make(DIALECT, image, to, scratch=scratch, command=command, run="run", database=str(source), key=KEY)
+        backup = make(
+            DIALECT,
+            image,
+            to,
+            scratch=scratch,
+            command=command,
+            run="run",
+            database=database or str(source),
+            key=KEY,
+        )
     assert not DIALECT.exists(scratch)
     return backup
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import Misconfigured
-from app.transfer.run.settings import DEFAULTS, Settings, build_settings, find_unknown_keys, parse_fallback
+from app.transfer.run.settings import DEFAULTS, Settings, build_settings, parse_fallback
 from app.transfer.run.workers import count_by_itself
 
 INSTANCE, DIRECTORY = Path("/srv/instance"), Path("/home/me")
@@ -23,7 +23,10 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_SNAPSHOT": ("snapshot", "/{}.json", INSTANCE / "data.json"),
     "FERRY_BACKUPS": ("backups", "/{}", INSTANCE / "backups"),
     "FERRY_BACKUP_KEY": ("backup_key", "a long secret key {}", None),
+    "FERRY_BACKUP_IDENTITY": ("backup_identity", "/{}.txt", None),
+    "FERRY_STORAGE": ("storage", "s3://bucket/{}", None),
     "FERRY_KEEP": ("keep", "1{}", 5),
+    "FERRY_KEEP_DAYS": ("keep_days", "1{}", None),
     "FERRY_FALLBACK": ("fallback", "1{}h", "7d"),
     "FERRY_ENVIRONMENT": ("environment", "{}", None),
     "FERRY_PROHIBIT": ("prohibited", "db-{}", frozenset()),
@@ -45,6 +48,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
 }
 NUMBERED = {
     "FERRY_KEEP",
+    "FERRY_KEEP_DAYS",
     "FERRY_FALLBACK",
     "FERRY_REHEARSED",
     "FERRY_TIMEOUT",
@@ -174,6 +178,7 @@ def test_a_value_that_is_no_text_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
+        *[("FERRY_KEEP_DAYS", text) for text in ("0", "-1", "x", "2.5")],
         *[("FERRY_KEEP", text) for text in ("0", "-1", "x", "", "nan", "inf", "2.5", "1e400")],
         *[("FERRY_TIMEOUT", text) for text in ("0", "-1", "x", "", "nan", "inf")],
         *[("FERRY_CONNECTIONS", text) for text in ("0", "-1", "x", "", "nan", "2.5", "17")],
@@ -214,22 +219,6 @@ def test_fallback(text: str, age_s: int | None, allowed: bool, only: bool) -> No
     assert (found.age_s, found.allowed, found.only) == (age_s, allowed, only)
 
 
-def test_a_misspelt_key_is_named_with_the_one_that_is_meant() -> None:
-    lines = find_unknown_keys(
-        {"FERRY_KEPP": 3, "FERRY_KEEP": 3, "SECRET_KEY": "x", "FERRY_SOURCE_PASWORD": "s3cret"},
-        {"FLASK_FERRY_PROHIBT": "db-init", "FLASK_FERRY_SOURCE_PASWORD": "s3cret", "FLASK_APP": "x", "FERRY_DEMO": "x"},
-    )
-    assert lines == [
-        "FERRY_PROHIBT is not a key of Flask-Ferry and is ignored; did you mean FERRY_PROHIBIT?",
-        "FERRY_SOURCE_PASWORD is not a key of Flask-Ferry and is ignored; did you mean FERRY_SOURCE_PASSWORD?",
-        "FERRY_KEPP is not a key of Flask-Ferry and is ignored; did you mean FERRY_KEEP?",
-    ]
-    assert find_unknown_keys({"FERRY_ELSEWHERE": 1}, {}) == [
-        "FERRY_ELSEWHERE is not a key of Flask-Ferry and is ignored."
-    ]
-    assert find_unknown_keys(dict.fromkeys(DEFAULTS), {f"FLASK_{key}": "" for key in DEFAULTS}) == []
-
-
 def test_each_database_of_the_app_may_have_a_source_of_its_own() -> None:
     """An option comes before both keys; another database's key is not looked at."""
     keys = {"FERRY_SOURCE": "/any", "FERRY_SOURCE_STATS": "/stats", "FERRY_SOURCE_MY_BIND": "/mine"}
@@ -247,5 +236,3 @@ def test_each_database_of_the_app_may_have_a_source_of_its_own() -> None:
     assert (settings.source, settings.origins["FERRY_SOURCE"]) == ("/environ", "environment")
     assert build(keys, FERRY_BIND="stats", FERRY_SOURCE="self").source == "self"
     assert build({**keys, "FERRY_SOURCE_UID": "ada"}, FERRY_BIND="uid").source_uid == "ada"
-    assert find_unknown_keys(keys, {}, ["default", "stats", "my-bind"]) == []
-    assert len(find_unknown_keys(keys, {}, ["stats"])) == 1

@@ -1,0 +1,152 @@
+"""``FERRY_STORAGE``: backups in a bucket of a real S3 server, and everything that can be wrong there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyrage import x25519
+
+from tests.support.local import Local, refused
+from tests.support.site import content
+from tests.support.storage import S3Server
+
+BUCKET = "kept"
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        server.client().create_bucket(Bucket=BUCKET)
+        yield server
+
+
+@pytest.fixture
+def kept(changed: Local, s3: S3Server, tmp_path: Path) -> Local:
+    """An app whose backups go to a bucket as well."""
+    changed.environ |= s3.environ | {"FLASK_FERRY_STORAGE": f"s3://{BUCKET}/{tmp_path.name}"}
+    return changed
+
+
+@pytest.fixture
+def in_directory(changed: Local, tmp_path: Path) -> Local:
+    """An app whose backups go to another directory as well."""
+    changed.environ |= {"FLASK_FERRY_STORAGE": f"file://{tmp_path}/far"}
+    return changed
+
+
+def forget(site: Local) -> None:
+    """The machine is another one: there are no backups here."""
+    for file in site.backups.iterdir():
+        file.unlink()
+
+
+def test_a_backup_goes_there_is_listed_drilled_and_comes_back(kept: Local, s3: S3Server) -> None:
+    """Encrypted, so that who reads the bucket has no row; no secret is in any output."""
+    identity = x25519.Identity.generate()
+    file = kept.directory / "identity.txt"
+    file.write_text(str(identity))
+    file.chmod(0o600)
+    kept.environ |= {"FLASK_FERRY_BACKUP_KEY": str(identity.to_public())}
+    live = kept.content()
+    outputs = [kept.ok("db-backup"), kept.ok("db-backup", "--list")]
+    assert "1 in s3://kept/" in outputs[1].last_line
+    refused(kept.run("db-backup", "--drill"), 2, "no identity", "FERRY_BACKUP_IDENTITY")
+    kept.environ |= {"FLASK_FERRY_BACKUP_IDENTITY": str(file)}
+    outputs.append(kept.ok("db-backup", "--drill"))
+    assert "was fetched from s3://kept/" in outputs[-1].last_line
+    (made,) = kept.kept()
+    backup_id = made.name.removesuffix(".sqlite3")
+    forget(kept)
+    kept.write("DELETE FROM sections WHERE id = 77")
+    outputs += [kept.ok("db-backup", "--check", backup_id), kept.ok("db-restore", "--dry-run")]
+    assert kept.kept() == kept.staging() == []
+    outputs.append(kept.ok("db-restore", "--yes"))
+    assert kept.content() == live == content(made)
+    outputs += [kept.ok("db-verify"), kept.ok("db-status", "-v")]
+    for key, text in s3.objects(BUCKET).items():
+        assert b"Theirs" not in text, key
+    for output in outputs:
+        for secret in (s3.environ["AWS_SECRET_ACCESS_KEY"], s3.environ["AWS_ACCESS_KEY_ID"], str(identity)):
+            assert secret not in output.stdout + output.stderr
+
+
+def test_by_url_and_what_is_wrong_with_one(kept: Local, s3: S3Server) -> None:
+    kept.ok("db-backup")
+    storage = kept.environ["FLASK_FERRY_STORAGE"]
+    (made,) = kept.kept()
+    forget(kept)
+    refused(kept.run("db-restore", "--yes", f"{storage}/absent"), 21, "no backup", "live database is unchanged")
+    refused(kept.run("db-restore", "--yes", f"s3://me:hunter2@{BUCKET}/x"), 2, "has a password")
+    refused(kept.run("db-restore", "--yes", "s3://absent/x"), 21, "There is no 'absent'")
+    kept.ok("db-restore", "--yes", f"{storage}/{made.name}")
+    s3.client().put_object(Bucket=BUCKET, Key=f"{storage.rpartition('/')[2]}/{made.name}", Body=b"half")
+    forget(kept)
+    refused(kept.run("db-restore", "--yes", made.name), 21, "is not whole", "live database is unchanged")
+
+
+def test_a_bucket_that_is_absent_stops_a_run_and_no_backup_is_lost(kept: Local) -> None:
+    kept.environ["FLASK_FERRY_STORAGE"] = "s3://absent/x"
+    live = kept.content()
+    refused(kept.run("db-restore", "--yes", "--dry-run"), 21, "There is no 'absent'")
+    refused(kept.run("db-init", "--yes"), 21, "There is no 'absent'", "live database is unchanged")
+    assert kept.content() == live
+    refused(kept.run("db-backup"), 21, "was made, and is not in the storage s3://absent/x")
+    (made,) = kept.kept()
+    assert content(made) == live
+
+
+def test_a_storage_that_fails_after_the_backup_stops_the_run_with_live_unchanged(in_directory: Local) -> None:
+    """The step's own hook takes the place away, when the run was let in."""
+    far = Path(in_directory.environ["FLASK_FERRY_STORAGE"].removeprefix("file://"))
+    live = in_directory.content()
+    script = in_directory.directory / "take_away.sh"
+    script.write_text(f"#!/bin/sh\nrm -rf {far}\ntouch {far}\n")
+    script.chmod(0o700)
+    done = in_directory.run("db-init", "--yes", FLASK_FERRY_HOOKS=str(script))
+    refused(done, 21, "was made, and is not in the storage", "live database is unchanged")
+    assert in_directory.content() == live
+    (made,) = in_directory.kept()
+    assert content(made) == live
+    assert in_directory.staging() == in_directory.lease() == []
+    far.unlink()
+    in_directory.ok("db-init", "--yes")
+    assert len(list(far.glob("*.sqlite3"))) == 1
+
+
+def test_retention_is_the_same_there(in_directory: Local) -> None:
+    far = Path(in_directory.environ["FLASK_FERRY_STORAGE"].removeprefix("file://"))
+    for _ in range(3):
+        in_directory.ok("db-backup")
+    result = in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1", FLASK_FERRY_KEEP_DAYS="30")
+    assert "Removed 0 backups and kept 3; in the storage 0, and kept 3" in result.last_line
+    in_directory.ok("db-backup", "--prune", "--dry-run", FLASK_FERRY_KEEP="1")
+    assert len(list(far.glob("*.sqlite3"))) == 3
+    in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1")
+    assert [file.name for file in far.glob("*.sqlite3")] == [file.name for file in in_directory.kept()]
+    assert len(in_directory.kept()) == 1
+
+
+def test_what_has_not_our_seal_is_refused_and_does_not_come_to_lie_among_the_backups(in_directory: Local) -> None:
+    in_directory.ok("db-backup")
+    forget(in_directory)
+    other = {"FLASK_FERRY_BACKUP_KEY": "the key of another database"}
+    refused(in_directory.run("db-restore", "--yes", **other), 20, "does not have this database's seal")
+    assert in_directory.kept() == in_directory.staging() == []
+
+
+def test_without_the_extra_it_is_named(in_directory: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = {name for name in sys.modules if name.partition(".")[0] in ("fsspec", "pyrage")}
+    for name in loaded | {"fsspec.core", "pyrage"}:
+        monkeypatch.setitem(sys.modules, name, None)
+    refused(in_directory.run("db-backup"), 2, 'pip install "flask-ferry[storage]"')
+    assert in_directory.kept() == []
+
+
+def test_nothing_of_it_is_imported_before_it_is_used() -> None:
+    code = "import sys, app.commands; print(sorted({'fsspec', 's3fs', 'pyrage', 'botocore'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
