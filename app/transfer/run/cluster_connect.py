@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import ClusterLost, Misconfigured
 from .cluster_address import ClusterAddress
 
-CONNECT_S = 20.0
+CONNECT_S = 10.0
 TLS_KEYS = ("ca-file", "client.cert", "client.key")
 """Below ``distributed.comm.tls``, in Dask's own configuration."""
 SET_THEM = (

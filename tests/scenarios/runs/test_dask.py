@@ -140,3 +140,43 @@ def test_a_scheduler_that_is_lost_ends_the_run_and_nothing_is_written_behind_it(
         assert not sa.inspect(connection).has_table("letter")
     assert find_staging(new) == []
     assert new.migrate_from(old).status == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "words"),
+    [
+        ("dask://10.255.255.1:8786", 2, "is spoken to over TLS alone"),
+        ("tcp://127.0.0.1:8786", 2, "FERRY_EXECUTOR (environment) is 'tcp://127.0.0.1:8786'"),
+        ("dask://127.0.0.1:1", 1, "No Dask scheduler answers at dask://127.0.0.1:1"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used(
+    old: SmallHost, postgresql: Any, tmp_path: Path, address: str, status: int, words: str
+) -> None:
+    name = new_name()
+    postgresql.execute(f"CREATE DATABASE {name}")
+    new = SmallHost(tmp_path, postgresql.url(name))
+    new.revise(*CREATE)
+    done = new.flask(
+        *("db-migrate-data", "--yes"),
+        FLASK_FERRY_SOURCE=old.url.render_as_string(),
+        FLASK_FERRY_EXECUTOR=address,
+        DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="1s",
+    )
+    assert done.status == status, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert find_staging(new) == []
+
+
+def test_a_file_is_written_without_the_cluster(old: SmallHost, tmp_path: Path) -> None:
+    new = SmallHost(tmp_path, sa.make_url(f"sqlite:///{tmp_path / 'new.db'}"))
+    new.revise(*CREATE)
+    done = new.flask(
+        *("db-migrate-data", "--yes"),
+        FLASK_FERRY_SOURCE=old.url.render_as_string(),
+        FLASK_FERRY_EXECUTOR="dask://127.0.0.1:1",
+    )
+    assert done.status == 0, done.stderr
+    assert "dask://127.0.0.1:1 is not used: SQLite is written by one process" in done.stderr
+    assert read(new) == (LETTERS, ROWS)

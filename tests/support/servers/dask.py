@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,9 +15,11 @@ from pathlib import Path
 import psutil
 
 from tests.support.site import ROOT
+from tests.support.sources.tls import Authority
 
 LIMIT_S = 60.0
-COMMON = ("--host", "127.0.0.1", "--no-dashboard")
+HERE, BY_NAME = "127.0.0.1", socket.gethostname()
+TLS = "DASK_DISTRIBUTED__COMM__TLS__"
 
 
 @dataclass
@@ -30,39 +32,28 @@ class DaskCluster:
     scheduler: subprocess.Popen[bytes]
     port: int
     directory: Path
+    environ: dict[str, str] = field(default_factory=dict)
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"dask://127.0.0.1:{self.port}?wait=60"
+        return f"dask://{self.host}:{self.port}?wait=60"
 
-    def add_workers(self, count: int, *options: str, environ: dict[str, str] | None = None) -> None:
+    @property
+    def host(self) -> str:
+        """By its name this machine is as far away as any other."""
+        return BY_NAME if self.environ else HERE
+
+    def add_workers(self, count: int) -> None:
         """Start workers, and wait until they have said that they are there."""
-        for _ in range(count):
-            number = len(self.workers)
-            command = [
-                "worker",
-                f"tcp://127.0.0.1:{self.port}",
-                "--no-nanny",
-                "--nthreads",
-                "1",
-                "--death-timeout",
-                "20",
-            ]
+        address = f"{'tls' if self.environ else 'tcp'}://{self.host}:{self.port}"
+        options = ["--no-nanny", "--nthreads", "1", "--death-timeout", "20", "--no-dashboard", "--host", self.host]
+        for number in range(len(self.workers), len(self.workers) + count):
             directory = ["--local-directory", str(self.directory / f"worker-{number}")]
             log = self.directory / f"worker-{number}.log"
-            self.workers.append(start([*command, *COMMON, *directory, *options], log, environ))
+            self.workers.append(start(["worker", address, *options, *directory], log, self.environ))
         for number in range(len(self.workers)):
             wait_for_words(self.directory / f"worker-{number}.log", "Registered to:")
-
-    def rows_of(self, text: str) -> dict[int, str]:
-        """What a run noted of each worker: process -> words."""
-        return {worker.pid: text for worker in self.workers if f"process {worker.pid}:" in text}
-
-    def stop(self, *workers: int) -> None:
-        """Let workers do nothing more, as if they were cut off."""
-        for number in workers:
-            self.workers[number].send_signal(signal.SIGSTOP)
 
     def close(self) -> None:
         for process in [*self.workers, self.scheduler]:
@@ -93,16 +84,29 @@ def wait_for_words(log: Path, words: str) -> str:
 
 
 @contextlib.contextmanager
-def dask_cluster(directory: Path, workers: int) -> Iterator[DaskCluster]:
-    """A scheduler with workers."""
-    log = directory / "scheduler.log"
-    scheduler = start(["scheduler", "--port", "0", *COMMON], log)
+def dask_cluster(directory: Path, workers: int, environ: dict[str, str] | None = None) -> Iterator[DaskCluster]:
+    """A scheduler with workers.
+
+    :param environ: certificates, see :func:`name_certificates`; then they listen under this machine's name.
+    """
+    log, environ = directory / "scheduler.log", environ or {}
+    host = ["--host", BY_NAME, "--protocol", "tls"] if environ else ["--host", HERE]
+    scheduler = start(["scheduler", "--port", "0", "--no-dashboard", *host], log, environ)
     try:
         port = int(wait_for_words(log, "Scheduler at:").rpartition(":")[2])
     except BaseException:
         scheduler.kill()
         scheduler.wait()
         raise
-    with contextlib.closing(DaskCluster(scheduler, port, directory)) as cluster:
+    with contextlib.closing(DaskCluster(scheduler, port, directory, environ)) as cluster:
         cluster.add_workers(workers)
         yield cluster
+
+
+def name_certificates(authority: Authority) -> dict[str, str]:
+    """Where certificates for all of a cluster are, as Dask reads it from the environment."""
+    pair = authority.sign(f"DNS:{BY_NAME}")
+    files = {"CA_FILE": authority.file}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        files |= {f"{role}__CERT": pair.with_suffix(".crt"), f"{role}__KEY": pair.with_suffix(".key")}
+    return {f"{TLS}{name}": str(file) for name, file in files.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 
 from app.errors import ClusterLost, Misconfigured
 from app.transfer.run import cluster_connect
-from app.transfer.run.cluster_address import ClusterAddress
+from app.transfer.run.cluster import Cluster
+from app.transfer.run.cluster_address import ClusterAddress, parse_address
 from app.transfer.run.cluster_connect import connect, is_encrypted
+from tests.support.servers.dask import TLS, dask_cluster, name_certificates
+from tests.support.sources.tls import Authority
 
 HERE, THERE = ClusterAddress("127.0.0.1", 8786), ClusterAddress("scheduler.example.org", 8786)
 
@@ -51,3 +55,27 @@ def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         unheard.bind(("127.0.0.1", 0))
         with pytest.raises(ClusterLost, match=r"No Dask scheduler answers at dask://127\.0\.0\.1"):
             connect(ClusterAddress("127.0.0.1", unheard.getsockname()[1]))
+
+
+def as_configured(environ: dict[str, str]) -> dict[str, str]:
+    names = {"ca-file": "CA_FILE", "client.cert": "CLIENT__CERT", "client.key": "CLIENT__KEY"}
+    return {f"distributed.comm.tls.{key}": environ[f"{TLS}{name}"] for key, name in names.items()}
+
+
+def test_over_tls_to_this_machine_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dask = pytest.importorskip("dask")
+    environ = name_certificates(Authority.make(tmp_path / "ca"))
+    others = name_certificates(Authority.make(tmp_path / "others"))
+    monkeypatch.setattr(cluster_connect, "CONNECT_S", 5.0)
+    with dask_cluster(tmp_path, 1, environ) as servers:
+        address = parse_address(servers.url, "option")
+        assert not address.is_here
+        with pytest.raises(Misconfigured, match="over TLS alone"):
+            connect(address)
+        with dask.config.set(as_configured(others)), pytest.raises(ClusterLost, match="over TLS"):
+            connect(address)
+        with dask.config.set(as_configured(environ)):
+            cluster = Cluster(address, str, "")
+            cluster.begin()
+            assert cluster.wait_for(cluster.submit(os.getpid)) == servers.workers[0].pid
+            cluster.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.dialects.model import Values
 from app.transfer.rows.canonical import encode_row
@@ -73,3 +74,9 @@ def test_a_table_that_is_gone_is_a_problem(room: Room) -> None:
     outcome = load_into(room.dialect, room.other("staging"), table, write(PARENTS), 3, BATCH_ROWS)
     assert outcome.rows == 0
     assert "parents" in outcome.problem
+
+
+def test_a_place_shows_no_password() -> None:
+    """A worker of a cluster writes what it was given into its log, where it fails."""
+    url = sa.make_url("mysql+pymysql://app:s3cret-word@db.example.org/shop")
+    assert "s3cret-word" not in repr(Place(url, url.set(database="staging"), Path(), None, "alembic_version", None))
