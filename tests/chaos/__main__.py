@@ -8,9 +8,12 @@ from pathlib import Path
 
 import click
 
-from .plan import make_chains, name_left_out
+from .plan import make_chains, make_up, name_left_out
 from .run import run_all
 from .table import Floor, write
+
+ROUNDS = 3
+"""Of further chains, for steps that were hit too seldom; what is not met then fails."""
 
 
 @click.command()
@@ -31,9 +34,13 @@ def main(
         if (not servers or chain.server in servers) and (not cases or chain.case in cases)
     ]
     until = time.time() + 60 * minutes if minutes else None
-    hits = run_all(chains, to / "hits.jsonl", jobs=jobs, until=until, tell=click.echo)
     # A floor that is in proportion: what few faults hit says little.
     floor = Floor(step=3, cut_over=20) if faults >= 2000 else Floor(step=0, cut_over=faults // 100)
+    hits = run_all(chains, to / "hits.jsonl", jobs=jobs, until=until, tell=click.echo)
+    for _ in range(ROUNDS):
+        if not (more := make_up(seed, hits, floor)):
+            break
+        hits = run_all(more, to / "hits.jsonl", jobs=jobs, until=until, tell=click.echo)
     failures = write(to, hits, seed=seed, floor=floor, left_out=name_left_out())
     click.echo((to / "chaos.md").read_text())
     for text in failures:

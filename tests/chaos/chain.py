@@ -38,6 +38,7 @@ class Chain:
     """What one chain is to do; the same seed does the same.
 
     :ivar faults: the names of those that come in turn.
+    :ivar wanted: commands and steps of theirs; of a command that has some no others are hit.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Chain:
     case: str
     faults: tuple[str, ...]
     count: int
+    wanted: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -167,11 +169,10 @@ class _Chain:
 
     def _deal_steps(self, lap: Lap) -> Iterator[str]:
         """All steps in rounds, shuffled; the cut-over comes several times in each."""
+        wanted = [step for command, step in self.chain.wanted if command == lap.turn.command]
+        cut_overs = [CUT_OVER] * (CUT_OVERS[self.place.server] - 1) if CUT_OVER in lap.moments else []
         while True:
-            steps = [
-                *lap.moments,
-                *([CUT_OVER] * (CUT_OVERS[self.place.server] - 1) if CUT_OVER in lap.moments else []),
-            ]
+            steps = wanted or [*lap.moments, *cut_overs]
             self.rng.shuffle(steps)
             yield from steps
 

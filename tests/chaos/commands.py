@@ -37,9 +37,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class Case:
-    """Turns that lead back to where the first one begins."""
+    """Turns that lead back to where the first one begins.
+
+    :ivar commands: what its turns are called.
+    """
 
     name: str
+    commands: tuple[str, ...]
     turns: Callable[[Place], list[Turn]]
     begin: Callable[[Place], None]
 
@@ -117,10 +121,15 @@ def _backup(_place: Place) -> list[Turn]:
 
 
 CASES = (
-    Case("source", _source, initialise),
-    Case("self", _there_and_back, initialise),
-    Case("keep", _keep, initialise),
-    Case("init", _init, initialise),
-    Case("restore", _restore, begin_with_backup),
-    Case("backup", _backup, initialise),
+    Case("source", ("db-migrate-data FILE",), _source, initialise),
+    Case("self", ("db-rollback", "db-migrate-data self"), _there_and_back, initialise),
+    Case("keep", ("db-rollback --keep-writes",), _keep, initialise),
+    Case("init", ("db-init",), _init, initialise),
+    Case("restore", ("db-restore",), _restore, begin_with_backup),
+    Case("backup", ("db-backup", "db-backup --prune"), _backup, initialise),
 )
+
+
+def case_of(command: str) -> str:
+    """The case in which a command comes, by its name."""
+    return next(case.name for case in CASES if command in case.commands)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
 
-from .chain import Chain
-from .commands import CASES
+from .chain import Chain, Hit
+from .commands import CASES, case_of
 from .faults import FAULTS, Fault
+from .table import Floor, count_steps
 
 SHARES = {"sqlite": 0.70, "mariadb": 0.16, "postgresql": 0.14}
 """Of all faults: a fault on SQLite takes half a second, one on a server several."""
@@ -35,13 +37,38 @@ def make_chains(seed: int, count: int) -> list[Chain]:
 def _of_server(seed: int, server: str, count: float) -> Iterator[Chain]:
     whole = sum(WEIGHTS.values())
     for share, names in GROUPS:
-        kinds = tuple(fault.name for fault in FAULTS if fault.name in names and is_possible(fault, server))
+        kinds = _kinds(names, server)
         for case in CASES:
             rest = round(count * share * WEIGHTS[case.name] / whole)
             while kinds and rest > 0:
                 size = min(LONGEST[server], rest)
                 yield Chain(0, seed, server, case.name, kinds, size)
                 rest -= size
+
+
+def make_up(seed: int, hits: Sequence[Hit], floor: Floor) -> list[Chain]:
+    """Chains for the steps that were hit too seldom, each with as many faults as its steps lack."""
+    lacking: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    for (server, command, step), count in count_steps(hits).items():
+        if count < floor.step:
+            lacking[server, case_of(command)][command, step] = floor.step - count
+    names = GROUPS[0][1] + GROUPS[1][1]
+    return [
+        Chain(number, seed, server, case, _kinds(names, server), _length(lacks), tuple(lacks))
+        for number, ((server, case), lacks) in enumerate(lacking.items(), 1 + max(hit.chain for hit in hits))
+    ]
+
+
+def _length(lacks: Counter[tuple[str, str]]) -> int:
+    """Commands of a case come in turn, so that each has as many faults as the one that lacks most."""
+    commands = Counter[str]()
+    for (command, _), count in lacks.items():
+        commands[command] += count
+    return max(commands.values()) * 2
+
+
+def _kinds(names: Collection[str], server: str) -> tuple[str, ...]:
+    return tuple(fault.name for fault in FAULTS if fault.name in names and is_possible(fault, server))
 
 
 def is_possible(fault: Fault, server: str) -> bool:

@@ -29,12 +29,20 @@ class Floor:
     cut_over: int
 
 
+def count_steps(hits: Sequence[Hit]) -> dict[tuple[str, str, str], int]:
+    """Server, command and step: how often a fault met it."""
+    met = Counter((hit.server, hit.command, hit.step) for hit in hits if hit.outcome in OUTCOMES)
+    return {key: met[key] for key in sorted({(hit.server, hit.command, hit.step) for hit in hits}) if key[2] != HARNESS}
+
+
 def find_below(hits: Sequence[Hit], floor: Floor) -> list[str]:
     """What was hit too seldom to say anything."""
     met = [hit for hit in hits if hit.outcome in OUTCOMES]
-    steps = Counter((hit.server, hit.command, hit.step) for hit in met)
-    known = {(hit.server, hit.command, hit.step) for hit in hits if hit.step != HARNESS}
-    below = [f"{' '.join(key)}: {steps[key]} hits of {floor.step}" for key in sorted(known) if steps[key] < floor.step]
+    below = [
+        f"{' '.join(key)}: {count} hits of {floor.step}"
+        for key, count in count_steps(hits).items()
+        if count < floor.step
+    ]
     cut_overs = Counter(hit.server for hit in met if hit.step == CUT_OVER)
     servers = sorted({hit.server for hit in hits})
     below += [

@@ -15,7 +15,7 @@ from .chain import Chain, Hit, carry_out
 from .commands import SELF, initialise, run
 from .faults import FAKETIME, JUMPS, clock_file, load_clock
 from .place import Look, Place
-from .plan import make_chains, name_left_out
+from .plan import make_chains, make_up, name_left_out
 from .table import Floor, describe, find_below
 
 DISK = ("kill -9", "full disk", "read-only directory")
@@ -99,6 +99,16 @@ def test_a_plan_has_every_fault_of_every_command_and_a_seed_repeats_it() -> None
         for case in ("source", "self", "keep", "init", "restore", "backup")
     }
     assert all("kill -9 of the server" not in chain.faults for chain in chains if chain.server == "sqlite")
+
+
+def test_what_was_hit_too_seldom_is_made_up_for() -> None:
+    hits = [Hit(9, "mariadb", "db-rollback", step, "none", False, outcome="measured") for step in ("look", "cut-over")]
+    hits.append(Hit(9, "mariadb", "db-rollback", "look", "kill -9", False, outcome="old"))
+    [chain] = make_up(5, hits, Floor(step=2, cut_over=0))
+    assert (chain.number, chain.server, chain.case) == (10, "mariadb", "self")
+    assert chain.wanted == (("db-rollback", "cut-over"), ("db-rollback", "look"))
+    assert chain.count == 2 * (2 + 1)
+    assert make_up(5, hits, Floor(step=0, cut_over=0)) == []
 
 
 def test_what_was_hit_too_seldom_is_below_the_floor() -> None:
