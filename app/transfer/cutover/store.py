@@ -15,7 +15,7 @@ from ...dialects.redact import redact_text
 from ...errors import BackupFailed, FerryError, Misconfigured
 
 PIECE_BYTES = 1 << 20
-PART_BYTES, MOST_PARTS = 16 << 20, 9_000
+PART_BYTES, MOST_PARTS = 8 << 20, 9_000
 """Of an upload: so much of it is in memory, and S3 takes 10,000 parts of an object."""
 EXTRA = 'pip install "flask-ferry[storage]"'
 
@@ -140,12 +140,16 @@ class Store:
         :raises BackupFailed: it cannot be read, or is longer.
         """
         total = 0
-        with _failing(f"{self.name(name)} cannot be read"), self._system.open(self._full(name), "rb") as file:
+        with _failing(f"{self.name(name)} cannot be read"), self._open(name) as file:
             while piece := file.read(PIECE_BYTES):
                 total += len(piece)
                 if total > most_bytes:
                     raise BackupFailed(f"{self.name(name)} is longer than {most_bytes} bytes.")
                 yield piece
+
+    def _open(self, name: str) -> Any:
+        # Whatever a storage holds in advance by itself: 50 MiB, of S3.
+        return self._system.open(self._full(name), "rb", block_size=PART_BYTES)
 
     def remove(self, name: str) -> None:
         """Remove an object; one that is not there is removed.

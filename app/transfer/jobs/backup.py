@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dialects.base import Image
+from ...dialects.redact import redact_text
 from ...dialects.wording import be, count_of, count_rows
 from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
 from ..cutover import backups
@@ -58,13 +59,11 @@ def make_backup(
             run.drop_leftovers()
             with prove_left_alone(run):
                 backup = _make(run, to, portable=portable, client=client)
-            run.report.backup = backup.file
-            stored = store_backup(run, backup)
     except DatabaseDamaged as error:
         raise BackupFailed(error.message, hint=error.hint) from error
     text = f"Backup {backup.id}: {count_rows(backup.rows)}, {backup.size_bytes} bytes, read back: {backup.file}"
-    if stored:
-        text += f", and in {run.settings.name_places(None).rpartition(', and ')[2]}"
+    if run.settings.storage:
+        text += f", and in {redact_text(run.settings.storage)}"
     return run.report.end("done", text)
 
 
@@ -98,6 +97,8 @@ def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:
         with run.dialect.image(run.target, run.old_generation, None) as image:
             _refuse_left_out(run, image)
             files.append(write_backup(run, ClientImage(run, image) if client else image, to))
+        run.report.backup = files[0].file
+        store_backup(run, files[0])
 
     try:
         carry_out_steps(run, [Step("backup", write)])
