@@ -42,7 +42,7 @@ from .connect import connect_to, number_of, quote
 from .driver import current_of, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded
-from .read import Asks, MySqlReader, asking, reading
+from .read import RAW, Asks, MySqlReader, asking, reading
 from .server import folds_names, read_current, spell
 from .shown import find_view
 
@@ -80,7 +80,7 @@ class MySqlDialect(once.Sharing):
         self._directory, self._tls_ca = directory, tls_ca
 
     def _connect(self, url: URL, **options: Any) -> contextlib.AbstractContextManager[pymysql.Connection[Any]]:
-        return connect_to(url, self._tls_ca, shared=True, **{"several": True, **options})
+        return connect_to(url, self._tls_ca, shared=True, **{"several": True, "conv": RAW, **options})
 
     def _factory(self, url: URL) -> Callable[..., contextlib.AbstractContextManager[pymysql.Connection[Any]]]:
         """Connections for those who need several."""

@@ -75,7 +75,8 @@ TRUSTED_S = 60.0
 """A session that was idle for less is as it was left, unless its end is there to be read: no server is asked."""
 
 _LEAVES_NOTHING = re.compile(
-    r"\s*(?:SELECT|SHOW|DESCRIBE|CREATE DATABASE|DROP DATABASE|COMMIT|ROLLBACK|START TRANSACTION)\b"
+    r"\s*(?:SELECT|SHOW|DESCRIBE|CREATE (?:DATABASE|TABLE|INDEX)|DROP DATABASE|ALTER TABLE|COMMIT|ROLLBACK|"
+    r"START TRANSACTION)\b"
     r"(?!.*(?:(?<!@)@(?!@)|_LOCK\s*\(|\bINTO\b|\bCHAIN\b))",
     re.IGNORECASE | re.DOTALL,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlalchemy import URL
 from .catalogue import Asks, read_catalogue, stored_columns
 from .connect import connect_to, quote
 from .driver import current_of
-from .read import asking
+from .read import RAW, asking
 from .types import Stored
 
 Looked = tuple[dict[str, list[Stored]], set[str]]
@@ -71,7 +71,7 @@ def loading(url: URL, tls_ca: Path | None) -> Iterator[None]:
     Foreign keys are not enforced in the sessions that load. The next AUTO_INCREMENT key is above the largest that went
     in, as InnoDB sees to it with every row (MySQL manual, 17.6.1.6).
     """
-    with connect_to(url, tls_ca, shared=True) as connection:
+    with connect_to(url, tls_ca, shared=True, several=True, conv=RAW) as connection:
         database = current_of(connection)
         triggers = _triggers(connection, database)
         for trigger in triggers:
@@ -81,10 +81,15 @@ def loading(url: URL, tls_ca: Path | None) -> Iterator[None]:
         yield
     finally:
         _looked.reset(token)
-        with connect_to(url, tls_ca, shared=True) as connection, connection.cursor() as cursor:
-            for trigger in triggers:
-                cursor.execute(
-                    "SET SESSION sql_mode = %s, character_set_client = %s, collation_connection = %s",
-                    (trigger.sql_mode, trigger.charset, trigger.collation),
-                )
-                cursor.execute(trigger.statement)
+        if triggers:
+            _create_again(url, tls_ca, triggers)
+
+
+def _create_again(url: URL, tls_ca: Path | None, triggers: Sequence[_Trigger]) -> None:
+    with connect_to(url, tls_ca, shared=True) as connection, connection.cursor() as cursor:
+        for trigger in triggers:
+            cursor.execute(
+                "SET SESSION sql_mode = %s, character_set_client = %s, collation_connection = %s",
+                (trigger.sql_mode, trigger.charset, trigger.collation),
+            )
+            cursor.execute(trigger.statement)

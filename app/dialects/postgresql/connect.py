@@ -30,7 +30,7 @@ from ..samples import notes_of
 from ..sessions import Sessions, held_sessions
 from .driver import Connection as Connection
 from .driver import Cursor, set_session
-from .names import PUBLIC, database_of, quote, schema_named
+from .names import PUBLIC, app_url, database_of, quote, schema_named
 
 CONTROL = "control"
 """The purpose of sessions that work in the control area, where no table has a trigger."""
@@ -193,7 +193,8 @@ def connect(
         object, such as SQLAlchemy's converters of values, stays there.
     :param any_path: the caller sets the search path for each of its transactions.
     """
-    arguments = connection_arguments(url, tls_ca) | {"application_name": application}
+    # Whose path does not matter is one session for the live schema and all beside it.
+    arguments = connection_arguments(app_url(url) if any_path else url, tls_ca) | {"application_name": application}
     if database is not None:
         arguments["dbname"] = database
     else:

@@ -7,11 +7,10 @@ import re
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from psycopg import sql
 from sqlalchemy import Connection as AppConnection
 
 from .connect import Connection
-from .names import Place, literal
+from .names import Place, literal, quote
 
 MARK = re.compile(r" ?\[ferry ([0-9a-f]{8})\]$")
 
@@ -75,4 +74,9 @@ def comment_on(connection: Connection, schema: str) -> str | None:
 
 
 def set_comment(connection: Connection, schema: str, comment: str | None) -> None:
-    connection.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(schema), sql.Literal(comment)))
+    connection.execute(comment_statement(schema, comment).encode())
+
+
+def comment_statement(schema: str, comment: str | None) -> str:
+    """What gives a schema a comment, or takes it away."""
+    return f"COMMENT ON SCHEMA {quote(schema)} IS {'NULL' if comment is None else literal(comment)}"

@@ -17,12 +17,12 @@ import psycopg
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError
 from ..model import LateWrite
 from .connect import Connection, is_lost
-from .extensions import extensions_in, list_schemas, look_in, move, oid_of
+from .extensions import EXTENSIONS, list_schemas, look_in, oid_of, write_moves
 from .grants import adopt, adopt_schema
 from .large_records import Records
 from .locks import Locking, Reconnect, token
-from .mark import comment_on, mark_in, set_comment, with_mark
-from .names import quote
+from .mark import COMMENT, comment_statement, mark_in, with_mark
+from .names import literal, quote
 from .objects import ask_for_definitions, sort_definitions
 from .preflight import dependents
 
@@ -50,12 +50,17 @@ class Swap:
         self._advance(connection)
         Records(connection, self.live).settle(self.staging)
         adopt_schema(connection, self.live, self.staging)
-        comment = with_mark(comment_on(connection, self.live), mark_in(comment_on(connection, self.staging)))
-        extensions = extensions_in(connection, self.live)
-        connection.execute(f"ALTER SCHEMA {quote(self.live)} RENAME TO {quote(self.old)}".encode())
-        connection.execute(f"ALTER SCHEMA {quote(self.staging)} RENAME TO {quote(self.live)}".encode())
-        move(connection, extensions, self.live)
-        set_comment(connection, self.live, comment)
+        live, staged, extensions = connection.ask_at_once(
+            (COMMENT.format(literal(self.live)), ()),
+            (COMMENT.format(literal(self.staging)), ()),
+            (EXTENSIONS, (self.live,)),
+        )
+        comment = with_mark(live[0][0], mark_in(staged[0][0]))
+        renames = [(self.live, self.old), (self.staging, self.live)]
+        statements = [f"ALTER SCHEMA {quote(name)} RENAME TO {quote(to)}" for name, to in renames]
+        statements += write_moves([name for name, _ in extensions], self.live)
+        statements.append(comment_statement(self.live, comment))
+        connection.execute("; ".join(statements).encode())
         return oid_of(connection, self.live)
 
     def _check(self, connection: Connection) -> None:
