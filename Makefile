@@ -21,9 +21,10 @@ OTHER ?= python3.13
 SECONDS ?= 600
 ORDERS ?= 1000
 TARGETS ?=
+COUNTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos galera model fuzz types routes bench passes wheel reference docs clean
+.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos galera scale model fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -128,6 +129,10 @@ chaos: $(VENV)/.dev  ## Let every command meet every fault at every step, on eac
 galera: $(VENV)/.dev  ## Meet a Galera cluster of three nodes: refused, read from while nodes die, migrated with one node
 	tests/support/servers/install.sh
 	$(BIN)/python -m pytest --galera -rs tests/scenarios/matrix/test_galera.py
+
+scale: $(VENV)/.dev  ## Measure what a row, a table and a round trip cost on each route; COUNTS="10000 100000 1000000"
+	tests/support/servers/install.sh
+	$(BIN)/python -m benchmarks.scale $(if $(COUNTS),--counts $(COUNTS))
 
 model: $(VENV)/.dev  ## Try orders of runs, a rollback, writes, kills and lost locks over the real journal, and count them; ORDERS=n
 	ORDERS=$(ORDERS) $(BIN)/python -m pytest -n $(JOBS) --every-kill -rP tests/transfer/cutover/test_cutover.py

@@ -26,8 +26,12 @@ def fill(file: Path, size: str) -> int:
 
     :raises KeyError: no such size.
     """
-    times = SIZES[size]
-    rng = random.Random(f"forum {size}")
+    return fill_times(file, SIZES[size], size)
+
+
+def fill_times(file: Path, times: float, seed: str) -> int:
+    """Fill the forum's empty tables with so many times the rows of S; returns the number of rows."""
+    rng = random.Random(f"forum {seed}")
     count = 0
     with sqlite3.connect(file) as connection:
         for table, rows in _tables(rng, times):
