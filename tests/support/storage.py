@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 
+BUCKET = "kept"
 STARTS_WITHIN_S = 60.0
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyrage import x25519
 
 from tests.support.places import ServerSite, databases, execute
 from tests.support.runs.commands import history
@@ -106,16 +108,21 @@ def test_the_history_goes_down_with_ids_that_dangled_and_up_again(migrated: Serv
     ok(migrated.flask("db", "check"))
 
 
-def test_a_backup_is_restored_and_proved(migrated: ServerSite) -> None:
+def test_a_backup_is_restored_and_proved(migrated: ServerSite, tmp_path: Path) -> None:
     before = migrated.rows()
-    ok(migrated.flask("db-backup"))
+    keys = {
+        "FLASK_FERRY_STORAGE": f"file://{tmp_path}/far",
+        "FLASK_FERRY_BACKUP_KEY": str(x25519.Identity.generate()),
+    }
+    ok(migrated.flask("db-backup", **keys))
+    shutil.rmtree(migrated.backups)
     migrated.execute("DELETE FROM posts WHERE parent_id IS NOT NULL")
     migrated.execute("UPDATE users SET name = 'somebody else'")
-    ok(migrated.flask("db-restore", "--yes"))
+    ok(migrated.flask("db-restore", "--yes", **keys))
     assert same(migrated.rows(), before)
     ok(migrated.flask("db-verify"))
-    ok(migrated.flask("db-backup", "--check"))
-    ok(migrated.flask("db-backup", "--drill"))
+    ok(migrated.flask("db-backup", "--check", **keys))
+    ok(migrated.flask("db-backup", "--drill", **keys))
     assert beside(migrated) == []
 
 

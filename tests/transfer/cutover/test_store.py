@@ -1,9 +1,8 @@
-"""Objects of a storage: put whole or not at all, never written over; on a real S3 server and in a directory."""
+"""Objects of a storage that is a directory; those of an S3 server are in ``tests/scenarios/storage/``."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -11,23 +10,11 @@ import pytest
 
 from app.errors import BackupFailed, Misconfigured
 from app.transfer.cutover.store import PART_BYTES, Store, open_store
-from tests.support.storage import S3Server
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with S3Server(tmp_path_factory.mktemp("s3")) as server:
-        server.client().create_bucket(Bucket="kept")
-        yield server
-
-
-@pytest.fixture(params=["s3", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    if request.param == "file":
-        return open_store(f"file://{tmp_path}/deep/kept")
-    for name, value in request.getfixturevalue("s3").environ.items():
-        monkeypatch.setenv(name, value)
-    return open_store(f"s3://kept/{tmp_path.name}")
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(f"file://{tmp_path}/deep/kept")
 
 
 def test_an_object_is_put_listed_read_and_removed(store: Store) -> None:
@@ -66,31 +53,6 @@ def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     store.put("a", 1, lambda to: _write(to, b"a"))
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "new" / "a").stat().st_mode) == 0o600
-
-
-def test_a_bucket_that_is_absent_is_no_empty_one(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in s3.environ.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(BackupFailed, match="There is no 'absent'"):
-        open_store("s3://absent/prefix").list()
-
-
-def test_a_server_that_is_gone_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with S3Server(tmp_path) as server:
-        server.client().create_bucket(Bucket="kept")
-        for name, value in server.environ.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        store = open_store("s3://kept/x")
-
-        def fill(to: IO[bytes]) -> None:
-            to.write(bytes(2 * PART_BYTES))
-            server.kill()
-            to.write(bytes(2 * PART_BYTES))
-
-        with pytest.raises(BackupFailed, match="could not be stored in s3://kept/x") as caught:
-            store.put("a", 4 * PART_BYTES, fill)
-        assert server.environ["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
 
 
 def test_what_nobody_can_open() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,7 @@ from pyrage import x25519
 
 from tests.support.local import Local, refused
 from tests.support.site import content
-from tests.support.storage import S3Server
-
-BUCKET = "kept"
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with S3Server(tmp_path_factory.mktemp("s3")) as server:
-        server.client().create_bucket(Bucket=BUCKET)
-        yield server
+from tests.support.storage import BUCKET, S3Server
 
 
 @pytest.fixture
