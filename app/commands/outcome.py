@@ -12,8 +12,8 @@ from jinja2 import TemplateError
 
 from ..errors import DoesNotFit, FerryError
 from ..transfer.jobs.passage import Order, carry_out
-from ..transfer.rows import scratch
 from ..transfer.rows.files import to_plain_json, write
+from ..transfer.rows.scratch import ScratchError
 from ..transfer.run.private import remove_abandoned
 from ..transfer.run.report import Report, may_be_written_to
 from ..transfer.run.run import Run
@@ -67,10 +67,10 @@ def explain(run: Run, error: BaseException) -> BaseException:
         if _FULL.search(str(words)):
             return DoesNotFit(f"The database has no space: {words}", hint=f"Make room. {_OTHERWISE}")
         return FerryError(f"The database refused: {words}", hint=_OTHERWISE)
-    if isinstance(error, scratch.ERRORS):
+    if isinstance(error, ScratchError):
         if _FULL.search(str(error)):
-            return DoesNotFit(f"There is no space for a run's scratch file: {error}", hint=f"Make room. {_OTHERWISE}")
-        return FerryError(f"A run's scratch file cannot be written: {error}", hint=_OTHERWISE)
+            return DoesNotFit(f"There is no space for a run's scratch file in {error}", hint=f"Make room. {_OTHERWISE}")
+        return FerryError(f"A run's scratch file cannot be written in {error}", hint=_OTHERWISE)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         if error.errno in (ENOSPC, EDQUOT):

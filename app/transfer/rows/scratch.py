@@ -14,8 +14,27 @@ from typing import Any, ClassVar, Self
 
 from ...dialects.model import Values
 
-ERRORS = (sqlite3.Error,)
-"""What a scratch file may answer, as on a full disk, whatever server the rows are of."""
+
+class ScratchError(Exception):
+    """What a scratch file answers, as on a full disk: no error of the database that the rows are of."""
+
+
+class _Connection(sqlite3.Connection):
+    """:ivar directory: where its file lies, which has no name."""
+
+    directory = ""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*arguments)
+        except sqlite3.Error as error:
+            raise ScratchError(f"{self.directory}: {error}") from error
+
+    def executescript(self, sql: str, /) -> sqlite3.Cursor:
+        try:
+            return super().executescript(sql)
+        except sqlite3.Error as error:
+            raise ScratchError(f"{self.directory}: {error}") from error
 
 
 class Scratch:
@@ -23,6 +42,7 @@ class Scratch:
 
     :param directory: on whose disk the file lies; by default where temporary files go.
     :raises OSError: the file cannot be made.
+    :raises ScratchError: it cannot be written, here and later.
     """
 
     SCHEMA: ClassVar[str] = ""
@@ -32,7 +52,8 @@ class Scratch:
         os.close(descriptor)
         try:
             # Some live as long as what holds them, which nobody closes; and that may go in another thread.
-            self._connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, factory=_Connection)
+            self._connection.directory = str(Path(name).parent)
             weakref.finalize(self, self._connection.close)
             self.execute = self._connection.execute
             # Nothing of it must last, so there is no journal, and one transaction that never ends.

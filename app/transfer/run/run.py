@@ -22,8 +22,8 @@ from sqlalchemy.exc import DBAPIError
 from ...dialects.base import Dialect
 from ...dialects.model import Beside
 from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LiveSchemaChanged, LockHeld, Protected
-from ..rows import scratch
 from ..rows.files import to_plain_json, write
+from ..rows.scratch import ScratchError
 from ..schema.alembic import Schema
 from ..schema.binds import name_of
 from ..schema.declarations import read_declarations
@@ -87,7 +87,7 @@ class Run:
     @property
     def write_errors(self) -> tuple[type[Exception], ...]:
         """What a database or a file system may answer instead of doing what it is told."""
-        return (OSError, *scratch.ERRORS, *self.database_errors)
+        return (OSError, ScratchError, *self.database_errors)
 
     @property
     def target(self) -> URL:

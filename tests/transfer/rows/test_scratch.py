@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.rows.scratch import Aside, Keys, RowStore, Scratch
+from app.transfer.rows.scratch import Aside, Keys, RowStore, Scratch, ScratchError
 
 FILLING = """
 import os, signal, sys
@@ -33,7 +32,7 @@ def test_its_file_has_no_name_and_its_room_is_given_free(tmp_path: Path) -> None
         assert len(open_files(tmp_path)) == 1
     assert open_files(tmp_path) == []
     store.close()
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises(ScratchError, match="closed"):
         store.count()
 
 
@@ -130,5 +129,5 @@ def test_it_is_closed_with_what_holds_it_in_whatever_thread_that_goes() -> None:
     connection = made[0]._connection
     made.clear()
     gc.collect()
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+    with pytest.raises(ScratchError, match="closed"):
         connection.execute("SELECT 1")
