@@ -23,6 +23,11 @@ def is_encrypting(settings: Settings) -> bool:
     return is_recipients(settings.backup_key) or is_identity(settings.backup_key)
 
 
+def describe(settings: Settings) -> str:
+    """Whether what is stored is encrypted, for people."""
+    return "encrypted" if is_encrypting(settings) else "not encrypted"
+
+
 class _Remembering:
     """A stream that knows what stopped it: out of age's own code comes a text only."""
 

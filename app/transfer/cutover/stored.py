@@ -148,8 +148,8 @@ def store_backup(run: Run, backup: Backup) -> Card | None:
             f"The backup {backup.file} was made, and is not in the storage {store.url}.",
             [error.message, *error.details],
         ) from error
-    how = "encrypted, " if card.encrypted else ""
-    run.note(f"Stored: {store.name(card.file)} ({card.stored_bytes} bytes, {how}read back)")
+    how = encryption.describe(run.settings)
+    run.note(f"Stored: {store.name(card.file)} ({card.stored_bytes} bytes, {how}, read back)")
     return card
 
 

@@ -12,7 +12,7 @@ from ...dialects.base import Image
 from ...dialects.redact import redact_text
 from ...dialects.wording import be, count_of, count_rows
 from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
-from ..cutover import backups
+from ..cutover import backups, encryption
 from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
 from ..cutover.seal import existing_key
@@ -63,7 +63,7 @@ def make_backup(
         raise BackupFailed(error.message, hint=error.hint) from error
     text = f"Backup {backup.id}: {count_rows(backup.rows)}, {backup.size_bytes} bytes, read back: {backup.file}"
     if run.settings.storage:
-        text += f", and in {redact_text(run.settings.storage)}"
+        text += f", and in {redact_text(run.settings.storage)} ({encryption.describe(run.settings)})"
     return run.report.end("done", text)
 
 

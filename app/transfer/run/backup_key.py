@@ -10,23 +10,30 @@ from ...errors import Misconfigured
 SHORTEST_KEY = 16
 _RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")
 _IDENTITY = re.compile("AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}")
+_OF_AGE = re.compile(
+    r"(?<![A-Za-z0-9])age1|age1[a-z0-9]{20}|AGE-SECRET-KEY-|AGE-PLUGIN-|age-encryption\.org|-----BEGIN"
+    r"|^\W*(?:sk-)?(?:ssh-|ecdsa-sha2-)",
+    re.IGNORECASE,
+)
+"""What looks as if something were to be encrypted: a secret of one's own is very unlikely to."""
+_AROUND = " \t\r\n\ufeff"
 _URL = re.compile("([A-Za-z][A-Za-z0-9+.-]*)://(.+)", re.DOTALL)
 _GONE_WITH_THE_PROCESS = ("memory", "data")
 
 
 def split_recipients(key: str) -> list[str]:
     """The keys that a text names, apart by blanks or commas."""
-    return re.split(r"[\s,]+", key.strip())
+    return re.split(r"[\s,]+", key.strip(_AROUND))
 
 
 def is_recipients(key: str | None) -> bool:
     """Whether a key is public: recipients of age, who alone can read what is encrypted for them."""
-    return key is not None and key.lower().startswith("age1")
+    return key is not None and all(map(_RECIPIENT.fullmatch, split_recipients(key)))
 
 
 def is_identity(key: str | None) -> bool:
     """Whether a key is an identity of age: the secret that reads what its recipient is sent."""
-    return key is not None and key.lower().startswith("age-secret-key-")
+    return key is not None and _IDENTITY.fullmatch(key) is not None
 
 
 def secret_of(key: str | None) -> str | None:
@@ -35,9 +42,10 @@ def secret_of(key: str | None) -> str | None:
 
 
 def check_backup_key(key: str | None, origin: str) -> str | None:
-    """The key, if it can be one; the error does not show it.
+    """The key, if it can be one, and a key of age without the blanks around it; the error does not show it.
 
-    :raises Misconfigured: it is too short, or looks like a key of age and is none: nothing would be encrypted.
+    :raises Misconfigured: it is too short, or something in it looks like a key of age or of SSH, and it is not wholly a
+        key of age: it would be taken for a secret, and nothing would be encrypted.
     """
     if key is None:
         return None
@@ -46,13 +54,20 @@ def check_backup_key(key: str | None, origin: str) -> str | None:
             f"FERRY_BACKUP_KEY ({origin}) is shorter than {SHORTEST_KEY} characters.",
             hint="Make one with: python -c 'import secrets; print(secrets.token_hex(32))'",
         )
-    whole = not is_recipients(key) or all(map(_RECIPIENT.fullmatch, split_recipients(key)))
-    if not whole or (is_identity(key) and not _IDENTITY.fullmatch(key)):
+    bare = key.strip(_AROUND)
+    if is_recipients(bare) or is_identity(bare):
+        return bare
+    if _OF_AGE.search(bare):
         raise Misconfigured(
-            f"FERRY_BACKUP_KEY ({origin}) begins as a key of age does, and is none.",
-            hint="Use one identity (AGE-SECRET-KEY-1...), or recipients (age1...), apart by commas. age-keygen, or\n"
-            "python -c 'from pyrage import x25519; print(x25519.Identity.generate())', makes an identity.",
+            f"FERRY_BACKUP_KEY ({origin}) looks like a key of age or of SSH, and is not wholly one of age, so nothing "
+            "would be encrypted.",
+            hint="Use one identity (AGE-SECRET-KEY-1...), or recipients (age1...), apart by commas: without quotes,\n"
+            "comments, or another secret beside. An identity is made by age-keygen, or by\n"
+            "python -c 'from pyrage import x25519; print(x25519.Identity.generate())'\n"
+            "If it is a secret of yours, take another; what it sealed comes back with:\n"
+            "flask db-restore FILE --trust-file",
         )
+    # A secret stays as it is, to the last blank: it sealed backups.
     return key
 
 

@@ -29,6 +29,8 @@ DEFAULTS: dict[str, str | None] = {name: key.default for name, key in KEYS.items
 SECRET = frozenset({"FERRY_SOURCE_PASSWORD", "FERRY_PROFILE_KEY", "FERRY_BACKUP_KEY"})
 
 MOST_KEPT = 1_000_000
+MOST_DAYS = 36_500
+"""A century: days before the year 1 are no date."""
 LONGEST_TIMEOUT_S = 86400.0
 """A day; a socket's own limit is some 292 years, behind which Python raises OverflowError."""
 MOST_CONNECTIONS = 16
@@ -317,7 +319,7 @@ def _jobs(keys: _Keys) -> int:
 
 
 def _keep_days(keys: _Keys) -> int | None:
-    return int(keys.number("FERRY_KEEP_DAYS", 1, MOST_KEPT, whole=True)) if keys.text("FERRY_KEEP_DAYS") else None
+    return int(keys.number("FERRY_KEEP_DAYS", 1, MOST_DAYS, whole=True)) if keys.text("FERRY_KEEP_DAYS") else None
 
 
 def _rehearsal_age(keys: _Keys) -> Age | None:

@@ -11,6 +11,7 @@ from app.transfer.cutover.backups import (
     prune,
 )
 from app.transfer.cutover.manifest import Backup
+from app.transfer.run.settings import MOST_DAYS
 
 from .backup import entry
 
@@ -50,3 +51,9 @@ def test_the_newest_of_all_stays(directory: Path) -> None:
     only = [entry(directory, f"x{n}", made_at=f"2024-01-0{n + 1}T00:00:00Z") for n in range(3)]
     prune(only, 1, ())
     assert [item.id for item in list_in(directory)] == ["x2"]
+
+
+def test_none_is_too_young_to_go_after_the_most_days_that_can_be_set(directory: Path) -> None:
+    """Many more days ago there is no date."""
+    two = [entry(directory, f"x{n}", made_at=f"{1900 + n}-01-01T00:00:00Z") for n in range(2)]
+    assert [item.id for item in prune(two, 1, (), keep_days=MOST_DAYS)] == ["x0"]

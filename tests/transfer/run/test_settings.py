@@ -178,7 +178,7 @@ def test_a_value_that_is_no_text_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        *[("FERRY_KEEP_DAYS", text) for text in ("0", "-1", "x", "2.5")],
+        *[("FERRY_KEEP_DAYS", text) for text in ("0", "-1", "x", "2.5", "36501", "1000000")],
         *[("FERRY_KEEP", text) for text in ("0", "-1", "x", "", "nan", "inf", "2.5", "1e400")],
         *[("FERRY_TIMEOUT", text) for text in ("0", "-1", "x", "", "nan", "inf")],
         *[("FERRY_CONNECTIONS", text) for text in ("0", "-1", "x", "", "nan", "2.5", "17")],
