@@ -6,17 +6,23 @@ fsspec is imported when a storage is opened, and by nothing else.
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
+import shlex
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from ...dialects.files import create_private, make_directory
+from ...dialects.files import fsync_directory, open_private
 from ...dialects.redact import redact_text
 from ...errors import BackupFailed, FerryError, Misconfigured
 
 PIECE_BYTES = 1 << 20
 PART_BYTES, MOST_PARTS = 8 << 20, 9_000
 """Of an upload: so much of it is in memory, and S3 takes 10,000 parts of an object."""
+STALE_S = 86_400
+"""An older half of a file is nobody's: who wrote it was killed."""
 EXTRA = 'pip install "flask-ferry[storage]"'
 
 
@@ -61,6 +67,28 @@ def _failing(what: str) -> Iterator[None]:
         ) from error
 
 
+def _put_file(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
+    """Write a file of a directory: under another name, durable, then renamed."""
+    _drop_stale(path.parent)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.ferry-tmp")
+    try:
+        with open_private(beside) as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    fsync_directory(path.parent)
+
+
+def _drop_stale(directory: Path) -> None:
+    for file in directory.glob(".*.ferry-tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > STALE_S:
+                file.unlink()
+
+
 class Store:
     """One storage: names of objects below one prefix.
 
@@ -70,7 +98,7 @@ class Store:
     def __init__(self, url: str, system: Any, path: str) -> None:
         self.url, self._system, self._path = url, system, path
         protocol = system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)
-        self._is_local = "file" in protocol
+        self._directory = Path(path) if "file" in protocol else None
 
     def name(self, name: str) -> str:
         """An object's URL, for people."""
@@ -82,6 +110,7 @@ class Store:
         :raises BackupFailed: it cannot be listed, or the bucket is not there.
         """
         with _failing(f"{self.url} cannot be listed"):
+            self._require_directory()
             try:
                 items = self._system.ls(self._path, detail=True)
             except FileNotFoundError:
@@ -92,8 +121,17 @@ class Store:
             # What hides its name is none of ours: the .gitignore of a directory.
             return {name: int(size or 0) for name, size in files.items() if not name.startswith(".")}
 
+    def _require_directory(self) -> None:
+        """A directory is never made: where nothing is mounted, it would be one of this machine's own disk."""
+        if self._directory and not self._directory.is_dir():
+            raise BackupFailed(
+                f"There is no directory {self._directory}.",
+                hint="Is what it lies on mounted? If it is new, make it once by hand, where that is mounted: "
+                f"mkdir -m 700 {shlex.quote(str(self._directory))}",
+            )
+
     def _require_root(self) -> None:
-        root = "/" if self._is_local else self._path.split("/", 1)[0]
+        root = self._path.split("/", 1)[0]
         if root and not self._system.exists(root):
             raise BackupFailed(
                 f"There is no {root!r} at {self.url}.",
@@ -109,30 +147,27 @@ class Store:
         """
         path, part = self._full(name), max(PART_BYTES, size_bytes // MOST_PARTS)
         with _failing(f"{name} could not be stored in {self.url}"):
+            self._require_directory()
             if self._system.exists(path):
                 raise BackupFailed(f"{self.name(name)} exists already.")
-            if self._is_local:
-                make_directory(Path(path).parent)
-                create_private(Path(path))
+            if self._directory:
+                _put_file(self._directory / name, fill)
+                return
             file = self._system.open(path, "wb", block_size=part)
             try:
                 fill(file)
                 file.close()
             except BaseException:
-                self._give_up(file, path)
+                self._give_up(file)
                 raise
 
-    def _give_up(self, file: Any, path: str) -> None:
+    def _give_up(self, file: Any) -> None:
         """Leave nothing of an object that was not written to its end; closing it would keep the half."""
         # The first error is the one to be told; whatever this storage raises now says the same.
         with contextlib.suppress(Exception):
             file.discard()
         with contextlib.suppress(Exception):
-            if self._is_local:
-                file.close()
-                Path(path).unlink(missing_ok=True)
-            else:
-                file.closed = True
+            file.closed = True
 
     def read(self, name: str, most_bytes: int) -> Iterator[bytes]:
         """An object in pieces, of which no more is read than it should have.

@@ -19,6 +19,8 @@ _OF_AGE = re.compile(
 _AROUND = " \t\r\n\ufeff"
 _URL = re.compile("([A-Za-z][A-Za-z0-9+.-]*)://(.+)", re.DOTALL)
 _GONE_WITH_THE_PROCESS = ("memory", "data")
+_NOT_SAFE = ("sftp", "ssh")
+"""fsspec's way to them takes any server's key, and leaves half an object where an upload breaks off."""
 
 
 def split_recipients(key: str) -> list[str]:
@@ -75,15 +77,20 @@ def check_storage(url: str | None, place: str) -> str | None:
     """The URL of a storage, if it can be one.
 
     :param place: where it stands, for people.
-    :raises Misconfigured: it is none, has a password or a query, or names what is gone with the process.
+    :raises Misconfigured: it is none, has a password or a query, or names what is gone with the process or not safe.
     """
     if url is None:
         return None
     match = _URL.fullmatch(url)
+    if match and match[1].lower() in _NOT_SAFE:
+        raise Misconfigured(
+            f"{place} is a URL of {match[1].lower()}, which no backup is stored at: {redact_text(url)[:80]}",
+            hint="Mount the directory (sshfs) and use file:///PATH, or use the URL of a bucket: s3://BUCKET/PREFIX.",
+        )
     if match is None or "::" in url or match[1].lower() in _GONE_WITH_THE_PROCESS:
         raise Misconfigured(
             f"{place} is {redact_text(url)[:80]!r}.",
-            hint="Use the URL of one place that stays: s3://BUCKET/PREFIX, sftp://HOST/PATH, file:///PATH.",
+            hint="Use the URL of one place that stays: s3://BUCKET/PREFIX, file:///PATH.",
         )
     user, at, _ = match[2].rpartition("@")
     if "?" in url or "#" in url or (at and ":" in user):

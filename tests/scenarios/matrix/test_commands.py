@@ -110,6 +110,7 @@ def test_the_history_goes_down_with_ids_that_dangled_and_up_again(migrated: Serv
 
 def test_a_backup_is_restored_and_proved(migrated: ServerSite, tmp_path: Path) -> None:
     before = migrated.rows()
+    (tmp_path / "far").mkdir()
     keys = {
         "FLASK_FERRY_STORAGE": f"file://{tmp_path}/far",
         "FLASK_FERRY_BACKUP_KEY": str(x25519.Identity.generate()),

@@ -24,6 +24,7 @@ def kept(changed: Local, s3: S3Server, tmp_path: Path) -> Local:
 @pytest.fixture
 def in_directory(changed: Local, tmp_path: Path) -> Local:
     """An app whose backups go to another directory as well."""
+    (tmp_path / "far").mkdir()
     changed.environ |= {"FLASK_FERRY_STORAGE": f"file://{tmp_path}/far"}
     return changed
 
@@ -103,6 +104,8 @@ def test_a_storage_that_fails_after_the_backup_stops_the_run_with_live_unchanged
     assert content(made) == live
     assert in_directory.staging() == in_directory.lease() == []
     far.unlink()
+    refused(in_directory.run("db-init", "--yes"), 21, f"There is no directory {far}", "live database is unchanged")
+    far.mkdir()
     in_directory.ok("db-init", "--yes")
     assert len(list(far.glob("*.sqlite3"))) == 1
 

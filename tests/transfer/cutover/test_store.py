@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import IO
@@ -14,7 +15,8 @@ from app.transfer.cutover.store import PART_BYTES, Store, open_store
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return open_store(f"file://{tmp_path}/deep/kept")
+    (tmp_path / "kept").mkdir()
+    return open_store(f"file://{tmp_path}/kept")
 
 
 def test_an_object_is_put_listed_read_and_removed(store: Store) -> None:
@@ -48,11 +50,42 @@ def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
         assert store.list() == {}
 
 
-def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    store = open_store(f"file://{tmp_path}/new")
+def test_a_file_is_for_its_owner_alone(tmp_path: Path, store: Store) -> None:
     store.put("a", 1, lambda to: _write(to, b"a"))
-    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
-    assert stat.S_IMODE((tmp_path / "new" / "a").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "kept" / "a").stat().st_mode) == 0o600
+    assert [file.name for file in (tmp_path / "kept").iterdir()] == ["a"]
+
+
+def test_a_directory_is_never_made_as_what_it_lies_on_may_not_be_mounted(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/mounted/kept")
+    for _ in range(2):
+        with pytest.raises(BackupFailed, match="There is no directory") as caught:
+            store.put("a", 1, lambda to: _write(to, b"a"))
+        assert "mounted" in str(caught.value.hint)
+        with pytest.raises(BackupFailed, match="There is no directory"):
+            store.list()
+        assert not (tmp_path / "mounted" / "kept").exists()
+        (tmp_path / "mounted").mkdir(exist_ok=True)
+    (tmp_path / "mounted" / "kept").write_text("a file")
+    with pytest.raises(BackupFailed, match="There is no directory"):
+        store.list()
+
+
+def test_a_file_has_its_name_when_it_is_whole_and_what_a_killed_process_left_goes(tmp_path: Path, store: Store) -> None:
+    half, young = tmp_path / "kept" / ".old.00000000.ferry-tmp", tmp_path / "kept" / ".young.00000000.ferry-tmp"
+    for file in (half, young):
+        file.write_text("half")
+    os.utime(half, (0, 0))
+
+    def look(to: IO[bytes]) -> None:
+        to.write(b"a")
+        to.flush()
+        assert store.list() == {}
+        assert not (tmp_path / "kept" / "a").exists()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "kept").glob(".a.*")} == {0o600}
+
+    store.put("a", 1, look)
+    assert sorted(file.name for file in (tmp_path / "kept").iterdir()) == [young.name, "a"]
 
 
 def test_what_nobody_can_open() -> None:

@@ -33,6 +33,7 @@ CLEAR, ENCRYPTED = "a key of sixteen or more", IDENTITY
 
 
 def a_run(directory: Path, key: str = CLEAR, **config: str) -> Run:
+    (directory / "far" / "kept").mkdir(parents=True, exist_ok=True)
     return made_run(directory, FERRY_STORAGE=f"file://{directory}/far/kept", FERRY_BACKUP_KEY=key, **config)
 
 

@@ -66,7 +66,7 @@ def test_what_looks_like_a_key_of_age_and_is_none_is_refused_and_not_shown(key: 
     assert key not in f"{caught.value!r} {caught.value.hint}"
 
 
-@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/a/b/", "sftp://me@host/path", "file:///srv/backups"])
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/a/b/", "gs://me@bucket/path", "file:///srv/backups"])
 def test_a_storage(url: str) -> None:
     assert check_storage(url, "FERRY_STORAGE") == url.rstrip("/")
 
@@ -78,6 +78,8 @@ def test_a_storage(url: str) -> None:
         "bucket/prefix",
         "s3://",
         "memory://x",
+        "sftp://me@host/path",
+        "SSH://host/path",
         "simplecache::s3://bucket",
         "s3://key:hunter2@bucket/prefix",
         "s3://bucket/prefix?secret=hunter2",
