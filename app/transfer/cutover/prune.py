@@ -7,10 +7,20 @@ import time
 from pathlib import Path
 
 from ...errors import FerryError
+from ..run.control import Control
+from ..run.ledger import Entry
 from ..run.records import prune_records
 from ..run.run import LEFTOVER_S, Run
 from . import backups
 from .stored import find_surplus, remove_cards
+
+
+def find_needed(control: Control | None) -> list[Entry]:
+    """The cut-overs whose backups stay however many there are: the last one, and one that was left begun."""
+    if control is None:
+        return []
+    unfinished = control.find_unfinished_cut_over()
+    return control.ledger()[-1:] + ([control.entry_begun(unfinished)] if unfinished else [])
 
 
 def prune(run: Run) -> None:
@@ -21,11 +31,10 @@ def prune(run: Run) -> None:
     for entry in of_command[:-keep]:
         run.dialect.drop(run.dialect.generation_url(run.target, f"{entry.mark}-old"))
     database = run.dialect.identity(run.target).full_name
-    files = backups.list_in(run.settings.backups, database)
-    needed = {entry.backup for entry in entries[-1:] if entry.backup}
-    backups.prune(files, keep, needed, run.command, keep_days=run.settings.keep_days)
+    files, needed = backups.list_in(run.settings.backups, database), find_needed(run.control)
+    backups.prune(files, keep, {entry.backup or "" for entry in needed}, run.command, keep_days=run.settings.keep_days)
     try:
-        _, removed = find_surplus(run, {entry.run_id for entry in entries[-1:]}, run.command)
+        _, removed = find_surplus(run, {entry.run_id for entry in needed}, run.command)
         remove_cards(run, removed)
     except FerryError as error:
         run.warn(f"Old backups in the storage stay: {error.message}")

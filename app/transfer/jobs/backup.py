@@ -15,6 +15,7 @@ from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
 from ..cutover import backups, encryption
 from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
+from ..cutover.prune import find_needed
 from ..cutover.seal import existing_key
 from ..cutover.secure import lines_left_out, lines_outside, write_backup
 from ..cutover.stored import Card, find_surplus, look_at_storage, remove_cards, store_backup, store_of
@@ -273,19 +274,17 @@ def prove_left_alone(run: Run) -> Iterator[None]:
 
 
 def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
-    """Keep the newest ``FERRY_KEEP`` per command, the newest verified one, and what an unfinished run needs.
+    """Keep the newest ``FERRY_KEEP`` per command, the newest of all, and what :func:`.find_needed` says.
 
     Nothing that is younger than ``FERRY_KEEP_DAYS`` is removed. The storage is pruned by the same rule.
 
     :raises BackupFailed: the storage does not answer, or lets one not go.
     """
     run.refuse_prohibited()
-    unfinished, control = run.look().unfinished, run.peek()
-    entry = control.entry_begun(unfinished) if unfinished and control else None
-    of_database, settings = list_backups(run), run.settings
-    needed = {entry.backup or ""} if entry else set()
-    removed = backups.beyond(of_database, settings.keep, needed, keep_days=settings.keep_days)
-    cards, removed_cards = find_surplus(run, {entry.run_id} if entry else set())
+    needed, of_database, settings = find_needed(run.peek()), list_backups(run), run.settings
+    files = {entry.backup or "" for entry in needed}
+    removed = backups.beyond(of_database, settings.keep, files, keep_days=settings.keep_days)
+    cards, removed_cards = find_surplus(run, {entry.run_id for entry in needed})
     if not dry_run:
         backups.remove(removed)
         remove_cards(run, removed_cards)

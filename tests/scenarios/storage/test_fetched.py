@@ -123,6 +123,21 @@ def test_retention_is_the_same_there(in_directory: Local) -> None:
     assert len(in_directory.kept()) == 1
 
 
+def test_the_backup_of_the_last_cut_over_stays_in_both_places(in_directory: Local) -> None:
+    """A newer one of the same command, whose run failed behind its backup, does not push it out."""
+    far = Path(in_directory.environ["FLASK_FERRY_STORAGE"].removeprefix("file://"))
+    in_directory.ok("db-init", "--yes")
+    (of_last,) = in_directory.kept()
+    in_directory.write("INSERT INTO sections (id, name, abbreviation) VALUES (78, 'Newer', 'N')")
+    behind_the_backup = {"FLASK_FERRY_HOOKS": "sh -c 'test \"$HOOK_STEP\" = backup'"}
+    refused(in_directory.run("db-init", "--yes", **behind_the_backup), 1, "before the step staging")
+    in_directory.ok("db-backup")
+    in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1")
+    for place in (in_directory.backups, far):
+        assert (place / of_last.name).is_file()
+        assert len(list(place.glob("*.sqlite3"))) == 3
+
+
 def test_what_has_not_our_seal_is_refused_and_does_not_come_to_lie_among_the_backups(in_directory: Local) -> None:
     in_directory.ok("db-backup")
     forget(in_directory)
