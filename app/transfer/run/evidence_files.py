@@ -64,3 +64,11 @@ def find_unfinished_files(directory: Path, runs: Collection[str]) -> list[Path]:
         if end in ("", "-journal", "-wal", "-shm") and name.rpartition(".")[2] in runs:
             paths.append(path)
     return paths
+
+
+def find_half_written(directory: Path, runs: Collection[str]) -> list[Path]:
+    """Files that some runs did not finish in directories of their own: of rows, of a dump, of whatever they note.
+
+    :param directory: in which each run has one.
+    """
+    return [path for run in sorted(runs) for path in sorted((directory / run).glob(".*.tmp*"))]

@@ -31,7 +31,7 @@ from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from ..schema.named_schema import refuse_left_behind
 from .control import Control
-from .evidence_files import find_unfinished_files
+from .evidence_files import find_half_written, find_unfinished_files
 from .hooks import Event, Hooks
 from .ledger import CLOSING
 from .report import Report
@@ -319,8 +319,8 @@ class Run:
             stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
             if stale or (run_id in ended and not item.is_generation):
                 databases.append(item)
-        places = [self.settings.backups, *(control.directory / "runs" / name for name in sorted(ended))]
-        return databases, [file for place in places for file in find_unfinished_files(place, ended)]
+        files = find_unfinished_files(self.settings.backups, ended)
+        return databases, [*files, *find_half_written(control.directory / "runs", ended)]
 
     def preflight(self, target: Target, source_bytes: int = 0) -> None:
         """Refuse before the question what could not be cut over: no privilege for it, no transactions, no space.

@@ -9,7 +9,7 @@ import pytest
 from app.transfer.cutover.backups import (
     prepare_directory,
 )
-from app.transfer.run.evidence_files import find_unfinished_files, name_unfinished
+from app.transfer.run.evidence_files import find_half_written, find_unfinished_files, name_unfinished
 
 
 @pytest.fixture
@@ -27,3 +27,13 @@ def test_unfinished_files_are_found_by_their_run(directory: Path) -> None:
     found = find_unfinished_files(directory, {"20260101T000000-abcdef"})
     assert [path.name for path in found] == [names[0], f"{names[0]}-journal"]
     assert find_unfinished_files(directory / "nothing", {"x"}) == []
+
+
+def test_what_a_run_did_not_finish_in_its_own_directory(tmp_path: Path) -> None:
+    """Found by ``make chaos``: a killed rollback left the rows that it was saving."""
+    for run in ("dead", "alive"):
+        (tmp_path / run).mkdir()
+        for name in (".writes-since.json.4711.tmp", ".x.db.tmp-wal", "writes-since.json", ".other"):
+            (tmp_path / run / name).touch()
+    names = [path.relative_to(tmp_path).as_posix() for path in find_half_written(tmp_path, {"dead", "gone"})]
+    assert names == ["dead/.writes-since.json.4711.tmp", "dead/.x.db.tmp-wal"]
