@@ -36,7 +36,7 @@ def order_rollback(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type
     :param kind: what is carried out in place of a plain rollback.
     """
 
-    meant: list[Entry] = []
+    last, unfinished = _find_last(run)
 
     def plan(planning: Planning) -> Job | Nothing:
         finished = planning.finished
@@ -44,10 +44,9 @@ def order_rollback(run: Run, *, lock_timeout_s: float, dry_run: bool, kind: type
             # What was asked for then is done now; undoing one more was not asked for.
             return Nothing(planning.finished_as, {"live": finished.revision})
         target = run.look()
-        undone, generation = _find_undone(run, target)
-        meant.append(undone)
-        _refuse_another(target, meant[0], undone)
-        job = (kind or Rollback)(run, target, undone, generation)
+        # Who waited for a cut-over that went on knows of it, and did not mean it.
+        _refuse_another(target, unfinished if finished else last)
+        job = (kind or Rollback)(run, target, *_find_undone(run, target))
         planning.resources.callback(job.close)
         return job
 
@@ -187,17 +186,23 @@ def _refuse_copy(run: Run, generation: sa.URL) -> NoReturn:
     raise VerificationFailed("The copy of the old generation is not what the generation is.", details=details)
 
 
-def _refuse_another(target: Target, meant: Entry, undone: Entry) -> None:
+def _find_last(run: Run) -> tuple[str | None, str | None]:
+    """The runs of the last cut-over and of one that was begun since, each None where there is none."""
+    control = run.peek()
+    entries, begun = (control.ledger(), control.find_unfinished_cut_over()) if control else ([], None)
+    return entries[-1].run_id if entries else None, begun.run_id if begun else None
+
+
+def _refuse_another(target: Target, meant: str | None) -> None:
     """Refuse to undo another cut-over than that which was the last one when this command began.
 
     It waited for its lock, or slept, and another command came: of two rollbacks at once none undoes one more.
     """
-    if undone.run_id != meant.run_id:
-        last = target.entries[-1]
+    entry = target.entries[-1] if target.entries else None
+    if entry and entry.run_id != meant:
         raise Protected(
-            f"While this command waited, run {last.run_id} ({last.command}) replaced the live database: run "
-            f"{meant.run_id} is not the last cut-over any more.",
-            hint="See what is live: flask db-status. To undo the last cut-over: flask db-rollback",
+            f"While this command waited, run {entry.run_id} ({entry.command}) replaced the live database.",
+            hint="See what is live: flask db-status. To undo that, too: flask db-rollback",
         )
 
 

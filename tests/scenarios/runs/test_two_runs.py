@@ -47,20 +47,34 @@ def test_who_waits_finds_it_migrated(place: Place, old: Path, tmp_path: Path) ->
     assert place.control("SELECT count(*) FROM ledger") == [(1,)]
 
 
-def test_of_two_rollbacks_at_once_one_undoes_one_cut_over(place: Place, old: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_cut_over", [False, True])
+def test_of_two_rollbacks_at_once_one_undoes_one_cut_over(
+    place: Place, old: Path, tmp_path: Path, in_cut_over: bool
+) -> None:
     """Found by ``make chaos``: who slept before it had the lock undid the cut-over before as well."""
     assert place.migrate(old).status == 0
     live = place.content()
     assert place.run("db-init", "--yes").status == 0
-    here = tmp_path / "here"
+    here, there, first = tmp_path / "here", tmp_path / "there", None
+    if in_cut_over:
+        first = place.launch(
+            "db-rollback", "--yes", hooks=[(f"{HOOKS}:wait_in", {"here": str(there), "where": "swap"})]
+        )
+        until(there.exists)
     hook = (f"{HOOKS}:wait_in", {"here": str(here), "where": "lock"})
     waiting = place.launch("db-rollback", "--yes", hooks=[hook])
     until(here.exists)
-    assert place.run("db-rollback", "--yes").status == 0
+    if in_cut_over:
+        # It had begun before the other one looked, and ended before that had the lock.
+        assert first
+        there.unlink()
+        assert first.wait().status == 0
+    else:
+        assert place.run("db-rollback", "--yes").status == 0
     here.unlink()
     result = waiting.wait()
-    assert result.status == 20
-    assert "(db-rollback) replaced the live database: run " in result.stderr
+    assert result.status == 20, result
+    assert "(db-rollback) replaced the live database." in result.stderr
     assert place.content() == live
 
 
