@@ -104,7 +104,7 @@ def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> N
     """
     _check_version(connection)
     ask = _ask_ahead(connection, [(sql, (database,) * sql.count("%s")) for sql in _ALWAYS])
-    cluster.refuse_clusters(version_of(connection).text, ask(cluster.VARIABLES), ask(cluster.STATUS))
+    cluster.refuse_clusters(version_of(connection).text, ask)
     check_engines(ask, database)
     _check_references(ask, url, database)
     missing = _find_denied_live(ask, url, database)
@@ -135,6 +135,8 @@ def _ask_ahead(connection: pymysql.Connection[Any], questions: Sequence[tuple[st
 def _check_version(connection: pymysql.Connection[Any]) -> None:
     version = version_of(connection)
     if version.numbers < ((10, 6) if version.is_mariadb else (8, 0, 13)):
+        # Some that speak the protocol say an old version, which nobody can upgrade.
+        cluster.refuse_clusters(version.text, asking(connection))
         raise Protected(
             f"{version} is too old: it does not rename several tables whole or not at all when it is killed.",
             hint="Upgrade the server to MariaDB 10.6 or MySQL 8.0.13, or a later one.",

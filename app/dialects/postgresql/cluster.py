@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from ...errors import Protected
 from .connect import Connection
 
-EXTENSIONS = "SELECT extname::text FROM pg_extension WHERE extname = 'citus'"
-"""Asks for the extension that spreads tables over servers."""
+EXTENSIONS = "SELECT extname::text FROM pg_extension WHERE extname IN ('citus', 'bdr', 'pgactive', 'spock') ORDER BY 1"
+"""Asks for extensions that spread tables over servers, or let several servers take writes."""
 
 _ELSEWHERE = "Give a single server as the target, and bring the database into the cluster from there (docs/scale.md)."
 
@@ -49,9 +49,10 @@ def refuse_extensions(extensions: Iterable[str]) -> None:
     :param extensions: those of :data:`EXTENSIONS` that it has.
     :raises Protected: with the extension.
     """
-    if "citus" in extensions:
+    for name in extensions:
+        what = "lie on" if name == "citus" else "be written at"
         raise Protected(
-            "This database has the extension citus: its tables may lie on several servers, each with its own locks "
+            f"This database has the extension {name}: its tables may {what} several servers, each with its own locks "
             "and names.",
             hint=_ELSEWHERE,
         )

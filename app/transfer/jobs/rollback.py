@@ -193,13 +193,13 @@ def _find_last(run: Run) -> tuple[str | None, str | None]:
     return entries[-1].run_id if entries else None, begun.run_id if begun else None
 
 
-def _refuse_another(target: Target, meant: str | None) -> None:
+def _refuse_another(target: Target, expected: str | None) -> None:
     """Refuse to undo another cut-over than that which was the last one when this command began.
 
     It waited for its lock, or slept, and another command came: of two rollbacks at once none undoes one more.
     """
     entry = target.entries[-1] if target.entries else None
-    if entry and entry.run_id != meant:
+    if entry and entry.run_id != expected:
         raise Protected(
             f"While this command waited, run {entry.run_id} ({entry.command}) replaced the live database.",
             hint="See what is live: flask db-status. To undo that, too: flask db-rollback",

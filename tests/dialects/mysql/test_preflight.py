@@ -163,6 +163,15 @@ def test_old_servers_are_refused(room: Room, monkeypatch: pytest.MonkeyPatch) ->
             room.dialect.preflight(room.target)
 
 
+def test_a_distributed_database_that_says_an_old_version_is_called_by_its_name(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = Version(False, (8, 0, 11), "8.0.11-TiDB-v7.5.1")
+    monkeypatch.setattr("app.dialects.mysql.preflight.version_of", lambda _: version)
+    with pytest.raises(Protected, match="This server is TiDB"):
+        room.dialect.preflight(room.target)
+
+
 def test_a_server_that_takes_no_writes(room: Room, mariadb: MariaDB, limited: URL) -> None:
     for grant in grants_asked_for(room.dialect, limited):
         mariadb.execute(grant)

@@ -25,7 +25,8 @@ def test_single_servers_pass(version: str) -> None:
     assert find_distributed(version) == ""
 
 
-def test_citus_is_refused() -> None:
+@pytest.mark.parametrize("name", ["citus", "bdr", "pgactive", "spock"])
+def test_an_extension_that_lets_others_write_is_refused(name: str) -> None:
     refuse_extensions([])
-    with pytest.raises(Protected, match="extension citus"):
-        refuse_extensions(["citus"])
+    with pytest.raises(Protected, match=f"extension {name}"):
+        refuse_extensions([name])
