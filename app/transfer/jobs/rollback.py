@@ -189,8 +189,8 @@ def _refuse_copy(run: Run, generation: sa.URL) -> NoReturn:
 def _find_last(run: Run) -> tuple[str | None, str | None]:
     """The runs of the last cut-over and of one that was begun since, each None where there is none."""
     control = run.peek()
-    entries, begun = (control.ledger(), control.find_unfinished_cut_over()) if control else ([], None)
-    return entries[-1].run_id if entries else None, begun.run_id if begun else None
+    entries, unfinished = (control.ledger(), control.find_unfinished_cut_over()) if control else ([], None)
+    return entries[-1].run_id if entries else None, unfinished.run_id if unfinished else None
 
 
 def _refuse_another(target: Target, expected: str | None) -> None:
