@@ -42,6 +42,6 @@ def test_a_database_is_looked_over_at_once() -> None:
             return connection.execute(sql).fetchone()
 
         more = {"mark": "SELECT 'abc'", "none": "SELECT NULL"}
-        seen = look_over(tables, str, "group_concat({}, char(10))", more, ask)
+        seen = look_over(tables, str, "group_concat({}, char(10))", more, ask, ask)
     assert seen == ({"posts": 3, "tags": 0}, ["a1", "b2"], {"mark": "abc", "none": None})
     assert len(asked) == 1

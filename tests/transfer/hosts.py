@@ -36,10 +36,10 @@ def history(directory: Path) -> Path:
     return directory
 
 
-def made_host(directory: Path) -> tuple[Host, SQLAlchemy]:
-    """A host on a SQLite file with a history of its own in ``directory/migrations``."""
+def made_host(directory: Path, uri: str | None = None) -> tuple[Host, SQLAlchemy]:
+    """A host on a SQLite file, or another database, with a history of its own in ``directory/migrations``."""
     app = Flask("made", instance_path=str(directory), root_path=str(directory))
-    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{directory / 'live.db'}"
+    app.config["SQLALCHEMY_DATABASE_URI"] = uri or f"sqlite:///{directory / 'live.db'}"
     db = SQLAlchemy(app)
     Migrate(app, db, directory=str(directory / "migrations"))
     with app.app_context():

@@ -9,8 +9,9 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT
 from sqlalchemy import URL, Engine, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
+from ..ahead import Answer, Question, let_ask_at_once
 from ..first_look import ask_once
 from .connect import READ_ONLY, STRICT, TRANSACTIONS, connect, explain_errors
 from .driver import Connection, current_of, version_of
@@ -50,8 +51,28 @@ def alembic_engine(url: URL, tls_ca: Path | None, options: Mapping[str, Any] | N
 
 
 def read_only_engine(url: URL, tls_ca: Path | None) -> Engine:
-    """No transaction that could change anything."""
-    return _create(url, tls_ca, (TRANSACTIONS, READ_ONLY))
+    """No statement that could change anything: each is a transaction of its own.
+
+    One session for all that is looked at; more only where several are used at a time.
+    """
+    pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1}
+    engine = _create(url, tls_ca, (READ_ONLY,), pool, several=True)
+    let_ask_at_once(engine, _ask_together)
+    return engine
+
+
+def _ask_together(connection: Connection, questions: Sequence[Question]) -> Sequence[Answer] | None:
+    with connection.cursor() as cursor:
+        statements = [cursor.mogrify(sql, values or None) for sql, values in questions]
+        try:
+            with connection.sending(statements):
+                cursor.execute("; ".join(statements))
+            answers = [(cursor.description, cursor.fetchall())]
+            while cursor.nextset():
+                answers.append((cursor.description, cursor.fetchall()))
+        except pymysql.Error:
+            return None
+    return answers
 
 
 def _create(
@@ -62,6 +83,7 @@ def _create(
     guarded: Guarded | None = None,
     *,
     meets_no_trigger: bool = False,
+    several: bool = False,
 ) -> Engine:
     def open_connection() -> pymysql.Connection[Any]:
         driver = GuardedConnection if guarded else Connection
@@ -74,6 +96,7 @@ def _create(
                 driver=driver,
                 shared=guarded is None,
                 meets_no_trigger=meets_no_trigger,
+                several=several,
                 read_timeout=PATIENT_S,
                 **more,
             )
@@ -84,7 +107,8 @@ def _create(
         return connection
 
     plain = url.set(drivername=f"{url.get_backend_name()}+pymysql", query={})
-    engine = create_engine(plain, poolclass=NullPool, hide_parameters=True, creator=open_connection, **(options or {}))
+    options = {"poolclass": NullPool, **(options or {})}
+    engine = create_engine(plain, hide_parameters=True, creator=open_connection, **options)
     _look_once(engine.dialect, url, TRANSACTIONS in session)
     return engine
 

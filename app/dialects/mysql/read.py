@@ -164,10 +164,16 @@ class MySqlReader:
         return {}
 
     def look_over(self) -> Overview:
+        """What there is; the transaction is over then."""
         more = {"mark": LIVE_COMMENT_OF.format(self._connection.escape(self._version_table)), "size": SIZE}
         join = "GROUP_CONCAT(`{}` SEPARATOR '\n')"
-        rows, revisions, answers = look_over(self.tables(), quote, join, more, lambda sql: self._ask(sql)[0])
+        rows, revisions, answers = look_over(
+            self.tables(), quote, join, more, lambda sql: self._ask(sql)[0], self._ask_and_end
+        )
         return Overview(rows, revisions, mark_in(answers["mark"]), int(answers["size"]))
+
+    def _ask_and_end(self, sql: str) -> tuple[Any, ...]:
+        return execute_all(self.session, [sql, "ROLLBACK"])[0][0]
 
     def unreadable_outside(self) -> list[str]:
         return []

@@ -171,7 +171,11 @@ def _make_plan(connection: Connection, staging: str, target: str, old: str, expe
 def _carry_out(
     factory: Factory, connection: Connection, plan: Plan, control: str, fence: MySqlFence, timeout_s: float
 ) -> None:
-    """Rename, and bring what belongs to the tables; whatever fails, look what has become of it."""
+    """Rename, and bring what belongs to the tables; whatever fails, look what has become of it.
+
+    Nothing is undone while a statement of ours may still rename: the plan stays for who ends it.
+    """
+    closed: Barrier | None = None
     try:
         prepare_old(connection, plan)
         drop_triggers(connection, plan.staging, plan.triggers(plan.new))
@@ -183,6 +187,12 @@ def _carry_out(
         finally:
             closed.open()
     except (LateWrite, FerryError, pymysql.Error) as error:
+        if closed is not None and closed.is_undecided:
+            raise CutOverUnfinished(
+                f"The cut-over of {plan.target} did not end, and could not be ended: {words_of(error)} "
+                "What is live is decided by the next command.",
+                hint="Run the command again; it ends the cut-over first.",
+            ) from error
         if look(connection, plan) is Live.OLD:
             undo(connection, plan, control)
             raise
@@ -211,6 +221,8 @@ def _rename(connection: Connection, closed: Barrier, plan: Plan, timeout_s: floa
         if plan.names:
             closed.rename(plan.forward, timeout_s)
     except (NotThrough, FerryError, pymysql.Error) as error:
+        if closed.is_undecided:
+            raise
         if look(connection, plan) is not Live.NEW:
             others = blockers(connection, plan.target) if isinstance(error, NotThrough) else []
             _triggers_back(connection, closed, plan)

@@ -38,7 +38,7 @@ from ..model import SchemaObject
 from ..wording import count_tables
 from .connect import number_of, quote
 from .copy import session_of
-from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute, execute_all, names, until, waiting
+from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute_all, names, until, waiting
 
 GATE = "cutover_closed"
 """Tables of the control database, in the order of their names: in that order the server locks them."""
@@ -96,7 +96,10 @@ class Barrier:
     It closes tables that others hold as soon as they let go; whoever comes later waits.
 
     :param tables: also those that do not exist yet.
+    :ivar is_undecided: a statement of ours did not end when it was told to: it may still rename tables, or may not.
     """
+
+    is_undecided = False
 
     def __init__(self, factory: Factory, database: str, control: str, tables: Sequence[str]) -> None:
         self._factory, self._database, self._control = factory, database, control
@@ -193,7 +196,7 @@ class Barrier:
         meanwhile. So this one begins with renaming something to a name that is taken, and fails; only when it has
         all of its tables, and waits for the last one, of ours, is that name made free.
         """
-        execute(self.reader, f"CREATE TABLE IF NOT EXISTS {self._spell(VETO)} (id INT PRIMARY KEY) ENGINE=InnoDB")
+        self._run_at_once(f"CREATE TABLE IF NOT EXISTS {self._spell(VETO)} (id INT PRIMARY KEY) ENGINE=InnoDB")
         swapping = f"{self._spell(START)} TO {self._spell(VETO)}, {self._spell(VETO)} TO {self._spell(START)}"
         self._start.execute(f"LOCK TABLES {self._spell(START)} READ")
         try:
@@ -206,8 +209,33 @@ class Barrier:
         if running.done or not self._is_wanted(self._control, START):
             raise NotThrough()
         self._list_queued(list(self._closing.values()))
-        execute(self.reader, f"DROP TABLE {self._spell(VETO)}")
+        self._run_at_once(f"DROP TABLE {self._spell(VETO)}")
         self._start.execute("UNLOCK TABLES")
+
+    def _run_at_once(self, sql: str) -> None:
+        """Run what waits for nobody where a server orders such statements as those that are supported do.
+
+        :raises FerryError: it waits all the same; it was ended, or the barrier is undecided.
+        """
+        running = Running(self.reader, sql)
+        if not running.join(_QUEUE_S):
+            self._end(running)
+            if running.error is not None:
+                raise FerryError(
+                    f"The server let {sql.partition(' (')[0]} wait for {_QUEUE_S:g} s, which waits for nobody: it "
+                    "orders such statements otherwise than a cut-over needs.",
+                    hint="What is live is decided by the next command; see it with: flask db-status",
+                ) from running.error
+        running.result()
+
+    def _end(self, running: Running) -> None:
+        """End a statement; who cannot be told to end may yet do what it was to do."""
+        try:
+            running.interrupt(self._watch)
+        except FerryError:
+            self.is_undecided = True
+            running.connection.cut()
+            raise
 
     def _pass(
         self,
@@ -239,7 +267,7 @@ class Barrier:
             if not running.join(max(0.0, deadline - time.monotonic())):
                 raise NotThrough()
         finally:
-            running.interrupt(self._watch)
+            self._end(running)
         running.result()
 
     def _is_wanted(self, database: str, table: str) -> bool:

@@ -14,12 +14,18 @@ from .large_records import Records
 from .mark import made_in
 from .names import GENERATION, STAGING, Place, parse, quote, with_schema
 
+DROP_WAIT = "10s"
+"""Somebody who has a table of staging open keeps it; a run that failed ends with its own error soon after."""
+
 
 def list_beside(connection: Connection, url: URL, target: str) -> list[Beside]:
     """All staging schemas and generations of a target."""
-    schemas = [name for (name,) in connection.execute("SELECT nspname::text FROM pg_namespace ORDER BY 1")]
+    records = Records(connection, target)
+    names = "SELECT nspname::text FROM pg_namespace ORDER BY 1", ()
+    rows, [(oid,)] = connection.ask_at_once(names, records.existence)
+    schemas = [name for (name,) in rows]
     # A run may have brought large objects before it made its schema.
-    schemas += [name for name in Records(connection, target).stagings() if name not in schemas]
+    schemas += [name for name in (records.stagings() if oid is not None else []) if name not in schemas]
     there = []
     for schema in schemas:
         parts = parse(schema)
@@ -35,8 +41,9 @@ def drop(connection: Connection, place: Place, *, only_looks: bool = False) -> N
 
     :param only_looks: nothing of the command stays, so that what was made for a scratch schema goes, too.
     :raises FerryError: it is neither, or something outside depends on it.
+    :raises LockHeld: somebody has a table of it open for longer than ``DROP_WAIT``.
     """
-    comment = server.drop(connection, place.schema)
+    comment = server.drop(connection, place.schema, wait=DROP_WAIT)
     parts = parse(place.schema)
     # A generation was live, or is a copy of what became so; what is scratch is dropped where a run succeeds, too.
     if parts and parts[1] == STAGING and (only_looks or not parts[2].endswith("scratch")):

@@ -15,7 +15,7 @@ from ...errors import LockHeld, Protected
 from ..sessions import forget, remember
 from .connect import Connection
 from .extensions import oid_of
-from .names import HOLD, controls, parse, prefix_of, quote
+from .names import HOLD, Place, controls, parse, prefix_of, quote
 
 TABLES = frozenset({"identity", "ledger", "journal", "lease"})
 LARGE_OBJECTS = "large_objects"
@@ -33,13 +33,13 @@ WHERE n.nspname = ANY (%s)
 
 _OTHERS = """
 SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
-ON n.oid = c.relnamespace WHERE n.nspname = ANY (%(names)s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-AND NOT c.relname = ANY (%(own)s)
+ON n.oid = c.relnamespace WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+AND NOT c.relname = ANY (%s)
 UNION ALL SELECT n.nspname, p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc p
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY (%(names)s)
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY (%s)
 UNION ALL SELECT n.nspname, t.typname FROM pg_catalog.pg_type t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname = ANY (%(names)s) AND t.typtype IN ('e', 'd', 'r')
+WHERE n.nspname = ANY (%s) AND t.typtype IN ('e', 'd', 'r')
 ORDER BY 1, 2
 """
 
@@ -64,6 +64,15 @@ def control_of(connection: Connection, target: str, *, there: bool = True) -> st
     # Where none is left, settle_name() says so.
     free = (name for name in names if name not in roles and tables.get(name, frozenset()) <= {LARGE_OBJECTS})
     return next(free, names[0])
+
+
+def is_known(connection: Connection, place: Place) -> bool:
+    """Whether a schema was seen to be the control area of its target, in this command and in this database."""
+    known = _key_of(connection, place.target)
+    if area := remember(known, str):
+        return area == place.schema
+    forget(known)
+    return False
 
 
 def _key_of(connection: Connection, target: str) -> tuple[str | int, ...]:
@@ -152,25 +161,32 @@ def bring_back(connection: Connection, target: str) -> str | None:
 
 def oddities(connection: Connection, target: str) -> list[str]:
     """What lies where it should not; nothing is changed."""
-    hold, lines = prefix_of(target) + HOLD, []
-    if oid_of(connection, hold) is not None:
+    hold, lines, names = prefix_of(target) + HOLD, [], controls(target)
+    names += [second for name in names for second in controls(name)]
+    (is_held, rows, others) = connection.ask_at_once(
+        ("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (hold,)),
+        (_TABLES, (names,)),
+        (_OTHERS, (names, sorted(_OWN), names, names)),
+    )
+    if is_held:
         lines.append(
             f"The live schema {target} was left renamed to {hold} by a restore that was cut short; the next command "
             "that writes brings it back, e.g.: flask db-backup"
         )
-    areas = _list_areas(connection, target)
-    return lines + _doubles(connection, areas) + _strangers(connection, areas)
-
-
-def _list_areas(connection: Connection, target: str) -> list[str]:
-    """The control areas that are a target's, or that a fault of an older version made of one: the used one first."""
-    names = controls(target)
-    names += [second for name in names for second in controls(name)]
-    there = _tables_in(connection, names)
-    return [name for name in names if is_control(there.get(name, frozenset()))]
+    there = _by_schema(rows)
+    # Those that are a target's, or that a fault of an older version made of one: the used one first.
+    areas = [name for name in names if is_control(there.get(name, frozenset()))]
+    strangers = [
+        f"{name} is not Flask-Ferry's, but lies in {schema}, a control area; move it"
+        for schema, name in others
+        if schema in areas
+    ]
+    return lines + _doubles(connection, areas) + strangers
 
 
 def _doubles(connection: Connection, areas: list[str]) -> list[str]:
+    if len(areas) < 2:
+        return []
     entries = {name: _entries(connection, name) for name in areas}
     return [
         f"There are two control areas: {areas[0]}, which is used, with {entries[areas[0]]} ledger entries, and "
@@ -192,11 +208,6 @@ def _way_on(used: str, second: str, entries: dict[str, int]) -> str:
 def _entries(connection: Connection, schema: str) -> int:
     row = connection.execute(f"SELECT count(*) FROM {quote(schema)}.ledger".encode()).fetchone()
     return int(row[0]) if row else 0
-
-
-def _strangers(connection: Connection, areas: list[str]) -> list[str]:
-    rows = connection.execute(_OTHERS.encode(), {"names": areas, "own": sorted(_OWN)})
-    return [f"{name} is not Flask-Ferry's, but lies in {schema}, a control area; move it" for schema, name in rows]
 
 
 def _tables_in(connection: Connection, schemas: list[str]) -> dict[str, frozenset[str]]:

@@ -126,7 +126,7 @@ class PostgresqlDialect(once.Sharing):
         if self._targets.get(url) == place.schema:
             return True
         with server.connect_anyhow(url, self._tls_ca, any_path=True) as (connection, there):
-            return there and oid_of(connection, place.schema) is not None
+            return there and (control.is_known(connection, place) or oid_of(connection, place.schema) is not None)
 
     def create(self, url: URL) -> bool:
         named = self._named_place(url)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import URL, Engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
+from ..ahead import Answer, Question, let_ask_at_once
 from ..first_look import ask_once
 from ..sessions import remember
 from .connect import (
@@ -39,6 +41,9 @@ ALEMBIC_SETTINGS = {
 """Everything else is as the host's own sessions have it: revisions may depend on it, e.g. on the time zone."""
 
 
+_ISOLATION = {"default_transaction_isolation": SETTINGS["default_transaction_isolation"]}
+
+
 def control_engine(url: URL, tls_ca: Path | None, schema: str, *, each_alone: bool) -> Engine:
     """Each commit durable, the clock in UTC, no other schema in sight; one for a command.
 
@@ -53,7 +58,7 @@ def control_engine(url: URL, tls_ca: Path | None, schema: str, *, each_alone: bo
 
     def create() -> Engine:
         engine = _create(url, "psycopg", open_connection, {"use_native_hstore": False})
-        _look_once(engine.dialect, (url, CONTROL), schema)
+        _look_once(engine.dialect, (url, CONTROL), schema, SETTINGS)
         return engine
 
     return remember(("control engine", url, schema, each_alone), create)
@@ -85,8 +90,33 @@ def alembic_engine(
 def read_only_engine(url: URL, tls_ca: Path | None, place: Place, named_schema: str | None = None) -> Engine:
     """No table in sight but those of the place, and no transaction that could change one."""
     sight = _look_around(url, tls_ca, place, named_schema)
-    settings = {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on"}
-    return _app_engine(url, tls_ca, sight, settings, lambda connection: connection.look(place.target))
+    settings = {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on", **_ISOLATION}
+    # One session for all that is looked at; more only where several are used at a time.
+    pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1}
+    engine = _app_engine(url, tls_ca, sight, settings, lambda connection: connection.look(place.target), pool)
+    if not uses_psycopg2(url):  # that driver has only the last answer of a text
+        let_ask_at_once(engine, _ask_together)
+    return engine
+
+
+def _ask_together(connection: Connection, questions: Sequence[Question]) -> Sequence[Answer] | None:
+    """Ask in one text, which is a transaction of its own."""
+    mogrify = psycopg.ClientCursor(connection).mogrify
+    text = "; ".join(mogrify(sql.encode(), values) for sql, values in questions)
+    cursor, answers = psycopg.Cursor(connection), list[Answer]()
+    connection.autocommit = True
+    try:
+        cursor.execute(text.encode())
+        for number in range(len(questions)):
+            if number:
+                cursor.nextset()
+            answers.append((cursor.description, cursor.fetchall()))
+    except psycopg.Error:
+        return None
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
+    return answers
 
 
 @dataclass(frozen=True)
@@ -128,31 +158,51 @@ def _app_engine(
     engine = _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, options)
     # Settings of sessions are no other server; where it is may stand among them.
     place = {key: url.query[key] for key in ("host", "hostaddr", "port", "service") if key in url.query}
-    _look_once(engine.dialect, (url.set(query=place), is_psycopg2), sight.schema, with_hstore=sight.with_hstore)
+    name = url.set(query=place), is_psycopg2
+    _look_once(engine.dialect, name, sight.schema, settings, with_hstore=sight.with_hstore)
     return engine
 
 
-def _look_once(dialect: Any, name: Hashable, schema: str, *, with_hstore: bool = False) -> None:
+def _look_once(
+    dialect: Any, name: Hashable, schema: str, settings: Mapping[str, str], *, with_hstore: bool = False
+) -> None:
     """Let SQLAlchemy know what this command knows of the server and of sessions that are set as these are.
 
     :param schema: that a session works in.
+    :param settings: of a session.
     :param with_hstore: the database has such a type, so that SQLAlchemy looks where it is.
     """
-    ask_once(dialect, name, "_get_server_version_info", "get_default_isolation_level")
+    isolation = settings.get("default_transaction_isolation")
+    if isolation is None:
+        ask_once(dialect, name, "get_default_isolation_level")
+    else:
+        dialect.get_default_isolation_level = lambda _connection: isolation.upper()
+    dialect._get_server_version_info = lambda connection: _version_of(connection.connection.dbapi_connection)
     dialect._get_default_schema_name = lambda _connection: schema
     if hasattr(dialect, "_set_backslash_escapes"):
         look_for_backslashes = dialect._set_backslash_escapes
 
-        def look(connection: Any) -> bool:
-            look_for_backslashes(connection)
-            return bool(dialect._backslash_escapes)
-
         def set_backslash_escapes(connection: Any) -> None:
-            dialect._backslash_escapes = remember(("backslashes", name), lambda: look(connection))
+            if _setting_of(connection.connection.dbapi_connection, "standard_conforming_strings") == "on":
+                dialect._backslash_escapes = False
+            else:
+                look_for_backslashes(connection)
 
         dialect._set_backslash_escapes = set_backslash_escapes
     if hasattr(dialect, "_type_info_fetch") and not with_hstore:
         dialect._type_info_fetch = lambda _connection, _name: None
+
+
+def _version_of(connection: Any) -> tuple[int, ...]:
+    """What SQLAlchemy reads out of the server's words, in the numbers that it gave when the session began."""
+    number = connection.info.server_version
+    return number // 10000, number % 10000
+
+
+def _setting_of(connection: Any, setting: str) -> str | None:
+    """A setting that the server tells whenever it changes."""
+    value: str | None = connection.info.parameter_status(setting)
+    return value
 
 
 def uses_psycopg2(url: URL) -> bool:
@@ -183,7 +233,7 @@ def _open_psycopg2(url: URL, tls_ca: Path | None, path: Sequence[str], settings:
 
 def _create(url: URL, driver: str, creator: Callable[[], Any], options: Mapping[str, Any] | None = None) -> Engine:
     plain = url.set(drivername=f"postgresql+{driver}", query={})
-    return sa.create_engine(plain, creator=creator, poolclass=NullPool, hide_parameters=True, **(options or {}))
+    return sa.create_engine(plain, creator=creator, hide_parameters=True, **{"poolclass": NullPool, **(options or {})})
 
 
 def _look_around(url: URL, tls_ca: Path | None, place: Place, named_schema: str | None) -> Sight:

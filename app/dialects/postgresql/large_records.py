@@ -7,6 +7,7 @@ from typing import Any
 
 from .connect import Connection
 from .control import LARGE_OBJECTS, control_of
+from .driver import Question
 from .large import find_digests
 from .names import quote
 from .server import create_schema
@@ -31,8 +32,13 @@ class Records:
     def _run(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         return self._connection.execute(query.format(self._table).encode(), values).fetchall()
 
+    @property
+    def existence(self) -> Question:
+        """The question for the table, with one row of one value, which is NULL where there is none."""
+        return "SELECT pg_catalog.to_regclass(%s)::oid", (self._table,)
+
     def exist(self) -> bool:
-        [(oid,)] = self._connection.execute("SELECT pg_catalog.to_regclass(%s)::oid", (self._table,)).fetchall()
+        [[(oid,)]] = self._connection.ask_at_once(self.existence)
         return oid is not None
 
     def create(self) -> None:
@@ -49,12 +55,8 @@ class Records:
         )
 
     def stagings(self) -> list[str]:
-        """The staging schemas that objects were made for, whether these are there or not."""
-        return (
-            [name for (name,) in self._run("SELECT DISTINCT staging FROM {} WHERE staging <> ''")]
-            if self.exist()
-            else []
-        )
+        """The staging schemas that objects were made for, whether these are there or not; the table exists."""
+        return [name for (name,) in self._run("SELECT DISTINCT staging FROM {} WHERE staging <> ''")]
 
     def find_made(self, staging: str, was: int) -> int | None:
         """What was made last of an object's number."""

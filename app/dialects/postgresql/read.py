@@ -174,10 +174,16 @@ class PostgresqlReader:
         return []
 
     def look_over(self) -> Overview:
+        """What there is; the transaction is over then."""
         more = {"mark": COMMENT.format(literal(self._schema)), "size": SIZE.format(literal(self._schema))}
         join = 'string_agg("{0}"::text, chr(10) ORDER BY "{0}")'
-        rows, revisions, answers = look_over(self.tables(), self._from, join, more, self._connection.ask_row)
+        rows, revisions, answers = look_over(
+            self.tables(), self._from, join, more, self._connection.ask_row, self._ask_and_end
+        )
         return Overview(rows, revisions, mark_in(answers["mark"]), int(answers["size"]))
+
+    def _ask_and_end(self, sql: str) -> tuple[Any, ...]:
+        return self._connection.ask_at_once((sql, ()), ("ROLLBACK", ()))[0][0]
 
     def outside(self) -> dict[str, list[str]]:
         return find_references(self._connection, self._schema)

@@ -101,11 +101,16 @@ def schema_of_target(connection: Connection, there: bool, url: URL, named: Place
     """
     if named is not None:
         return named.schema
+    return _look_for_target(connection, there, url)[0]
+
+
+def _look_for_target(connection: Connection, there: bool, url: URL) -> tuple[str, bool]:
+    """The schema, and whether it was seen."""
     row: Any = connection.execute("SELECT current_schemas(false)::text[], current_setting('search_path')").fetchone()
     # In a control area nobody's tables lie, whatever the app's sessions take for their schema by now.
     if there and (schemas := without_controls(connection, list(row[0]))):
-        return str(schemas[0])
-    return schema_named(url) or first_schema(row[1]) or PUBLIC
+        return str(schemas[0]), True
+    return schema_named(url) or first_schema(row[1]) or PUBLIC, False
 
 
 def find_target(url: URL, tls_ca: Path | None) -> tuple[str, bool]:
@@ -114,9 +119,9 @@ def find_target(url: URL, tls_ca: Path | None) -> tuple[str, bool]:
     :raises Protected: its name is too long, or one of ours.
     """
     with connect_anyhow(url, tls_ca) as (connection, there):
-        schema = schema_of_target(connection, there, url)
+        schema, is_seen = _look_for_target(connection, there, url)
         check_target(schema)
-        return schema, there and oid_of(connection, schema) is not None
+        return schema, is_seen or (there and oid_of(connection, schema) is not None)
 
 
 def whereabouts(url: URL, tls_ca: Path | None, place: Place, named_schema: str | None) -> tuple[str, str]:
@@ -293,9 +298,10 @@ def create_anew(connection: Connection, place: Place) -> Capabilities:
     return replace(CAPABILITIES, loaders=0) if lends else CAPABILITIES
 
 
-def drop(connection: Connection, schema: str) -> str | None:
+def drop(connection: Connection, schema: str, *, wait: str | None = None) -> str | None:
     """Drop a staging schema or generation, if it is there.
 
+    :param wait: how long to wait for a lock; a transaction that is open goes on with that.
     :return: its comment.
     :raises FerryError: it is neither, or something outside depends on it.
     """
@@ -312,7 +318,8 @@ def drop(connection: Connection, schema: str) -> str | None:
             details=details,
             hint="Drop these first, or let them refer to the live tables.",
         )
-    connection.execute(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE".encode())
+    patience = [(f"SELECT pg_catalog.set_config('lock_timeout', {literal(wait)}, true)", ())] if wait else []
+    connection.ask_at_once(*patience, (f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE", ()))
     return None if row[0] is None else str(row[0])
 
 

@@ -77,7 +77,7 @@ def status(run: Run, *, history: bool = False, disk: bool = False) -> Status:
     :param disk: measure what lies beside the database.
     """
     run.refuse_prohibited(only_looks=True)
-    control = run.peek()
+    control = run.peek(with_records=True)
     with control.read_once() if control else contextlib.nullcontext():
         return _status(run, control, history=history, disk=disk)
 
@@ -184,10 +184,11 @@ def _find_drift(run: Run, target: Target) -> tuple[str | None, list[str], str | 
     if not target.exists:
         return head, recorded, "there is no database yet"
     try:
-        run.schema.refuse_env()
-        if target.revision != head:
-            return head, recorded, f"the database is at {target.revision or 'no revision'}"
-        return head, list(dict.fromkeys([*recorded, *run.schema.look_at_live()])), None
+        with run.schema.looking(with_models=target.revision == head):
+            run.schema.refuse_env()
+            if target.revision != head:
+                return head, recorded, f"the database is at {target.revision or 'no revision'}"
+            return head, list(dict.fromkeys([*recorded, *run.schema.look_at_live()])), None
     except FerryError as error:
         return head, recorded, error.message
 

@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from ...dialects.base import Dialect
 from ...dialects.model import ControlArea
 from ...errors import DatabaseUnreachable, FerryError, LeaseLost, LockHeld, Protected
-from ..rows.expect import Unexpected, an_object
+from ..rows.expect import Unexpected
 from .control_errors import explain_damage, name_damage, place_of, unwritable
+from .control_read import NOW, NotReadAtOnce, journal_entry_of, read_all
 from .ledger import Entry, Holder, JournalEntry, holder_of, identity, journal, lease, ledger, metadata, process
 from .report import find_user
 
@@ -41,6 +42,7 @@ class Control:
         self._alone = _engine_for(dialect, area, each_alone=True)
         self._ended: dict[str, Any] | None = None
         self._records: dict[str, list[Any]] | None = None
+        self._read_ahead: dict[str, list[Any]] = {}
 
     @classmethod
     def open(cls, dialect: Dialect, area: ControlArea) -> Control:
@@ -70,11 +72,16 @@ class Control:
                 time.sleep(0.1)
 
     @classmethod
-    def peek(cls, dialect: Dialect, area: ControlArea) -> Control | None:
-        """Open the control area to look at it, or None when there is none."""
+    def peek(cls, dialect: Dialect, area: ControlArea, *, with_records: bool = False) -> Control | None:
+        """Open the control area to look at it, or None when there is none.
+
+        :param with_records: read all that it holds by one statement, for :meth:`read_once`.
+        """
         control = cls(dialect, area)
         try:
-            there = dialect.exists(area.url) and sa.inspect(control._alone).has_table("lease")
+            there = dialect.exists(area.url) and (
+                (with_records and control._reads_ahead()) or sa.inspect(control._alone).has_table("lease")
+            )
         except OSError as error:
             raise unwritable(dialect, area, error) from error
         except sa.exc.OperationalError as error:
@@ -87,10 +94,18 @@ class Control:
             raise explain_damage(area, error) from error
         return control if there else None
 
+    def _reads_ahead(self) -> bool:
+        with contextlib.suppress(NotReadAtOnce, FerryError):
+            self._read_ahead = read_all(self._alone)
+        return bool(self._read_ahead)
+
     # Identity
 
     def get(self, name: str) -> str | None:
         """A value kept under a name, or None."""
+        if self._records and "identity" in self._records:
+            value = dict(self._records["identity"]).get(name)
+            return None if value is None else str(value)
         with self._alone.connect() as connection, self._understood("identity"):
             value = connection.execute(sa.select(identity.c.value).where(identity.c.name == name)).scalar()
         return None if value is None else str(value)
@@ -114,7 +129,7 @@ class Control:
 
         Only under the lock, where nobody else writes them, or to show them.
         """
-        self._records = {}
+        self._records, self._read_ahead = self._read_ahead, {}
         try:
             yield
         finally:
@@ -211,10 +226,7 @@ class Control:
         if run_id is not None:
             query = query.where(journal.c.run_id == run_id)
         with self._alone.connect() as connection, self._understood("journal"):
-            return [
-                JournalEntry(row.run_id, row.step, row.phase, row.written_at, an_object(row.detail, "the detail"))
-                for row in connection.execute(query)
-            ]
+            return [journal_entry_of(row) for row in connection.execute(query)]
 
     def entry_begun(self, record: JournalEntry) -> Entry:
         """The ledger entry of a cut-over that was begun.
@@ -245,14 +257,15 @@ class Control:
 
     def holder(self) -> Holder | None:
         """Who holds the lease, alive or dead."""
+        if self._records and "lease" in self._records:
+            return next(iter(self._records["lease"]), None)
         with self._alone.connect() as connection:
             return self._holder_seen_by(connection)
 
     def _holder_seen_by(self, connection: sa.Connection) -> Holder | None:
         """:raises FerryError: the lease holds values that no run writes."""
-        now = sa.type_coerce(sa.func.current_timestamp(), sa.DateTime).label("now")
         with self._understood("lease"):
-            row = connection.execute(sa.select(lease, now)).first()
+            row = connection.execute(sa.select(lease, NOW)).first()
             if row is None:
                 return None
             return holder_of(row)

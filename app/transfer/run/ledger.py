@@ -199,21 +199,23 @@ class Holder:
         return f"run {self.run_id} ({self.command}) by {self.user}@{self.host}, process {self.pid}, since {since}"
 
 
-def holder_of(row: sa.Row[Any]) -> Holder:
+def holder_of(row: sa.Row[Any], prefix: str = "") -> Holder:
     """Who holds the lease, from its row and the server's ``now``.
 
+    :param prefix: of the names of its columns.
     :raises Unexpected: a value that no run writes.
     """
+    values = {column.name: getattr(row, prefix + column.name) for column in lease.columns}
     for name in ("started_at", "heartbeat_at"):
-        if not isinstance(getattr(row, name), dt.datetime):
+        if not isinstance(values[name], dt.datetime):
             raise Unexpected(name, "a time")
     # Some servers give the time with its zone; every session is in UTC.
-    age_s = (row.now.replace(tzinfo=None) - row.heartbeat_at).total_seconds()
+    age_s = (row.now.replace(tzinfo=None) - values["heartbeat_at"]).total_seconds()
     run_id, command, host, began, user = (
-        a_text(getattr(row, name), name) for name in ("run_id", "command", "host", "process", "user")
+        a_text(values[name], name) for name in ("run_id", "command", "host", "process", "user")
     )
-    pid = a_whole_number(row.pid, "pid", 0, _LARGEST_PID)
-    return Holder(run_id, command, host, pid, began, user, row.started_at, age_s)
+    pid = a_whole_number(values["pid"], "pid", 0, _LARGEST_PID)
+    return Holder(run_id, command, host, pid, began, user, values["started_at"], age_s)
 
 
 _LARGEST_PID = 2**31 - 1

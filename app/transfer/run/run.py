@@ -137,12 +137,12 @@ class Run:
     def look(self) -> Target:
         return look_at_target(self.host, self.settings, self.peek())
 
-    def peek(self) -> Control | None:
-        """The control area, to look at it; None when there is none."""
+    def peek(self, *, with_records: bool = False) -> Control | None:
+        """The control area, to look at it, as :meth:`.Control.peek` says; None when there is none."""
         if self._control is not None:
             return self._control
         if self._peeked is None:
-            self._peeked = Control.peek(self.dialect, self.dialect.control_area(self.target))
+            self._peeked = Control.peek(self.dialect, self.dialect.control_area(self.target), with_records=with_records)
         return self._peeked
 
     def emit(self, kind: str, text: str, **data: Any) -> None:

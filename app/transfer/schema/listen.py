@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,3 +184,13 @@ def _list_running(revisions: Mapping[str, str]) -> list[CodeType]:
 def _alters_a_column(code: CodeType) -> bool:
     """Whether it is Alembic's own ``alter_column()``, which makes the statement, be it at the end of a batch."""
     return code.co_name == "alter_column" and code.co_filename.startswith(_DDL)
+
+
+def find_lines(error: BaseException, revisions: Mapping[str, str]) -> list[tuple[str, int | None]]:
+    """The revisions whose files an error's traceback leads through, with the line of each; the last one failed.
+
+    :param revisions: file -> revision.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [(str(Path(frame.filename).resolve()), frame.lineno) for frame in frames]
+    return [(revisions[file], line) for file, line in files if file in revisions]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from app.dialects.model import LateWrite
 from app.dialects.mysql import swap, swap_barrier
 from app.dialects.mysql.fence import MySqlFence
-from app.dialects.mysql.session import Factory
-from app.errors import LockHeld, Protected
+from app.dialects.mysql.session import Factory, Running
+from app.errors import CutOverUnfinished, FerryError, LockHeld, Protected
 from tests.dialects.mysql.chaos import CONTROL, LIVE, Application, Shop
 from tests.support.limits import no_endless_wait
 from tests.support.runs.commands import until
@@ -92,6 +94,57 @@ def test_a_barrier_that_loses_its_gate_opens(mariadb: MariaDB, shop: Shop) -> No
     with no_endless_wait():
         mariadb.execute("INSERT INTO ledger (op, account) VALUES ('after', 1)", database=LIVE)
     barrier.open()
+
+
+@pytest.fixture
+def late(mariadb: MariaDB, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server that lets ``DROP TABLE`` wait although nobody is before it, as one that orders DDL otherwise does."""
+    is_wanted = swap_barrier.Barrier._is_wanted
+    monkeypatch.setattr(swap_barrier, "_QUEUE_S", 2.0)
+    with mariadb.connect() as other:
+
+        def wanted(barrier: swap_barrier.Barrier, database: str, table: str) -> bool:
+            reached = is_wanted(barrier, database, table)
+            if reached and table == swap_barrier.START:
+                with other.cursor() as cursor:
+                    cursor.execute("BEGIN")
+                    cursor.execute(f"SELECT * FROM {CONTROL}.{swap_barrier.VETO}")
+            return reached
+
+        monkeypatch.setattr(swap_barrier.Barrier, "_is_wanted", wanted)
+        yield
+
+
+@pytest.mark.usefixtures("late")
+def test_a_server_that_orders_statements_otherwise_lets_nobody_wait_for_ever(shop: Shop) -> None:
+    staging, old = staged(shop)
+    before, prepared = state(shop), state(shop, staging)
+    with pytest.raises(FerryError, match=r"The server let DROP TABLE .* wait for 2 s") as caught:
+        shop.swap(staging, old)
+    assert "decided by the next command" in str(caught.value.hint)
+    assert "othing was changed" not in str(caught.value)
+    assert (state(shop), state(shop, staging)) == (before, prepared)
+
+
+@pytest.mark.usefixtures("late")
+def test_what_did_not_end_is_decided_by_the_next_command(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is undone while the server may still rename; who comes next ends that, and looks."""
+    staging, old = staged(shop)
+    before = state(shop)
+    with monkeypatch.context() as patched:
+
+        def interrupt(running: Running, _by: object) -> None:
+            if "DROP TABLE" in running.sql:
+                raise FerryError("A statement did not end when it was told to.")
+            former(running, _by)
+
+        former: Any = Running.interrupt
+        patched.setattr(Running, "interrupt", interrupt)
+        with pytest.raises(CutOverUnfinished, match="What is live is decided by the next command") as caught:
+            shop.swap(staging, old)
+    assert "othing was changed" not in str(caught.value)
+    shop.recover(staging, old)
+    assert state(shop) == before
 
 
 def test_too_few_connections_are_told_before_anything_is_done(mariadb: MariaDB, shop: Shop, clerk: Factory) -> None:

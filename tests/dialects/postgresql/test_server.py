@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.dialects import dialect_for
+from app.dialects.postgresql import beside
 from app.dialects.postgresql.names import schema_named
 from app.dialects.postgresql.server import name_aside
-from app.errors import FerryError
+from app.errors import FerryError, LockHeld
 from tests.dialects.rooms import Room
+from tests.support.limits import no_endless_wait
 from tests.support.servers.postgresql import PostgreSQL
 
 
@@ -47,6 +49,20 @@ def test_a_staging_schema_that_something_depends_on_is_not_dropped(room: Room) -
     with pytest.raises(FerryError, match="not dropped") as caught:
         room.dialect.drop(staging)
     assert "peek" in str(caught.value.details)
+
+
+def test_a_staging_schema_that_somebody_looks_at_is_not_waited_for_long(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "DROP_WAIT", "200ms")
+    room.fill()
+    staging = room.staged()
+    with room.connect() as other, other.begin():
+        other.exec_driver_sql(f"SELECT * FROM {schema_named(staging)}.parents")
+        with no_endless_wait(20), pytest.raises(LockHeld, match="Others kept what is needed locked"):
+            room.dialect.drop(staging)
+    room.dialect.drop(staging)
+    assert not room.dialect.exists(staging)
 
 
 @pytest.mark.parametrize("table", ["", "CREATE TABLE theirs (id INT)"], ids=["empty", "with somebody's table"])

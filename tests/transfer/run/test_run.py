@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from app.dialects.model import LateWrite
+from app.dialects.postgresql import beside
+from app.dialects.postgresql.names import schema_named
+from app.errors import DoesNotFit
 from app.transfer.run.hooks import Event, Hooks
 from app.transfer.run.run import Run
 from app.transfer.run.settings import build_settings
+from tests.dialects.rooms import ROOMS
+from tests.support.limits import no_endless_wait
 from tests.transfer.hosts import history, made_host
 
 
@@ -40,3 +45,32 @@ def test_commands_of_ours_are_for_the_database_that_was_named(tmp_path: Path) ->
         "See: flask db-status --bind default; flask db-migrate-data --bind stats self; "
         "flask db-migrate-data --bind default self"
     ]
+
+
+def test_a_run_that_failed_ends_with_its_own_error_whoever_keeps_its_staging(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "DROP_WAIT", "200ms")
+    with ROOMS["postgresql"](request, tmp_path) as room:
+        room.fill()
+        history(tmp_path / "migrations")
+        settings = build_settings({}, {}, instance=tmp_path, directory=tmp_path, options={})
+        host, _ = made_host(tmp_path, room.target.render_as_string(hide_password=False))
+        run = Run(host, settings, "db-migrate-data", Hooks())
+        room.dialect.prepare_staging(run.staging, room.target)
+        table = f'"{schema_named(run.staging)}".t'
+        room.execute(f"CREATE TABLE {table} (id INT)")
+
+        def fail() -> None:
+            try:
+                raise DoesNotFit("This row does not fit.")
+            finally:
+                run.clean_up()
+
+        with room.connect() as other, other.begin():
+            other.exec_driver_sql(f"SELECT * FROM {table}")
+            with no_endless_wait(20), pytest.raises(DoesNotFit, match="This row"):
+                fail()
+        assert room.dialect.exists(run.staging)
+        run.clean_up()
+        assert not room.dialect.exists(run.staging)
