@@ -3,7 +3,8 @@
 Who loads a part may be cut off from the run that gave it away, and go on. So each part has a name, and a table of
 staging has the names of those that are in, written by the very transactions that load them. Another one with the same
 name waits for the first, and does nothing where that went in. When the table is dropped, which waits for whoever is
-still at work, nobody loads anything any more: each transaction begins with it.
+still at work, nobody loads anything any more: each transaction begins with it. Who is cut off in the middle of a part
+says nothing to the server, which waits for a minute; where that does not end it, our own user's session is ended.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import Collection
 from ..errors import LoadError, PartLoaded
 
 TABLE = "ferry_parts"
-MOST_WAITED_S = 60
-"""For those who are still at work when nobody may be any more; a part takes seconds."""
+PATIENT_S = 60
+"""How long a server waits for who loads a part, and says nothing: then it undoes what came of it."""
+MOST_WAITED_S = PATIENT_S + 15
+"""For those who are still at work when nobody may be any more; then their sessions are ended. A part takes seconds."""
 
 _NAME = re.compile(r"[\w.-]{1,60}", re.ASCII)
 

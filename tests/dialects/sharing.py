@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.dialects import once
 from app.dialects.model import Values
 from app.errors import FerryError, LoadError, PartLoaded
 from tests.dialects.rooms import PARENTS, Room
@@ -86,3 +87,34 @@ def check_end(room: Room) -> None:
     with pytest.raises(FerryError):
         load(room, MORE, "2")
     assert read(room) == PARENTS
+
+
+def check_cut_off(room: Room, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """Who is cut off in the middle of a part is waited for so long, by the server or by the end, and loads nothing."""
+    empty(room)
+    monkeypatch.setattr(once, limit, 1)
+    goes_on, is_at_work, problems = threading.Event(), threading.Event(), list[Exception]()
+
+    def rows() -> Iterator[Values]:
+        is_at_work.set()
+        yield PARENTS[0]
+        assert goes_on.wait(30)
+        yield PARENTS[1]
+
+    def work() -> None:
+        try:
+            load(room, rows(), "1")
+        except (FerryError, *room.dialect.driver_errors) as error:
+            problems.append(error)
+
+    lost = threading.Thread(target=work)
+    start = time.monotonic()
+    with room.dialect.sharing(room.other("staging")):
+        lost.start()
+        assert is_at_work.wait(30)
+        time.sleep(0.2)
+    assert time.monotonic() - start < 20
+    goes_on.set()
+    lost.join(30)
+    assert len(problems) == 1
+    assert read(room) == []

@@ -165,11 +165,6 @@ class MySqlDialect(once.Sharing):
     def leave_as_is(self, url: URL) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    def drop(self, url: URL) -> None:
-        names.refuse_live(database_of(url))
-        with self._ask_within(url, to_database=False) as ask:
-            ask(f"DROP DATABASE IF EXISTS {quote(database_of(url))}")
-
     def identity(self, url: URL) -> Identity:
         return remember(("identity", url), lambda: self._ask_identity(url))
 

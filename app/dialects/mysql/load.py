@@ -21,7 +21,7 @@ from .connect import STRICT, connect_to, explanation, number_of, quote, words_of
 from .driver import FILE_ASKED_FOR, Connection, current_of, version_of
 from .equal import name_equal_rows
 from .loading import look_at
-from .once import begin
+from .once import begin, patience_with
 from .read import RAW, asking
 from .write import Encoder, Unfit
 
@@ -351,7 +351,7 @@ def load(
     :raises LoadError: the server refused for a reason that is not a row's own.
     """
     options: dict[str, Any] = {"driver": _Loading, "local_infile": True, "conv": RAW}
-    with connect_to(url, tls_ca, shared=True, session=_SESSION, **options) as connection:
+    with connect_to(url, tls_ca, shared=True, session=(*_SESSION, *patience_with(part)), **options) as connection:
         assert isinstance(connection, _Loading)  # noqa: S101 # asked for
         ask, database = asking(connection), current_of(connection)
         is_mariadb = version_of(connection).is_mariadb

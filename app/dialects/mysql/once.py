@@ -6,12 +6,26 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pymysql
+from pymysql.constants import ER
 from sqlalchemy import URL
 
-from ..once import MOST_WAITED_S, TABLE, begin_part, claim_words
-from .connect import connect_to
+from .. import once
+from ..once import TABLE, begin_part, claim_words
+from .connect import connect_to, number_of, quote
 from .names import database_of, refuse_live
-from .read import asking
+from .read import Asks, asking
+
+_NOT_THERE = (ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR)
+_ENDED, _OF_SHOWN = 1094, ("READ UNCOMMITTED", "READ COMMITTED")
+
+
+def patience_with(part: str) -> tuple[str, ...]:
+    """Settings of a session that loads a part: it may be cut off, and another one waits for it."""
+    if not part:
+        return ()
+    names = "net_read_timeout", "net_write_timeout", "wait_timeout"
+    return (*(f"{name} = {once.PATIENT_S}" for name in names), f"innodb_lock_wait_timeout = {once.MOST_WAITED_S}")
 
 
 def begin(execute: Callable[[str], tuple[int, int]], part: str) -> None:
@@ -21,21 +35,65 @@ def begin(execute: Callable[[str], tuple[int, int]], part: str) -> None:
     """
     execute("START TRANSACTION")
     if part:
-        begin_part(part, execute(f"INSERT IGNORE INTO {TABLE} VALUES ({claim_words(part)})")[0])
+        begin_part(part, execute(f"INSERT IGNORE INTO {TABLE} VALUES ({claim_words(part)}, CONNECTION_ID())")[0])
+
+
+def insist(ask: Asks, database: str, statement: str) -> None:
+    """Drop what those who load parts of a database may be at; where they do not end they are ended."""
+    try:
+        ask(statement)
+    except pymysql.Error as error:
+        if number_of(error) != ER.LOCK_WAIT_TIMEOUT or not _end_sessions(ask, database):
+            raise
+        ask(statement)
+
+
+def _end_sessions(ask: Asks, database: str) -> bool:
+    """End sessions of this user, in this database, that are in the middle of a part; whether there were any."""
+    names = ask("SELECT SUBSTRING_INDEX(USER(), '@', 1)")[0][0], database
+    at_work = _list_at_work(ask, database)
+    for number, user, _, current, *_ in ask("SHOW PROCESSLIST"):
+        if (user, current) == names and int(number) in at_work:
+            try:
+                ask(f"KILL {int(number)}")
+            except pymysql.Error as error:
+                if number_of(error) != _ENDED:
+                    raise
+    return bool(at_work)
+
+
+def _list_at_work(ask: Asks, database: str) -> set[int]:
+    """The sessions that have a part which is not in yet."""
+    try:
+        shown = []
+        for level in _OF_SHOWN:
+            ask(f"SET TRANSACTION ISOLATION LEVEL {level}")
+            shown.append({int(session) for (session,) in ask(f"SELECT session FROM {quote(database)}.{TABLE}")})
+    except pymysql.Error as error:
+        if number_of(error) not in _NOT_THERE:
+            raise
+        return set()
+    return shown[0] - shown[1]
 
 
 class Sharing:
     """A room in which several load."""
 
     _tls_ca: Path | None
+    _ask_within: Callable[..., contextlib.AbstractContextManager[Asks]]
 
     @contextlib.contextmanager
     def sharing(self, staging: URL) -> Iterator[None]:
         refuse_live(database_of(staging))
-        patience = (f"lock_wait_timeout = {MOST_WAITED_S}",)
-        with connect_to(staging, self._tls_ca, session=patience) as connection:
-            ask = asking(connection)
-            ask(f"CREATE TABLE {TABLE} (name VARCHAR(60) CHARACTER SET ascii PRIMARY KEY) ENGINE = InnoDB")
+        columns = "name VARCHAR(60) CHARACTER SET ascii PRIMARY KEY, session BIGINT UNSIGNED NOT NULL"
+        with connect_to(staging, self._tls_ca) as connection:
+            asking(connection)(f"CREATE TABLE {TABLE} ({columns}) ENGINE = InnoDB")
         yield
+        patience = (f"lock_wait_timeout = {once.MOST_WAITED_S}",)
         with connect_to(staging, self._tls_ca, session=patience) as connection:
-            asking(connection)(f"DROP TABLE {TABLE}")
+            insist(asking(connection), database_of(staging), f"DROP TABLE {TABLE}")
+
+    def drop(self, url: URL) -> None:
+        refuse_live(database_of(url))
+        with self._ask_within(url, to_database=False) as ask:
+            insist(ask, database_of(url), f"DROP DATABASE IF EXISTS {quote(database_of(url))}")

@@ -141,7 +141,7 @@ class PostgresqlDialect(once.Sharing):
     def drop(self, url: URL) -> None:
         place = self._place(url)
         with contextlib.suppress(NoSuchDatabase), connect_to(url, self._tls_ca, any_path=True) as connection:
-            beside.drop(connection, place, only_looks=self._only_looks)
+            once.insist(connection, place.schema, lambda: beside.drop(connection, place, only_looks=self._only_looks))
 
     def identity(self, url: URL) -> Identity:
         return remember(("identity", url), lambda: server.identify_at(url, self._tls_ca, self._place(url).schema))
@@ -253,7 +253,7 @@ class PostgresqlDialect(once.Sharing):
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = "") -> LoadResult:
         place = self._place(url)
-        with self._connect(url, place) as connection:
+        with self._connect(url, place, settings=once.settings_with(part)) as connection:
             return load.load(connection, place, table, rows, batch_rows, part)
 
     def bring_outside(self, staging: URL, objects: Iterable[OutsideObject]) -> list[str]:

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import URL
 
 from ...errors import FerryError
-from ..once import MOST_WAITED_S, TABLE, begin_part, claim_words
-from .connect import Connection, connect_to
+from .. import once
+from ..once import TABLE, begin_part, claim_words
+from .connect import SETTINGS, Connection, connect_to
 from .names import own_place, quote
+from .swap import end_backends
+
+
+def settings_with(part: str) -> Mapping[str, str]:
+    """Those of a session that loads a part: it may be cut off, and another one waits for it."""
+    if not part:
+        return SETTINGS
+    return {
+        **SETTINGS,
+        "lock_timeout": f"{once.MOST_WAITED_S}s",
+        "idle_in_transaction_session_timeout": f"{once.PATIENT_S}s",
+        # In the middle of a COPY it is not idle; a machine that is gone is missed all the same.
+        "tcp_keepalives_idle": str(once.PATIENT_S // 2),
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+    }
 
 
 def claim(connection: Connection, schema: str, part: str) -> None:
@@ -22,6 +40,21 @@ def claim(connection: Connection, schema: str, part: str) -> None:
     if part:
         query = f"INSERT INTO {quote(schema)}.{TABLE} VALUES ({claim_words(part)}) ON CONFLICT DO NOTHING"
         begin_part(part, connection.execute(query.encode()).rowcount)
+
+
+def insist(connection: Connection, schema: str, drop: Callable[[], object]) -> None:
+    """Drop what those who load parts of a schema may be at; where they do not end they are ended.
+
+    :param drop: in a transaction of its own.
+    """
+    try:
+        drop()
+    except psycopg.errors.LockNotAvailable:
+        which, table = "relation = to_regclass(%s)", f"{quote(schema)}.{TABLE}"
+        if connection.execute(f"SELECT 1 FROM pg_locks WHERE {which} LIMIT 1".encode(), (table,)).fetchone() is None:
+            raise
+        end_backends(connection, f"pid IN (SELECT pid FROM pg_locks WHERE granted AND {which})", table)
+        drop()
 
 
 class Sharing:
@@ -38,6 +71,11 @@ class Sharing:
         with connect_to(staging, self._tls_ca, any_path=True) as connection:
             connection.execute(f"CREATE TABLE {table} (name text PRIMARY KEY)".encode())
         yield
-        with connect_to(staging, self._tls_ca, any_path=True) as connection, connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = '{MOST_WAITED_S}s'".encode())
-            connection.execute(f"DROP TABLE {table}".encode())
+        with connect_to(staging, self._tls_ca, any_path=True) as connection:
+
+            def end() -> None:
+                with connection.transaction():
+                    connection.execute(f"SET LOCAL lock_timeout = '{once.MOST_WAITED_S}s'".encode())
+                    connection.execute(f"DROP TABLE {table}".encode())
+
+            insist(connection, place.schema, end)
