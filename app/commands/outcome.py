@@ -51,7 +51,7 @@ def do_work(run: Run, work: Work) -> Report:
 
 def tracing(run: Run) -> AbstractContextManager[None]:
     """The span of a whole run; what killed processes left in private is removed first."""
-    remove_abandoned(run.dialect.control_area(run.target).directory)
+    remove_abandoned(run.dialect.control_area(run.target).directory, run.settings.backups)
     return trace(f"flask {run.command}", run=run.id, command=run.command)
 
 

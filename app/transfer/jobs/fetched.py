@@ -15,7 +15,7 @@ from ..cutover.manifest import Backup, keep_manifest
 from ..cutover.store import Store, open_store
 from ..cutover.stored import Card, fetch, find_card, list_cards, store_of
 from ..run.backup_key import check_storage
-from ..run.evidence_files import name_unfinished
+from ..run.private import fetched_directory
 from ..run.run import Run
 
 
@@ -56,18 +56,15 @@ def look_into(run: Run, store: Store, card: Card) -> Iterator[Backup]:
     :raises DoesNotFit: there is no room for it.
     """
     backups.prepare_directory(run.settings.backups)
-    # Should the process be killed, what removes unfinished backups finds it by this name.
-    file = run.settings.backups / name_unfinished(Path(card.name), run.id)
     free = shutil.disk_usage(run.settings.backups).free
     if free < card.size_bytes:
         raise DoesNotFit(
             f"Not enough space in {run.settings.backups}: {card.size_bytes:,} bytes are needed and {free:,} are free.",
             hint="Make room, then run the command again.",
         )
-    try:
-        yield fetch(run.settings, store, card, file)
-    finally:
-        file.unlink(missing_ok=True)
+    # Should the process be killed, the next command of any kind removes it.
+    with fetched_directory(run.settings.backups) as directory:
+        yield fetch(run.settings, store, card, directory / Path(card.name).name)
 
 
 def keep_fetched(run: Run, backup: Backup, card: Card) -> Backup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,23 +16,44 @@ from .run import Run
 
 NAME = "private"
 LOCK = "private.lock"
+FETCHED = ".fetched-"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 @contextlib.contextmanager
 def private_directory(run: Run) -> Iterator[Path]:
-    """A directory of mode 0700 in the run's own; what the source gave goes there.
+    """A directory of mode 0700 in the run's own; what the source gave goes there."""
+    with _hold_private(run.directory) as path:
+        yield path
 
-    A lock beside it is held for as long as this process lives: whoever gets it knows that nobody needs the files.
+
+@contextlib.contextmanager
+def fetched_directory(backups: Path) -> Iterator[Path]:
+    """A directory of mode 0700 for what a storage gave, decrypted; a rename makes a backup of it.
+
+    :param backups: the directory of backups, which is there.
+    :raises OSError: it cannot be made.
     """
-    path = run.directory / NAME
-    with FileLock(run.directory / LOCK, timeout=0, mode=0o600):
+    above = Path(tempfile.mkdtemp(prefix=FETCHED, dir=backups))
+    try:
+        with _hold_private(above) as path:
+            yield path
+    finally:
+        with contextlib.suppress(OSError):  # where what lies in it could not be removed, that is the error
+            above.rmdir()
+
+
+@contextlib.contextmanager
+def _hold_private(above: Path) -> Iterator[Path]:
+    """A lock beside it is held for as long as this process lives: whoever gets it knows that nobody needs the files."""
+    path = above / NAME
+    with FileLock(above / LOCK, timeout=0, mode=0o600):
         path.mkdir(mode=0o700)
         try:
             yield path
         finally:
             _remove(path)
-    (run.directory / LOCK).unlink(missing_ok=True)
+            (above / LOCK).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -48,16 +70,20 @@ def withhold_values(wanted: bool) -> Iterator[None]:
         raise
 
 
-def remove_abandoned(area: Path) -> None:
+def remove_abandoned(area: Path, backups: Path) -> None:
     """Remove what killed runs left, whatever command this is; a run that lives keeps its own.
 
     :param area: the directory of a control area.
+    :param backups: the directory of backups.
     :raises FerryError: a directory cannot be removed.
     """
-    for path in area.glob(f"runs/*/{NAME}"):
+    for path in (*area.glob(f"runs/*/{NAME}"), *backups.glob(f"{FETCHED}*/{NAME}")):
         with contextlib.suppress(Timeout), FileLock(path.with_name(LOCK), timeout=0, mode=0o600):
             _remove(path)
             path.with_name(LOCK).unlink(missing_ok=True)
+            if path.parent.parent == backups:
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
 
 
 def _remove(path: Path) -> None:
@@ -66,6 +92,6 @@ def _remove(path: Path) -> None:
             shutil.rmtree(path)
     except OSError as error:
         raise FerryError(
-            f"{path} holds rows of a source as they were, and cannot be removed: {error.strerror}.",
+            f"{path} holds rows as they were, and cannot be removed: {error.strerror}.",
             hint="Remove the directory by hand, then run the command again.",
         ) from error

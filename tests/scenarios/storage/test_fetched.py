@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pyrage import x25519
 
-from tests.support.local import Local, refused
-from tests.support.site import content
+from tests.support.local import Local, hold, refused
+from tests.support.runs.commands import until
+from tests.support.site import content, end
 from tests.support.storage import BUCKET, S3Server
 
 
@@ -32,7 +33,8 @@ def in_directory(changed: Local, tmp_path: Path) -> Local:
 def forget(site: Local) -> None:
     """The machine is another one: there are no backups here."""
     for file in site.backups.iterdir():
-        file.unlink()
+        if file.name != ".gitignore":
+            file.unlink()
 
 
 def test_a_backup_goes_there_is_listed_drilled_and_comes_back(kept: Local, s3: S3Server) -> None:
@@ -121,6 +123,22 @@ def test_retention_is_the_same_there(in_directory: Local) -> None:
     in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1")
     assert [file.name for file in far.glob("*.sqlite3")] == [file.name for file in in_directory.kept()]
     assert len(in_directory.kept()) == 1
+
+
+def test_what_a_killed_process_had_fetched_goes_with_the_next_command(in_directory: Local) -> None:
+    """It may be a backup that was encrypted in the storage. The drill waits for the lock when it is killed."""
+    in_directory.ok("db-backup")
+    forget(in_directory)
+    hold(in_directory, alive=True)
+    drill = in_directory.start("db-backup", "--drill", "--lock-timeout", "60")
+    until(lambda: list(in_directory.backups.glob(".fetched-*/private/*")) and in_directory.lease())
+    (fetched,) = in_directory.backups.glob(".fetched-*/private/*.sqlite3")
+    in_directory.ok("db-status")
+    assert fetched.is_file()
+    assert end(drill).status == -9
+    assert fetched.is_file()
+    in_directory.ok("db-status")
+    assert [file.name for file in in_directory.backups.iterdir()] == [".gitignore"]
 
 
 def test_the_backup_of_the_last_cut_over_stays_in_both_places(in_directory: Local) -> None:

@@ -17,10 +17,10 @@ from tests.transfer.hosts import made_run
 HOLDING = """
 import sys, time
 from pathlib import Path
-from app.transfer.run.private import private_directory
+from app.transfer.run.private import fetched_directory, private_directory
 from tests.transfer.hosts import made_run
 run = made_run(Path(sys.argv[1]))
-with run.host.app_context(), private_directory(run) as path:
+with run.host.app_context(), {what} as path:
     (path / "rows.json").write_text("personal")
     print(path, flush=True)
     time.sleep(600)
@@ -32,7 +32,7 @@ def test_it_is_the_owner_s_alone_and_gone_with_the_run(tmp_path: Path) -> None:
     with private_directory(run) as path:
         (path / "rows.json").write_text("personal")
         assert path.stat().st_mode & 0o77 == 0
-        remove_abandoned(run.control.directory)
+        remove_abandoned(run.control.directory, tmp_path / "backups")
         assert (path / "rows.json").exists()
     assert [item.name for item in run.directory.iterdir()] == []
 
@@ -46,19 +46,22 @@ def test_it_is_the_owner_s_alone_and_gone_with_the_run(tmp_path: Path) -> None:
     assert not (run.directory / "private").exists()
 
 
-def test_what_a_killed_run_left_goes_and_what_a_running_one_has_stays(tmp_path: Path) -> None:
-    area = made_run(tmp_path).control.directory
+@pytest.mark.parametrize("what", ["private_directory(run)", "fetched_directory(run.settings.backups)"])
+def test_what_a_killed_run_left_goes_and_what_a_running_one_has_stays(tmp_path: Path, what: str) -> None:
+    area, backups = made_run(tmp_path).control.directory, tmp_path / "backups"
+    backups.mkdir()
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDING, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", HOLDING.format(what=what), str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
         assert process.stdout is not None
         path = Path(process.stdout.readline().strip())
-        remove_abandoned(area)
+        remove_abandoned(area, backups)
         assert (path / "rows.json").read_text() == "personal"
         process.send_signal(signal.SIGKILL)
     assert (path / "rows.json").exists()
-    remove_abandoned(area)
+    remove_abandoned(area, backups)
     assert not path.exists()
+    assert list(backups.iterdir()) == []
 
 
 def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +71,7 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     link.rmdir()
     link.symlink_to(tmp_path)  # a directory's tree is never followed through a link
     with pytest.raises(FerryError, match="cannot be removed"):
-        remove_abandoned(run.control.directory)
+        remove_abandoned(run.control.directory, tmp_path / "backups")
     assert (tmp_path / "migrations").is_dir()
 
 
