@@ -171,7 +171,7 @@ def list_in(directory: Path, database: str | None = None) -> list[Backup]:
     return sorted(backups, key=lambda backup: (backup.made_at, backup.id))
 
 
-def explain_unsealed(file: Path) -> str:
+def explain_unsealed(file: Path | str) -> str:
     """What there is to say about a file that has not the seal of this database's key."""
     return (
         f"{file} does not have this database's seal: it was changed, or was made elsewhere, by an older version, "

@@ -12,7 +12,7 @@ from ..run.ledger import Entry
 from ..run.records import prune_records
 from ..run.run import LEFTOVER_S, Run
 from . import backups
-from .stored import find_surplus, remove_cards
+from .retention import find_surplus, remove_cards
 
 
 def find_needed(control: Control | None) -> list[Entry]:

@@ -18,6 +18,7 @@ from ..run.control import Control
 from ..run.settings import Settings
 
 KEPT_AS = "backup key"
+ID_KEPT_AS = "database id"
 _UNSEALED = ("seal", "file")
 """The seal itself, and the place: a directory of backups may be moved."""
 
@@ -36,6 +37,18 @@ def make_key(settings: Settings, control: Control) -> bytes:
         key = existing_key(settings, control)
     assert key is not None  # noqa: S101 # it was kept just now
     return key
+
+
+def existing_id(control: Control | None) -> str | None:
+    """The random id of this database, or None where none was ever made; nothing is written."""
+    return control.get(ID_KEPT_AS) if control else None
+
+
+def make_id(control: Control) -> str:
+    """The random id of this database, made where there is none; called under the lock."""
+    if existing_id(control) is None:
+        control.keep(ID_KEPT_AS, secrets.token_hex(16))
+    return str(existing_id(control))
 
 
 def seal(manifest: Mapping[str, Any], key: bytes) -> str:

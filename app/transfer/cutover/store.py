@@ -6,6 +6,7 @@ fsspec is imported when a storage is opened, and by nothing else.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import secrets
 import shlex
@@ -23,6 +24,8 @@ PART_BYTES, MOST_PARTS = 8 << 20, 9_000
 """Of an upload: so much of it is in memory, and S3 takes 10,000 parts of an object."""
 STALE_S = 86_400
 """An older half of a file is nobody's: who wrote it was killed."""
+_WRITTEN_AT = ("mtime", "LastModified", "last_modified", "updated")
+"""What one file system or another calls the time of an object."""
 EXTRA = 'pip install "flask-ferry[storage]"'
 
 
@@ -137,6 +140,23 @@ class Store:
                 f"There is no {root!r} at {self.url}.",
                 hint="Make it, or look at FERRY_STORAGE: a bucket is never made.",
             )
+
+    def age_s(self, name: str) -> float | None:
+        """How many seconds ago an object was written; None where the storage does not say, or it is gone.
+
+        :raises BackupFailed: the storage does not answer.
+        """
+        with _failing(f"{self.name(name)} cannot be looked at"):
+            try:
+                details = self._system.info(self._full(name))
+            except FileNotFoundError:
+                return None
+        at = next((details[key] for key in _WRITTEN_AT if details.get(key)), None)
+        if isinstance(at, str):
+            at = dt.datetime.fromisoformat(at)
+        if isinstance(at, dt.datetime):
+            at = (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()
+        return time.time() - at if isinstance(at, int | float) else None
 
     def put(self, name: str, size_bytes: int, fill: Callable[[IO[bytes]], None]) -> None:
         """Put an object, streamed; one that is there is never written over, and what fails leaves none.

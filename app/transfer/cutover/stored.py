@@ -6,63 +6,26 @@ where the backup is. It is sealed as a manifest is, so that nobody else's object
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from ...dialects.files import create_private
 from ...errors import BackupFailed
-from ..rows.expect import Unexpected, a_count, a_digest, a_flag, a_text, a_text_or_null, an_instant, an_object
 from ..rows.files import to_plain_json
-from ..rows.strictjson import StrictJSONError, loads
 from ..run.run import Run
 from ..run.settings import Settings
 from . import encryption
-from .backups import beyond
+from .card import CARD, Card, facts_of, id_beside, read_card
 from .manifest import LARGEST_BYTES, Backup, read_manifest
-from .seal import existing_key, is_sealed, make_key, seal
+from .seal import existing_id, existing_key, make_id, make_key
 from .store import Store, open_store
 
-CARD = ".ferry.json"
-MOST_ADDED = 1 << 20
-"""What encryption adds besides 16 bytes for each 65,536: a head, of some 200 bytes for each recipient."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is kept of one backup.
-
-    :ivar id: what it is asked for by; the name of the object begins with it.
-    :ivar file: the name of the object. Not sealed: it is what the card's own name says.
-    :ivar name: what the backup file is called.
-    :ivar size_bytes: of the backup file.
-    :ivar stored_bytes: of the object, which is longer where it is encrypted.
-    :ivar manifest: the manifest as text; where it is encrypted, what age made of it, in hex.
-    """
-
-    id: str
-    file: str
-    name: str
-    command: str
-    run: str
-    database: str
-    made_at: str
-    rows: int
-    revision: str | None
-    portable: bool
-    size_bytes: int
-    encrypted: bool
-    stored_bytes: int
-    stored_sha256: str
-    manifest: str
-    seal: str = ""
-
-    def has_seal_of(self, key: bytes | None) -> bool:
-        return is_sealed(asdict(self), key)
+_REST_OF_A_CARD = 64 << 10
+"""What a card has besides its manifest."""
 
 
 class _Measured:
@@ -144,9 +107,10 @@ def store_backup(run: Run, backup: Backup) -> Card | None:
     try:
         card = _upload(run, store, backup)
     except BackupFailed as error:
+        stays = getattr(error, "__notes__", [])
+        where = f"may lie in part in the storage {store.url}" if stays else f"is not in the storage {store.url}"
         raise error.with_details(
-            f"The backup {backup.file} was made, and is not in the storage {store.url}.",
-            [error.message, *error.details],
+            f"The backup {backup.file} was made, and {where}.", [error.message, *error.details, *stays]
         ) from error
     how = encryption.describe(run.settings)
     run.note(f"Stored: {store.name(card.file)} ({card.stored_bytes} bytes, {how}, read back)")
@@ -159,40 +123,45 @@ def _upload(run: Run, store: Store, backup: Backup) -> Card:
     # A file of somebody's own choice may be called as one that was stored before.
     name = backup.path.name if of_our_name else f"{backup.run}-{backup.path.name}"
     file = name + (encryption.SUFFIX if encrypted else "")
-    measured, plain = _put(settings, store, file, backup)
-    names = [file]
+    manifest = _wrap(settings, backup, encrypted=encrypted)
+    if (size := len(to_plain_json({"manifest": manifest}))) + _REST_OF_A_CARD > LARGEST_BYTES:
+        # It could be listed by nobody.
+        raise BackupFailed(f"The manifest of {backup.file} is too long for a card: {size} bytes.")
+    names: list[str] = []
     try:
+        measured, plain = _put(settings, store, file, backup)
+        names.append(file)
         if plain.sha256 != backup.sha256:
             raise BackupFailed(f"{backup.file} was changed while it was stored.")
-        _read_back(store, file, measured.size_bytes, measured.sha256)
+        read_back(store, file, measured.size_bytes, measured.sha256)
         card = Card(
-            id=backup.id if of_our_name else f"{backup.run}-{backup.id}",
+            **facts_of(backup),
+            id=backup.id if of_our_name else id_beside(backup),
             file=file,
-            name=backup.path.name,
-            command=backup.command,
-            run=backup.run,
-            database=backup.database,
-            made_at=backup.made_at,
-            rows=backup.rows,
-            revision=backup.revision,
-            portable=backup.portable,
-            size_bytes=backup.size_bytes,
+            database_id=make_id(run.control),
             encrypted=encrypted,
             stored_bytes=measured.size_bytes,
             stored_sha256=measured.sha256,
-            manifest=_wrap(settings, backup, encrypted=encrypted),
-        )
-        card = replace(card, seal=seal(asdict(card), make_key(settings, run.control)))
-        text = to_plain_json(asdict(card))
+            manifest=manifest,
+        ).seal_with(make_key(settings, run.control))
+        text = card.to_json()
         store.put(file + CARD, len(text), lambda to: _write(to, text))
         names.append(file + CARD)
-        _read_back(store, file + CARD, len(text), hashlib.sha256(text).hexdigest())
-    except BackupFailed:
-        for name in reversed(names):
-            with contextlib.suppress(BackupFailed):
-                store.remove(name)
+        read_back(store, file + CARD, len(text), hashlib.sha256(text).hexdigest())
+    except BaseException as error:
+        # A signal as well: an object without a card is nobody's.
+        _take_back(store, names, error)
         raise
     return card
+
+
+def _take_back(store: Store, names: Sequence[str], error: BaseException) -> None:
+    """Remove what was put; what stays is said with the error that came first."""
+    for name in reversed(names):
+        try:
+            store.remove(name)
+        except BackupFailed as refusal:
+            error.add_note(refusal.message)
 
 
 def _write(to: IO[bytes], text: bytes) -> None:
@@ -216,8 +185,11 @@ def _put(settings: Settings, store: Store, file: str, backup: Backup) -> tuple[_
     return counted[0]
 
 
-def _read_back(store: Store, name: str, size_bytes: int, sha256: str) -> None:
-    """:raises BackupFailed: what the storage gives is not what was put."""
+def read_back(store: Store, name: str, size_bytes: int, sha256: str) -> None:
+    """Read an object to its end.
+
+    :raises BackupFailed: what the storage gives is not what was put.
+    """
     source = _Source(store.read(name, size_bytes))
     source.drain()
     if (source.size_bytes, source.sha256) != (size_bytes, sha256):
@@ -234,57 +206,63 @@ def _wrap(settings: Settings, backup: Backup, *, encrypted: bool) -> str:
     return sealed.getvalue().hex()
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What there is in a storage.
+
+    :ivar cards: of the backups that are whole, as far as can be seen: the object is there, with its length.
+    :ivar widowed: the cards whose object is not there.
+    :ivar bare: names of objects that no card lies beside.
+    :ivar problems: what cannot be read, or is not whole.
+    """
+
+    cards: list[Card] = field(default_factory=list)
+    widowed: list[Card] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def look_through(store: Store) -> Listing:
+    """Everything in a storage, oldest first.
+
+    :raises BackupFailed: the storage cannot be listed.
+    """
+    sizes, listing = store.list(), Listing()
+    for name in sorted(name for name in sizes if name.endswith(CARD)):
+        try:
+            _sort_in(listing, _load(store, name, min(sizes[name], LARGEST_BYTES)), store, sizes)
+        except BackupFailed as error:
+            listing.problems.append(error.message)
+    listing.cards.sort(key=lambda card: (card.made_at, card.id))
+    listing.bare.extend(sorted(name for name in sizes if not name.endswith(CARD) and name + CARD not in sizes))
+    return listing
+
+
+def _load(store: Store, name: str, most_bytes: int) -> Card:
+    return read_card(b"".join(store.read(name, most_bytes)), name.removesuffix(CARD), store.name(name))
+
+
+def _sort_in(listing: Listing, card: Card, store: Store, sizes: Mapping[str, int]) -> None:
+    size = sizes.get(card.file)
+    if size is None:
+        listing.widowed.append(card)
+    if size != card.stored_bytes:
+        listing.problems.append(f"{store.name(card.file)} is not whole: it is not there, or has another length.")
+    else:
+        listing.cards.append(card)
+
+
 def list_cards(store: Store, warn: Callable[[str], object] | None = None) -> list[Card]:
     """The backups of a storage, oldest first; of which an object is not whole there is none.
 
     :param warn: is told of each that cannot be read, or is not whole.
     :raises BackupFailed: the storage cannot be listed.
     """
-    sizes, cards = store.list(), []
-    names = sorted(name for name in sizes if name.endswith(CARD))
-    for name in names:
-        try:
-            card = _load(store, name, min(sizes[name], LARGEST_BYTES))
-            if sizes.get(card.file) != card.stored_bytes:
-                raise BackupFailed(f"{store.name(card.file)} is not whole: it is not there, or has another length.")
-            cards.append(card)
-        except BackupFailed as error:
-            if warn:
-                warn(error.message)
-    return sorted(cards, key=lambda card: (card.made_at, card.id))
-
-
-def _load(store: Store, name: str, most_bytes: int) -> Card:
-    try:
-        text = b"".join(store.read(name, most_bytes)).decode("utf-8")
-        return replace(_check(an_object(loads(text), "it")), file=name.removesuffix(CARD))
-    except (Unexpected, StrictJSONError, UnicodeDecodeError) as error:
-        raise BackupFailed(f"{store.name(name)} is not the card of a backup: {error}") from error
-
-
-def _check(card: dict[str, Any]) -> Card:
-    """:raises Unexpected: a key is missing, unknown, or of another kind."""
-    if unknown := sorted(card.keys() - {item.name for item in fields(Card)}):
-        raise Unexpected("it", f"of this version: it says {', '.join(unknown)[:200]}")
-    value = card.get
-    return Card(
-        id=a_text(value("id"), "id"),
-        file=a_text(value("file"), "file"),
-        name=a_text(value("name"), "name"),
-        command=a_text(value("command"), "command"),
-        run=a_text(value("run"), "run"),
-        database=a_text(value("database"), "database"),
-        made_at=an_instant(value("made_at"), "made_at"),
-        rows=a_count(value("rows"), "rows"),
-        revision=a_text_or_null(value("revision"), "revision"),
-        portable=a_flag(value("portable"), "portable"),
-        size_bytes=a_count(value("size_bytes"), "size_bytes"),
-        encrypted=a_flag(value("encrypted"), "encrypted"),
-        stored_bytes=a_count(value("stored_bytes"), "stored_bytes"),
-        stored_sha256=a_digest(value("stored_sha256"), "stored_sha256", 64),
-        manifest=a_text(value("manifest"), "manifest"),
-        seal=a_text(value("seal"), "seal"),
-    )
+    listing = look_through(store)
+    for problem in listing.problems:
+        if warn:
+            warn(problem)
+    return listing.cards
 
 
 def fetch(settings: Settings, store: Store, card: Card, to: Path) -> Backup:
@@ -298,6 +276,8 @@ def fetch(settings: Settings, store: Store, card: Card, to: Path) -> Backup:
             f"{store.name(card.file)} says that it is called {card.name[:80]!r}, which is no file's name."
         )
     backup = _unwrap(settings, store, card)
+    if not card.is_of(backup):
+        raise BackupFailed(f"{store.name(card.file + CARD)} does not say what the manifest in it says: it was changed.")
     try:
         create_private(to)
         with to.open("wb") as file:
@@ -345,34 +325,30 @@ def find_card(cards: list[Card], wanted: str) -> Card | None:
     return next((card for card in cards if wanted in (card.id, card.file, card.file + CARD)), None)
 
 
-def find_surplus(run: Run, needed: Collection[str], command: str | None = None) -> tuple[list[Card], list[Card]]:
-    """The backups of this database in the storage, and which of them are too many.
+@dataclass(frozen=True)
+class Whose:
+    """The backups of a storage by whose they are, each oldest first.
 
-    Only those with our seal count: a card that somebody else laid there pushes none of ours out.
-
-    :param needed: runs whose backups must stay.
-    :param command: only this command's.
-    :raises BackupFailed: the storage does not answer.
+    :ivar ours: sealed with this database's key, of its name, and stored from its control area.
+    :ivar others: of its name, without that seal or stored from another control area: of another database, or of this
+        one before its control area was lost. None of them is taken, or removed, by itself.
+    :ivar elsewhere: of other databases, by name.
     """
-    store, key = store_of(run.settings), existing_key(run.settings, run.peek())
-    if store is None:
-        return [], []
-    database = run.dialect.identity(run.target).full_name
-    cards = [card for card in list_cards(store) if card.database == database and card.has_seal_of(key)]
-    files = {card.file for card in cards if card.run in needed}
-    settings = run.settings
-    # Of what is listed each is there with its length; its digest would be known after it was fetched.
-    surplus = beyond(cards, settings.keep, files, command, keep_days=settings.keep_days, is_whole=lambda _: True)
-    return cards, surplus
+
+    ours: list[Card] = field(default_factory=list)
+    others: list[Card] = field(default_factory=list)
+    elsewhere: dict[str, list[Card]] = field(default_factory=dict)
 
 
-def remove_cards(run: Run, cards: Collection[Card]) -> None:
-    """Remove backups: each object first, as one without a card could never be found.
-
-    :raises BackupFailed: the storage does not let one go.
-    """
-    store = store_of(run.settings) if cards else None
+def sort_by_owner(run: Run, cards: Sequence[Card]) -> Whose:
+    """Say of each card whose it is."""
+    control, database = run.peek(), run.dialect.identity(run.target).full_name
+    key, database_id, whose = existing_key(run.settings, control), existing_id(control), Whose()
     for card in cards:
-        if store:
-            store.remove(card.file)
-            store.remove(card.file + CARD)
+        if card.database != database:
+            whose.elsewhere.setdefault(card.database, []).append(card)
+        elif card.database_id == database_id and card.has_seal_of(key):
+            whose.ours.append(card)
+        else:
+            whose.others.append(card)
+    return whose

@@ -13,15 +13,17 @@ from ...dialects.redact import redact_text
 from ...dialects.wording import be, count_of, count_rows
 from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
 from ..cutover import backups, encryption
+from ..cutover.card import Card
 from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
 from ..cutover.prune import find_needed
+from ..cutover.retention import find_surplus, remove_cards
 from ..cutover.seal import existing_key
 from ..cutover.secure import lines_left_out, lines_outside, write_backup
-from ..cutover.stored import Card, find_surplus, look_at_storage, remove_cards, store_backup, store_of
+from ..cutover.stored import look_at_storage, store_backup, store_of
 from ..run.report import Report
 from ..run.run import Run
-from .fetched import find_stored, list_ours, look_into
+from .fetched import find_refusal, find_stored, list_ours, look_into
 from .job import Step, carry_out_steps
 
 PORTABLE_SUFFIXES = (".json", ".json.gz", ".json.zst")
@@ -223,6 +225,8 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
         to_check = [backup for backup in backups.list_in(run.settings.backups) if backup.id == wanted]
     with contextlib.ExitStack() as resources:
         if wanted and not to_check and (stored := find_stored(run, wanted)):
+            if refusal := find_refusal(run, *stored):
+                raise BackupFailed(refusal.message, hint=refusal.hint)
             to_check = [resources.enter_context(look_into(run, *stored))]
         if not to_check:
             raise BackupFailed(

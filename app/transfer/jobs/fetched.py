@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ...dialects.wording import count_of
-from ...errors import BackupFailed, DoesNotFit
+from ...dialects.wording import be, count_of
+from ...errors import BackupFailed, DoesNotFit, Protected
 from ..cutover import backups
+from ..cutover.card import Card
 from ..cutover.manifest import Backup, keep_manifest
+from ..cutover.seal import existing_key
 from ..cutover.store import Store, open_store
-from ..cutover.stored import Card, fetch, find_card, list_cards, store_of
+from ..cutover.stored import fetch, find_card, list_cards, sort_by_owner, store_of
 from ..run.backup_key import check_storage
 from ..run.private import fetched_directory
 from ..run.run import Run
 
+SHOWN = 5
+
 
 def list_ours(run: Run, store: Store) -> list[Card]:
-    """The backups of this database in a storage, oldest first; of others there it is said that they are there."""
-    cards = list_cards(store, run.warn)
-    database = run.dialect.identity(run.target).full_name
-    others: dict[str, list[Card]] = {}
-    for card in cards:
-        if card.database != database:
-            others.setdefault(card.database, []).append(card)
-    for name, of_other in sorted(others.items()):
-        run.note(f"{count_of(len(of_other), 'backup')} of {name} in {store.url}, the newest {of_other[-1].id}")
-    return [card for card in cards if card.database == database]
+    """The backups of this database in a storage, oldest first; of others there it is said that they are there.
+
+    :raises BackupFailed: the storage does not answer.
+    """
+    whose = sort_by_owner(run, list_cards(store, run.warn))
+    for name, cards in sorted(whose.elsewhere.items()):
+        run.note(f"{count_of(len(cards), 'backup')} of {name} in {store.url}, the newest {cards[-1].id}")
+    if whose.others:
+        run.warn(describe_others(store, whose.others))
+    return whose.ours
+
+
+def describe_others(store: Store, cards: list[Card]) -> str:
+    """What there is to say of backups that have this database's name and are not known to be its own."""
+    newest = ", ".join(card.id for card in cards[: -SHOWN - 1 : -1])
+    more = ", ..." if len(cards) > SHOWN else ""
+    return (
+        f"{count_of(len(cards), 'backup')} in {store.url} {be(len(cards))} of another database with this name, or of "
+        f"this one with another key or control area: taken only where you give an ID ({newest}{more})."
+    )
 
 
 def find_stored(run: Run, wanted: str) -> tuple[Store, Card] | None:
@@ -44,8 +59,30 @@ def find_stored(run: Run, wanted: str) -> tuple[Store, Card] | None:
         store = open_store(url)
     if store is None:
         return None
-    card = find_card(list_cards(store, run.warn), name)
+    # Where two say that they are it, the one with our seal is.
+    key = existing_key(run.settings, run.peek())
+    cards = sorted(list_cards(store, run.warn), key=lambda card: not card.has_seal_of(key))
+    card = find_card(cards, name)
     return (store, card) if card else None
+
+
+def find_refusal(run: Run, store: Store, card: Card) -> Protected | None:
+    """Why a backup is not even fetched: nobody with this database's key made its card. None: somebody did."""
+    if card.has_seal_of(existing_key(run.settings, run.peek())):
+        return None
+    return refuse_unsealed(store.name(card.file), card.id)
+
+
+def refuse_unsealed(place: str | Path, words: str) -> Protected:
+    """The refusal of a backup without this database's seal, with the command that takes it all the same.
+
+    :param words: what somebody types to mean it.
+    """
+    return Protected(
+        backups.explain_unsealed(place),
+        hint=f"Where you know who made it: flask db-restore {shlex.quote(words)} --trust-file\n"
+        "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
+    )
 
 
 @contextlib.contextmanager

@@ -16,12 +16,13 @@ from ...dialects.samples import AS_THEY_WERE
 from ...dialects.wording import at_revision, count_of, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
 from ..cutover import backups
+from ..cutover.card import Card
 from ..cutover.cutover import entry_for
 from ..cutover.manifest import Backup, load_manifest
 from ..cutover.seal import existing_key
 from ..cutover.secure import describe_rows, rows_beside_tables
 from ..cutover.store import Store
-from ..cutover.stored import Card, store_of
+from ..cutover.stored import store_of
 from ..proof.checksums import Contents
 from ..rows.files import file_sha256
 from ..rows.snapshot import check, check_file, is_snapshot
@@ -36,7 +37,7 @@ from ..staging.options import MigrateOptions
 from ..staging.stage import stage, verify_staging
 from .backup import list_backups
 from .dry_run import Ahead, foresee_source
-from .fetched import find_stored, keep_fetched, list_ours, look_into
+from .fetched import find_refusal, find_stored, keep_fetched, list_ours, look_into, refuse_unsealed
 from .job import Job, Nothing, Planning, Step, refresh_derived
 from .passage import Order
 
@@ -49,6 +50,7 @@ class Chosen:
     """What is put back: a file, and its manifest where it has one.
 
     :ivar sha256: the file's digest when it was decided that it may be put back.
+    :ivar origin: the URL that it was fetched from, if so; the file may be gone when the command ends.
     :ivar sealed: it has the seal of this database's key; else somebody says that it may be trusted.
     """
 
@@ -57,11 +59,13 @@ class Chosen:
     portable: bool
     sha256: str = ""
     sealed: bool = False
+    origin: str = ""
 
     @property
     def label(self) -> str:
-        origin = f" (made {self.backup.made_at} by {self.backup.command})" if self.backup else ""
-        return f"{self.path}{origin}{'' if self.sealed else ', which does not have the seal of this database'}"
+        by = f" (made {self.backup.made_at} by {self.backup.command})" if self.backup else ""
+        unsealed = "" if self.sealed else ", which does not have the seal of this database"
+        return f"{self.origin or self.path}{by}{unsealed}"
 
 
 def choose(
@@ -80,7 +84,7 @@ def choose(
             if bring and (store := store_of(run.settings)):
                 cards = [card for card in list_ours(run, store) if card.command in MADE_BY]
                 if cards:
-                    return _choose(bring(store, cards[-1]))
+                    return _choose(bring(store, cards[-1]), store.name(cards[-1].file))
             raise _no_backup(run, database, of_database)
         return _choose(ordinary[-1])
     for backup in backups.list_in(run.settings.backups):
@@ -89,7 +93,7 @@ def choose(
     path = directory / Path(wanted).expanduser()
     if not path.is_file():
         if bring and (stored := find_stored(run, wanted)):
-            return _choose(bring(*stored))
+            return _choose(bring(*stored), stored[0].name(stored[1].file))
         raise BackupFailed(
             f"There is no backup {redact_text(wanted)!r} in {run.settings.name_places(None)}"
             + ("." if "://" in wanted else f" and no file {path}."),
@@ -106,15 +110,17 @@ def choose(
     )
 
 
-def _choose(backup: Backup) -> Chosen:
-    return Chosen(backup.path, backup, backup.portable)
+def _choose(backup: Backup, origin: str = "") -> Chosen:
+    return Chosen(backup.path, backup, backup.portable, origin=origin)
 
 
 def _no_backup(run: Run, database: str, safety_copies: list[Backup]) -> BackupFailed:
     """What there is to choose where a command made copies of what it replaced, and nobody made a backup."""
     if not safety_copies:
         return BackupFailed(
-            f"There is no backup of {database} in {run.settings.backups}.", hint="Give a file: flask db-restore PATH"
+            f"There is no backup of {database} in {run.settings.name_places(None)}.",
+            hint="Give a file: flask db-restore PATH"
+            + ("\nOr the ID of one that lies there: flask db-restore ID" if run.settings.storage else ""),
         )
     newest = safety_copies[: -SHOWN - 1 : -1]
     return BackupFailed(
@@ -145,6 +151,8 @@ def order_restore(
     """
 
     def bring(store: Store, card: Card) -> Backup:
+        if not trust_file and (refusal := find_refusal(run, store, card)):
+            raise refusal
         backup = resources[-1].enter_context(look_into(run, store, card))
         # What is refused does not come to lie among the backups, where it might be the newest.
         accepted = trust_file or backup.has_seal_of(existing_key(run.settings, run.peek()))
@@ -291,12 +299,8 @@ def accept_file(run: Run, choice: Chosen, *, trusted: bool, request: str | None 
     # What a database would read along with its file is not under the seal.
     sealed = sealed and not any(choice.path.with_name(choice.path.name + end).exists() for end in ("-wal", "-journal"))
     if not sealed and not trusted:
-        words = shlex.quote(request or str(choice.path))
-        raise Protected(
-            backups.explain_unsealed(choice.path),
-            hint=f"Where you know who made it: flask db-restore {words} --trust-file\n"
-            "A database elsewhere can check the seals of this one with the same FERRY_BACKUP_KEY.",
-        )
+        place = choice.origin or choice.path
+        raise refuse_unsealed(place, request or str(place))
     if not sealed and not choice.portable and run.dialect.is_script(choice.path):
         raise Protected(
             f"{choice.path} is a script for the server's own client program. It could only be run as it stands, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -158,10 +160,40 @@ def test_the_backup_of_the_last_cut_over_stays_in_both_places(in_directory: Loca
 
 def test_what_has_not_our_seal_is_refused_and_does_not_come_to_lie_among_the_backups(in_directory: Local) -> None:
     in_directory.ok("db-backup")
+    (made,) = in_directory.kept()
+    live, backup_id = in_directory.content(), made.name.removesuffix(".sqlite3")
     forget(in_directory)
     other = {"FLASK_FERRY_BACKUP_KEY": "the key of another database"}
-    refused(in_directory.run("db-restore", "--yes", **other), 20, "does not have this database's seal")
+    # By default it is not even taken; the message says which there are.
+    refused(in_directory.run("db-restore", "--yes", **other), 21, "There is no backup of", f"an ID ({backup_id})")
+    refused(in_directory.run("db-backup", "--drill", **other), 21, "There is no backup of", f"an ID ({backup_id})")
+    result = in_directory.run("db-restore", "--yes", backup_id, **other)
+    refused(result, 20, "does not have this database's seal", f" {backup_id} --trust-file")
+    refused(in_directory.run("db-backup", "--check", backup_id, **other), 21, f"{backup_id} --trust-file")
     assert in_directory.kept() == in_directory.staging() == []
+    in_directory.write("DELETE FROM sections WHERE id = 77")
+    in_directory.ok("db-restore", "--yes", backup_id, "--trust-file", **other)
+    assert in_directory.content() == live
+
+
+def test_a_forged_card_is_not_the_newest(in_directory: Local) -> None:
+    """With a date of 2099, beside a copy of a real backup; the real one is drilled and put back."""
+    in_directory.ok("db-backup")
+    (made,) = in_directory.kept()
+    live, far = in_directory.content(), Path(in_directory.environ["FLASK_FERRY_STORAGE"].removeprefix("file://"))
+    values = json.loads((far / f"{made.name}.ferry.json").read_text())
+    forged = {"id": "app-newest", "file": "app-newest.sqlite3", "made_at": "2099-01-01T00:00:00.000Z", "name": "x"}
+    shutil.copy(far / made.name, far / "app-newest.sqlite3")
+    (far / "app-newest.sqlite3.ferry.json").write_text(json.dumps(values | forged))
+    drill = in_directory.ok("db-backup", "--drill")
+    assert f"The newest backup, {made.name.removesuffix('.sqlite3')} of" in drill.last_line
+    assert "an ID (app-newest)" in drill.stderr
+    forget(in_directory)
+    in_directory.write("DELETE FROM sections WHERE id = 77")
+    refused(in_directory.run("db-restore", "--yes", "app-newest"), 20, "seal", " app-newest --trust-file")
+    refused(in_directory.run("db-restore", "--yes", "app-newest", "--trust-file"), 21, "what the manifest in it says")
+    in_directory.ok("db-restore", "--yes")
+    assert in_directory.content() == live
 
 
 def test_without_the_extra_it_is_named(in_directory: Local, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,47 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pyrage import x25519
+
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
 from app.transfer.cutover.backups import (
     make,
 )
+from app.transfer.cutover.card import Card
 from app.transfer.cutover.manifest import Backup, manifest_of
+from app.transfer.cutover.stored import store_backup
+from app.transfer.run.run import Run
+from tests.transfer.hosts import made_run
 
 DIALECT = SqliteDialect()
 
 
 KEY = b"of this database"
+IDENTITY = str(x25519.Identity.generate())
+CLEAR, ENCRYPTED = "a key of sixteen or more", IDENTITY
+
+
+def a_run(directory: Path, key: str = CLEAR, **config: str) -> Run:
+    """A run whose backups go to a directory beside as well."""
+    (directory / "far" / "kept").mkdir(parents=True, exist_ok=True)
+    return made_run(directory, FERRY_STORAGE=f"file://{directory}/far/kept", FERRY_BACKUP_KEY=key, **config)
+
+
+def a_backup(run: Run, source: Path, name: str = "b.sqlite3", command: str = "db-backup") -> Backup:
+    run.settings.backups.mkdir(exist_ok=True)
+    return made(source, run.settings.backups / name, command, run.dialect.identity(run.target).full_name)
+
+
+def stored(run: Run, backup: Backup) -> Card:
+    card = store_backup(run, backup)
+    assert card
+    return card
+
+
+def far(run: Run, card: Card) -> Path:
+    """The object of a card."""
+    return Path(str(run.settings.storage).removeprefix("file://")) / card.file
 
 
 def made(source: Path, to: Path, command: str = "db-backup", database: str = "") -> Backup:

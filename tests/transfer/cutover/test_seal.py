@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.cutover.seal import existing_key, is_sealed, make_key, seal
+from app.transfer.cutover.seal import existing_id, existing_key, is_sealed, make_id, make_key, seal
 from tests.transfer.hosts import made_run
 
 KEY = b"k" * 32
@@ -22,6 +22,16 @@ def test_a_key_is_made_once_and_only_where_somebody_asks_for_it(tmp_path: Path) 
     again = made_run(tmp_path)
     assert existing_key(again.settings, again.control) == make_key(again.settings, again.control) == key
     assert len(key) == 32
+
+
+def test_an_id_is_made_once_and_is_each_databases_own(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "one")
+    assert existing_id(None) is None
+    assert existing_id(run.control) is None
+    database_id = make_id(run.control)
+    again = made_run(tmp_path / "one")
+    assert existing_id(again.control) == make_id(again.control) == database_id
+    assert make_id(made_run(tmp_path / "two").control) != database_id
 
 
 def test_a_key_of_the_settings_comes_first_and_is_not_kept(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ def test_an_object_is_put_listed_read_and_removed(store: Store) -> None:
     with pytest.raises(BackupFailed, match="exists already"):
         store.put("a.txt", 3, lambda to: _write(to, b"xyz"))
     assert b"".join(store.read("a.txt", 3)) == b"abc"
+    age_s = store.age_s("a.txt")
+    assert age_s is not None
+    assert -5 < age_s < 60
+    assert store.age_s("b.txt") is None
     store.remove("a.txt")
     store.remove("a.txt")
     assert store.list() == {}

@@ -7,49 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pyrage import x25519
 
 from app.errors import BackupFailed, Misconfigured
-from app.transfer.cutover.manifest import Backup
+from app.transfer.cutover import stored as module
+from app.transfer.cutover.card import CARD
 from app.transfer.cutover.seal import make_key
 from app.transfer.cutover.stored import (
-    CARD,
-    Card,
     fetch,
     find_card,
-    find_surplus,
     list_cards,
     look_at_storage,
-    remove_cards,
+    sort_by_owner,
     store_backup,
     store_of,
 )
-from app.transfer.run.run import Run
-from tests.transfer.cutover.backup import made
+from tests.transfer.cutover.backup import CLEAR, ENCRYPTED, IDENTITY, a_backup, a_run, far, made, stored
 from tests.transfer.hosts import made_run
-
-IDENTITY = str(x25519.Identity.generate())
-CLEAR, ENCRYPTED = "a key of sixteen or more", IDENTITY
-
-
-def a_run(directory: Path, key: str = CLEAR, **config: str) -> Run:
-    (directory / "far" / "kept").mkdir(parents=True, exist_ok=True)
-    return made_run(directory, FERRY_STORAGE=f"file://{directory}/far/kept", FERRY_BACKUP_KEY=key, **config)
-
-
-def a_backup(run: Run, source: Path, name: str = "b.sqlite3", command: str = "db-backup") -> Backup:
-    run.settings.backups.mkdir(exist_ok=True)
-    return made(source, run.settings.backups / name, command, run.dialect.identity(run.target).full_name)
-
-
-def stored(run: Run, backup: Backup) -> Card:
-    card = store_backup(run, backup)
-    assert card
-    return card
-
-
-def far(run: Run, card: Card) -> Path:
-    return Path(str(run.settings.storage).removeprefix("file://")) / card.file
 
 
 @pytest.mark.parametrize("key", [CLEAR, ENCRYPTED], ids=["clear", "encrypted"])
@@ -103,9 +76,15 @@ def test_a_card_that_was_changed_has_not_our_seal_and_names_no_other_file(tmp_pa
     said = json.loads(place.read_text())
     place.write_text(json.dumps(said | {"made_at": "2099-01-01T00:00:00Z", "name": "../../outside"}))
     (changed,) = list_cards(store)
-    assert not changed.has_seal_of(make_key(run.settings, run.control))
     with pytest.raises(BackupFailed, match="no file's name"):
         fetch(run.settings, store, changed, tmp_path / "again")
+    place.write_text(json.dumps(said | {"made_at": "2099-01-01T00:00:00Z"}))
+    (changed,) = list_cards(store)
+    assert not changed.has_seal_of(make_key(run.settings, run.control))
+    with pytest.raises(BackupFailed, match="does not say what the manifest in it says"):
+        fetch(run.settings, store, changed, tmp_path / "again")
+    whose = sort_by_owner(run, [changed])
+    assert (whose.ours, whose.others) == ([], [changed])
     for text in ("{}", "[]", json.dumps(said | {"more": 1}), json.dumps(said | {"rows": -1}), '{"id": "'):
         place.write_text(text)
         warnings: list[str] = []
@@ -138,8 +117,6 @@ def test_without_a_storage_nothing_is_stored_or_asked(tmp_path: Path, source: Pa
     run = made_run(tmp_path)
     look_at_storage(run)
     assert store_backup(run, a_backup(run, source)) is None
-    assert find_surplus(run, ()) == ([], [])
-    remove_cards(run, [])
 
 
 def test_a_key_that_cannot_encrypt_is_refused_before_anything(tmp_path: Path) -> None:
@@ -148,22 +125,49 @@ def test_a_key_that_cannot_encrypt_is_refused_before_anything(tmp_path: Path) ->
         look_at_storage(a_run(tmp_path, wrong), ask=False)
 
 
-def test_retention_by_count_and_days_and_never_the_last_nor_one_that_is_needed(tmp_path: Path, source: Path) -> None:
-    run = a_run(tmp_path, FERRY_KEEP="2")
-    cards = [stored(run, a_backup(run, source, f"b{n}.sqlite3")) for n in range(4)]
-    assert [card.id for card in find_surplus(run, ())[1]] == ["b0", "b1"]
-    assert find_surplus(run, {"run"})[1] == []
-    assert find_surplus(run, (), "db-restore")[1] == []
-    assert find_surplus(a_run(tmp_path, FERRY_KEEP="2", FERRY_KEEP_DAYS="1"), ())[1] == []
-    # A card that somebody laid there, with a date of tomorrow, pushes none out.
-    place = far(run, cards[0]).with_name(cards[0].file + CARD)
-    said = json.loads(place.read_text())
-    place.write_text(json.dumps(said | {"made_at": "2099-01-01T00:00:00Z"}))
-    listed, surplus = find_surplus(run, ())
-    assert ([card.id for card in listed], [card.id for card in surplus]) == (["b1", "b2", "b3"], ["b1"])
-    remove_cards(run, surplus)
-    store = store_of(run.settings)
+def test_an_interruption_leaves_no_object_without_a_card(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path)
+    backup, store = a_backup(run, source), store_of(run.settings)
     assert store
-    assert sorted(name for name in store.list() if name.endswith(".sqlite3")) == [
-        "b0.sqlite3", "b2.sqlite3", "b3.sqlite3",
-    ]  # fmt: skip
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for moments in ([interrupt], [lambda: None, interrupt]):
+        monkeypatch.setattr(module, "read_back", lambda *_, rest=moments: rest.pop(0)())
+        with pytest.raises(KeyboardInterrupt):
+            store_backup(run, backup)
+        assert store.list() == {}
+
+
+def test_what_could_not_be_taken_back_is_not_said_to_be_absent(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path)
+    backup, place = a_backup(run, source), tmp_path / "far" / "kept"
+
+    def fail(*_: object) -> None:
+        (place / "b.sqlite3").unlink()
+        (place / "b.sqlite3").mkdir()
+        raise BackupFailed("the line is down")
+
+    monkeypatch.setattr(module, "read_back", fail)
+    with pytest.raises(BackupFailed, match="may lie in part in the storage") as caught:
+        store_backup(run, backup)
+    assert caught.value.details[0] == "the line is down"
+    assert "b.sqlite3 could not be removed" in caught.value.details[1]
+
+
+def test_a_card_that_nobody_could_list_is_refused_before_anything_is_sent(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path)
+    backup, store = a_backup(run, source), store_of(run.settings)
+    monkeypatch.setattr(module, "LARGEST_BYTES", 1 << 16)
+    with pytest.raises(BackupFailed, match="is not in the storage") as caught:
+        store_backup(run, backup)
+    assert "too long for a card" in caught.value.details[0]
+    assert store
+    assert store.list() == {}
