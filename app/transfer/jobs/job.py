@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...dialects.base import Fence
+from ...errors import FerryError
+from ..cutover.manifest import Backup
 from ..cutover.secure import Secured, secure
 from ..cutover.stored import store_backup
 from ..run.ledger import Entry
@@ -60,6 +62,7 @@ class Job(ABC):
 
     :ivar fence: watches the live database, from before the first step.
     :ivar secured: the live database as it was backed up; the cut-over refuses another one.
+    :ivar unstored: its backup, where that is to be stored behind the cut-over.
     """
 
     writers_wait: ClassVar[bool] = False
@@ -73,6 +76,8 @@ class Job(ABC):
 
     fence: Fence
     secured: Secured
+    unstored: Backup | None = None
+    _is_stored = False
 
     def __init__(self, run: Run, target: Target, *, backup_to: Path | None = None) -> None:
         self.run, self.target, self.backup_to = run, target, backup_to
@@ -131,13 +136,32 @@ class Job(ABC):
         """End what works on staging besides the run; behind its steps, and before staging is dropped."""
 
     def back_up(self) -> None:
-        """Secure what is live; a backup that was asked for at a place of its own is made there once."""
+        """Secure what is live; a backup that was asked for at a place of its own is made there once.
+
+        The first one is in the storage before anything else is done. A further pass keeps writers waiting, or loses the
+        race against them: its backup is stored when the cut-over is behind it, see :meth:`store_last`.
+        """
         first = not hasattr(self, "secured")
         to = self.backup_to if first else None
         self.secured = secure(self.run, self.fence, to, changes=self.writers_wait)
-        # Behind the image: nobody waits for a network, and nothing is replaced before it is kept there, too.
-        if self.secured.backup:
-            store_backup(self.run, self.secured.backup)
+        self.unstored, backup = None, self.secured.backup
+        if backup and not first and (self.writers_wait or self._is_stored):
+            self.unstored = backup
+        elif backup:
+            self._is_stored = store_backup(self.run, backup) is not None
+
+    def store_last(self) -> None:
+        """Store the backup of a further pass, behind the cut-over: that it fails is a warning."""
+        if self.unstored is None:
+            return
+        try:
+            store_backup(self.run, self.unstored)
+        except self.run.write_errors as error:
+            why = [error.message, *error.details] if isinstance(error, FerryError) else [str(error)]
+            self.run.warn(
+                f"{' '.join(why)} What was written while the run was at work is in no backup there. "
+                "To back up what is live now: flask db-backup"
+            )
 
     def announce_pass(self, number: int, *, waiting: bool) -> str:
         """What is said when the live database was written meanwhile."""

@@ -162,8 +162,9 @@ class Passage:
         with run.control.read_once():
             (_end_rehearsal if self.order.rehearse else _receipt)(run, job, entry)
         if not self.order.rehearse:
-            # Another database may wait for its own cut-over: what is pruned can wait, under the lock.
+            # Another database may wait for its own cut-over: what is stored and pruned can wait, under the lock.
             self._resources.callback(finish_report, run)
+            self._resources.callback(job.store_last)
         self._end(run.report)
 
     def _decide(self, planning: Planning) -> None:

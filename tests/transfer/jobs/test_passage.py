@@ -70,15 +70,21 @@ class Copy(Job):
         return f"Done: {rows}"
 
 
-def make_job(directory: Path, disturb: Disturbance) -> Copy:
+class Replacing(Copy):
+    """Nobody waits for it."""
+
+    writers_wait = False
+
+
+def make_job(directory: Path, disturb: Disturbance, **config: str) -> Copy:
     directory.mkdir(exist_ok=True)
     with closing(sqlite3.connect(directory / "live.db")) as connection, connection:
         connection.executescript("CREATE TABLE thing (id INTEGER PRIMARY KEY); INSERT INTO thing VALUES (1), (2)")
-    return Copy(made_run(directory), disturb)
+    return Copy(made_run(directory, **config), disturb)
 
 
-def carry(directory: Path, disturb: Disturbance, *, rehearse: bool) -> tuple[Copy, Report]:
-    job = make_job(directory, disturb)
+def carry(directory: Path, disturb: Disturbance, *, rehearse: bool, **config: str) -> tuple[Copy, Report]:
+    job = make_job(directory, disturb, **config)
     return job, carry_out(Order(job.run, lambda planning: job, rehearse=rehearse))
 
 
@@ -117,3 +123,58 @@ def test_a_rehearsal_that_is_disturbed_in_each_pass_ends_as_a_run_would(tmp_path
 
     with pytest.raises(VerificationFailed, match="kept writing"):
         carry(tmp_path, disturb, rehearse=True)
+
+
+def carry_with_storage(directory: Path, at_last: Callable[[Path], object]) -> tuple[Path, list[int], Report]:
+    """A run of two passes; returns the storage, how many backups were there at the end of each pass, and the report."""
+    far, stored = directory / "far", list[int]()
+    far.mkdir(parents=True)
+
+    def disturb(number: int) -> None:
+        stored.append(len(list(far.glob("*.sqlite3"))))
+        if number == 1:
+            write(directory)
+        else:
+            at_last(far)
+
+    _, report = carry(directory, disturb, rehearse=False, FERRY_STORAGE=f"file://{far}")
+    return far, stored, report
+
+
+def test_while_writers_wait_nothing_is_stored_and_behind_the_cut_over_the_last_backup_is(tmp_path: Path) -> None:
+    far, stored, report = carry_with_storage(tmp_path, lambda far: far)
+    assert stored == [1, 1]
+    assert len(list(far.glob("*.sqlite3"))) == 2
+    assert (far / Path(str(report.backup)).name).is_file()
+    assert (report.live, report.exit_status, report.warnings) == ("replaced", 0, [])
+    assert sum(note.startswith("Stored: ") for note in report.notes) == 2
+
+
+def test_a_last_backup_that_cannot_be_stored_is_a_warning(tmp_path: Path) -> None:
+    far, _, report = carry_with_storage(tmp_path, lambda far: far.rename(far.with_name("unmounted")))
+    assert not far.exists()
+    assert Path(str(report.backup)).is_file()
+    assert (report.live, report.exit_status) == ("replaced", 0)
+    assert "is not in the storage" in report.warnings[0]
+    assert "There is no directory" in report.warnings[0]
+    assert "flask db-backup" in report.warnings[0]
+
+
+def test_a_further_pass_stores_its_backup_at_once_where_none_is_stored_yet_and_nobody_waits(tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    stored: list[int] = []
+
+    def disturb(number: int) -> None:
+        stored.append(len(list(far.glob("*.sqlite3"))))
+        if number < 3:
+            write(tmp_path)
+
+    copy = make_job(tmp_path, disturb, FERRY_STORAGE=f"file://{far}")
+    with closing(sqlite3.connect(tmp_path / "live.db")) as connection, connection:
+        connection.execute("DELETE FROM thing")
+    job = Replacing(copy.run, disturb)
+    report = carry_out(Order(job.run, lambda planning: job))
+    assert stored == [0, 1, 1]
+    assert len(list(far.glob("*.sqlite3"))) == 2
+    assert (report.live, report.warnings) == ("replaced", [])
