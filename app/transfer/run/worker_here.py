@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +18,10 @@ class WorkerHere:
     """A worker as it is.
 
     :ivar code: a digest of the extension's own code: two of one version may differ while somebody works on it.
-    :ivar problem: why it does not reach the target's server; an empty text where it does.
     """
 
     python: str
     code: str
-    problem: str = ""
 
 
 def python_version() -> str:
@@ -41,9 +38,6 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def look_here(reach: Callable[..., str], *arguments: object) -> WorkerHere:
-    """In a worker: what it is.
-
-    :param reach: says why the target's server cannot be reached from here; an empty text where it can.
-    """
-    return WorkerHere(python_version(), code_digest(), reach(*arguments))
+def look_here() -> WorkerHere:
+    """In a worker: what it is. It is told nothing for it."""
+    return WorkerHere(python_version(), code_digest())

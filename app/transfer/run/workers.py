@@ -62,12 +62,14 @@ class Workers:
                 )
         return self._executor
 
-    def submit(self, work: Callable[..., T], *arguments: object) -> Future[T]:
+    def submit(self, work: Callable[..., T], *arguments: object, size: int = 0) -> Future[T]:
         """Let one of them carry out a part.
 
+        :param size: of what it is about, in bytes.
         :raises OSError: this machine lets no process share a semaphore with another, or starts none.
         :raises BrokenExecutor: one ended while it worked.
         """
+        del size
         executor = self.executor
         with _signalled_later():
             return executor.submit(work, *arguments)

@@ -155,7 +155,9 @@ class LoadAhead:
                 return
             self._workers.wait_any([part.future for part in self._pending])
         try:
-            future = self._workers.submit(load_lines, self._place, table, lines, count, BATCH_ROWS, name)
+            future = self._workers.submit(
+                load_lines, self._place, table, lines, count, BATCH_ROWS, name, size=len(lines)
+            )
         except (BrokenExecutor, OSError):
             self._load_here(table, lines, count, name)
         else:

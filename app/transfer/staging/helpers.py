@@ -25,7 +25,7 @@ def call_cluster(run: Run) -> Workers | None:
         return None
     from ..run.cluster import Cluster
 
-    cluster = Cluster(address, reach, Place.of(run))
+    cluster = Cluster(address, reach, Place.of(run), note=run.note)
     cluster.begin()
     return cluster
 

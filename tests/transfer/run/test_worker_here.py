@@ -8,6 +8,6 @@ from app.transfer.run.worker_here import WorkerHere, code_digest, look_here, pyt
 
 
 def test_a_worker_says_what_it_is() -> None:
-    assert look_here("no {}".format, "way") == WorkerHere(python_version(), code_digest(), "no way")
+    assert look_here() == WorkerHere(python_version(), code_digest())
     assert sys.version.startswith(python_version() + ".")
     assert len(code_digest()) == 32
