@@ -94,7 +94,11 @@ def read_only_engine(url: URL, tls_ca: Path | None, place: Place, named_schema: 
     # One session for all that is looked at; more only where several are used at a time.
     pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1}
     engine = _app_engine(url, tls_ca, sight, settings, lambda connection: connection.look(place.target), pool)
-    if not uses_psycopg2(url):  # that driver has only the last answer of a text
+    if uses_psycopg2(url):
+        from .upgrade_psycopg2 import asking_beside  # only where the app has it
+
+        let_ask_at_once(engine, asking_beside(lambda: connect(url, tls_ca, search_path=sight.path, settings=settings)))
+    else:
         let_ask_at_once(engine, _ask_together)
     return engine
 
@@ -189,8 +193,9 @@ def _look_once(
                 look_for_backslashes(connection)
 
         dialect._set_backslash_escapes = set_backslash_escapes
-    if hasattr(dialect, "_type_info_fetch") and not with_hstore:
-        dialect._type_info_fetch = lambda _connection, _name: None
+    for method in ("_type_info_fetch", "_hstore_oids"):
+        if hasattr(dialect, method) and not with_hstore:
+            setattr(dialect, method, lambda *_: None)
 
 
 def _version_of(connection: Any) -> tuple[int, ...]:

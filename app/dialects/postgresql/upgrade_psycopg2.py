@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import select
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
 import psycopg2
 from psycopg2 import extensions
 
+from ..ahead import Answer, Question, Send
 from ..base import OutsideStaging
-from .connect import session_settings
+from .connect import Connection, session_settings
 from .guard import Executes
 from .patience import SILENCE_S, Patience, is_at_work
 from .texts import divide
@@ -212,6 +213,59 @@ def _wait(connection: Any) -> None:
         with contextlib.suppress(psycopg2.Error):
             connection.cancel()
         raise
+
+
+def asking_beside(open_session: Callable[[], Connection]) -> Send:
+    """What asks in one text over a session of ours, as this driver has only the last answer of a text; for
+    :mod:`..ahead`. Rows are what the driver itself makes of what the server sends.
+
+    :param open_session: opens one that is set as the app's are.
+    """
+
+    def ask(connection: Psycopg2Connection, questions: Sequence[Question]) -> Sequence[Answer] | None:
+        with extensions.connection.cursor(connection, cursor_factory=extensions.cursor) as cursor:
+            text = b"; ".join(cursor.mogrify(sql, values or None) for sql, values in questions)
+            try:
+                with contextlib.closing(open_session()) as session:
+                    [(_, [(path,)]), *answers] = _ask(session, _PATH.encode() + b"; " + text, cursor)
+                    return answers if path == _path_of(connection) else None
+            except (psycopg.Error, psycopg2.Error):
+                pass  # whoever asks again is told
+        return None
+
+    return ask
+
+
+_PATH = "SELECT pg_catalog.current_setting('search_path')"
+
+
+def _path_of(connection: Psycopg2Connection) -> Any:
+    """Where a session looks, which a listener of the app may have set."""
+    former, connection.autocommit = connection.autocommit, True
+    try:
+        return _Plain(connection).execute(_PATH).fetchone()[0]
+    finally:
+        connection.autocommit = former
+
+
+def _ask(session: Connection, text: bytes, caster: Any) -> list[Answer]:
+    """The answers to all questions of a text, with the values that the driver makes of them."""
+    cursor, answers = psycopg.Cursor(session), list[Answer]()
+    cursor.execute(text)
+    while not answers or cursor.nextset():
+        result = cursor.pgresult
+        assert result is not None  # noqa: S101 # each question has one
+        columns = [(result.fname(i) or b"", result.ftype(i)) for i in range(result.nfields)]
+        rows = [
+            tuple(_cast(caster, oid, result.get_value(row, i)) for i, (_, oid) in enumerate(columns))
+            for row in range(result.ntuples)
+        ]
+        answers.append(([(name.decode(), oid, None, None, None, None, None) for name, oid in columns], rows))
+    return answers
+
+
+def _cast(caster: Any, oid: int, value: bytes | None) -> Any:
+    return None if value is None else caster.cast(oid, value.decode())
 
 
 def open_connection(

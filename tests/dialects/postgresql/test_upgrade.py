@@ -128,6 +128,7 @@ def test_a_reading_engine_writes_nothing(upgraded: Upgraded, driver: str) -> Non
         assert connection.exec_driver_sql("SELECT count(*) FROM parents").scalar() == 3
         with pytest.raises(sa.exc.DBAPIError, match="read-only"):
             connection.exec_driver_sql("DELETE FROM children")
+    engine.dispose()
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

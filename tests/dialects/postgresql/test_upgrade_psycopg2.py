@@ -9,8 +9,11 @@ import psycopg2.extensions
 import psycopg2.extras
 import psycopg2.sql
 import pytest
+import sqlalchemy as sa
 
+from app.dialects.ahead import asked_ahead
 from app.dialects.base import OutsideStaging
+from tests.dialects.rooms import Room
 
 from .upgraded import AFTER, BEFORE, Upgraded
 
@@ -105,3 +108,40 @@ def test_many_rows_are_counted(upgraded: Upgraded) -> None:
         cursor.execute("SELECT 1")
         assert cursor.rowcount == 1
     assert upgraded.names(upgraded.staging) == AFTER
+
+
+@pytest.mark.parametrize("path", ["", "elsewhere"])
+def test_what_is_asked_ahead_has_the_values_of_the_driver(room: Room, path: str) -> None:
+    """Only while a listener of the app lets it look where our session looks."""
+    room.fill()
+    engine = room.dialect.read_only_engine(room.target.set(drivername="postgresql+psycopg2"))
+    sql = sa.text(
+        "SELECT 1::int8, 'a b'::name, NULL::text, ARRAY['x', NULL], true, 1.50::numeric, 'r'::\"char\", "
+        """'{"a": [1]}'::json, '\\x00ff'::bytea, DATE '2024-02-29', '1 2'::int2vector, :more"""
+    )
+
+    def look_elsewhere(connection: Any, _record: object) -> None:
+        connection.autocommit = True
+        connection.cursor().execute(f"SET search_path = {path}")
+        connection.autocommit = False
+
+    if path:
+        sa.event.listen(engine, "connect", look_elsewhere)
+    with engine.connect() as connection:
+        plainly = [repr(tuple(map(as_bytes, row))) for row in connection.execute(sql, {"more": "50%"})]
+    reached: list[str] = []
+
+    def count(_cursor: Any, statement: str, *_: Any) -> None:
+        reached.append(statement)
+
+    with asked_ahead(engine, lambda connection: [lambda: connection.execute(sql, {"more": "50%"})]):
+        sa.event.listen(engine, "do_execute", count)
+        with engine.connect() as connection:
+            rows = connection.execute(sql, {"more": "50%"}).all()
+    assert [repr(tuple(map(as_bytes, row))) for row in rows] == plainly
+    assert len(reached) == bool(path)
+    engine.dispose()
+
+
+def as_bytes(value: Any) -> Any:
+    return bytes(value) if isinstance(value, memoryview) else value

@@ -25,17 +25,21 @@ CREATE = (
 )
 
 
-@pytest.mark.parametrize("kind", sorted(ROOMS))
-def test_all_that_a_comparison_asks_is_foreseen(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "driver"), [*((kind, "") for kind in sorted(ROOMS)), ("postgresql", "psycopg2")])
+def test_all_that_a_comparison_asks_is_foreseen(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, driver: str
+) -> None:
     """Where a server is asked ahead, nothing is left to be asked one by one; what is found is the same."""
     with ROOMS[kind](request, tmp_path) as room:
+        url = room.target.set(drivername=f"{kind}+{driver}") if driver else room.target
         room.dialect.create(room.target)
         revision(history(tmp_path / "migrations"), "one", None, CREATE)
-        host, db = made_host(tmp_path, room.target.render_as_string(hide_password=False))
+        host, db = made_host(tmp_path, url.render_as_string(hide_password=False))
         sa.Table("t", db.metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("y", sa.Integer))
         with host.app_context():
             schema = Schema(host)
             command.upgrade(schema._config(), "one")
+            db.engine.dispose()
             with use_engine(host, host.dialect.read_only_engine(host.url)):
                 plainly = compare(host, schema._config())
             reached: list[str] = []
