@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from ..dialects.wording import count_rows
-from ..transfer.jobs.backup import check_backups, hold_drill, list_report, make_backup, prune_backups
+from ..transfer.jobs.backup import check_backups, hold_drill, list_report, make_backup
+from ..transfer.jobs.pruning import prune_backups
+from ..transfer.jobs.storing import store_again
 from ..transfer.run.report import Report
 from ..transfer.run.run import Run
 from . import options
@@ -38,6 +40,12 @@ from .execute import execute, lock_timeout_s
     is_flag=True,
     help="Restore the newest backup, of FERRY_STORAGE where that is set, into a throw-away database and prove it.",
 )
+@click.option(
+    "--store",
+    metavar="ID",
+    shell_complete=offer(list_backup_ids),
+    help="Put a backup that lies here, and whose upload failed say, into FERRY_STORAGE; ID or path.",
+)
 @click.option("--prune", is_flag=True, help="Remove the oldest beyond FERRY_KEEP per command.")
 @click.option(
     "--portable",
@@ -60,6 +68,7 @@ def db_backup(
     listing: bool,
     check: str | None,
     drill: bool,
+    store: str | None,
     prune: bool,
     portable: str | None,
     client: bool,
@@ -68,14 +77,19 @@ def db_backup(
     **output: Any,
 ) -> None:
     """Make a verified backup of this database, for its owner alone."""
-    choices = {"--list": listing, "--check": check is not None, "--drill": drill, "--prune": prune}
+    choices = {
+        "--list": listing,
+        "--check": check is not None,
+        "--drill": drill,
+        "--store": store is not None,
+        "--prune": prune,
+    }
     actions = [name for name, is_set in choices.items() if is_set]
-    if dry_run and (drill or check is not None):
-        raise click.UsageError("--dry-run writes nothing; --check and --drill restore into a throw-away database.")
+    _refuse_dry_run(dry_run=dry_run, restores=drill or check is not None, stores=store is not None)
     if client and portable is not None:
         raise click.UsageError("--client and --portable are one at a time.")
     if len(actions) > 1 or (actions and (to or client or portable is not None)):
-        raise click.UsageError("--list, --check, --drill, --prune and making a backup are one at a time.")
+        raise click.UsageError("--list, --check, --drill, --store, --prune and making a backup are one at a time.")
     if portable and to:
         raise click.UsageError("Give the file to --portable or to --to, not to both.")
     file = Path(portable) if portable else to
@@ -87,6 +101,8 @@ def db_backup(
             return check_backups(run, check or None, lock_timeout_s=lock_timeout_s(lock_timeout))
         if drill:
             return hold_drill(run, lock_timeout_s=lock_timeout_s(lock_timeout))
+        if store is not None:
+            return store_again(run, store, directory=Path.cwd(), lock_timeout_s=lock_timeout_s(lock_timeout))
         if prune:
             return prune_backups(run, dry_run=dry_run)
         return make_backup(
@@ -102,9 +118,16 @@ def db_backup(
         "db-backup",
         work,
         output=output,
-        of_one={"--to": to, "--portable FILE": portable, "--check ID": check},
+        of_one={"--to": to, "--portable FILE": portable, "--check ID": check, "--store": store},
         show=describe_list if listing else None,
     )
+
+
+def _refuse_dry_run(*, dry_run: bool, restores: bool, stores: bool) -> None:
+    if dry_run and restores:
+        raise click.UsageError("--dry-run writes nothing; --check and --drill restore into a throw-away database.")
+    if dry_run and stores:
+        raise click.UsageError("--dry-run writes nothing; --store does nothing else.")
 
 
 def describe_list(report: Report) -> Iterator[str]:

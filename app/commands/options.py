@@ -28,7 +28,7 @@ _TYPED = "flask_ferry.typed"
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
         "yes", "fallback", "catch_up", "jobs", "profile", "exclude", "no_seed", "backup_to", "to", "listing", "check",
-        "drill", "prune", "portable", "client", "against", "keep_writes", "message", "bind",
+        "drill", "store", "prune", "portable", "client", "against", "keep_writes", "message", "bind",
     ),
     "When refused": (
         "accept_loss", "accept_missing", "allow_production", "insecure_http", "keep_violations", "lock_timeout",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -109,20 +110,37 @@ def store_backup(run: Run, backup: Backup) -> Card | None:
     except BackupFailed as error:
         stays = getattr(error, "__notes__", [])
         where = f"may lie in part in the storage {store.url}" if stays else f"is not in the storage {store.url}"
-        raise error.with_details(
+        explained = error.with_details(
             f"The backup {backup.file} was made, and {where}.", [error.message, *error.details, *stays]
-        ) from error
+        )
+        raise explained.with_hint(_name_next(run, backup, error.hint)) from error
     how = encryption.describe(run.settings)
     run.note(f"Stored: {store.name(card.file)} ({card.stored_bytes} bytes, {how}, read back)")
     return card
 
 
+def _name_next(run: Run, backup: Backup, hint: str | None) -> str:
+    """A run that is run again makes, and stores, another backup; one that was asked for lies here and is stored."""
+    if run.command != "db-backup":
+        return hint or "Look at the storage, then run the command again."
+    word = backup.id if _has_our_name(run.settings, backup) else shlex.quote(backup.file)
+    return "\n".join(filter(None, [hint, f"Then store it: flask db-backup --store {word}"]))
+
+
+def name_object(settings: Settings, backup: Backup) -> str:
+    """What the object of a backup is called."""
+    # A file of somebody's own choice may be called as one that was stored before.
+    name = backup.path.name if _has_our_name(settings, backup) else f"{backup.run}-{backup.path.name}"
+    return name + (encryption.SUFFIX if encryption.is_encrypting(settings) else "")
+
+
+def _has_our_name(settings: Settings, backup: Backup) -> bool:
+    return backup.path.parent == settings.backups
+
+
 def _upload(run: Run, store: Store, backup: Backup) -> Card:
     settings, encrypted = run.settings, encryption.is_encrypting(run.settings)
-    of_our_name = backup.path.parent == settings.backups
-    # A file of somebody's own choice may be called as one that was stored before.
-    name = backup.path.name if of_our_name else f"{backup.run}-{backup.path.name}"
-    file = name + (encryption.SUFFIX if encrypted else "")
+    file = name_object(settings, backup)
     manifest = _wrap(settings, backup, encrypted=encrypted)
     if (size := len(to_plain_json({"manifest": manifest}))) + _REST_OF_A_CARD > LARGEST_BYTES:
         # It could be listed by nobody.
@@ -136,7 +154,7 @@ def _upload(run: Run, store: Store, backup: Backup) -> Card:
         read_back(store, file, measured.size_bytes, measured.sha256)
         card = Card(
             **facts_of(backup),
-            id=backup.id if of_our_name else id_beside(backup),
+            id=backup.id if _has_our_name(settings, backup) else id_beside(backup),
             file=file,
             database_id=make_id(run.control),
             encrypted=encrypted,

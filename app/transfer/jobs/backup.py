@@ -11,13 +11,11 @@ from typing import Any
 from ...dialects.base import Image
 from ...dialects.redact import redact_text
 from ...dialects.wording import be, count_of, count_rows
-from ...errors import BackupFailed, DatabaseDamaged, Misconfigured
+from ...errors import BackupFailed, DatabaseDamaged, FerryError, Misconfigured
 from ..cutover import backups, encryption
 from ..cutover.card import Card
 from ..cutover.cutover import recover
 from ..cutover.manifest import Backup
-from ..cutover.prune import find_needed
-from ..cutover.retention import find_surplus, remove_cards
 from ..cutover.seal import existing_key
 from ..cutover.secure import lines_left_out, lines_outside, write_backup
 from ..cutover.stored import look_at_storage, store_backup, store_of
@@ -148,11 +146,22 @@ def list_report(run: Run) -> Report:
     for message in backups.broken(run.settings.backups):
         run.warn(message)
     text = f"{count_of(len(of_database), 'backup')} of {_database(run)} in {run.settings.backups}"
-    if store := store_of(run.settings):
-        cards = list_ours(run, store)
-        run.report.backups += [_describe(card, store.name(card.file)) for card in cards]
-        text += f", {len(cards)} in {store.url}"
+    try:
+        if store := store_of(run.settings):
+            cards = list_ours(run, store)
+            run.report.backups += [_describe(card, store.name(card.file)) for card in cards]
+            text += f", {len(cards)} in {store.url}"
+    except FerryError as error:
+        return end_without_storage(run, f"{text}; the storage was not listed.", error)
     return run.report.end("listed", f"{text}.")
+
+
+def end_without_storage(run: Run, text: str, error: FerryError) -> Report:
+    """End a command that did its part here, and could not in the storage, with the status of that."""
+    run.warn("\n".join(filter(None, [error.message, *error.details, error.hint])))
+    run.report.fail(error)
+    run.report.summary = text
+    return run.report
 
 
 def _describe(item: Backup | Card, place: str) -> dict[str, Any]:
@@ -180,9 +189,11 @@ def hold_drill(run: Run, *, lock_timeout_s: float = 0.0) -> Report:
         fetching_s = time.monotonic() - began
         seconds = _check(run, newest, lock_timeout_s)
     fetched = f"fetched from {place} in {fetching_s:.1f} s and " if place else ""
+    # Its rows have no schema before revisions built one; that is what a restore of it does.
+    how = "read to its end, not restored, as it is portable," if newest.portable else "restored beside the database"
     return run.report.end(
         "checked",
-        f"The newest backup, {newest.id} of {newest.made_at}, was {fetched}restored beside the database in "
+        f"The newest backup, {newest.id} of {newest.made_at}, was {fetched}{how} in "
         f"{seconds:.1f} s: {count_rows(newest.rows)}, as they were when it was made.",
     )
 
@@ -237,6 +248,10 @@ def check_backups(run: Run, wanted: str | None, *, lock_timeout_s: float = 0.0) 
     several = count_of(len(to_check), "backup")
     if wrong:
         raise BackupFailed(f"{len(wrong)} of {several} {be(len(wrong))} not good.", details=wrong)
+    if not wanted and run.settings.storage:
+        several += f" in {run.settings.backups}"
+        place = redact_text(run.settings.storage)
+        run.note(f"Not looked at: {place}. The newest there: flask db-backup --drill; any: flask db-backup --check ID")
     return run.report.end("checked", f"{several} {be(len(to_check))} good.")
 
 
@@ -275,31 +290,3 @@ def prove_left_alone(run: Run) -> Iterator[None]:
             hint="Look at it before anything else: flask db-verify",
         )
     run.warn("The live database was written while the backup was read back: by the application, if it runs.")
-
-
-def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
-    """Keep the newest ``FERRY_KEEP`` per command, the newest of all, and what :func:`.find_needed` says.
-
-    Nothing that is younger than ``FERRY_KEEP_DAYS`` is removed. The storage is pruned by the same rule.
-
-    :raises BackupFailed: the storage does not answer, or lets one not go.
-    """
-    run.refuse_prohibited()
-    needed, of_database, settings = find_needed(run.peek()), list_backups(run), run.settings
-    files = {entry.backup or "" for entry in needed}
-    removed = backups.beyond(of_database, settings.keep, files, keep_days=settings.keep_days)
-    cards, removed_cards = find_surplus(run, {entry.run_id for entry in needed})
-    if not dry_run:
-        backups.remove(removed)
-        remove_cards(run, removed_cards)
-    verb = "would remove" if dry_run else "removed"
-    run.report.notes = [f"{verb} {b.id} of {b.made_at}" for b in removed]
-    run.report.notes += [f"{verb} {c.id} of {c.made_at} in the storage" for c in removed_cards]
-    keeps = "keep" if dry_run else "kept"
-    days = f", FERRY_KEEP_DAYS {settings.keep_days}" if settings.keep_days else ""
-    stored = f"; in the storage {len(removed_cards)}, and {keeps} {len(cards) - len(removed_cards)}" if cards else ""
-    text = (
-        f"{verb.capitalize()} {count_of(len(removed), 'backup')} and {keeps} {len(of_database) - len(removed)}{stored} "
-        f"(FERRY_KEEP {settings.keep} a command{days})."
-    )
-    return run.report.end("dry run" if dry_run else "pruned", text)

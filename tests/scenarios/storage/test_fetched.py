@@ -24,14 +24,6 @@ def kept(changed: Local, s3: S3Server, tmp_path: Path) -> Local:
     return changed
 
 
-@pytest.fixture
-def in_directory(changed: Local, tmp_path: Path) -> Local:
-    """An app whose backups go to another directory as well."""
-    (tmp_path / "far").mkdir()
-    changed.environ |= {"FLASK_FERRY_STORAGE": f"file://{tmp_path}/far"}
-    return changed
-
-
 def forget(site: Local) -> None:
     """The machine is another one: there are no backups here."""
     for file in site.backups.iterdir():
