@@ -110,6 +110,8 @@ WHOLE_RUNS = {
     "scenarios/runs/test_files_in_use.py": 4,
     "scenarios/runs/test_dask.py": 3,
     "scenarios/runs/": 2,
+    # Encryption, cards and objects have tests in the rooms, which are quick.
+    "scenarios/storage/test_fetched.py": 2,
     "scenarios/commands/test_restore.py": 2,
     "scenarios/commands/test_verify.py": 2,
     "dialects/test_contract.py": 2,

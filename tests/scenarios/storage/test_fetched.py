@@ -39,21 +39,20 @@ def test_a_backup_goes_there_is_listed_drilled_and_comes_back(kept: Local, s3: S
     file.chmod(0o600)
     kept.environ |= {"FLASK_FERRY_BACKUP_KEY": str(identity.to_public())}
     live = kept.content()
-    outputs = [kept.ok("db-backup"), kept.ok("db-backup", "--list")]
-    assert "1 in s3://kept/" in outputs[1].last_line
+    outputs = [kept.ok("db-backup")]
+    assert "in s3://kept/" in outputs[0].last_line
+    assert outputs[0].last_line.endswith(" (encrypted)")
     refused(kept.run("db-backup", "--drill"), 2, "no identity", "FERRY_BACKUP_IDENTITY")
     kept.environ |= {"FLASK_FERRY_BACKUP_IDENTITY": str(file)}
     outputs.append(kept.ok("db-backup", "--drill"))
     assert "was fetched from s3://kept/" in outputs[-1].last_line
     (made,) = kept.kept()
-    backup_id = made.name.removesuffix(".sqlite3")
     forget(kept)
     kept.write("DELETE FROM sections WHERE id = 77")
-    outputs += [kept.ok("db-backup", "--check", backup_id), kept.ok("db-restore", "--dry-run")]
-    assert kept.kept() == kept.staging() == []
     outputs.append(kept.ok("db-restore", "--yes"))
     assert kept.content() == live == content(made)
-    outputs += [kept.ok("db-verify"), kept.ok("db-status", "-v")]
+    outputs += [kept.ok("db-backup", "--list"), kept.ok("db-status", "-v")]
+    assert "2 in s3://kept/" in outputs[-2].last_line
     for key, text in s3.objects(BUCKET).items():
         assert b"Theirs" not in text, key
     for output in outputs:
@@ -117,6 +116,15 @@ def test_retention_is_the_same_there(in_directory: Local) -> None:
     in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1")
     assert [file.name for file in far.glob("*.sqlite3")] == [file.name for file in in_directory.kept()]
     assert len(in_directory.kept()) == 1
+
+
+def test_what_only_looks_leaves_no_file_here(in_directory: Local) -> None:
+    assert in_directory.ok("db-backup").last_line.endswith(" (not encrypted)")
+    (made,) = in_directory.kept()
+    forget(in_directory)
+    in_directory.ok("db-backup", "--check", made.stem)
+    in_directory.ok("db-restore", "--dry-run")
+    assert in_directory.kept() == in_directory.staging() == []
 
 
 def test_what_a_killed_process_had_fetched_goes_with_the_next_command(in_directory: Local) -> None:
