@@ -17,7 +17,7 @@ from .names import database_of, refuse_live
 from .read import Asks, asking
 
 _NOT_THERE = (ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR)
-_ENDED, _OF_SHOWN = 1094, ("READ UNCOMMITTED", "READ COMMITTED")
+_ENDED, _LEVELS = 1094, ("READ UNCOMMITTED", "READ COMMITTED")
 
 
 def patience_with(part: str) -> tuple[str, ...]:
@@ -65,15 +65,15 @@ def _end_sessions(ask: Asks, database: str) -> bool:
 def _list_at_work(ask: Asks, database: str) -> set[int]:
     """The sessions that have a part which is not in yet."""
     try:
-        shown = []
-        for level in _OF_SHOWN:
+        at_work = []
+        for level in _LEVELS:
             ask(f"SET TRANSACTION ISOLATION LEVEL {level}")
-            shown.append({int(session) for (session,) in ask(f"SELECT session FROM {quote(database)}.{TABLE}")})
+            at_work.append({int(session) for (session,) in ask(f"SELECT session FROM {quote(database)}.{TABLE}")})
     except pymysql.Error as error:
         if number_of(error) not in _NOT_THERE:
             raise
         return set()
-    return shown[0] - shown[1]
+    return at_work[0] - at_work[1]
 
 
 class Sharing:

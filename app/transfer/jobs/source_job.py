@@ -34,7 +34,7 @@ from ..sources.fallback import can_fall_back, fallback
 from ..staging.ahead import WORTH_BYTES, LoadAhead
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.empty import build_empty
-from ..staging.helpers import call_cluster, describe_rows
+from ..staging.helpers import call_cluster, describe_rows, note_unused
 from ..staging.load import NOTHING_LOADED, TableLoad
 from ..staging.options import MigrateOptions
 from ..staging.stage import before_upgrade, fill, open_rows, verify_staging
@@ -178,6 +178,7 @@ class SourceJob(Migration):
         loader, run = self._loader, self.run
         # How many may load staging is known since it was built.
         if loader is None or not run.dialect.capabilities.loaders:
+            note_unused(run, self._workers)
             yield None
             return
         stored = (self._source.look_ahead(run).tables or {}).values()

@@ -27,7 +27,8 @@ def connect(address: ClusterAddress) -> Any:
     """
     distributed = _import_dask()
     # It tells of a lost scheduler by a traceback; the run tells of it in its own words.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     encrypted = is_encrypted(address, distributed.Security())
     try:
         return distributed.Client(

@@ -30,6 +30,15 @@ def call_cluster(run: Run) -> Workers | None:
     return cluster
 
 
+def note_unused(run: Run, workers: Workers) -> None:
+    """Note that a cluster loads nothing, where that is known only of a staging that was built."""
+    if workers.are_elsewhere:
+        run.note(
+            f"{run.settings.executor} loads nothing: the live schema has an extension, which is lent to one session of "
+            f"{run.dialect.name} at a time."
+        )
+
+
 def describe_rows(rows_by: Mapping[str, int]) -> str:
     """Who loaded how many rows while others were read; the most first."""
     ordered = sorted(rows_by.items(), key=lambda item: (-item[1], item[0]))

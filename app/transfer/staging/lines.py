@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ from ..rows.spelled import Spelled
 if TYPE_CHECKING:
     from ..run.run import Run
 
+Ranges = Sequence[tuple[KeyRange | None, Spelled]]
+"""Ranges of a table's key, or None for all rows there are, each with its lines."""
 _HELD = contextlib.ExitStack()
 
 
@@ -103,24 +106,22 @@ def reach(place: Place) -> str:
     return ""
 
 
-def are_spelled(
-    place: Place, table: Table, lines: Spelled, within: KeyRange | None = None, *, elsewhere: bool = False
-) -> bool:
-    """Whether all rows of a table are spelled as these lines; not, where they cannot be read.
+def are_spelled(place: Place, table: Table, ranges: Ranges, *, elsewhere: bool = False) -> bool:
+    """In a process of its own: whether the rows of a table are spelled as these lines; see :func:`fit`.
 
-    :param within: only those of this range.
-    :param elsewhere: the process is not the run's own, see :func:`load_lines`.
+    :param elsewhere: the process is not of the run's own machine, see :func:`load_lines`.
     """
-    if elsewhere:
-        with hold_sessions():
-            return _are_spelled(place.open(), place, table, lines, within)
-    return _are_spelled(open_room(place), place, table, lines, within)
+    if not elsewhere:
+        return fit(open_room(place), place.url, table, ranges)
+    with hold_sessions():
+        return fit(place.open(), place.url, table, ranges)
 
 
-def _are_spelled(dialect: Dialect, place: Place, table: Table, lines: Spelled, within: KeyRange | None) -> bool:
+def fit(dialect: Dialect, staging: URL, table: Table, ranges: Ranges) -> bool:
+    """Whether all rows of ranges of a table are spelled as their lines, in one read; not, where they cannot be read."""
     expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
-    with contextlib.suppress(*expected), dialect.reader(place.url) as reader:
-        return lines.fits(reader.rows(table, within=within))
+    with contextlib.suppress(*expected), dialect.reader(staging) as reader:
+        return all(lines.fits(reader.rows(table, within=within)) for within, lines in ranges)
     return False
 
 

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from app.transfer.run.cluster_address import ClusterAddress
-from app.transfer.staging.helpers import call_cluster, describe_rows
+from app.transfer.run.workers import Workers
+from app.transfer.staging.helpers import call_cluster, describe_rows, note_unused
 
 
 def run_with(executor: ClusterAddress | None, loaders: int, notes: list[str]) -> Any:
@@ -25,6 +26,15 @@ def test_a_file_is_written_by_this_machine_alone() -> None:
     notes: list[str] = []
     assert call_cluster(run_with(ClusterAddress("127.0.0.1", 8786), 1, notes)) is None
     assert notes == ["dask://127.0.0.1:8786 is not used: SQLite is written by one process of this machine at a time."]
+
+
+def test_a_cluster_that_can_load_nothing() -> None:
+    notes: list[str] = []
+    run = run_with(ClusterAddress("127.0.0.1", 8786), 0, notes)
+    note_unused(run, Workers(1))
+    assert notes == []
+    note_unused(run, SimpleNamespace(are_elsewhere=True))  # type: ignore[arg-type] # all that is looked at
+    assert notes[0].startswith("dask://127.0.0.1:8786 loads nothing: the live schema has an extension")
 
 
 def test_who_loaded_how_many() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app.dialects.model import Values
+from app.dialects.model import KeyRange, Table, Values
 from app.transfer.rows import spelled
 from app.transfer.rows.canonical import encode_row
 from app.transfer.rows.spelled import KeyedSpelling, Spelled, Spelling
 from app.transfer.run.workers import Workers
 from app.transfer.staging.lines import Place
-from app.transfer.staging.prove_beside import divide, prove_beside
+from app.transfer.staging.prove_beside import _take_apart, divide, prove_beside
 from tests.dialects.rooms import PARENTS, ROOMS, Room
 
 
@@ -34,6 +34,15 @@ def test_all_end_at_about_the_same_time(sizes: dict[str, int], hands: int, their
 
 def test_pieces_of_one_table_are_divided_as_well() -> None:
     assert divide({("a", 0): 4, ("a", 1): 4, ("a", 2): 4, ("b", 0): 1}, 3) == [("a", 0), ("a", 1), ("b", 0)]
+
+
+@pytest.mark.parametrize(("size", "numbers"), [(0, [1] * 6), (8, [2, 2, 2]), (12, [3, 3]), (1 << 30, [6])])
+def test_neighbours_stay_together(size: int, numbers: list[int]) -> None:
+    ranges = tuple((KeyRange("id", at or None, at + 1), Spelled(((1, at),), 4)) for at in range(6))
+    table = Table("t", (), ("id",))
+    pieces = _take_apart(table, Spelled(((6, 1),), 24, ranges), size)
+    assert [len(piece) for piece in pieces] == numbers
+    assert [one for piece in pieces for one in piece] == list(ranges)
 
 
 @pytest.fixture(params=sorted(ROOMS))
