@@ -160,7 +160,7 @@ class Job(ABC):
             why = [error.message, *error.details] if isinstance(error, FerryError) else [str(error)]
             self.run.warn(
                 f"{' '.join(why)} What was written while the run was at work is in no backup there. "
-                "To back up what is live now: flask db-backup"
+                f"To store it: flask db-backup --store {self.unstored.id}"
             )
 
     def announce_pass(self, number: int, *, waiting: bool) -> str:
