@@ -83,10 +83,12 @@ class Leftovers:
 
     :ivar old: that are called as this database's backups are, and older than a day: nobody is storing them.
     :ivar young: the others: it may become whole yet, or nobody says how old it is.
+    :ivar unowned: whole backups of this database's name without its seal, or from another control area: they stay.
     """
 
     old: list[str] = field(default_factory=list)
     young: list[str] = field(default_factory=list)
+    unowned: list[Card] = field(default_factory=list)
 
 
 def find_leftovers(run: Run) -> Leftovers:
@@ -98,6 +100,7 @@ def find_leftovers(run: Run) -> Leftovers:
     if store is None:
         return leftovers
     listing = look_through(store)
+    leftovers.unowned.extend(sort_by_owner(run, listing.cards).others)
     called = re.compile(re.escape(Path(run.dialect.identity(run.target).full_name).stem) + _REST_OF_A_NAME)
     names = [name for name in listing.bare if called.fullmatch(name)]
     names += [card.file + CARD for card in sort_by_owner(run, listing.widowed).ours]

@@ -53,5 +53,9 @@ def _prune_storage(run: Run, needed: set[str], verb: str, keeps: str, *, dry_run
             "Halves of backups in the storage, removed when they are known to be older than a day: "
             + ", ".join(leftovers.young)
         )
+    stay = "stays" if len(leftovers.unowned) == 1 else "stay"
     count = len({card.id for card in surplus})
-    return f"; in the storage {count}, and {keeps} {len(cards) - count}" if cards else ""
+    text = f"; in the storage {count}, and {keeps} {len(cards) - count}" if cards else ""
+    if leftovers.unowned:
+        text += f"; {len(leftovers.unowned)} there with another seal or from another control area {stay}"
+    return text

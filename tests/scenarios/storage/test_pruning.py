@@ -43,6 +43,16 @@ def test_halves_are_named_and_go_after_a_day(in_directory: Local) -> None:
     assert [file.name for file in far.glob("*.sqlite3")] == [backup.name]
 
 
+def test_what_has_another_seal_stays_and_is_counted(in_directory: Local) -> None:
+    for _ in range(2):
+        in_directory.ok("db-backup")
+    pruned = in_directory.ok(
+        "db-backup", "--prune", FLASK_FERRY_KEEP="1", FLASK_FERRY_BACKUP_KEY="the key of somebody else"
+    )
+    assert "; 2 there with another seal or from another control area stay (" in pruned.last_line
+    assert "1 there with" not in in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1").last_line
+
+
 def test_what_a_check_and_a_drill_do_not_do_is_said(in_directory: Local) -> None:
     in_directory.ok("db-backup", "--portable")
     assert "Not looked at: file:///" in in_directory.ok("db-backup", "--check").stdout
