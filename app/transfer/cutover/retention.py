@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from ..run.run import LEFTOVER_S, Run
 from .backups import beyond
 from .card import CARD, Card
 from .store import Store
-from .stored import list_cards, look_through, read_back, sort_by_owner, store_of
+from .stored import Listing, list_cards, read_back, sort_by_owner, store_of
 
 _REST_OF_A_NAME = r"-\d{8}T\d{6}Z-[a-z-]+-[0-9a-f]{6}\..+"
 
 
-def find_surplus(run: Run, needed: Collection[str], command: str | None = None) -> tuple[list[Card], list[Card]]:
+def find_surplus(
+    run: Run, needed: Collection[str], command: str | None = None, cards: Sequence[Card] | None = None
+) -> tuple[list[Card], list[Card]]:
     """The backups of this database in the storage, and which of them are too many.
 
     Only those with our seal and of this very database count, each once: what somebody else laid there pushes none of
@@ -25,15 +27,16 @@ def find_surplus(run: Run, needed: Collection[str], command: str | None = None) 
 
     :param needed: runs whose backups must stay.
     :param command: only this command's.
+    :param cards: of the storage, where they were read already.
     :raises BackupFailed: the storage does not answer.
     """
     store, settings = store_of(run.settings), run.settings
     if store is None:
         return [], []
-    ours = sort_by_owner(run, list_cards(store)).ours
+    ours = sort_by_owner(run, list_cards(store) if cards is None else cards).ours
     by_id = {card.id: card for card in ours}
-    cards, whole = list(by_id.values()), []
-    files = {card.file for card in cards if card.run in needed}
+    counted, whole = list(by_id.values()), []
+    files = {card.file for card in counted if card.run in needed}
 
     def is_whole(card: Card) -> bool:
         if card.run != run.id and not _reads_back(run, store, card):
@@ -41,12 +44,12 @@ def find_surplus(run: Run, needed: Collection[str], command: str | None = None) 
         whole.append(card)
         return True
 
-    surplus = beyond(cards, settings.keep, files, command, keep_days=settings.keep_days, is_whole=is_whole)
+    surplus = beyond(counted, settings.keep, files, command, keep_days=settings.keep_days, is_whole=is_whole)
     if surplus and not whole:
         run.warn(f"None of the backups in {store.url} reads back, so none is removed there.")
-        return cards, []
+        return counted, []
     ids = {card.id for card in surplus}
-    return cards, [card for card in ours if card.id in ids]
+    return counted, [card for card in ours if card.id in ids]
 
 
 def _reads_back(run: Run, store: Store, card: Card) -> bool:
@@ -83,24 +86,18 @@ class Leftovers:
 
     :ivar old: that are called as this database's backups are, and older than a day: nobody is storing them.
     :ivar young: the others: it may become whole yet, or nobody says how old it is.
-    :ivar unowned: whole backups of this database's name without its seal, or from another control area: they stay.
     """
 
     old: list[str] = field(default_factory=list)
     young: list[str] = field(default_factory=list)
-    unowned: list[Card] = field(default_factory=list)
 
 
-def find_leftovers(run: Run) -> Leftovers:
-    """What is left in the storage of uploads and removals that did not end.
+def find_leftovers(run: Run, store: Store, listing: Listing) -> Leftovers:
+    """What is left in a storage of uploads and removals that did not end.
 
     :raises BackupFailed: the storage does not answer.
     """
-    leftovers, store = Leftovers(), store_of(run.settings)
-    if store is None:
-        return leftovers
-    listing = look_through(store)
-    leftovers.unowned.extend(sort_by_owner(run, listing.cards).others)
+    leftovers = Leftovers()
     called = re.compile(re.escape(Path(run.dialect.identity(run.target).full_name).stem) + _REST_OF_A_NAME)
     names = [name for name in listing.bare if called.fullmatch(name)]
     names += [card.file + CARD for card in sort_by_owner(run, listing.widowed).ours]

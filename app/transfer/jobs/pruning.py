@@ -7,9 +7,11 @@ from ...errors import FerryError
 from ..cutover import backups
 from ..cutover.prune import find_needed
 from ..cutover.retention import find_leftovers, find_surplus, remove_cards, remove_objects
+from ..cutover.stored import look_through, sort_by_owner, store_of
 from ..run.report import Report
 from ..run.run import Run
 from .backup import end_without_storage, list_backups
+from .fetched import describe_others
 
 
 def prune_backups(run: Run, *, dry_run: bool = False) -> Report:
@@ -41,8 +43,14 @@ def _prune_storage(run: Run, needed: set[str], verb: str, keeps: str, *, dry_run
 
     :raises FerryError: the storage does not answer, or lets one not go.
     """
-    cards, surplus = find_surplus(run, needed)
-    leftovers = find_leftovers(run)
+    store = store_of(run.settings)
+    if store is None:
+        return ""
+    listing = look_through(store)
+    if others := sort_by_owner(run, listing.cards).others:
+        run.warn(describe_others(store, others))
+    cards, surplus = find_surplus(run, needed, cards=listing.cards)
+    leftovers = find_leftovers(run, store, listing)
     if not dry_run:
         remove_cards(run, surplus)
         remove_objects(run, leftovers.old)
@@ -53,9 +61,9 @@ def _prune_storage(run: Run, needed: set[str], verb: str, keeps: str, *, dry_run
             "Halves of backups in the storage, removed when they are known to be older than a day: "
             + ", ".join(leftovers.young)
         )
-    stay = "stays" if len(leftovers.unowned) == 1 else "stay"
     count = len({card.id for card in surplus})
     text = f"; in the storage {count}, and {keeps} {len(cards) - count}" if cards else ""
-    if leftovers.unowned:
-        text += f"; {len(leftovers.unowned)} there with another seal or from another control area {stay}"
+    if others:
+        stay = "stays" if len(others) == 1 else "stay"
+        text += f"; {len(others)} there with another seal or from another control area {stay}"
     return text

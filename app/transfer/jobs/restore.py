@@ -62,10 +62,15 @@ class Chosen:
     origin: str = ""
 
     @property
+    def place(self) -> str:
+        """Where it is from, for people."""
+        return self.origin or str(self.path)
+
+    @property
     def label(self) -> str:
         by = f" (made {self.backup.made_at} by {self.backup.command})" if self.backup else ""
         unsealed = "" if self.sealed else ", which does not have the seal of this database"
-        return f"{self.origin or self.path}{by}{unsealed}"
+        return f"{self.place}{by}{unsealed}"
 
 
 def choose(
@@ -292,18 +297,17 @@ def accept_file(run: Run, choice: Chosen, *, trusted: bool, request: str | None 
     digest = file_sha256(choice.path)
     if choice.backup and digest != choice.backup.sha256:
         raise BackupFailed(
-            f"{choice.path} was changed since it was made (another SHA-256).",
+            f"{choice.place} was changed since it was made (another SHA-256).",
             hint="Use another one: flask db-backup --list",
         )
     sealed = bool(choice.backup and choice.backup.has_seal_of(existing_key(run.settings, run.peek())))
     # What a database would read along with its file is not under the seal.
     sealed = sealed and not any(choice.path.with_name(choice.path.name + end).exists() for end in ("-wal", "-journal"))
     if not sealed and not trusted:
-        place = choice.origin or choice.path
-        raise refuse_unsealed(place, request or str(place))
+        raise refuse_unsealed(choice.place, request or choice.place)
     if not sealed and not choice.portable and run.dialect.is_script(choice.path):
         raise Protected(
-            f"{choice.path} is a script for the server's own client program. It could only be run as it stands, "
+            f"{choice.place} is a script for the server's own client program. It could only be run as it stands, "
             "whatever it says, so it is put back with the seal of this database only.",
             hint="Load it by hand into a database of its own, with a user who may reach no other, and migrate from "
             f"that: flask {MIGRATE} DATABASE-URL",
@@ -317,13 +321,13 @@ def _check(run: Run, choice: Chosen) -> None:
         header, _ = check(choice.path)
         if header.kind != "rows" or header.revision is None:
             raise SnapshotUnusable(
-                f"{choice.path} holds records of an API, not rows.",
+                f"{choice.place} holds records of an API, not rows.",
                 hint=f"Migrate from it: flask {MIGRATE} {shlex.quote(str(choice.path))}",
             )
         run.schema.require(header.revision, str(choice.path))
     elif (server := find_server(choice.path)) not in (None, run.dialect.name):
         raise BackupFailed(
-            f"{choice.path} is a backup of {server}, and this database is {run.dialect.name}'s.",
+            f"{choice.place} is a backup of {server}, and this database is {run.dialect.name}'s.",
             hint=f"Put it back where it is from, and bring the rows over from there: flask {MIGRATE} DATABASE-URL",
         )
 
@@ -366,7 +370,9 @@ def _refuse_changed(choice: Chosen) -> None:
 def _verify(run: Run, choice: Chosen) -> Contents:
     damage = [str(item) for item in run.dialect.problems(run.staging) if item.kind not in AS_THEY_WERE]
     if damage:
-        raise BackupFailed(f"{choice.path} is damaged.", details=damage, hint="Use another one: flask db-backup --list")
+        raise BackupFailed(
+            f"{choice.place} is damaged.", details=damage, hint="Use another one: flask db-backup --list"
+        )
     contents = backups.contents_of(run.dialect, run.staging)
     if choice.backup is None:
         run.note(f"{choice.path} has no manifest: it was checked for damage, not against what was backed up.")
@@ -377,5 +383,5 @@ def _verify(run: Run, choice: Chosen) -> Contents:
     sums = contents.stated_in(expected)
     if sums != expected:
         wrong = sorted(name for name in expected.keys() | sums.keys() if expected.get(name) != sums.get(name))
-        raise VerificationFailed(f"{choice.path} does not hold what was backed up: {', '.join(wrong)}.")
+        raise VerificationFailed(f"{choice.place} does not hold what was backed up: {', '.join(wrong)}.")
     return contents

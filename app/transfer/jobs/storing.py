@@ -34,9 +34,10 @@ def store_again(run: Run, wanted: str, *, directory: Path, lock_timeout_s: float
     with run.hold_lock(lock_timeout_s):
         if not backup.has_seal_of(existing_key(run.settings, run.control)):
             raise BackupFailed(backups.explain_unsealed(backup.path))
-        card = _find_whole(run, store, backup)
+        whose = sort_by_owner(run, list_cards(store))
+        card = _find_whole(run, store, backup, whose.ours)
         if card is None:
-            _make_room(run, store, backup)
+            _make_room(run, store, backup, whose.others)
             store_backup(run, backup)
     already = f" already, as {card.file}, read back" if card else ""
     return run.report.end("done", f"Backup {backup.id} is in {store.url}{already}.")
@@ -54,8 +55,7 @@ def _find(run: Run, wanted: str, directory: Path) -> Backup:
     return backup
 
 
-def _find_whole(run: Run, store: Store, backup: Backup) -> Card | None:
-    ours = sort_by_owner(run, list_cards(store)).ours
+def _find_whole(run: Run, store: Store, backup: Backup, ours: list[Card]) -> Card | None:
     for card in ours:
         if card.run == backup.run and card.made_at == backup.made_at and card.name == backup.path.name:
             try:
@@ -67,14 +67,13 @@ def _find_whole(run: Run, store: Store, backup: Backup) -> Card | None:
     return None
 
 
-def _make_room(run: Run, store: Store, backup: Backup) -> None:
+def _make_room(run: Run, store: Store, backup: Backup, others: list[Card]) -> None:
     """Remove what is left of an upload of this very backup: nobody else's is called so.
 
     :raises BackupFailed: the storage does not let it go, or a whole one is there that is another database's.
     """
     file, sizes = name_object(run.settings, backup), store.list()
-    whose = sort_by_owner(run, list_cards(store))
-    if any(card.file == file for card in whose.others):
+    if any(card.file == file for card in others):
         raise BackupFailed(
             f"{store.name(file)} is there, stored with another key or from another control area.",
             hint="Look at it, and remove it by hand where it is yours.",

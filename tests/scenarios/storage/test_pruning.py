@@ -53,6 +53,27 @@ def test_what_has_another_seal_stays_and_is_counted(in_directory: Local) -> None
     assert "1 there with" not in in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1").last_line
 
 
+def test_two_containers_with_one_path_key_and_storage_leave_each_other_alone(in_directory: Local) -> None:
+    """The second one has no control area of the first; it takes the first one's backup by its ID only."""
+    far = Path(in_directory.environ["FLASK_FERRY_STORAGE"].removeprefix("file://"))
+    in_directory.environ |= {"FLASK_FERRY_BACKUP_KEY": "one key for both of them"}
+    for _ in range(2):
+        in_directory.ok("db-backup")
+    first, live = in_directory.kept(), in_directory.content()
+    for file in first:
+        file.unlink()
+    shutil.rmtree(in_directory.area)
+    refused(in_directory.run("db-restore", "--yes"), 21, "There is no backup of", first[-1].stem)
+    in_directory.write("DELETE FROM sections WHERE id = 77")
+    in_directory.ok("db-backup")
+    pruned = in_directory.ok("db-backup", "--prune", FLASK_FERRY_KEEP="1")
+    assert "in the storage 0, and kept 1" in pruned.last_line
+    assert "2 backups in file:///" in pruned.stderr
+    assert all((far / file.name).exists() for file in first)
+    in_directory.ok("db-restore", "--yes", first[-1].stem)
+    assert in_directory.content() == live
+
+
 def test_what_a_check_and_a_drill_do_not_do_is_said(in_directory: Local) -> None:
     in_directory.ok("db-backup", "--portable")
     assert "Not looked at: file:///" in in_directory.ok("db-backup", "--check").stdout

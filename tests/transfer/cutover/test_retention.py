@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from app.transfer.cutover.card import CARD
-from app.transfer.cutover.retention import find_leftovers, find_surplus, remove_cards, remove_objects
-from app.transfer.cutover.stored import list_cards, store_of
+from app.transfer.cutover.retention import Leftovers, find_leftovers, find_surplus, remove_cards, remove_objects
+from app.transfer.cutover.stored import list_cards, look_through, store_of
 from app.transfer.run.run import Run
 from tests.transfer.hosts import made_run
 
@@ -30,7 +30,6 @@ def test_without_a_storage_there_is_nothing(tmp_path: Path) -> None:
     run = made_run(tmp_path)
     assert find_surplus(run, ()) == ([], [])
     remove_cards(run, [])
-    assert find_leftovers(run).old == find_leftovers(run).young == []
 
 
 def test_by_count_and_days_and_never_the_last_nor_one_that_is_needed(tmp_path: Path, source: Path) -> None:
@@ -95,10 +94,11 @@ def test_what_was_left_half_way_goes_after_a_day(tmp_path: Path, source: Path) -
     (place / names[1]).unlink()
     (place / "of-somebody-else.txt").touch()
     (place / "other-20240101T000000Z-db-backup-abc123.sqlite3").touch()
-    half = [names[0], f"{names[1]}{CARD}"]
-    assert (find_leftovers(run).old, find_leftovers(run).young) == ([], half)
+    half, store = [names[0], f"{names[1]}{CARD}"], store_of(run.settings)
+    assert store
+    assert find_leftovers(run, store, look_through(store)) == Leftovers([], half)
     for name in half:
         os.utime(place / name, (time.time() - 90_000,) * 2)
-    assert (find_leftovers(run).old, find_leftovers(run).young) == (half, [])
+    assert find_leftovers(run, store, look_through(store)) == Leftovers(half, [])
     remove_objects(run, half)
     assert len(list(place.glob("*.sqlite3*"))) == 3
