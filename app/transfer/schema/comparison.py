@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import alembic.autogenerate.compare
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -22,11 +23,16 @@ from ...dialects.ahead import Asks
 from .host import Host
 from .named_schema import leave_out_beside
 
-_ASKS_OF_ALL = importlib.util.find_spec("alembic.autogenerate.compare.util") is not None
+_ASKS_OF_ALL = (
+    hasattr(alembic.autogenerate.compare, "__path__")
+    and importlib.util.find_spec("alembic.autogenerate.compare.util") is not None
+)
 """Whether this Alembic asks about all tables at once, where a server can be asked so; older ones ask table by table."""
+_MOST_NAMED = 100
+"""So many tables Alembic names at most where it asks about them at once; of more it asks about all that there are."""
 _OF_EACH: dict[str, Any] = {"kind": ObjectKind.ANY, "scope": ObjectScope.ANY}
 _KINDS = (
-    "pk_constraint", "foreign_keys", "indexes", "unique_constraints", "table_comment", "check_constraints",
+    "columns", "pk_constraint", "foreign_keys", "indexes", "unique_constraints", "table_comment", "check_constraints",
     "table_options",
 )  # fmt: skip
 _ONCE = ("_load_pg_am_btree_oid", "_load_pg_opclass_notdefault_dict")
@@ -80,7 +86,9 @@ def _list_comparing(
     # A set, as the order of names, which is in the question, is that of Alembic's own set.
     names = list(set(sa.inspect(connection).get_table_names(schema=schema)).difference([version_table]))
     of_all = type(connection.dialect).get_multi_columns is not DefaultDialect.get_multi_columns
-    groups = [names] if of_all and _ASKS_OF_ALL else [[name] for name in names]
+    groups: list[list[str] | None] = [[name] for name in names]
+    if of_all and _ASKS_OF_ALL:
+        groups = [names if len(names) <= _MOST_NAMED else None]
     options = {} if _ASKS_OF_ALL else _OF_EACH
     for group in groups:
         for kind in _KINDS:
@@ -90,7 +98,6 @@ def _list_comparing(
     for group in groups:
         inspector = sa.inspect(connection)
         columns = functools.partial(inspector.get_multi_columns, schema=schema, filter_names=group, **options)
-        yield columns
         yield from _list_defaults(context, columns, inspector)
 
 
