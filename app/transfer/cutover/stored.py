@@ -147,8 +147,8 @@ def _upload(run: Run, store: Store, backup: Backup) -> Card:
         raise BackupFailed(f"The manifest of {backup.file} is too long for a card: {size} bytes.")
     names: list[str] = []
     try:
-        measured, plain = _put(settings, store, file, backup)
-        names.append(file)
+        # From its first byte on: an interruption may come when the object is there and nobody was told so yet.
+        measured, plain = _put(settings, store, file, backup, lambda: names.append(file))
         if plain.sha256 != backup.sha256:
             raise BackupFailed(f"{backup.file} was changed while it was stored.")
         read_back(store, file, measured.size_bytes, measured.sha256)
@@ -186,10 +186,13 @@ def _write(to: IO[bytes], text: bytes) -> None:
     to.write(text)
 
 
-def _put(settings: Settings, store: Store, file: str, backup: Backup) -> tuple[_Measured, _Source]:
+def _put(
+    settings: Settings, store: Store, file: str, backup: Backup, begin: Callable[[], object]
+) -> tuple[_Measured, _Source]:
     counted: list[tuple[_Measured, _Source]] = []
 
     def fill(to: IO[bytes]) -> None:
+        begin()
         with backup.path.open("rb") as reader:
             measured, plain = _Measured(to), _Source(iter(lambda: reader.read(1 << 20), b""))
             if encryption.is_encrypting(settings):

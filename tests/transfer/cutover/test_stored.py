@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from app.errors import BackupFailed, Misconfigured
 from app.transfer.cutover import stored as module
 from app.transfer.cutover.card import CARD
 from app.transfer.cutover.seal import make_key
+from app.transfer.cutover.store import Store
 from app.transfer.cutover.stored import (
     fetch,
     find_card,
@@ -140,6 +142,16 @@ def test_an_interruption_leaves_no_object_without_a_card(
         with pytest.raises(KeyboardInterrupt):
             store_backup(run, backup)
         assert store.list() == {}
+    put = Store.put
+
+    def put_and_interrupt(*arguments: Any) -> None:
+        put(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "put", put_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store_backup(run, backup)
+    assert store.list() == {}
 
 
 def test_what_could_not_be_taken_back_is_not_said_to_be_absent(
