@@ -63,6 +63,8 @@ def execute(
             answers = Answers.from_options(yes=yes, allow_production=allow_production)
             typed = {"FERRY_BIND": output["bind"], **(options or {})}
             settings = current_settings(typed)
+            if command != "db-status":  # which says what is wrong
+                _ = settings.backup_key
             if settings.bind == ALL:
                 several = Several(command, settings, typed, of_one or {}, renderer, answers, signals.hold)
                 status = several.execute(work, output["report"], show)

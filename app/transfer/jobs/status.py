@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...dialects.redact import redact, redact_text
-from ...errors import ExitStatus, FerryError
+from ...errors import ExitStatus, FerryError, Misconfigured
 from ..cutover.cutover import finishing_command
 from ..rows.snapshot import is_anonymised, is_snapshot
 from ..run.control import Control
@@ -212,7 +212,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_SOURCE_TIME_ZONE": settings.source_time_zone,
         "FERRY_SNAPSHOT": settings.snapshot,
         "FERRY_BACKUPS": settings.backups,
-        "FERRY_BACKUP_KEY": settings.backup_key,
+        "FERRY_BACKUP_KEY": settings.backup_key_text,
         "FERRY_BACKUP_IDENTITY": settings.backup_identity,
         "FERRY_STORAGE": settings.storage and redact_text(settings.storage),
         "FERRY_KEEP": settings.keep,
@@ -260,6 +260,10 @@ def _check(run: Run, result: Status, target: Target, holder: Holder | None) -> N
 
 def _find_problems(run: Run, result: Status, target: Target) -> Iterator[tuple[str, str | None]]:
     """What is to do, and the command that does it, where one does."""
+    try:
+        _ = run.settings.backup_key
+    except Misconfigured as error:
+        yield f"no command but this one runs: {error.message.removesuffix('.')}", None
     if not target.exists:
         yield "there is no database yet", _first_command(run, target)
         return

@@ -122,7 +122,7 @@ class Settings:
     source_time_zone: str | None
     snapshot: Path
     backups: Path
-    backup_key: str | None = field(repr=False)
+    backup_key_text: str | None = field(repr=False)
     backup_identity: Path | None
     storage: str | None
     keep: int
@@ -146,6 +146,11 @@ class Settings:
     jobs: int
     executor: ClusterAddress | None
     origins: Mapping[str, str] = field(repr=False)
+
+    @property
+    def backup_key(self) -> str | None:
+        """:raises Misconfigured: it cannot be a key; who only looks does not ask for it."""
+        return check_backup_key(self.backup_key_text, self.origins["FERRY_BACKUP_KEY"])
 
     @property
     def seal_secret(self) -> str | None:
@@ -287,7 +292,7 @@ def build_settings(
         source_time_zone=_time_zone(keys),
         snapshot=_snapshot_of(bind, path("FERRY_SNAPSHOT") or instance / "data.json"),
         backups=path("FERRY_BACKUPS") or instance / "backups",
-        backup_key=check_backup_key(keys.text("FERRY_BACKUP_KEY") or None, keys.origins["FERRY_BACKUP_KEY"]),
+        backup_key_text=keys.text("FERRY_BACKUP_KEY") or None,
         backup_identity=path("FERRY_BACKUP_IDENTITY"),
         storage=check_storage(keys.text("FERRY_STORAGE") or None, f"FERRY_STORAGE ({keys.origins['FERRY_STORAGE']})"),
         keep=int(keys.number("FERRY_KEEP", 1, MOST_KEPT, whole=True)),

@@ -73,6 +73,18 @@ def test_check_when_nothing_is_to_do(changed: Local) -> None:
     assert changed.ok("db-status", "--check").first_line == "nothing to do"
 
 
+def test_a_key_of_backups_that_can_be_none_is_told_here_and_stops_every_other_command(changed: Local) -> None:
+    """A secret that looks like a key of age was one as any before."""
+    changed.ok("db-backup")
+    key = {"FLASK_FERRY_BACKUP_KEY": "age1-is-how-my-secret-begins"}
+    first = changed.ok("db-status", **key).stdout.splitlines()[0]
+    assert first.startswith("no command but this one runs: FERRY_BACKUP_KEY (environment) looks like a key of age")
+    assert changed.run("db-status", "--check", **key).status == 1
+    assert settings(changed, **key)["FERRY_BACKUP_KEY"]["value"] == "***"
+    for command in ("db-backup", "db-rollback", "db-init"):
+        refused(changed.run(command, **key), 2, "FERRY_BACKUP_KEY", "--trust-file")
+
+
 def test_check_of_an_empty_database_at_head_needs_no_backup(local: Local) -> None:
     local.ok("db-init", "--no-seed")
     local.ok("db-status", "--check")

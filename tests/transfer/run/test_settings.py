@@ -120,7 +120,7 @@ def test_a_password_shows_nowhere() -> None:
 
 def test_a_short_key_of_backups_is_refused_and_not_shown() -> None:
     with pytest.raises(Misconfigured, match=r"FERRY_BACKUP_KEY \(environment\) is shorter than 16") as caught:
-        build({}, {"FLASK_FERRY_BACKUP_KEY": "hunter2"})
+        _ = build({}, {"FLASK_FERRY_BACKUP_KEY": "hunter2"}).backup_key
     assert "hunter2" not in repr(caught.value)
     assert "a key of 16 and more" not in repr(build({"FERRY_BACKUP_KEY": "a key of 16 and more"}))
 
