@@ -52,7 +52,7 @@ def _select(table: sa.Table | None, filled: set[sa.Column[Any]]) -> sa.Select[An
     # Joined, as SQLAlchemy warns of tables that are only beside each other.
     of_all: sa.FromClause = _TABLES[0]
     for other in _TABLES[1:]:
-        of_all = of_all.join(other, sa.true())
+        of_all = of_all.join(other, other.c.run_id == identity.c.name)
     return sa.select(kind.label("kind"), *columns, NOW).select_from(of_all if table is None else table)
 
 

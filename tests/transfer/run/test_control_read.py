@@ -15,6 +15,7 @@ from app.errors import FerryError
 from app.transfer.run.control import Control
 from app.transfer.run.control_read import NotReadAtOnce, read_all
 from app.transfer.run.ledger import Entry
+from tests.dialects.rooms import ROOMS
 
 DIALECT = SqliteDialect()
 
@@ -45,6 +46,23 @@ def test_it_is_what_the_tables_say_one_by_one(area: ControlArea) -> None:
     assert (read["journal"], len(read["journal"])) == (control.journal(), 4)
     assert holder
     assert [(one.run_id, one.pid, one.alive) for one in read["lease"]] == [("run3", holder.pid, True)]
+
+
+@pytest.mark.parametrize("kind", sorted(ROOMS))
+def test_each_server_says_it_without_a_warning(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+    with ROOMS[kind](request, tmp_path) as room:
+        room.dialect.create(room.target)
+        written = Control.open(room.dialect, room.dialect.control_area(room.target))
+        written.keep("environment", "staging")
+        written.record(entry("run1"))
+        written.take_lease("run2", "db-backup")
+        control = Control.peek(room.dialect, room.dialect.control_area(room.target), with_records=True)
+        assert control
+        assert control._read_ahead["journal"] == written.journal()
+        assert control._read_ahead["ledger"] == [entry("run1")]
+        assert control._read_ahead["identity"] == [("environment", "staging")]
+        [holder] = control._read_ahead["lease"]
+        assert (holder.run_id, holder.alive) == ("run2", True)
 
 
 def test_a_look_reads_once(area: ControlArea) -> None:
