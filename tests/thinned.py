@@ -40,6 +40,8 @@ THINNED = {
     "api/test_hostile.py::test_odd_tokens_are_refused": 3,
     # Kills, signals and full disks at one moment more; `make chaos` takes many.
     "chaos/": 3,
+    "dialects/mysql/test_once.py::test_who_is_cut_off": 2,
+    "dialects/postgresql/test_once.py::test_who_is_cut_off": 2,
     "dialects/mysql/test_swap.py::test_a_process_that_is_killed_at_a_step": 2,
     "dialects/mysql/test_swap_plan.py::test_a_step_that_fails": 2,
     "scenarios/matrix/test_server_killed.py": 3,
@@ -108,7 +110,8 @@ WHOLE_RUNS = {
     # What an old deployment or a file may do, and where a run may end.
     "scenarios/sources/": 2,
     "scenarios/runs/test_files_in_use.py": 4,
-    "scenarios/runs/test_dask.py": 3,
+    "scenarios/runs/test_dask.py": 4,
+    "transfer/run/test_cluster.py": 2,
     "scenarios/runs/": 2,
     # Encryption, cards and objects have tests in the rooms, which are quick.
     "scenarios/storage/test_fetched.py": 2,

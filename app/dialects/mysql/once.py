@@ -24,8 +24,12 @@ def patience_with(part: str) -> tuple[str, ...]:
     """Settings of a session that loads a part: it may be cut off, and another one waits for it."""
     if not part:
         return ()
-    names = "net_read_timeout", "net_write_timeout", "wait_timeout"
-    return (*(f"{name} = {once.PATIENT_S}" for name in names), f"innodb_lock_wait_timeout = {once.MOST_WAITED_S}")
+    return (
+        # In the middle of a file MariaDB waits twice as long (seen).
+        f"net_read_timeout = {max(once.PATIENT_S // 2, 1)}",
+        f"wait_timeout = {once.PATIENT_S}",
+        f"innodb_lock_wait_timeout = {once.MOST_WAITED_S}",
+    )
 
 
 def begin(execute: Callable[[str], tuple[int, int]], part: str) -> None:
@@ -68,12 +72,12 @@ def _list_at_work(ask: Asks, database: str) -> set[int]:
         at_work = []
         for level in _LEVELS:
             ask(f"SET TRANSACTION ISOLATION LEVEL {level}")
-            at_work.append({int(session) for (session,) in ask(f"SELECT session FROM {quote(database)}.{TABLE}")})
+            at_work.append(set(ask(f"SELECT name, session FROM {quote(database)}.{TABLE}")))
     except pymysql.Error as error:
         if number_of(error) not in _NOT_THERE:
             raise
         return set()
-    return at_work[0] - at_work[1]
+    return {int(session) for _, session in at_work[0] - at_work[1]}
 
 
 class Sharing:
