@@ -53,4 +53,4 @@ def test_no_run_on_the_page_has_a_failure_or_a_skipped_test() -> None:
     assert {name: (record["failed"], record["skipped"]) for name, record in records.items()} == {
         name: ([], 0) for name in records
     }
-    assert {*records} >= {"mysql-9.7", "mariadb-11.8", "postgresql-18", "python3.13", "lowest", "newest"}
+    assert {*records} >= {"mysql-9.7", "mariadb-11.8", "postgresql-18", "python3.13", "python3.14", "lowest", "newest"}
