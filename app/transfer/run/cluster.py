@@ -183,7 +183,6 @@ class Cluster(Workers):
     def _say_lost(self, words: str) -> ClusterLost:
         return ClusterLost(
             words.format(self._address),
-            details=["The live database is unchanged."],
             hint="Run the command again when it is back, or without FERRY_EXECUTOR.",
         )
 

@@ -27,7 +27,7 @@ def connect(address: ClusterAddress) -> Any:
     """
     distributed = _import_dask()
     # It tells of a lost scheduler by a traceback; the run tells of it in its own words.
-    for name in ("distributed", "tornado.application"):
+    for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     encrypted = is_encrypted(address, distributed.Security())
     try:

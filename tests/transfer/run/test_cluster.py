@@ -63,9 +63,8 @@ def test_a_part_that_takes_too_long(servers: DaskCluster, cluster: Cluster, monk
     parts = [cluster.submit(time.sleep, 0.4) for _ in range(4)]
     assert cluster.wait_for(parts[-1]) is None
     assert all(part.done() for part in parts)
-    with pytest.raises(ClusterLost, match=r"No part was done for \d s") as info:
+    with pytest.raises(ClusterLost, match=r"No part was done for \d s"):
         cluster.wait_for(cluster.submit(time.sleep, 2.5))
-    assert info.value.details == ["The live database is unchanged."]
 
 
 @pytest.mark.parametrize(
