@@ -110,8 +110,8 @@ WHOLE_RUNS = {
     # What an old deployment or a file may do, and where a run may end.
     "scenarios/sources/": 2,
     "scenarios/runs/test_files_in_use.py": 4,
-    "scenarios/runs/test_dask.py": 4,
-    "transfer/run/test_cluster.py": 2,
+    "scenarios/runs/test_dask.py": 6,
+    "transfer/run/test_cluster.py": 3,
     "scenarios/runs/": 2,
     # Encryption, cards and objects have tests in the rooms, which are quick.
     "scenarios/storage/test_fetched.py": 2,
@@ -122,7 +122,7 @@ WHOLE_RUNS = {
     "dialects/postgresql/test_swap.py": 2,
     "dialects/postgresql/test_upgrade": 2,
     # Faults of each kind at steps of each command: `make chaos` has thousands.
-    "chaos/": 2,
+    "chaos/": 3,
     # Tokens after each way to another generation, on each server.
     "api/test_generations.py": 2,
     "api/test_hostile.py": 2,
