@@ -13,6 +13,7 @@ from ..run.records import prune_records
 from ..run.run import LEFTOVER_S, Run
 from . import backups
 from .retention import find_surplus, remove_cards
+from .stored import list_cards, store_of
 
 
 def find_needed(control: Control | None) -> list[Entry]:
@@ -34,8 +35,9 @@ def prune(run: Run) -> None:
     files, needed = backups.list_in(run.settings.backups, database), find_needed(run.control)
     backups.prune(files, keep, {entry.backup or "" for entry in needed}, run.command, keep_days=run.settings.keep_days)
     try:
-        _, removed = find_surplus(run, {entry.run_id for entry in needed}, run.command)
-        remove_cards(run, removed)
+        if store := store_of(run.settings):
+            runs = {entry.run_id for entry in needed}
+            remove_cards(store, find_surplus(run, store, list_cards(store), runs, run.command)[1])
     except FerryError as error:
         run.warn(f"Old backups in the storage stay: {error.message}")
     prune_records(run)

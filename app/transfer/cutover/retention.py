@@ -12,28 +12,25 @@ from ..run.run import LEFTOVER_S, Run
 from .backups import beyond
 from .card import CARD, Card
 from .store import Store
-from .stored import Listing, list_cards, read_back, sort_by_owner, store_of
+from .stored import Listing, read_back, sort_by_owner
 
 _REST_OF_A_NAME = r"-\d{8}T\d{6}Z-[a-z-]+-[0-9a-f]{6}\..+"
 
 
 def find_surplus(
-    run: Run, needed: Collection[str], command: str | None = None, cards: Sequence[Card] | None = None
+    run: Run, store: Store, cards: Sequence[Card], needed: Collection[str], command: str | None = None
 ) -> tuple[list[Card], list[Card]]:
-    """The backups of this database in the storage, and which of them are too many.
+    """The backups of this database in a storage, and which of them are too many.
 
     Only those with our seal and of this very database count, each once: what somebody else laid there pushes none of
     ours out. None is too many before the newest that stays was read back, or another that stays.
 
+    :param cards: of the storage.
     :param needed: runs whose backups must stay.
     :param command: only this command's.
-    :param cards: of the storage, where they were read already.
     :raises BackupFailed: the storage does not answer.
     """
-    store, settings = store_of(run.settings), run.settings
-    if store is None:
-        return [], []
-    ours = sort_by_owner(run, list_cards(store) if cards is None else cards).ours
+    ours, settings = sort_by_owner(run, cards).ours, run.settings
     by_id = {card.id: card for card in ours}
     counted, whole = list(by_id.values()), []
     files = {card.file for card in counted if card.run in needed}
@@ -61,23 +58,21 @@ def _reads_back(run: Run, store: Store, card: Card) -> bool:
     return True
 
 
-def remove_cards(run: Run, cards: Collection[Card]) -> None:
+def remove_cards(store: Store, cards: Collection[Card]) -> None:
     """Remove backups: each object first, as one without a card is found by its name only.
 
     :raises BackupFailed: the storage does not let one go.
     """
-    remove_objects(run, [name for card in cards for name in (card.file, card.file + CARD)])
+    remove_objects(store, [name for card in cards for name in (card.file, card.file + CARD)])
 
 
-def remove_objects(run: Run, names: Collection[str]) -> None:
+def remove_objects(store: Store, names: Collection[str]) -> None:
     """Remove objects by their names.
 
     :raises BackupFailed: the storage does not let one go.
     """
-    store = store_of(run.settings) if names else None
     for name in names:
-        if store:
-            store.remove(name)
+        store.remove(name)
 
 
 @dataclass(frozen=True)

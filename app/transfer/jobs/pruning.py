@@ -49,11 +49,11 @@ def _prune_storage(run: Run, needed: set[str], verb: str, keeps: str, *, dry_run
     listing = look_through(store)
     if others := sort_by_owner(run, listing.cards).others:
         run.warn(describe_others(store, others))
-    cards, surplus = find_surplus(run, needed, cards=listing.cards)
+    cards, surplus = find_surplus(run, store, listing.cards, needed)
     leftovers = find_leftovers(run, store, listing)
     if not dry_run:
-        remove_cards(run, surplus)
-        remove_objects(run, leftovers.old)
+        remove_cards(store, surplus)
+        remove_objects(store, leftovers.old)
     run.report.notes += [f"{verb} {card.id} of {card.made_at} in the storage" for card in surplus]
     run.report.notes += [f"{verb} {name} in the storage: half of a backup" for name in leftovers.old]
     if leftovers.young:

@@ -8,11 +8,11 @@ import shutil
 import time
 from pathlib import Path
 
-from app.transfer.cutover.card import CARD
+from app.transfer.cutover.card import CARD, Card
 from app.transfer.cutover.retention import Leftovers, find_leftovers, find_surplus, remove_cards, remove_objects
+from app.transfer.cutover.store import Store
 from app.transfer.cutover.stored import list_cards, look_through, store_of
 from app.transfer.run.run import Run
-from tests.transfer.hosts import made_run
 
 from .backup import a_backup, a_run, far, stored
 
@@ -22,14 +22,19 @@ def four(run: Run, source: Path) -> None:
         stored(run, a_backup(run, source, f"b{n}.sqlite3"))
 
 
+def store_for(run: Run) -> Store:
+    store = store_of(run.settings)
+    assert store
+    return store
+
+
+def find(run: Run, *needed: str, command: str | None = None) -> tuple[list[Card], list[Card]]:
+    store = store_for(run)
+    return find_surplus(run, store, list_cards(store), needed, command)
+
+
 def surplus(run: Run, *needed: str, command: str | None = None) -> list[str]:
-    return [card.id for card in find_surplus(run, needed, command)[1]]
-
-
-def test_without_a_storage_there_is_nothing(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
-    assert find_surplus(run, ()) == ([], [])
-    remove_cards(run, [])
+    return [card.id for card in find(run, *needed, command=command)[1]]
 
 
 def test_by_count_and_days_and_never_the_last_nor_one_that_is_needed(tmp_path: Path, source: Path) -> None:
@@ -38,9 +43,8 @@ def test_by_count_and_days_and_never_the_last_nor_one_that_is_needed(tmp_path: P
     assert surplus(run) == ["b0", "b1"]
     assert surplus(run, "run") == surplus(run, command="db-restore") == []
     assert surplus(a_run(tmp_path, FERRY_KEEP="2", FERRY_KEEP_DAYS="1")) == []
-    remove_cards(run, find_surplus(run, ())[1])
-    store = store_of(run.settings)
-    assert store
+    store = store_for(run)
+    remove_cards(store, find(run)[1])
     assert [card.id for card in list_cards(store)] == ["b2", "b3"]
     assert len(store.list()) == 4
 
@@ -58,7 +62,7 @@ def test_a_card_that_somebody_laid_there_pushes_none_out(tmp_path: Path, source:
         shutil.copy(place, place.with_name(f"y{n}.sqlite3"))
         forged = values | {"file": f"y{n}.sqlite3", "id": f"y{n}", "made_at": "2099-01-01T00:00:00Z"}
         place.with_name(f"y{n}.sqlite3{CARD}").write_text(json.dumps(forged))
-    assert find_surplus(run, ()) == (cards, [])
+    assert find(run) == (cards, [])
 
 
 def test_nothing_goes_before_one_that_stays_reads_back(tmp_path: Path, source: Path) -> None:
@@ -80,9 +84,9 @@ def test_another_database_of_this_name_and_key_has_its_own(tmp_path: Path, sourc
     area = run.dialect.control_area(run.target).directory
     area.rename(tmp_path / "of-another-container")
     other = a_run(tmp_path, FERRY_KEEP="1")
-    assert find_surplus(other, ()) == ([], [])
+    assert find(other) == ([], [])
     cards = [stored(other, a_backup(other, source, f"other{n}.sqlite3")) for n in range(2)]
-    assert find_surplus(other, ()) == (cards, cards[:1])
+    assert find(other) == (cards, cards[:1])
 
 
 def test_what_was_left_half_way_goes_after_a_day(tmp_path: Path, source: Path) -> None:
@@ -94,11 +98,10 @@ def test_what_was_left_half_way_goes_after_a_day(tmp_path: Path, source: Path) -
     (place / names[1]).unlink()
     (place / "of-somebody-else.txt").touch()
     (place / "other-20240101T000000Z-db-backup-abc123.sqlite3").touch()
-    half, store = [names[0], f"{names[1]}{CARD}"], store_of(run.settings)
-    assert store
+    half, store = [names[0], f"{names[1]}{CARD}"], store_for(run)
     assert find_leftovers(run, store, look_through(store)) == Leftovers([], half)
     for name in half:
         os.utime(place / name, (time.time() - 90_000,) * 2)
     assert find_leftovers(run, store, look_through(store)) == Leftovers(half, [])
-    remove_objects(run, half)
+    remove_objects(store, half)
     assert len(list(place.glob("*.sqlite3*"))) == 3
