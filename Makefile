@@ -7,7 +7,7 @@ NEWEST := $(VENV)/newest
 # What a host's own versions of our dependencies decide: commands, hosts and every pair of servers.
 OF_DEPENDENCIES := tests/scenarios/commands tests/transfer tests/migrations tests/scenarios/hosts/test_three_hosts.py \
 	tests/scenarios/hosts/test_accepted.py tests/scenarios/matrix/test_pairs.py
-JOBS ?= 8
+JOBS ?= 6
 FAULTS ?= 2000
 CHAINS ?= 2
 MINUTES ?=
