@@ -20,8 +20,8 @@ from sqlalchemy.exc import ArgumentError
 from ..dialects.base import Dialect
 from ..dialects.redact import redact
 from ..errors import Misconfigured, SourceIncomplete
-from ..transfer.cutover import backups
-from ..transfer.cutover.seal import existing_key, make_key
+from ..transfer.backup import backups
+from ..transfer.backup.seal import existing_key, make_key
 from ..transfer.endpoints import Endpoint, RestApi
 from ..transfer.rows.canonical import json_text
 from ..transfer.rows.files import write

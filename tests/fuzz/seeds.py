@@ -14,7 +14,7 @@ import orjson
 import zstandard
 
 from app.dialects.model import Column, Counter, ForeignKey, LogicalType, Table
-from app.transfer.cutover.manifest import Backup
+from app.transfer.backup.manifest import Backup
 from app.transfer.rows.encode import encode, hash_records, hash_rows
 from app.transfer.rows.files import to_plain_json
 from app.transfer.rows.header import AppliedProfile, Header

@@ -1,1 +1,1 @@
-"""Backups, and how staging becomes the live database. Tested by ``tests/transfer/cutover``."""
+"""How staging becomes the live database, and what is pruned then. Tested by ``tests/transfer/cutover``."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...dialects.base import Fence, Reader
 from ...errors import CutOverUnfinished, FerryError, LeaseLost, VerificationFailed
+from ..backup import backups
 from ..proof.checksums import NOTHING, Proved, fingerprint
 from ..rows.header import now
 from ..run.control import Control
@@ -22,7 +23,6 @@ from ..run.ledger import Entry
 from ..run.report import WAITED
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..run.target import MIGRATE, Target
-from . import backups
 from .secure import Secured
 
 CUT_OVER = "cut-over"

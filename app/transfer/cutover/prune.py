@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 from ...errors import FerryError
+from ..backup import backups
+from ..backup.retention import find_surplus, remove_cards
+from ..backup.stored import list_cards, store_of
 from ..run.control import Control
 from ..run.ledger import Entry
 from ..run.records import prune_records
 from ..run.run import LEFTOVER_S, Run
-from . import backups
-from .retention import find_surplus, remove_cards
-from .stored import list_cards, store_of
 
 
 def find_needed(control: Control | None) -> list[Entry]:

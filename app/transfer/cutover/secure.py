@@ -11,6 +11,9 @@ from ...dialects.base import Fence, Image, Reader
 from ...dialects.model import LateWrite, TableChecksum
 from ...dialects.wording import count_rows
 from ...errors import BackupFailed, VerificationFailed
+from ..backup import backups
+from ..backup.manifest import Backup
+from ..backup.seal import make_key
 from ..proof.checksums import NOTHING, Contents, read_contents
 from ..rows.encode import encode, hash_rows
 from ..rows.files import write
@@ -18,9 +21,6 @@ from ..rows.header import header_of
 from ..rows.snapshot import check
 from ..run.run import SWAP_TIMEOUT_S, Run
 from ..schema.alembic import data_tables, revision_of
-from . import backups
-from .manifest import Backup
-from .seal import make_key
 
 PASSES = 3
 """How often a backup is made anew, or the live database copied anew, because somebody wrote meanwhile."""

@@ -12,13 +12,13 @@ from ...dialects.base import Image
 from ...dialects.redact import redact_text
 from ...dialects.wording import be, count_of, count_rows
 from ...errors import BackupFailed, DatabaseDamaged, FerryError, Misconfigured
-from ..cutover import backups, encryption
-from ..cutover.card import Card
+from ..backup import backups, encryption
+from ..backup.card import Card
+from ..backup.manifest import Backup
+from ..backup.seal import existing_key
+from ..backup.stored import look_at_storage, store_backup, store_of
 from ..cutover.cutover import recover
-from ..cutover.manifest import Backup
-from ..cutover.seal import existing_key
 from ..cutover.secure import lines_left_out, lines_outside, write_backup
-from ..cutover.stored import look_at_storage, store_backup, store_of
 from ..run.report import Report
 from ..run.run import Run
 from .fetched import find_refusal, find_stored, list_ours, look_into

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ...dialects.wording import be, count_of
 from ...errors import BackupFailed, DoesNotFit, Protected
-from ..cutover import backups
-from ..cutover.card import Card
-from ..cutover.manifest import Backup, keep_manifest
-from ..cutover.seal import existing_key
-from ..cutover.store import Store, open_store
-from ..cutover.stored import fetch, find_card, list_cards, sort_by_owner, store_of
+from ..backup import backups
+from ..backup.card import Card
+from ..backup.manifest import Backup, keep_manifest
+from ..backup.seal import existing_key
+from ..backup.store import Store, open_store
+from ..backup.stored import fetch, find_card, list_cards, sort_by_owner, store_of
 from ..run.backup_key import check_storage
 from ..run.private import fetched_directory
 from ..run.run import Run

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 from ...dialects.base import Fence
 from ...errors import FerryError
-from ..cutover.manifest import Backup
+from ..backup.manifest import Backup
+from ..backup.stored import store_backup
 from ..cutover.secure import Secured, secure
-from ..cutover.stored import store_backup
 from ..run.ledger import Entry
 from ..run.plan import Question
 from ..run.run import Run

@@ -16,7 +16,7 @@ from ...dialects.base import Reader
 from ...dialects.model import LateWrite, Table, TableChecksum
 from ...dialects.wording import count_rows, rows_were
 from ...errors import DoesNotFit, VerificationFailed
-from ..cutover.backups import state_of
+from ..backup.backups import state_of
 from ..proof.checksums import fingerprint
 from ..proof.compare import SHOWN
 from ..proof.verify import follow_moves

@@ -14,10 +14,10 @@ from pathlib import Path
 from ...dialects.model import LateWrite
 from ...dialects.wording import count_rows, count_tables
 from ...errors import VerificationFailed
+from ..backup.stored import look_at_storage
 from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, watch_target
-from ..cutover.stored import look_at_storage
 from ..run.ledger import BOND, REHEARSED, Bond, Entry, Holder
 from ..run.looking import look_only
 from ..run.records import prune_records

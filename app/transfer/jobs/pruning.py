@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ...dialects.wording import count_of
 from ...errors import FerryError
-from ..cutover import backups
+from ..backup import backups
+from ..backup.retention import find_leftovers, find_surplus, remove_cards, remove_objects
+from ..backup.stored import look_through, sort_by_owner, store_of
 from ..cutover.prune import find_needed
-from ..cutover.retention import find_leftovers, find_surplus, remove_cards, remove_objects
-from ..cutover.stored import look_through, sort_by_owner, store_of
 from ..run.report import Report
 from ..run.run import Run
 from .backup import end_without_storage, list_backups

@@ -15,14 +15,14 @@ from ...dialects.redact import redact_text
 from ...dialects.samples import AS_THEY_WERE
 from ...dialects.wording import at_revision, count_of, count_rows, rows_are
 from ...errors import BackupFailed, FerryError, Protected, SnapshotUnusable, VerificationFailed
-from ..cutover import backups
-from ..cutover.card import Card
+from ..backup import backups
+from ..backup.card import Card
+from ..backup.manifest import Backup, load_manifest
+from ..backup.seal import existing_key
+from ..backup.store import Store
+from ..backup.stored import store_of
 from ..cutover.cutover import entry_for
-from ..cutover.manifest import Backup, load_manifest
-from ..cutover.seal import existing_key
 from ..cutover.secure import describe_rows, rows_beside_tables
-from ..cutover.store import Store
-from ..cutover.stored import store_of
 from ..proof.checksums import Contents
 from ..rows.files import file_sha256
 from ..rows.snapshot import check, check_file, is_snapshot

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from ...dialects.wording import at_revision, count_rows, rows_are, rows_were
 from ...errors import Protected, VerificationFailed
-from ..cutover import backups
+from ..backup import backups
 from ..cutover.cutover import entry_for
 from ..proof.checksums import NOTHING
 from ..proof.writes import find_writes

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ...dialects.redact import redact_text
 from ...errors import BackupFailed, Misconfigured
-from ..cutover import backups
-from ..cutover.card import CARD, Card
-from ..cutover.manifest import Backup, load_manifest
-from ..cutover.seal import existing_key
-from ..cutover.store import Store
-from ..cutover.stored import list_cards, look_at_storage, name_object, read_back, sort_by_owner, store_backup, store_of
+from ..backup import backups
+from ..backup.card import CARD, Card
+from ..backup.manifest import Backup, load_manifest
+from ..backup.seal import existing_key
+from ..backup.store import Store
+from ..backup.stored import list_cards, look_at_storage, name_object, read_back, sort_by_owner, store_backup, store_of
 from ..run.report import Report
 from ..run.run import Run
 from .backup import list_backups

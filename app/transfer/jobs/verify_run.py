@@ -14,7 +14,7 @@ from ...dialects.wording import count_rows
 from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected
 from ..anonymise.engine import as_profiled, choose_profile
 from ..anonymise.source import open_anonymised
-from ..cutover.manifest import load_manifest
+from ..backup.manifest import load_manifest
 from ..proof.compare import Difference, compare_databases
 from ..rows.files import file_sha256
 from ..rows.snapshot import check_file, is_snapshot

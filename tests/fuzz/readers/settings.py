@@ -13,8 +13,8 @@ from sqlalchemy.exc import ArgumentError
 from app.dialects.redact import _SHOWN, identify, redact, redact_argument, redact_text
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
-from app.transfer.cutover.manifest import load_manifest, manifest_of, write_manifest
-from app.transfer.cutover.seal import is_sealed, seal
+from app.transfer.backup.manifest import load_manifest, manifest_of, write_manifest
+from app.transfer.backup.seal import is_sealed, seal
 from app.transfer.rows.expect import Unexpected
 from app.transfer.rows.strictjson import StrictJSONError, loads
 from app.transfer.run.control import Control, place_of

@@ -8,9 +8,9 @@ from typing import IO
 import pytest
 
 from app.errors import BackupFailed
-from app.transfer.cutover.store import PART_BYTES, Store, open_store
+from app.transfer.backup.store import PART_BYTES, Store, open_store
 from tests.support.storage import BUCKET, S3Server
-from tests.transfer.cutover.test_store import (  # noqa: F401 # the same is true of any storage
+from tests.transfer.backup.test_store import (  # noqa: F401 # the same is true of any storage
     test_an_object_is_put_listed_read_and_removed,
     test_what_fails_half_way_leaves_nothing,
 )

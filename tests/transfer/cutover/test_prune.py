@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.cutover.backups import (
+from app.transfer.backup.backups import (
     list_in,
     prune,
 )
-from app.transfer.cutover.manifest import Backup
+from app.transfer.backup.manifest import Backup
 from app.transfer.run.settings import MOST_DAYS
-
-from .backup import entry
+from tests.transfer.backup.backup import entry
 
 
 @pytest.fixture

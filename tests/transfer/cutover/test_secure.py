@@ -17,9 +17,8 @@ from app.dialects.sqlite.names import url_of
 from app.errors import BackupFailed, VerificationFailed
 from app.transfer.cutover.secure import describe_rows, take_image, write_backup, write_portable
 from app.transfer.rows.snapshot import check
+from tests.transfer.backup.backup import DIALECT
 from tests.transfer.hosts import made_run
-
-from .backup import DIALECT
 
 VERSIONS = "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('0001');"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.cutover.backups import (
+from app.transfer.backup.backups import (
     prepare_directory,
 )
 from app.transfer.run.evidence_files import find_half_written, find_unfinished_files, name_unfinished

@@ -13,7 +13,7 @@ from app.dialects.model import Column, LogicalType, Table
 from app.dialects.sqlite.dialect import SqliteImage
 from app.dialects.sqlite.names import url_of
 from app.errors import BackupFailed
-from app.transfer.cutover.backups import (
+from app.transfer.backup.backups import (
     check,
     file_for,
     list_in,
@@ -21,7 +21,7 @@ from app.transfer.cutover.backups import (
     prepare_directory,
     register_portable,
 )
-from app.transfer.cutover.manifest import load_manifest, manifest_of
+from app.transfer.backup.manifest import load_manifest, manifest_of
 from app.transfer.rows.encode import encode, hash_rows
 from app.transfer.rows.files import write
 from app.transfer.rows.header import Header

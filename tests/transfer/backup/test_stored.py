@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from app.errors import BackupFailed, Misconfigured
-from app.transfer.cutover import stored as module
-from app.transfer.cutover.card import CARD
-from app.transfer.cutover.seal import make_key
-from app.transfer.cutover.store import Store
-from app.transfer.cutover.stored import (
+from app.transfer.backup import stored as module
+from app.transfer.backup.card import CARD
+from app.transfer.backup.seal import make_key
+from app.transfer.backup.store import Store
+from app.transfer.backup.stored import (
     fetch,
     find_card,
     list_cards,
@@ -23,7 +23,7 @@ from app.transfer.cutover.stored import (
     store_backup,
     store_of,
 )
-from tests.transfer.cutover.backup import CLEAR, ENCRYPTED, IDENTITY, a_backup, a_run, far, made, stored
+from tests.transfer.backup.backup import CLEAR, ENCRYPTED, IDENTITY, a_backup, a_run, far, made, stored
 from tests.transfer.hosts import made_run
 
 

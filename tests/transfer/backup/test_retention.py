@@ -8,10 +8,10 @@ import shutil
 import time
 from pathlib import Path
 
-from app.transfer.cutover.card import CARD, Card
-from app.transfer.cutover.retention import Leftovers, find_leftovers, find_surplus, remove_cards, remove_objects
-from app.transfer.cutover.store import Store
-from app.transfer.cutover.stored import list_cards, look_through, store_of
+from app.transfer.backup.card import CARD, Card
+from app.transfer.backup.retention import Leftovers, find_leftovers, find_surplus, remove_cards, remove_objects
+from app.transfer.backup.store import Store
+from app.transfer.backup.stored import list_cards, look_through, store_of
 from app.transfer.run.run import Run
 
 from .backup import a_backup, a_run, far, stored

@@ -12,12 +12,12 @@ import pytest
 
 from app.dialects.sqlite.names import url_of
 from app.errors import BackupFailed
-from app.transfer.cutover.backups import (
+from app.transfer.backup.backups import (
     broken,
     check,
     list_in,
 )
-from app.transfer.cutover.manifest import load_manifest, manifest_of
+from app.transfer.backup.manifest import load_manifest, manifest_of
 
 from .backup import DIALECT, KEY, made
 

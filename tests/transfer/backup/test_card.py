@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import BackupFailed
-from app.transfer.cutover.card import Card, facts_of, id_beside, read_card
-from app.transfer.cutover.manifest import Backup
+from app.transfer.backup.card import Card, facts_of, id_beside, read_card
+from app.transfer.backup.manifest import Backup
 
 from .backup import KEY, entry
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.cutover.seal import existing_id, existing_key, is_sealed, make_id, make_key, seal
+from app.transfer.backup.seal import existing_id, existing_key, is_sealed, make_id, make_key, seal
 from tests.transfer.hosts import made_run
 
 KEY = b"k" * 32

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transfer.cutover.backups import (
+from app.transfer.backup.backups import (
     prepare_directory,
 )
 

@@ -10,7 +10,7 @@ from typing import IO
 import pytest
 
 from app.errors import BackupFailed, Misconfigured
-from app.transfer.cutover.store import PART_BYTES, Store, open_store
+from app.transfer.backup.store import PART_BYTES, Store, open_store
 
 
 @pytest.fixture

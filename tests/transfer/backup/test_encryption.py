@@ -10,7 +10,7 @@ import pytest
 from pyrage import x25519
 
 from app.errors import BackupFailed, Misconfigured
-from app.transfer.cutover.encryption import decrypt, encrypt, is_encrypting, require
+from app.transfer.backup.encryption import decrypt, encrypt, is_encrypting, require
 from app.transfer.run.settings import Settings, build_settings
 
 TEXT = b"every row" * 50_000
