@@ -20,6 +20,9 @@ from .prepared import Guarded, GuardedConnection, WholeCursor, guard
 PATIENT_S = 86400
 """For one answer to a revision: an index of a large table may well take hours."""
 
+_ONE_SESSION = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1}
+"""For all revisions, as a plain upgrade has it; more only where several are used at a time."""
+
 _AS_MYSQLCLIENT: dict[str, Any] = {"client_flag": CLIENT.MULTI_STATEMENTS, "cursorclass": WholeCursor}
 """That driver sends several statements in one text unless it is told otherwise."""
 
@@ -47,16 +50,16 @@ def alembic_engine(url: URL, tls_ca: Path | None, options: Mapping[str, Any] | N
     :param options: the app's own for ``create_engine``.
     :param guarded: databases that nothing may name.
     """
+    options = {**_ONE_SESSION, **(options or {})}
     return _create(url, tls_ca, (TRANSACTIONS, "foreign_key_checks = 0"), options, guarded)
 
 
 def read_only_engine(url: URL, tls_ca: Path | None) -> Engine:
     """No statement that could change anything: each is a transaction of its own.
 
-    One session for all that is looked at; more only where several are used at a time.
+    One session for all that is looked at, see :data:`_ONE_SESSION`.
     """
-    pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1}
-    engine = _create(url, tls_ca, (READ_ONLY,), pool, several=True)
+    engine = _create(url, tls_ca, (READ_ONLY,), _ONE_SESSION, several=True)
     let_ask_at_once(engine, _ask_together)
     return engine
 

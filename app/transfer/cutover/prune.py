@@ -58,7 +58,8 @@ def _drop_stale(directory: Path, start: str) -> None:
 def finish_report(run: Run) -> None:
     """After the cut-over nothing may fail any more: what cannot be written or pruned is a warning."""
     try:
-        prune(run)
+        with run.control.read_once():
+            prune(run)
         run.save_report()
     except run.write_errors as error:
         run.warn(f"The run succeeded, but its report or the pruning of old generations failed: {error}")
