@@ -81,6 +81,12 @@ from .execute import execute, lock_timeout_s
     help="Let N processes help with the rows of a large database.  [default: FERRY_JOBS, else cores - 1]",
 )
 @click.option(
+    "--throttle",
+    metavar="ROWS|load=N",
+    help="Read and load ROWS a second at most, or wait while the server of source or target has more than N statements "
+    "of others at work; 5000,load=8 is both. Not for self.  [default: FERRY_THROTTLE]",
+)
+@click.option(
     "--set-aside-from",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -108,6 +114,7 @@ def db_migrate_data(
     keep_violations: bool,
     catch_up: int | None,
     jobs: int | None,
+    throttle: str | None,
     set_aside_from: Path | None,
     insecure_http: bool,
     **output: Any,
@@ -130,6 +137,7 @@ def db_migrate_data(
             insecure_http=insecure_http,
             verify=verify != "full",
             jobs=jobs is not None,
+            throttle=throttle,
         )
     if rehearse and dry_run:
         raise click.UsageError("--rehearse and --dry-run are one at a time: one does the work, the other looks.")
@@ -159,6 +167,7 @@ def db_migrate_data(
             "FERRY_FALLBACK": fallback,
             "FERRY_PROFILE": profile,
             "FERRY_JOBS": None if jobs is None else str(jobs),
+            "FERRY_THROTTLE": throttle,
         },
         of_one={"--set-aside-from": set_aside_from, "--exclude": exclude, "--backup-to": backup_to},
     )

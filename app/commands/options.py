@@ -27,8 +27,9 @@ _TYPED = "flask_ferry.typed"
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Everyday": (
-        "yes", "fallback", "catch_up", "jobs", "profile", "exclude", "no_seed", "backup_to", "to", "listing", "check",
-        "drill", "store", "prune", "portable", "client", "against", "keep_writes", "message", "bind",
+        "yes", "fallback", "catch_up", "jobs", "throttle", "profile", "exclude", "no_seed", "backup_to", "to",
+        "listing", "check", "drill", "store", "prune", "portable", "client", "against", "keep_writes", "message",
+        "bind",
     ),
     "When refused": (
         "accept_loss", "accept_missing", "allow_production", "insecure_http", "keep_violations", "lock_timeout",

@@ -56,6 +56,12 @@ class Places(Protocol):
     def drop(self, url: URL) -> None:
         """Remove a staging database or generation, if it is there. Never called with a live one."""
 
+    def count_busy(self, url: URL) -> int | None:
+        """How many statements of others a database's server has at work now; None where there is no server.
+
+        :raises NotGranted: the user may not see those of others.
+        """
+
     def identity(self, url: URL) -> Identity:
         """Which database this is, asked of the server where there is one."""
 

@@ -38,6 +38,7 @@ from . import client, connect, copy, dump, load, loading, lock, names, once, pre
 from . import counters as counters_of
 from . import engine as engines
 from . import mark as mark_of
+from .busy import Busy
 from .connect import connect_to, number_of, quote
 from .driver import current_of, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
@@ -62,7 +63,7 @@ class MySqlImage:
         dump.dump(self._own.session, self._own.database, to)
 
 
-class MySqlDialect(once.Sharing):
+class MySqlDialect(once.Sharing, Busy):
     """Databases beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.

@@ -34,6 +34,7 @@ from ..sessions import forget, remember
 from ..watch import TokenWatch
 from . import (
     beside,
+    busy,
     control,
     copy,
     derived,
@@ -59,7 +60,7 @@ from .names import GENERATION, STAGING, Place, own_place, with_schema
 from .read import NoSuchSchema, PostgresqlReader, begin, read_fingerprint, reading
 
 
-class PostgresqlDialect(once.Sharing):
+class PostgresqlDialect(once.Sharing, busy.Busy):
     """Schemas beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.

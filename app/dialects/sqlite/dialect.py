@@ -36,7 +36,7 @@ from ..model import (
     Values,
 )
 from ..samples import Problem
-from . import copy, engine, lock, names, once, restore, rules, swap, virtual
+from . import busy, copy, engine, lock, names, once, restore, rules, swap, virtual
 from . import counters as counters_of
 from . import mark as mark_of
 from .connect import Files, explain_file_errors, look_at, remove
@@ -65,7 +65,7 @@ class SqliteImage:
             raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
 
-class SqliteDialect(once.Sharing):
+class SqliteDialect(once.Sharing, busy.Busy):
     """Files: staging and generations lie in the control area beside the live file."""
 
     name = "SQLite"

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import BackupFailed
-from ..run.run import LEFTOVER_S, Run
+from ..run.leftovers import LEFTOVER_S
+from ..run.run import Run
 from .backups import beyond
 from .card import CARD, Card
 from .store import Store

@@ -12,8 +12,9 @@ from ..backup.retention import find_surplus, remove_cards
 from ..backup.stored import list_cards, store_of
 from ..run.control import Control
 from ..run.ledger import Entry
+from ..run.leftovers import LEFTOVER_S
 from ..run.records import prune_records
-from ..run.run import LEFTOVER_S, Run
+from ..run.run import Run
 
 
 def find_needed(control: Control | None) -> list[Entry]:

@@ -19,6 +19,7 @@ from ..backup.seal import existing_key
 from ..backup.stored import look_at_storage, store_backup, store_of
 from ..cutover.cutover import recover
 from ..cutover.secure import lines_left_out, lines_outside, write_backup
+from ..run.leftovers import drop_leftovers
 from ..run.report import Report
 from ..run.run import Run
 from .fetched import find_refusal, find_stored, list_ours, look_into
@@ -57,7 +58,7 @@ def make_backup(
             return run.report.end("dry run", f"Would back {_database(run)} up to {run.settings.name_places(to)}.")
         with run.hold_lock(lock_timeout_s):
             recover(run)
-            run.drop_leftovers()
+            drop_leftovers(run)
             with prove_left_alone(run):
                 backup = _make(run, to, portable=portable, client=client)
     except DatabaseDamaged as error:

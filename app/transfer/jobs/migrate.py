@@ -36,11 +36,16 @@ def order_migration(run: Run, options: MigrateOptions) -> Order:
         if decided.action is Action.NOTHING:
             return _nothing(decided)
         if decided.action is Action.SELF:
+            run.throttle.refuse(
+                "is for another source: the database itself is copied by its server, a table in a statement, which "
+                "nobody can slow down."
+            )
             return SelfJob(run, decided, options)
         label = decided.source.label
         if label not in sources:
             sources[label] = _open_source(run, decided.source, options)
             planning.resources.callback(sources[label].close)
+            _heed_load(run, decided.source)
         return SourceJob(run, decided, sources[label], options)
 
     return Order(
@@ -59,6 +64,19 @@ def _refuse_catch_up(run: Run, spec: SourceSpec, options: MigrateOptions) -> Non
     why = "what is pulled with a profile is read once" if run.settings.profile else f"{spec.label} does not change"
     if run.settings.profile or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
         raise Misconfigured(f"--catch-up reads a source again, and {why}.", hint=f"Leave it out: flask {run.command}")
+
+
+def _heed_load(run: Run, spec: SourceSpec) -> None:
+    """Look at how much the servers have to do, which is refused now where it cannot be seen.
+
+    :raises Misconfigured, NotGranted: there is no such server, or its user may not see it.
+    """
+    throttle, url = run.throttle, spec.database
+    if url is not None:
+        source = dialect_for(url, tls_ca=run.settings.tls_ca, named_schema=run.dialect.named_schema)
+        throttle.watch(f"the server of {spec.label}", lambda: source.count_busy(url))
+    throttle.watch("the target's server", lambda: run.dialect.count_busy(run.target))
+    throttle.refuse_unwatched()
 
 
 def make_plan(run: Run, spec: SourceSpec, options: MigrateOptions) -> Plan:

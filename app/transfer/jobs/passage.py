@@ -19,6 +19,7 @@ from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, watch_target
 from ..run.ledger import BOND, REHEARSED, Bond, Entry, Holder
+from ..run.leftovers import drop_leftovers
 from ..run.looking import look_only
 from ..run.records import prune_records
 from ..run.report import Report
@@ -107,7 +108,7 @@ class Passage:
         self._reading = self._resources.enter_context(contextlib.ExitStack())
         self._reading.enter_context(self.run.control.read_once())
         self._finished = recover(self.run)
-        self.run.drop_leftovers()
+        drop_leftovers(self.run)
 
     def plan(self) -> None:
         """Plan again, under the lock."""
@@ -135,6 +136,8 @@ class Passage:
         # A rehearsal that succeeds has replaced nothing either.
         self._watching.callback(_look_at_live, run, job)
         self._make_pass(0)
+        if words := run.throttle.describe():
+            run.note(words)
         # Nobody else has a session with staging while it is swapped.
         job.end_helpers()
 
@@ -217,11 +220,19 @@ class Passage:
             self._staged = None
             return None
 
+    def _choose_steps(self, number: int) -> Iterator[Step]:
+        """All of them, each when servers have time for it; of a further pass, which writers may wait for, at once."""
+        for step in self.job.steps:
+            if not number:
+                self.run.throttle.wait_for_load()
+            if step.of_live or not number:
+                yield step
+
     def _make_pass(self, number: int) -> None:
         """Carry out the steps; of further passes those that read the live database."""
         job, self._staged = self.job, None
         try:
-            self._staged = _stage(self.run, job, (step for step in job.steps if step.of_live or not number))
+            self._staged = _stage(self.run, job, self._choose_steps(number))
         except LateWrite:
             return
         except VerificationFailed:

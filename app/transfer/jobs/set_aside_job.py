@@ -46,6 +46,7 @@ ADDED = "added.json"
 
 def order_aside(run: Run, path: Path, options: MigrateOptions) -> Order:
     """What db-migrate-data --set-aside-from does with a database."""
+    run.throttle.refuse("is for a source: the live database is copied by its server, which nobody can slow down.")
     tables: dict[str, Table] = {}
 
     def plan(planning: Planning) -> Job | Nothing:

@@ -14,6 +14,7 @@ from ..rows.snapshot import is_anonymised, is_snapshot
 from ..run.control import Control
 from ..run.history import list_runs
 from ..run.ledger import Holder
+from ..run.leftovers import find_leftovers
 from ..run.plan import lineage
 from ..run.records import measure_disk
 from ..run.run import Run
@@ -145,7 +146,7 @@ def _last(target: Target) -> dict[str, Any] | None:
 
 
 def _leftovers(run: Run, control: Control) -> list[str]:
-    databases, files = run.leftovers(control)
+    databases, files = find_leftovers(run, control)
     kinds = {True: "generation", False: "staging database"}
     return [*(f"{kinds[item.is_generation]} {item.name}" for item in databases), *(str(file) for file in files)]
 
@@ -235,6 +236,7 @@ def _settings(run: Run) -> list[dict[str, str]]:
         "FERRY_CONNECTIONS": settings.connections,
         "FERRY_JOBS": settings.jobs,
         "FERRY_EXECUTOR": settings.executor,
+        "FERRY_THROTTLE": settings.throttle and settings.throttle.text,
     }
     rows = [{"key": "SQLALCHEMY_DATABASE_URI", "value": redact(run.target), "from": "the app's engine"}]
     for key in DEFAULTS:

@@ -99,4 +99,5 @@ KEYS: dict[str, Key] = {
         "database that is carried to a server. Over TLS, but for this machine. ?wait=SECONDS behind it: for how long "
         "the next part is waited for (300)"
     ),
+    "FERRY_THROTTLE": Key("as --throttle"),
 }

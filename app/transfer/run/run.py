@@ -20,7 +20,6 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from ...dialects.base import Dialect
-from ...dialects.model import Beside
 from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LiveSchemaChanged, LockHeld, Protected
 from ..rows.files import to_plain_json, write
 from ..rows.scratch import ScratchError
@@ -31,18 +30,17 @@ from ..schema.host import Host
 from ..schema.host_checks import refuse_elsewhere, refuse_unsupported
 from ..schema.named_schema import refuse_left_behind
 from .control import Control
-from .evidence_files import find_half_written, find_unfinished_files
 from .hooks import Event, Hooks
 from .ledger import CLOSING
 from .report import Report
 from .settings import ENVIRONMENTS, Settings
 from .step_hooks import Call, call_around, load_hook
 from .target import Target, look_at_target
+from .throttle import Throttle
 from .tracing import trace
 
 SWAP_TIMEOUT_S = 20.0
 LOCK_POLL_S, WAITING_EVERY_S = 0.5, 30.0
-LEFTOVER_S = 86_400
 STAMP = "%Y%m%dT%H%M%S"
 
 _OURS = re.compile(r"\bflask db-[a-z]+(?:-[a-z]+)*(?![\w-]| --bind)")
@@ -67,6 +65,8 @@ class Run:
         self.id = new_run_id()
         self.mark = f"{secrets.randbelow(2**31 - 1) + 1:08x}"
         self.report = Report(run=self.id, command=command)
+        self.throttle = Throttle(settings.throttle, lambda text, rest_s: self.emit("waiting", text, rest_s=rest_s))
+        self.report.throttled = self.throttle.waited
         self.may_hold_writers, self.scratch_of = True, host.url
         declared = read_declarations(settings.declarations) if settings.declarations else {}
         self.schema = Schema(host, verbose=verbose, declared=declared)
@@ -295,33 +295,6 @@ class Run:
             with contextlib.suppress(*self.database_errors):
                 lock.__exit__(None, None, None)
 
-    def drop_leftovers(self) -> None:
-        """Remove what killed runs left behind; only ever called under the lock, after recovery.
-
-        A run that plans has no lock yet and may build a schema beside ours: what no run journalled stays for a day.
-        """
-        databases, files = self.leftovers(self.control)
-        for item in databases:
-            self.dialect.drop(item.url)
-        for file in files:
-            file.unlink(missing_ok=True)
-
-    def leftovers(self, control: Control) -> tuple[list[Beside], list[Path]]:
-        """What killed runs left: databases beside the live one, and half-written files among the backups.
-
-        Of a run that is still at work this names what that one needs: only under the lock is it nobody's.
-        """
-        ended = {entry.run_id for entry in control.journal()} - {self.id}
-        marks = {entry.mark for entry in control.ledger()}
-        databases = []
-        for item in self.dialect.beside(self.target):
-            run_id = "-".join(item.name.split("-")[:2])
-            stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
-            if stale or (run_id in ended and not item.is_generation):
-                databases.append(item)
-        files = find_unfinished_files(self.settings.backups, ended)
-        return databases, [*files, *find_half_written(control.directory / "runs", ended)]
-
     def preflight(self, target: Target, source_bytes: int = 0) -> None:
         """Refuse before the question what could not be cut over: no privilege for it, no transactions, no space.
 
@@ -382,15 +355,6 @@ class Run:
         self.report.file = str(path)
         write(path, [to_plain_json(self.report.to_json())], keep_former=False)
         return path
-
-
-def _is_old(run_id: str) -> bool:
-    """Whether a run's name says that it began more than a day ago; what has no such name is nobody's."""
-    try:
-        began = dt.datetime.strptime(run_id.partition("-")[0], STAMP).replace(tzinfo=dt.UTC)
-    except ValueError:
-        return True
-    return (dt.datetime.now(dt.UTC) - began).total_seconds() > LEFTOVER_S
 
 
 def writable(directory: Path) -> bool:

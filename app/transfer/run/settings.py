@@ -18,9 +18,11 @@ from typing import Any
 from ...dialects.redact import redact_text
 from ...errors import Misconfigured
 from ..rows.zones import parse_zone
+from .ages import Age, Fallback, parse_age, parse_fallback
 from .backup_key import check_backup_key, check_storage, secret_of
 from .cluster_address import ClusterAddress, find_address
 from .keys import KEYS
+from .throttle import Limits, parse_throttle
 from .workers import MOST, count_by_itself
 
 ENVIRONMENTS = ("development", "staging", "production")
@@ -36,60 +38,11 @@ LONGEST_TIMEOUT_S = 86400.0
 MOST_CONNECTIONS = 16
 """To one old deployment, which serves its users meanwhile."""
 
-_AGE = re.compile(r"([0-9]{1,9})([smhdw])")
 _BIND = re.compile(r"\w[\w-]{0,62}")
 _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 """What is no text: NUL, which ends a C string, and bytes of the environment that are not UTF-8."""
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """Bytes of a file's name and of a path on Linux (limits.h); longer ones are an error of each call."""
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-@dataclass(frozen=True)
-class Age:
-    """How old something may be, in seconds, and as it was written."""
-
-    text: str
-    age_s: int
-
-
-@dataclass(frozen=True)
-class Fallback:
-    """When a snapshot may stand in for the source: ``never``, ``only``, or up to an age in seconds."""
-
-    text: str
-    age_s: int | None
-
-    @property
-    def allowed(self) -> bool:
-        return self.text != "never"
-
-    @property
-    def only(self) -> bool:
-        return self.text == "only"
-
-
-def parse_fallback(text: str, origin: str = "option") -> Fallback:
-    """``never``, ``only``, or an age such as ``90m``, ``12h``, ``7d``.
-
-    :param origin: where the text came from.
-    :raises Misconfigured: anything else.
-    """
-    if text in ("never", "only"):
-        return Fallback(text, None)
-    if (age_s := _parse_age(text)) is None:
-        where = "--fallback" if origin == "option" else origin
-        raise Misconfigured(
-            f"FERRY_FALLBACK ({where}) is {text[:40]!r}.",
-            hint="Use never, only, or an age such as 12h or 7d, of nine digits at most.",
-        )
-    return Fallback(text, age_s)
-
-
-def _parse_age(text: str) -> int | None:
-    """Seconds of an age such as ``90m``, ``12h``, ``7d``; None for another text."""
-    match = _AGE.fullmatch(text)
-    return int(match[1]) * _UNIT_S[match[2]] if match else None
 
 
 @dataclass(frozen=True)
@@ -110,6 +63,7 @@ class Settings:
     :ivar connections: how many requests to an old API are in flight at most.
     :ivar jobs: how many processes help at most.
     :ivar executor: the Dask cluster whose workers help in their place.
+    :ivar throttle: how fast a migration may go; None: as fast as it can.
     :ivar origins: per key, where its value came from: ``option``, ``environment``, ``app.config``, ``default``.
     """
 
@@ -145,6 +99,7 @@ class Settings:
     connections: int
     jobs: int
     executor: ClusterAddress | None
+    throttle: Limits | None
     origins: Mapping[str, str] = field(repr=False)
 
     @property
@@ -315,6 +270,7 @@ def build_settings(
         connections=int(keys.number("FERRY_CONNECTIONS", 1, MOST_CONNECTIONS, whole=True)),
         jobs=_jobs(keys),
         executor=find_address(keys.text("FERRY_EXECUTOR"), keys.origins),
+        throttle=parse_throttle(keys.text("FERRY_THROTTLE"), keys.origins["FERRY_THROTTLE"]),
         origins=keys.origins,
     )
 
@@ -331,7 +287,7 @@ def _rehearsal_age(keys: _Keys) -> Age | None:
     text = keys.text("FERRY_REHEARSED") or None
     if text is None:
         return None
-    if (age_s := _parse_age(text)) is None:
+    if (age_s := parse_age(text)) is None:
         raise Misconfigured(
             f"FERRY_REHEARSED ({keys.origins['FERRY_REHEARSED']}) is {text[:40]!r}.",
             hint="Use an age such as 12h or 7d, of nine digits at most.",

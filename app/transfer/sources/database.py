@@ -178,6 +178,7 @@ class DatabaseSource(Source):
         self._warned: set[str] = set()
         self._open = contextlib.ExitStack()
         self._token: bytes | None = None
+        self._lane = run.throttle.lane()
         schema = run.dialect.named_schema
         self._dialect = dialect_for(url, tls_ca=run.settings.tls_ca, named_schema=schema)
         with run.host.app_context():
@@ -279,7 +280,8 @@ class DatabaseSource(Source):
     @contextlib.contextmanager
     def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
         self._dialect.keep_copies_in(directory)
-        with _readable(self._dialect, self._spec), self._open_reader() as reader:
+        with _readable(self._dialect, self._spec), self._open_reader() as fast:
+            reader = self._lane.reader(fast)
             yield Glance(reader.counts(self._state.tables), header=self._describe(run), reader=reader)
 
     def take(self, run: Run, to: Destination) -> Taken:
@@ -300,7 +302,8 @@ class DatabaseSource(Source):
         header = self._describe(run)
         header = change.header(header, self._spec.identity) if change else header
         double = DoubleEncoded(self._dialect.capabilities.query_for_bytes)
-        with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (reader, self._token):
+        with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (fast, self._token):
+            reader = self._lane.reader(fast)
             file = write_rows(reader, path, header, run.progress, change, double, bring, to.also)
             warnings = reader.texts() + double.warnings()
         for warning in warnings:
@@ -361,7 +364,7 @@ class DatabaseSource(Source):
         with _readable(self._dialect, self._spec), self._open_reader() as reader:
             if set(map(sort_columns, data_tables(reader.tables()).values())) != tables:
                 raise SourceIncomplete(f"The schema of {self._spec.label} was changed while it was read.", hint=AGAIN)
-            sums = checksums(reader, {table.name: table for table in snapshot.header.tables})
+            sums = checksums(self._lane.reader(reader), {table.name: table for table in snapshot.header.tables})
         return unlike(snapshot.footer.checksums, sums)
 
     def again(self, run: Run, snapshot: Taken, to: Destination) -> Taken:

@@ -49,7 +49,7 @@ class FerryDeployment(Source):
     def take(self, run: Run, to: Destination) -> Taken:
         path = to.snapshot
         with writable(path):
-            file = self._source.write_snapshot(path, self._spec.identity, run.progress)
+            file = self._source.write_snapshot(path, self._spec.identity, run.progress, run.throttle.lane())
         return leave_out(run, describe_taken(run, file), self._options)
 
     def find_changed(self, snapshot: Taken) -> list[str]:

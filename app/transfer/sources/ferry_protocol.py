@@ -22,6 +22,7 @@ from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
 from ..rows.header import FORMAT, VERSION, read_checksum
 from ..rows.snapshot import MOST_LINE_BYTES, write_received
 from ..rows.strictjson import StrictJSONError, loads
+from ..run.throttle import Lane
 from .answer import Answer
 from .http import AGAIN, MOST_SMALL_BYTES, HttpClient, Refused, Transient
 from .log_in import LogIn
@@ -122,17 +123,20 @@ class FerrySource:
             )
         return SourceIncomplete(f"{error}.")
 
-    def write_snapshot(self, path: Path, identity: str, progress: Callable[[str, int, int | None], None]) -> Written:
+    def write_snapshot(
+        self, path: Path, identity: str, progress: Callable[[str, int, int | None], None], lane: Lane | None = None
+    ) -> Written:
         """Stream the export into a file, read it through, and only then let it take its name.
 
         :param identity: what the snapshot is to name as its source: a deployment does not know its own URL.
+        :param lane: how fast its lines may come.
         :raises SourceIncomplete: it broke off three times, or what came is not whole.
         """
         words: Exception | None = None
         for attempt in range(ATTEMPTS):
             try:
                 with self._client.stream(EXPORT, identity=identity) as pieces:
-                    return write_received(path, self._bound_size(expand(_count_rows(pieces, progress))))
+                    return write_received(path, self._bound_size(expand(_count_rows(pieces, progress)), lane))
             except Refused as error:
                 raise self._explain_refusal(error) from error
             except TooLong as error:
@@ -147,7 +151,7 @@ class FerrySource:
             f"{self._client.base}: the export failed {ATTEMPTS} times; the last time: {words}.", hint=AGAIN
         ) from words
 
-    def _bound_size(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _bound_size(self, pieces: Iterable[bytes], lane: Lane | None) -> Iterator[bytes]:
         """The pieces of an export that ends, and whose lines do.
 
         :raises TooLong: it has far more lines than the manifest announced, or one that nobody could read back.
@@ -162,6 +166,8 @@ class FerrySource:
             if length > MOST_LINE_BYTES:
                 raise TooLong(f"line {lines + 1:,} is longer than {MOST_LINE_BYTES:,} bytes")
             yield piece
+            if lane:
+                lane.wait_behind(ends)
 
 
 def _count_rows(pieces: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:

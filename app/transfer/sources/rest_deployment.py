@@ -98,7 +98,7 @@ class RestDeployment(Source):
         with writable(directory):
             directory.mkdir(mode=0o700)
         with writable(directory), Keys(directory) as keys:
-            stream = self._source.extract(directory, keys, endpoints, run.progress)
+            stream = self._source.extract(directory, keys, endpoints, run.throttle.lane().heed(run.progress))
             parts = {part.name: part for part in stream}
         if {name: TableChecksum(part.lines, part.total) for name, part in parts.items()} == snapshot.footer.checksums:
             return snapshot
@@ -134,7 +134,8 @@ class RestDeployment(Source):
         for part in parts.values():
             journal_part(run, self._spec, part, read_from)
         with writable(directory), Keys(directory) as keys, withhold_values(to.passing):
-            for part in self._source.extract(directory, keys, endpoints, run.progress, parts):
+            progress = run.throttle.lane().heed(run.progress)
+            for part in self._source.extract(directory, keys, endpoints, progress, parts):
                 parts[part.name] = part
                 if not to.passing:
                     journal_part(run, self._spec, part, read_from)

@@ -51,6 +51,7 @@ class LoadAhead:
     def __init__(self, run: Run, workers: Workers) -> None:
         self._place = Place.of(run)
         self._dialect, self._workers = run.dialect, workers
+        self._rows_at_once = run.throttle.most_at_once
         self._helps_itself = run.dialect.capabilities.loaders > 1
         # What another machine has begun cannot be taken back from it.
         self._takes_back = self._helps_itself and not workers.are_elsewhere
@@ -97,7 +98,7 @@ class LoadAhead:
         self._lines.append(lines)
         self._count += count
         self._size += len(lines)
-        if self._size >= PART_BYTES:
+        if self._size >= PART_BYTES or self._count >= self._rows_at_once:
             self._submit()
 
     def finish(self, *, is_of_these: bool) -> Loaded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL
 
@@ -17,6 +17,7 @@ from ..proof.compare import SHOWN, describe_values
 from ..rows.canonical import MODULUS, encode_row, row_hasher
 from ..rows.masking import mask, words_without_secrets
 from ..rows.scratch import RowStore
+from ..run.throttle import Lane
 from .rows_file import RowsFile
 
 BATCH_ROWS = 500
@@ -40,6 +41,7 @@ class Loaded:
 NOTHING_LOADED = Loaded()
 
 Progress = Callable[[str, int, int | None], None]
+T = TypeVar("T")
 
 
 def watch_nothing(_name: str, _count: int, _total: int | None) -> None:
@@ -66,12 +68,14 @@ def load(
     *,
     loaded: Loaded = NOTHING_LOADED,
     progress: Progress = watch_nothing,
+    lane: Lane | None = None,
 ) -> tuple[dict[str, TableLoad], list[str]]:
     """Load every row that is not excluded or set aside.
 
     :param only: the tables to load; all of them when it is left out.
     :param loaded: what is there already.
     :param progress: takes table, rows so far, and rows in all where that is known.
+    :param lane: how fast the rows may go in.
     :return: the account per table, and a line per table with refused rows (which are then in ``rows.aside``).
     """
     accounts = _account_loaded(rows, loaded)
@@ -86,7 +90,8 @@ def load(
             account.rows = account.excluded = sum(1 for _ in values)
             continue
         counting = _Counting(rows, table, values, progress)
-        result = dialect.load(staging, table, counting, batch_rows=BATCH_ROWS)
+        slowed = lane.rows(counting) if lane else counting
+        result = dialect.load(staging, table, slowed, batch_rows=BATCH_ROWS)
         account.rows, account.set_aside = counting.seen, counting.seen - counting.passed
         account.note = result.note
         refused += _list_refused(rows, counting, result)

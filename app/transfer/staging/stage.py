@@ -87,7 +87,9 @@ def restage(run: Run, before: Staged, snapshot: Checked, number: int, options: M
     check_exclusions(rows)
     with run.dialect.loading(run.staging):
         run.dialect.clear(run.staging, changed)
-        accounts, refused = load(run.dialect, run.staging, rows, changed, progress=run.progress)
+        accounts, refused = load(
+            run.dialect, run.staging, rows, changed, progress=run.progress, lane=run.throttle.lane()
+        )
     if refused:
         accounts = _set_aside(run, rows, refused, options, run.staging, before.schema)
     carry_numbers(run, rows.header.numbers, run.staging)
@@ -198,7 +200,9 @@ def load_into(
 ) -> tuple[dict[str, TableLoad], list[str]]:
     """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
     with loaded.loading or run.dialect.loading(staging):
-        accounts, refused = load(run.dialect, staging, rows, loaded=loaded, progress=run.progress)
+        accounts, refused = load(
+            run.dialect, staging, rows, loaded=loaded, progress=run.progress, lane=run.throttle.lane()
+        )
     for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
         run.note(note)
     return accounts, refused
@@ -241,10 +245,10 @@ def verify_staging(
     :param workers: who help where they are there already.
     """
     lines = {name: rows.lines_of(account.table, account.loaded) for name, account in accounts.items()}
-    helps = workers is not None and workers.are_there and not counts_only
+    helps = workers is not None and workers.are_there and not counts_only and run.settings.throttle is None
     with run.dialect.reader(staging or run.staging) as staged:
         verify_loaded(
-            staged,
+            run.throttle.lane().reader(staged),
             rows.tables,
             {name: account.loaded for name, account in accounts.items()},
             rows.rows,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import Misconfigured
-from app.transfer.run.settings import DEFAULTS, Settings, build_settings, parse_fallback
+from app.transfer.run.settings import DEFAULTS, Settings, build_settings
 from app.transfer.run.workers import count_by_itself
 
 INSTANCE, DIRECTORY = Path("/srv/instance"), Path("/home/me")
@@ -45,6 +45,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "FERRY_CONNECTIONS": ("connections", "1{}", 4),
     "FERRY_JOBS": ("jobs", "1{}", count_by_itself()),
     "FERRY_EXECUTOR": ("executor", "dask://127.0.0.1:1{}", None),
+    "FERRY_THROTTLE": ("throttle", "1{}", None),
 }
 NUMBERED = {
     "FERRY_KEEP",
@@ -55,6 +56,7 @@ NUMBERED = {
     "FERRY_CONNECTIONS",
     "FERRY_JOBS",
     "FERRY_EXECUTOR",
+    "FERRY_THROTTLE",
 }
 NAMED = {
     "FERRY_ENVIRONMENT": ("production", "staging", "development"),
@@ -200,23 +202,6 @@ def test_a_wrong_option_is_named() -> None:
     with pytest.raises(Misconfigured, match=r"FERRY_FALLBACK \(--fallback\) is 'soon'") as caught:
         build(FERRY_FALLBACK="soon")
     assert caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "age_s", "allowed", "only"),
-    [
-        ("never", None, False, False),
-        ("only", None, True, True),
-        ("0s", 0, True, False),
-        ("90m", 5400, True, False),
-        ("12h", 43200, True, False),
-        ("7d", 604800, True, False),
-        ("2w", 1209600, True, False),
-    ],
-)
-def test_fallback(text: str, age_s: int | None, allowed: bool, only: bool) -> None:
-    found = parse_fallback(text)
-    assert (found.age_s, found.allowed, found.only) == (age_s, allowed, only)
 
 
 def test_each_database_of_the_app_may_have_a_source_of_its_own() -> None:

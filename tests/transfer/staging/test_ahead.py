@@ -15,6 +15,7 @@ from app.dialects.model import Values
 from app.errors import DatabaseUnreachable
 from app.transfer.rows.canonical import encode_row
 from app.transfer.run.run import Run
+from app.transfer.run.throttle import Throttle
 from app.transfer.run.workers import Workers
 from app.transfer.staging import ahead
 from app.transfer.staging.ahead import LoadAhead
@@ -50,6 +51,7 @@ def begin(room: Room, workers: Workers, begun: list[str], begin_with: Callable[[
         settings=SimpleNamespace(tls_ca=None),
         host=SimpleNamespace(version_table="alembic_version"),
         dialect=room.dialect,
+        throttle=Throttle(None, lambda *_: None),
     )
     loader = LoadAhead(cast("Run", run), workers)
     with room.dialect.reader(room.other("staging")) as reader:
