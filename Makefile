@@ -22,6 +22,7 @@ SECONDS ?= 600
 ORDERS ?= 1000
 TARGETS ?=
 COUNTS ?=
+WORKERS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos galera scale model fuzz types routes bench passes wheel reference docs clean
@@ -151,10 +152,16 @@ routes: $(VENV)/.dev  ## Carry 10,000 random databases by random routes; COUNT=n
 	tests/support/servers/install.sh
 	$(BIN)/python -m tests.support.types.wander $(COUNT) $(SEED)
 
-bench: $(VENV)/.dev  ## Compare with other tools, in turns; SIZE=L or M, ROUTES="name ..." for some, REPEATS=n
+ifeq ($(origin JOBS),command line)
+bench: $(VENV)/.dev
+	tests/support/servers/install.sh
+	$(BIN)/python -m benchmarks.divided --size "$(SIZE)" --jobs "$(JOBS)" $(if $(WORKERS),--workers "$(WORKERS)") $(if $(ROUTES),--routes "$(ROUTES)")
+else
+bench: $(VENV)/.dev  ## Compare with other tools, in turns; SIZE=L or M, ROUTES="name ..." for some, REPEATS=n; JOBS=1,2: how work divides
 	tests/support/servers/install.sh
 	benchmarks/install_peers.sh $(VENV)/peers
 	SIZE="$(SIZE)" ROUTES="$(ROUTES)" REPEATS="$(REPEATS)" $(BIN)/python -m benchmarks.speed
+endif
 
 passes: $(VENV)/.dev  ## Count how often each kind of run reads, encodes, parses and hashes a row
 	tests/support/servers/install.sh

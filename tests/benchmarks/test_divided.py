@@ -1,0 +1,21 @@
+"""Who loaded how many rows, read out of a receipt, and the table of it."""
+
+from __future__ import annotations
+
+from app.transfer.staging.helpers import describe_rows
+from benchmarks.divided import Divided, numbers, read_rows, to_table
+
+
+def test_rows_of_each_process_are_read_as_a_receipt_says_them() -> None:
+    text = describe_rows({"worker-1.example, process 17": 86_000, "worker-2.example, process 4": 1, "": 25_300})
+    assert read_rows(["Something else", text]) == {17: 86_000, 4: 1}
+    assert read_rows(["Something else"]) == {}
+
+
+def test_a_run_is_a_line() -> None:
+    line = to_table([Divided("a-b", "2 workers", 3.04, 1.0, 0.5, [1.25, 0.5], [86_000, 12])]).splitlines()[-1]
+    assert line == "| a-b | 2 workers | 3.0 | 1.0 | 1.2; 0.5 | 86,000; 12 | 0.5 |"
+
+
+def test_numbers_come_as_make_gives_them() -> None:
+    assert numbers("1,2 4") == [1, 2, 4]
