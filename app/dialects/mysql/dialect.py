@@ -62,6 +62,10 @@ class MySqlImage:
     def dump(self, to: Path) -> None:
         dump.dump(self._own.session, self._own.database, to)
 
+    def begin_dump(self, to: Path) -> Callable[[], None]:
+        self.dump(to)  # all of it: no other session can see this instant
+        return lambda: None
+
 
 class MySqlDialect(once.Sharing, Busy):
     """Databases beside the target's: staging, generations and the control area.

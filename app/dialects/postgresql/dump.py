@@ -16,7 +16,7 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -282,13 +282,21 @@ def open_image(
     [rows] = begin(connection, schema, ask_for_catalogue(schema))
     token = locks.token(connection, schema) if with_token else b""
 
-    def write(to: Path) -> None:
-        with open_client(url, tls_ca, BackupFailed, f"The backup to {to} failed") as (programs, _):
+    def begin_dump(to: Path) -> Callable[[], None]:
+        what = f"The backup to {to} failed"
+        with answering(url, BackupFailed, what):
             # Where one of them may not be read, pg_dump takes none.
             large = are_there(connection) and not find_unreadable(connection)
-            dump(programs, schema, to, snapshot=export_snapshot(connection), large_objects=large)
+            snapshot = export_snapshot(connection)
 
-    return PostgresqlImage(PostgresqlReader(connection, schema, version_table, sort_catalogue(rows)), token, write)
+        def write() -> None:
+            with open_client(url, tls_ca, BackupFailed, what) as (programs, _):
+                dump(programs, schema, to, snapshot=snapshot, large_objects=large)
+
+        return write
+
+    reader = PostgresqlReader(connection, schema, version_table, sort_catalogue(rows))
+    return PostgresqlImage(reader, token, begin_dump)
 
 
 @contextlib.contextmanager

@@ -321,9 +321,14 @@ def _digest_query(columns: list[Declared], source: str, server_version: int) -> 
 class PostgresqlImage:
     """A target at one instant: a transaction whose snapshot ``pg_dump`` shares."""
 
-    def __init__(self, reader: PostgresqlReader, token: bytes, write: Callable[[Path], None]) -> None:
+    def __init__(
+        self, reader: PostgresqlReader, token: bytes, begin_dump: Callable[[Path], Callable[[], None]]
+    ) -> None:
         self.reader: Reader = reader
-        self.token, self.dump = token, write
+        self.token, self.begin_dump = token, begin_dump
+
+    def dump(self, to: Path) -> None:
+        self.begin_dump(to)()
 
 
 def _sort_keys(keys: list[Any]) -> tuple[dict[int, tuple[str, ...]], dict[int, list[tuple[str, ...]]]]:

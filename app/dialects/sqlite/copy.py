@@ -2,28 +2,72 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from ...errors import DoesNotFit, LockHeld
-from ..files import fsync, fsync_directory
+from ..files import create_private, fsync, fsync_directory
 from ..model import SchemaObject
 from . import virtual
 from .connect import Files, remove
 from .names import quote
 from .read import carried_virtual, reflect, reflect_virtual
 
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\x00"
+_ROLLBACK_JOURNAL = b"\x01\x01"
 
-def copy_file(files: Files, source: Path, to: Path, *, timeout_s: float) -> None:
+
+def copy_at_rest(files: Files, source: Path, to: Path, *, timeout_s: float, durable: bool = True) -> None:
+    """As :func:`copy_file`, of a file that nobody writes, and on which this process needs no lock: byte by byte.
+
+    That takes a fifth of the time. A file that is not whole by itself, or whose header says another size, is left to
+    SQLite.
+    """
+    if not _is_whole(source):
+        copy_file(files, source, to, timeout_s=timeout_s, durable=durable)
+        return
+    _make_room(to)
+    create_private(to)
+    shutil.copyfile(source, to)
+    with files.read(to, timeout_s=timeout_s):
+        pass  # it is a database
+    if durable:
+        _make_durable(to)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is all of its database: without a journal, in no WAL mode, of the size that its header says."""
+    if any(path.with_name(path.name + suffix).exists() for suffix in ("-journal", "-wal")):
+        return False
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    page = int.from_bytes(header[16:18]) or 0
+    size = (65536 if page == 1 else page) * int.from_bytes(header[28:32])
+    return header.startswith(_MAGIC) and header[18:20] == _ROLLBACK_JOURNAL and 0 < size == path.stat().st_size
+
+
+def _make_room(to: Path) -> None:
+    remove(to)
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _make_durable(to: Path) -> None:
+    fsync(to)
+    fsync_directory(to.parent)
+
+
+def copy_file(files: Files, source: Path, to: Path, *, timeout_s: float, durable: bool = True) -> None:
     """Copy a database as it is at one instant, by SQLite's backup, in the place of what is there.
 
+    :param durable: whether it has to outlive the machine's end.
     :raises LockHeld: another program kept the source locked for ``timeout_s``.
     :raises DatabaseDamaged: the source is no database, or a broken one.
     """
-    remove(to)
-    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_room(to)
     deadline = time.monotonic() + timeout_s
 
     def guard(status: int, _remaining: int, _total: int) -> None:
@@ -34,8 +78,8 @@ def copy_file(files: Files, source: Path, to: Path, *, timeout_s: float) -> None
         copy.execute("PRAGMA synchronous = OFF")
         original.backup(copy, progress=guard, sleep=0.01)
         copy.execute("PRAGMA journal_mode = DELETE")
-    fsync(to)
-    fsync_directory(to.parent)
+    if durable:
+        _make_durable(to)
 
 
 def create_objects(connection: sqlite3.Connection, objects: Iterable[SchemaObject]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
-from ...errors import BackupFailed, DatabaseDamaged, DoesNotFit, FerryError, Protected
+from ...errors import BackupFailed, DoesNotFit, FerryError, Protected
 from ..base import Fence, Watch
 from ..files import create_private, make_directory
 from ..model import (
@@ -42,27 +42,12 @@ from . import mark as mark_of
 from .connect import Files, explain_file_errors, look_at, remove
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
+from .image import IMAGE_TIMEOUT_S, SqliteImage
 from .load import load
 from .names import path_of, quote, url_of
 from .preflight import refuse_attached, refuse_read_only
 from .read import SqliteReader, tables_with_sql
 from .watch import SqliteWatch
-
-IMAGE_TIMEOUT_S = 20.0
-
-
-class SqliteImage:
-    """The copy of a target that :meth:`SqliteDialect.image` made; nobody writes it."""
-
-    def __init__(self, dialect: SqliteDialect, copy: URL, token: bytes, reader: SqliteReader) -> None:
-        self._dialect, self._copy = dialect, copy
-        self.token, self.reader = token, reader
-
-    def dump(self, to: Path) -> None:
-        try:
-            self._dialect.copy_file(self._copy, url_of(to), timeout_s=IMAGE_TIMEOUT_S)
-        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
-            raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
 
 class SqliteDialect(once.Sharing, busy.Busy):
@@ -269,22 +254,19 @@ class SqliteDialect(once.Sharing, busy.Busy):
             raise DoesNotFit(f"{self.name} has no large objects, so they cannot be brought to {staging.database}.")
         return []
 
-    def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:
+    def copy(self, source: URL, to: URL, *, timeout_s: float, durable: bool = True) -> None:
         with explain_file_errors(path_of(to)):
-            self.copy_file(source, to, timeout_s=timeout_s)
-
-    def copy_file(self, source: URL, to: URL, *, timeout_s: float) -> None:
-        """As :meth:`copy`, with the library's own errors."""
-        copy.copy_file(self._files, path_of(source), path_of(to), timeout_s=timeout_s)
+            copy.copy_file(self._files, path_of(source), path_of(to), timeout_s=timeout_s, durable=durable)
 
     @contextlib.contextmanager
     def image(self, target: URL, old: URL, fence: Fence | None) -> Iterator[SqliteImage]:
         token = fence.token() if fence else b""
-        self.copy(target, old, timeout_s=IMAGE_TIMEOUT_S)
+        # Without a fence nothing is swapped: it becomes no generation, and goes when this is over.
+        self.copy(target, old, timeout_s=IMAGE_TIMEOUT_S, durable=fence is not None)
         if fence and fence.token() != token:
             raise LateWrite
         with self.reader(old) as reader:
-            yield SqliteImage(self, old, token, reader)
+            yield SqliteImage(self._files, path_of(old), token, reader)
 
     def keep(self, staging: URL, generation: URL) -> None:
         path = path_of(generation)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import BackupFailed, DatabaseDamaged
 from .connect import Files
-from .copy import copy_file
+from .copy import copy_at_rest
 
 _HEADER = b"SQLite format 3\x00"
 _TIMEOUT_S = 60.0
@@ -19,6 +19,6 @@ def restore(files: Files, backup: Path, to: Path) -> None:
         with backup.open("rb") as file:
             if file.read(len(_HEADER)) != _HEADER:
                 raise BackupFailed(f"{backup} is not a SQLite database.")
-        copy_file(files, backup, to, timeout_s=_TIMEOUT_S)
+        copy_at_rest(files, backup, to, timeout_s=_TIMEOUT_S)
     except (sqlite3.Error, OSError, DatabaseDamaged) as error:
         raise BackupFailed(f"{backup} cannot be read: {error}") from error

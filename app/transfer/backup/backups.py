@@ -6,22 +6,20 @@ import contextlib
 import datetime as dt
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL
 
-from ...dialects.base import Dialect, Image
+from ...dialects.base import Dialect
 from ...dialects.files import make_directory
 from ...dialects.model import TableChecksum
-from ...dialects.samples import AS_THEY_WERE
 from ...errors import BackupFailed, FerryError
 from ..proof.checksums import NOTHING, Contents, fingerprint, read_contents
 from ..rows.files import file_sha256
 from ..rows.snapshot import check as check_snapshot
-from ..run.evidence_files import name_unfinished
-from ..schema.alembic import revision_of
+from .making import compare_restored, now, restore_beside, to_lists
 from .manifest import SUFFIX, Backup, load_manifest, manifest_of, write_manifest
 
 
@@ -38,15 +36,6 @@ def contents_of(dialect: Dialect, url: URL) -> Contents:
     """What a database holds."""
     with dialect.reader(url) as reader:
         return read_contents(reader)
-
-
-def to_lists(sums: Mapping[str, TableChecksum]) -> dict[str, list[Any]]:
-    return {name: [checksum.rows, str(checksum)] for name, checksum in sums.items()}
-
-
-def _now() -> str:
-    """The present instant, ISO 8601 in UTC; to the millisecond, as the newest of several is found by it."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def prepare_directory(directory: Path) -> None:
@@ -72,56 +61,6 @@ def file_for(directory: Path, database: Path, command: str, suffix: str) -> Path
     return directory / f"{database.stem}-{stamp}-{command}-{secrets.token_hex(3)}{suffix}"
 
 
-def make(
-    dialect: Dialect,
-    image: Image,
-    to: Path,
-    *,
-    scratch: URL,
-    command: str,
-    run: str,
-    database: str,
-    key: bytes | None,
-    contents: Contents | None = None,
-) -> Backup:
-    """Dump a database as it was at one instant, read the dump back, and write its manifest last.
-
-    :param contents: what the image holds, where that was read already.
-    :param key: what the manifest is sealed with; without one it has no seal.
-    :param scratch: a database to restore into for the proof; it is dropped.
-    :raises BackupFailed: nothing is left behind then.
-    """
-    contents, revision = contents or read_contents(image.reader, changes=False), revision_of(image.reader)
-    beside = to.with_name(name_unfinished(to, run))
-    try:
-        image.dump(beside)
-        _prove(dialect, beside, scratch, contents)
-        if to.exists():
-            raise BackupFailed(f"{to} exists already.", hint="Give another path with --backup-to.")
-        digest, size = file_sha256(beside), beside.stat().st_size
-        beside.replace(to)
-        return write_manifest(
-            Backup(
-                id=to.name.removesuffix(dialect.backup_suffix),
-                file=str(to),
-                command=command,
-                run=run,
-                database=database,
-                made_at=_now(),
-                size_bytes=size,
-                sha256=digest,
-                revision=revision,
-                tables=to_lists(contents.checksums),
-            ),
-            key,
-        )
-    except OSError as error:
-        raise BackupFailed(f"The backup to {to} failed: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-
-
 def register_portable(file: Path, *, command: str, run: str, database: str, key: bytes | None) -> Backup:
     """Give a portable snapshot that was just written and checked its manifest."""
     header, footer = check_snapshot(file)
@@ -132,7 +71,7 @@ def register_portable(file: Path, *, command: str, run: str, database: str, key:
             command=command,
             run=run,
             database=database,
-            made_at=_now(),
+            made_at=now(),
             size_bytes=file.stat().st_size,
             sha256=file_sha256(file),
             revision=header.revision,
@@ -141,22 +80,6 @@ def register_portable(file: Path, *, command: str, run: str, database: str, key:
         ),
         key,
     )
-
-
-def _prove(dialect: Dialect, dump: Path, scratch: URL, contents: Contents) -> None:
-    expected = contents.checksums
-    try:
-        dialect.restore(dump, scratch)
-        problems = [item for item in dialect.problems(scratch) if item.kind not in AS_THEY_WERE]
-        if problems:
-            raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")
-        with dialect.reader(scratch) as reader:
-            sums = fingerprint(reader, expected, contents.known_in(reader))
-    finally:
-        dialect.drop(scratch)
-    if sums != expected:
-        wrong = sorted(name for name in expected.keys() | sums.keys() if expected.get(name) != sums.get(name))
-        raise BackupFailed(f"The backup {dump} does not read back as what was backed up: {', '.join(wrong)}.")
 
 
 def list_in(directory: Path, database: str | None = None) -> list[Backup]:
@@ -212,7 +135,11 @@ def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> 
             raise BackupFailed(error.message) from error
         return
     expected = {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in backup.tables.items()}
-    _prove(dialect, backup.path, scratch, Contents(expected, {}))
+    try:
+        restored = restore_beside(dialect, backup.path, scratch, sums=False)
+        compare_restored(dialect, backup.path, scratch, restored, Contents(expected, {}))
+    finally:
+        dialect.drop(scratch)
 
 
 def prune(

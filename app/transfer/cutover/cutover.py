@@ -15,7 +15,7 @@ from typing import Any
 
 from ...dialects.base import Fence, Reader
 from ...errors import CutOverUnfinished, FerryError, LeaseLost, VerificationFailed
-from ..backup import backups
+from ..backup.making import to_lists
 from ..proof.checksums import NOTHING, Proved, fingerprint
 from ..rows.header import now
 from ..run.control import Control
@@ -55,7 +55,7 @@ def entry_for(
             "previous_mark": target.mark,
             "finished_at": now(),
             "backup": secured.backup.file if secured.backup else None,
-            "checksums": backups.to_lists(sums),
+            "checksums": to_lists(sums),
             "options": {"previous_absent": secured.absent},
             **more,
         }

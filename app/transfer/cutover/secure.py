@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...dialects.base import Fence, Image, Reader
-from ...dialects.model import LateWrite, TableChecksum
+from ...dialects.model import LateWrite, Table, TableChecksum
 from ...dialects.wording import count_rows
 from ...errors import BackupFailed, VerificationFailed
 from ..backup import backups
+from ..backup.making import Making
 from ..backup.manifest import Backup
 from ..backup.seal import make_key
 from ..proof.checksums import NOTHING, Contents, read_contents
@@ -24,6 +26,10 @@ from ..schema.alembic import data_tables, revision_of
 
 PASSES = 3
 """How often a backup is made anew, or the live database copied anew, because somebody wrote meanwhile."""
+
+
+Finish = Callable[[Contents], Backup]
+"""Ends a backup that was begun: takes what the image holds."""
 
 
 @dataclass
@@ -60,9 +66,19 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None, *, changes: bo
     if not run.dialect.exists(run.target):
         run.note("Nothing to back up: there is no database yet.")
         return Secured(token, None, absent=True)
-    with take_image(run, fence) as image:
-        contents = read_contents(image.reader, changes=changes)
-        return Secured(image.token, _back_up(run, image, contents, backup_to), contents=contents)
+    with take_image(run, fence) as image, contextlib.ExitStack() as stack:
+        under_way: list[Finish] = []
+
+        def begin(sums: TableChecksum, table: Table) -> None:
+            # The backup is written while the other tables are read; an empty database needs none.
+            if sums.rows and table.name != run.dialect.version_table and not under_way:
+                under_way.append(stack.enter_context(_backing_up(run, image, backup_to)))
+
+        contents = read_contents(image.reader, changes=changes, between=begin)
+        for finish in under_way:
+            return Secured(image.token, _tell(run, finish(contents)), contents=contents)
+        run.note("Nothing to back up: the database is empty.")
+        return Secured(image.token, None, contents=contents)
 
 
 @contextlib.contextmanager
@@ -93,14 +109,14 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
     )
 
 
-def _back_up(run: Run, image: Image, contents: Contents, to: Path | None) -> Backup | None:
-    if not any(checksum.rows for name, checksum in contents.checksums.items() if name != run.dialect.version_table):
-        run.note("Nothing to back up: the database is empty.")
-        return None
+def _backing_up(run: Run, image: Image, to: Path | None) -> contextlib.AbstractContextManager[Finish]:
     for line in lines_left_out(image.reader):
         run.warn(f"The backup made now does not have the contents of large objects: {line}")
     run.report.backup = None
-    backup = write_backup(run, image, to, contents)
+    return writing_backup(run, image, to)
+
+
+def _tell(run: Run, backup: Backup) -> Backup:
     run.report.backup = backup.file
     run.emit("note", f"Backup: {backup.file} ({count_rows(backup.rows)}, {backup.size_bytes} bytes, read back)")
     return backup
@@ -117,13 +133,23 @@ def lines_left_out(reader: Reader) -> list[str]:
     return unreadable + lines_outside(reader) if unreadable else []
 
 
-def write_backup(run: Run, image: Image, to: Path | None, contents: Contents | None = None) -> Backup:
-    """Back an image of the live database up: a dump, or a portable snapshot when the path says so.
+def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
+    """Back an image of the live database up that nobody has read yet."""
+    with writing_backup(run, image, to) as finish:
+        return finish(NOTHING if _is_portable(to) else read_contents(image.reader, changes=False))
 
-    :param contents: what the image holds, where that was read already.
+
+def _is_portable(to: Path | None) -> bool:
+    return to is not None and to.name.endswith((".json", ".json.gz", ".json.zst"))
+
+
+@contextlib.contextmanager
+def writing_backup(run: Run, image: Image, to: Path | None) -> Iterator[Finish]:
+    """Begin to back an image up, by a dump, or a portable snapshot when the path says so.
+
+    :return: takes what the image holds, which was read meanwhile, and gives the backup.
     """
     database = run.dialect.identity(run.target).full_name
-    portable = to is not None and to.name.endswith((".json", ".json.gz", ".json.zst"))
     if to is None:
         backups.prepare_directory(run.settings.backups)
         to = backups.file_for(run.settings.backups, Path(database), run.command, run.dialect.backup_suffix)
@@ -131,24 +157,22 @@ def write_backup(run: Run, image: Image, to: Path | None, contents: Contents | N
         raise BackupFailed(f"{to} exists already.", hint="Give another path.")
     if not to.parent.is_dir():
         raise BackupFailed(f"There is no directory {to.parent}.", hint="Create it, or give another path.")
-    if portable:
-        if count := sum(1 for _ in image.reader.outside_objects()):
-            run.warn(f"Large objects that no column of oid names are not in a portable snapshot: {count}.")
-        write_portable(database, image.reader, to)
-        return backups.register_portable(
-            to, command=run.command, run=run.id, database=database, key=make_key(run.settings, run.control)
-        )
-    return backups.make(
-        run.dialect,
-        image,
-        to,
-        scratch=run.scratch,
-        command=run.command,
-        run=run.id,
-        database=database,
-        key=make_key(run.settings, run.control),
-        contents=contents,
+    key = make_key(run.settings, run.control)
+    if _is_portable(to):
+        yield functools.partial(_write_portable, run, image, to, database, key)
+        return
+    making = Making(
+        run.dialect, image, to, scratch=run.scratch, command=run.command, run=run.id, database=database, key=key
     )
+    with making.going_on():
+        yield making.finish
+
+
+def _write_portable(run: Run, image: Image, to: Path, database: str, key: bytes | None, _contents: Contents) -> Backup:
+    if count := sum(1 for _ in image.reader.outside_objects()):
+        run.warn(f"Large objects that no column of oid names are not in a portable snapshot: {count}.")
+    write_portable(database, image.reader, to)
+    return backups.register_portable(to, command=run.command, run=run.id, database=database, key=key)
 
 
 def rows_beside_tables(reader: Reader) -> dict[str, int]:

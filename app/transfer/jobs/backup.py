@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,9 @@ class ClientImage:
 
     def dump(self, to: Path) -> None:
         self._run.dialect.client_dump(self._run.target, to)
+
+    def begin_dump(self, to: Path) -> Callable[[], None]:
+        return functools.partial(self.dump, to)
 
 
 def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:

@@ -21,6 +21,36 @@ Proved = Callable[[Table], TableChecksum | None]
 
 
 @dataclass(frozen=True)
+class Summed:
+    """What a server says of a database without giving a row of it.
+
+    :ivar tables: with their columns by name.
+    :ivar whole: what it is known by as it lies; where there is such a thing, its tables need not be summed up.
+    :ivar digests: what each table sums up to, with the table; of those where the server can say that.
+    """
+
+    tables: list[Table]
+    whole: str | None
+    digests: Mapping[str, tuple[Table, str]]
+
+    def digest_of(self, table: Table) -> str | None:
+        """Of one of its tables."""
+        _, digest = self.digests.get(table.name, (None, None))
+        return digest
+
+
+def sum_up(reader: Reader, *, changes: bool = False) -> Summed:
+    """Let a server sum a database up.
+
+    :param changes: sum its tables up in any case, as a copy of it is to be changed before it is compared.
+    """
+    tables, whole = [sort_columns(table) for table in reader.tables().values()], reader.whole()
+    summed = tables if changes or whole is None else []
+    digests = {table.name: (table, digest) for table in summed if (digest := reader.digest(table)) is not None}
+    return Summed(tables, whole, digests)
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a database holds at one instant.
 
@@ -45,12 +75,19 @@ class Contents:
         Where the server sums a table of the same columns up to the same, its checksum is the same. Of a database that
         lies there as this one does it is not asked.
         """
-        if self.whole is not None and reader.whole() == self.whole:
-            return lambda table: self.checksums[table.name]
+        return self._compare(reader.whole, reader.digest)
+
+    def known_of(self, summed: Summed) -> Proved:
+        """As :meth:`known_in`, of a database that was asked before."""
+        return self._compare(lambda: summed.whole, summed.digest_of)
+
+    def _compare(self, whole: Callable[[], str | None], digest_of: Callable[[Table], str | None]) -> Proved:
+        if self.whole is not None and whole() == self.whole:
+            return lambda table: self.checksums.get(table.name)
 
         def prove(table: Table) -> TableChecksum | None:
             former, digest = self.digests.get(table.name, (None, None))
-            same = former is not None and former.columns == table.columns and reader.digest(table) == digest
+            same = former is not None and former.columns == table.columns and digest_of(table) == digest
             return self.checksums[table.name] if same else None
 
         return prove
@@ -59,16 +96,23 @@ class Contents:
 NOTHING = Contents({}, {})
 
 
-def read_contents(reader: Reader, *, changes: bool = True) -> Contents:
+def read_contents(
+    reader: Reader,
+    *,
+    changes: bool = True,
+    between: Callable[[TableChecksum, Table], None] = lambda _sums, _table: None,
+) -> Contents:
     """Read a whole database once, and let its server sum it up.
 
     :param changes: whether a copy of it is to be changed before it is compared; else it is enough to know how it lies.
+    :param between: is told of each table when it was read; it may use the reader's session.
     """
-    tables, whole = [sort_columns(table) for table in reader.tables().values()], reader.whole()
-    summed = tables if changes or whole is None else []
-    digests = {table.name: (table, digest) for table in summed if (digest := reader.digest(table)) is not None}
-    virtual = {table.name for table in tables if table.virtual}
-    return Contents(fingerprint(reader), digests, virtual, whole)
+    summed = sum_up(reader, changes=changes)
+    sums: dict[str, TableChecksum] = {}
+    for table in summed.tables:
+        sums[table.name] = checksum(table, reader.rows(table))
+        between(sums[table.name], table)
+    return Contents(sums, summed.digests, {table.name for table in summed.tables if table.virtual}, summed.whole)
 
 
 def fingerprint(

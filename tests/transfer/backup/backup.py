@@ -9,10 +9,8 @@ from pyrage import x25519
 
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
-from app.transfer.backup.backups import (
-    make,
-)
 from app.transfer.backup.card import Card
+from app.transfer.backup.making import make
 from app.transfer.backup.manifest import Backup, manifest_of
 from app.transfer.backup.stored import store_backup
 from app.transfer.run.run import Run

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from app.dialects.model import Column, LogicalType, Table
-from app.dialects.sqlite.dialect import SqliteImage
 from app.dialects.sqlite.names import url_of
 from app.errors import BackupFailed
 from app.transfer.backup.backups import (
     check,
     file_for,
     list_in,
-    make,
     prepare_directory,
     register_portable,
 )
@@ -66,31 +62,6 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="cannot be written") as caught:
         prepare_directory(tmp_path / "file" / "backups")
     assert "FERRY_BACKUPS" in str(caught.value.hint)
-
-
-def test_a_dump_that_is_not_what_was_dumped_is_no_backup(source: Path, directory: Path) -> None:
-    class Forgetful(SqliteImage):
-        def dump(self, to: Path) -> None:
-            super().dump(to)
-            with closing(sqlite3.connect(to)) as connection, connection:
-                connection.execute("DELETE FROM t WHERE id = 2")
-
-    copy = url_of(source.with_name("copy.db"))
-    with (
-        DIALECT.image(url_of(source), copy, None) as image,
-        pytest.raises(BackupFailed, match=r"does not read back .*: t"),
-    ):
-        make(
-            DIALECT,
-            Forgetful(DIALECT, copy, b"", image.reader),
-            directory / "b",
-            scratch=url_of(source.with_name("scratch.db")),
-            command="db-backup",
-            run="run",
-            database=str(source),
-            key=KEY,
-        )
-    assert list(directory.iterdir()) == []
 
 
 def test_a_backup_that_was_changed(source: Path, directory: Path) -> None:
