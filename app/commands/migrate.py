@@ -33,7 +33,7 @@ from .execute import execute, lock_timeout_s
     show_default=True,
     help="Compare every value, or only numbers of rows.",
 )
-@click.option("--restart", is_flag=True, help="Discard an interrupted extraction instead of going on with it.")
+@click.option("--restart", is_flag=True, help="Discard what a run that died had read and loaded.")
 @click.option(
     "--rehearse",
     is_flag=True,

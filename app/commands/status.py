@@ -106,6 +106,8 @@ def lines(result: Status, report: Report, *, verbose: bool) -> Iterator[str]:
     yield f"Lock:        {result.holder or 'free'}{'' if result.holder_alive or not result.holder else ' (dead)'}"
     for leftover in result.leftovers:
         yield f"Left behind: {leftover}, of a run that was ended; the next run removes it"
+    if result.resumable:
+        yield f"Resumable:   {result.resumable}"
     for oddity in result.oddities:
         yield f"Left behind: {oddity}"
     stored = next((row["value"] for row in result.settings if row["key"] == "FERRY_STORAGE"), "")

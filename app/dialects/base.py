@@ -134,6 +134,9 @@ class Watch(Protocol):
     def token(self) -> bytes | None:
         """That of now. Where it is that of a read, and not None, no committed write came between."""
 
+    def is_lasting(self, token: bytes | None) -> bool:
+        """Whether that is so for tokens of other processes, too."""
+
 
 class Image(Protocol):
     """A target at one instant."""
@@ -215,6 +218,13 @@ class Rows(Protocol):
 
         :return: what is not as it was in the source, in sentences.
         :raises DoesNotFit: this server has nothing of the kind.
+        """
+
+    def bring(self, source: URL, staging: URL, table: Table) -> int:
+        """Copy all rows of a table of another staging database, within the server; only ever inside :meth:`loading`.
+
+        :return: how many.
+        :raises LoadError: they do not go in, all of them and as they are.
         """
 
     def copy(self, source: URL, to: URL, *, timeout_s: float) -> None:

@@ -17,18 +17,16 @@ from ...errors import LoadError
 from ..model import LoadResult, Refusal, Table, Values
 from ..once import end_part
 from .catalogue import columns_of
-from .connect import STRICT, connect_to, explanation, number_of, quote, words_of
+from .connect import connect_to, explanation, number_of, quote, words_of
 from .driver import FILE_ASKED_FOR, Connection, current_of, version_of
 from .equal import name_equal_rows
 from .loading import look_at
-from .once import begin, patience_with
+from .once import AS_IT_IS, begin, patience_with
 from .read import RAW, asking
 from .write import Encoder, Unfit
 
 BATCH_BYTES = 4 << 20
 """Of one statement or file: enough that its start-up does not count, and little memory."""
-
-_SESSION = ("foreign_key_checks = 0", f"sql_mode = '{STRICT},ALLOW_INVALID_DATES'")
 
 _OF_THE_ROW = frozenset(
     {
@@ -351,7 +349,7 @@ def load(
     :raises LoadError: the server refused for a reason that is not a row's own.
     """
     options: dict[str, Any] = {"driver": _Loading, "local_infile": True, "conv": RAW}
-    with connect_to(url, tls_ca, shared=True, session=(*_SESSION, *patience_with(part)), **options) as connection:
+    with connect_to(url, tls_ca, shared=True, session=(*AS_IT_IS, *patience_with(part)), **options) as connection:
         assert isinstance(connection, _Loading)  # noqa: S101 # asked for
         ask, database = asking(connection), current_of(connection)
         is_mariadb = version_of(connection).is_mariadb
@@ -376,6 +374,6 @@ def load(
 
 def clear(url: URL, tls_ca: Path | None, tables: Sequence[str]) -> None:
     """Delete all rows of tables, whatever refers to them."""
-    with connect_to(url, tls_ca, shared=True, session=_SESSION) as connection, connection.cursor() as cursor:
+    with connect_to(url, tls_ca, shared=True, session=AS_IT_IS) as connection, connection.cursor() as cursor:
         for name in tables:
             cursor.execute(f"TRUNCATE TABLE {quote(name)}")

@@ -10,11 +10,16 @@ import pymysql
 from pymysql.constants import ER
 from sqlalchemy import URL
 
+from ...errors import LoadError
 from .. import once
+from ..model import Table
 from ..once import TABLE, begin_part, claim_words
-from .connect import connect_to, number_of, quote
+from .connect import STRICT, connect_to, number_of, quote, words_of
 from .names import database_of, refuse_live
 from .read import Asks, asking
+
+AS_IT_IS = ("foreign_key_checks = 0", f"sql_mode = '{STRICT},ALLOW_INVALID_DATES'")
+"""Settings of a session that loads rows, whatever they refer to."""
 
 _NOT_THERE = (ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR)
 _ENDED, _LEVELS = 1094, ("READ UNCOMMITTED", "READ COMMITTED")
@@ -81,7 +86,7 @@ def _list_at_work(ask: Asks, database: str) -> set[int]:
 
 
 class Sharing:
-    """A room in which several load."""
+    """A room in which several load, and one goes on with what another has loaded."""
 
     _tls_ca: Path | None
     _ask_within: Callable[..., contextlib.AbstractContextManager[Asks]]
@@ -96,6 +101,16 @@ class Sharing:
         patience = (f"lock_wait_timeout = {once.MOST_WAITED_S}",)
         with connect_to(staging, self._tls_ca, session=patience) as connection:
             insist(asking(connection), database_of(staging), f"DROP TABLE {TABLE}")
+
+    def bring(self, source: URL, staging: URL, table: Table) -> int:
+        names, place = ", ".join(map(quote, table.column_names)), quote(table.name)
+        rows = f"SELECT {names} FROM {quote(database_of(source))}.{place}"
+        refuse_live(database_of(staging))
+        with connect_to(staging, self._tls_ca, session=AS_IT_IS) as connection, connection.cursor() as cursor:
+            try:
+                return int(cursor.execute(f"INSERT INTO {place} ({names}) {rows}"))
+            except pymysql.Error as error:
+                raise LoadError(f"Rows of {table.name} do not go in: {words_of(error)}") from error
 
     def drop(self, url: URL) -> None:
         refuse_live(database_of(url))

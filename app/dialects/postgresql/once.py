@@ -9,10 +9,11 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL
 
-from ...errors import FerryError
+from ...errors import FerryError, LoadError
 from .. import once
+from ..model import Table
 from ..once import TABLE, begin_part, claim_words
-from .connect import SETTINGS, Connection, connect_to
+from .connect import SETTINGS, Connection, connect_to, is_lost, is_out_of_space, words_of
 from .names import own_place, quote
 from .swap import end_backends
 
@@ -58,9 +59,24 @@ def insist(connection: Connection, schema: str, drop: Callable[[], object]) -> N
 
 
 class Sharing:
-    """A room in which several load."""
+    """A room in which several load, and one goes on with what another has loaded."""
 
     _tls_ca: Path | None
+
+    def bring(self, source: URL, staging: URL, table: Table) -> int:
+        origin, place = own_place(source), own_place(staging)
+        if origin is None or place is None:
+            raise FerryError("Rows are brought from one staging into another alone.")
+        names = ", ".join(map(quote, table.column_names))
+        into = f"INSERT INTO {quote(place.schema)}.{quote(table.name)} ({names}) OVERRIDING SYSTEM VALUE"
+        query = f"{into} SELECT {names} FROM ONLY {quote(origin.schema)}.{quote(table.name)}"
+        with connect_to(staging, self._tls_ca, search_path=[place.schema]) as connection:
+            try:
+                return connection.execute(query.encode()).rowcount
+            except psycopg.Error as error:
+                if is_lost(error) or is_out_of_space(error):
+                    raise
+                raise LoadError(f"Rows of {table.name} do not go in: {words_of(error)}") from error
 
     @contextlib.contextmanager
     def sharing(self, staging: URL) -> Iterator[None]:

@@ -19,7 +19,7 @@ from ..cutover.cutover import CUT_OVER, recover, still_written, swap
 from ..cutover.prune import finish_report
 from ..cutover.secure import PASSES, watch_target
 from ..run.ledger import BOND, REHEARSED, Bond, Entry, Holder
-from ..run.leftovers import drop_leftovers
+from ..run.leftovers import drop_leftovers, drop_resumable
 from ..run.looking import look_only
 from ..run.records import prune_records
 from ..run.report import Report
@@ -129,7 +129,7 @@ class Passage:
         run, job = self.run, self.job
         run.report.target = job.target.to_json()
         run.may_hold_writers = not self.order.rehearse
-        self._resources.callback(run.clean_up)
+        self._resources.push(lambda _kind, error, _trace: run.clean_up(error))
         self._resources.callback(job.end_helpers)
         self._watching = self._resources.enter_context(contextlib.ExitStack())
         job.fence = self._watching.enter_context(watch_target(run))
@@ -167,6 +167,7 @@ class Passage:
         if not self.order.rehearse:
             # Another database may wait for its own cut-over: what is stored and pruned can wait, under the lock.
             self._resources.callback(finish_report, run)
+            self._resources.callback(_drop_resumable, run)
             self._resources.callback(job.store_last)
         self._end(run.report)
 
@@ -241,6 +242,11 @@ class Passage:
             return
         if self.bond:
             self._staged = replace(self._staged, options={**self._staged.options, BOND: self.bond.to_json()})
+
+
+def _drop_resumable(run: Run) -> None:
+    with contextlib.suppress(*run.write_errors):
+        drop_resumable(run)
 
 
 def _preflight(run: Run, job: Job, *, rehearse: bool) -> None:

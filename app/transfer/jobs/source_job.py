@@ -11,7 +11,6 @@ from typing import Any
 
 from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
-from ...dialects.wording import rows_are
 from ...errors import DoesNotFit, FerryError, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import NOTHING, Contents, Proved
@@ -22,7 +21,7 @@ from ..rows.header import sort_columns
 from ..run.evidence_files import describe_schema
 from ..run.ledger import Entry
 from ..run.plan import Plan
-from ..run.report import Report, TableReceipt
+from ..run.report import Report
 from ..run.run import Run
 from ..run.source import SourceKind
 from ..run.workers import Workers
@@ -35,14 +34,16 @@ from ..staging.ahead import WORTH_BYTES, LoadAhead
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.empty import build_empty
 from ..staging.helpers import call_cluster, describe_rows, note_unused
-from ..staging.load import NOTHING_LOADED, TableLoad
+from ..staging.load import NOTHING_LOADED
 from ..staging.options import MigrateOptions
-from ..staging.stage import before_upgrade, fill, open_rows, verify_staging
+from ..staging.stage import Staged, before_upgrade, fill, open_rows, verify_staging
 from ..staging.stand_in import StandIn, build_past, keep_source_schema
 from ..staging.zoned import describe_zones
 from .dry_run import foresee_source
+from .going_on import GoingOn
 from .job import Step
 from .migration import Migration, RulesBroken
+from .source_receipt import describe_source, describe_tables
 
 
 class _Abandoned(Exception):
@@ -61,6 +62,7 @@ class SourceJob(Migration):
         self._loader: LoadAhead | None = None
         self._loaded = NOTHING_LOADED
         self._rules = contextlib.ExitStack()
+        self._going_on = GoingOn(run, plan, source, options)
         self._workers = Workers(min(run.settings.jobs, run.dialect.capabilities.loaders))
 
     @property
@@ -138,6 +140,7 @@ class SourceJob(Migration):
         run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
         with self._loading_ahead() as also:
             self._taken = self._take(also)
+        run.outcome.update(self._going_on.note_ahead(self._loaded))
         self._is_read = True
         self._read_from = self._taken.header.read_from
         uncounted = [name for name, rows in self._taken.extra.items() if rows is None]
@@ -151,6 +154,7 @@ class SourceJob(Migration):
             self._build()
         elif self._built is not None:
             self._list_not_migrated()
+        self.run.outcome.update(self._going_on.describe(self._taken))
 
     def _require_revision(self, revision: str | None, of: str) -> str:
         """:raises DoesNotFit: it is not known."""
@@ -220,21 +224,47 @@ class SourceJob(Migration):
         self._rows = open_rows(self.run, snapshot.snapshot, self.options, self._tables)
 
     def _load(self) -> None:
-        (rows, adapted), run = self._rows, self.run
-        self._staged = fill(run, rows, adapted, self.options, run.staging, self._schema, self._loaded)
-        self._loaded = NOTHING_LOADED
+        try:
+            self._staged = self._fill()
+        except DoesNotFit:
+            if not self._going_on.give_up():
+                raise
+            self._load_anew()
+        self.run.outcome.update(self._going_on.note_all(self._staged.accounts))
+
+    def _fill(self) -> Staged:
+        (rows, adapted), run, loaded, self._loaded = self._rows, self.run, self._loaded, NOTHING_LOADED
+        if not loaded.rows and not loaded.spoiled:
+            loaded = self._going_on.bring(rows, self._rules)
+        return fill(run, rows, adapted, self.options, run.staging, self._schema, loaded, self._going_on.mark)
+
+    def _load_anew(self) -> None:
+        build_empty(self.run, self.run.staging, self._revision, self._schema)
+        self._adapt()
+        self._staged = self._fill()
 
     def _catch_up(self) -> None:
         self._passes = CatchUp(self.run, self._source, self.options, self._count_passes())
         self._taken, self._staged = self._passes.carry_out(self._taken, self._staged)
 
     def _verify(self) -> None:
+        try:
+            self._prove()
+        except VerificationFailed:
+            if not self._going_on.has_brought:
+                raise
+            self._forget_receipt()
+            self._going_on.give_up()
+            self._load_anew()
+            self._prove()
+
+    def _prove(self) -> None:
         run, staged = self.run, self._staged
         self._receipt_before = copy.deepcopy(_lists_of(run.report))
         self._origin = self._find_origin()
         keep_aside(run, staged.rows, self._origin)
-        self._describe_source()
-        self._describe_tables()
+        describe_source(run, self.plan.source, self._taken, self._read_from, staged.rows)
+        describe_tables(run, staged, self._taken.header.missing)
         describe_zones(run, staged.rows)
         account(run, staged.adapted)
         verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only, workers=self._workers)
@@ -260,15 +290,16 @@ class SourceJob(Migration):
 
     def _load_without(self) -> None:
         """Everything from the empty tables to the proof of the upgrade once more; the receipt is that of this time."""
-        run = self.run
-        vars(run.report).update(copy.deepcopy(self._receipt_before))
+        self._forget_receipt()
         self._unmanaged = []
-        build_empty(run, run.staging, self._revision, self._schema)
-        self._adapt()
-        self._load()
+        self._load_anew()
         self._verify()
         self.upgrade()
         self._check()
+
+    def _forget_receipt(self) -> None:
+        """What is proved again is put into the receipt again."""
+        vars(self.run.report).update(copy.deepcopy(self._receipt_before), differences_file=None)
 
     def _sum_up(self) -> Contents:
         """What was loaded and read back and what its server sums it up to, where revisions are to run yet."""
@@ -304,6 +335,9 @@ class SourceJob(Migration):
         :param also: is given the lines of the source as well.
         """
         run, spec = self.run, self.plan.source
+        catches_up = spec.kind is SourceKind.DATABASE and self.options.catch_up != 0
+        if (former := self._going_on.take(catches_up=catches_up)) is not None:
+            return former
         try:
             snapshot = self._source.take(run, Destination.of(run, also))
         except FerryError as error:
@@ -314,6 +348,7 @@ class SourceJob(Migration):
             run.hooks.ask(self.question())
             snapshot = self._source.take(run, Destination.of(run))
         accept_missing(snapshot.header.missing, self.options.source, f"flask {run.command} {spec.label}")
+        self._going_on.compare(snapshot)
         return snapshot
 
     def _count_passes(self) -> int:
@@ -322,65 +357,6 @@ class SourceJob(Migration):
         if self._taken.fallback_of or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
             return 0
         return passes if passes is not None else DATABASE_PASSES if spec.kind is SourceKind.DATABASE else 0
-
-    def _describe_source(self) -> None:
-        snapshot, read_from = self._taken, self._read_from
-        self.report.snapshot = str(snapshot.path)
-        self.report.source = {
-            "label": self.plan.source.label,
-            "read": f"from {read_from} to {snapshot.footer.read_until}",
-            "revision": snapshot.header.revision,
-            "sha256": snapshot.sha256,
-            "fallback_of": snapshot.fallback_of,
-        }
-        if self.plan.source.kind in (SourceKind.HTTP, SourceKind.DATABASE):
-            self.run.note(
-                f"The source was read from {read_from} to {snapshot.footer.read_until}; "
-                "what was written there later is not carried."
-            )
-        if snapshot.header.kind == "records":
-            self.report.records = snapshot.count_received()
-            self.report.unproved = list(snapshot.header.notes)
-        waived = [{"what": f"table {t}", "rows": n, "reason": "--exclude"} for t, n in snapshot.extra.items()]
-        missing = [
-            {"what": f"table {t}", "rows": None, "reason": f"--accept-missing: {why}"}
-            for t, why in snapshot.header.missing.items()
-        ]
-        lacking = [
-            {"what": f"{kind} {name}", "rows": None, "reason": f"--accept-missing: the source lacks it; {how}"}
-            for name in self._staged.rows.missing
-            for kind, how in [_LACKED["." in name]]
-        ]
-        self.report.waived += waived + missing + lacking
-
-    def _describe_tables(self) -> None:
-        self.report.revisions["source"] = self._staged.rows.header.revision
-        for name, load in self._staged.accounts.items():
-            if load.excluded:
-                self.report.waived.append({"what": f"table {name}", "rows": load.excluded, "reason": "--exclude"})
-            self.report.tables.append(_receipt_of(name, load, self._taken.header.missing.get(name, "")))
-
-
-_LACKED = {False: ("table", "it arrives empty"), True: ("column", "its values are NULL, or its default")}
-
-
-def _receipt_of(table: str, load: TableLoad, note: str) -> TableReceipt:
-    """:raises VerificationFailed: not every row is accounted for."""
-    receipt = TableReceipt(
-        table=table,
-        rows=load.rows,
-        loaded=load.loaded.rows,
-        waived=load.excluded,
-        set_aside=load.set_aside,
-        checksum=str(load.loaded),
-        note=note,
-    )
-    if receipt.rows != receipt.loaded + receipt.waived + receipt.set_aside:
-        raise VerificationFailed(
-            f"{table}: {rows_are(receipt.rows)} not {receipt.loaded} loaded + {receipt.waived} waived "
-            f"+ {receipt.set_aside} set aside."
-        )
-    return receipt
 
 
 def _lists_of(report: Report) -> dict[str, Any]:

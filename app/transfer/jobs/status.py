@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...dialects.redact import redact, redact_text
+from ...dialects.wording import count_rows
 from ...errors import ExitStatus, FerryError, Misconfigured
 from ..cutover.cutover import finishing_command
 from ..rows.snapshot import is_anonymised, is_snapshot
@@ -17,6 +18,7 @@ from ..run.ledger import Holder
 from ..run.leftovers import find_leftovers
 from ..run.plan import lineage
 from ..run.records import measure_disk
+from ..run.resumable import find_resumable
 from ..run.run import Run
 from ..run.settings import DEFAULTS, SECRET
 from ..run.target import Target
@@ -52,6 +54,7 @@ class Status:
     settings: list[dict[str, str]]
     leftovers: list[str] = field(default_factory=list)
     """What killed runs left, which the next run that takes the lock removes."""
+    resumable: str | None = None
     oddities: list[str] = field(default_factory=list)
     """What lies where the live database or the control area should be, and the way on."""
     aside: dict[str, Any] | None = None
@@ -115,6 +118,7 @@ def _status(run: Run, control: Control | None, *, history: bool, disk: bool) -> 
         snapshot=_snapshot(run),
         settings=_settings(run),
         leftovers=_leftovers(run, control) if control and not (holder and holder.alive) else [],
+        resumable=_describe_resumable(run, control) if control and not (holder and holder.alive) else None,
         oddities=run.dialect.oddities(run.target),
         aside=_aside(target),
         at_start=at_start,
@@ -146,9 +150,22 @@ def _last(target: Target) -> dict[str, Any] | None:
 
 
 def _leftovers(run: Run, control: Control) -> list[str]:
-    databases, files = find_leftovers(run, control)
+    databases, files = find_leftovers(run, control, find_resumable(control, run.id))
     kinds = {True: "generation", False: "staging database"}
     return [*(f"{kinds[item.is_generation]} {item.name}" for item in databases), *(str(file) for file in files)]
+
+
+def _describe_resumable(run: Run, control: Control) -> str | None:
+    """What the next migration may go on with, and how it does or does not."""
+    resumable = find_resumable(control, run.id)
+    if resumable is None:
+        return None
+    rows = sum(count for count, _ in resumable.rows.values())
+    loaded = f" and loaded {count_rows(rows)}" if rows else ""
+    return (
+        f"run {resumable.run_id}, which died, had read {resumable.source} at {resumable.read_from}{loaded}; the same "
+        "command goes on with that, and with --restart it begins anew"
+    )
 
 
 def _aside(target: Target) -> dict[str, Any] | None:

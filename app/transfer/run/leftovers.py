@@ -8,6 +8,7 @@ from pathlib import Path
 from ...dialects.model import Beside
 from .control import Control
 from .evidence_files import find_half_written, find_unfinished_files
+from .resumable import Resumable, find_resumable
 from .run import STAMP, Run
 
 LEFTOVER_S = 86_400
@@ -18,17 +19,26 @@ def drop_leftovers(run: Run) -> None:
 
     A run that plans has no lock yet and may build a schema beside ours: what no run journalled stays for a day.
     """
-    databases, files = find_leftovers(run, run.control)
+    run.resumable = find_resumable(run.control, run.id)
+    databases, files = find_leftovers(run, run.control, run.resumable)
     for item in databases:
         run.dialect.drop(item.url)
     for file in files:
         file.unlink(missing_ok=True)
 
 
-def find_leftovers(run: Run, control: Control) -> tuple[list[Beside], list[Path]]:
+def drop_resumable(run: Run) -> None:
+    """Remove what could have been gone on with; something else is live now."""
+    if run.resumable is not None:
+        run.dialect.drop(run.dialect.staging_url(run.target, run.resumable.staging))
+
+
+def find_leftovers(run: Run, control: Control, resumable: Resumable | None = None) -> tuple[list[Beside], list[Path]]:
     """What killed runs left: databases beside the live one, and half-written files among the backups.
 
     Of a run that is still at work this names what that one needs: only under the lock is it nobody's.
+
+    :param resumable: what the next migration may go on with, and so stays.
     """
     ended = {entry.run_id for entry in control.journal()} - {run.id}
     marks = {entry.mark for entry in control.ledger()}
@@ -36,6 +46,8 @@ def find_leftovers(run: Run, control: Control) -> tuple[list[Beside], list[Path]
     for item in run.dialect.beside(run.target):
         run_id = "-".join(item.name.split("-")[:2])
         stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
+        if not item.is_generation and resumable and item.name == resumable.staging:
+            continue
         if stale or (run_id in ended and not item.is_generation):
             databases.append(item)
     files = find_unfinished_files(run.settings.backups, ended)

@@ -54,6 +54,7 @@ class Report:
     :ivar live: what became of the live database: ``unchanged``, ``replaced``, ``written`` by somebody else, or by a
         revision, and replaced by nothing, or ``unknown`` where it cannot be seen.
     :ivar predicted_wait: how long writers would wait, or should have by the last rehearsal (see :mod:`.rehearsal`).
+    :ivar gone_on_with: the run that died before and had read the source, since when, and how many rows of its are kept.
     :ivar throttled: what held the run up, and for how many seconds.
     :ivar file: where this report is, once it is written into the run's directory.
     :ivar backups: for a list of backups, one object each.
@@ -118,6 +119,7 @@ class Report:
     backups: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    gone_on_with: dict[str, Any] = field(default_factory=dict)
     throttled: dict[str, Any] = field(default_factory=dict)
     predicted_wait: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None

@@ -20,7 +20,17 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from ...dialects.base import Dialect
-from ...errors import CutOverUnfinished, DoesNotFit, FerryError, LeaseLost, LiveSchemaChanged, LockHeld, Protected
+from ...errors import (
+    ClusterLost,
+    CutOverUnfinished,
+    DatabaseUnreachable,
+    DoesNotFit,
+    FerryError,
+    LeaseLost,
+    LiveSchemaChanged,
+    LockHeld,
+    Protected,
+)
 from ..rows.files import to_plain_json, write
 from ..rows.scratch import ScratchError
 from ..schema.alembic import Schema
@@ -33,6 +43,7 @@ from .control import Control
 from .hooks import Event, Hooks
 from .ledger import CLOSING
 from .report import Report
+from .resumable import DIED, Resumable, has_died
 from .settings import ENVIRONMENTS, Settings
 from .step_hooks import Call, call_around, load_hook
 from .target import Target, look_at_target
@@ -55,6 +66,8 @@ def new_run_id() -> str:
 class Run:
     """One execution of a command on one target.
 
+    :ivar resumable: what the last run left that died, if there is something, and if it is asked for.
+    :ivar outcome: of the step that goes on: what the journal says besides that it is done.
     :ivar may_hold_writers: whether writers to the live database may be kept waiting, as a rehearsal keeps none.
     :ivar scratch_of: the database that :attr:`scratch` lies beside.
     """
@@ -67,6 +80,8 @@ class Run:
         self.report = Report(run=self.id, command=command)
         self.throttle = Throttle(settings.throttle, lambda text, rest_s: self.emit("waiting", text, rest_s=rest_s))
         self.report.throttled = self.throttle.waited
+        self.resumable: Resumable | None = None
+        self.outcome: dict[str, Any] = {}
         self.may_hold_writers, self.scratch_of = True, host.url
         declared = read_declarations(settings.declarations) if settings.declarations else {}
         self.schema = Schema(host, verbose=verbose, declared=declared)
@@ -194,7 +209,7 @@ class Run:
             self.control.write(self.id, name, "begun", {"command": self.command, **detail})
             self._journalled = True
             began = time.monotonic()
-            outcome: dict[str, Any] = {}
+            outcome = self.outcome = {}
             yield outcome
             self.report.seconds[name] = round(self.report.seconds.get(name, 0) + time.monotonic() - began, 3)
             self.control.end_step(self.id, name, outcome)
@@ -324,8 +339,10 @@ class Run:
                 hint="Make room, then run the command again.",
             )
 
-    def clean_up(self) -> None:
+    def clean_up(self, error: BaseException | None = None) -> None:
         """Drop what only this run needed.
+
+        :param error: what ended it: a server that went away, and is back by now, still has what the next goes on with.
 
         Whether its cut-over took effect is seen by the mark in the live database, never by how the run ended: then
         the old generation is the way back, and staging is what a later run finishes it with. Where that cannot be
@@ -335,7 +352,8 @@ class Run:
             self.dialect.drop(self.scratch)
             unfinished = self._control.find_unfinished_cut_over() if self._control else None
             if unfinished is None and self.dialect.mark(self.target) != self.mark:
-                for leftover in (self.staging, self.old_generation, self.new_generation):
+                staging = () if isinstance(error, DatabaseUnreachable | ClusterLost) else (self.staging,)
+                for leftover in (*staging, self.old_generation, self.new_generation):
                     self.dialect.drop(leftover)
 
     def record_failure(self, error: BaseException) -> None:
@@ -346,7 +364,8 @@ class Run:
         if self._journalled:
             # What stopped the run, a full disk say, may stop this as well; the first error is the one to be told.
             with contextlib.suppress(*self.write_errors):
-                self.control.write(self.id, CLOSING, "failed", self.report.error)
+                died = {DIED: True} if has_died(error) else {}
+                self.control.write(self.id, CLOSING, "failed", {**(self.report.error or {}), **died})
                 self.save_report()
 
     def save_report(self) -> Path:

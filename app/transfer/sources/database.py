@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...dialects import dialect_for
 from ...dialects.base import Dialect, Reader, Watch
-from ...dialects.model import Definition, SchemaObject, Table, Values
+from ...dialects.model import Definition, OutsideObject, SchemaObject, Table
 from ...dialects.wording import count_rows
 from ...errors import (
     AccessDenied,
@@ -30,7 +30,6 @@ from ...errors import (
 )
 from ..proof.checksums import checksums
 from ..rows.double_encoded import DoubleEncoded
-from ..rows.encode import HashedLine, TakeLines, Written, hash_rows, write_snapshot
 from ..rows.header import Header, header_of, sort_columns
 from ..run.run import Run
 from ..run.source import SourceSpec
@@ -40,7 +39,7 @@ from ..schema.named_schema import list_tables
 from ..schema.recognise import Recognition, recognise
 from ..schema.version_table import find_version_table
 from .base import AGAIN, Ahead, Destination, Glance, RowChange, Source, SourceOptions, Taken
-from .snapshot_writing import describe_taken, leave_out, unlike, writable
+from .snapshot_writing import describe_taken, leave_out, unlike, writable, write_rows
 
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
 
@@ -115,59 +114,10 @@ def recognise_revision(
     return replace(state, revision=recognition.revision, recognition=recognition)
 
 
-def write_rows(
-    reader: Reader,
-    path: Path,
-    header: Header,
-    progress: Callable[[str, int, int | None], None],
-    change: RowChange | None = None,
-    double: DoubleEncoded | None = None,
-    bring: Callable[[Reader], None] | None = None,
-    also: TakeLines | None = None,
-) -> Written:
-    """Write all rows of one read into a snapshot.
-
-    :param change: what is done to a table's rows before they are written.
-    :param double: counts texts that look encoded twice.
-    :param bring: brings what the rows name and no snapshot has, of the same instant.
-    :param also: is given the lines as well.
-    """
-    if bring:
-        bring(reader)
-    header = replace(header, counters=tuple(reader.counters()))
-    sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
-    return write_snapshot(path, header, sections, also=also)
-
-
-def _lines(
-    reader: Reader,
-    table: Table,
-    progress: Callable[[str, int, int | None], None],
-    change: RowChange | None,
-    double: DoubleEncoded | None,
-) -> Iterator[HashedLine]:
-    rows: Iterable[Values] = _count_rows(reader, table, progress)
-    rows = double.watch(table, rows) if double else rows
-    return hash_rows(table, change.rows(table, rows) if change else rows)
-
-
-def _count_rows(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
-    try:
-        total = reader.count(table.name)
-        for number, row in enumerate(reader.rows(table), 1):
-            if number % 1000 == 0:
-                progress(table.name, number, total)
-            yield row
-    except Exception as error:
-        error.add_note(f"in the table {table.name}")
-        raise
-    progress(table.name, total, total)
-
-
 class DatabaseSource(Source):
     """A database as the source, the classic one included."""
 
-    changes_rows = True
+    changes_rows = can_be_gone_on_with = True
 
     def __init__(self, run: Run, spec: SourceSpec, options: SourceOptions) -> None:
         super().__init__()
@@ -177,6 +127,7 @@ class DatabaseSource(Source):
         self._url, self._spec, self._options = url, spec, options
         self._warned: set[str] = set()
         self._open = contextlib.ExitStack()
+        self._has_outside = False
         self._token: bytes | None = None
         self._lane = run.throttle.lane()
         schema = run.dialect.named_schema
@@ -251,7 +202,7 @@ class DatabaseSource(Source):
 
     def _bring_outside(self, run: Run, reader: Reader, *, anonymised: bool) -> None:
         """Bring the large objects for the run's staging; those that nothing names are named where they stay behind."""
-        objects = reader.outside_objects(self._options.exclude)
+        objects = self._note_outside(reader.outside_objects(self._options.exclude))
         if run.dialect.capabilities.outside_objects and not anonymised:
             for note in run.dialect.bring_outside(run.staging, objects):
                 if note not in self._warned:
@@ -291,7 +242,7 @@ class DatabaseSource(Source):
         return self._take(run, to, change)
 
     def _take(self, run: Run, to: Destination, change: RowChange | None = None) -> Taken:
-        state, path = self._state, to.snapshot
+        path = to.snapshot
         if change and (outside := self._find_outside()):
             self._raise_outside(outside, "whose contents no profile anonymises")
 
@@ -310,10 +261,32 @@ class DatabaseSource(Source):
             if warning not in self._warned:
                 run.warn(warning)
         self._warned.update(warnings)
-        snapshot = leave_out(run, describe_taken(run, file), self._options)
-        snapshot.definitions, snapshot.server = state.definitions, self._dialect.name
+        snapshot = self._complete(run, describe_taken(run, file))
+        snapshot.can_be_gone_on_with = not self._has_outside
+        snapshot.token = self._token if self._watch.is_lasting(self._token) else None
+        return snapshot
+
+    def _note_outside(self, objects: Iterator[OutsideObject]) -> Iterator[OutsideObject]:
+        for item in objects:
+            self._has_outside = True
+            yield item
+
+    def _complete(self, run: Run, snapshot: Taken) -> Taken:
+        snapshot = leave_out(run, snapshot, self._options)
+        snapshot.definitions, snapshot.server = self._state.definitions, self._dialect.name
         snapshot.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return snapshot
+
+    def take_up(self, run: Run, snapshot: Taken | None, token: bytes | None, *, catches_up: bool) -> str:
+        wanted = self._describe(run)
+        if snapshot is None or (snapshot.header.tables, snapshot.header.revision) != (wanted.tables, wanted.revision):
+            return "the schema of the source is another one by now"
+        self._token = token
+        if not catches_up and self.find_changed(snapshot):
+            return "the source was written since"
+        snapshot.token = token
+        self._complete(run, snapshot)
+        return ""
 
     def _describe(self, run: Run) -> Header:
         state, zone = self._state, run.settings.source_time_zone

@@ -19,6 +19,8 @@ from .snapshot_writing import describe_taken, leave_out, unlike, writable
 class FerryDeployment(Source):
     """Another Ferry deployment."""
 
+    can_be_gone_on_with = True
+
     def __init__(
         self, run: Run, spec: SourceSpec, source: FerrySource, client: HttpClient, options: SourceOptions
     ) -> None:
@@ -51,6 +53,17 @@ class FerryDeployment(Source):
         with writable(path):
             file = self._source.write_snapshot(path, self._spec.identity, run.progress, run.throttle.lane())
         return leave_out(run, describe_taken(run, file), self._options)
+
+    def take_up(self, run: Run, snapshot: Taken | None, token: bytes | None, *, catches_up: bool) -> str:
+        del token, catches_up
+        if (
+            snapshot is None
+            or unlike(snapshot.footer.checksums, self.manifest.tables)
+            or unlike(self.manifest.tables, snapshot.footer.checksums)
+        ):
+            return "the source was written since"
+        leave_out(run, snapshot, self._options)
+        return ""
 
     def find_changed(self, snapshot: Taken) -> list[str]:
         manifest = self._source.manifest()

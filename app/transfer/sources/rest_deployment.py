@@ -59,6 +59,8 @@ def _describe_parts(parts: Mapping[str, Part], order: list[str]) -> tuple[str, .
 class RestDeployment(Source):
     """An old deployment whose endpoints are declared beside the adapters."""
 
+    can_be_gone_on_with = True
+
     def __init__(
         self, spec: SourceSpec, source: RestSource, client: HttpClient, adapters: AdapterSet, options: SourceOptions
     ) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from ...dialects.base import Reader
+from ...dialects.model import Table, Values
 from ...errors import FerryError
-from ..rows.encode import HashedLine, Written, write_snapshot
+from ..rows.double_encoded import DoubleEncoded
+from ..rows.encode import HashedLine, TakeLines, Written, hash_rows, write_snapshot
 from ..rows.header import Header
 from ..rows.snapshot import is_anonymised
 from ..run.run import Run
-from .base import SourceOptions, Taken
+from .base import RowChange, SourceOptions, Taken
 
 
 def write_taken(run: Run, path: Path, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
@@ -61,3 +65,52 @@ def leave_out(run: Run, snapshot: Taken, options: SourceOptions) -> Taken:
         extra = excluded - set(run.schema.tables_at(run.scratch, revision))
         snapshot.extra = {name: snapshot.footer.checksums[name].rows for name in sorted(extra)}
     return snapshot
+
+
+def write_rows(
+    reader: Reader,
+    path: Path,
+    header: Header,
+    progress: Callable[[str, int, int | None], None],
+    change: RowChange | None = None,
+    double: DoubleEncoded | None = None,
+    bring: Callable[[Reader], None] | None = None,
+    also: TakeLines | None = None,
+) -> Written:
+    """Write all rows of one read into a snapshot.
+
+    :param change: what is done to a table's rows before they are written.
+    :param double: counts texts that look encoded twice.
+    :param bring: brings what the rows name and no snapshot has, of the same instant.
+    :param also: is given the lines as well.
+    """
+    if bring:
+        bring(reader)
+    header = replace(header, counters=tuple(reader.counters()))
+    sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
+    return write_snapshot(path, header, sections, also=also)
+
+
+def _lines(
+    reader: Reader,
+    table: Table,
+    progress: Callable[[str, int, int | None], None],
+    change: RowChange | None,
+    double: DoubleEncoded | None,
+) -> Iterator[HashedLine]:
+    rows: Iterable[Values] = _count_rows(reader, table, progress)
+    rows = double.watch(table, rows) if double else rows
+    return hash_rows(table, change.rows(table, rows) if change else rows)
+
+
+def _count_rows(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
+    try:
+        total = reader.count(table.name)
+        for number, row in enumerate(reader.rows(table), 1):
+            if number % 1000 == 0:
+                progress(table.name, number, total)
+            yield row
+    except Exception as error:
+        error.add_note(f"in the table {table.name}")
+        raise
+    progress(table.name, total, total)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import URL
 
@@ -22,6 +23,8 @@ from .rows_file import RowsFile
 
 BATCH_ROWS = 500
 PROGRESS_ROWS = 500
+CHUNK_ROWS = 100_000
+"""Of a table in a transaction: of a run that dies what is in stays, and the next one goes on behind it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Loaded:
     """What is in staging already: rows of whole tables, with how many and what was noted.
 
     :ivar spoiled: tables that have some of their rows, or what is no row of them, and have to be emptied.
+    :ivar begun: tables that have so many of their first rows, in the order in which they come.
     :ivar loading: puts back what staging is loaded without, where that is set aside already. Not before all tables are
         in: a foreign key of a partitioned table of PostgreSQL's holds at once, or cannot be put back.
     """
@@ -36,12 +40,14 @@ class Loaded:
     rows: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     spoiled: frozenset[str] = frozenset()
     loading: AbstractContextManager[object] | None = None
+    begun: Mapping[str, int] = field(default_factory=dict)
 
 
 NOTHING_LOADED = Loaded()
 
 Progress = Callable[[str, int, int | None], None]
-T = TypeVar("T")
+Mark = Callable[[str, int, str], None]
+"""Takes a table, how many of its first rows are in staging for good, and what was noted."""
 
 
 def watch_nothing(_name: str, _count: int, _total: int | None) -> None:
@@ -69,6 +75,7 @@ def load(
     loaded: Loaded = NOTHING_LOADED,
     progress: Progress = watch_nothing,
     lane: Lane | None = None,
+    mark: Mark = lambda _table, _count, _note: None,
 ) -> tuple[dict[str, TableLoad], list[str]]:
     """Load every row that is not excluded or set aside.
 
@@ -76,6 +83,7 @@ def load(
     :param loaded: what is there already.
     :param progress: takes table, rows so far, and rows in all where that is known.
     :param lane: how fast the rows may go in.
+    :param mark: is told what is in, where the rows that are in are the first ones, and all of them.
     :return: the account per table, and a line per table with refused rows (which are then in ``rows.aside``).
     """
     accounts = _account_loaded(rows, loaded)
@@ -90,13 +98,30 @@ def load(
             account.rows = account.excluded = sum(1 for _ in values)
             continue
         counting = _Counting(rows, table, values, progress)
-        slowed = lane.rows(counting) if lane else counting
-        result = dialect.load(staging, table, slowed, batch_rows=BATCH_ROWS)
+        result = _load_in_chunks(dialect, staging, counting, loaded.begun.get(table.name, 0), lane, mark)
         account.rows, account.set_aside = counting.seen, counting.seen - counting.passed
         account.note = result.note
         refused += _list_refused(rows, counting, result)
         account.loaded = counting.without(result)
     return {name: accounts[name] for name in rows.tables if name in accounts}, refused
+
+
+def _load_in_chunks(
+    dialect: Dialect, staging: URL, counting: _Counting, there: int, lane: Lane | None, mark: Mark
+) -> LoadResult:
+    """Load a table behind so many first rows that are there, in transactions of some rows each."""
+    rows, table = iter(counting), counting.table
+    loaded, refused, note, is_last = sum(1 for _ in islice(rows, there)), list[Refusal](), "", False
+    while not is_last:
+        before = counting.passed
+        chunk = islice(rows, CHUNK_ROWS)
+        result = dialect.load(staging, table, lane.rows(chunk) if lane else chunk, batch_rows=BATCH_ROWS)
+        loaded, note = loaded + result.loaded, note or result.note
+        refused += [replace(item, number=item.number + before) for item in result.refused]
+        if not refused and counting.seen == counting.passed:
+            mark(table.name, loaded, note)
+        is_last = counting.passed - before < CHUNK_ROWS
+    return LoadResult(loaded, refused, note)
 
 
 def _account_loaded(rows: RowsFile, loaded: Loaded) -> dict[str, TableLoad]:

@@ -22,7 +22,7 @@ from ..sources.base import accept_missing
 from .counters import carry_counters, carry_numbers
 from .empty import build_empty
 from .lines import Place
-from .load import NOTHING_LOADED, Loaded, TableLoad, load
+from .load import NOTHING_LOADED, Loaded, Mark, TableLoad, load
 from .options import MigrateOptions
 from .prove_beside import prove_beside
 from .referring import set_aside_dangling, set_aside_referring
@@ -105,17 +105,18 @@ def fill(
     staging: URL,
     schema: Path | None = None,
     loaded: Loaded = NOTHING_LOADED,
+    mark: Mark = lambda _table, _count, _note: None,
 ) -> Staged:
     """Load rows into an empty staging.
 
     :param schema: what its tables were made of, see :func:`build_empty`.
-    :param loaded: what is there already.
+    :param loaded: what is there already. :param mark: see :func:`.load.load`.
     :raises DoesNotFit: the schema refuses rows, unless they are to be set aside.
     """
     check_exclusions(rows)
     if rows.aside.count():
         set_aside_referring(rows)
-    accounts, refused = load_into(run, staging, rows, loaded)
+    accounts, refused = load_into(run, staging, rows, loaded, mark)
     if refused:
         accounts = _set_aside(run, rows, refused, options, staging, schema)
     while options.dangling and _leave_dangling(run, rows, options, staging):
@@ -196,12 +197,16 @@ def _set_spoiled_aside(
 
 
 def load_into(
-    run: Run, staging: URL, rows: RowsFile, loaded: Loaded = NOTHING_LOADED
+    run: Run,
+    staging: URL,
+    rows: RowsFile,
+    loaded: Loaded = NOTHING_LOADED,
+    mark: Mark = lambda _table, _count, _note: None,
 ) -> tuple[dict[str, TableLoad], list[str]]:
     """Load all rows that are not set aside; returns the accounts, and a line per table and reason of those refused."""
     with loaded.loading or run.dialect.loading(staging):
         accounts, refused = load(
-            run.dialect, staging, rows, loaded=loaded, progress=run.progress, lane=run.throttle.lane()
+            run.dialect, staging, rows, loaded=loaded, progress=run.progress, lane=run.throttle.lane(), mark=mark
         )
     for note in dict.fromkeys(account.note for account in accounts.values() if account.note):
         run.note(note)

@@ -16,7 +16,7 @@ from app.dialects.model import Table
 from app.transfer.rows.header import header_of, order_parents_first
 from app.transfer.rows.scratch import Aside
 from app.transfer.rows.snapshot import SnapshotReader, check_file
-from app.transfer.sources.database import write_rows
+from app.transfer.sources.snapshot_writing import write_rows
 from app.transfer.staging.load import load
 from app.transfer.staging.rows_file import RowsFile
 from tests.support.servers.mariadb import MariaDB

@@ -23,7 +23,7 @@ def build(tmp_path: Path, *names: str, generations: tuple[str, ...] = (), ended:
     beside += [Beside(name, URL.set(database=name), True) for name in generations]
     dropped: list[str] = []
     control = SimpleNamespace(
-        journal=lambda: [SimpleNamespace(run_id=run_id) for run_id in ended],
+        journal=lambda: [SimpleNamespace(run_id=run_id, step="backup", detail={}) for run_id in ended],
         ledger=lambda: [SimpleNamespace(mark="0000abcd")],
         directory=tmp_path,
     )
@@ -61,3 +61,9 @@ def test_all_of_it_is_dropped(tmp_path: Path) -> None:
     drop_leftovers(run)
     assert run.dropped == [JUST_NOW]
     assert [file.exists() for file in (*files, other)] == [False, False, True]
+
+
+def test_what_the_next_migration_goes_on_with_stays(tmp_path: Path) -> None:
+    run = build(tmp_path, JUST_NOW, f"{JUST_NOW}-scratch", ended=(JUST_NOW,))
+    resumable: Any = SimpleNamespace(staging=JUST_NOW)
+    assert [item.name for item in find_leftovers(run, run.control, resumable)[0]] == [f"{JUST_NOW}-scratch"]
