@@ -166,7 +166,7 @@ def test_authenticate(at_source: Deployment) -> None:
 def test_authenticate_with_wrong_credentials(at_source: Deployment, uid: str, password: str) -> None:
     with pytest.raises(Unauthorized) as raised:
         authenticate(uid, password)
-    assert "4711" not in f"{raised.value.message} {raised.value.hint}"
+    assert "wrong-4711" not in f"{raised.value.message} {raised.value.hint}"
 
 
 def test_authenticate_where_nobody_answers(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
