@@ -117,7 +117,8 @@ class Places(Protocol):
     def engine(self, url: URL, options: Mapping[str, Any] | None = None) -> Engine:
         """An engine for Alembic on a staging database; foreign keys are not enforced where that can be had.
 
-        :param options: further ones of ``create_engine()``: how values are written.
+        :param options: further ones of ``create_engine()``: how values are written. Where they are given, if only as
+            none, a server has one session for all that is done until the engine is disposed; else one for each use.
         """
 
     def read_only_engine(self, url: URL) -> Engine:

@@ -363,7 +363,7 @@ def test_the_engine_enforces_foreign_keys_only_where_it_says_so(room: Room) -> N
 
 def test_all_revisions_have_one_session(room: Room) -> None:
     """As in a plain upgrade: else each of a hundred costs a log-in, and loses what one before it set."""
-    engine = room.dialect.engine(room.staged())
+    engine = room.dialect.engine(room.staged(), {})
     if room.dialect.name == "SQLite":
         assert isinstance(engine.pool, sa.NullPool)  # who has the file open is in the way of its rename
         return
@@ -376,6 +376,7 @@ def test_all_revisions_have_one_session(room: Room) -> None:
     assert ask() == (first := ask())
     engine.dispose()
     assert ask() != first
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,11 @@ def _begin(connection: Any) -> None:
 def alembic_engine(url: URL, tls_ca: Path | None, options: Mapping[str, Any] | None, guarded: Guarded | None) -> Engine:
     """Foreign keys are not enforced.
 
-    :param options: the app's own for ``create_engine``.
+    :param options: the app's own for ``create_engine``; with them, see :data:`_ONE_SESSION`.
     :param guarded: databases that nothing may name.
     """
-    options = {**_ONE_SESSION, **(options or {})}
+    if options is not None:
+        options = {**_ONE_SESSION, **options}
     return _create(url, tls_ca, (TRANSACTIONS, "foreign_key_checks = 0"), options, guarded)
 
 

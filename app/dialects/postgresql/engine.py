@@ -91,7 +91,7 @@ def read_only_engine(url: URL, tls_ca: Path | None, place: Place, named_schema: 
     """No table in sight but those of the place, and no transaction that could change one."""
     sight = _look_around(url, tls_ca, place, named_schema)
     settings = {**ALEMBIC_SETTINGS, "default_transaction_read_only": "on", **_ISOLATION}
-    engine = _app_engine(url, tls_ca, sight, settings, lambda connection: connection.look(place.target))
+    engine = _app_engine(url, tls_ca, sight, settings, lambda connection: connection.look(place.target), {})
     if uses_psycopg2(url):
         from .upgrade_psycopg2 import asking_beside  # only where the app has it
 
@@ -157,9 +157,10 @@ def _app_engine(
         begin(connection)
         return connection
 
-    # One session for all revisions, as a plain upgrade has it; more only where several are used at a time.
-    pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1}
-    engine = _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, {**pool, **(options or {})})
+    if options is not None:
+        # One session for all revisions, as a plain upgrade has it; more only where several are used at a time.
+        options = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1, **options}
+    engine = _create(url, "psycopg2" if is_psycopg2 else "psycopg", open_connection, options)
     # Settings of sessions are no other server; where it is may stand among them.
     place = {key: url.query[key] for key in ("host", "hostaddr", "port", "service") if key in url.query}
     name = url.set(query=place), is_psycopg2
