@@ -23,9 +23,11 @@ ORDERS ?= 1000
 TARGETS ?=
 COUNTS ?=
 WORKERS ?=
+SIZES ?=
+RATES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos galera scale model fuzz types routes bench passes wheel reference docs clean
+.PHONY: help demo test test-all test-fast test-lowest test-newest test-python servers test-servers test-wheel lint format memory chaos galera scale stop model fuzz types routes bench passes wheel reference docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -134,6 +136,10 @@ galera: $(VENV)/.dev  ## Meet a Galera cluster of three nodes: refused, read fro
 scale: $(VENV)/.dev  ## Measure what a row, a table and a round trip cost on each route; COUNTS="10000 100000 1000000"
 	tests/support/servers/install.sh
 	$(BIN)/python -m benchmarks.scale $(if $(COUNTS),--counts $(COUNTS))
+
+stop: $(VENV)/.dev  ## Measure for how long writers wait while a live database is brought to head; SIZES="XS S L", RATES="10 100 1000"
+	tests/support/servers/install.sh
+	$(BIN)/python -m benchmarks.stop $(if $(SIZES),--sizes $(SIZES)) $(if $(RATES),--rates $(RATES))
 
 model: $(VENV)/.dev  ## Try orders of runs, a rollback, writes, kills and lost locks over the real journal, and count them; ORDERS=n
 	ORDERS=$(ORDERS) $(BIN)/python -m pytest -n $(JOBS) --every-kill -rP tests/transfer/cutover/test_cutover.py

@@ -21,13 +21,16 @@ from .model import (
     ForeignKey,
     KeyRange,
     LoadResult,
+    Look,
     OutsideObject,
     Overview,
     SchemaObject,
     Table,
     Values,
+    Where,
 )
 from .places import Places
+from .rounds import Rounds
 from .samples import Problem
 
 
@@ -43,6 +46,12 @@ class Fence(Protocol):
 
     def token(self) -> bytes:
         """A value that differs after any committed write by anybody else."""
+
+    tells_tables: bool
+    """Whether a look tells which tables were written; where it does not, to read beside writers keeps them waiting."""
+
+    def look(self) -> Look:
+        """The token, with what it is made of."""
 
     def hold(self, timeout_s: float) -> AbstractContextManager[None]:
         """Let writers wait while this is held; readers go on. A swap that is called meanwhile ends it.
@@ -100,7 +109,7 @@ class Reader(Protocol):
         """Rows of each of these tables: a server is asked once for many of them."""
 
     def rows(
-        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | Where | None = None
     ) -> Iterator[Values]:
         """Canonical rows in the order of the primary key.
 
@@ -369,7 +378,7 @@ class CutOver(Protocol):
         """
 
 
-class Dialect(Places, Rows, Objects, Backups, CutOver, Protocol):
+class Dialect(Places, Rows, Rounds, Objects, Backups, CutOver, Protocol):
     """One database server's room.
 
     :raises DatabaseUnreachable: from any method: no answer, or the connection was lost.

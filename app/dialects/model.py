@@ -56,6 +56,17 @@ class KeyRange:
 
 
 @dataclass(frozen=True)
+class Where:
+    """Rows that a condition of SQL holds for, in which their table is called ``own``."""
+
+    condition: str
+
+    def write(self, _quote: Callable[[str], str]) -> str:
+        """As :meth:`KeyRange.write`."""
+        return self.condition
+
+
+@dataclass(frozen=True)
 class Column:
     """A column; ``length`` in characters, ``scale`` in digits after the point.
 
@@ -339,6 +350,20 @@ class Overview:
     revisions: list[str]
     mark: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a fence sees at one instant; each part differs after what it is of was changed by a committed statement.
+
+    :ivar token: of the whole database.
+    :ivar schema: of all that is no row.
+    :ivar tables: of rows, by the table's name; of none where the server cannot tell tables apart.
+    """
+
+    token: bytes
+    schema: str
+    tables: Mapping[str, str]
 
 
 class LateWrite(Exception):  # an event, caught by the engine and answered with another pass

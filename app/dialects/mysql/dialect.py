@@ -34,11 +34,12 @@ from ..model import (
 from ..samples import Problem
 from ..sessions import forget, remember
 from ..watch import TokenWatch
-from . import client, connect, copy, dump, load, loading, lock, names, once, preflight, restore, rules, server, swap
+from . import client, connect, copy, dump, load, lock, names, once, preflight, restore, rules, server, swap
 from . import counters as counters_of
 from . import engine as engines
 from . import mark as mark_of
 from .busy import Busy
+from .catch_up import CatchingUp
 from .connect import connect_to, number_of, quote
 from .driver import current_of, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
@@ -67,7 +68,7 @@ class MySqlImage:
         return lambda: None
 
 
-class MySqlDialect(once.Sharing, Busy):
+class MySqlDialect(once.Sharing, Busy, CatchingUp):
     """Databases beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.
@@ -284,9 +285,6 @@ class MySqlDialect(once.Sharing, Busy):
 
     def set_numbers(self, staging: URL, numbers: Mapping[str, int]) -> list[str]:
         return [name for name, number in numbers.items() if number]
-
-    def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
-        return loading.loading(staging, self._tls_ca)
 
     def load(self, url: URL, table: Table, rows: Iterable[Values], *, batch_rows: int, part: str = "") -> LoadResult:
         return load.load(url, self._tls_ca, table, rows, batch_rows=batch_rows, part=part)

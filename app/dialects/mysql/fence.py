@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 
+from ..model import Look
 from .catalogue import Catalogue
 from .connect import number_of, quote
 from .objects import (
@@ -97,12 +98,18 @@ def token(connection: Connection, database: str) -> bytes:
 
 def look_through(connection: Connection, database: str) -> tuple[Content, bytes]:
     """What :func:`content` and :func:`token` say."""
+    sight = look(connection, database)
+    return dict(sight.tables), sight.token
+
+
+def look(connection: Connection, database: str) -> Look:
+    """The token, with what it is made of."""
     listed = list_all(connection, database)
     statements, events = define_all(connection, database, listed) if listed["database"] else ({}, [])
     rows = _content(connection, database, listed, statements)
     items = objects(connection, database, listed, events) if listed["database"] else []
     fingerprint = fingerprint_of(database, statements, items) if listed["database"] else ""
-    return rows, hashlib.sha256(repr((rows, fingerprint)).encode()).digest()
+    return Look(hashlib.sha256(repr((rows, fingerprint)).encode()).digest(), fingerprint, rows)
 
 
 class MySqlFence:
@@ -116,6 +123,8 @@ class MySqlFence:
     :ivar notes: what there is to say about the cut-over, in sentences.
     """
 
+    tells_tables = True
+
     def __init__(self, factory: Factory, database: str) -> None:
         self._factory, self.database = factory, database
         self._keeper: Keeper | None = None
@@ -127,9 +136,12 @@ class MySqlFence:
 
     def token(self) -> bytes:
         """What is committed now; while the locks are held, what it was when they were taken."""
+        return self.look().token
+
+    def look(self) -> Look:
         with self._factory(to_database=False, shared=True, several=True) as connection:
             execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-            return token(connection, self.database)
+            return look(connection, self.database)
 
     @contextlib.contextmanager
     def hold(self, timeout_s: float) -> Iterator[None]:

@@ -14,6 +14,7 @@ from ...errors import LoadError
 from .. import once
 from ..model import Table
 from ..once import TABLE, begin_part, claim_words
+from . import loading
 from .connect import STRICT, connect_to, number_of, quote, words_of
 from .names import database_of, refuse_live
 from .read import Asks, asking
@@ -90,6 +91,9 @@ class Sharing:
 
     _tls_ca: Path | None
     _ask_within: Callable[..., contextlib.AbstractContextManager[Asks]]
+
+    def loading(self, staging: URL) -> contextlib.AbstractContextManager[None]:
+        return loading.loading(staging, self._tls_ca)
 
     @contextlib.contextmanager
     def sharing(self, staging: URL) -> Iterator[None]:

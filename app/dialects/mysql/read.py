@@ -27,6 +27,7 @@ from ..model import (
     SchemaObject,
     Table,
     Values,
+    Where,
     mark_version_table,
 )
 from ..samples import leads_nowhere
@@ -100,6 +101,13 @@ class MySqlReader:
         self._is_mariadb = version_of(connection).is_mariadb
         self._described: tuple[dict[str, list[Stored]], dict[str, Table]] | None = None
         self._catalogue: Catalogue = {}
+
+    @classmethod
+    def within(cls, url: URL, connection: pymysql.Connection[Any], database: str, version_table: str) -> MySqlReader:
+        """A reader in whatever transaction a connection is in."""
+        reader = cls(url, connection, database, version_table)
+        reader._catalogue = read_catalogue(asking(connection), database, is_mariadb=reader._is_mariadb)
+        return reader
 
     @property
     def session(self) -> pymysql.Connection[Any]:
@@ -191,7 +199,7 @@ class MySqlReader:
         return count_all(tables, quote, lambda sql: self._ask(sql)[0])
 
     def rows(
-        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | Where | None = None
     ) -> Iterator[Values]:
         columns = columns_of(self._describe_stored(), table)
         order = ", ".join(map(quote, table.primary_key))

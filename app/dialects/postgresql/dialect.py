@@ -52,6 +52,7 @@ from . import (
 )
 from . import counters as counters_of
 from . import mark as mark_of
+from .catch_up import CatchingUp
 from .connect import Connection, NoSuchDatabase, connect_to, explanation
 from .extensions import oid_of
 from .fence import PostgresqlFence
@@ -60,7 +61,7 @@ from .names import GENERATION, STAGING, Place, own_place, with_schema
 from .read import NoSuchSchema, PostgresqlReader, begin, read_fingerprint, reading
 
 
-class PostgresqlDialect(once.Sharing, busy.Busy):
+class PostgresqlDialect(once.Sharing, busy.Busy, CatchingUp):
     """Schemas beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.
@@ -382,8 +383,6 @@ class PostgresqlDialect(once.Sharing, busy.Busy):
             if there:
                 swap.end_backends(connection, "application_name = %s", name, but=pids)
         return []
-
-    # The server
 
     def size_bytes(self, url: URL) -> int:
         with connect_to(url, self._tls_ca, any_path=True) as connection:

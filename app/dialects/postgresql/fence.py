@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import URL
 
+from ..model import Look
 from .connect import Connection, explain_errors
 from .driver import BEGIN
-from .locks import EXCLUSIVE, SHARE, Locking, Reconnect, token
+from .locks import EXCLUSIVE, SHARE, Locking, Reconnect, look
 from .swap import Swap, commit
 
 _PUBLISHING = "SELECT pubname::text FROM pg_publication WHERE puballtables ORDER BY 1"
@@ -22,6 +23,8 @@ class PostgresqlFence:
     :ivar notes: what there is to say about the cut-over, in sentences.
     """
 
+    tells_tables = True
+
     def __init__(self, url: URL, reconnect: Reconnect, schema: str) -> None:
         self._url = url
         self._reconnect = reconnect
@@ -31,11 +34,14 @@ class PostgresqlFence:
 
     def token(self) -> bytes:
         """Of this instant; nothing is held open between two of them."""
+        return self.look().token
+
+    def look(self) -> Look:
         if self.held is not None:
             with explain_errors(self._url):
-                return token(self.held, self._schema)
+                return look(self.held, self._schema)
         with self._reconnect() as connection:
-            return token(connection, self._schema, BEGIN)
+            return look(connection, self._schema, BEGIN)
 
     @contextlib.contextmanager
     def hold(self, timeout_s: float) -> Iterator[None]:

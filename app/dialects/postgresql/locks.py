@@ -17,6 +17,7 @@ import psycopg
 
 from ...errors import FerryError, LockHeld
 from ..at_once import ask_all
+from ..model import Look
 from .connect import Connection
 from .driver import Question
 from .extensions import look_in
@@ -87,16 +88,23 @@ def token(connection: Connection, schema: str, *before: Question) -> bytes:
 
     :param before: what begins the transaction, where none is open.
     """
+    return look(connection, schema, *before).token
+
+
+def look(connection: Connection, schema: str, *before: Question) -> Look:
+    """What :func:`token` says, with what that is made of; each part of a table is a table of its own."""
     path, leaves = look_in(schema, with_tables=True), (_LEAVES, (schema,))
     *_, rows = answers = connection.ask_at_once(*before, path, *ask_for_definitions(schema), leaves)
     definitions = sort_definitions(answers[len(before) + 1 : -1], schema)
-    digest = hashlib.sha256(digest_of(definitions).encode())
+    fingerprint = digest_of(definitions)
+    digest = hashlib.sha256(fingerprint.encode())
     tables = [name for _, name, kind in rows if kind == "r"]
     sums = "SELECT (count(*), sum(hashtextextended(ctid::text || xmin::text, 0)))::text"
     queries = {name: f"{sums} FROM ONLY {quote(schema)}.{quote(name)}" for name in tables}
-    for item in ask_all(queries, connection.ask_row).items():
+    contents = {name: str(text) for name, text in ask_all(queries, connection.ask_row).items()}
+    for item in contents.items():
         digest.update(repr(item).encode())
-    return digest.hexdigest().encode()
+    return Look(digest.hexdigest().encode(), fingerprint, contents)
 
 
 @dataclass

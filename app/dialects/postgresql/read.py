@@ -28,6 +28,7 @@ from ..model import (
     SchemaObject,
     Table,
     Values,
+    Where,
     mark_version_table,
 )
 from ..samples import leads_nowhere
@@ -207,8 +208,21 @@ class PostgresqlReader:
         only = "" if self._get_known[table][0] else "ONLY "
         return f"{only}{quote(self._schema)}.{quote(table)}"
 
+    def close_cursors(self) -> None:
+        """For who alters a table in the transaction; nothing must be being read."""
+        self._connection.execute("CLOSE ALL")
+        self._read_to_end.clear()
+
+    def place(self, table: str) -> str:
+        """The table as a statement names it."""
+        return self._from(table)
+
+    def list_declared(self, table: str) -> list[Declared]:
+        """The columns of a table as the catalogs know them."""
+        return list(self._get_known[table][1].values())
+
     def rows(
-        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | Where | None = None
     ) -> Iterator[Values]:
         source, columns = self._from(table.name), self._columns(table)
         order = ", ".join(self._get_known[table.name][1][name].order("own") for name in table.primary_key)

@@ -28,13 +28,13 @@ FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n O
 WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2
 """
 
-_TRIGGERS = """
+TRIGGERS = """
 SELECT c.relname::text, g.tgname::text, g.tgenabled::text
 FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND NOT c.relispartition AND c.relkind IN ('r', 'p')
 ORDER BY 1, 2
 """
-_ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
+ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
 # Those that a column owns (serial, identity), and those that only its default names.
 _SEQUENCES = """
@@ -168,14 +168,14 @@ def set_aside(connection: Connection, schema: str) -> Iterator[None]:
 
     :raises DoesNotFit: rows of a partitioned table refer to nothing: its foreign keys cannot be put back unproved.
     """
-    questions = (_FOREIGN_KEYS, (schema,)), (_TRIGGERS, (schema,)), (_SEQUENCES, (schema,))
+    questions = (_FOREIGN_KEYS, (schema,)), (TRIGGERS, (schema,)), (_SEQUENCES, (schema,))
     rows, triggers, sequences = look_in_for_session(connection, schema, *questions)
     keys = [ForeignKeyRule(*row) for row in rows]
     drops = [(key.table, f"DROP CONSTRAINT {quote(key.name)}") for key in keys]
     # A text is one transaction, where none is begun in it.
     _alter(connection, schema, [*drops, *((table, f"DISABLE TRIGGER {quote(name)}") for table, name, _ in triggers)])
     yield
-    enabling = [(table, f"{_ENABLE[enabled]} TRIGGER {quote(name)}") for table, name, enabled in triggers]
+    enabling = [(table, f"{ENABLE[enabled]} TRIGGER {quote(name)}") for table, name, enabled in triggers]
     # A partitioned table's cannot be NOT VALID before version 18.
     proved = [key for key in keys if key.partitioned]
     with connection.transaction() if proved else contextlib.nullcontext():

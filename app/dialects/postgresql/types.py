@@ -125,8 +125,11 @@ class Declared:
 
         The type's number is part of a row in binary form, and what somebody made has another one in each schema.
         """
-        name = quote(self.name)
-        return f"{name}::{self.base}" if self.base in _SENT else self.as_text(name)
+        return self.sent_of(quote(self.name))
+
+    def sent_of(self, value: str) -> str:
+        """As :attr:`sent`, of an expression for the value."""
+        return f"{value}::{self.base}" if self.base in _SENT else self.as_text(value)
 
     def order(self, table: str) -> str:
         """The expression to sort by, texts by code point as everywhere.

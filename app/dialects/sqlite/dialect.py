@@ -39,6 +39,7 @@ from ..samples import Problem
 from . import busy, copy, engine, lock, names, once, restore, rules, swap, virtual
 from . import counters as counters_of
 from . import mark as mark_of
+from .catch_up import CatchingUp
 from .connect import Files, explain_file_errors, look_at, remove
 from .fence import SqliteFence
 from .functions import Functions, find_lacking
@@ -50,7 +51,7 @@ from .read import SqliteReader, tables_with_sql
 from .watch import SqliteWatch
 
 
-class SqliteDialect(once.Sharing, busy.Busy):
+class SqliteDialect(once.Sharing, busy.Busy, CatchingUp):
     """Files: staging and generations lie in the control area beside the live file."""
 
     name = "SQLite"
@@ -373,8 +374,7 @@ class SqliteDialect(once.Sharing, busy.Busy):
             connection.execute("VACUUM")
         self.copy(staging, url_of(to), timeout_s=IMAGE_TIMEOUT_S)
 
-    def is_script(self, backup: Path) -> bool:
-        del backup
+    def is_script(self, _backup: Path) -> bool:
         return False
 
     def restore(self, backup: Path, url: URL) -> list[str]:

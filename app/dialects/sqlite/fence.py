@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import LockHeld
+from ..model import Look
 
 _CHANGE_COUNTER = slice(24, 28)
 """Bytes of the file header that every commit changes in rollback mode (sqlite.org/fileformat.html, 1.3.7)."""
@@ -50,6 +51,8 @@ class SqliteFence:
     descriptor stays open for as long as the fence.
     """
 
+    tells_tables = False
+
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         self._descriptor = os.open(path, os.O_RDONLY)
@@ -63,6 +66,11 @@ class SqliteFence:
         """:raises LockHeld: a writer kept the file locked against readers."""
         with self._waiting(_TOKEN_WAIT_S):
             return token_of(self._connection, self._descriptor)
+
+    def look(self) -> Look:
+        """The token; of one table nothing is known."""
+        token = self.token()
+        return Look(token, str(self._connection.execute("PRAGMA schema_version").fetchone()[0]), {})
 
     def held_token(self) -> bytes:
         """What :meth:`token` is, while a connection of this process has the file locked and has not written yet."""

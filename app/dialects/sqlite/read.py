@@ -24,6 +24,7 @@ from ..model import (
     SchemaObject,
     Table,
     Values,
+    Where,
     mark_version_table,
 )
 from ..samples import leads_nowhere
@@ -235,7 +236,7 @@ class SqliteReader:
         return True
 
     def rows(
-        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | None = None
+        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | Where | None = None
     ) -> Iterator[Values]:
         converters = [(i, column_converter(column)) for i, column in enumerate(table.columns)]
         names = ", ".join(map(quote, table.column_names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ from .manifest import Backup, write_manifest
 def to_lists(sums: Mapping[str, TableChecksum]) -> dict[str, list[Any]]:
     """Checksums as a manifest has them."""
     return {name: [total.rows, str(total)] for name, total in sums.items()}
+
+
+def to_sums(lists: Mapping[str, Sequence[Any]]) -> dict[str, TableChecksum]:
+    """What :func:`to_lists` made lists of."""
+    return {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in lists.items()}
 
 
 def now() -> str:

@@ -94,11 +94,17 @@ def swap(run: Run, fence: Fence, token: bytes, entry: Entry, *, waiting_since: f
                 run.report.live = "unchanged"
                 raise
         if waiting_since is not None:
-            run.report.seconds[WAITED] = round(time.monotonic() - waiting_since, 3)
+            note_wait(run, waiting_since)
         run.report.live = "replaced"
         for note in fence.notes:
             run.warn(note)
         return _finish(run, run.control, entry)
+
+
+def note_wait(run: Run, since: float) -> None:
+    """Writers waited from ``since``, by the monotonic clock, until now; the longest wait is told."""
+    waited_s = round(time.monotonic() - since, 3)
+    run.report.seconds[WAITED] = max(waited_s, run.report.seconds.get(WAITED, 0.0))
 
 
 def _took_effect(run: Run, entry: Entry, error: Exception) -> bool:

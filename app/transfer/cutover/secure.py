@@ -34,12 +34,16 @@ Finish = Callable[[Contents], Backup]
 
 @dataclass
 class Secured:
-    """The live database as it was at ``token``: backed up, and what it held."""
+    """The live database as it was at ``token``: backed up, and what it held.
+
+    :ivar schema: what the fence saw of its schema before that.
+    """
 
     token: bytes
     backup: Backup | None
     absent: bool = False
     contents: Contents = NOTHING
+    schema: str = ""
 
     @property
     def checksums(self) -> Mapping[str, TableChecksum]:
@@ -62,10 +66,10 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None, *, changes: bo
     :raises BackupFailed: no backup, no run.
     :raises LockHeld: a writer could not be made to wait.
     """
-    token = fence.token()
+    before = fence.look()
     if not run.dialect.exists(run.target):
         run.note("Nothing to back up: there is no database yet.")
-        return Secured(token, None, absent=True)
+        return Secured(before.token, None, absent=True)
     with take_image(run, fence) as image, contextlib.ExitStack() as stack:
         under_way: list[Finish] = []
 
@@ -76,9 +80,9 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None, *, changes: bo
 
         contents = read_contents(image.reader, changes=changes, between=begin)
         for finish in under_way:
-            return Secured(image.token, _tell(run, finish(contents)), contents=contents)
+            return Secured(image.token, _tell(run, finish(contents)), contents=contents, schema=before.schema)
         run.note("Nothing to back up: the database is empty.")
-        return Secured(image.token, None, contents=contents)
+        return Secured(image.token, None, contents=contents, schema=before.schema)
 
 
 @contextlib.contextmanager

@@ -170,6 +170,20 @@ class Job(ABC):
             return f"The live database was written meanwhile; pass {number}{how}."
         return "The live database was written since its backup; backing it up again."
 
+    def approach(self) -> bool:
+        """Bring staging near to what was written since it was proved, with nobody waiting.
+
+        :return: whether :meth:`catch_up` may be tried; else a whole pass is made.
+        """
+        return False
+
+    def catch_up(self) -> Entry | None:
+        """Bring staging to what is live, while writers wait; returns the ledger's entry of it, proved.
+
+        None: it cannot be brought there, and is to be made anew.
+        """
+        return None
+
     def was_written_meanwhile(self) -> bool:
         """Whether a failed proof may only say that what the job read of the live database is newer than secured."""
         if not self.writers_wait or not hasattr(self, "secured"):

@@ -183,32 +183,39 @@ class Passage:
     def _end(self, _report: Report) -> None:
         self.ended = True
 
-    def _begin_pass(self) -> bool:
+    def _begin_pass(self, *, short: bool = False) -> bool:
         """Count and announce a further pass; whether writers wait for it.
 
+        :param short: only for what is left to be brought over.
         :raises VerificationFailed: there were too many.
         """
         self._number += 1
         if self._number > PASSES:
             raise still_written(PASSES)
         waiting = self.job.writers_wait and self.run.may_hold_writers
-        self.run.note(self.job.announce_pass(self._number + 1, waiting=waiting))
+        if not short:
+            self.run.note(self.job.announce_pass(self._number + 1, waiting=waiting))
         return waiting
 
     def _swap(self) -> Entry | None:
         """The swap, behind a further pass where staging is not proved, as the live database was written meanwhile.
+
+        Where what was written can be brought over row by row, that is no whole pass.
 
         A rehearsal does not swap, and keeps nobody waiting; what is written after its steps is no reason for a pass.
 
         :return: what was proved; None: it was written meanwhile.
         """
         run, job, again = self.run, self.job, self._staged is None
-        waiting = again and self._begin_pass()
+        short = again and run.may_hold_writers and job.approach()
+        waiting = again and self._begin_pass(short=short)
         began = time.monotonic() if waiting else None
         try:
             # The swap ends the hold last of all: no writer gets in between.
             with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
-                if again:
+                if short:
+                    self._staged = self._tie(job.catch_up())
+                if self._staged is None and again:
                     self._make_pass(self._number)
                 if self._staged is None:
                     return None
@@ -240,8 +247,13 @@ class Passage:
             if not job.was_written_meanwhile():
                 raise
             return
-        if self.bond:
-            self._staged = replace(self._staged, options={**self._staged.options, BOND: self.bond.to_json()})
+        self._staged = self._tie(self._staged)
+
+    def _tie(self, entry: Entry | None) -> Entry | None:
+        """The entry with the bond, where there is one."""
+        if entry is None or self.bond is None:
+            return entry
+        return replace(entry, options={**entry.options, BOND: self.bond.to_json()})
 
 
 def _drop_resumable(run: Run) -> None:

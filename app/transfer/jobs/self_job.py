@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
 from sqlalchemy import URL
 
-from ...dialects.model import LateWrite, Table, Values
+from ...dialects.base import Reader
+from ...dialects.model import LateWrite, Table, TableChecksum, Values
+from ...dialects.rounds import CannotCatchUp
+from ...dialects.wording import count_rows
 from ...errors import DoesNotFit, VerificationFailed
-from ..cutover.cutover import entry_for
+from ..backup.making import to_sums
+from ..cutover.cutover import entry_for, note_wait
 from ..cutover.secure import Secured, take_image
-from ..proof.checksums import fingerprint, read_contents
+from ..proof.checksums import Proved, fingerprint, read_contents
 from ..proof.verify import Before
 from ..run.evidence import databases_differ
 from ..run.ledger import Entry
@@ -21,8 +28,11 @@ from ..run.run import SWAP_TIMEOUT_S
 from ..run.source import SELF
 from ..schema.alembic import data_tables
 from ..schema.recognise import recognise
+from ..staging.counters import keep_counters, read_counters
+from ..staging.row_by_row import RowByRow, pair, pair_same, reaches_around
+from ..staging.short_stop import ShortStop
 from .dry_run import foresee_self
-from .job import Step
+from .job import Step, refresh_derived
 from .migration import Migration
 
 
@@ -31,6 +41,11 @@ class SelfJob(Migration):
 
     writers_wait = True
     keeps_counters = True
+    _short: ShortStop | None = None
+    _looked_at_live = False
+    """Whether the upgrade was compared with the live database, which may have gone on meanwhile."""
+    _sums: Mapping[str, TableChecksum] | None = None
+    """Of staging, where a pass is complete."""
     way_to_set_aside = (
         "They go to a file by way of a snapshot: flask db-backup --portable ./all.json\n"
         "and then: flask db-migrate-data ./all.json --set-aside"
@@ -57,11 +72,16 @@ class SelfJob(Migration):
         foresee_self(run, self.look_along(revision), self.target.rows)
 
     def entry(self) -> Entry:
+        entry = self._entry(self.secured.contents.known_in)
+        self._sums = to_sums(entry.checksums)
+        return entry
+
+    def _entry(self, proved: Callable[[Reader], Proved]) -> Entry:
         return entry_for(
             self.run,
             self.target,
             self.secured,
-            proved=self.secured.contents.known_in,
+            proved=proved,
             source_identity=SELF,
             source=SELF,
             revision=self.plan.head,
@@ -71,6 +91,8 @@ class SelfJob(Migration):
     def back_up(self) -> None:
         """The backup of the first pass stays; a later one takes the live database anew, with every write until now."""
         run = self.run
+        self._short = self._sums = None
+        self._looked_at_live = False
         self.report.tables.clear()
         self.report.carried.clear()
         self._unmanaged = []
@@ -90,7 +112,10 @@ class SelfJob(Migration):
             self._revision = self.plan.head
             return
         self._revision = self._copy()
-        self._before = self._prove_copy()
+        try:
+            self._before = self._prove_copy()
+        except LateWrite:
+            self._before = self._finish_copy()
 
     def _check(self) -> None:
         if self._revision != self.plan.head:
@@ -150,19 +175,146 @@ class SelfJob(Migration):
             copied = fingerprint(staged, proved=self.secured.contents.known_in(staged))
         if tables.keys() - sums.keys() or any(copied.get(name) != sums[name] for name in tables):
             self._refuse_copy()
+        self._note_tables(tables, sums)
+        return self._read_before(run.before, tables, sums)
+
+    def _note_tables(self, tables: Iterable[str], sums: Mapping[str, TableChecksum]) -> None:
         self.report.tables += [
             TableReceipt(name, sums[name].rows, sums[name].rows, checksum=str(sums[name])) for name in tables
         ]
 
+    def _read_before(self, url: URL, tables: Mapping[str, Table], sums: Mapping[str, TableChecksum]) -> Before:
+        run, digests = self.run, self.secured.contents.digests
+
         def rows_of(table: Table) -> Iterator[Values]:
-            with run.dialect.reader(run.before) as reader:
+            self._looked_at_live |= url == run.target
+            with run.dialect.reader(url) as reader:
                 yield from reader.rows(table)
 
         def digest_of(table: Table) -> str | None:
-            with run.dialect.reader(run.before) as reader:
+            former, digest = digests.get(table.name, (None, None))
+            if former is not None and former.columns == table.columns:
+                return digest
+            self._looked_at_live |= url == run.target
+            with run.dialect.reader(url) as reader:
                 return reader.digest(table)
 
         return Before(tables, {name: sums[name] for name in tables}, rows_of, digest_of)
+
+    # What was written meanwhile, brought over
+
+    def _finish_copy(self) -> Before:
+        """Bring a copy that is of no instant to one, with writers waiting for the last of it, and prove that.
+
+        :raises LateWrite: it cannot be done.
+        """
+        run, frozen = self.run, self._frozen
+        if not (run.may_hold_writers and self.secured.schema):
+            raise LateWrite
+        with run.dialect.reader(run.staging) as copy:
+            tables = data_tables(copy.tables())
+        try:
+            stop = self._open_stop(pair_same(tables), {})
+            stop.begin(is_copy=True)
+            stop.approach()
+            began = time.monotonic()
+            with self.fence.hold(SWAP_TIMEOUT_S):
+                token = stop.finish()
+            note_wait(run, began)
+        except CannotCatchUp as error:
+            run.note(f"The copy cannot be brought to what was written meanwhile: {error}.")
+            raise LateWrite from error
+        with run.dialect.reader(run.staging) as copy:
+            contents = read_contents(copy)
+        self.secured = replace(self.secured, token=token, contents=contents)
+        # The live database goes on; what the upgrade is compared with does not.
+        run.dialect.copy(run.staging, frozen, timeout_s=SWAP_TIMEOUT_S)
+        self._note_tables(tables, contents.checksums)
+        return self._read_before(frozen, tables, contents.checksums)
+
+    @property
+    def _frozen(self) -> URL:
+        return self.run.dialect.staging_url(self.run.target, f"{self.run.id}-before")
+
+    def end_helpers(self) -> None:
+        with contextlib.suppress(*self.run.database_errors):
+            self.run.dialect.drop(self._frozen)
+
+    def _open_stop(self, tables: RowByRow, sums: Mapping[str, TableChecksum]) -> ShortStop:
+        run, secured = self.run, self.secured
+        places = run.target, run.staging, self.fence
+        return ShortStop(run.dialect, *places, secured.contents, secured.schema, tables, sums)
+
+    def approach(self) -> bool:
+        if self._sums is None or self.secured.absent or self._violations or self._looked_at_live:
+            return False
+        try:
+            if self._short is None:
+                self._short = self._open_stop(self._pair(), self._sums)
+                self._short.begin(is_copy=False)
+            self._short.approach()
+        except CannotCatchUp as error:
+            self._give_up(error)
+            return False
+        return True
+
+    def _pair(self) -> RowByRow:
+        run, heard = self.run, self._heard
+        with run.dialect.reader(run.staging) as reader:
+            now, definitions = data_tables(reader.tables()), reader.definitions()
+        if not self._ahead:
+            return pair_same(now)
+        script = run.schema.script
+        if reaches_around(Path(script.get_revision(name).path) for name in heard.revisions):
+            raise CannotCatchUp("a revision has ways around the connection that is listened to")
+        return pair(self._former_tables, now, self._definitions, definitions, heard)
+
+    def _give_up(self, error: CannotCatchUp) -> None:
+        self._short = self._sums = None
+        self.run.note(f"What was written meanwhile cannot be brought over row by row: {error}.")
+
+    def catch_up(self) -> Entry | None:
+        run, stop = self.run, self._short
+        if stop is None:
+            return None
+        try:
+            self.secured = replace(self.secured, token=stop.finish())
+            self._renew_old()
+        except CannotCatchUp as error:
+            self._give_up(error)
+            return None
+        refresh_derived(run)
+        keep_counters(run, read_counters(run, run.target), run.staging)
+        self._tell(stop)
+        return self._entry(lambda _reader: lambda table: stop.sums.get(table.name))
+
+    def _renew_old(self) -> None:
+        """Where the old generation is a copy, it is the live database at the instant of the cut-over.
+
+        :raises CannotCatchUp: numbers that the app keeps beside all tables were changed.
+        """
+        run = self.run
+        if run.dialect.capabilities.swap_moves_old:
+            return
+        with run.dialect.reader(run.target) as live, run.dialect.reader(run.old_generation) as old:
+            if live.numbers() != old.numbers():
+                raise CannotCatchUp("a number that the app keeps beside all tables was changed")
+        run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+
+    def _tell(self, stop: ShortStop) -> None:
+        run, brought = self.run, stop.brought
+        run.report.brought_over = [{"table": name, **asdict(one)} for name, one in sorted(brought.items())]
+        for receipt in run.report.tables:
+            if receipt.table in brought and (staged := stop.name_of(receipt.table)):
+                sums = stop.sums[staged]
+                receipt.rows = receipt.loaded = sums.rows
+                receipt.checksum = str(sums) if stop.is_same(receipt.table) else ""
+                receipt.rows_at_head = sums.rows if receipt.rows_at_head is not None else None
+        rows, waiting = (sum(getattr(one, name) for one in brought.values()) for name in ("rows", "while_waiting"))
+        run.note(
+            f"The live database was written meanwhile; {count_rows(rows)} were brought over, "
+            f"{waiting} of them with writers waiting."
+        )
 
     def _refuse_copy(self) -> NoReturn:
         """:raises LateWrite: the live database was written since, so it is no wonder."""

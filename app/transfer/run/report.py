@@ -66,6 +66,8 @@ class Report:
     :ivar objects: what is not a row and was dropped by name, or went with its column or table.
     :ivar changed_values: columns whose values an upgrade changed, with how many and whose.
     :ivar kept, not_kept: for a rollback that keeps writes: rows per table, and what the old schema has no place for.
+    :ivar brought_over: where the live database itself was written while the run was at work: per table, how many rows
+        were brought over, and for how many of them writers waited.
     :ivar expected: of a dry run, the rows per table that would be live or, before an upgrade, loaded.
     :ivar not_looked_at: of a dry run, what only a rehearsal or the run itself tells.
     :ivar added: for rows that were set aside and are loaded now: rows per table at head.
@@ -93,6 +95,7 @@ class Report:
     waived: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     catch_up: list[dict[str, Any]] = field(default_factory=list)
+    brought_over: list[dict[str, Any]] = field(default_factory=list)
     not_caught_up: list[str] = field(default_factory=list)
     anonymised: dict[str, Any] = field(default_factory=dict)
     aside: dict[str, Any] = field(default_factory=dict)

@@ -53,6 +53,8 @@ class Heard:
     :ivar touched: table or other name -> the revision that spoke of it last.
     :ivar opaque: a statement was sent of which nobody can say what it touches, such as a call.
     :ivar wrote: rows were written, other than by copying a table as batch mode does.
+    :ivar written: the words of the statements that wrote rows so, or made values or rows out of others.
+    :ivar removed: the columns that operations dropped, each with its table, in lower case.
     :ivar revisions: those that were heard.
     :ivar tell: takes each revision when it is first heard of.
     """
@@ -64,6 +66,8 @@ class Heard:
     touched: dict[str, str] = field(default_factory=dict)
     opaque: bool = False
     wrote: bool = False
+    written: set[str] = field(default_factory=set)
+    removed: set[tuple[str, str]] = field(default_factory=set)
     revisions: list[str] = field(default_factory=list)
     tell: Callable[[str], None] = field(default=lambda _revision: None, repr=False, compare=False)
     _at: str = field(default="", repr=False, compare=False)
@@ -101,6 +105,8 @@ class Heard:
                 self._drop(operation.index_name, revision)
             case ops.DropTableOp():
                 self._drop(operation.table_name, revision)
+            case ops.DropColumnOp():
+                self.removed.add((str(operation.table_name).lower(), str(operation.column_name).lower()))
             case ops.RenameTableOp():
                 self._rename("", operation.table_name, operation.new_table_name)
             case ops.AlterColumnOp() if operation.modify_name:
@@ -118,7 +124,10 @@ class Heard:
             named = frozenset(words)
             self.touched.update(dict.fromkeys(named, revision))
             self.opaque |= bool(named & _RUNS_CODE) or _calls_a_function(words)
-            self.wrote |= bool(named & _WRITES) and not any(word.startswith(COPIES) for word in named)
+            writes = bool(named & _WRITES) and not any(word.startswith(COPIES) for word in named)
+            self.wrote |= writes
+            if writes or _makes_values(words):
+                self.written |= named
             if not restates:
                 self.clauses.update(dict.fromkeys(find_clauses(words), revision))
             for name in find_drops(words):
@@ -136,6 +145,15 @@ class Heard:
         # An operation and the statement that comes of it say the same.
         if rename.old != rename.new and rename not in self.renames[-1:]:
             self.renames.append(rename)
+
+
+def _makes_values(words: list[str]) -> bool:
+    """Whether a statement fills a table by a query, or a column by an expression: ``ALTER ... TYPE text USING ...``."""
+    return (
+        (words[0] == "create" and "table" in words[:5] and "select" in words)
+        or (words[0] in ("select", "with") and "into" in words)
+        or (words[0] == "alter" and "using" in words)
+    )
 
 
 def _calls_a_function(words: list[str]) -> bool:

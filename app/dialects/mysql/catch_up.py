@@ -1,0 +1,287 @@
+"""MySQL and MariaDB: what a live database has otherwise than its staging, found by the server and brought over.
+
+Rows of the same key are compared byte for byte: a collation takes texts for equal that are not the same, and ``=`` a
+negative zero for the other one. Each statement reads what is committed when it begins, and locks no row of the live
+database; while writers are held that is one instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from sqlalchemy import URL
+
+from ..model import ForeignKey, LogicalType, Table, Values, Where
+from ..rounds import CannotCatchUp, Pair, Round
+from ..samples import leads_nowhere
+from .catalogue import columns_of, read_catalogue, stored_columns
+from .connect import STRICT, connect_to, quote, words_of
+from .driver import current_of, version_of
+from .loading import loading
+from .names import database_of, refuse_live
+from .read import RAW, MySqlReader, asking
+from .session import is_refusal
+from .types import SPATIAL, Stored
+
+SESSION = (
+    # Strict, so that no value is changed on its way, but for dates that are none and are there.
+    f"sql_mode = '{STRICT},ALLOW_INVALID_DATES'",
+    "foreign_key_checks = 0",
+)
+_ELSEWHERE = (
+    "SELECT 1 FROM information_schema.key_column_usage WHERE table_schema = %s "
+    "AND referenced_table_schema <> table_schema LIMIT 1"
+)
+_ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_NO_KEYS = ("tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob", *SPATIAL)
+"""Of these a key has the beginning only."""
+_AS_NUMBERS = (
+    *(LogicalType.INT, LogicalType.BOOL, LogicalType.DECIMAL, LogicalType.DATE, LogicalType.TIME),
+    *(LogicalType.TIMESTAMP, LogicalType.TIMESTAMPTZ, LogicalType.UUID),
+)
+
+
+class MySqlRound:
+    """One transaction over two databases of a server.
+
+    :param connection: with the staging database as its own, and with :data:`SESSION`; it is closed afterwards.
+    """
+
+    has_actions = False  # foreign keys are not enforced
+
+    def __init__(self, url: URL, connection: Any, live: str, staging: str, version_table: str) -> None:
+        self._ask, self._live, self._staging = asking(connection), live, staging
+        self._reader = MySqlReader.within(url, connection, staging, version_table)
+        self._tables = self._reader.tables()
+        self._stored = {
+            name: stored_columns(read_catalogue(self._ask, name, is_mariadb=version_of(connection).is_mariadb))
+            for name in (live, staging)
+        }
+        self._keys: dict[str, str] = {}
+        self._has_lost: set[str] = set()
+
+    # Which tables can be compared
+
+    def refuse(self, pair: Pair) -> None:
+        for ours, theirs in zip(*self._both(pair), strict=True):
+            if (ours.full_type, ours.charset, ours.is_json) != (theirs.full_type, theirs.charset, theirs.is_json):
+                raise CannotCatchUp(f"{pair.live.name}.{ours.name} is of another type now")
+            if ours.name in pair.key and ours.type in _NO_KEYS:
+                raise CannotCatchUp(f"the key of {pair.live.name} has the beginning of a text only")
+        if self._ask(_ELSEWHERE, self._staging):
+            raise CannotCatchUp("a foreign key leads to another database")
+        if pair.added:
+            with explain_refusals():
+                self._refuse_various(pair)
+
+    def _both(self, pair: Pair) -> tuple[list[Stored], list[Stored]]:
+        live, staged = (
+            {item.name: item for item in self._stored[place].get(table.name, ())}
+            for place, table in ((self._live, pair.live), (self._staging, pair.staged))
+        )
+        return [live[ours] for ours, _ in pair.columns], [staged[theirs] for _, theirs in pair.columns]
+
+    def _refuse_various(self, pair: Pair) -> None:
+        """:raises CannotCatchUp: columns that were added have several values, or the rows are too few to tell."""
+        first = self._first(pair)
+        columns = columns_of(self._stored[self._staging], _with(pair.staged, pair.added))
+        same = " AND ".join(_same(item, item, "s", "f") for item in columns)
+        sql = f"SELECT count(*), coalesce(sum(NOT ({same})), 0) FROM {self._new(pair)} s, ({first}) f"
+        [(rows, others)] = self._ask(sql)
+        if int(rows) < 2 or int(others):
+            raise CannotCatchUp(
+                f"the rows of {pair.live.name} have several values in {', '.join(pair.added)}, or are too few"
+            )
+
+    def _first(self, pair: Pair) -> str:
+        names = ", ".join(map(quote, pair.added))
+        return f"SELECT {names} FROM {self._new(pair)} LIMIT 1"
+
+    def _new(self, pair: Pair) -> str:
+        return f"{quote(self._staging)}.{quote(pair.staged.name)}"
+
+    def _old(self, pair: Pair) -> str:
+        return f"{quote(self._live)}.{quote(pair.live.name)}"
+
+    # What differs
+
+    def find(self, pair: Pair) -> int:
+        with explain_refusals():
+            return self._find(pair)
+
+    def _find(self, pair: Pair) -> int:
+        keys = self._keys.setdefault(pair.staged.name, quote(f"ferry_keys_{len(self._keys)}"))
+        on = " AND ".join(f"l.{quote(ours)} = s.{quote(theirs)}" for ours, theirs in pair.pairs_of_key)
+        same = " AND ".join(_same(*items, "l", "s") for items in zip(*self._both(pair), strict=True))
+        ours, theirs = pair.pairs_of_key[0]
+        named = [
+            ", ".join(
+                f"{place}.{quote(pair_of[side])} AS c{number}" for number, pair_of in enumerate(pair.pairs_of_key)
+            )
+            for side, place in enumerate("ls")
+        ]
+        self._ask(f"DROP TEMPORARY TABLE IF EXISTS {keys}")
+        self._ask(
+            f"CREATE TEMPORARY TABLE {keys} ENGINE = InnoDB SELECT {named[0]} FROM {self._old(pair)} l "
+            f"LEFT JOIN {self._new(pair)} s ON {on} WHERE s.{quote(theirs)} IS NULL OR NOT ({same})"
+        )
+        before = self._count(keys)
+        self._ask(
+            f"INSERT INTO {keys} SELECT {named[1]} FROM {self._new(pair)} s "
+            f"LEFT JOIN {self._old(pair)} l ON {on} WHERE l.{quote(ours)} IS NULL"
+        )
+        count = self._count(keys)
+        if count > before or self._may_be_left(pair):
+            self._has_lost.add(pair.staged.name)
+        return count
+
+    def agree(self, pair: Pair) -> bool:
+        ours, theirs = pair.pairs_of_key[0]
+        same = " AND ".join(_same(*items, "l", "s") for items in zip(*self._both(pair), strict=True))
+        one, other = f"l.{quote(ours)} IS NULL", f"s.{quote(theirs)} IS NULL"
+        with explain_refusals():
+            joins = (
+                f"{self._old(pair)} l ON {_on(pair, 'l', 0)}",
+                f"{self._new(pair)} s ON {_on(pair, 's', 1)}",
+            )
+            return not self._ask(
+                f"SELECT 1 FROM {self._keys[pair.staged.name]} k LEFT JOIN {' LEFT JOIN '.join(joins)} "
+                f"WHERE CASE WHEN {one} OR {other} THEN NOT ({one} AND {other}) ELSE NOT ({same}) END LIMIT 1"
+            )
+
+    def _count(self, place: str) -> int:
+        return int(self._ask(f"SELECT count(*) FROM {place}")[0][0])
+
+    def _may_be_left(self, pair: Pair) -> bool:
+        """Whether others refer to columns of the table that may change while its key stays."""
+        key = {theirs for _, theirs in pair.pairs_of_key}
+        return any(set(one.referred) - key for table in self._tables.values() for one in _to(pair.staged.name, table))
+
+    def rows(self, pair: Pair) -> Iterator[Values]:
+        return self._reader.rows(pair.staged, within=self._where(pair))
+
+    def _where(self, pair: Pair, alias: str = "own") -> Where:
+        names = ", ".join(f"{alias}.{quote(theirs)}" for _, theirs in pair.pairs_of_key)
+        numbers = ", ".join(f"c{number}" for number in range(len(pair.key)))
+        return Where(f"({names}) IN (SELECT {numbers} FROM {self._keys[pair.staged.name]})")
+
+    # What is brought over
+
+    def apply(self, pairs: Sequence[Pair]) -> None:
+        with explain_refusals():
+            for number, pair in enumerate(pairs):
+                if pair.added:
+                    self._ask(f"CREATE TEMPORARY TABLE ferry_first_{number} ENGINE = InnoDB {self._first(pair)}")
+            # All that go before all that come: of two rows that change places with a unique value none is in the way.
+            for pair in pairs:
+                keys = self._keys[pair.staged.name]
+                self._ask(f"DELETE s FROM {self._new(pair)} s JOIN {keys} k ON {_on(pair, 's', 1)}")
+            for number, pair in enumerate(pairs):
+                self._insert(pair, f"ferry_first_{number}")
+
+    def _insert(self, pair: Pair, first: str) -> None:
+        names = [quote(theirs) for _, theirs in pair.columns] + list(map(quote, pair.added))
+        values = [f"l.{quote(ours)}" for ours, _ in pair.columns] + [f"f.{quote(name)}" for name in pair.added]
+        place = f"{self._old(pair)} l JOIN {self._keys[pair.staged.name]} k ON {_on(pair, 'l', 0)}"
+        # A row without a value for what was added would be left out with the others.
+        if pair.added and self._count(place) and not self._count(first):
+            raise CannotCatchUp(f"no row of {pair.live.name} says what is in {', '.join(pair.added)}")
+        place += f" JOIN {first} f" if pair.added else ""
+        self._ask(f"INSERT INTO {self._new(pair)} ({', '.join(names)}) SELECT {', '.join(values)} FROM {place}")
+
+    def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
+        if pairs is None:
+            looks = [(child, key, "") for child, table in self._tables.items() for key in table.foreign_keys]
+        else:
+            looks = [look for pair in pairs for look in self._list_touched(pair)]
+        for child, key, more in looks:
+            nowhere = leads_nowhere(key.columns, key.referred, "c", quote(key.table), quote)
+            if self._ask(f"SELECT 1 FROM {quote(child)} c WHERE {nowhere}{more} LIMIT 1"):
+                return f"rows of {child} refer to rows of {key.table} that are not there"
+        return None
+
+    def _list_touched(self, pair: Pair) -> Iterator[tuple[str, ForeignKey, str]]:
+        """The foreign keys of a table, for the rows that were brought over, and those that lead to rows it lost."""
+        name, where = pair.staged.name, self._where(pair, "c").condition
+        for key in self._tables[name].foreign_keys:
+            yield name, key, f" AND {where}"
+        for child, table in self._tables.items() if name in self._has_lost else ():
+            for key in _to(name, table):
+                yield child, key, ""
+
+
+def _to(name: str, table: Table) -> list[ForeignKey]:
+    return [key for key in table.foreign_keys if key.table.lower() == name.lower()]
+
+
+def _with(table: Table, names: Sequence[str]) -> Table:
+    return Table(table.name, tuple(column for column in table.columns if column.name in names))
+
+
+def _on(pair: Pair, alias: str, side: int) -> str:
+    names = (names[side] for names in pair.pairs_of_key)
+    return " AND ".join(f"{alias}.{quote(name)} = k.c{number}" for number, name in enumerate(names))
+
+
+def _same(ours: Stored, theirs: Stored, here: str, there: str) -> str:
+    """A condition: two columns of one type hold the same bytes, or are both NULL."""
+    one, other = f"{here}.{quote(ours.name)}", f"{there}.{quote(theirs.name)}"
+    if ours.logical_type in _AS_NUMBERS:
+        return f"{one} <=> {other}"
+    if ours.logical_type is LogicalType.FLOAT:
+        return f"({one} <=> {other} AND ({one} <> 0 OR CONCAT({one}) <=> CONCAT({other})))"
+    if ours.type in SPATIAL or ours.type == "vector":
+        return f"HEX({one}) <=> HEX({other})"
+    if ours.type == "json":
+        one, other = f"CAST({one} AS CHAR)", f"CAST({other} AS CHAR)"
+    return f"CAST({one} AS BINARY) <=> CAST({other} AS BINARY)"
+
+
+@contextlib.contextmanager
+def explain_refusals() -> Iterator[None]:
+    """:raises CannotCatchUp: the server refused a statement, for whatever reason; a lost connection is one no more."""
+    try:
+        yield
+    except pymysql.Error as error:
+        if not is_refusal(error):
+            raise
+        raise CannotCatchUp(words_of(error)) from error
+
+
+@contextlib.contextmanager
+def begin_round(url: URL, connection: Any, live: str, staging: str, version_table: str) -> Iterator[MySqlRound]:
+    """A transaction; it is kept where nothing was raised."""
+    ask = asking(connection)
+    with explain_refusals():
+        ask(_ISOLATION)
+        ask("START TRANSACTION")
+        turn = MySqlRound(url, connection, live, staging, version_table)
+    try:
+        yield turn
+    except BaseException:
+        with contextlib.suppress(pymysql.Error):
+            ask("ROLLBACK")
+        raise
+    ask("COMMIT")
+
+
+class CatchingUp:
+    """A room in which staging is brought to what was written meanwhile."""
+
+    _tls_ca: Path | None
+    _spell: Callable[[URL], str]
+    version_table: str
+
+    @contextlib.contextmanager
+    def catching_up(self, live: URL, staging: URL) -> Iterator[Round]:
+        refuse_live(database_of(staging))
+        with (
+            loading(staging, self._tls_ca),
+            connect_to(staging, self._tls_ca, session=SESSION, conv=RAW) as connection,
+            begin_round(staging, connection, self._spell(live), current_of(connection), self.version_table) as turn,
+        ):
+            yield turn

@@ -1,0 +1,309 @@
+"""PostgreSQL: what a live schema has otherwise than its staging, found by the server and brought over.
+
+Rows of the same key are compared as images, byte for byte (``*=``, manual, 9.25.6): 1.0 is not 1.00, a negative zero
+not the other one. All statements of a round see one instant.
+
+Foreign keys stay, and look at each row that is brought over. For the length of the transaction they are put off to its
+end, so that the order of tables and rows does not matter; what ON DELETE does is done by them, and found afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL
+
+from ..model import Values, Where
+from ..rounds import CannotCatchUp, Pair, Round
+from .catalogue import ask_for_catalogue, sort_catalogue
+from .connect import Connection, connect_to, is_lost, is_out_of_space, words_of
+from .large import are_there
+from .names import Place, quote
+from .read import PostgresqlReader
+from .rules import ENABLE, TRIGGERS
+from .types import Declared
+
+_REFERENCES = """
+SELECT c.relname::text, k.conname::text, k.condeferrable, k.condeferred, k.convalidated
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2
+"""
+_ACTIONS = """
+SELECT 1 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND k.contype = 'f' AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r'))
+LIMIT 1
+"""
+_ODD = """
+SELECT c.relhasrules OR c.relrowsecurity OR c.relhassubclass AND c.relkind <> 'p' OR EXISTS (
+    SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid) FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+"""
+_ALWAYS = """
+SELECT a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s AND a.attidentity = 'a'
+"""
+
+
+class PostgresqlRound:
+    """One transaction over two schemas of a database.
+
+    :param connection: in the transaction.
+    """
+
+    def __init__(self, connection: Connection, live: str, staging: str, version_table: str) -> None:
+        self._connection, self._live, self._staging = connection, live, staging
+        self._readers = {
+            schema: PostgresqlReader(connection, schema, version_table, self._catalogue(schema))
+            for schema in (live, staging)
+        }
+        self._keys: dict[str, str] = {}
+        self.has_actions = bool(self._ask(_ACTIONS, staging))
+
+    def _catalogue(self, schema: str) -> Any:
+        [rows] = self._connection.ask_at_once(ask_for_catalogue(schema))
+        return sort_catalogue(rows)
+
+    def _ask(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(sql.encode(), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    # Which tables can be compared
+
+    def refuse(self, pair: Pair) -> None:
+        for ours, theirs in zip(*self._both(pair), strict=True):
+            if (ours.base, ours.kind, ours.modifier) != (theirs.base, theirs.kind, theirs.modifier):
+                raise CannotCatchUp(f"{pair.live.name}.{ours.name} is of another type now")
+        if are_there(self._connection) and any(column.base == "oid" for column in self._both(pair)[0]):
+            raise CannotCatchUp(f"{pair.live.name} may name large objects")
+        for schema, table in ((self._live, pair.live), (self._staging, pair.staged)):
+            if self._ask(_ODD, schema, table.name) != [(False,)]:
+                raise CannotCatchUp(f"{table.name} has rules, row security, or a table that inherits")
+        if pair.added:
+            with explain_refusals():
+                self._refuse_various(pair)
+
+    def _both(self, pair: Pair) -> tuple[list[Declared], list[Declared]]:
+        live, staged = (
+            {column.name: column for column in self._readers[schema].list_declared(table.name)}
+            for schema, table in ((self._live, pair.live), (self._staging, pair.staged))
+        )
+        return [live[ours] for ours, _ in pair.columns], [staged[theirs] for _, theirs in pair.columns]
+
+    def _refuse_various(self, pair: Pair) -> None:
+        """:raises CannotCatchUp: columns that were added have several values, or the rows are too few to tell."""
+        names = [quote(name) for name in pair.added]
+        one, other = ([f"{alias}.{name}" for name in names] for alias in "sf")
+        sql = f"SELECT count(*), count(*) FILTER (WHERE NOT ({_same(one, other)})) "
+        [(rows, others)] = self._ask(f"{sql} FROM {self._new(pair)} s, ({self._first(pair)}) f")
+        if int(str(rows)) < 2 or others:
+            raise CannotCatchUp(
+                f"the rows of {pair.live.name} have several values in {', '.join(pair.added)}, or are too few"
+            )
+
+    def _first(self, pair: Pair) -> str:
+        return f"SELECT {', '.join(map(quote, pair.added))} FROM {self._new(pair)} LIMIT 1"
+
+    def _new(self, pair: Pair) -> str:
+        return self._readers[self._staging].place(pair.staged.name)
+
+    def _old(self, pair: Pair) -> str:
+        return self._readers[self._live].place(pair.live.name)
+
+    # What differs
+
+    def find(self, pair: Pair) -> int:
+        with explain_refusals():
+            return self._find(pair)
+
+    def _find(self, pair: Pair) -> int:
+        keys = self._keys.setdefault(pair.staged.name, f"pg_temp.ferry_keys_{len(self._keys)}")
+        mine, its = self._key_of(pair, "l"), self._key_of(pair, "s")
+        on = " AND ".join(f"{a} = {b}" for a, b in zip(mine, its, strict=True))
+        named = ", ".join(f"coalesce({a}, {b}) AS c{n}" for n, (a, b) in enumerate(zip(mine, its, strict=True)))
+        self._ask(f"DROP TABLE IF EXISTS {keys}")
+        self._ask(
+            f"CREATE TEMP TABLE {keys.removeprefix('pg_temp.')} ON COMMIT DROP AS "
+            f"SELECT {named}, {mine[0]} IS NOT NULL AS lives, {its[0]} IS NOT NULL AS staged "
+            f"FROM {self._old(pair)} l FULL JOIN {self._new(pair)} s ON {on} "
+            f"WHERE {mine[0]} IS NULL OR {its[0]} IS NULL OR NOT ({self._same(pair)})"
+        )
+        return int(self._ask(f"SELECT count(*) FROM {keys}")[0][0])
+
+    def _same(self, pair: Pair) -> str:
+        ours, theirs = self._both(pair)
+        return _same([_send(column, "l") for column in ours], [_send(column, "s") for column in theirs])
+
+    def agree(self, pair: Pair) -> bool:
+        lives, staged = (f"{self._key_of(pair, side)[0]} IS NOT NULL" for side in "ls")
+        joins = (
+            f"{self._old(pair)} l ON {self._on(pair, 'l')}",
+            f"{self._new(pair)} s ON {self._on(pair, 's')}",
+        )
+        with explain_refusals():
+            return not self._ask(
+                f"SELECT 1 FROM {self._keys[pair.staged.name]} k LEFT JOIN {' LEFT JOIN '.join(joins)} "
+                f"WHERE CASE WHEN {lives} AND {staged} THEN NOT ({self._same(pair)}) ELSE {lives} OR {staged} END "
+                "LIMIT 1"
+            )
+
+    def _key_of(self, pair: Pair, side: str, alias: str = "") -> list[str]:
+        columns = self._both(pair)["ls".index(side)]
+        places = [[ours for ours, _ in pair.columns].index(name) for name in pair.key]
+        return [_send(columns[place], alias or side) for place in places]
+
+    def _on(self, pair: Pair, side: str) -> str:
+        return " AND ".join(f"{text} = k.c{number}" for number, text in enumerate(self._key_of(pair, side)))
+
+    def rows(self, pair: Pair) -> Iterator[Values]:
+        names = ", ".join(self._key_of(pair, "s", "own"))
+        numbers = ", ".join(f"c{number}" for number in range(len(pair.key)))
+        where = f"({names}) IN (SELECT {numbers} FROM {self._keys[pair.staged.name]})"
+        return self._readers[self._staging].rows(pair.staged, within=Where(where))
+
+    # What is brought over
+
+    def apply(self, pairs: Sequence[Pair]) -> None:
+        self._readers[self._staging].close_cursors()
+        with explain_refusals(), self._without_triggers(), self._deferring():
+            for number, pair in enumerate(pairs):
+                if pair.added:
+                    self._ask(f"CREATE TEMP TABLE ferry_first_{number} ON COMMIT DROP AS {self._first(pair)}")
+            # So nothing refers to what goes but what goes, too, and ON DELETE does what it did to the live rows.
+            for pair in pairs:
+                self._update(pair)
+            for pair in pairs:
+                keys = self._keys[pair.staged.name]
+                self._ask(f"DELETE FROM {self._new(pair)} s USING {keys} k WHERE {self._on(pair, 's')} AND NOT k.lives")
+            for number, pair in enumerate(pairs):
+                self._insert(pair, f"pg_temp.ferry_first_{number}")
+
+    def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
+        """None: foreign keys are enforced, here as well."""
+        del pairs
+        return None
+
+    @contextlib.contextmanager
+    def _without_triggers(self) -> Iterator[None]:
+        triggers = self._ask(TRIGGERS, self._staging)
+        for table, name, _ in triggers:
+            self._ask(f"ALTER TABLE {quote(self._staging)}.{quote(table)} DISABLE TRIGGER {quote(name)}")
+        yield
+        for table, name, enabled in triggers:
+            self._ask(f"ALTER TABLE {quote(self._staging)}.{quote(table)} {ENABLE[enabled]} TRIGGER {quote(name)}")
+
+    @contextlib.contextmanager
+    def _deferring(self) -> Iterator[None]:
+        """Foreign keys are looked at at the end, and are what they were then.
+
+        :raises CannotCatchUp: one was not proved, and what is brought over could hide behind the rows it has.
+        """
+        keys = self._ask(_REFERENCES, self._staging)
+        if unproved := [name for _, name, *_, proved in keys if not proved]:
+            raise CannotCatchUp(f"the foreign key {unproved[0]} was not proved")
+        fixed = [(table, name) for table, name, deferrable, *_ in keys if not deferrable]
+        places = [(f"{quote(self._staging)}.{quote(table)}", quote(name)) for table, name in fixed]
+        for table, name in places:
+            self._ask(f"ALTER TABLE {table} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED")
+        self._ask("SET CONSTRAINTS ALL DEFERRED")
+        yield
+        self._ask("SET CONSTRAINTS ALL IMMEDIATE")
+        for table, name in places:
+            self._ask(f"ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE")
+
+    def _update(self, pair: Pair) -> None:
+        always = {name for (name,) in self._ask(_ALWAYS, self._staging, pair.staged.name)}
+        keys, columns = {theirs for _, theirs in pair.pairs_of_key}, zip(*self._both(pair), strict=True)
+        changes = [
+            f"{quote(theirs.name)} = {_brought(ours, theirs)}"
+            for ours, theirs in columns
+            if theirs.name not in keys | always
+        ]
+        if changes:
+            self._ask(
+                f"UPDATE {self._new(pair)} s SET {', '.join(changes)} FROM {self._old(pair)} l, "
+                f"{self._keys[pair.staged.name]} k WHERE {self._on(pair, 's')} AND {self._on(pair, 'l')} "
+                "AND k.lives AND k.staged"
+            )
+
+    def _insert(self, pair: Pair, first: str) -> None:
+        names = [quote(theirs) for _, theirs in pair.columns] + list(map(quote, pair.added))
+        values = [_brought(*both) for both in zip(*self._both(pair), strict=True)]
+        values += [f"f.{quote(name)}" for name in pair.added]
+        place = f"{self._old(pair)} l JOIN {self._keys[pair.staged.name]} k ON {self._on(pair, 'l')} AND NOT k.staged"
+        further = f" CROSS JOIN {first} f" if pair.added else ""
+        # A row without a value for what was added would be left out with the others.
+        if further and self._ask(f"SELECT 1 FROM {place} LIMIT 1") and not self._ask(f"SELECT 1 FROM {first}"):
+            raise CannotCatchUp(f"no row of {pair.live.name} says what is in {', '.join(pair.added)}")
+        self._ask(
+            f"INSERT INTO {self._new(pair).removeprefix('ONLY ')} ({', '.join(names)}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {', '.join(values)} FROM {place}{further}"
+        )
+
+
+def _same(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """Rows as values, whose images are compared; of two row constructors the columns would be, one after the other."""
+    one, other = (f"ROW({', '.join(columns)})::pg_catalog.record" for columns in (ours, theirs))
+    return f"{one} OPERATOR(pg_catalog.*=) {other}"
+
+
+def _send(column: Declared, alias: str) -> str:
+    """The value as both sides have it, whatever a type that somebody made is called."""
+    return column.sent_of(f"{alias}.{quote(column.name)}")
+
+
+def _brought(ours: Declared, theirs: Declared) -> str:
+    """The live value in the type that the column has in staging, which is that schema's own where somebody made it."""
+    name = f"l.{quote(ours.name)}"
+    return name if ours.spelled == theirs.spelled else f"{ours.as_text(name)}::{theirs.spelled}"
+
+
+@contextlib.contextmanager
+def explain_refusals() -> Iterator[None]:
+    """:raises CannotCatchUp: the server refused a statement, for whatever reason; a lost connection is one no more."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if is_lost(error) or is_out_of_space(error):
+            raise
+        raise CannotCatchUp(words_of(error)) from error
+
+
+@contextlib.contextmanager
+def begin_round(connection: Connection, live: str, staging: str, version_table: str) -> Iterator[PostgresqlRound]:
+    """A transaction; it is kept where nothing was raised."""
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    try:
+        with explain_refusals():
+            # Types are spelled with their schemas; what is joined and sorted stays in memory a little longer.
+            connection.execute("SET LOCAL search_path = pg_catalog")
+            connection.execute("SET LOCAL work_mem = '64MB'")
+            turn = PostgresqlRound(connection, live, staging, version_table)
+        yield turn
+    except BaseException:
+        with contextlib.suppress(psycopg.Error):
+            connection.execute("ROLLBACK")
+        raise
+    with explain_refusals():
+        connection.execute("COMMIT")
+
+
+class CatchingUp:
+    """A room in which staging is brought to what was written meanwhile."""
+
+    _tls_ca: Path | None
+    _place: Callable[[URL], Place]
+    _droppable_place: Callable[[URL], Place]
+    version_table: str
+
+    @contextlib.contextmanager
+    def catching_up(self, live: URL, staging: URL) -> Iterator[Round]:
+        schemas = self._place(live).schema, self._droppable_place(staging).schema
+        with (
+            connect_to(staging, self._tls_ca, any_path=True) as connection,
+            begin_round(connection, *schemas, self.version_table) as turn,
+        ):
+            yield turn

@@ -1,0 +1,258 @@
+"""SQLite: what a live file has otherwise than its staging, found by the library and brought over.
+
+Both are one connection's, staging its own and the live one attached to be read. Values are compared as they are stored:
+by kind and byte, whatever the collation of their column.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+
+from sqlalchemy import URL
+
+from ..model import ForeignKey, Table, Values, Where
+from ..rounds import CannotCatchUp, Pair, Round
+from ..samples import leads_nowhere
+from .connect import Files, explain_file_errors
+from .names import path_of, quote
+from .read import SqliteReader
+
+_REFUSALS = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG)
+
+
+class SqliteRound:
+    """One transaction over two files.
+
+    :param connection: with the live file attached as ``live``.
+    """
+
+    has_actions = False  # foreign keys are not enforced
+
+    def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
+        self._connection = connection
+        self._reader = SqliteReader(connection, version_table)
+        self._tables = self._reader.tables()
+        self._keys: dict[str, str] = {}
+        self._has_lost: set[str] = set()
+
+    def _ask(self, sql: str) -> list[tuple[object, ...]]:
+        return self._connection.execute(sql).fetchall()
+
+    # Which tables can be compared
+
+    def refuse(self, pair: Pair) -> None:
+        if pair.live.virtual or pair.staged.virtual:
+            raise CannotCatchUp(f"{pair.live.name} is a virtual table")
+        ours, theirs = (self._list_types(schema, name) for schema, name in _places(pair))
+        for here, there in pair.columns:
+            if ours.get(here) != theirs.get(there):
+                raise CannotCatchUp(f"{pair.live.name}.{here} is of another type now")
+        if pair.added:
+            with explain_refusals():
+                self._refuse_various(pair)
+
+    def _list_types(self, schema: str, table: str) -> dict[str, str]:
+        rows = self._connection.execute("SELECT name, type FROM pragma_table_xinfo(?, ?)", (table, schema))
+        return {str(name): str(kind).lower() for name, kind in rows}
+
+    def _refuse_various(self, pair: Pair) -> None:
+        """:raises CannotCatchUp: columns that were added have several values, or the rows are too few to tell."""
+        same = " AND ".join(_same(name, name, "s", "f") for name in pair.added)
+        sql = f"SELECT count(*), coalesce(sum(NOT ({same})), 0) FROM {_new(pair)} s, ({_first(pair)}) f"
+        [(rows, others)] = self._ask(sql)
+        if int(str(rows)) < 2 or others:
+            raise CannotCatchUp(
+                f"the rows of {pair.live.name} have several values in {', '.join(pair.added)}, or are too few"
+            )
+
+    # What differs
+
+    def find(self, pair: Pair) -> int:
+        with explain_refusals():
+            return self._find(pair)
+
+    def _find(self, pair: Pair) -> int:
+        keys = self._keys.setdefault(pair.staged.name, f"temp.ferry_keys_{len(self._keys)}")
+        on = " AND ".join(f"l.{quote(ours)} = s.{quote(theirs)}" for ours, theirs in pair.pairs_of_key)
+        same = " AND ".join(_same(ours, theirs, "l", "s") for ours, theirs in pair.columns)
+        ours, theirs = pair.pairs_of_key[0]
+        # A key that is NULL is equal to none, and no row would be another's.
+        nulls = [f"SELECT 1 FROM {_old(pair)} l WHERE l.{quote(name)} IS NULL" for name, _ in pair.pairs_of_key]
+        nulls += [f"SELECT 1 FROM {_new(pair)} s WHERE s.{quote(name)} IS NULL" for _, name in pair.pairs_of_key]
+        if any(self._ask(f"{query} LIMIT 1") for query in nulls):
+            raise CannotCatchUp(f"keys of {pair.live.name} are NULL")
+        named = [
+            ", ".join(f"{place}.{quote(both[side])} AS c{number}" for number, both in enumerate(pair.pairs_of_key))
+            for side, place in enumerate("ls")
+        ]
+        self._ask(f"DROP TABLE IF EXISTS {keys}")
+        self._ask(
+            f"CREATE TABLE {keys} AS SELECT {named[0]} FROM {_old(pair)} l LEFT JOIN {_new(pair)} s ON {on} "
+            f"WHERE s.{quote(theirs)} IS NULL OR NOT ({same})"
+        )
+        before = self._count(keys)
+        self._ask(
+            f"INSERT INTO {keys} SELECT {named[1]} FROM {_new(pair)} s LEFT JOIN {_old(pair)} l ON {on} "
+            f"WHERE l.{quote(ours)} IS NULL"
+        )
+        count = self._count(keys)
+        if count > before or self._may_be_left(pair):
+            self._has_lost.add(pair.staged.name)
+        return count
+
+    def agree(self, pair: Pair) -> bool:
+        ours, theirs = pair.pairs_of_key[0]
+        same = " AND ".join(_same(mine, its, "l", "s") for mine, its in pair.columns)
+        on = [
+            " AND ".join(f"{alias}.{quote(both[side])} = k.c{n}" for n, both in enumerate(pair.pairs_of_key))
+            for side, alias in enumerate("ls")
+        ]
+        one, other = f"l.{quote(ours)} IS NULL", f"s.{quote(theirs)} IS NULL"
+        with explain_refusals():
+            return not self._ask(
+                f"SELECT 1 FROM {self._keys[pair.staged.name]} k LEFT JOIN {_old(pair)} l ON {on[0]} "
+                f"LEFT JOIN {_new(pair)} s ON {on[1]} "
+                f"WHERE CASE WHEN {one} OR {other} THEN NOT ({one} AND {other}) ELSE NOT ({same}) END LIMIT 1"
+            )
+
+    def _count(self, place: str) -> int:
+        return int(str(self._ask(f"SELECT count(*) FROM {place}")[0][0]))
+
+    def _may_be_left(self, pair: Pair) -> bool:
+        """Whether others refer to columns of the table that may change while its key stays."""
+        key = {theirs.lower() for _, theirs in pair.pairs_of_key}
+        references = (one for table in self._tables.values() for one in _to(pair.staged.name, table))
+        return any({name.lower() for name in one.referred} - key for one in references)
+
+    def rows(self, pair: Pair) -> Iterator[Values]:
+        return self._reader.rows(pair.staged, within=self._where(pair))
+
+    def _where(self, pair: Pair, alias: str = "own") -> Where:
+        names = [f"{alias}.{quote(theirs)}" for _, theirs in pair.pairs_of_key]
+        numbers = ", ".join(f"c{number}" for number in range(len(names)))
+        key = names[0] if len(names) == 1 else f"({', '.join(names)})"
+        return Where(f"{key} IN (SELECT {numbers} FROM {self._keys[pair.staged.name]})")
+
+    # What is brought over
+
+    def apply(self, pairs: Sequence[Pair]) -> None:
+        with explain_refusals(), self._without_triggers():
+            for number, pair in enumerate(pairs):
+                if pair.added:
+                    self._ask(f"CREATE TABLE temp.ferry_first_{number} AS {_first(pair)}")
+            # All that go before all that come: of two rows that change places with a unique value none is in the way.
+            for pair in pairs:
+                self._ask(f"DELETE FROM {_new(pair)} AS own WHERE {self._where(pair).condition}")
+            for number, pair in enumerate(pairs):
+                self._insert(pair, f"temp.ferry_first_{number}")
+
+    @contextlib.contextmanager
+    def _without_triggers(self) -> Iterator[None]:
+        rows = self._ask("SELECT name, sql FROM main.sqlite_schema WHERE type = 'trigger' ORDER BY rowid")
+        for name, _ in rows:
+            self._ask(f"DROP TRIGGER main.{quote(str(name))}")
+        yield
+        for _, sql in rows:
+            self._ask(str(sql))
+
+    def _insert(self, pair: Pair, first: str) -> None:
+        names = [quote(theirs) for _, theirs in pair.columns] + list(map(quote, pair.added))
+        values = [f"own.{quote(ours)}" for ours, _ in pair.columns] + [f"f.{quote(name)}" for name in pair.added]
+        place = f"{_old(pair)} AS own"
+        mine = [f"own.{quote(ours)}" for ours, _ in pair.pairs_of_key]
+        key = mine[0] if len(mine) == 1 else f"({', '.join(mine)})"
+        numbers = ", ".join(f"c{number}" for number in range(len(mine)))
+        where = f" WHERE {key} IN (SELECT {numbers} FROM {self._keys[pair.staged.name]})"
+        # A row without a value for what was added would be left out with the others.
+        if pair.added and self._count(place + where) and not self._count(first):
+            raise CannotCatchUp(f"no row of {pair.live.name} says what is in {', '.join(pair.added)}")
+        place += f", {first} AS f" if pair.added else ""
+        self._ask(f"INSERT INTO {_new(pair)} ({', '.join(names)}) SELECT {', '.join(values)} FROM {place}{where}")
+
+    def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
+        if pairs is None:
+            looks = [(child, key, "") for child, table in self._tables.items() for key in table.foreign_keys]
+        else:
+            looks = [look for pair in pairs for look in self._list_touched(pair)]
+        for child, key, more in looks:
+            nowhere = leads_nowhere(key.columns, key.referred, "c", f"main.{quote(key.table)}", quote)
+            if self._ask(f"SELECT 1 FROM main.{quote(child)} c WHERE {nowhere}{more} LIMIT 1"):
+                return f"rows of {child} refer to rows of {key.table} that are not there"
+        return None
+
+    def _list_touched(self, pair: Pair) -> Iterator[tuple[str, ForeignKey, str]]:
+        """The foreign keys of a table, for the rows that were brought over, and those that lead to rows it lost."""
+        name, where = pair.staged.name, self._where(pair, "c").condition
+        for key in self._tables[name].foreign_keys:
+            yield name, key, f" AND {where}"
+        for child, table in self._tables.items() if name in self._has_lost else ():
+            for key in _to(name, table):
+                yield child, key, ""
+
+
+def _to(name: str, table: Table) -> list[ForeignKey]:
+    return [key for key in table.foreign_keys if key.table.lower() == name.lower()]
+
+
+def _places(pair: Pair) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("live", pair.live.name), ("main", pair.staged.name)
+
+
+def _new(pair: Pair) -> str:
+    return f"main.{quote(pair.staged.name)}"
+
+
+def _old(pair: Pair) -> str:
+    return f"live.{quote(pair.live.name)}"
+
+
+def _first(pair: Pair) -> str:
+    return f"SELECT {', '.join(map(quote, pair.added))} FROM {_new(pair)} LIMIT 1"
+
+
+def _same(ours: str, theirs: str, here: str, there: str) -> str:
+    """A condition: two values are of one kind and the same bytes; ``+`` takes away what a column would make of them."""
+    one, other = f"{here}.{quote(ours)}", f"{there}.{quote(theirs)}"
+    return f"(+{one} COLLATE BINARY IS +{other} COLLATE BINARY AND typeof({one}) = typeof({other}))"
+
+
+@contextlib.contextmanager
+def explain_refusals() -> Iterator[None]:
+    """:raises CannotCatchUp: a rule of staging refused a row, or a statement cannot be run."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _REFUSALS:
+            raise
+        raise CannotCatchUp(str(error)) from error
+
+
+@contextlib.contextmanager
+def begin_round(files: Files, live: URL, staging: URL, version_table: str) -> Iterator[SqliteRound]:
+    """A transaction; it is kept where nothing was raised."""
+    path, lived = (path_of(url).resolve() for url in (staging, live))
+    with (
+        explain_file_errors(path),
+        contextlib.closing(sqlite3.connect(path.as_uri(), uri=True, isolation_level=None, timeout=30)) as connection,
+    ):
+        files.functions.give(connection)
+        connection.execute("PRAGMA foreign_keys = OFF")
+        # Nothing that is sent here can write to it.
+        connection.execute("ATTACH DATABASE ? AS live", (f"{lived.as_uri()}?mode=ro",))
+        connection.execute("BEGIN")
+        yield SqliteRound(connection, version_table)
+        with explain_refusals():
+            connection.execute("COMMIT")
+
+
+class CatchingUp:
+    """A room in which staging is brought to what was written meanwhile."""
+
+    _files: Files
+    version_table: str
+
+    def catching_up(self, live: URL, staging: URL) -> AbstractContextManager[Round]:
+        return begin_round(self._files, live, staging, self.version_table)

@@ -1,0 +1,164 @@
+"""Which tables an upgrade carried row by row, so that what is written to them afterwards can be carried as well.
+
+A row of such a table is a row of the new one, with the same values in the columns that were kept and one value for all
+rows in those that were added. Whatever else a revision may do to rows, or could have done unheard, rules a table out:
+then the whole database is copied and upgraded anew. What is decided here by words is proved by sums of the values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from ...dialects.model import Definition, Table
+from ...dialects.rounds import Pair
+from ..schema.listen import COPIES, Heard
+
+_RUNS_CODE = ("trigger", "rule")
+_REACHES_AROUND = re.compile(
+    r"\b(cursor|raw_connection|driver_connection|dbapi_connection|create_engine|engine_from_config|subprocess|ctypes)\b"
+)
+"""Ways for a revision to send what nobody hears."""
+_CONSTANT = re.compile(
+    r"(- )?\d+( \. \d+)?|\( ?(- )?\d+( \. \d+)? ?\)|true|false|null|'(?:[^']|'')*'", re.IGNORECASE | re.DOTALL
+)
+_CAST = re.compile(r" :: .*", re.DOTALL)
+
+
+@dataclass
+class RowByRow:
+    """The tables of a live database before an upgrade, and what became of them.
+
+    :ivar pairs: by the live table's name, those that were carried row by row.
+    :ivar others: by the live table's name, why it was not; of these nothing may be written.
+    """
+
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def pair_same(tables: Mapping[str, Table]) -> RowByRow:
+    """The tables of a database and those of a copy of it."""
+    return pair(tables, tables, (), (), Heard())
+
+
+def pair(
+    before: Mapping[str, Table],
+    after: Mapping[str, Table],
+    definitions_before: Iterable[Definition],
+    definitions_after: Iterable[Definition],
+    heard: Heard,
+) -> RowByRow:
+    """Decide of each table by what was heard of the revisions, and by what the schema was and is."""
+    result = RowByRow()
+    were, are = list(definitions_before), list(definitions_after)
+    runs_code = any(item.kind in _RUNS_CODE for item in (*were, *are))
+    rewritten = _find_written(before, after, heard)
+    for name, table in before.items():
+        if heard.opaque or (heard.wrote and runs_code):
+            result.others[name] = "revisions ran code of which nobody can say what it did"
+            continue
+        made_pair = _pair(table, after, are, heard, rewritten)
+        if isinstance(made_pair, Pair):
+            result.pairs[name] = made_pair
+        else:
+            result.others[name] = made_pair
+    return result
+
+
+def reaches_around(files: Iterable[Path]) -> bool:
+    """Whether the text of a revision has words for ways around the connection that is listened to."""
+    return any(_REACHES_AROUND.search(file.read_text(encoding="utf-8", errors="replace")) for file in files)
+
+
+def _find_written(before: Mapping[str, Table], after: Mapping[str, Table], heard: Heard) -> set[str]:
+    """The names of tables, in lower case, whose rows revisions wrote: named, or referring to one of those."""
+    rewritten = set(heard.written)
+    while rewritten:
+        more = {
+            name.lower()
+            for name, table in chain(before.items(), after.items())
+            if any(key.table.lower() in rewritten for key in table.foreign_keys)
+        }
+        if more <= rewritten:
+            break
+        rewritten |= more
+    return rewritten
+
+
+def _pair(
+    table: Table, after: Mapping[str, Table], definitions: list[Definition], heard: Heard, rewritten: set[str]
+) -> Pair | str:
+    """The pair of a table, or why there is none."""
+    names, renamed = _follow(table, heard)
+    if any(name in rewritten for name in names):
+        return "revisions wrote rows"
+    alike = [other for other in after.values() if other.name.lower() == names[-1]]
+    matches = [other for other in alike if other.name == table.name] or alike
+    if len(matches) != 1 or table.virtual or matches[0].virtual:
+        return "it is not one table any more"
+    staged = matches[0]
+    if any(name in heard.dropped and f"{COPIES}{name}" not in heard.touched for name in names):
+        return "a table of its name was dropped"
+    columns = list(_match_columns(table, staged, renamed))
+    if len(columns) < len(table.columns):
+        return "columns of it are gone, or of another type"
+    dropped = {column for of, column in heard.removed if of in names} | (heard.dropped.keys() - set(names))
+    if any(theirs.lower() in dropped or ours.lower() in dropped for ours, theirs in columns):
+        return "a column of that name was dropped"
+    names_kept = {theirs for _, theirs in columns}
+    added = tuple(name for name in staged.column_names if name not in names_kept)
+    if not all(_is_constant(staged.name, name, definitions) for name in added):
+        return "columns were added whose values are made for each row"
+    key = _find_key(table, staged, dict(columns))
+    return Pair(table, staged, tuple(columns), key, added) if key else "no key of it was kept"
+
+
+def _follow(table: Table, heard: Heard) -> tuple[list[str], dict[str, str]]:
+    """All names that a table had, the last of them its own now, and the new names of its columns; in lower case."""
+    names, columns = [table.name.lower()], {name.lower(): name.lower() for name in table.column_names}
+    for rename in heard.renames:
+        if not rename.table and rename.old == names[-1]:
+            names.append(rename.new)
+        elif rename.table == names[-1]:
+            columns = {first: rename.new if now == rename.old else now for first, now in columns.items()}
+    return names, columns
+
+
+def _match_columns(table: Table, staged: Table, renamed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The columns that are there still, as they were."""
+    for column in table.columns:
+        wanted = renamed[column.name.lower()]
+        matches = [
+            other for other in staged.columns if other.name == column.name and wanted == column.name.lower()
+        ] or [other for other in staged.columns if other.name.lower() == wanted]
+        if len(matches) == 1:
+            other = matches[0]
+            if (other.type, other.length, other.scale) == (column.type, column.length, column.scale):
+                yield column.name, other.name
+
+
+def _is_constant(table: str, column: str, definitions: list[Definition]) -> bool:
+    """Whether a column that was added has one value for all rows that were there, by its definition now."""
+    for item in definitions:
+        if item.table != table or column not in item.columns:
+            continue
+        if item.kind in ("autoincrement", "generated column"):
+            return False
+        if item.kind == "default" and not _CONSTANT.fullmatch(_CAST.sub("", item.text)):
+            return False
+    return True
+
+
+def _find_key(table: Table, staged: Table, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Columns that tell one row from all others in both tables, and are never NULL."""
+    theirs = {frozenset(key) for key in (staged.primary_key, *staged.unique) if key}
+    for key in (table.primary_key, *table.unique):
+        if key and frozenset(names[name] for name in key) in theirs:
+            nullable = {column.name for column in table.columns if column.nullable}
+            if key == table.primary_key or not nullable & set(key):
+                return key
+    return ()

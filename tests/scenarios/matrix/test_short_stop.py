@@ -1,0 +1,249 @@
+"""A live database is written while it is brought to head: writers wait for the rest, and lose nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import URL
+from sqlalchemy.pool import NullPool
+
+from app.dialects import dialect_for
+from benchmarks.host.forum import MIGRATIONS
+from benchmarks.stop import environ_of, make_second
+from benchmarks.writing import Writers
+from tests.scenarios.small_host import SmallHost
+from tests.support.forks import start_flask
+from tests.support.site import ENGINE, ROOT, SERVERS, Result
+
+MODULES = ("flask.cli", "benchmarks.host.forum", *SERVERS, *(f"app.{name}" for name in ENGINE))
+PLACES = ("mariadb", "postgresql", "sqlite")
+INSTANT = "2026-01-01 12:00:00"
+
+
+@pytest.fixture
+def url_of(tmp_path: Path, new_database: Callable[[str], URL]) -> Callable[[str], URL]:
+    def of(name: str) -> URL:
+        return URL.create("sqlite", database=str(tmp_path / "live.db")) if name == "sqlite" else new_database(name)
+
+    return of
+
+
+def run_forum(directory: Path, url: URL, *arguments: str, **further: str) -> Result:
+    environ = environ_of(
+        directory, url.render_as_string(hide_password=False), FLASK_APP="benchmarks.host.forum:create_app"
+    )
+    process = start_flask(arguments, {**environ, **further}, directory, modules=MODULES, root=ROOT)
+    stdout, stderr = process.communicate(timeout=300)
+    return Result(process.wait(), stdout, stderr)
+
+
+def create(directory: Path, url: URL) -> None:
+    """An empty database; a file comes by itself."""
+    if url.drivername != "sqlite":
+        dialect_for(url, directory=directory).create(url)
+
+
+def run_sql(url: URL, *statements: str) -> list[Any]:
+    engine = sa.create_engine(url, poolclass=NullPool)
+    rows: list[Any] = []
+    with engine.begin() as connection:
+        for sql in statements:
+            result = connection.exec_driver_sql(sql)
+            rows = [tuple(row) for row in result] if result.returns_rows else []
+    return rows
+
+
+@pytest.mark.parametrize("per_second", [10, 100, 1000])
+@pytest.mark.parametrize("name", PLACES)
+def test_no_acknowledged_write_is_lost(
+    tmp_path: Path, url_of: Callable[[str], URL], name: str, per_second: int
+) -> None:
+    url = url_of(name)
+    create(tmp_path, url)
+    second = make_second(tmp_path / "second")
+    assert run_forum(tmp_path, url, "db", "upgrade", FORUM_MIGRATIONS=str(MIGRATIONS)).status == 0
+    user = f"'{{}}', 'a@b', true, 1.5, '{INSTANT}', '{{{{}}}}', '[1.0]', 'null', NULL"
+    posts = f"1, 'first', 'text', '{INSTANT}', 0.5, NULL"
+    run_sql(url, *(f"INSERT INTO users VALUES ({n}, {user.format(n)})" for n in range(1, 9)))
+    run_sql(url, *(f"INSERT INTO posts VALUES ({n}, {posts})" for n in range(1, 40)))
+    report = tmp_path / "report.json"
+    with Writers(url.render_as_string(hide_password=False), per_second) as writers:
+        threading.Event().wait(0.3)
+        arguments = ("db-migrate-data", "self", "--yes", "--report", str(report))
+        done = run_forum(tmp_path, url, *arguments, FORUM_MIGRATIONS=str(second))
+        threading.Event().wait(0.3)
+    assert writers.find_lost(url.render_as_string(hide_password=False)) == []
+    if name == "sqlite" and per_second == 1000 and done.status == 11:
+        assert "stayed locked by another program" in done.stderr  # writers that never rest lock the file from readers
+        return
+    assert done.status == 0, done.stderr
+    assert run_sql(url, "SELECT version_num FROM alembic_version") == [("f2",)]
+    told = orjson.loads(report.read_bytes())
+    assert told["brought_over"] or per_second == 10, told["notes"]
+    assert not [note for note in told["notes"] if "with writers waiting." in note and "pass" in note], told["notes"]
+    back = run_forum(tmp_path, url, "db-rollback", "--yes", FORUM_MIGRATIONS=str(second))
+    assert back.status == 0, back.stderr
+
+
+class Pen(threading.Thread):
+    """Runs statements one after the other, again and again with a new number, until it is told to stop."""
+
+    def __init__(self, url: URL, statements: tuple[str, ...]) -> None:
+        super().__init__(daemon=True)
+        self.url, self.statements = url, statements
+        self.stop, self.count, self.failures = threading.Event(), 0, list[str]()
+
+    def run(self) -> None:
+        engine = sa.create_engine(self.url, poolclass=NullPool)
+        while not self.stop.wait(0.02):
+            for sql in self.statements:
+                self._write(engine, sql.format(n=1000 + self.count))
+            self.count += 1
+
+    def _write(self, engine: sa.Engine, sql: str) -> None:
+        for attempt in (1, 2, 3):
+            try:
+                with engine.begin() as connection:
+                    connection.exec_driver_sql(sql)
+                return
+            except sa.exc.DBAPIError as error:
+                if attempt == 3:
+                    self.failures.append(f"{sql}: {error.orig}")
+
+
+@contextlib.contextmanager
+def writing(url: URL, *statements: str) -> Iterator[Pen]:
+    pen = Pen(url, statements)
+    pen.start()
+    threading.Event().wait(0.3)
+    try:
+        yield pen
+    finally:
+        pen.stop.set()
+        pen.join(60)
+    assert not pen.failures
+
+
+def make_host(directory: Path, url: URL) -> SmallHost:
+    create(directory, url)
+    host = SmallHost(directory / "host", url)
+    host.directory.mkdir()
+    host.revise(
+        "CREATE TABLE people (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(60), email VARCHAR(60))",
+        "CREATE TABLE notes (id INTEGER NOT NULL PRIMARY KEY, person INTEGER REFERENCES people, words VARCHAR(60))"
+        if url.drivername == "sqlite"
+        else "CREATE TABLE notes (id INTEGER NOT NULL PRIMARY KEY, person INTEGER, words VARCHAR(60), "
+        "FOREIGN KEY (person) REFERENCES people (id))",
+        "CREATE TABLE scraps (words VARCHAR(60))",
+    )
+    host.done("db", "upgrade")
+    run_sql(url, *(f"INSERT INTO people VALUES ({n}, 'p {n}', 'e')" for n in range(1, 30)))
+    run_sql(url, *(f"INSERT INTO notes VALUES ({n}, {n}, 'w')" for n in range(1, 30)))
+    return host
+
+
+WRITES = (
+    "INSERT INTO people VALUES ({n}, 'Ä {n}', '')",
+    "INSERT INTO notes VALUES ({n}, {n}, 'more')",
+    "UPDATE people SET name = 'A {n} ' WHERE id = 1",
+    "DELETE FROM notes WHERE id = {n} - 3",
+    "UPDATE notes SET words = NULL WHERE id = {n} - 1",
+)
+
+
+def bring(host: SmallHost, **environ: str) -> tuple[Result, dict[str, Any]]:
+    report = host.directory / "report.json"
+    report.unlink(missing_ok=True)
+    done = host.flask("db-migrate-data", "self", "--yes", "--report", str(report), **environ)
+    return done, orjson.loads(report.read_bytes())
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_renames_and_columns_with_a_default(tmp_path: Path, url_of: Callable[[str], URL], name: str) -> None:
+    url = url_of(name)
+    host = make_host(tmp_path, url)
+    host.revise(
+        "ALTER TABLE people RENAME COLUMN email TO mail",
+        "ALTER TABLE people ADD COLUMN kind VARCHAR(9) NOT NULL DEFAULT 'plain'",
+        "ALTER TABLE notes RENAME TO remarks",
+        name="r2",
+        down="r1",
+    )
+    declared = tmp_path / "declared.toml"
+    declared.write_text('["r2"]\nferry_moves = { notes = "remarks", "people.email" = "people.mail" }\n')
+    with writing(url, *WRITES) as pen:
+        done, told = bring(host, FLASK_FERRY_DECLARATIONS=str(declared))
+        # The app of before writes to what is not there any more.
+        pen.failures.clear()
+        pen.stop.set()
+        pen.join(60)
+        pen.failures.clear()
+    assert done.status == 0, done.stderr
+    assert told["brought_over"], told["notes"]
+    people = run_sql(url, "SELECT id, name, mail, kind FROM people ORDER BY id")
+    new = [row for row in people if row[0] >= 1000]
+    assert [row[0] for row in new] == list(range(1000, 1000 + len(new)))
+    assert all(row[1:] == (f"Ä {row[0]}", "", "plain") for row in new)
+    # After the cut-over this statement of the old app works on.
+    number = int(str(people[0][1]).removeprefix("A ").removesuffix(" "))
+    assert number >= new[-1][0] - 1
+    assert people[0] == (1, f"A {number} ", "e", "plain")
+    assert run_sql(url, "SELECT count(*) FROM remarks WHERE person NOT IN (SELECT id FROM people)") == [(0,)]
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(
+    ("statement", "note"),
+    [
+        ("UPDATE people SET name = 'first' WHERE id = 2", "people was written: revisions wrote rows"),
+        ("CREATE TABLE copies AS SELECT id, name FROM people", "people was written: revisions wrote rows"),
+    ],
+)
+def test_what_revisions_made_of_rows_is_made_of_those_written_meanwhile(
+    tmp_path: Path, url_of: Callable[[str], URL], name: str, statement: str, note: str
+) -> None:
+    url = url_of(name)
+    host = make_host(tmp_path, url)
+    host.revise(statement, name="r2", down="r1")
+    with writing(url, WRITES[0]) as pen:
+        done, told = bring(host)
+    assert done.status == 0, done.stderr
+    assert told["brought_over"] == []
+    assert any(note in text for text in told["notes"]), told["notes"]
+    there = {row[0] for row in run_sql(url, "SELECT id FROM people WHERE id >= 1000")}
+    assert there == set(range(1000, 1000 + pen.count))
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_written_breaks_a_new_rule(tmp_path: Path, url_of: Callable[[str], URL], name: str) -> None:
+    url = url_of(name)
+    host = make_host(tmp_path, url)
+    host.revise("CREATE UNIQUE INDEX one_name ON people (name)", name="r2", down="r1")
+    before = run_sql(url, "SELECT count(*) FROM people")
+    with writing(url, "INSERT INTO people VALUES ({n}, 'again', '')") as pen:
+        done, _ = bring(host)
+    assert done.status in (22, 23), done.stderr
+    assert "replaced nothing" in done.stderr
+    assert run_sql(url, "SELECT count(*) FROM people") == [(before[0][0] + pen.count,)]
+    assert run_sql(url, "SELECT version_num FROM alembic_version") == [("r1",)]
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_table_without_a_key_is_carried_by_a_whole_pass(
+    tmp_path: Path, url_of: Callable[[str], URL], name: str
+) -> None:
+    url = url_of(name)
+    host = make_host(tmp_path, url)
+    host.revise("ALTER TABLE people ADD COLUMN more INTEGER", name="r2", down="r1")
+    with writing(url, "INSERT INTO scraps VALUES ('{n}')") as pen:
+        done, told = bring(host)
+    assert done.status == 0, done.stderr
+    assert told["brought_over"] == []
+    assert len(run_sql(url, "SELECT words FROM scraps")) == pen.count

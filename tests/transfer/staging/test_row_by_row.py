@@ -1,0 +1,149 @@
+"""Which tables an upgrade carried row by row: by what was heard of it, and by what there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.dialects.model import Column, Definition, ForeignKey, LogicalType, Table
+from app.transfer.schema.listen import Heard
+from app.transfer.staging.row_by_row import RowByRow, pair, pair_same, reaches_around
+
+ID, NAME = Column("id", LogicalType.INT, nullable=False), Column("name", LogicalType.TEXT, length=20)
+USERS = Table("users", (ID, NAME), ("id",))
+POSTS = Table(
+    "posts", (ID, Column("user_id", LogicalType.INT)), ("id",), (), (ForeignKey(("user_id",), "users", ("id",)),)
+)
+TABLES = {"users": USERS, "posts": POSTS}
+MORE = Column("more", LogicalType.TEXT)
+
+
+def after(*statements: str, users: Table | None = USERS, definitions: tuple[Definition, ...] = ()) -> RowByRow:
+    heard = Heard()
+    for sql in statements:
+        heard.hear_statement(sql, "0002")
+    now = {"posts": POSTS} | ({users.name: users} if users else {})
+    return pair(TABLES, now, (), definitions, heard)
+
+
+def with_column(*columns: Column) -> Table:
+    return replace(USERS, columns=(*USERS.columns, *columns))
+
+
+def test_a_copy_is_carried_row_by_row() -> None:
+    paired = pair_same(TABLES)
+    assert paired.others == {}
+    assert paired.pairs["users"].columns == (("id", "id"), ("name", "name"))
+    assert paired.pairs["users"].key == ("id",)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE users SET name = upper(name)",
+        "INSERT INTO names SELECT id, name FROM users",
+        "DELETE FROM users WHERE id = 1",
+        "CREATE TABLE names AS SELECT name FROM users",
+        "SELECT name INTO names FROM users",
+        "ALTER TABLE users ALTER COLUMN name TYPE text USING upper(name)",
+        "WITH gone AS (DELETE FROM users RETURNING id) SELECT * FROM gone",
+    ],
+)
+def test_rows_that_revisions_wrote(sql: str) -> None:
+    paired = after(sql)
+    # Whoever refers to them may have been changed with them.
+    assert set(paired.others) == {"users", "posts"}
+
+
+@pytest.mark.parametrize("sql", ["CALL mend()", "DO $$BEGIN END$$", "SELECT mend()"])
+def test_code_of_which_nobody_can_say_what_it_does(sql: str) -> None:
+    assert set(after(sql).others) == {"users", "posts"}
+
+
+def test_rows_written_elsewhere_rule_nothing_out_but_where_triggers_may_carry_them_on() -> None:
+    assert set(after("INSERT INTO roles VALUES (1)").pairs) == {"users", "posts"}
+    trigger = Definition("trigger", "roles", "t")
+    assert set(after("INSERT INTO roles VALUES (1)", definitions=(trigger,)).others) == {"users", "posts"}
+
+
+def test_a_column_that_was_added_has_one_value() -> None:
+    users = with_column(MORE)
+    assert after(users=users).pairs["users"].added == ("more",)
+
+
+@pytest.mark.parametrize(
+    ("text", "constant"),
+    [
+        ("'x'", True),
+        ("'it''s' :: character varying", True),
+        ("- 1 . 5", True),
+        ("( 7 )", True),
+        ("true", True),
+        ("now ( )", False),
+        ("gen_random_uuid ( )", False),
+        ("current_timestamp", False),
+        ("( 1 + 1 )", False),
+        ("'now' :: text :: date", True),
+    ],
+)
+def test_a_default_is_a_constant_or_not(text: str, constant: bool) -> None:
+    default = Definition("default", "users", "more", ("more",), text)
+    assert ("users" in after(users=with_column(MORE), definitions=(default,)).pairs) is constant
+
+
+@pytest.mark.parametrize("kind", ["autoincrement", "generated column"])
+def test_a_column_whose_values_are_made_for_each_row(kind: str) -> None:
+    made = Definition(kind, "users", "more", ("more",), kind)
+    assert "users" in after(users=with_column(MORE), definitions=(made,)).others
+
+
+def test_renames_that_were_heard_are_followed() -> None:
+    people = replace(USERS, name="people", columns=(ID, replace(NAME, name="label")))
+    statements = ("ALTER TABLE users RENAME COLUMN name TO label", "ALTER TABLE users RENAME TO people")
+    made = after(*statements, users=people).pairs["users"]
+    assert (made.staged.name, made.columns) == ("people", (("id", "id"), ("name", "label")))
+    assert "users" in after(users=people).others
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        None,
+        replace(USERS, columns=(ID,)),
+        replace(USERS, columns=(ID, replace(NAME, length=10))),
+        replace(USERS, columns=(ID, replace(NAME, type=LogicalType.BYTES))),
+        replace(USERS, primary_key=("name",)),
+        replace(USERS, primary_key=()),
+    ],
+)
+def test_what_is_gone_or_of_another_type_rules_a_table_out(users: Table | None) -> None:
+    assert "users" in after(users=users).others
+
+
+def test_a_name_that_was_dropped_and_is_there_again() -> None:
+    assert "users" in after("ALTER TABLE users DROP COLUMN name", "ALTER TABLE users ADD COLUMN name TEXT").others
+    assert "users" in after("DROP TABLE users", "CREATE TABLE users (id INTEGER)").others
+    batch = ("INSERT INTO _alembic_tmp_users SELECT * FROM users", "DROP TABLE users")
+    assert "users" in after(*batch, "ALTER TABLE _alembic_tmp_users RENAME TO users").pairs
+
+
+def test_another_key_will_do_where_it_is_never_null() -> None:
+    unique = replace(USERS, columns=(ID, replace(NAME, nullable=False)), primary_key=(), unique=(("name",),))
+    assert pair_same({"users": unique}).pairs["users"].key == ("name",)
+    nullable = replace(USERS, primary_key=(), unique=(("name",),))
+    assert "users" in pair_same({"users": nullable}).others
+
+
+@pytest.mark.parametrize(
+    ("text", "around"),
+    [
+        ("op.get_bind().connection.cursor().execute('UPDATE users')", True),
+        ("engine = sa.create_engine(url)", True),
+        ("op.add_column('users', sa.Column('x', sa.Integer))", False),
+    ],
+)
+def test_ways_around_the_connection_that_is_listened_to(tmp_path: Path, text: str, around: bool) -> None:
+    (tmp_path / "0002.py").write_text(text)
+    assert reaches_around([tmp_path / "0002.py"]) is around
