@@ -19,6 +19,7 @@
     ├── Protected 20            production, prohibited, unsupported server
     ├── BackupFailed 21
     ├── DoesNotFit 22           all problems found, counts, sample keys
+    │   └── OutOfSpace 22       where, the server's words
     ├── VerificationFailed 23   tables, rows, columns
     ├── CutOverUnfinished 25    which database is live; what finishes or undoes it
     └── NotConfirmed 130        answer No, or interrupted
@@ -199,6 +200,10 @@ class DoesNotFit(FerryError):
     """Rows, tables or revisions that the schema refuses."""
 
     exit_status = ExitStatus.DOES_NOT_FIT
+
+
+class OutOfSpace(DoesNotFit):
+    """A disk, a quota or a table space is full: nothing is wrong with the rows."""
 
 
 class VerificationFailed(FerryError):

@@ -16,7 +16,7 @@ from sqlalchemy import URL
 
 from app.dialects.model import ForeignKey, LateWrite, LogicalType, SchemaObject, Values
 from app.dialects.samples import ProblemKind
-from app.errors import BackupFailed, DoesNotFit, LockHeld
+from app.errors import BackupFailed, DoesNotFit, LoadError, LockHeld
 from app.transfer.rows.header import sort_columns
 from tests.support.limits import no_endless_wait
 from tests.support.site import ROOT
@@ -411,6 +411,22 @@ def test_a_copy_is_exact_and_takes_the_place_of_what_was_there(room: Room) -> No
     to = room.staged("copy", more=5)
     room.dialect.copy(room.target, to, timeout_s=5)
     assert room.everything(to) == room.everything()
+
+
+def test_rows_of_another_staging_are_brought_as_they_are(room: Room) -> None:
+    room.fill()
+    former, staging = room.staged("former", more=5), room.staged("new")
+    with room.dialect.loading(staging):
+        room.dialect.clear(staging, ["children", "parents"])
+        with room.dialect.reader(staging) as reader:
+            tables = reader.tables()
+        # Who refers to others may come before them.
+        assert room.dialect.bring(former, staging, tables["children"]) == len(CHILDREN)
+        assert room.dialect.bring(former, staging, tables["parents"]) == len(PARENTS) + 5
+    assert room.state(staging) == room.state(former)
+    with room.dialect.loading(staging), pytest.raises(LoadError):
+        room.dialect.bring(former, staging, tables["parents"])
+    assert room.state(staging) == room.state(former)
 
 
 def test_keep_makes_a_generation_of_staging(room: Room) -> None:

@@ -22,6 +22,7 @@ from ...errors import (
     LockHeld,
     Misconfigured,
     NotGranted,
+    OutOfSpace,
     Protected,
 )
 from ..network import is_loopback, normalise_host
@@ -362,7 +363,7 @@ def _explain_files(url: URL, error: pymysql.Error) -> DoesNotFit | None:
             "command again.",
         )
     if is_out_of_space(error):
-        return DoesNotFit(f"{where} has no room left: {words}", hint="Make room, then run the command again.")
+        return OutOfSpace(f"{where} has no room left: {words}", hint="Make room, then run the command again.")
     return None
 
 

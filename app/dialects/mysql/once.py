@@ -15,9 +15,10 @@ from .. import once
 from ..model import Table
 from ..once import TABLE, begin_part, claim_words
 from . import loading
-from .connect import STRICT, connect_to, number_of, quote, words_of
+from .connect import STRICT, connect_to, is_out_of_space, number_of, quote, words_of
 from .names import database_of, refuse_live
 from .read import Asks, asking
+from .session import PATIENT_S, is_refusal
 
 AS_IT_IS = ("foreign_key_checks = 0", f"sql_mode = '{STRICT},ALLOW_INVALID_DATES'")
 """Settings of a session that loads rows, whatever they refer to."""
@@ -110,10 +111,15 @@ class Sharing:
         names, place = ", ".join(map(quote, table.column_names)), quote(table.name)
         rows = f"SELECT {names} FROM {quote(database_of(source))}.{place}"
         refuse_live(database_of(staging))
-        with connect_to(staging, self._tls_ca, session=AS_IT_IS) as connection, connection.cursor() as cursor:
+        patient = connect_to(staging, self._tls_ca, session=AS_IT_IS, read_timeout=PATIENT_S)
+        with patient as connection, connection.cursor() as cursor:
             try:
+                # So that a session of the dead run's, which the server has not missed yet, is not waited for.
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 return int(cursor.execute(f"INSERT INTO {place} ({names}) {rows}"))
             except pymysql.Error as error:
+                if not is_refusal(error) or is_out_of_space(error):
+                    raise
                 raise LoadError(f"Rows of {table.name} do not go in: {words_of(error)}") from error
 
     def drop(self, url: URL) -> None:

@@ -18,11 +18,11 @@ from ...errors import (
     AccessDenied,
     DatabaseDamaged,
     DatabaseUnreachable,
-    DoesNotFit,
     FerryError,
     LockHeld,
     Misconfigured,
     NotGranted,
+    OutOfSpace,
     Protected,
 )
 from ..network import is_loopback, normalise_host
@@ -319,7 +319,7 @@ def explanation(url: URL, error: BaseException) -> FerryError | None:
             hint="Use the primary's URL, or reset default_transaction_read_only (of server, database or role).",
         )
     if is_out_of_space(error):
-        return DoesNotFit(f"The database server at {place_of(url)} has no room: {words}", hint="Make room, run again.")
+        return OutOfSpace(f"The database server at {place_of(url)} has no room: {words}", hint="Make room, run again.")
     if state in ("XX001", "XX002"):
         return DatabaseDamaged(
             f"The database server at {place_of(url)} says that its own files are damaged: {words}",

@@ -17,6 +17,12 @@ from .connect import SETTINGS, Connection, connect_to, is_lost, is_out_of_space,
 from .names import own_place, quote
 from .swap import end_backends
 
+_OWN_TYPES = """
+SELECT a.attname::text, t.typname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.oid = t.typnamespace
+WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
 
 def settings_with(part: str) -> Mapping[str, str]:
     """Those of a session that loads a part: it may be cut off, and another one waits for it."""
@@ -69,9 +75,15 @@ class Sharing:
             raise FerryError("Rows are brought from one staging into another alone.")
         names = ", ".join(map(quote, table.column_names))
         into = f"INSERT INTO {quote(place.schema)}.{quote(table.name)} ({names}) OVERRIDING SYSTEM VALUE"
-        query = f"{into} SELECT {names} FROM ONLY {quote(origin.schema)}.{quote(table.name)}"
         with connect_to(staging, self._tls_ca, search_path=[place.schema]) as connection:
             try:
+                # A type of the schema's own is another one in the other schema.
+                types = dict(connection.execute(_OWN_TYPES, (origin.schema, table.name)).fetchall())
+                values = ", ".join(
+                    f"{quote(name)}::text::{quote(place.schema)}.{quote(types[name])}" if name in types else quote(name)
+                    for name in table.column_names
+                )
+                query = f"{into} SELECT {values} FROM {quote(origin.schema)}.{quote(table.name)}"
                 return connection.execute(query.encode()).rowcount
             except psycopg.Error as error:
                 if is_lost(error) or is_out_of_space(error):

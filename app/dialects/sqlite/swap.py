@@ -12,7 +12,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from ...errors import DoesNotFit, FerryError
+from ...errors import FerryError, OutOfSpace
 from ..model import LateWrite
 from .fence import SqliteFence, explain_held, explain_locked
 
@@ -28,7 +28,7 @@ def explain_error(path: Path, error: sqlite3.Error | OSError) -> FerryError:
         return explain_locked(path)
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in _NO_ROOM
     if full:
-        return DoesNotFit(
+        return OutOfSpace(
             f"There is no room to write {path}: {getattr(error, 'strerror', None) or error}.",
             hint="Make room, then run the command again.",
         )
@@ -39,7 +39,7 @@ def explain_file(path: Path, error: sqlite3.Error) -> FerryError | None:
     """Our error for one that is no fault of a statement: the file is locked, or there is no room; or None."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_IOERR:
-        return DoesNotFit(f"{path} cannot be written: {error}.", hint="Make room, then run the command again.")
+        return OutOfSpace(f"{path} cannot be written: {error}.", hint="Make room, then run the command again.")
     known = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
     return explain_error(path, error) if code in known else None
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from ...dialects.wording import count_rows
 from ...errors import FerryError, SnapshotUnusable
@@ -56,6 +58,9 @@ class GoingOn:
         try:
             why = self._find_why_not(former)
             snapshot = None if why else self._read_again(former)
+            expected = self._source.look_ahead(run).revision
+            if snapshot and expected not in (None, snapshot.header.revision):
+                why = "its rows are of another revision"
             why = why or self._source.take_up(run, snapshot, former.token, catches_up=catches_up)
         except (SnapshotUnusable, OSError) as error:
             why = f"its snapshot is not what it was ({error})"
@@ -185,7 +190,10 @@ class GoingOn:
         return True
 
     def _drop(self, former: Resumable) -> None:
-        self._run.dialect.drop(self._run.dialect.staging_url(self._run.target, former.staging))
+        run = self._run
+        # The server may not have missed a session of the dead run's yet: then the next run removes it.
+        with contextlib.suppress(*run.database_errors):
+            run.dialect.drop(run.dialect.staging_url(run.target, former.staging))
 
     # What is left to the next
 
@@ -236,6 +244,20 @@ def _split(rows: RowsFile, there: Mapping[str, tuple[int, str]]) -> tuple[dict[s
     return whole, {name: count for name, (count, _) in there.items() if name not in whole}
 
 
+def digest_of(module: str) -> str:
+    """A digest of the code that a module, or a package, is made of: what it declares decides what is read."""
+    digest = hashlib.sha256(module.encode())
+    # Where it cannot be imported whoever needs it says so.
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        spec = importlib.util.find_spec(module)
+        places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+        files = sorted(file for place in places for file in place.rglob("*.py"))
+        files += [Path(spec.origin)] if spec and spec.origin and not files else []
+        for file in files:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def _find_key(run: Run, plan: Plan, options: MigrateOptions) -> str | None:
     """What decides what is read and loaded; None where nothing of it may be left lying about, as with a profile."""
     settings, target = run.settings, plan.target
@@ -248,7 +270,7 @@ def _find_key(run: Run, plan: Plan, options: MigrateOptions) -> str | None:
         options.list_decisive(),
         options.rehearse,
         settings.source_time_zone,
-        settings.adapters,
+        digest_of(settings.adapters) if settings.adapters and plan.source.database is None else None,
         str(settings.files),
         str(settings.declarations),
         plan.head,

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
-from ...errors import DoesNotFit, FerryError, VerificationFailed
+from ...errors import DoesNotFit, FerryError, OutOfSpace, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import NOTHING, Contents, Proved
 from ..proof.objects import find_not_migrated
@@ -226,8 +226,8 @@ class SourceJob(Migration):
     def _load(self) -> None:
         try:
             self._staged = self._fill()
-        except DoesNotFit:
-            if not self._going_on.give_up():
+        except DoesNotFit as error:
+            if isinstance(error, OutOfSpace) or not self._going_on.give_up():
                 raise
             self._load_anew()
         self.run.outcome.update(self._going_on.note_all(self._staged.accounts))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import ClusterLost, DatabaseUnreachable
+from ...errors import ClusterLost, DatabaseUnreachable, OutOfSpace
 from ..rows.expect import Unexpected, a_count, a_list, a_text, a_text_or_null, an_instant, an_object, texts
 from ..rows.scratch import ScratchError
 from .control import Control
@@ -59,7 +59,7 @@ class Resumable:
 
 def has_died(error: BaseException | None) -> bool:
     """Whether a run ended as something else did that it needs: not for what it was told to do, or by whom."""
-    return isinstance(error, DatabaseUnreachable | ClusterLost | ScratchError | OSError)
+    return isinstance(error, DatabaseUnreachable | ClusterLost | OutOfSpace | ScratchError | OSError)
 
 
 def find_resumable(control: Control, run_id: str) -> Resumable | None:

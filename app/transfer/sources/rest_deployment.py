@@ -86,6 +86,16 @@ class RestDeployment(Source):
             carry_files(run, self._source, require_api(self._adapters).files, parts)
         return snapshot
 
+    def take_up(self, run: Run, snapshot: Taken | None, token: bytes | None, *, catches_up: bool) -> str:
+        """What it has is asked, and compared with what was read: the app may declare more by now, or it answer less."""
+        del run, token, catches_up
+        endpoints, unavailable = self._source.endpoints()
+        types = [endpoint.name for endpoint in endpoints]
+        missing = missing_tables(self._adapters, types, unavailable)
+        if snapshot is None or ({*snapshot.header.types}, snapshot.header.missing) != ({*types}, missing):
+            return "the source does not answer what it answered"
+        return ""
+
     def find_changed(self, snapshot: Taken) -> None:
         del snapshot
 

@@ -26,3 +26,17 @@ def test_who_is_cut_off_is_not_waited_for_without_end(
 ) -> None:
     with ROOMS["postgresql"](request, tmp_path) as room:
         check_cut_off(room, monkeypatch, limit)
+
+
+def test_rows_are_brought_whatever_types_their_schema_has(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with ROOMS["postgresql"](request, tmp_path) as room:
+        former, staging = room.staged("former"), room.staged("new")
+        for url in (former, staging):
+            room.execute("CREATE TYPE mood AS ENUM ('well', 'so so')", url=url)
+            room.execute("CREATE TABLE days (id int GENERATED ALWAYS AS IDENTITY, m mood, all_of_them mood[])", url=url)
+        room.execute("INSERT INTO days (m, all_of_them) VALUES ('so so', '{well,NULL}'), (NULL, '{}')", url=former)
+        with room.dialect.reader(staging) as reader:
+            table = reader.tables()["days"]
+        with room.dialect.loading(staging):
+            assert room.dialect.bring(former, staging, table) == 2
+        assert room.state(staging)["days"] == room.state(former)["days"]

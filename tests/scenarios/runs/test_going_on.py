@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from app.transfer.staging import ahead
 from app.transfer.staging import load as loading
 from tests.scenarios.small_host import SmallHost
 from tests.support.places import connected, new_name
+from tests.support.servers import make_directory
+from tests.support.servers.mariadb import MariaDB
 from tests.support.serving import Server
 
 KILLED = -9
@@ -29,7 +32,7 @@ CREATE = (
     "CREATE TABLE answer (id INTEGER PRIMARY KEY, letter_id INTEGER REFERENCES letter (id), body VARCHAR(200))",
 )
 HEAD = "ALTER TABLE letter ADD COLUMN note VARCHAR(10)"
-KILL, NOTES = "GOING_ON_KILL", "GOING_ON_NOTES"
+KILL, NOTES, SERVER = "GOING_ON_KILL", "GOING_ON_NOTES", "GOING_ON_SERVER"
 HERE = f"{__name__}:interfere"
 
 
@@ -59,6 +62,8 @@ def _note_loads() -> None:
         nonlocal marks
         mark(self, table, rows, words)
         marks += 1
+        if os.environ.get(KILL) == f"server {marks}":
+            os.kill(int(Path(os.environ[SERVER]).read_text()), signal.SIGKILL)
         if os.environ.get(KILL) == f"mark {marks}":
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -357,3 +362,31 @@ def test_of_a_deployment(new: SmallHost, old: SmallHost, tmp_path: Path) -> None
         assert report["gone_on_with"] == {}
         with connected(new.url) as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM answer").scalar() == ANSWERS + 1
+
+
+def test_a_server_that_was_lost_in_the_load(old: SmallHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make_directory("ferry-mariadb-")
+    server = MariaDB(directory / "server")
+    server.prepare()
+    server.start()
+    try:
+        monkeypatch.setenv(SERVER, str(server.directory / "pid"))
+        server.execute("CREATE DATABASE app")
+        (tmp_path / "new").mkdir()
+        new = SmallHost(tmp_path / "new", server.url("app"))
+        new.revise(*CREATE)
+        new.revise(HEAD, name="r2", down="r1")
+        runs = Runs(new, old.url.render_as_string())
+        lost = runs.run(kill="server 4")
+        assert lost.status == 1, lost.stderr
+        server.kill()
+        server.start()
+        snapshot = runs.snapshot
+        report, loads = runs.succeed()
+        # A server that is killed may lose the last second of what it said was in.
+        assert report["gone_on_with"]["rows"] + sum(loads.values()) == LETTERS + ANSWERS
+        assert runs.snapshot == snapshot
+        runs.check()
+    finally:
+        server.stop()
+        shutil.rmtree(directory)

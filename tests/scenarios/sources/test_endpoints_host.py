@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,10 +43,8 @@ def host(tmp_path: Path) -> SmallHost:
     return host
 
 
-@pytest.mark.executes("docs/adapters.md")
-def test_the_example_carries_an_old_api_over(host: SmallHost, library: Library) -> None:
-    # The log-in is one for all: who has the token may read every kind of pages.
-    settings = {
+def settings_of(host: SmallHost, library: Library) -> dict[str, str]:
+    return {
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(host.directory)]),
         "FLASK_FERRY_ADAPTERS": "shop.adapters",
         "FLASK_FERRY_SOURCE": f"{library.url}/bearer",
@@ -54,6 +53,12 @@ def test_the_example_carries_an_old_api_over(host: SmallHost, library: Library) 
         "FLASK_FERRY_TIMEOUT": "6",
         "FLASK_FERRY_FALLBACK": "never",
     }
+
+
+@pytest.mark.executes("docs/adapters.md")
+def test_the_example_carries_an_old_api_over(host: SmallHost, library: Library) -> None:
+    # The log-in is one for all: who has the token may read every kind of pages.
+    settings = settings_of(host, library)
 
     def migrate(*options: str, **more: str) -> Result:
         done = host.flask("db-migrate-data", "--yes", *options, **(settings | more))
@@ -102,3 +107,42 @@ def test_the_example_carries_an_old_api_over(host: SmallHost, library: Library) 
     library.control()
     assert "Nothing to do" in succeeded(migrate())
     assert library.asked == []
+
+
+KILL = "ENDPOINTS_KILL"
+
+
+def kill_before_verify(when: str, step: str, _about: object) -> None:
+    """A hook: ends this process as ``kill -9`` does."""
+    if (when, step) == ("before", "verify") and KILL in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_run_that_was_killed_behind_its_load_does_not_read_the_api_again(host: SmallHost, library: Library) -> None:
+    settings = settings_of(host, library) | {"FLASK_FERRY_HOOKS": f"{__name__}:kill_before_verify"}
+    report = host.directory / "report.json"
+    assert host.flask("db-migrate-data", "--yes", **settings, **{KILL: "yes"}).status == -signal.SIGKILL
+    library.control()
+    succeeded(host.flask("db-migrate-data", "--yes", "--report", str(report), **settings))
+    assert not [line for line in library.asked if "page=2" in line or "after=" in line], library.asked
+    copies = sum(len(book["copies"]) for book in BOOKS)
+    assert json.loads(report.read_text())["gone_on_with"]["rows"] == len(BOOKS) + len(LOANS) + copies
+    live = host.directory / "live.db"
+    counts = [query(live, f"SELECT count(*) FROM {name}") for name in ("books", "loans", "copies")]
+    assert counts == [[(len(BOOKS),)], [(len(LOANS),)], [(copies,)]]
+
+
+def test_what_the_adapters_declare_by_now_decides(host: SmallHost, library: Library) -> None:
+    settings = settings_of(host, library) | {"FLASK_FERRY_HOOKS": f"{__name__}:kill_before_verify"}
+    assert host.flask("db-migrate-data", "--yes", **settings, **{KILL: "yes"}).status == -signal.SIGKILL
+    with (host.directory / "shop" / "adapters.py").open("a") as file:
+        file.write("\n# Another one.\n")
+    done = succeeded(host.flask("db-migrate-data", "--yes", **settings))
+    assert "Begun anew: run " in done
+
+
+def test_records_come_no_faster_than_they_may(host: SmallHost, library: Library) -> None:
+    report = host.directory / "report.json"
+    options = ("--throttle", "40", "--report", str(report))
+    succeeded(host.flask("db-migrate-data", "--yes", *options, **settings_of(host, library)))
+    assert json.loads(report.read_text())["seconds"]["extract"] >= (len(BOOKS) + len(LOANS)) / 40

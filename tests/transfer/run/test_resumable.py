@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import DatabaseUnreachable, DoesNotFit, LeaseLost, NotConfirmed
+from app.errors import DatabaseUnreachable, DoesNotFit, LeaseLost, NotConfirmed, OutOfSpace
 from app.transfer.run.ledger import CLOSING
 from app.transfer.run.resumable import DIED, LOADED, RESUME, find_resumable, has_died
 
@@ -96,6 +96,7 @@ def test_a_server_that_was_lost_is_no_fault_of_the_run() -> None:
     [
         (DatabaseUnreachable("gone"), True),
         (OSError("full"), True),
+        (OutOfSpace("full"), True),
         (DoesNotFit("a row"), False),
         (LeaseLost("another"), False),
         (NotConfirmed("Ctrl-C"), False),
