@@ -333,6 +333,9 @@ class Backups(Protocol):
         :raises BackupFailed: the file is damaged, truncated or not a backup of this server.
         """
 
+    def take_for_copy(self, source: URL, staging: URL) -> bool:
+        """Let staging, to which a backup was just restored, stand for a copy; False where a copy would be another."""
+
     def keep(self, staging: URL, generation: URL) -> None:
         """Keep the rows of what is swapped in, to be compared later.
 

@@ -53,7 +53,7 @@ MOST = {
         "db-status": Sent(3, 15),
         "again": Sent(3, 22),
         "db-backup": Sent(10, 315),
-        "self": Sent(16, 720),
+        "self": Sent(14, 525),
         "db-rollback": Sent(14, 715),
     },
 }

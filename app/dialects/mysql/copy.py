@@ -29,6 +29,7 @@ from .session import Connection, Factory, execute, execute_all, is_refusal, one_
 
 __all__ = ["carry", "copy_database", "create_objects", "objects", "schema_fingerprint"]
 
+COPY_TIMEOUT_S = 60.0
 NOT_LIVE = "DISABLE ON SLAVE"
 
 _FUNCTION_CREATORS = 1419

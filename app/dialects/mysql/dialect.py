@@ -31,6 +31,7 @@ from ..model import (
     Table,
     Values,
 )
+from ..restored import NeverForCopy
 from ..samples import Problem
 from ..sessions import forget, remember
 from ..watch import TokenWatch
@@ -48,7 +49,6 @@ from .read import RAW, Asks, MySqlReader, asking, reading
 from .server import folds_names, read_current, spell
 from .shown import find_view
 
-COPY_TIMEOUT_S = 60.0
 _CHARSET = "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
 """Of a new target: the newest collation that both servers have; a table may have its own."""
 
@@ -68,7 +68,7 @@ class MySqlImage:
         return lambda: None
 
 
-class MySqlDialect(once.Sharing, Busy, CatchingUp):
+class MySqlDialect(once.Sharing, Busy, NeverForCopy, CatchingUp):
     """Databases beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.
@@ -310,7 +310,7 @@ class MySqlDialect(once.Sharing, Busy, CatchingUp):
             yield MySqlImage(reader, token)
 
     def keep(self, staging: URL, generation: URL) -> None:
-        self.copy(staging, generation, timeout_s=COPY_TIMEOUT_S)
+        self.copy(staging, generation, timeout_s=copy.COPY_TIMEOUT_S)
 
     def carry(self, source: URL, staging: URL, tables: Sequence[str]) -> None:
         copy.carry(self._factory(staging), self._spell(source), database_of(staging), tables)

@@ -46,6 +46,7 @@ from . import (
     once,
     preflight,
     restore,
+    restored,
     rules,
     server,
     swap,
@@ -61,7 +62,7 @@ from .names import GENERATION, STAGING, Place, own_place, with_schema
 from .read import NoSuchSchema, PostgresqlReader, begin, read_fingerprint, reading
 
 
-class PostgresqlDialect(once.Sharing, busy.Busy, CatchingUp):
+class PostgresqlDialect(once.Sharing, busy.Busy, restored.ForCopy, CatchingUp):
     """Schemas beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.

@@ -269,6 +269,11 @@ class SqliteDialect(once.Sharing, busy.Busy, CatchingUp):
         with self.reader(old) as reader:
             yield SqliteImage(self._files, path_of(old), token, reader)
 
+    def take_for_copy(self, source: URL, staging: URL) -> bool:
+        """A backup is a copy of all pages."""
+        del source, staging
+        return True
+
     def keep(self, staging: URL, generation: URL) -> None:
         path = path_of(generation)
         path.parent.mkdir(mode=0o700, exist_ok=True)

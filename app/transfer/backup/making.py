@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL
 
@@ -47,6 +47,8 @@ class Making:
 
     :param key: what the manifest is sealed with; without one it has no seal.
     :param scratch: a database to restore into for the proof; it is dropped.
+    :param keep: leave it where the backup is proved.
+    :ivar restored: what the server says of it then; None where it is not there.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Making:
         run: str,
         database: str,
         key: bytes | None,
+        keep: bool = False,
     ) -> None:
         self._dialect, self._image, self._to, self._scratch, self._key = dialect, image, to, scratch, key
         self._command, self._run, self._database = command, run, database
         self._unproved = to.with_name(name_unfinished(to, run))
         self._revision = revision_of(image.reader)
+        self._keep, self.restored = keep, cast("Summed | None", None)
         self._write: Callable[[], None] = lambda: None
         self._work = Beside(self._write_and_read_back)
 
@@ -82,7 +86,8 @@ class Making:
         except OSError as error:
             raise self._explain(error) from error
         finally:
-            self._dialect.drop(self._scratch)
+            if self.restored is None:
+                self._dialect.drop(self._scratch)
             with contextlib.suppress(OSError):
                 self._unproved.unlink(missing_ok=True)
 
@@ -118,7 +123,9 @@ class Making:
             revision=self._revision,
             tables=to_lists(contents.checksums),
         )
-        return write_manifest(backup, self._key)
+        backup = write_manifest(backup, self._key)
+        self.restored = summed if self._keep else None
+        return backup
 
 
 def make(

@@ -16,7 +16,7 @@ from ..backup import backups
 from ..backup.making import Making
 from ..backup.manifest import Backup
 from ..backup.seal import make_key
-from ..proof.checksums import NOTHING, Contents, read_contents
+from ..proof.checksums import NOTHING, Contents, Summed, read_contents
 from ..rows.encode import encode, hash_rows
 from ..rows.files import write
 from ..rows.header import header_of
@@ -28,8 +28,8 @@ PASSES = 3
 """How often a backup is made anew, or the live database copied anew, because somebody wrote meanwhile."""
 
 
-Finish = Callable[[Contents], Backup]
-"""Ends a backup that was begun: takes what the image holds."""
+Finish = Callable[[Contents], tuple[Backup, Summed | None]]
+"""Ends a backup that was begun: takes what the image holds, and gives what the server says of what was restored."""
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Secured:
     """The live database as it was at ``token``: backed up, and what it held.
 
     :ivar schema: what the fence saw of its schema before that.
+    :ivar restored: what the server says of staging, which the backup was restored to; None where it was not.
     """
 
     token: bytes
@@ -44,6 +45,7 @@ class Secured:
     absent: bool = False
     contents: Contents = NOTHING
     schema: str = ""
+    restored: Summed | None = None
 
     @property
     def checksums(self) -> Mapping[str, TableChecksum]:
@@ -59,10 +61,13 @@ def watch_target(run: Run) -> Iterator[Fence]:
         yield fence
 
 
-def secure(run: Run, fence: Fence, backup_to: Path | None = None, *, changes: bool) -> Secured:
+def secure(
+    run: Run, fence: Fence, backup_to: Path | None = None, *, changes: bool, to_staging: bool = False
+) -> Secured:
     """Back the live database up as it is at one instant, read back.
 
     :param changes: whether a copy of it is to be upgraded, and compared with it afterwards.
+    :param to_staging: leave what is read back in staging.
     :raises BackupFailed: no backup, no run.
     :raises LockHeld: a writer could not be made to wait.
     """
@@ -76,11 +81,13 @@ def secure(run: Run, fence: Fence, backup_to: Path | None = None, *, changes: bo
         def begin(sums: TableChecksum, table: Table) -> None:
             # The backup is written while the other tables are read; an empty database needs none.
             if sums.rows and table.name != run.dialect.version_table and not under_way:
-                under_way.append(stack.enter_context(_backing_up(run, image, backup_to)))
+                under_way.append(stack.enter_context(_backing_up(run, image, backup_to, to_staging=to_staging)))
 
         contents = read_contents(image.reader, changes=changes, between=begin)
         for finish in under_way:
-            return Secured(image.token, _tell(run, finish(contents)), contents=contents, schema=before.schema)
+            backup, restored = finish(contents)
+            _tell(run, backup)
+            return Secured(image.token, backup, contents=contents, restored=restored, schema=before.schema)
         run.note("Nothing to back up: the database is empty.")
         return Secured(image.token, None, contents=contents, schema=before.schema)
 
@@ -113,17 +120,18 @@ def take_image(run: Run, fence: Fence) -> Iterator[Image]:
     )
 
 
-def _backing_up(run: Run, image: Image, to: Path | None) -> contextlib.AbstractContextManager[Finish]:
+def _backing_up(
+    run: Run, image: Image, to: Path | None, *, to_staging: bool
+) -> contextlib.AbstractContextManager[Finish]:
     for line in lines_left_out(image.reader):
         run.warn(f"The backup made now does not have the contents of large objects: {line}")
     run.report.backup = None
-    return writing_backup(run, image, to)
+    return writing_backup(run, image, to, to_staging=to_staging)
 
 
-def _tell(run: Run, backup: Backup) -> Backup:
+def _tell(run: Run, backup: Backup) -> None:
     run.report.backup = backup.file
     run.emit("note", f"Backup: {backup.file} ({count_rows(backup.rows)}, {backup.size_bytes} bytes, read back)")
-    return backup
 
 
 def lines_outside(reader: Reader) -> list[str]:
@@ -140,7 +148,8 @@ def lines_left_out(reader: Reader) -> list[str]:
 def write_backup(run: Run, image: Image, to: Path | None) -> Backup:
     """Back an image of the live database up that nobody has read yet."""
     with writing_backup(run, image, to) as finish:
-        return finish(NOTHING if _is_portable(to) else read_contents(image.reader, changes=False))
+        backup, _ = finish(NOTHING if _is_portable(to) else read_contents(image.reader, changes=False))
+        return backup
 
 
 def _is_portable(to: Path | None) -> bool:
@@ -148,9 +157,10 @@ def _is_portable(to: Path | None) -> bool:
 
 
 @contextlib.contextmanager
-def writing_backup(run: Run, image: Image, to: Path | None) -> Iterator[Finish]:
+def writing_backup(run: Run, image: Image, to: Path | None, *, to_staging: bool = False) -> Iterator[Finish]:
     """Begin to back an image up, by a dump, or a portable snapshot when the path says so.
 
+    :param to_staging: leave what is read back of a dump in staging.
     :return: takes what the image holds, which was read meanwhile, and gives the backup.
     """
     database = run.dialect.identity(run.target).full_name
@@ -166,17 +176,27 @@ def writing_backup(run: Run, image: Image, to: Path | None) -> Iterator[Finish]:
         yield functools.partial(_write_portable, run, image, to, database, key)
         return
     making = Making(
-        run.dialect, image, to, scratch=run.scratch, command=run.command, run=run.id, database=database, key=key
+        run.dialect,
+        image,
+        to,
+        scratch=run.staging if to_staging else run.scratch,
+        command=run.command,
+        run=run.id,
+        database=database,
+        key=key,
+        keep=to_staging,
     )
     with making.going_on():
-        yield making.finish
+        yield lambda contents: (making.finish(contents), making.restored)
 
 
-def _write_portable(run: Run, image: Image, to: Path, database: str, key: bytes | None, _contents: Contents) -> Backup:
+def _write_portable(
+    run: Run, image: Image, to: Path, database: str, key: bytes | None, _contents: Contents
+) -> tuple[Backup, None]:
     if count := sum(1 for _ in image.reader.outside_objects()):
         run.warn(f"Large objects that no column of oid names are not in a portable snapshot: {count}.")
     write_portable(database, image.reader, to)
-    return backups.register_portable(to, command=run.command, run=run.id, database=database, key=key)
+    return backups.register_portable(to, command=run.command, run=run.id, database=database, key=key), None
 
 
 def rows_beside_tables(reader: Reader) -> dict[str, int]:

@@ -71,6 +71,9 @@ class Job(ABC):
     keeps_counters: ClassVar[bool] = False
     """Whether numbers that the live database gave out are not given out again, though their rows may be gone."""
 
+    stages_backup: ClassVar[bool] = False
+    """Whether the backup is read back in staging, which may be a copy of the live database then."""
+
     rehearsal: Mapping[str, Any] | None = None
     """What a rehearsal of the job is of: equal for a run that does the same; None where there can be none."""
 
@@ -143,7 +146,7 @@ class Job(ABC):
         """
         first = not hasattr(self, "secured")
         to = self.backup_to if first else None
-        self.secured = secure(self.run, self.fence, to, changes=self.writers_wait)
+        self.secured = secure(self.run, self.fence, to, changes=self.writers_wait, to_staging=self.stages_backup)
         self.unstored, backup = None, self.secured.backup
         if backup and not first and (self.writers_wait or self._is_stored):
             self.unstored = backup

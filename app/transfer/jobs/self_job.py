@@ -41,6 +41,7 @@ class SelfJob(Migration):
 
     writers_wait = True
     keeps_counters = True
+    stages_backup = True
     _short: ShortStop | None = None
     _looked_at_live = False
     """Whether the upgrade was compared with the live database, which may have gone on meanwhile."""
@@ -131,7 +132,10 @@ class SelfJob(Migration):
     def _copy(self) -> str:
         """Copy the live database into staging; returns the revision it is at, recognised where it says none."""
         run = self.run
-        run.dialect.copy(run.before, run.staging, timeout_s=SWAP_TIMEOUT_S)
+        if self.secured.restored and not run.dialect.take_for_copy(run.before, run.staging):
+            self.secured.restored = None
+        if not self.secured.restored:
+            run.dialect.copy(run.before, run.staging, timeout_s=SWAP_TIMEOUT_S)
         revision = self._find_revision(run.staging)
         if revision is None:
             run.schema.build(run.staging, self.plan.head)
@@ -172,9 +176,16 @@ class SelfJob(Migration):
         with run.dialect.reader(run.before) as old:
             tables = data_tables(old.tables())
         with run.dialect.reader(run.staging) as staged:
-            copied = fingerprint(staged, proved=self.secured.contents.known_in(staged))
+            contents, restored = self.secured.contents, self.secured.restored
+            # It was compared when it was restored, and nobody writes there: where nothing was stamped or built since.
+            was_compared = restored is not None and self.plan.target.revision is not None
+            known = contents.known_of(restored) if restored and was_compared else contents.known_in(staged)
+            copied = fingerprint(staged, proved=known)
         if tables.keys() - sums.keys() or any(copied.get(name) != sums[name] for name in tables):
             self._refuse_copy()
+        # What the upgrade is compared with is to be what it began with.
+        if restored and self.was_written_meanwhile():
+            raise LateWrite
         self._note_tables(tables, sums)
         return self._read_before(run.before, tables, sums)
 
