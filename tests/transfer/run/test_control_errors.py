@@ -16,7 +16,7 @@ from app.dialects.model import ControlArea
 from app.dialects.mysql.dialect import MySqlDialect
 from app.dialects.postgresql.dialect import PostgresqlDialect
 from app.dialects.sqlite.dialect import SqliteDialect
-from app.errors import DatabaseUnreachable, DoesNotFit, FerryError, LockHeld, NotGranted, Protected
+from app.errors import DatabaseUnreachable, FerryError, LockHeld, NotGranted, OutOfSpace, Protected
 from app.transfer.run.control import Control
 from app.transfer.run.control_errors import place_of, unwritable
 
@@ -30,10 +30,10 @@ READ_ONLY = pymysql.OperationalError(1290, "The server is running with the --rea
     [
         (MYSQL, "mysql://app:s3cret@db/app__ferry", READ_ONLY, Protected),
         (MYSQL, "mysql://app:s3cret@db/app__ferry", pymysql.OperationalError(1040, "Too many"), DatabaseUnreachable),
-        (MYSQL, "mysql://app:s3cret@db/app__ferry", pymysql.OperationalError(1114, "table is full"), DoesNotFit),
+        (MYSQL, "mysql://app:s3cret@db/app__ferry", pymysql.OperationalError(1114, "table is full"), OutOfSpace),
         (MYSQL, "mysql://app:s3cret@db/app__ferry", OSError(13, "Permission denied"), FerryError),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.ReadOnlySqlTransaction("no"), Protected),
-        (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.DiskFull("no"), DoesNotFit),
+        (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.DiskFull("no"), OutOfSpace),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.InsufficientPrivilege("no"), NotGranted),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.SerializationFailure("no"), LockHeld),
         (POSTGRESQL, "postgresql://app:s3cret@db/app", psycopg.errors.TooManyConnections("no"), DatabaseUnreachable),
