@@ -81,10 +81,11 @@ class Round(Protocol):
 class Rounds(Protocol):
     """How staging is brought to what was written meanwhile."""
 
-    def catching_up(self, live: URL, staging: URL) -> AbstractContextManager[Round]:
+    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> AbstractContextManager[Round]:
         """A transaction over both, which lie on one server; it is kept where nothing was raised.
 
         Only ever called for a staging database of which nobody else knows.
 
+        :param keep: a generation of staging, made by :meth:`.base.Backups.keep`: it gets what is brought over, too.
         :raises CannotCatchUp: at its end, too.
         """

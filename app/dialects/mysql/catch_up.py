@@ -53,7 +53,10 @@ class MySqlRound:
 
     has_actions = False  # foreign keys are not enforced
 
-    def __init__(self, url: URL, connection: Any, live: str, staging: str, version_table: str) -> None:
+    def __init__(
+        self, url: URL, connection: Any, live: str, staging: str, version_table: str, keep: str | None = None
+    ) -> None:
+        self._keep = keep
         self._ask, self._live, self._staging = asking(connection), live, staging
         self._reader = MySqlReader.within(url, connection, staging, version_table)
         self._tables = self._reader.tables()
@@ -182,6 +185,8 @@ class MySqlRound:
                 self._ask(f"DELETE s FROM {self._new(pair)} s JOIN {keys} k ON {_on(pair, 's', 1)}")
             for number, pair in enumerate(pairs):
                 self._insert(pair, f"ferry_first_{number}")
+            for pair in pairs if self._keep else ():
+                self._keep_rows(pair, f"{quote(self._keep or '')}.{quote(pair.staged.name)}")
 
     def _insert(self, pair: Pair, first: str) -> None:
         names = [quote(theirs) for _, theirs in pair.columns] + list(map(quote, pair.added))
@@ -192,6 +197,14 @@ class MySqlRound:
             raise CannotCatchUp(f"no row of {pair.live.name} says what is in {', '.join(pair.added)}")
         place += f" JOIN {first} f" if pair.added else ""
         self._ask(f"INSERT INTO {self._new(pair)} ({', '.join(names)}) SELECT {', '.join(values)} FROM {place}")
+
+    def _keep_rows(self, pair: Pair, to: str) -> None:
+        keys = self._keys[pair.staged.name]
+        names = ", ".join(quote(column.name) for column in self._stored[self._staging][pair.staged.name])
+        self._ask(f"DELETE g FROM {to} g JOIN {keys} k ON {_on(pair, 'g', 1)}")
+        self._ask(
+            f"INSERT INTO {to} ({names}) SELECT {names} FROM {self._new(pair)} own WHERE {self._where(pair).condition}"
+        )
 
     def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
         if pairs is None:
@@ -211,7 +224,16 @@ class MySqlRound:
             yield name, key, f" AND {where}"
         for child, table in self._tables.items() if name in self._has_lost else ():
             for key in _to(name, table):
-                yield child, key, ""
+                yield child, key, self._of_lost(pair, key)
+
+    def _of_lost(self, pair: Pair, key: ForeignKey) -> str:
+        """A condition: a row refers to one of the keys remembered; nothing where others are referred to than keys."""
+        numbers = {theirs.lower(): f"c{number}" for number, (_, theirs) in enumerate(pair.pairs_of_key)}
+        if {name.lower() for name in key.referred} != numbers.keys():
+            return ""
+        names = ", ".join(f"c.{quote(name)}" for name in key.columns)
+        columns = ", ".join(numbers[name.lower()] for name in key.referred)
+        return f" AND ({names}) IN (SELECT {columns} FROM {self._keys[pair.staged.name]})"
 
 
 def _to(name: str, table: Table) -> list[ForeignKey]:
@@ -253,13 +275,15 @@ def explain_refusals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def begin_round(url: URL, connection: Any, live: str, staging: str, version_table: str) -> Iterator[MySqlRound]:
+def begin_round(
+    url: URL, connection: Any, live: str, staging: str, version_table: str, keep: str | None = None
+) -> Iterator[MySqlRound]:
     """A transaction; it is kept where nothing was raised."""
     ask = asking(connection)
     with explain_refusals():
         ask(_ISOLATION)
         ask("START TRANSACTION")
-        turn = MySqlRound(url, connection, live, staging, version_table)
+        turn = MySqlRound(url, connection, live, staging, version_table, keep)
     try:
         yield turn
     except BaseException:
@@ -277,11 +301,15 @@ class CatchingUp:
     version_table: str
 
     @contextlib.contextmanager
-    def catching_up(self, live: URL, staging: URL) -> Iterator[Round]:
+    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> Iterator[Round]:
         refuse_live(database_of(staging))
+        kept_in = None if keep is None else database_of(keep)
         with (
             loading(staging, self._tls_ca),
+            loading(keep, self._tls_ca) if keep else contextlib.nullcontext(),
             connect_to(staging, self._tls_ca, session=SESSION, conv=RAW) as connection,
-            begin_round(staging, connection, self._spell(live), current_of(connection), self.version_table) as turn,
+            begin_round(
+                staging, connection, self._spell(live), current_of(connection), self.version_table, kept_in
+            ) as turn,
         ):
             yield turn

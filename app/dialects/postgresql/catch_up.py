@@ -19,6 +19,7 @@ from sqlalchemy import URL
 
 from ..model import Values, Where
 from ..rounds import CannotCatchUp, Pair, Round
+from . import copy
 from .catalogue import ask_for_catalogue, sort_catalogue
 from .connect import Connection, connect_to, is_lost, is_out_of_space, words_of
 from .large import are_there
@@ -54,7 +55,10 @@ class PostgresqlRound:
     :param connection: in the transaction.
     """
 
-    def __init__(self, connection: Connection, live: str, staging: str, version_table: str) -> None:
+    def __init__(
+        self, connection: Connection, live: str, staging: str, version_table: str, keep: str | None = None
+    ) -> None:
+        self._keep = keep
         self._connection, self._live, self._staging = connection, live, staging
         self._readers = {
             schema: PostgresqlReader(connection, schema, version_table, self._catalogue(schema))
@@ -159,10 +163,12 @@ class PostgresqlRound:
         return " AND ".join(f"{text} = k.c{number}" for number, text in enumerate(self._key_of(pair, side)))
 
     def rows(self, pair: Pair) -> Iterator[Values]:
+        return self._readers[self._staging].rows(pair.staged, within=self._where(pair))
+
+    def _where(self, pair: Pair) -> Where:
         names = ", ".join(self._key_of(pair, "s", "own"))
         numbers = ", ".join(f"c{number}" for number in range(len(pair.key)))
-        where = f"({names}) IN (SELECT {numbers} FROM {self._keys[pair.staged.name]})"
-        return self._readers[self._staging].rows(pair.staged, within=Where(where))
+        return Where(f"({names}) IN (SELECT {numbers} FROM {self._keys[pair.staged.name]})")
 
     # What is brought over
 
@@ -180,6 +186,16 @@ class PostgresqlRound:
                 self._ask(f"DELETE FROM {self._new(pair)} s USING {keys} k WHERE {self._on(pair, 's')} AND NOT k.lives")
             for number, pair in enumerate(pairs):
                 self._insert(pair, f"pg_temp.ferry_first_{number}")
+            for pair in pairs if self._keep else ():
+                self._keep_rows(pair, self._keep or "")
+
+    def _keep_rows(self, pair: Pair, generation: str) -> None:
+        keys, to = self._keys[pair.staged.name], f"{quote(generation)}.{quote(pair.staged.name)}"
+        on = " AND ".join(f"{text} = k.c{number}" for number, text in enumerate(self._key_of(pair, "s", "g")))
+        self._ask(f"DELETE FROM {to} g USING {keys} k WHERE {on}")
+        source = f"{self._new(pair)} own WHERE {self._where(pair).condition}"
+        if statement := copy.keep_rows(self._connection, self._staging, pair.staged.name, source, to):
+            self._ask(statement)
 
     def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
         """None: foreign keys are enforced, here as well."""
@@ -273,7 +289,9 @@ def explain_refusals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def begin_round(connection: Connection, live: str, staging: str, version_table: str) -> Iterator[PostgresqlRound]:
+def begin_round(
+    connection: Connection, live: str, staging: str, version_table: str, keep: str | None = None
+) -> Iterator[PostgresqlRound]:
     """A transaction; it is kept where nothing was raised."""
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
     try:
@@ -281,7 +299,7 @@ def begin_round(connection: Connection, live: str, staging: str, version_table: 
             # Types are spelled with their schemas; what is joined and sorted stays in memory a little longer.
             connection.execute("SET LOCAL search_path = pg_catalog")
             connection.execute("SET LOCAL work_mem = '64MB'")
-            turn = PostgresqlRound(connection, live, staging, version_table)
+            turn = PostgresqlRound(connection, live, staging, version_table, keep)
         yield turn
     except BaseException:
         with contextlib.suppress(psycopg.Error):
@@ -300,10 +318,11 @@ class CatchingUp:
     version_table: str
 
     @contextlib.contextmanager
-    def catching_up(self, live: URL, staging: URL) -> Iterator[Round]:
+    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> Iterator[Round]:
+        kept_in = None if keep is None else self._droppable_place(keep).schema
         schemas = self._place(live).schema, self._droppable_place(staging).schema
         with (
             connect_to(staging, self._tls_ca, any_path=True) as connection,
-            begin_round(connection, *schemas, self.version_table) as turn,
+            begin_round(connection, *schemas, self.version_table, kept_in) as turn,
         ):
             yield turn

@@ -242,6 +242,17 @@ def _keep_table(columns: list[_Kept], source: str, to: str) -> Iterator[str]:
         yield f"ALTER TABLE {to} ADD PRIMARY KEY ({', '.join(quote(one.name) for one in key)})"
 
 
+def keep_rows(connection: Connection, schema: str, table: str, source: str, to: str) -> str:
+    """The statement that keeps some more rows of a table, where :func:`keep` kept it; empty where it has no columns.
+
+    :param source: what the rows are selected from, and which.
+    """
+    oids = [oid for oid, name, _ in connection.execute(OWN_TABLES.encode(), (schema,)) if name == table]
+    columns = [_Kept(*rest) for _, *rest in connection.execute(_COLUMNS.encode(), (oids,))]
+    names, values = (", ".join(parts) for parts in zip(*((quote(one.name), one.value) for one in columns), strict=True))
+    return f"INSERT INTO {to} ({names}) SELECT {values} FROM {source}" if columns else ""
+
+
 def _key(columns: list[_Kept]) -> list[_Kept]:
     """The primary key in its own order; none where a part of it is generated, or kept as what cannot be sorted."""
     key = sorted((one for one in columns if one.place_in_key), key=lambda one: one.place_in_key or 0)

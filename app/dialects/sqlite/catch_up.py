@@ -190,7 +190,17 @@ class SqliteRound:
             yield name, key, f" AND {where}"
         for child, table in self._tables.items() if name in self._has_lost else ():
             for key in _to(name, table):
-                yield child, key, ""
+                yield child, key, self._of_lost(pair, key)
+
+    def _of_lost(self, pair: Pair, key: ForeignKey) -> str:
+        """A condition: a row refers to one of the keys remembered; nothing where others are referred to than keys."""
+        numbers = {theirs.lower(): f"c{number}" for number, (_, theirs) in enumerate(pair.pairs_of_key)}
+        if {name.lower() for name in key.referred} != numbers.keys():
+            return ""
+        names = [f"c.{quote(name)}" for name in key.columns]
+        columns = ", ".join(numbers[name.lower()] for name in key.referred)
+        side = names[0] if len(names) == 1 else f"({', '.join(names)})"
+        return f" AND {side} IN (SELECT {columns} FROM {self._keys[pair.staged.name]})"
 
 
 def _to(name: str, table: Table) -> list[ForeignKey]:
@@ -254,5 +264,6 @@ class CatchingUp:
     _files: Files
     version_table: str
 
-    def catching_up(self, live: URL, staging: URL) -> AbstractContextManager[Round]:
+    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> AbstractContextManager[Round]:
+        del keep  # what is swapped in is kept by the swap itself, which moves it
         return begin_round(self._files, live, staging, self.version_table)

@@ -69,15 +69,24 @@ def still_written(passes: int) -> VerificationFailed:
     )
 
 
-def swap(run: Run, fence: Fence, token: bytes, entry: Entry, *, waiting_since: float | None = None) -> Entry:
+def swap(
+    run: Run,
+    fence: Fence,
+    token: bytes,
+    entry: Entry,
+    *,
+    waiting_since: float | None = None,
+    is_kept: bool = False,
+) -> Entry:
     """The swap itself, once, between two journal entries; the ledger is written with the second.
 
     :param waiting_since: when writers were made to wait, by the monotonic clock; None: they are not yet.
+    :param is_kept: the rows of staging are kept already.
     :raises LateWrite: the live database was written since ``token``; it is unchanged.
     :raises CutOverUnfinished: the new database is live and the ledger could not be written.
     """
     run.control.check_lease(run.id)  # so that nothing is kept for a cut-over that will not be
-    if run.dialect.capabilities.swap_moves_old:
+    if run.dialect.capabilities.swap_moves_old and not is_kept:
         run.dialect.keep(run.staging, run.new_generation)
     with run.show_step(CUT_OVER), run.hooks.hold_signals():
         run.control.write(run.id, CUT_OVER, "begun", {"entry": asdict(entry)}, with_lease=True)

@@ -80,6 +80,8 @@ class Job(ABC):
     fence: Fence
     secured: Secured
     unstored: Backup | None = None
+    is_kept = False
+    """Whether the rows of staging are kept already as they will be swapped in."""
     _is_stored = False
 
     def __init__(self, run: Run, target: Target, *, backup_to: Path | None = None) -> None:
@@ -184,6 +186,13 @@ class Job(ABC):
         """Bring staging to what is live, while writers wait; returns the ledger's entry of it, proved.
 
         None: it cannot be brought there, and is to be made anew.
+        """
+        return None
+
+    def time_catch_up(self) -> float | None:
+        """How long :meth:`catch_up` looks for what was written, by looking; None where a whole pass would be made.
+
+        Only ever called where staging is proved, and not to be swapped in.
         """
         return None
 

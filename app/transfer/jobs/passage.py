@@ -215,6 +215,8 @@ class Passage:
             with job.fence.hold(SWAP_TIMEOUT_S) if waiting else contextlib.nullcontext():
                 if short:
                     self._staged = self._tie(job.catch_up())
+                    if self._staged is None:
+                        run.note(job.announce_pass(self._number + 1, waiting=True))
                 if self._staged is None and again:
                     self._make_pass(self._number)
                 if self._staged is None:
@@ -222,7 +224,7 @@ class Passage:
                 if self.order.rehearse:
                     run.report.predicted_wait = predict_wait(run, job, self._number + 1)
                 else:
-                    swap(run, job.fence, job.secured.token, self._staged, waiting_since=began)
+                    swap(run, job.fence, job.secured.token, self._staged, waiting_since=began, is_kept=job.is_kept)
                 return self._staged
         except LateWrite:
             self._staged = None

@@ -19,8 +19,9 @@ LOOKS = 2
 def predict_wait(run: Run, job: Job, passes: int) -> dict[str, Any]:
     """How long writers would wait: what a swap does under its locks is done, on copies and by looking.
 
-    ``swap_s`` is for the swap alone; ``pass_s``, where the job reads the live database itself, for a pass with writers
-    waiting, as a run makes one where somebody writes during the first. Renaming tables, on servers, is in neither.
+    ``swap_s`` is for the swap alone; ``pass_s``, where the job reads the live database itself, for what a run does with
+    writers waiting where somebody writes during its first pass: what was written is brought over (``short``), or all of
+    it is made anew. Renaming tables, on servers, is in neither.
 
     :param passes: how many there were; called while staging is whole.
     """
@@ -31,8 +32,12 @@ def predict_wait(run: Run, job: Job, passes: int) -> dict[str, Any]:
     if not run.dialect.capabilities.swap_moves_old:
         run.dialect.copy(run.staging, run.scratch, timeout_s=SWAP_TIMEOUT_S)
     swap_s = time.monotonic() - began
+    if not job.writers_wait:
+        return {"swap_s": round(swap_s, 3), "pass_s": None, "short": False}
+    short_s = job.time_catch_up()
     again_s = sum(run.report.seconds.get(step.name, 0.0) for step in job.steps if step.of_live) / passes
-    return {"swap_s": round(swap_s, 3), "pass_s": round(again_s + swap_s, 3) if job.writers_wait else None}
+    pass_s = swap_s + (again_s if short_s is None else short_s)
+    return {"swap_s": round(swap_s, 3), "pass_s": round(pass_s, 3), "short": short_s is not None}
 
 
 def record_rehearsal(run: Run, job: Job) -> None:

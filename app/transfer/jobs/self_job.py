@@ -93,7 +93,7 @@ class SelfJob(Migration):
         """The backup of the first pass stays; a later one takes the live database anew, with every write until now."""
         run = self.run
         self._short = self._sums = None
-        self._looked_at_live = False
+        self._looked_at_live = self.is_kept = False
         self.report.tables.clear()
         self.report.carried.clear()
         self._unmanaged = []
@@ -264,10 +264,28 @@ class SelfJob(Migration):
                 self._short = self._open_stop(self._pair(), self._sums)
                 self._short.begin(is_copy=False)
             self._short.approach()
+            if self.run.dialect.capabilities.swap_moves_old:
+                self._short.keep(self.run.new_generation)
         except CannotCatchUp as error:
             self._give_up(error)
             return False
         return True
+
+    def time_catch_up(self) -> float | None:
+        run = self.run
+        if self._sums is None or self.secured.absent or self._violations or self._looked_at_live:
+            return None
+        try:
+            stop = self._open_stop(self._pair(), self._sums)
+            stop.begin(is_copy=False)
+            began = time.monotonic()
+            stop.look_over()
+        except CannotCatchUp as error:
+            run.note(f"What is written meanwhile could not be brought over row by row: {error}.")
+            return None
+        if not run.dialect.capabilities.swap_moves_old:
+            run.dialect.copy(run.target, run.scratch, timeout_s=SWAP_TIMEOUT_S)
+        return time.monotonic() - began
 
     def _pair(self) -> RowByRow:
         run, heard = self.run, self._heard
@@ -282,6 +300,7 @@ class SelfJob(Migration):
 
     def _give_up(self, error: CannotCatchUp) -> None:
         self._short = self._sums = None
+        self.is_kept = False
         self.run.note(f"What was written meanwhile cannot be brought over row by row: {error}.")
 
     def catch_up(self) -> Entry | None:
@@ -294,6 +313,7 @@ class SelfJob(Migration):
         except CannotCatchUp as error:
             self._give_up(error)
             return None
+        self.is_kept = run.dialect.capabilities.swap_moves_old
         refresh_derived(run)
         keep_counters(run, read_counters(run, run.target), run.staging)
         self._tell(stop)

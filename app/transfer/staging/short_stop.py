@@ -66,6 +66,7 @@ class ShortStop:
         self._equal: dict[str, str] = {}
         self._still: dict[str, str] = {}
         self._is_copy, self._is_clean = False, False
+        self._keep: URL | None = None
 
     def name_of(self, table: str) -> str | None:
         """What a live table is called in staging, where it was carried row by row."""
@@ -132,7 +133,7 @@ class ShortStop:
 
         :raises CannotCatchUp: says why; staging is of no use any more.
         """
-        last = None
+        last, self._keep = None, None
         if not self._fence.tells_tables:
             self._is_clean = True
             return
@@ -142,6 +143,24 @@ class ShortStop:
             if self._is_clean and (count <= FEW or (last is not None and count > last // 2)):
                 break
             last = count
+
+    def look_over(self) -> None:
+        """Compare all tables, as :meth:`finish` does, and bring nothing over.
+
+        :raises CannotCatchUp: one of those that were not carried row by row was written.
+        """
+        sight = self._look()
+        if not self._fence.tells_tables:
+            self._leave_out_odd()
+        self._find_still(sight.tables)
+        with self._turn() as turn:
+            for pair in self._tables.pairs.values():
+                turn.find(pair)
+
+    def keep(self, generation: URL) -> None:
+        """Keep staging as it is, and from now on what is brought over, too: writers need not wait for that."""
+        self._dialect.keep(self._staging, generation)
+        self._keep = generation
 
     def _find_dangling(self) -> str | None:
         """Each table was brought to an instant of its own: of what was written together a part may be there."""
@@ -165,7 +184,7 @@ class ShortStop:
         :param sight: what the fence said of the tables before.
         """
         count, changed = 0, dict[str, Pair]()
-        with self._turn() as turn:
+        with self._dialect.catching_up(self._live, self._staging, self._keep) as turn:
             for name, pair in self._tables.pairs.items():
                 if name in self._equal and self._equal[name] == self._known(sight, name):
                     continue

@@ -113,3 +113,16 @@ def test_a_column_of_another_type_is_refused(room: Room) -> None:
     room.execute("ALTER TABLE parents MODIFY name VARCHAR(41) NOT NULL", url=staging)
     with pytest.raises(CannotCatchUp, match="of another type"):
         bring(room, staging)
+
+
+def test_what_is_brought_over_is_kept_in_a_generation_too(room: Room) -> None:
+    room.fill()
+    staging, generation = copy_of(room), room.dialect.generation_url(room.target, "0badcafe-new")
+    room.dialect.keep(staging, generation)
+    for change in CHANGES:
+        room.execute(change)
+    pairs = pairs_of(room, staging)
+    with room.dialect.catching_up(room.target, staging, generation) as turn:
+        changed = [pair for pair in pairs if turn.find(pair)]
+        turn.apply(changed)
+    assert room.state(generation) == room.state(staging) == room.state()

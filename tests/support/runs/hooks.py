@@ -14,12 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
 from app.dialects.sqlite import dialect, swap
 from app.dialects.sqlite.connect import Files
 from app.transfer.cutover import cutover, prune, secure
 from app.transfer.jobs import job, passage, self_job
 from app.transfer.run.control import Control
 from app.transfer.run.run import Run
+from app.transfer.staging import short_stop
 
 WRITES = ("write", "record", "take_lease", "release_lease")
 LIMIT_S = 120.0
@@ -45,6 +49,48 @@ def _nothing(_what: str) -> None:
 def kill() -> None:
     """End this process as ``kill -9`` does."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_catch_up(moment: str, what: str, url: str = "") -> None:
+    """Something happens when staging is brought to what was written: at a method's first call with writers waiting.
+
+    :param moment: a method of :class:`ShortStop`; with a ``+`` behind it, when that has ended.
+    :param what: ``kill``, ``lose`` the sessions of all others in the database, or a statement that somebody else runs.
+    """
+    waiting = passed = False
+
+    def begin(_what: str) -> None:
+        nonlocal waiting
+        waiting = True
+
+    def happen(_what: str) -> None:
+        nonlocal passed
+        if passed or not (waiting or moment.startswith(("begin", "approach", "keep"))):
+            return
+        passed = True
+        kill() if what == "kill" else run_as_somebody_else(url, what)
+
+    calls = (_nothing, happen) if moment.endswith("+") else (happen, _nothing)
+    _around(short_stop.ShortStop, moment.removesuffix("+"), *calls)
+    _around(short_stop.ShortStop, "finish", begin, _nothing)
+
+
+def run_as_somebody_else(url: str, sql: str) -> None:
+    """Run a statement over a connection of its own, or end all other sessions of the database."""
+    engine = sa.create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if sql != "lose":
+            connection.exec_driver_sql(sql)
+        elif engine.dialect.name == "postgresql":
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        else:
+            rows = connection.exec_driver_sql(
+                "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user <> 'system user'"
+            )
+            for (number,) in rows.all():
+                with contextlib.suppress(sa.exc.DBAPIError):
+                    connection.exec_driver_sql(f"KILL {number}")
 
 
 def count_writes(file: str) -> None:
