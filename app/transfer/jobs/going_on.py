@@ -201,6 +201,7 @@ class GoingOn:
         """What the journal says of what was read, if another run may go on with it."""
         if self._key is None or snapshot.fallback_of or not snapshot.sha256 or not snapshot.can_be_gone_on_with:
             return {}
+        self._run.leaves_staging = True
         return {
             RESUME: {
                 "source": self._spec.label,

@@ -316,6 +316,10 @@ class SourceJob(Migration):
         """What was loaded and read back of a table, where no revision has changed it since: one may write unheard."""
         return self._contents.known_in(reader) if self._revision != self.plan.head else self._find_proved
 
+    def upgrade(self) -> None:
+        self.run.leaves_staging = False
+        super().upgrade()
+
     def _find_proved(self, table: Table) -> TableChecksum | None:
         same = self._staged.rows.tables.get(table.name)
         if self.options.counts_only or same is None or same.columns != table.columns:

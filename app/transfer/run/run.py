@@ -68,6 +68,7 @@ class Run:
 
     :ivar resumable: what the last run left that died, if there is something, and if it is asked for.
     :ivar outcome: of the step that goes on: what the journal says besides that it is done.
+    :ivar leaves_staging: whether the next run could go on with what is in staging now, should this one die.
     :ivar may_hold_writers: whether writers to the live database may be kept waiting, as a rehearsal keeps none.
     :ivar scratch_of: the database that :attr:`scratch` lies beside.
     """
@@ -82,6 +83,7 @@ class Run:
         self.report.throttled = self.throttle.waited
         self.resumable: Resumable | None = None
         self.outcome: dict[str, Any] = {}
+        self.leaves_staging = False
         self.may_hold_writers, self.scratch_of = True, host.url
         declared = read_declarations(settings.declarations) if settings.declarations else {}
         self.schema = Schema(host, verbose=verbose, declared=declared)
@@ -342,18 +344,18 @@ class Run:
     def clean_up(self, error: BaseException | None = None) -> None:
         """Drop what only this run needed.
 
-        :param error: what ended it: a server that went away, and is back by now, still has what the next goes on with.
-
         Whether its cut-over took effect is seen by the mark in the live database, never by how the run ended: then
         the old generation is the way back, and staging is what a later run finishes it with. Where that cannot be
         seen everything stays; the next run looks again. So it does while the journal says that a cut-over is open.
+
+        :param error: what ended it: a server that went away, and is back by now, still has what the next goes on with.
         """
         with contextlib.suppress(*self.database_errors):
             self.dialect.drop(self.scratch)
             unfinished = self._control.find_unfinished_cut_over() if self._control else None
             if unfinished is None and self.dialect.mark(self.target) != self.mark:
-                staging = () if isinstance(error, DatabaseUnreachable | ClusterLost) else (self.staging,)
-                for leftover in (*staging, self.old_generation, self.new_generation):
+                stays = self.leaves_staging and isinstance(error, DatabaseUnreachable | ClusterLost)
+                for leftover in (*(() if stays else (self.staging,)), self.old_generation, self.new_generation):
                     self.dialect.drop(leftover)
 
     def record_failure(self, error: BaseException) -> None:
