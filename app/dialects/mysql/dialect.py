@@ -31,7 +31,7 @@ from ..model import (
     Table,
     Values,
 )
-from ..restored import NeverForCopy
+from ..restored import ForCopyOfSchema
 from ..samples import Problem
 from ..sessions import forget, remember
 from ..watch import TokenWatch
@@ -68,7 +68,7 @@ class MySqlImage:
         return lambda: None
 
 
-class MySqlDialect(once.Sharing, Busy, NeverForCopy, CatchingUp):
+class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
     """Databases beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.

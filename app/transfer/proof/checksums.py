@@ -107,11 +107,11 @@ def read_contents(
     :param changes: whether a copy of it is to be changed before it is compared; else it is enough to know how it lies.
     :param between: is told of each table when it was read; it may use the reader's session.
     """
-    summed = sum_up(reader, changes=changes)
     sums: dict[str, TableChecksum] = {}
-    for table in summed.tables:
+    for table in map(sort_columns, reader.tables().values()):
         sums[table.name] = checksum(table, reader.rows(table))
         between(sums[table.name], table)
+    summed = sum_up(reader, changes=changes)
     return Contents(sums, summed.digests, {table.name for table in summed.tables if table.virtual}, summed.whole)
 
 
