@@ -212,7 +212,7 @@ class GoingOn:
                 "token": snapshot.token.hex() if snapshot.token else None,
                 "repeats": snapshot.repeats,
                 "warnings": self._run.report.warnings,
-                "from": self._former.run_id if self._former else None,
+                "from": self._former.staging if self._former else None,
             }
         }
 

@@ -67,6 +67,14 @@ def _note_loads() -> None:
         if os.environ.get(KILL) == f"mark {marks}":
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def copy_table(self: going_on.GoingOn, *arguments: Any) -> int:
+        count = copy(self, *arguments)
+        if os.environ.get(KILL) == "copied":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return count
+
+    copy = going_on.GoingOn._copy_table
+    going_on.GoingOn._copy_table = copy_table  # type: ignore[method-assign] # of this process alone
     loading._load_in_chunks = note
     going_on.GoingOn.mark = count  # type: ignore[method-assign] # of this process alone
 
@@ -204,6 +212,8 @@ def test_killed_behind_the_load(runs: Runs, at: str) -> None:
     assert {item["table"]: item["loaded"] for item in report["tables"]} == {"letter": LETTERS, "answer": ANSWERS}
     assert runs.snapshot == snapshot
     runs.check()
+    runs.new.done("db-verify")
+    runs.new.done("db-rollback", "--yes")
 
 
 def test_what_was_loaded_while_others_were_read_is_not_loaded_again(runs: Runs) -> None:
@@ -237,6 +247,16 @@ def test_killed_again_and_again(runs: Runs) -> None:
     runs.kill("before load")
     runs.kill("mark 3")
     runs.kill("after catch-up")
+    report, loads = runs.succeed()
+    assert loads == {}
+    assert report["gone_on_with"]["rows"] == LETTERS + ANSWERS
+    runs.check()
+
+
+def test_killed_while_rows_are_brought_over(runs: Runs) -> None:
+    runs.kill("before verify")
+    runs.kill("copied")
+    runs.kill("copied")
     report, loads = runs.succeed()
     assert loads == {}
     assert report["gone_on_with"]["rows"] == LETTERS + ANSWERS
