@@ -127,7 +127,7 @@ class GoingOn:
         :param rules: is given what puts back what staging is loaded without.
         :return: what is there now.
         """
-        former, run = self._former, self._run
+        former, run, self._marked_at = self._former, self._run, time.monotonic()
         # Where only numbers of rows are proved, other values would not be seen.
         if former is None:
             return NOTHING_LOADED
