@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +13,12 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 AGAIN_S = 0.5
 """How often work that is to end is told so: it may have been within a ``with`` that took no notice."""
+
+SWITCH_S = 0.0005
+"""How long the run keeps Python from whoever waits for it: this work needs it often, and each time for a moment.
+
+With Python's own 5 ms it gets on slowly while the run computes (backup of 405,000 rows in PostgreSQL: 9.3 s and 8.5).
+"""
 
 
 class Ended(BaseException):
@@ -30,6 +37,7 @@ class Beside(Generic[T]):
         self._value: T | None = None
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._former_switch_s = sys.getswitchinterval()
 
     def __enter__(self) -> Self:
         return self
@@ -40,6 +48,7 @@ class Beside(Generic[T]):
     def begin(self) -> None:
         """Start, unless it was."""
         if self._thread is None:
+            sys.setswitchinterval(min(SWITCH_S, self._former_switch_s))
             context = contextvars.copy_context()
             self._thread = threading.Thread(target=context.run, args=(self._carry_out,), daemon=True)
             self._thread.start()
@@ -69,3 +78,4 @@ class Beside(Generic[T]):
         while thread.is_alive():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Ended))
             thread.join(AGAIN_S)
+        sys.setswitchinterval(self._former_switch_s)
