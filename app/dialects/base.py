@@ -143,9 +143,6 @@ class Watch(Protocol):
     def token(self) -> bytes | None:
         """That of now. Where it is that of a read, and not None, no committed write came between."""
 
-    def is_lasting(self, token: bytes | None) -> bool:
-        """Whether that is so for tokens of other processes, too."""
-
 
 class Image(Protocol):
     """A target at one instant."""

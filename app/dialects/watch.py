@@ -29,9 +29,6 @@ class TokenWatch(Generic[R]):
             token = self._token_of(reader)
             yield reader, token
 
-    def is_lasting(self, token: bytes | None) -> bool:
-        return token is not None
-
     def token(self) -> bytes | None:
         with self.read() as (_, token):
             return token

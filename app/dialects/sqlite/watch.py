@@ -41,10 +41,6 @@ class SqliteWatch:
         with self._open_reader() as reader:
             yield reader, before if self.token() == before else None
 
-    def is_lasting(self, token: bytes | None) -> bool:
-        """The file's own counter is; what a connection is told in WAL mode is its own."""
-        return token is not None and token.endswith(b"/0")
-
     def token(self) -> bytes | None:
         """None where the file has to be copied to be read, or another one has its name by now.
 

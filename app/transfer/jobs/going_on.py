@@ -61,7 +61,7 @@ class GoingOn:
             expected = self._source.look_ahead(run).revision
             if snapshot and expected not in (None, snapshot.header.revision):
                 why = "its rows are of another revision"
-            why = why or self._source.take_up(run, snapshot, former.token, catches_up=catches_up)
+            why = why or self._source.take_up(run, snapshot, catches_up=catches_up)
         except (SnapshotUnusable, OSError) as error:
             why = f"its snapshot is not what it was ({error})"
         if why:
@@ -209,7 +209,6 @@ class GoingOn:
                 "snapshot": str(snapshot.path),
                 "sha256": snapshot.sha256,
                 "read_from": snapshot.header.read_from,
-                "token": snapshot.token.hex() if snapshot.token else None,
                 "repeats": snapshot.repeats,
                 "warnings": self._run.report.warnings,
                 "from": self._former.staging if self._former else None,

@@ -34,7 +34,6 @@ class Resumable:
 
     :ivar key: equal where source, options, target and revisions are.
     :ivar snapshot: which file it had read the source into. :ivar sha256: of it, or of the file that was the source.
-    :ivar token: of the instant at which a database was read.
     :ivar repeats: of an old API's records. :ivar warnings: what there was to say about them.
     :ivar staging: the run whose staging has the rows.
     :ivar rows: how many of each table's first rows are there, and what the server had noted.
@@ -46,7 +45,6 @@ class Resumable:
     snapshot: Path
     sha256: str
     read_from: str
-    token: bytes | None = None
     repeats: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     staging: str = ""
@@ -95,7 +93,6 @@ def _read(run_id: str, value: Any, by_run: Mapping[str, list[JournalEntry]]) -> 
         if not rows and former is not None:
             # It died before it had brought over what it went on with.
             staging, rows = former, _list_loaded(by_run.get(former, ()))
-        token = a_text_or_null(detail.get("token"), "token")
         resumable = Resumable(
             run_id,
             a_text(detail.get("source"), "source"),
@@ -103,7 +100,6 @@ def _read(run_id: str, value: Any, by_run: Mapping[str, list[JournalEntry]]) -> 
             Path(a_text(detail.get("snapshot"), "snapshot")),
             a_text(detail.get("sha256"), "sha256"),
             an_instant(detail.get("read_from"), "read_from"),
-            None if token is None else bytes.fromhex(token),
             {name: a_count(count, "repeats") for name, count in an_object(detail.get("repeats"), "repeats").items()},
             texts(detail.get("warnings"), "warnings"),
             staging,

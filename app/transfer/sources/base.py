@@ -65,7 +65,6 @@ class Taken:
     :ivar former: where the file that had this one's name is kept.
     :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows; None for a
         virtual table, whose rows nobody can count.
-    :ivar token: of the instant of a database, as long as another process may compare it; else None.
     :ivar can_be_gone_on_with: the file has all that came of the source.
     :ivar definitions: what the source's schema holds besides tables, where it shows that; of the room ``server``.
     """
@@ -81,7 +80,6 @@ class Taken:
     repeats: dict[str, int] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
     server: str = ""
-    token: bytes | None = None
     can_be_gone_on_with: bool = True
 
     @property
@@ -170,14 +168,13 @@ class Source(ABC):
         del run, to, change
         raise TypeError(f"{type(self).__name__} cannot change rows on their way")
 
-    def take_up(self, run: Run, snapshot: Taken | None, token: bytes | None, *, catches_up: bool) -> str:
+    def take_up(self, run: Run, snapshot: Taken | None, *, catches_up: bool) -> str:
         """Let what another run read of this source, before it died, be what was taken now.
 
-        :param token: of the instant of a database that it was read at.
         :param catches_up: it is read again behind that, for what was written since.
         :return: why it cannot be; an empty text where it is.
         """
-        del run, snapshot, token, catches_up
+        del run, snapshot, catches_up
         return ""
 
     def look_ahead(self, run: Run) -> Ahead:

@@ -263,7 +263,6 @@ class DatabaseSource(Source):
         self._warned.update(warnings)
         snapshot = self._complete(run, describe_taken(run, file))
         snapshot.can_be_gone_on_with = not self._has_outside
-        snapshot.token = self._token if self._watch.is_lasting(self._token) else None
         return snapshot
 
     def _note_outside(self, objects: Iterator[OutsideObject]) -> Iterator[OutsideObject]:
@@ -277,14 +276,14 @@ class DatabaseSource(Source):
         snapshot.extra |= {name: None for name in self._virtual if name in self._options.exclude}
         return snapshot
 
-    def take_up(self, run: Run, snapshot: Taken | None, token: bytes | None, *, catches_up: bool) -> str:
+    def take_up(self, run: Run, snapshot: Taken | None, *, catches_up: bool) -> str:
         wanted = self._describe(run)
         if snapshot is None or (snapshot.header.tables, snapshot.header.revision) != (wanted.tables, wanted.revision):
             return "the schema of the source is another one by now"
-        self._token = token
+        # By its values: another file, or another server, may be there now and count as the first one did.
+        self._token = None
         if not catches_up and self.find_changed(snapshot):
             return "the source was written since"
-        snapshot.token = token
         self._complete(run, snapshot)
         return ""
 

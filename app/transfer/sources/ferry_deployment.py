@@ -54,8 +54,8 @@ class FerryDeployment(Source):
             file = self._source.write_snapshot(path, self._spec.identity, run.progress, run.throttle.lane())
         return leave_out(run, describe_taken(run, file), self._options)
 
-    def take_up(self, run: Run, snapshot: Taken | None, token: bytes | None, *, catches_up: bool) -> str:
-        del token, catches_up
+    def take_up(self, run: Run, snapshot: Taken | None, *, catches_up: bool) -> str:
+        del catches_up
         if (
             snapshot is None
             or unlike(snapshot.footer.checksums, self.manifest.tables)

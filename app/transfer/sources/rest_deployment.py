@@ -86,9 +86,9 @@ class RestDeployment(Source):
             carry_files(run, self._source, require_api(self._adapters).files, parts)
         return snapshot
 
-    def take_up(self, run: Run, snapshot: Taken | None, token: bytes | None, *, catches_up: bool) -> str:
+    def take_up(self, run: Run, snapshot: Taken | None, *, catches_up: bool) -> str:
         """What it has is asked, and compared with what was read: the app may declare more by now, or it answer less."""
-        del run, token, catches_up
+        del run, catches_up
         endpoints, unavailable = self._source.endpoints()
         types = [endpoint.name for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)

@@ -319,6 +319,26 @@ def test_what_was_written_to_the_source_since_is_carried(runs: Runs, old: SmallH
         assert connection.exec_driver_sql("SELECT body FROM letter WHERE id = 5").scalar() == "written since"
 
 
+def test_a_newer_copy_in_the_place_of_a_source_file_is_seen(runs: Runs, old: SmallHost, tmp_path: Path) -> None:
+    file, work = Path(str(old.url.database)), tmp_path / "work.db"
+
+    def refresh() -> None:
+        file.unlink()
+        with closing(sqlite3.connect(work)) as connection:
+            connection.execute(f"VACUUM INTO '{file}'")
+
+    shutil.copy(file, work)
+    refresh()
+    runs.kill("before verify")
+    with closing(sqlite3.connect(work)) as connection, connection:
+        connection.execute("UPDATE letter SET body = 'written since'")
+    refresh()
+    runs.succeed()
+    with connected(runs.new.url) as connection:
+        rows = connection.exec_driver_sql("SELECT DISTINCT body FROM letter").fetchall()
+    assert [tuple(row) for row in rows] == [("written since",)]
+
+
 def test_other_options_and_other_revisions_begin_anew(runs: Runs) -> None:
     runs.kill("before verify")
     runs.kill("before verify", "--set-aside")

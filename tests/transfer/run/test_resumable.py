@@ -23,7 +23,6 @@ def note(**more: Any) -> dict[str, Any]:
             "snapshot": "/data.json",
             "sha256": "ab",
             "read_from": NOW,
-            "token": "0102",
             "repeats": {},
             "warnings": ["odd"],
             "from": None,
@@ -48,7 +47,7 @@ def test_what_it_had_read_and_loaded() -> None:
         line("a", LOADED, detail={LOADED: {"letter": [200, ""]}}),
         line("me", "backup", "begun"),
     )
-    assert (found.run_id, found.staging, found.token, found.warnings) == ("a", "a", b"\x01\x02", ("odd",))
+    assert (found.run_id, found.staging, found.warnings) == ("a", "a", ("odd",))
     assert found.rows == {"letter": (200, ""), "answer": (7, "odd")}
 
 
@@ -75,7 +74,6 @@ def test_where_revisions_were_begun_staging_has_nothing_any_more() -> None:
         (line("a", "snapshot", detail=note(read_from="2020-01-01T00:00:00Z")),),
         (line("a", "snapshot", detail=note(read_from="2999-01-01T00:00:00Z")),),
         (line("a", "snapshot", detail=note(key=7)),),
-        (line("a", "snapshot", detail=note(token="xyz")),),
         (line("a", "snapshot", detail={RESUME: "damaged"}),),
         (line("a", "snapshot", detail=note()), line("a", LOADED, detail={LOADED: {"letter": 7}})),
         (line("a", "snapshot", detail=note()), line("a", LOADED, detail={LOADED: []})),
