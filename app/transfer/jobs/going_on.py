@@ -149,12 +149,13 @@ class GoingOn:
     def _copy(self, former: Resumable, rows: RowsFile) -> dict[str, tuple[int, str]]:
         run = self._run
         url = run.dialect.staging_url(run.target, former.staging)
-        with run.dialect.reader(url) as reader:
+        counts: dict[str, int] = {}
+        # A file that was being written when its run died may be no database any more.
+        with contextlib.suppress(*run.database_errors), run.dialect.reader(url) as reader:
             tables = reader.tables()
-            wanted = [name for name in former.rows if name in rows.tables and name in tables]
-            counts = reader.counts(wanted)
+            counts = reader.counts([name for name in former.rows if name in rows.tables and name in tables])
         there: dict[str, tuple[int, str]] = {}
-        for name in wanted:
+        for name in counts:
             least, note = former.rows[name]
             # In the order of the file: what came in behind the last mark are the next ones.
             count = counts[name]

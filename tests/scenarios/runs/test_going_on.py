@@ -290,6 +290,22 @@ def test_what_somebody_changed_in_staging_never_arrives(runs: Runs, at: str, cha
     runs.check()
 
 
+@pytest.mark.parametrize("keep", [0.0, 0.5])
+def test_a_staging_file_that_is_torn_is_loaded_anew(old: SmallHost, tmp_path: Path, keep: float) -> None:
+    (tmp_path / "new").mkdir()
+    new = SmallHost(tmp_path / "new", sa.make_url(f"sqlite:///{tmp_path / 'new' / 'new.db'}"))
+    new.revise(*CREATE)
+    new.revise(HEAD, name="r2", down="r1")
+    runs = Runs(new, old.url.render_as_string())
+    runs.kill("mark 4")
+    [file] = tmp_path.rglob("staging-*.db")
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * keep)] if keep else b"x" * len(content))
+    _, loads = runs.succeed()
+    assert loads == {"letter": LETTERS, "answer": ANSWERS}
+    runs.check()
+
+
 def test_with_numbers_alone_nothing_is_brought_over(runs: Runs) -> None:
     runs.kill("before verify", "--verify", "counts")
     execute_in_staging(runs.new, lambda letter: f"UPDATE {letter} SET body = 'other' WHERE id = 7")
