@@ -50,9 +50,10 @@ class Round(Protocol):
         :raises CannotCatchUp: says why.
         """
 
-    def find(self, pair: Pair) -> int:
+    def find(self, pair: Pair, *, still: bool = False) -> int:
         """Remember the keys of all rows that differ in any byte of the columns kept, or are on one side alone.
 
+        :param still: nobody writes meanwhile, so that rows may be counted instead of looked for.
         :return: how many.
         """
 

@@ -32,12 +32,14 @@ def pairs_of(room: Room, staging: URL) -> list[Pair]:
 
 
 def bring(room: Room, staging: URL, pairs: Sequence[Pair] | None = None) -> dict[str, int]:
-    """One round; how many rows of each table were otherwise."""
+    """One round; how many rows of each table were otherwise, by a search and where nobody writes meanwhile."""
     pairs = pairs_of(room, staging) if pairs is None else pairs
     with room.dialect.catching_up(room.target, staging) as turn:
         for pair in pairs:
             turn.refuse(pair)
-        counts = {pair.staged.name: turn.find(pair) for pair in pairs}
+        searched = {pair.staged.name: turn.find(pair) for pair in pairs}
+        counts = {pair.staged.name: turn.find(pair, still=True) for pair in pairs}
+        assert counts == searched
         changed = [pair for pair in pairs if counts[pair.staged.name]]
         turn.apply(changed)
         assert turn.find_dangling(changed) is None

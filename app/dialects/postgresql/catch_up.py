@@ -119,7 +119,8 @@ class PostgresqlRound:
 
     # What differs
 
-    def find(self, pair: Pair) -> int:
+    def find(self, pair: Pair, *, still: bool = False) -> int:
+        del still  # both sides are read at once
         with explain_refusals():
             return self._find(pair)
 

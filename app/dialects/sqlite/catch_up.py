@@ -70,11 +70,11 @@ class SqliteRound:
 
     # What differs
 
-    def find(self, pair: Pair) -> int:
+    def find(self, pair: Pair, *, still: bool = False) -> int:
         with explain_refusals():
-            return self._find(pair)
+            return self._find(pair, still=still)
 
-    def _find(self, pair: Pair) -> int:
+    def _find(self, pair: Pair, *, still: bool) -> int:
         keys = self._keys.setdefault(pair.staged.name, f"temp.ferry_keys_{len(self._keys)}")
         on = " AND ".join(f"l.{quote(ours)} = s.{quote(theirs)}" for ours, theirs in pair.pairs_of_key)
         same = " AND ".join(_same(ours, theirs, "l", "s") for ours, theirs in pair.columns)
@@ -90,14 +90,18 @@ class SqliteRound:
         ]
         self._ask(f"DROP TABLE IF EXISTS {keys}")
         self._ask(
-            f"CREATE TABLE {keys} AS SELECT {named[0]} FROM {_old(pair)} l LEFT JOIN {_new(pair)} s ON {on} "
+            f"CREATE TABLE {keys} AS SELECT {named[0]}, s.{quote(theirs)} IS NULL AS fresh "
+            f"FROM {_old(pair)} l LEFT JOIN {_new(pair)} s ON {on} "
             f"WHERE s.{quote(theirs)} IS NULL OR NOT ({same})"
         )
         before = self._count(keys)
-        self._ask(
-            f"INSERT INTO {keys} SELECT {named[1]} FROM {_new(pair)} s LEFT JOIN {_old(pair)} l ON {on} "
-            f"WHERE l.{quote(ours)} IS NULL"
-        )
+        # As a key is one row's on either side, a row of staging alone is one too many.
+        fresh = self._count(f"{keys} WHERE fresh")
+        if not still or self._count(_new(pair)) != self._count(_old(pair)) - fresh:
+            self._ask(
+                f"INSERT INTO {keys} SELECT {named[1]}, 0 FROM {_new(pair)} s LEFT JOIN {_old(pair)} l ON {on} "
+                f"WHERE l.{quote(ours)} IS NULL"
+            )
         count = self._count(keys)
         if count > before or self._may_be_left(pair):
             self._has_lost.add(pair.staged.name)

@@ -189,7 +189,7 @@ class ShortStop:
                 if name in self._equal and self._equal[name] == self._known(sight, name):
                     continue
                 self._equal.pop(name, None)
-                if rows := turn.find(pair):
+                if rows := turn.find(pair, still=waiting):
                     changed[name] = pair
                     count += rows
                     brought = self.brought.setdefault(name, Brought())
