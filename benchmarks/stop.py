@@ -46,6 +46,7 @@ class Stop:
     :ivar brought: rows that were brought over, and those of them for which writers waited; None: a whole pass.
     :ivar status: of the command.
     :ivar lost: acknowledged, and not there or otherwise.
+    :ivar failed: refused twice, so not acknowledged.
     """
 
     server: str
@@ -60,6 +61,7 @@ class Stop:
     stalled_ms: int
     brought: tuple[int, int] | None
     lost: int
+    failed: int
     load: float
     notes: list[str]
 
@@ -133,6 +135,7 @@ def run_once(directory: Path, store: Store, server: str, size: str, rows: int, r
         round(max(pauses) * 1000),
         (sum(one["rows"] for one in over), sum(one["while_waiting"] for one in over)) if over else None,
         len(lost),
+        len(writers.failures),
         round(os.getloadavg()[0], 1),
         report.get("notes", []),
     )

@@ -124,10 +124,15 @@ class Writers:
         """When anything was acknowledged, in order."""
         return sorted(when for one in self.writers for when in one.times)
 
+    @property
+    def failures(self) -> list[str]:
+        """What was refused twice, and is not there."""
+        return [text for one in self.writers for text in one.failures]
+
     def find_lost(self, url: str) -> list[str]:
         """What was acknowledged and is not there, or otherwise."""
         engine = sa.create_engine(url, poolclass=NullPool)
-        wrong = [text for one in self.writers for text in one.failures]
+        wrong = list[str]()
         with engine.connect() as connection:
             query = sa.select(_POSTS.c.id, _POSTS.c.title, _POSTS.c.score).where(_POSTS.c.id >= FIRST)
             there = {key: (title, score) for key, title, score in connection.execute(query)}

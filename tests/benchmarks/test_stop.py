@@ -9,7 +9,7 @@ import orjson
 
 from benchmarks.stop import Stop, keep
 
-STOP = Stop("sqlite", "XS", 4090, 10, "short", 0, 1.5, 10.0, 12, 15, (3, 1), 0, 0.1, [])
+STOP = Stop("sqlite", "XS", 4090, 10, "short", 0, 1.5, 10.0, 12, 15, (3, 1), 0, 0, 0.1, [])
 
 
 def test_a_run_takes_the_place_of_one_of_the_same(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_no_acknowledged_write_is_lost(
     if name == "sqlite" and per_second == 1000 and done.status == 11:
         assert "stayed locked by another program" in done.stderr  # writers that never rest lock the file from readers
         return
+    assert writers.failures == [] or name == "sqlite"  # where a file is locked for longer than a writer waits
     assert done.status == 0, done.stderr
     assert run_sql(url, "SELECT version_num FROM alembic_version") == [("f2",)]
     told = orjson.loads(report.read_bytes())
