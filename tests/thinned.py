@@ -45,6 +45,7 @@ THINNED = {
     "dialects/mysql/test_swap.py::test_a_process_that_is_killed_at_a_step": 2,
     "dialects/mysql/test_swap_plan.py::test_a_step_that_fails": 2,
     "scenarios/matrix/test_server_killed.py": 3,
+    "scenarios/matrix/test_short_stop.py": 6,
     "scenarios/runs/test_faults.py::test_files_may_not_grow": 2,
     "scenarios/runs/test_faults.py::test_a_revision_that_fails_half_way": 2,
     "scenarios/runs/test_files_in_use.py": 2,

@@ -50,6 +50,9 @@ class Fence(Protocol):
     tells_tables: bool
     """Whether a look tells which tables were written; where it does not, to read beside writers keeps them waiting."""
 
+    knows_by_values: bool
+    """It is of values: where these are written and written back, it is what it was, and was another one meanwhile."""
+
     def look(self) -> Look:
         """The token, with what it is made of."""
 

@@ -41,9 +41,6 @@ class CannotCatchUp(Exception):  # an event, answered with a whole pass, which s
 class Round(Protocol):
     """One transaction in which staging is brought to what was written to the live database, table by table."""
 
-    has_actions: bool
-    """Whether a foreign key of staging may change rows of other tables than those brought over."""
-
     def refuse(self, pair: Pair) -> None:
         """Refuse a pair of which it is not certain that a row of the one is a row of the other, byte for byte.
 
@@ -71,6 +68,9 @@ class Round(Protocol):
 
         :raises CannotCatchUp: the server refused something; nothing of the round is kept.
         """
+
+    def list_acted_on(self, pairs: Sequence[Pair]) -> set[str]:
+        """The tables of staging that its foreign keys may change where the keys remembered are brought over."""
 
     def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
         """A foreign key of staging that does not hold, in words; None where all do.

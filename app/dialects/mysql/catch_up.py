@@ -51,8 +51,6 @@ class MySqlRound:
     :param connection: with the staging database as its own, and with :data:`SESSION`; it is closed afterwards.
     """
 
-    has_actions = False  # foreign keys are not enforced
-
     def __init__(
         self, url: URL, connection: Any, live: str, staging: str, version_table: str, keep: str | None = None
     ) -> None:
@@ -214,6 +212,11 @@ class MySqlRound:
         self._ask(
             f"INSERT INTO {to} ({names}) SELECT {names} FROM {self._new(pair)} own WHERE {self._where(pair).condition}"
         )
+
+    def list_acted_on(self, pairs: Sequence[Pair]) -> set[str]:
+        """None: foreign keys are not enforced."""
+        del pairs
+        return set()
 
     def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
         if pairs is None:

@@ -1,8 +1,10 @@
 """MySQL and MariaDB: whether a database was written, and the locks that let its writers wait.
 
-``CHECKSUM TABLE`` is a sum of one CRC-32 for each row: of 2^32 changes one goes unnoticed, and so may an attacker's,
-who chooses his rows. It is what the server computes by itself, several times faster than anything that can be asked of
-it (measured), it honours a transaction's snapshot (seen), and it is compared together with the number of rows.
+``CHECKSUM TABLE`` is a sum of one CRC-32 for each row: of 2^32 changes one goes unnoticed, of those in which two rows
+exchange a value one in some ten thousand (measured; the exclusive or of their CRCs stays what it was), and so may an
+attacker's, who chooses his rows. Values that are written and written back are not seen. It is what the server computes
+by itself, several times faster than anything that can be asked of it (measured), it honours a transaction's snapshot
+(seen), and it is compared together with the number of rows.
 """
 
 from __future__ import annotations
@@ -124,6 +126,7 @@ class MySqlFence:
     """
 
     tells_tables = True
+    knows_by_values = True
 
     def __init__(self, factory: Factory, database: str) -> None:
         self._factory, self.database = factory, database

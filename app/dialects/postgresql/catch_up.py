@@ -33,10 +33,12 @@ SELECT c.relname::text, k.conname::text, k.condeferrable, k.condeferred, k.conva
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2
 """
+# Who refers to whom, and whether what happens to the latter's rows changes the former's.
 _ACTIONS = """
-SELECT 1 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT c.relname::text, p.relname::text, k.confdeltype NOT IN ('a', 'r'), k.confupdtype NOT IN ('a', 'r')
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND k.contype = 'f' AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r'))
-LIMIT 1
 """
 _ODD = """
 SELECT c.relhasrules OR c.relrowsecurity OR c.relhassubclass AND c.relkind <> 'p' OR EXISTS (
@@ -65,7 +67,6 @@ class PostgresqlRound:
             for schema in (live, staging)
         }
         self._keys: dict[str, str] = {}
-        self.has_actions = bool(self._ask(_ACTIONS, staging))
 
     def _catalogue(self, schema: str) -> Any:
         [rows] = self._connection.ask_at_once(ask_for_catalogue(schema))
@@ -197,6 +198,20 @@ class PostgresqlRound:
         source = f"{self._new(pair)} own WHERE {self._where(pair).condition}"
         if statement := copy.keep_rows(self._connection, self._staging, pair.staged.name, source, to):
             self._ask(statement)
+
+    def list_acted_on(self, pairs: Sequence[Pair]) -> set[str]:
+        actions, reached = self._ask(_ACTIONS, self._staging), set[str]()
+        if not actions:
+            return reached
+        for pair in pairs:
+            keys = self._keys[pair.staged.name]
+            [(deleted, updated)] = self._ask(f"SELECT bool_or(NOT lives), bool_or(lives AND staged) FROM {keys}")
+            name = pair.staged.name
+            reached |= {c for c, p, on_delete, on_update in actions if p == name and (deleted and on_delete)}
+            reached |= {c for c, p, on_delete, on_update in actions if p == name and (updated and on_update)}
+        while more := {child for child, parent, *_ in actions if parent in reached} - reached:
+            reached |= more
+        return reached
 
     def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
         """None: foreign keys are enforced, here as well."""

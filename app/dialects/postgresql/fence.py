@@ -24,6 +24,7 @@ class PostgresqlFence:
     """
 
     tells_tables = True
+    knows_by_values = False
 
     def __init__(self, url: URL, reconnect: Reconnect, schema: str) -> None:
         self._url = url

@@ -29,8 +29,6 @@ class SqliteRound:
     :param connection: with the live file attached as ``live``.
     """
 
-    has_actions = False  # foreign keys are not enforced
-
     def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
         self._connection = connection
         self._reader = SqliteReader(connection, version_table)
@@ -175,6 +173,11 @@ class SqliteRound:
             raise CannotCatchUp(f"no row of {pair.live.name} says what is in {', '.join(pair.added)}")
         place += f", {first} AS f" if pair.added else ""
         self._ask(f"INSERT INTO {_new(pair)} ({', '.join(names)}) SELECT {', '.join(values)} FROM {place}{where}")
+
+    def list_acted_on(self, pairs: Sequence[Pair]) -> set[str]:
+        """None: foreign keys are not enforced."""
+        del pairs
+        return set()
 
     def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
         if pairs is None:

@@ -52,6 +52,7 @@ class SqliteFence:
     """
 
     tells_tables = False
+    knows_by_values = False
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)

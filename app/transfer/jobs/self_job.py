@@ -29,7 +29,7 @@ from ..run.source import SELF
 from ..schema.alembic import data_tables
 from ..schema.recognise import recognise
 from ..staging.counters import keep_counters, read_counters
-from ..staging.row_by_row import RowByRow, pair, pair_same, reaches_around
+from ..staging.row_by_row import RowByRow, env_sends, pair, pair_same, reaches_around
 from ..staging.short_stop import ShortStop
 from .dry_run import foresee_self
 from .job import Step, refresh_derived
@@ -293,9 +293,13 @@ class SelfJob(Migration):
             now, definitions = data_tables(reader.tables()), reader.definitions()
         if not self._ahead:
             return pair_same(now)
-        script = run.schema.script
-        if reaches_around(Path(script.get_revision(name).path) for name in heard.revisions):
+        script, past = run.schema.script, run.schema.up_to(self._revision)
+        # Also those that nothing was heard of.
+        ahead = [name for name in run.schema.lineage() if name not in past]
+        if reaches_around(Path(script.get_revision(name).path) for name in ahead):
             raise CannotCatchUp("a revision has ways around the connection that is listened to")
+        if env_sends(run.host.migrations / "env.py"):
+            raise CannotCatchUp("env.py sends statements of its own")
         return pair(self._former_tables, now, self._definitions, definitions, heard)
 
     def _give_up(self, error: CannotCatchUp) -> None:
@@ -316,8 +320,9 @@ class SelfJob(Migration):
         self.is_kept = run.dialect.capabilities.swap_moves_old
         refresh_derived(run)
         keep_counters(run, read_counters(run, run.target), run.staging)
-        self._tell(stop)
-        return self._entry(lambda _reader: lambda table: stop.sums.get(table.name))
+        entry = self._entry(lambda _reader: lambda table: stop.sums.get(table.name))
+        self._tell(stop, entry.table_checksums)
+        return entry
 
     def _renew_old(self) -> None:
         """Where the old generation is a copy, it is the live database at the instant of the cut-over.
@@ -332,12 +337,12 @@ class SelfJob(Migration):
                 raise CannotCatchUp("a number that the app keeps beside all tables was changed")
         run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
 
-    def _tell(self, stop: ShortStop) -> None:
+    def _tell(self, stop: ShortStop, checksums: Mapping[str, TableChecksum]) -> None:
         run, brought = self.run, stop.brought
         run.report.brought_over = [{"table": name, **asdict(one)} for name, one in sorted(brought.items())]
         for receipt in run.report.tables:
             if receipt.table in brought and (staged := stop.name_of(receipt.table)):
-                sums = stop.sums[staged]
+                sums = checksums[staged]
                 receipt.rows = receipt.loaded = sums.rows
                 receipt.checksum = str(sums) if stop.is_same(receipt.table) else ""
                 receipt.rows_at_head = sums.rows if receipt.rows_at_head is not None else None
@@ -348,9 +353,9 @@ class SelfJob(Migration):
         )
 
     def _refuse_copy(self) -> NoReturn:
-        """:raises LateWrite: the live database was written since, so it is no wonder."""
+        """:raises LateWrite: the live database was written since, or may have been, so it is no wonder."""
         run = self.run
-        if self.was_written_meanwhile():
+        if self.was_written_meanwhile() or self.fence.knows_by_values:
             raise LateWrite
         with run.dialect.reader(run.before) as live, run.dialect.reader(run.staging) as copy:
             details = databases_differ(run, live, copy)

@@ -17,17 +17,18 @@ from types import CodeType, FrameType
 from typing import Any
 
 import alembic.ddl
-from alembic.operations import ops
+from alembic.operations import batch, ops
 from alembic.operations.base import AbstractOperations
 from sqlalchemy import Engine, event
 
 from ...dialects.model import Definition, Table
 from .clauses import Clause, find_clauses, find_operation_clauses
-from .statements import Rename, find_drops, find_renames, split
+from .statements import READS, Rename, find_drops, find_renames, is_strange, makes_values, split
 
 COPIES = "_alembic_tmp_"
 """So begins the name of the table that batch mode copies to."""
 _DDL = str(Path(alembic.ddl.__file__).parent)
+_BATCH = str(Path(batch.__file__))
 _RUNS_CODE = frozenset({"call", "do", "execute", "exec"})
 _WRITES = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
 
@@ -54,6 +55,8 @@ class Heard:
     :ivar opaque: a statement was sent of which nobody can say what it touches, such as a call.
     :ivar wrote: rows were written, other than by copying a table as batch mode does.
     :ivar written: the words of the statements that wrote rows so, or made values or rows out of others.
+    :ivar called: something was read in a way in which a function may be called.
+    :ivar strange: a statement of another kind than those of which it is known what they do to rows.
     :ivar removed: the columns that operations dropped, each with its table, in lower case.
     :ivar revisions: those that were heard.
     :ivar tell: takes each revision when it is first heard of.
@@ -67,6 +70,8 @@ class Heard:
     opaque: bool = False
     wrote: bool = False
     written: set[str] = field(default_factory=set)
+    called: bool = False
+    strange: bool = False
     removed: set[tuple[str, str]] = field(default_factory=set)
     revisions: list[str] = field(default_factory=list)
     tell: Callable[[str], None] = field(default=lambda _revision: None, repr=False, compare=False)
@@ -114,10 +119,11 @@ class Heard:
             case _:
                 pass
 
-    def hear_statement(self, sql: str, revision: str, *, restates: bool = False) -> None:
+    def hear_statement(self, sql: str, revision: str, *, restates: bool = False, copies: bool = False) -> None:
         """Note what the statements of a text name, drop and rename.
 
         :param restates: it was made of an operation, which said by its arguments what it means to change.
+        :param copies: it is batch mode's own, which copies a table's rows as they are.
         """
         self.hear_revision(revision)
         for words in split(sql):
@@ -126,8 +132,10 @@ class Heard:
             self.opaque |= bool(named & _RUNS_CODE) or _calls_a_function(words)
             writes = bool(named & _WRITES) and not any(word.startswith(COPIES) for word in named)
             self.wrote |= writes
-            if writes or _makes_values(words):
+            if (_writes_rows(words) and not copies) or makes_values(words):
                 self.written |= named
+            self.called |= words[0] in READS and "(" in words
+            self.strange |= is_strange(words)
             if not restates:
                 self.clauses.update(dict.fromkeys(find_clauses(words), revision))
             for name in find_drops(words):
@@ -147,13 +155,9 @@ class Heard:
             self.renames.append(rename)
 
 
-def _makes_values(words: list[str]) -> bool:
-    """Whether a statement fills a table by a query, or a column by an expression: ``ALTER ... TYPE text USING ...``."""
-    return (
-        (words[0] == "create" and "table" in words[:5] and "select" in words)
-        or (words[0] in ("select", "with") and "into" in words)
-        or (words[0] == "alter" and "using" in words)
-    )
+def _writes_rows(words: list[str]) -> bool:
+    """Whether a statement has a word of one that writes rows, but for those that say what a foreign key does."""
+    return any(word in _WRITES and words[place - 1 : place] != ["on"] for place, word in enumerate(words))
 
 
 def _calls_a_function(words: list[str]) -> bool:
@@ -177,7 +181,8 @@ def listen(engine: Engine, heard: Heard, revisions: Mapping[str, str]) -> Iterat
     def hear(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         running = _list_running(revisions)
         if revision := revisions.get(running[-1].co_filename, ""):
-            heard.hear_statement(statement, revision, restates=any(map(_alters_a_column, running)))
+            copies = any(code.co_filename == _BATCH for code in running)
+            heard.hear_statement(statement, revision, restates=any(map(_alters_a_column, running)), copies=copies)
 
     AbstractOperations.invoke = invoke  # type: ignore[method-assign] # Alembic has no event for an operation
     event.listen(engine, "before_cursor_execute", hear)

@@ -9,7 +9,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from ...dialects.spelling import read_tokens
 
@@ -18,6 +18,11 @@ _ENDS_A_DROP = frozenset({"on", "cascade", "restrict", "("})
 _OF_A_NAME = frozenset({"if", "exists", "only", "view", "concurrently"})
 """Words between what is altered and its name; ``view`` after ``materialized``."""
 _NAMED = frozenset({"constraint", "index", "key"})
+READS = frozenset({"select", "with", "values", "show", "explain", "describe", "desc", "pragma", "set", "analyze", "("})
+"""How a statement begins that writes nothing, unless it calls a function that does."""
+_CHANGES = frozenset({"insert", "update", "delete", "alter", "create", "drop", "rename", "comment"})
+_BESIDE_ROWS = frozenset({"begin", "start", "commit", "end", "rollback", "savepoint", "release", "grant", "revoke"})
+_MAKES_VALUES = frozenset({"generated", "expression", "using", "virtual", "stored", "persistent"})
 _DOLLARS = re.compile(r"\$\w*\$")
 """What PostgreSQL quotes the body of a block or function with."""
 _BEFORE_A_STATEMENT = frozenset({"begin", "then", "else", "loop"})
@@ -121,3 +126,21 @@ def _name_at(words: list[str], place: int) -> str:
     while words[place + 1 : place + 2] == ["."] and place + 2 < len(words):
         place += 2
     return words[place] if place < len(words) else ""
+
+
+def makes_values(words: list[str]) -> bool:
+    """Whether a statement fills a table by a query, or a column by an expression that is another one for each row."""
+    if words[0] in ("select", "with"):
+        return "into" in words
+    if words[0] not in ("create", "alter"):
+        return False
+    pairs = set(pairwise(words))
+    by_query = words[0] == "create" and "table" in words[:5] and "select" in words
+    return by_query or bool(_MAKES_VALUES & set(words)) or ("as", "(") in pairs or ("default", "(") in pairs
+
+
+def is_strange(words: list[str]) -> bool:
+    """Whether a statement is of no kind of which it is known what it does to rows; labels get other names so, too."""
+    if words[:2] in (["alter", "type"], ["drop", "type"]):
+        return words[0] == "drop" or {"rename", "value"} <= set(words)
+    return words[0] not in READS | _CHANGES | _BESIDE_ROWS

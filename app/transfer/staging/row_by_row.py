@@ -7,6 +7,7 @@ then the whole database is copied and upgraded anew. What is decided here by wor
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,33 @@ from ...dialects.rounds import Pair
 from ..schema.listen import COPIES, Heard
 
 _RUNS_CODE = ("trigger", "rule")
+_FUNCTIONS = ("function", "procedure")
 _REACHES_AROUND = re.compile(
-    r"\b(cursor|raw_connection|driver_connection|dbapi_connection|create_engine|engine_from_config|subprocess|ctypes)\b"
+    r"\b(cursor|raw_connection|driver_connection|dbapi_connection|create_engine|engine_from_config|connect"
+    r"|executescript|getattr|exec|eval|open|__\w+__(?<!__future__))\b|\.connection\b"
 )
 """Ways for a revision to send what nobody hears."""
+_ENV_SENDS = frozenset(
+    (
+        "execute",
+        "executemany",
+        "executescript",
+        "exec_driver_sql",
+        "scalar",
+        "scalars",
+        "cursor",
+        "connection",
+        "add_all",
+    )
+)
+"""What an ``env.py`` calls that sends statements, which are not heard as a revision's."""
+_KNOWN = frozenset(
+    (
+        *("__future__", "alembic", "sqlalchemy", "sqlmodel", "typing", "typing_extensions", "collections", "datetime"),
+        *("decimal", "enum", "json", "math", "re", "string", "textwrap", "uuid"),
+    )
+)
+"""Modules that send nothing by themselves."""
 _CONSTANT = re.compile(
     r"(- )?\d+( \. \d+)?|\( ?(- )?\d+( \. \d+)? ?\)|true|false|null|'(?:[^']|'')*'", re.IGNORECASE | re.DOTALL
 )
@@ -56,10 +80,14 @@ def pair(
     result = RowByRow()
     were, are = list(definitions_before), list(definitions_after)
     runs_code = any(item.kind in _RUNS_CODE for item in (*were, *are))
+    has_functions = any(item.kind in _FUNCTIONS for item in (*were, *are))
     rewritten = _find_written(before, after, heard)
     for name, table in before.items():
-        if heard.opaque or (heard.wrote and runs_code):
+        if heard.opaque or heard.strange or (heard.wrote and runs_code) or (heard.called and has_functions):
             result.others[name] = "revisions ran code of which nobody can say what it did"
+            continue
+        if _is_made_plain(table, heard, were, are):
+            result.others[name] = "a column that the server computed is an ordinary one now"
             continue
         made_pair = _pair(table, after, are, heard, rewritten)
         if isinstance(made_pair, Pair):
@@ -70,8 +98,43 @@ def pair(
 
 
 def reaches_around(files: Iterable[Path]) -> bool:
-    """Whether the text of a revision has words for ways around the connection that is listened to."""
-    return any(_REACHES_AROUND.search(file.read_text(encoding="utf-8", errors="replace")) for file in files)
+    """Whether a revision has ways around the connection that is listened to, or uses code that may have."""
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    return any(_REACHES_AROUND.search(text) or not _find_imports(text) <= _KNOWN for text in texts)
+
+
+def env_sends(file: Path) -> bool:
+    """Whether an ``env.py`` has ways to write rows itself."""
+    nodes = _parse(file.read_text(encoding="utf-8", errors="replace"))
+    return not nodes or any(isinstance(node, ast.Attribute) and node.attr in _ENV_SENDS for node in nodes)
+
+
+def _parse(text: str) -> list[ast.AST]:
+    """All that a module's text is made of; nothing where it is no Python."""
+    try:
+        return list(ast.walk(ast.parse(text)))
+    except SyntaxError:
+        return []
+
+
+def _find_imports(text: str) -> set[str]:
+    """The first words of all modules that a text imports; an unknown one where it is no Python."""
+    nodes = _parse(text)
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += ["." * node.level + (node.module or "") for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names} if nodes else {""}
+
+
+def _is_made_plain(table: Table, heard: Heard, were: list[Definition], are: list[Definition]) -> bool:
+    """Whether a column that was generated is not any more: its values are those of rows that were there."""
+    names, renamed = _follow(table, heard)
+
+    def list_generated(definitions: list[Definition], name: str) -> set[str]:
+        of_table = [item for item in definitions if (item.table or "").lower() == name]
+        return {column.lower() for item in of_table if item.kind == "generated column" for column in item.columns}
+
+    before = {renamed.get(name, name) for name in list_generated(were, names[0])}
+    return not before <= list_generated(are, names[-1])
 
 
 def _find_written(before: Mapping[str, Table], after: Mapping[str, Table], heard: Heard) -> set[str]:

@@ -7,7 +7,7 @@ it, where the server says that nobody wrote to the table since. See ``docs/decis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -199,12 +199,14 @@ class ShortStop:
                     self._equal[name] = self._known(sight, name)
             if not changed:
                 return 0
+            acted_on = self._list_acted_on(turn, list(changed.values()))
             self._apply(turn, changed.values())
             if waiting and not self._is_copy:
                 refuse_dangling(turn.find_dangling(list(changed.values()) if self._is_clean else None))
-            if turn.has_actions:
-                # What a foreign key does to other tables is found when those are compared again.
+            if acted_on:
+                # What foreign keys did to other tables is found when these are compared again; no sum of them is known.
                 self._equal.clear()
+                self.sums = {name: sums for name, sums in self.sums.items() if name not in acted_on}
                 return count
             # Of all other keys the rows were found to be equal, and nothing but these rows was touched.
             if not waiting:
@@ -213,6 +215,13 @@ class ShortStop:
                 raise CannotCatchUp("what was brought over is not what is live")
             self._equal.update((name, self._known(sight, name)) for name in changed)
         return count
+
+    def _list_acted_on(self, turn: Round, changed: Sequence[Pair]) -> set[str]:
+        """:raises CannotCatchUp: foreign keys may change rows that are looked at no more."""
+        acted_on = turn.list_acted_on(changed)
+        if unknown := sorted(acted_on - {pair.staged.name for pair in self._tables.pairs.values()}):
+            raise CannotCatchUp(f"foreign keys may change rows of {unknown[0]}")
+        return acted_on
 
     def _known(self, sight: Look, name: str) -> str:
         """What a table is known by: its own, or all of the database where the server does not tell tables apart."""
@@ -240,6 +249,10 @@ class ShortStop:
         sight = self._look()
         if not self._fence.tells_tables:
             self._leave_out_odd()
+            self._find_still(sight.tables)
+        elif self._fence.knows_by_values:
+            # What it says was said of values that may have been others when they were compared.
+            self._equal.clear()
             self._find_still(sight.tables)
         elif any(not before or sight.tables.get(name) != before for name, before in self._still.items()):
             # Of a table alone the server says nothing; all of it is looked at again.

@@ -27,6 +27,8 @@ from app.transfer.staging import short_stop
 
 WRITES = ("write", "record", "take_lease", "release_lease")
 LIMIT_S = 120.0
+LAST_LOOK = 3
+"""Of those before writers wait: for what there is, for the first round, and for one that finds nothing."""
 
 
 def _around(owner: Any, name: str, before: Callable[[str], None], after: Callable[[str], None]) -> None:
@@ -73,6 +75,31 @@ def at_catch_up(moment: str, what: str, url: str = "") -> None:
     calls = (_nothing, happen) if moment.endswith("+") else (happen, _nothing)
     _around(short_stop.ShortStop, moment.removesuffix("+"), *calls)
     _around(short_stop.ShortStop, "finish", begin, _nothing)
+
+
+def write_and_write_back(url: str, first: str, other: str) -> None:
+    """Somebody writes behind the upgrade: values are ``first`` when a fence looks, ``other`` when rows are compared.
+
+    :param first, other: statements.
+    """
+    looks = 0
+
+    def write(sql: str) -> Callable[[str], None]:
+        return lambda _what: run_as_somebody_else(url, sql)
+
+    def before_look(_what: str) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == LAST_LOOK:
+            run_as_somebody_else(url, first)
+
+    def after_look(_what: str) -> None:
+        if looks == LAST_LOOK:
+            run_as_somebody_else(url, other)
+
+    _around(self_job.SelfJob, "_bring_objects", _nothing, write(other))
+    _around(short_stop.ShortStop, "_look", before_look, after_look)
+    _around(short_stop.ShortStop, "approach", _nothing, write(first))
 
 
 def run_as_somebody_else(url: str, sql: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.dialects.model import Column, Definition, ForeignKey, LogicalType, Table
 from app.transfer.schema.listen import Heard
-from app.transfer.staging.row_by_row import RowByRow, pair, pair_same, reaches_around
+from app.transfer.staging.row_by_row import RowByRow, env_sends, pair, pair_same, reaches_around
 
 ID, NAME = Column("id", LogicalType.INT, nullable=False), Column("name", LogicalType.TEXT, length=20)
 USERS = Table("users", (ID, NAME), ("id",))
@@ -17,13 +17,15 @@ POSTS = Table(
     "posts", (ID, Column("user_id", LogicalType.INT)), ("id",), (), (ForeignKey(("user_id",), "users", ("id",)),)
 )
 TABLES = {"users": USERS, "posts": POSTS}
+BATCH = "INSERT INTO _alembic_tmp_users (id, name)"
+"""Sent by Alembic's batch mode itself, where it begins so."""
 MORE = Column("more", LogicalType.TEXT)
 
 
 def after(*statements: str, users: Table | None = USERS, definitions: tuple[Definition, ...] = ()) -> RowByRow:
     heard = Heard()
     for sql in statements:
-        heard.hear_statement(sql, "0002")
+        heard.hear_statement(sql, "0002", copies=sql.startswith(BATCH))
     now = {"posts": POSTS} | ({users.name: users} if users else {})
     return pair(TABLES, now, (), definitions, heard)
 
@@ -49,6 +51,11 @@ def test_a_copy_is_carried_row_by_row() -> None:
         "SELECT name INTO names FROM users",
         "ALTER TABLE users ALTER COLUMN name TYPE text USING upper(name)",
         "WITH gone AS (DELETE FROM users RETURNING id) SELECT * FROM gone",
+        "INSERT INTO _alembic_tmp_users SELECT id, lower(name) FROM users",
+        "ALTER TABLE users ADD COLUMN big INT GENERATED ALWAYS AS (id * 2) STORED",
+        "ALTER TABLE users ADD big INT AS (id * 2)",
+        "ALTER TABLE users ADD COLUMN big INT DEFAULT (id * 2)",
+        "ALTER TABLE users ALTER COLUMN big DROP EXPRESSION",
     ],
 )
 def test_rows_that_revisions_wrote(sql: str) -> None:
@@ -57,7 +64,13 @@ def test_rows_that_revisions_wrote(sql: str) -> None:
     assert set(paired.others) == {"users", "posts"}
 
 
-@pytest.mark.parametrize("sql", ["CALL mend()", "DO $$BEGIN END$$", "SELECT mend()"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *("CALL mend()", "DO $$BEGIN END$$", "SELECT mend()", "COPY users FROM '/tmp/x'", "LOAD DATA INFILE 'x'"),
+        *("ALTER TYPE mood RENAME VALUE 'open' TO 'old'", "DROP TYPE mood", "HANDLER users OPEN"),
+    ],
+)
 def test_code_of_which_nobody_can_say_what_it_does(sql: str) -> None:
     assert set(after(sql).others) == {"users", "posts"}
 
@@ -122,10 +135,58 @@ def test_what_is_gone_or_of_another_type_rules_a_table_out(users: Table | None) 
     assert "users" in after(users=users).others
 
 
+@pytest.mark.parametrize("sql", ["SELECT mend(id) FROM users", "SET @x = mend()", "VALUES (mend())"])
+def test_a_function_of_the_schema_may_write(sql: str) -> None:
+    function = Definition("function", "", "mend")
+    assert set(after(sql, definitions=(function,)).others) == {"users", "posts"}
+    assert after(sql).others == {}
+    assert after("ALTER TABLE users ADD COLUMN more TEXT", definitions=(function,)).others == {}
+
+
+def test_what_a_foreign_key_does_is_no_write() -> None:
+    sql = "ALTER TABLE posts ADD FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE ON UPDATE SET NULL"
+    assert after(sql).others == {}
+
+
+def test_a_generated_column_that_is_an_ordinary_one_now() -> None:
+    generated = Definition("generated column", "users", "big", ("big",), "id * 2")
+    heard = Heard()
+    heard.hear_statement("ALTER TABLE users MODIFY big INT", "0002")
+    assert "users" in pair(TABLES, TABLES, (generated,), (), heard).others
+    assert "users" in pair(TABLES, TABLES, (generated,), (generated,), heard).pairs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "op.get_bind().connection.executescript('UPDATE x')",
+        "import sqlite3",
+        "from app.models import db",
+        "from . import helpers",
+        "x = __import__('os')",
+        "no python (",
+    ],
+)
+def test_a_revision_with_ways_around(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "0002.py"
+    file.write_text(f"from __future__ import annotations\nimport sqlalchemy as sa\nfrom alembic import op\n{text}\n")
+    assert reaches_around([file])
+    file.write_text("from __future__ import annotations\nimport sqlalchemy as sa\nfrom alembic import op\n")
+    assert not reaches_around([file])
+
+
+def test_an_env_py_that_writes(tmp_path: Path) -> None:
+    file = tmp_path / "env.py"
+    file.write_text("with connectable.connect() as connection:\n    context.run_migrations()\n")
+    assert not env_sends(file)
+    file.write_text("connection.execute(text('UPDATE users SET name = 1'))\n")
+    assert env_sends(file)
+
+
 def test_a_name_that_was_dropped_and_is_there_again() -> None:
     assert "users" in after("ALTER TABLE users DROP COLUMN name", "ALTER TABLE users ADD COLUMN name TEXT").others
     assert "users" in after("DROP TABLE users", "CREATE TABLE users (id INTEGER)").others
-    batch = ("INSERT INTO _alembic_tmp_users SELECT * FROM users", "DROP TABLE users")
+    batch = (f"{BATCH} SELECT * FROM users", "DROP TABLE users")
     assert "users" in after(*batch, "ALTER TABLE _alembic_tmp_users RENAME TO users").pairs
 
 
