@@ -17,6 +17,10 @@ from .connect import SETTINGS, Connection, connect_to, is_lost, is_out_of_space,
 from .names import own_place, quote
 from .swap import end_backends
 
+_IS_PARTITIONED = """
+SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'p'
+"""
 _OWN_TYPES = """
 SELECT a.attname::text, t.typname::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.oid = t.typnamespace
@@ -83,7 +87,9 @@ class Sharing:
                     f"{quote(name)}::text::{quote(place.schema)}.{quote(types[name])}" if name in types else quote(name)
                     for name in table.column_names
                 )
-                query = f"{into} SELECT {values} FROM {quote(origin.schema)}.{quote(table.name)}"
+                of_parts = connection.execute(_IS_PARTITIONED, (origin.schema, table.name)).fetchone()
+                only = "" if of_parts else "ONLY "  # rows of who inherits from it are brought with that
+                query = f"{into} SELECT {values} FROM {only}{quote(origin.schema)}.{quote(table.name)}"
                 return connection.execute(query.encode()).rowcount
             except psycopg.Error as error:
                 if is_lost(error) or is_out_of_space(error):

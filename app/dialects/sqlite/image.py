@@ -25,7 +25,7 @@ class SqliteImage:
     def dump(self, to: Path) -> None:
         try:
             copy_at_rest(self._files, self._copy, to, timeout_s=IMAGE_TIMEOUT_S)
-        except (sqlite3.Error, OSError, DatabaseDamaged) as error:
+        except (sqlite3.Error, DatabaseDamaged) as error:
             raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
     def begin_dump(self, to: Path) -> Callable[[], None]:

@@ -21,8 +21,8 @@ With Python's own 5 ms it gets on slowly while the run computes (backup of 405,0
 """
 
 
-class Ended(BaseException):
-    """The run has no use for this work any more."""
+class Ended(KeyboardInterrupt):
+    """The run has no use for this work any more; a driver ends its statement on the server, as it does for Ctrl-C."""
 
 
 class Beside(Generic[T]):

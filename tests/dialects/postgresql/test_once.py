@@ -40,3 +40,22 @@ def test_rows_are_brought_whatever_types_their_schema_has(request: pytest.Fixtur
         with room.dialect.loading(staging):
             assert room.dialect.bring(former, staging, table) == 2
         assert room.state(staging)["days"] == room.state(former)["days"]
+
+
+def test_of_a_table_that_others_inherit_from_its_own_rows_are_brought(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with ROOMS["postgresql"](request, tmp_path) as room:
+        former, staging = room.staged("former"), room.staged("new")
+        for url in (former, staging):
+            room.execute("CREATE TABLE things (id int); CREATE TABLE books (pages int) INHERITS (things)", url=url)
+            room.execute("CREATE TABLE days (id int) PARTITION BY LIST (id)", url=url)
+            room.execute("CREATE TABLE first_days PARTITION OF days FOR VALUES IN (1)", url=url)
+        room.execute(
+            "INSERT INTO things VALUES (1); INSERT INTO books VALUES (2, 9); INSERT INTO days VALUES (1)", url=former
+        )
+        with room.dialect.reader(staging) as reader:
+            tables = reader.tables()
+        with room.dialect.loading(staging):
+            brought = {name: room.dialect.bring(former, staging, tables[name]) for name in ("things", "books", "days")}
+        assert brought == {"things": 1, "books": 1, "days": 1}

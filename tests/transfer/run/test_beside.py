@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from app.dialects.postgresql.connect import connect
 from app.dialects.sessions import hold_sessions, remember
 from app.transfer.run.beside import Beside, Ended
+from tests.support.servers.postgresql import PostgreSQL
 
 
 def test_its_value_and_its_error_are_the_run_s() -> None:
@@ -62,3 +64,26 @@ def test_with_a_run_that_fails_it_ends_and_tidies_up() -> None:
     with pytest.raises(KeyError):
         fail()
     assert steps == ["ended", "tidied up"]
+
+
+def test_a_statement_that_it_waits_for_is_ended_on_the_server(postgresql: PostgreSQL) -> None:
+    asking = threading.Event()
+
+    def work() -> None:
+        with connect(postgresql.url("postgres"), None) as link:
+            asking.set()
+            link.execute(b"SELECT pg_sleep(60)")
+
+    def fail() -> None:
+        with Beside(work) as beside:
+            beside.begin()
+            assert asking.wait(10)
+            time.sleep(0.3)
+            raise KeyError
+
+    began = time.monotonic()
+    with pytest.raises(KeyError):
+        fail()
+    assert time.monotonic() - began < 30
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+    assert postgresql.execute(asleep) == [(0,)]
