@@ -71,7 +71,9 @@ class SqliteFence:
     def look(self) -> Look:
         """The token; of one table nothing is known."""
         token = self.token()
-        return Look(token, str(self._connection.execute("PRAGMA schema_version").fetchone()[0]), {})
+        with self._waiting(_TOKEN_WAIT_S):
+            [version] = self._connection.execute("PRAGMA schema_version").fetchone()
+        return Look(token, str(version), {})
 
     def held_token(self) -> bytes:
         """What :meth:`token` is, while a connection of this process has the file locked and has not written yet."""

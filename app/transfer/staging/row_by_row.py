@@ -26,19 +26,10 @@ _REACHES_AROUND = re.compile(
 )
 """Ways for a revision to send what nobody hears."""
 _ENV_SENDS = frozenset(
-    (
-        "execute",
-        "executemany",
-        "executescript",
-        "exec_driver_sql",
-        "scalar",
-        "scalars",
-        "cursor",
-        "connection",
-        "add_all",
-    )
+    ("execute", "executemany", "executescript", "exec_driver_sql", "scalar", "scalars", "cursor", "add_all", "merge")
 )
 """What an ``env.py`` calls that sends statements, which are not heard as a revision's."""
+_SETS = re.compile(r"\s*(PRAGMA|SET|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
 _KNOWN = frozenset(
     (
         *("__future__", "alembic", "sqlalchemy", "sqlmodel", "typing", "typing_extensions", "collections", "datetime"),
@@ -104,9 +95,20 @@ def reaches_around(files: Iterable[Path]) -> bool:
 
 
 def env_sends(file: Path) -> bool:
-    """Whether an ``env.py`` has ways to write rows itself."""
+    """Whether an ``env.py`` has ways to write rows itself: it sends more than settings and ends of transactions."""
     nodes = _parse(file.read_text(encoding="utf-8", errors="replace"))
-    return not nodes or any(isinstance(node, ast.Attribute) and node.attr in _ENV_SENDS for node in nodes)
+    return not nodes or any(isinstance(node, ast.Call) and _sends(node) for node in nodes)
+
+
+def _sends(call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in _ENV_SENDS:
+        return False
+    text: ast.expr | None = call.args[0] if call.args else None
+    while isinstance(text, ast.Call) and text.args:  # text("...")
+        text = text.args[0]
+    if isinstance(text, ast.JoinedStr) and text.values:
+        text = text.values[0]
+    return not (isinstance(text, ast.Constant) and isinstance(text.value, str) and _SETS.match(text.value))
 
 
 def _parse(text: str) -> list[ast.AST]:

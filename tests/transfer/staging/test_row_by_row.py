@@ -175,12 +175,21 @@ def test_a_revision_with_ways_around(tmp_path: Path, text: str) -> None:
     assert not reaches_around([file])
 
 
-def test_an_env_py_that_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "sends"),
+    [
+        ("with connectable.connect() as connection:\n    context.run_migrations()\n", False),
+        ("connection.execute(text('SET lock_timeout = 5'))\ndriver.execute(f'PRAGMA foreign_keys={was_on}')\n", False),
+        ("connection.execute(text('UPDATE users SET name = 1'))\n", True),
+        ("connection.exec_driver_sql(MORE)\n", True),
+        ("connection.connection.cursor()\n", True),
+        ("no python (", True),
+    ],
+)
+def test_an_env_py_that_sends(tmp_path: Path, text: str, sends: bool) -> None:
     file = tmp_path / "env.py"
-    file.write_text("with connectable.connect() as connection:\n    context.run_migrations()\n")
-    assert not env_sends(file)
-    file.write_text("connection.execute(text('UPDATE users SET name = 1'))\n")
-    assert env_sends(file)
+    file.write_text(text)
+    assert env_sends(file) is sends
 
 
 def test_a_name_that_was_dropped_and_is_there_again() -> None:
