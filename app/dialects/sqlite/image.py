@@ -25,6 +25,8 @@ class SqliteImage:
     def dump(self, to: Path) -> None:
         try:
             copy_at_rest(self._files, self._copy, to, timeout_s=IMAGE_TIMEOUT_S)
+        except OSError as error:
+            raise BackupFailed(f"The backup to {to} failed: {error.strerror or error}") from error
         except (sqlite3.Error, DatabaseDamaged) as error:
             raise BackupFailed(f"The backup to {to} failed: {error}") from error
 

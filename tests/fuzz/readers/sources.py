@@ -38,8 +38,8 @@ from .rows import seal
 NEXT = b"\n====\n"
 """Between two answers; the last one is given again and again."""
 BASE = "http://127.0.0.1:9"
-# An input may ask for as many attempts as the product makes, without the pauses between them.
-ferry_protocol.ATTEMPTS = 2
+ATTEMPTS = 2
+"""An input may ask for as many attempts as the product makes, without the pauses between them."""
 
 
 class Wires:
@@ -68,8 +68,9 @@ class Wires:
 @contextlib.contextmanager
 def client_for(data: bytes) -> Iterator[HttpClient]:
     """A client of a deployment that answers these bytes; everything above the socket is the product's own."""
-    wires, connect = Wires(data), wire._connect
+    wires, connect, attempts = Wires(data), wire._connect, ferry_protocol.ATTEMPTS
     wire._connect = wires.connect  # type: ignore[assignment] # the socket is the test's
+    ferry_protocol.ATTEMPTS = ATTEMPTS
     client = HttpClient(BASE, timeout_s=2)
     client._wait = lambda number, error: 0.0  # type: ignore[method-assign] # attempts without pauses
     try:
@@ -77,7 +78,7 @@ def client_for(data: bytes) -> Iterator[HttpClient]:
     finally:
         client.close()
         wires.close()
-        wire._connect = connect
+        wire._connect, ferry_protocol.ATTEMPTS = connect, attempts
 
 
 # Of every paging that an API may declare, the first byte says which.
