@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from app.transfer.staging.helpers import describe_rows
-from benchmarks.divided import Divided, numbers, read_rows, to_table
+from benchmarks.divided import RESULTS, Divided, numbers, read_rows, to_table
+from tests.support.site import ROOT
 
 
 def test_rows_of_each_process_are_read_as_a_receipt_says_them() -> None:
@@ -19,3 +22,8 @@ def test_a_run_is_a_line() -> None:
 
 def test_numbers_come_as_make_gives_them() -> None:
     assert numbers("1,2 4") == [1, 2, 4]
+
+
+def test_the_page_shows_the_results_that_are_kept() -> None:
+    runs = json.loads((RESULTS / "divided.json").read_bytes())["runs"]
+    assert to_table([Divided(**run) for run in runs]) in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
