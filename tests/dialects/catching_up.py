@@ -78,6 +78,19 @@ def bring_values(room: Room, column: str, first: Sequence[str], then: Sequence[s
     assert_same(room, staging)
 
 
+def keep_too(room: Room) -> None:
+    """What is brought into staging is brought into a generation that was kept of it before."""
+    room.fill()
+    staging, generation = copy_of(room), room.dialect.generation_url(room.target, "0badcafe-new")
+    room.dialect.keep(staging, generation)
+    for change in CHANGES:
+        room.execute(change)
+    pairs = pairs_of(room, staging)
+    with room.dialect.catching_up(room.target, staging, generation) as turn:
+        turn.apply([pair for pair in pairs if turn.find(pair)])
+    assert room.state(generation) == room.state(staging) == room.state()
+
+
 def refuse_dangling(room: Room, staging: URL) -> None:
     """What would refer to nothing in staging is not brought there."""
     pairs = pairs_of(room, staging)

@@ -15,9 +15,9 @@ from typing import Any
 import pymysql
 from sqlalchemy import URL
 
-from ..model import ForeignKey, LogicalType, Table, Values, Where
+from ..dangling import Dangling
+from ..model import LogicalType, Table, Values, Where
 from ..rounds import CannotCatchUp, Pair, Round
-from ..samples import leads_nowhere
 from .catalogue import columns_of, read_catalogue, stored_columns
 from .connect import STRICT, connect_to, quote, words_of
 from .driver import current_of, version_of
@@ -45,7 +45,7 @@ _AS_NUMBERS = (
 )
 
 
-class MySqlRound:
+class MySqlRound(Dangling):
     """One transaction over two databases of a server.
 
     :param connection: with the staging database as its own, and with :data:`SESSION`; it is closed afterwards.
@@ -104,7 +104,7 @@ class MySqlRound:
         return f"SELECT {names} FROM {self._new(pair)} LIMIT 1"
 
     def _new(self, pair: Pair) -> str:
-        return f"{quote(self._staging)}.{quote(pair.staged.name)}"
+        return self._place(pair.staged.name)
 
     def _old(self, pair: Pair) -> str:
         return f"{quote(self._live)}.{quote(pair.live.name)}"
@@ -166,11 +166,6 @@ class MySqlRound:
     def _count(self, place: str) -> int:
         return int(self._ask(f"SELECT count(*) FROM {place}")[0][0])
 
-    def _may_be_left(self, pair: Pair) -> bool:
-        """Whether others refer to columns of the table that may change while its key stays."""
-        key = {theirs for _, theirs in pair.pairs_of_key}
-        return any(set(one.referred) - key for table in self._tables.values() for one in _to(pair.staged.name, table))
-
     def rows(self, pair: Pair) -> Iterator[Values]:
         return self._reader.rows(pair.staged, within=self._where(pair))
 
@@ -213,43 +208,11 @@ class MySqlRound:
             f"INSERT INTO {to} ({names}) SELECT {names} FROM {self._new(pair)} own WHERE {self._where(pair).condition}"
         )
 
-    def list_acted_on(self, pairs: Sequence[Pair]) -> set[str]:
-        """None: foreign keys are not enforced."""
-        del pairs
-        return set()
+    def _quote(self, name: str) -> str:
+        return quote(name)
 
-    def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
-        if pairs is None:
-            looks = [(child, key, "") for child, table in self._tables.items() for key in table.foreign_keys]
-        else:
-            looks = [look for pair in pairs for look in self._list_touched(pair)]
-        for child, key, more in looks:
-            nowhere = leads_nowhere(key.columns, key.referred, "c", quote(key.table), quote)
-            if self._ask(f"SELECT 1 FROM {quote(child)} c WHERE {nowhere}{more} LIMIT 1"):
-                return f"rows of {child} refer to rows of {key.table} that are not there"
-        return None
-
-    def _list_touched(self, pair: Pair) -> Iterator[tuple[str, ForeignKey, str]]:
-        """The foreign keys of a table, for the rows that were brought over, and those that lead to rows it lost."""
-        name, where = pair.staged.name, self._where(pair, "c").condition
-        for key in self._tables[name].foreign_keys:
-            yield name, key, f" AND {where}"
-        for child, table in self._tables.items() if name in self._has_lost else ():
-            for key in _to(name, table):
-                yield child, key, self._of_lost(pair, key)
-
-    def _of_lost(self, pair: Pair, key: ForeignKey) -> str:
-        """A condition: a row refers to one of the keys remembered; nothing where others are referred to than keys."""
-        numbers = {theirs.lower(): f"c{number}" for number, (_, theirs) in enumerate(pair.pairs_of_key)}
-        if {name.lower() for name in key.referred} != numbers.keys():
-            return ""
-        names = ", ".join(f"c.{quote(name)}" for name in key.columns)
-        columns = ", ".join(numbers[name.lower()] for name in key.referred)
-        return f" AND ({names}) IN (SELECT {columns} FROM {self._keys[pair.staged.name]})"
-
-
-def _to(name: str, table: Table) -> list[ForeignKey]:
-    return [key for key in table.foreign_keys if key.table.lower() == name.lower()]
+    def _place(self, name: str) -> str:
+        return f"{quote(self._staging)}.{quote(name)}"
 
 
 def _with(table: Table, names: Sequence[str]) -> Table:

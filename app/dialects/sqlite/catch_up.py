@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import URL
 
-from ..model import ForeignKey, Table, Values, Where
+from ..dangling import Dangling
+from ..model import Values, Where
 from ..rounds import CannotCatchUp, Pair, Round
-from ..samples import leads_nowhere
 from .connect import Files, explain_file_errors
 from .names import path_of, quote
 from .read import SqliteReader
@@ -23,7 +23,7 @@ from .read import SqliteReader
 _REFUSALS = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG)
 
 
-class SqliteRound:
+class SqliteRound(Dangling):
     """One transaction over two files.
 
     :param connection: with the live file attached as ``live``.
@@ -123,12 +123,6 @@ class SqliteRound:
     def _count(self, place: str) -> int:
         return int(str(self._ask(f"SELECT count(*) FROM {place}")[0][0]))
 
-    def _may_be_left(self, pair: Pair) -> bool:
-        """Whether others refer to columns of the table that may change while its key stays."""
-        key = {theirs.lower() for _, theirs in pair.pairs_of_key}
-        references = (one for table in self._tables.values() for one in _to(pair.staged.name, table))
-        return any({name.lower() for name in one.referred} - key for one in references)
-
     def rows(self, pair: Pair) -> Iterator[Values]:
         return self._reader.rows(pair.staged, within=self._where(pair))
 
@@ -174,44 +168,11 @@ class SqliteRound:
         place += f", {first} AS f" if pair.added else ""
         self._ask(f"INSERT INTO {_new(pair)} ({', '.join(names)}) SELECT {', '.join(values)} FROM {place}{where}")
 
-    def list_acted_on(self, pairs: Sequence[Pair]) -> set[str]:
-        """None: foreign keys are not enforced."""
-        del pairs
-        return set()
+    def _quote(self, name: str) -> str:
+        return quote(name)
 
-    def find_dangling(self, pairs: Sequence[Pair] | None = None) -> str | None:
-        if pairs is None:
-            looks = [(child, key, "") for child, table in self._tables.items() for key in table.foreign_keys]
-        else:
-            looks = [look for pair in pairs for look in self._list_touched(pair)]
-        for child, key, more in looks:
-            nowhere = leads_nowhere(key.columns, key.referred, "c", f"main.{quote(key.table)}", quote)
-            if self._ask(f"SELECT 1 FROM main.{quote(child)} c WHERE {nowhere}{more} LIMIT 1"):
-                return f"rows of {child} refer to rows of {key.table} that are not there"
-        return None
-
-    def _list_touched(self, pair: Pair) -> Iterator[tuple[str, ForeignKey, str]]:
-        """The foreign keys of a table, for the rows that were brought over, and those that lead to rows it lost."""
-        name, where = pair.staged.name, self._where(pair, "c").condition
-        for key in self._tables[name].foreign_keys:
-            yield name, key, f" AND {where}"
-        for child, table in self._tables.items() if name in self._has_lost else ():
-            for key in _to(name, table):
-                yield child, key, self._of_lost(pair, key)
-
-    def _of_lost(self, pair: Pair, key: ForeignKey) -> str:
-        """A condition: a row refers to one of the keys remembered; nothing where others are referred to than keys."""
-        numbers = {theirs.lower(): f"c{number}" for number, (_, theirs) in enumerate(pair.pairs_of_key)}
-        if {name.lower() for name in key.referred} != numbers.keys():
-            return ""
-        names = [f"c.{quote(name)}" for name in key.columns]
-        columns = ", ".join(numbers[name.lower()] for name in key.referred)
-        side = names[0] if len(names) == 1 else f"({', '.join(names)})"
-        return f" AND {side} IN (SELECT {columns} FROM {self._keys[pair.staged.name]})"
-
-
-def _to(name: str, table: Table) -> list[ForeignKey]:
-    return [key for key in table.foreign_keys if key.table.lower() == name.lower()]
+    def _place(self, name: str) -> str:
+        return f"main.{quote(name)}"
 
 
 def _places(pair: Pair) -> tuple[tuple[str, str], tuple[str, str]]:
