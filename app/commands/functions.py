@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError
 from ..dialects.base import Dialect
 from ..dialects.redact import redact
 from ..errors import Misconfigured, SourceIncomplete
-from ..transfer.backup.making import make
+from ..transfer.backup.making import Making
 from ..transfer.backup.seal import existing_key, make_key
 from ..transfer.endpoints import Endpoint, RestApi
 from ..transfer.rows.canonical import json_text
@@ -62,7 +62,7 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
     database = dialect.identity(url).full_name
     try:
         with dialect.image(url, copy, None) as image:
-            backup = make(
+            making = Making(
                 dialect,
                 image,
                 to,
@@ -72,6 +72,7 @@ def backup_database(db_uri: str, backup_uri: str, db_string: str | None = None) 
                 database=database,
                 key=_key(dialect, url),
             )
+            backup = making.make()
     finally:
         dialect.drop(copy)
         dialect.drop(scratch)

@@ -127,25 +127,13 @@ class Making:
         self.restored = summed if self._keep else None
         return backup
 
+    def make(self) -> Backup:
+        """All of it, of an image that nobody has read yet.
 
-def make(
-    dialect: Dialect,
-    image: Image,
-    to: Path,
-    *,
-    scratch: URL,
-    command: str,
-    run: str,
-    database: str,
-    key: bytes | None,
-) -> Backup:
-    """Make a backup of an image that nobody has read yet; parameters as of :class:`Making`.
-
-    :raises BackupFailed: nothing is left behind then.
-    """
-    making = Making(dialect, image, to, scratch=scratch, command=command, run=run, database=database, key=key)
-    with making.going_on():
-        return making.finish(read_contents(image.reader, changes=False))
+        :raises BackupFailed: nothing is left behind then.
+        """
+        with self.going_on():
+            return self.finish(read_contents(self._image.reader, changes=False))
 
 
 def restore_beside(dialect: Dialect, dump: Path, scratch: URL, *, sums: bool = True) -> Summed:

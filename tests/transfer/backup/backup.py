@@ -10,7 +10,7 @@ from pyrage import x25519
 from app.dialects.sqlite.dialect import SqliteDialect
 from app.dialects.sqlite.names import url_of
 from app.transfer.backup.card import Card
-from app.transfer.backup.making import make
+from app.transfer.backup.making import Making
 from app.transfer.backup.manifest import Backup, manifest_of
 from app.transfer.backup.stored import store_backup
 from app.transfer.run.run import Run
@@ -49,7 +49,7 @@ def far(run: Run, card: Card) -> Path:
 def made(source: Path, to: Path, command: str = "db-backup", database: str = "") -> Backup:
     scratch = url_of(source.with_name("scratch.db"))
     with DIALECT.image(url_of(source), url_of(source.with_name("copy.db")), None) as image:
-        backup = make(
+        making = Making(
             DIALECT,
             image,
             to,
@@ -59,6 +59,7 @@ def made(source: Path, to: Path, command: str = "db-backup", database: str = "")
             database=database or str(source),
             key=KEY,
         )
+        backup = making.make()
     assert not DIALECT.exists(scratch)
     return backup
 

@@ -15,7 +15,7 @@ from app.dialects.sqlite.functions import Functions
 from app.dialects.sqlite.image import SqliteImage
 from app.dialects.sqlite.names import url_of
 from app.errors import BackupFailed
-from app.transfer.backup.making import Making, make
+from app.transfer.backup.making import Making
 
 from .backup import DIALECT, KEY
 
@@ -39,7 +39,7 @@ def test_a_dump_that_is_not_what_was_dumped_is_no_backup(source: Path, directory
         DIALECT.image(url_of(source), url_of(copy), None) as image,
         pytest.raises(BackupFailed, match=r"does not read back .*: t"),
     ):
-        make(DIALECT, Forgetful(FILES, copy, b"", image.reader), directory / "b", **_of(source))
+        Making(DIALECT, Forgetful(FILES, copy, b"", image.reader), directory / "b", **_of(source)).make()
     assert list(directory.iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_it_is_written_and_read_back_while_the_rows_are_read(source: Path, direc
 
     copy = source.with_name("copy.db")
     with DIALECT.image(url_of(source), url_of(copy), None) as image:
-        backup = make(DIALECT, Noted(FILES, copy, b"", image.reader), directory / "b", **_of(source))
+        backup = Making(DIALECT, Noted(FILES, copy, b"", image.reader), directory / "b", **_of(source)).make()
     assert threads != [threading.current_thread()]
     assert len(threads) == 1
     assert (backup.rows, backup.revision) == (2, "0001")
