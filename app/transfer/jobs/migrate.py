@@ -36,10 +36,11 @@ def order_migration(run: Run, options: MigrateOptions) -> Order:
         if decided.action is Action.NOTHING:
             return _nothing(decided)
         if decided.action is Action.SELF:
-            run.throttle.refuse(
+            if words := run.throttle.give_up(
                 "is for another source: the database itself is copied by its server, a table in a statement, which "
                 "nobody can slow down."
-            )
+            ):
+                run.note(words)
             return SelfJob(run, decided, options)
         label = decided.source.label
         if label not in sources:

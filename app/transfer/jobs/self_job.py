@@ -347,8 +347,9 @@ class SelfJob(Migration):
                 receipt.checksum = str(sums) if stop.is_same(receipt.table) else ""
                 receipt.rows_at_head = sums.rows if receipt.rows_at_head is not None else None
         rows, waiting = (sum(getattr(one, name) for one in brought.values()) for name in ("rows", "while_waiting"))
+        were = "was" if rows == 1 else "were"
         run.note(
-            f"The live database was written meanwhile; {count_rows(rows)} were brought over, "
+            f"The live database was written meanwhile; {count_rows(rows)} {were} brought over, "
             f"{waiting} of them with writers waiting."
         )
 

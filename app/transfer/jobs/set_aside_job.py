@@ -46,7 +46,9 @@ ADDED = "added.json"
 
 def order_aside(run: Run, path: Path, options: MigrateOptions) -> Order:
     """What db-migrate-data --set-aside-from does with a database."""
-    run.throttle.refuse("is for a source: the live database is copied by its server, which nobody can slow down.")
+    why = "is for a source: the live database is copied by its server, which nobody can slow down."
+    if words := run.throttle.give_up(why):
+        run.note(words)
     tables: dict[str, Table] = {}
 
     def plan(planning: Planning) -> Job | Nothing:

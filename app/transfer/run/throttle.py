@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Progress = Callable[[str, int, int | None], None]
 HOW = "Use rows a second (5000), the statements that a server may have at work (load=8), or both (5000,load=8)."
+OPTION = "--throttle"
 AT_ONCE_S = 0.02
 """Rows of so long a time are let through together: a system's shortest sleep is not much less."""
 LOOK_EVERY_S = 1.0
@@ -60,9 +61,9 @@ def parse_throttle(text: str | None, origin: str = "option") -> Limits | None:
         elif (match := _LOAD.fullmatch(word)) and busy is None:
             busy = int(match[1])
         else:
-            where = "--throttle" if origin == "option" else origin
+            where = OPTION if origin == "option" else origin
             raise Misconfigured(f"FERRY_THROTTLE ({where}) is {text[:40]!r}.", hint=HOW)
-    return Limits(text, "--throttle" if origin == "option" else f"FERRY_THROTTLE ({origin})", rows, busy)
+    return Limits(text, OPTION if origin == "option" else f"FERRY_THROTTLE ({origin})", rows, busy)
 
 
 class Throttle:
@@ -96,10 +97,20 @@ class Throttle:
                 hint="Give rows a second alone (--throttle 5000), or leave it out.",
             )
 
-    def refuse(self, why: str) -> None:
-        """:raises Misconfigured: there is a limit, and it cannot be kept."""
-        if self.limits:
-            raise Misconfigured(f"{self.limits.named} {why}", hint="Run it without, when the server has little to do.")
+    def give_up(self, why: str) -> str:
+        """Go on without a limit that is a setting, as one of a server's hooks is, and cannot be kept here.
+
+        :return: what there is to say about that; an empty text where there is no limit.
+        :raises Misconfigured: it was asked for with this command.
+        """
+        if self.limits is None:
+            return ""
+        words = f"{self.limits.named} {why}"
+        if self.limits.named == OPTION:
+            raise Misconfigured(words, hint="Run it without, when the server has little to do.")
+        self.limits = None
+        self.waited.clear()
+        return words
 
     @property
     def most_at_once(self) -> float:

@@ -160,6 +160,11 @@ def test_what_cannot_be_slowed_down_is_refused(old: SmallHost, mariadb: Any, tmp
         refused = new.flask("db-migrate-data", *options)
         assert refused.status == 2, refused.stderr
         assert words in refused.stderr
+    # A setting stands there for all runs of a hook, of which some are such.
+    went_on = new.flask("db-migrate-data", "self", "--yes", FLASK_FERRY_THROTTLE="100")
+    assert went_on.status == 0, went_on.stderr
+    assert "FERRY_THROTTLE (environment) is for another source" in went_on.stderr
+    assert "Throttled" not in went_on.stderr
     file = SmallHost(tmp_path / "file", sa.make_url(f"sqlite:///{tmp_path / 'file' / 'new.db'}"))
     file.revise(CREATE)
     refused = file.migrate_from(old, "--throttle", "load=4")

@@ -36,7 +36,7 @@ def test_no_limit(text: str | None) -> None:
     throttle.watch("a server", lambda: 1000)
     throttle.wait_for_load()
     throttle.refuse_unwatched()
-    throttle.refuse("would be refused")
+    assert throttle.give_up("would be refused") == ""
     assert (throttle.waited, throttle.describe()) == ({}, "")
 
 
@@ -132,4 +132,10 @@ def test_without_a_server_a_load_is_refused() -> None:
     with pytest.raises(Misconfigured, match="--throttle is load=2, and neither"):
         throttle.refuse_unwatched()
     with pytest.raises(Misconfigured, match="--throttle is for others"):
-        throttle.refuse("is for others.")
+        throttle.give_up("is for others.")
+
+
+def test_a_setting_that_cannot_be_kept_is_said_and_left() -> None:
+    throttle = Throttle(parse_throttle("5000", "environment"), print)
+    assert throttle.give_up("is for others.") == "FERRY_THROTTLE (environment) is for others."
+    assert (throttle.waited, throttle.describe(), throttle.give_up("is for others.")) == ({}, "", "")
