@@ -157,7 +157,9 @@ class Connection(pymysql.Connection):
         # takes (seen: of a lock that nobody gives).
         with contextlib.suppress(AttributeError, OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined] # PyMySQL does not type it
-        super()._force_close()  # type: ignore[misc] # PyMySQL does not type it
+        # That thread closes it as well then, and the driver looks at what may be gone a moment later.
+        with contextlib.suppress(AttributeError):
+            super()._force_close()  # type: ignore[misc] # PyMySQL does not type it
 
     def commit(self) -> None:
         """Commit, unless nothing was sent that could be."""

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import pymysql
-from pymysql.constants import CLIENT, COMMAND, ER
+from pymysql.constants import CLIENT, COMMAND, CR, ER
 from pymysql.cursors import Cursor
 
 from ...errors import FerryError, LockHeld
@@ -151,7 +151,10 @@ class Running:
     def _run(self) -> None:
         try:
             execute(self.connection, self.sql)
-        except (pymysql.Error, OSError, ValueError) as error:  # ValueError: closed by the other thread
+        except BaseException as error:  # noqa: BLE001 # what waits for the answer raises it
+            # Closed by another thread meanwhile, the driver trips over parts of itself that are gone.
+            if not self.connection.open and not isinstance(error, (pymysql.Error, OSError)):
+                error = pymysql.OperationalError(CR.CR_SERVER_LOST, f"The connection was closed: {error}")
             self.error = error
 
     @property

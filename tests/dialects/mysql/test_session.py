@@ -26,3 +26,17 @@ def test_a_statement_that_waits_ends_with_the_connection_that_would_end_it(maria
             waits.close()
         with pytest.raises(pymysql.Error):
             running.result()
+
+
+def test_what_the_driver_trips_over_in_a_thread_is_raised_by_who_waits(mariadb: MariaDB, shop: Shop) -> None:
+    """Found under load: closed between two reads, the thread ended silently, as if it had its answer."""
+    with shop.factory() as closed, shop.factory() as broken:
+        closed._rfile = None  # type: ignore[attr-defined] # what closing leaves
+        running = Running(closed, "SELECT 1")
+        assert running.join(20)
+        with pytest.raises(pymysql.OperationalError, match="The connection was closed: 'NoneType'"):
+            running.result()
+        running = Running(broken, object())  # type: ignore[arg-type] # a fault of ours
+        assert running.join(20)
+        with pytest.raises(TypeError):
+            running.result()
