@@ -10,19 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.host.served import NAME, PASSWORD
+from tests.support.serving import Server
 from tests.support.site import ROOT
 
 from .delay import DelayingProxy
 from .process import measure
-from .stores import SOURCE, MariaStore, PostgresStore, SqliteStore, Store
+from .stores import SOURCE, MariaStore, PostgresStore, SqliteStore, Store, cpu_s_of
 
 FORUM = "benchmarks.host.forum:create_app"
+SERVED = "benchmarks.host.served:create_app()"
 OURS = "Flask-Ferry"
 ROUND_TRIP_S = 0.010
 PEERS = ROOT / ".venv" / "peers" / "bin"
 LEFT_OUT = {
     "Django loaddata": "needs the forum's models written again for Django",
-    "a 50-a-page walk over HTTP": "needs a deployment that serves this forum in pages",
 }
 """Never measured, with the reason."""
 
@@ -76,6 +78,7 @@ class Places:
 
     :ivar sqlite: its source is of the size that was asked for, as those of the servers.
     :ivar small: its source is of size XS.
+    :ivar served: a deployment of the forum on the first's source.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -87,10 +90,12 @@ class Places:
         self.stores: tuple[Store, ...] = (self.sqlite, self.small, self.maria, self.second, self.postgres)
         self.far_maria = DelayingProxy(self.maria.server.port, ROUND_TRIP_S)
         self.far_postgres = DelayingProxy(self.postgres.server.port, ROUND_TRIP_S)
+        environ = os.environ | forum_environ(self, self.sqlite.url(SOURCE))
+        self.served = Server(SERVED, environ, directory / "served.log").__enter__()
 
     def server_cpu_s(self) -> float:
         """What all servers took so far."""
-        return sum(store.cpu_s() for store in self.stores)
+        return sum(store.cpu_s() for store in self.stores) + cpu_s_of(self.served.pid)
 
     def clear(self) -> None:
         """Remove what a run left."""
@@ -104,7 +109,8 @@ class Places:
         return self.directory / "scratch" / name
 
     def stop(self) -> None:
-        """End the proxies and the servers."""
+        """End the proxies, the deployment and the servers."""
+        self.served.stop()
         for proxy in (self.far_maria, self.far_postgres):
             proxy.close()
         for store in self.stores:
@@ -129,15 +135,20 @@ def forum_environ(places: Places, url: str, **further: str) -> dict[str, str]:
     }
 
 
-def carry(places: Places, source: str, to: Store, port: int | None = None) -> Contender:
+def carry(places: Places, source: str, to: Store, port: int | None = None, **further: str) -> Contender:
     """Our whole run into a new database, over another port than its server's where one is given."""
 
     def prepare() -> Job:
         name = to.make()
-        environ = forum_environ(places, to.url(name, port), FLASK_FERRY_SOURCE=source)
+        environ = forum_environ(places, to.url(name, port), FLASK_FERRY_SOURCE=source, **further)
         return Job(flask("db-migrate-data", "--yes", "--quiet"), to, name, environ)
 
     return Contender(OURS, prepare)
+
+
+def pull(places: Places, to: Store) -> Contender:
+    """Our whole run from the deployment, over HTTP."""
+    return carry(places, places.served.url, to, FLASK_FERRY_SOURCE_UID=NAME, FLASK_FERRY_SOURCE_PASSWORD=PASSWORD)
 
 
 def peer(places: Places, name: str, line: Callable[[str], str], to: Store, needs: str = "bash") -> Contender:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from .contenders import PEERS, Places, Route, backup, carry, dump, peer, status, upgrade_copy, upgrade_self
+from .contenders import PEERS, Places, Route, backup, carry, dump, peer, pull, status, upgrade_copy, upgrade_self
 from .stores import ALL_TABLES, SOURCE
 
 
@@ -184,6 +184,22 @@ def on_one_place(places: Places) -> list[Route]:
     ]  # fmt: skip
 
 
+def over_http(places: Places) -> list[Route]:
+    """From a deployment that is served to the world."""
+    walk = shlex.join([sys.executable, "-m", "benchmarks.speed.walk", places.served.url])
+    return [
+        Route(
+            "http-sqlite",
+            "Ferry to Ferry over HTTP, SQLite",
+            (
+                pull(places, places.sqlite),
+                peer(places, "50 a page, record by record (ORM)", lambda name: f"{walk} {places.sqlite.url(name)}",
+                     places.sqlite),
+            ),
+        ),
+    ]  # fmt: skip
+
+
 def far_away(places: Places) -> list[Route]:
     """Small databases on servers that are 10 ms away."""
     maria, postgres, port, to_port = places.maria, places.postgres, places.far_maria.port, places.far_postgres.port
@@ -218,4 +234,4 @@ def far_away(places: Places) -> list[Route]:
 
 def all_routes(places: Places) -> list[Route]:
     """Every route, in the order in which they run and are shown."""
-    return [*from_sqlite(places), *from_mariadb(places), *on_one_place(places), *far_away(places)]
+    return [*from_sqlite(places), *from_mariadb(places), *on_one_place(places), *over_http(places), *far_away(places)]

@@ -166,7 +166,7 @@ class MariaStore:
             self.server.execute(f"SET STATEMENT foreign_key_checks = 0 FOR DROP DATABASE `{name}`")
 
     def cpu_s(self) -> float:
-        return _cpu_s(self.server.pid)
+        return cpu_s_of(self.server.pid)
 
     def stop(self) -> None:
         self.server.stop()
@@ -216,13 +216,13 @@ class PostgresStore:
                 self.server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def cpu_s(self) -> float:
-        return _cpu_s(self.server.pid)
+        return cpu_s_of(self.server.pid)
 
     def stop(self) -> None:
         self.server.stop()
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s_of(pid: int) -> float:
     """User and system time of a server, its children and those of them that ended."""
     server = psutil.Process(pid)
     times = server.cpu_times()

@@ -39,6 +39,12 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children answer."""
+        assert self._process
+        return self._process.pid
+
     def __enter__(self) -> Self:
         reading, self._lifeline = os.pipe()
         with socket.create_server(("127.0.0.1", 0)) as listener, self._log.open("ab") as log:
