@@ -27,8 +27,8 @@ def test_cut_and_damaged_dumps_are_refused_and_nothing_is_left(room: Room, postg
     broken = bytearray(whole)
     broken[-4000] ^= 0xFF
     pieces = [whole[: len(whole) * tenth // 10] for tenth in range(10)]
-    # Version 18 writes the contents' table once more behind the rows, where nobody reads it.
-    is_read = [whole[:-1], bytes(broken)] if postgresql.execute("SHOW server_version_num") >= [("180000",)] else []
+    # Version 17 and 18 write the contents' table once more behind the rows, where nobody reads it.
+    is_read = [whole[:-1], bytes(broken)] if postgresql.execute("SHOW server_version_num") >= [("170000",)] else []
     for content in [*pieces, whole[:-1], bytes(broken), b"PGDMP and no more"]:
         dump = room.directory / "broken"
         dump.write_bytes(content)

@@ -92,7 +92,8 @@ def test_a_command_is_told_by_its_environment(tmp_path: Path, capfd: pytest.Capt
 
 
 def test_a_command_that_fails_is_quoted(tmp_path: Path) -> None:
-    run = made_run(tmp_path, FERRY_HOOKS=command("import sys; print('x' * 9000); sys.exit('closed on Fridays')"))
+    script = "import sys; print('x' * 9000, flush=True); sys.exit('closed on Fridays')"
+    run = made_run(tmp_path, FERRY_HOOKS=command(script))
     with pytest.raises(ToolFailed, match="it ended with status 1") as caught, run.show_step("load"):
         pytest.fail("the step began")
     assert caught.value.details[-1] == "closed on Fridays"
