@@ -33,8 +33,18 @@ THINNED = {
     "scenarios/sources/test_cut.py::test_endpoints": 48,
     "scenarios/sources/test_misbehaviour.py": 6,
     "scenarios/sources/test_connections.py": 2,
+    "scenarios/sources/test_endpoints.py::test_what_is_refused": 3,
+    "scenarios/sources/test_padded_keys.py": 2,
     "scenarios/sources/test_spoiled_records.py": 3,
     "scenarios/sources/test_fallback.py::test_the_snapshot_stands_in": 2,
+    "dialects/mysql/test_catch_up.py::test_every_change": 3,
+    "dialects/postgresql/test_catch_up.py::test_every_change": 3,
+    "dialects/mysql/test_write.py::test_what_the_server_would_change": 3,
+    "dialects/mysql/test_shown.py::test_what_the_app_read": 2,
+    "dialects/test_contract.py::test_any_other_value": 2,
+    "scenarios/hosts/test_damaged_control_area.py": 3,
+    "scenarios/commands/test_hints.py": 2,
+    "transfer/cutover/test_cutover.py::test_every_order": 2,
     "transfer/rows/test_foreign.py::test_a_packed_file_of_one_endless_line": 3,
     "api/test_hostile.py::test_every_route": 3,
     "api/test_hostile.py::test_odd_tokens_are_refused": 3,
@@ -51,6 +61,7 @@ THINNED = {
     "scenarios/runs/test_files_in_use.py": 2,
     "scenarios/runs/test_private_files.py": 2,
     "scenarios/runs/test_dask.py": 2,
+    "scenarios/runs/test_going_on.py": 3,
     "scenarios/runs/test_jobs.py::test_every_row_arrives": 3,
     "scenarios/runs/test_jobs.py::test_those_who_help": 3,
     "scenarios/runs/test_keep_writes.py": 2,
@@ -91,12 +102,15 @@ THINNED = {
 }
 """Tests, by how they begin, and one of how many of their values ``make test`` takes."""
 
+EITHER_SERVER = ("scenarios/", "chaos/", "api/")
+"""Files of whole runs: one server stands for the other, and of two files not always the same one."""
+
 
 WHOLE_RUNS = {
     # Conditions of servers: each begins in the middle of a run, and another one shows that it has gone.
     "scenarios/matrix/test_server_conditions.py": 16,
     # Each command on each server, where the rooms of the servers and of the run have tests of their own.
-    "scenarios/matrix/": 4,
+    "scenarios/matrix/": 5,
     "scenarios/anonymise/": 3,
     "scenarios/export/": 3,
     "scenarios/objects/test_extensions.py": 2,
@@ -104,7 +118,7 @@ WHOLE_RUNS = {
     "scenarios/objects/test_source.py": 2,
     "scenarios/objects/test_upgrade.py": 3,
     "scenarios/types/": 2,
-    "scenarios/test_": 3,
+    "scenarios/test_": 4,
     "scenarios/deployment/": 2,
     "scenarios/hosts/test_accepted.py": 2,
     "scenarios/hosts/test_binds.py": 2,
@@ -115,11 +129,11 @@ WHOLE_RUNS = {
     "scenarios/hosts/test_several.py": 4,
     "scenarios/hosts/test_three_hosts.py": 2,
     # What an old deployment or a file may do, and where a run may end.
-    "scenarios/sources/": 3,
+    "scenarios/sources/": 4,
     "scenarios/runs/test_files_in_use.py": 4,
     "scenarios/runs/test_dask.py": 6,
     "transfer/run/test_cluster.py": 3,
-    "scenarios/runs/": 3,
+    "scenarios/runs/": 4,
     # Encryption, cards and objects have tests in the rooms, which are quick.
     "scenarios/storage/test_fetched.py": 2,
     "scenarios/commands/test_backup.py": 3,
@@ -145,7 +159,7 @@ def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The tests that only ``make test-all`` runs: values of those in :data:`THINNED`, tests of :data:`WHOLE_RUNS`.
 
     Of every test that is taken at least one value is, of every file at least one test, and one of each server that
-    its tests have as a value.
+    its tests have as a value; of a file of whole runs (:data:`EITHER_SERVER`) one of one of them.
     """
     by_test: dict[str, list[pytest.Item]] = defaultdict(list)
     by_file: dict[str, list[str]] = defaultdict(list)
@@ -156,15 +170,24 @@ def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:
         by_test[name].append(item)
     taken = {name for file, names in by_file.items() for name in take(names, WHOLE_RUNS, file)}
     values = {item for name in taken for item in take(by_test[name], THINNED, name)}
-    for names in by_file.values():
-        values |= _one_of_each_server([item for name in names for item in by_test[name]], values)
+    for file, names in by_file.items():
+        of_file = [item for name in names for item in by_test[name]]
+        values |= _one_of_each_server(of_file, values, _servers_of(file, of_file, values))
     return [item for item in items if item not in values]
 
 
-def _one_of_each_server(items: list[pytest.Item], taken: set[pytest.Item]) -> set[pytest.Item]:
-    """Of a file's tests one more for each server that no test which is taken names among its values."""
+def _servers_of(file: str, items: list[pytest.Item], taken: set[pytest.Item]) -> Iterable[str]:
+    """The servers of which a file needs a test."""
+    if not file.startswith(EITHER_SERVER):
+        return SERVERS
+    named = {server for server in SERVERS for item in items if item in taken and server in item.name}
+    return () if named else [SERVERS[zlib.crc32(file.encode()) % len(SERVERS)]]
+
+
+def _one_of_each_server(items: list[pytest.Item], taken: set[pytest.Item], servers: Iterable[str]) -> set[pytest.Item]:
+    """Of a file's tests one more for each of these servers that no test which is taken names among its values."""
     further = set()
-    for server in SERVERS:
+    for server in servers:
         of_server = [item for item in items if server in item.name.partition("[")[2]]
         if of_server and not taken & {*of_server}:
             further.add(of_server[zlib.crc32(items[0].nodeid.encode()) % len(of_server)])
