@@ -23,10 +23,10 @@ from tests.support.site import ROOT
 
 from .speed.__main__ import list_programs, open_places, run_once
 from .speed.contenders import Contender, Job, Places, carry
-from .speed.stores import SOURCE
+from .speed.stores import SOURCE, Store
 
 RESULTS = ROOT / "benchmarks" / "results"
-ROUTES = ("sqlite-mariadb", "mariadb-mariadb", "mariadb-postgresql")
+ROUTES = ("sqlite-mariadb", "mariadb-postgresql", "postgresql-mariadb")
 ROWS_OF = re.compile(r"process (\d+): ([\d,]+) rows?")
 
 
@@ -38,6 +38,7 @@ class Divided:
     :ivar cpu_s: of the run and the processes of this machine that it started.
     :ivar workers_cpu_s: of each worker of the cluster, the busiest first.
     :ivar workers_rows: how many rows each of these loaded, in the same order.
+    :ivar workers_read: how many it read of the source.
     """
 
     route: str
@@ -47,12 +48,14 @@ class Divided:
     server_cpu_s: float
     workers_cpu_s: Sequence[float] = ()
     workers_rows: Sequence[int] = ()
+    workers_read: Sequence[int] = ()
 
 
 def find_route(places: Places, name: str) -> Contender:
     """Our command on a route."""
     source, target = name.split("-")
-    urls = {"sqlite": places.sqlite.url(SOURCE), "mariadb": places.maria.url(SOURCE)}
+    stores: dict[str, Store] = {"sqlite": places.sqlite, "mariadb": places.maria, "postgresql": places.postgres}
+    urls = {name: store.url(SOURCE) for name, store in stores.items()}
     return carry(places, urls[source], places.second if target == "mariadb" else places.postgres)
 
 
@@ -88,7 +91,8 @@ def measure_workers(places: Places, route: str, rows: int, workers: int) -> Divi
         )
         cost = run_once(places, contender, rows)
         took = [after - former for former, after in zip(before, list_cpu_s(cluster), strict=True)]
-        loaded = read_rows(orjson.loads(report.read_bytes())["notes"])
+        notes = orjson.loads(report.read_bytes())["notes"]
+        loaded, read = (find_rows(notes, what) for what in ("Loaded", "Read"))
         busiest = sorted(range(workers), key=took.__getitem__, reverse=True)
     report.unlink()
     return Divided(
@@ -98,7 +102,7 @@ def measure_workers(places: Places, route: str, rows: int, workers: int) -> Divi
         cost.cpu_s,
         cost.server_cpu_s,
         [took[number] for number in busiest],
-        [loaded.get(cluster.workers[number].pid, 0) for number in busiest],
+        *([rows.get(cluster.workers[number].pid, 0) for number in busiest] for rows in (loaded, read)),
     )
 
 
@@ -107,9 +111,9 @@ def list_cpu_s(cluster: DaskCluster) -> list[float]:
     return [sum(psutil.Process(worker.pid).cpu_times()[:2]) for worker in cluster.workers]
 
 
-def read_rows(notes: Sequence[str]) -> dict[int, int]:
-    """How many rows each process of a cluster loaded, by what a receipt says."""
-    text = next((note for note in notes if note.startswith("Loaded on the cluster: ")), "")
+def find_rows(notes: Sequence[str], what: str) -> dict[int, int]:
+    """How many rows each process of a cluster loaded, or read, by what a receipt says."""
+    text = next((note for note in notes if note.startswith(f"{what} on the cluster: ")), "")
     return {int(pid): int(rows.replace(",", "")) for pid, rows in ROWS_OF.findall(text)}
 
 
@@ -120,14 +124,19 @@ def count(number: int, word: str, ending: str) -> str:
 def to_table(results: Sequence[Divided]) -> str:
     """The results for a page."""
     lines = [
-        "| route | helped by | seconds | CPU s of the run | CPU s of each worker | rows of each | server CPU s |",
-        "|---|---|--:|--:|---|---|--:|",
+        "| route | helped by | seconds | CPU s of the run | of each worker | read by each | loaded by each | server |",
+        "|---|---|--:|--:|---|---|---|--:|",
     ]
     for one in results:
-        took, loaded = "; ".join(f"{s:.1f}" for s in one.workers_cpu_s), "; ".join(f"{n:,}" for n in one.workers_rows)
+        took = "; ".join(f"{s:.1f}" for s in one.workers_cpu_s)
+        read, loaded = (_join(rows) for rows in (one.workers_read, one.workers_rows))
         own = f"{one.seconds:.1f} | {one.cpu_s:.1f}"
-        lines.append(f"| {one.route} | {one.helped} | {own} | {took} | {loaded} | {one.server_cpu_s:.1f} |")
+        lines.append(f"| {one.route} | {one.helped} | {own} | {took} | {read} | {loaded} | {one.server_cpu_s:.1f} |")
     return "\n".join(lines)
+
+
+def _join(rows: Sequence[int]) -> str:
+    return "; ".join(f"{number:,}" for number in rows) if any(rows) else ""
 
 
 def numbers(text: str) -> list[int]:

@@ -38,7 +38,7 @@ class LogicalType(StrEnum):
 
 @dataclass(frozen=True)
 class KeyRange:
-    """Rows whose key, one whole number, is above one and at most another one.
+    """Rows whose key, or the first column of it, is a whole number above one and at most another one.
 
     :ivar above: None: from the first on. :ivar up_to: None: to the last.
     """

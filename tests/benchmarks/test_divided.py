@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 
-from app.transfer.staging.helpers import describe_rows
-from benchmarks.divided import RESULTS, Divided, numbers, read_rows, to_table
+from app.transfer.run.workers import describe_rows
+from benchmarks.divided import RESULTS, Divided, find_rows, numbers, to_table
 from tests.support.site import ROOT
 
 
 def test_rows_of_each_process_are_read_as_a_receipt_says_them() -> None:
-    text = describe_rows({"worker-1.example, process 17": 86_000, "worker-2.example, process 4": 1, "": 25_300})
-    assert read_rows(["Something else", text]) == {17: 86_000, 4: 1}
-    assert read_rows(["Something else"]) == {}
+    text = describe_rows(
+        "Loaded", {"worker-1.example, process 17": 86_000, "worker-2.example, process 4": 1, "": 25_300}
+    )
+    notes = ["Something else", text, describe_rows("Read", {"worker-1.example, process 17": 12})]
+    assert find_rows(notes, "Loaded") == {17: 86_000, 4: 1}
+    assert find_rows(notes, "Read") == {17: 12}
+    assert find_rows(notes[:2], "Read") == {}
 
 
 def test_a_run_is_a_line() -> None:
-    line = to_table([Divided("a-b", "2 workers", 3.04, 1.0, 0.5, [1.25, 0.5], [86_000, 12])]).splitlines()[-1]
-    assert line == "| a-b | 2 workers | 3.0 | 1.0 | 1.2; 0.5 | 86,000; 12 | 0.5 |"
+    line = to_table([Divided("a-b", "2 workers", 3.04, 1.0, 0.5, [1.25, 0.5], [86_000, 12], [9, 1_000])]).splitlines()[
+        -1
+    ]
+    assert line == "| a-b | 2 workers | 3.0 | 1.0 | 1.2; 0.5 | 9; 1,000 | 86,000; 12 | 0.5 |"
 
 
 def test_numbers_come_as_make_gives_them() -> None:

@@ -58,11 +58,12 @@ from .connect import Connection, NoSuchDatabase, connect_to, explanation
 from .extensions import oid_of
 from .fence import PostgresqlFence
 from .large_write import bring_outside
+from .lent import Lending
 from .names import GENERATION, STAGING, Place, own_place, with_schema
 from .read import NoSuchSchema, PostgresqlReader, begin, read_fingerprint, reading
 
 
-class PostgresqlDialect(once.Sharing, busy.Busy, restored.ForCopy, CatchingUp):
+class PostgresqlDialect(once.Sharing, busy.Busy, restored.ForCopy, CatchingUp, Lending):
     """Schemas beside the target's: staging, generations and the control area.
 
     :param directory: files of runs lie below it, on this host.
@@ -196,10 +197,9 @@ class PostgresqlDialect(once.Sharing, busy.Busy, restored.ForCopy, CatchingUp):
 
     def fit_staging(self, staging: URL, target: URL) -> None:
         place = self._droppable_place(staging)
-        with self._connect(staging, place) as connection:
-            what = f"What was restored to {place.schema} cannot be analyzed"
-            with dump.answering(staging, BackupFailed, what):
-                restore.analyze(connection, place)
+        failed = dump.answering(staging, BackupFailed, f"What was restored to {place.schema} cannot be analyzed")
+        with self._connect(staging, place) as connection, failed:
+            restore.analyze(connection, place)
 
     def _droppable_place(self, url: URL) -> Place:
         """The staging schema or generation that a URL means; nothing is ever made in the place of a live one."""

@@ -53,15 +53,18 @@ texts of them takes three times as long."""
 
 
 @contextlib.contextmanager
-def reading(url: URL, tls_ca: Path | None, schema: str, version_table: str) -> Iterator[PostgresqlReader]:
+def reading(
+    url: URL, tls_ca: Path | None, schema: str, version_table: str, *, at: str = ""
+) -> Iterator[PostgresqlReader]:
     """A consistent read of a schema.
 
+    :param at: the name of an instant that :func:`export_snapshot` gave; by default it is this one.
     :raises FerryError: there is no such schema.
     :raises LockHeld: others, named, kept a table locked.
     """
     with connect_to(url, tls_ca, any_path=True) as connection:
         try:
-            [rows] = begin(connection, schema, ask_for_catalogue(schema))
+            [rows] = begin(connection, schema, ask_for_catalogue(schema), at=at)
             yield PostgresqlReader(connection, schema, version_table, sort_catalogue(rows))
         except psycopg.errors.LockNotAvailable as error:
             raise describe_lock(lambda: connect_to(url, tls_ca), schema) from error
@@ -71,15 +74,17 @@ class NoSuchSchema(FerryError):
     """A database has no schema of that name."""
 
 
-def begin(connection: Connection, schema: str, *questions: Question) -> list[list[tuple[Any, ...]]]:
+def begin(connection: Connection, schema: str, *questions: Question, at: str = "") -> list[list[tuple[Any, ...]]]:
     """Begin a transaction that sees one instant of a schema, works in that and writes nothing.
 
+    :param at: see :func:`reading`.
     :return: the rows of each question, asked in it.
     :raises FerryError: there is no such schema.
     """
     is_there = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,)
     path = look_in(schema, with_tables=True)
-    _, rows, _, *answers = connection.ask_at_once(BEGIN, is_there, path, *questions)
+    instant: list[Question] = [(f"SET TRANSACTION SNAPSHOT {literal(at)}", ())] if at else []
+    rows, _, *answers = connection.ask_at_once(BEGIN, *instant, is_there, path, *questions)[1 + len(instant) :]
     if not rows:
         raise NoSuchSchema(f"There is no schema {schema} in the database {connection.info.dbname}.")
     return answers
@@ -109,6 +114,11 @@ class PostgresqlReader:
         self._schema = schema
         self._cursors = count(1)
         self._read_to_end: list[str] = []
+
+    @property
+    def connection(self) -> Connection:
+        """For who asks more of the same instant."""
+        return self._connection
 
     @cached_property
     def _get_known(self) -> dict[str, tuple[bool, dict[str, Declared]]]:

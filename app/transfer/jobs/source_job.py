@@ -24,7 +24,7 @@ from ..run.plan import Plan
 from ..run.report import Report
 from ..run.run import Run
 from ..run.source import SourceKind
-from ..run.workers import Workers
+from ..run.workers import Workers, describe_rows
 from ..set_aside.file import Origin
 from ..set_aside.report import keep_aside
 from ..sources.adapt import account
@@ -33,7 +33,7 @@ from ..sources.fallback import can_fall_back, fallback
 from ..staging.ahead import WORTH_BYTES, LoadAhead
 from ..staging.catch_up import DATABASE_PASSES, CatchUp
 from ..staging.empty import build_empty
-from ..staging.helpers import call_cluster, describe_rows, note_unused
+from ..staging.helpers import call_cluster, note_unused
 from ..staging.load import NOTHING_LOADED
 from ..staging.options import MigrateOptions
 from ..staging.stage import Staged, before_upgrade, fill, open_rows, verify_staging
@@ -192,7 +192,7 @@ class SourceJob(Migration):
         # What stands in for the source has other rows.
         loaded = loader.finish(is_of_these=not self._taken.fallback_of)
         if loader.rows_by and self._workers.are_elsewhere:
-            run.note(describe_rows(loader.rows_by))
+            run.note(describe_rows("Loaded", loader.rows_by))
         self._loaded = replace(loaded, loading=self._rules) if loaded.rows or loaded.spoiled else loaded
 
     def _build(self) -> None:
@@ -343,7 +343,7 @@ class SourceJob(Migration):
         if (former := self._going_on.take(catches_up=catches_up)) is not None:
             return former
         try:
-            snapshot = self._source.take(run, Destination.of(run, also))
+            snapshot = self._source.take(run, Destination.of(run, also, self._workers if also else None))
         except FerryError as error:
             if not can_fall_back(error) or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
                 raise

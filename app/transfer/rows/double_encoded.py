@@ -80,6 +80,13 @@ class DoubleEncoded:
                         _count(tally, table, row)
             yield row
 
+    def add(self, other: DoubleEncoded) -> None:
+        """Add what was counted of other rows of these columns."""
+        for name, more in other._found.items():
+            tally = self._found.setdefault(name, _Found())
+            tally.texts, tally.double = tally.texts + more.texts, tally.double + more.double
+            tally.key = tally.key or more.key
+
     def warnings(self) -> list[str]:
         """A sentence for each column most of whose texts beyond ASCII are such ones; no value is shown."""
         return [

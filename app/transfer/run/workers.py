@@ -8,11 +8,14 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any, ClassVar, TypeVar
 
+from ...dialects.wording import count_rows
+
 T = TypeVar("T")
+HERE = "the run itself"
 MOST = 64
 LOOK_S = 0.2
 """How often a worker looks whether the run is still there."""
@@ -22,6 +25,12 @@ def count_by_itself() -> int:
     """How many help on this machine: one for each core that this process may use, but for its own; at most four."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores - 1, 4)
+
+
+def describe_rows(what: str, rows_by: Mapping[str, int]) -> str:
+    """Who did something with how many rows; the most first, and the run itself by an empty text."""
+    ordered = sorted(rows_by.items(), key=lambda item: (-item[1], item[0]))
+    return f"{what} on the cluster: " + "; ".join(f"{name or HERE}: {count_rows(rows)}" for name, rows in ordered) + "."
 
 
 class Workers:

@@ -15,6 +15,7 @@ from ...errors import SourceIncomplete
 from ..rows.encode import TakeLines
 from ..rows.header import AppliedProfile, Checked, Footer, Header
 from ..run.run import Run
+from ..run.workers import Workers
 
 if TYPE_CHECKING:
     # A source that is no deployment needs nothing of HTTP, which takes longer to import than most of the engine.
@@ -43,17 +44,19 @@ class Destination:
     :ivar directory: for what is read on the way to it.
     :ivar passing: all of it is removed when the run ends, and nobody is to keep a value of it.
     :ivar also: is given the lines of rows as well, as they are written, where a source has that.
+    :ivar workers: who may read rows as well, where a source can lend what it reads.
     """
 
     snapshot: Path
     directory: Path
     passing: bool = False
     also: TakeLines | None = None
+    workers: Workers | None = None
 
     @classmethod
-    def of(cls, run: Run, also: TakeLines | None = None) -> Destination:
+    def of(cls, run: Run, also: TakeLines | None = None, workers: Workers | None = None) -> Destination:
         """The configured snapshot, and the run's own directory."""
-        return cls(run.settings.snapshot, run.directory, also=also)
+        return cls(run.settings.snapshot, run.directory, also=also, workers=workers)
 
 
 @dataclass

@@ -34,11 +34,13 @@ from ..rows.header import Header, header_of, sort_columns
 from ..run.run import Run
 from ..run.source import SourceSpec
 from ..run.way_out import migrate_without
+from ..run.workers import describe_rows
 from ..schema.alembic import Schema, data_tables, revision_of
 from ..schema.named_schema import list_tables
 from ..schema.recognise import Recognition, recognise
 from ..schema.version_table import find_version_table
 from .base import AGAIN, Ahead, Destination, Glance, RowChange, Source, SourceOptions, Taken
+from .lent_rows import lend_rows
 from .snapshot_writing import describe_taken, leave_out, unlike, writable, write_rows
 
 CHECK = "Check the path or URL: flask db-migrate-data SOURCE"
@@ -255,8 +257,13 @@ class DatabaseSource(Source):
         double = DoubleEncoded(self._dialect.capabilities.query_for_bytes)
         with writable(path), _readable(self._dialect, self._spec), self._watch.read() as (fast, self._token):
             reader = self._lane.reader(fast)
-            file = write_rows(reader, path, header, run.progress, change, double, bring, to.also)
+            # A throttle counts what one session reads.
+            workers = to.workers if reader is fast else None
+            lent = lend_rows(workers, self._dialect, fast, self._url, run.settings.tls_ca)
+            file = write_rows(reader, path, header, run.progress, change, double, bring, to.also, lent)
             warnings = reader.texts() + double.warnings()
+        if lent and lent.rows_by:
+            run.note(describe_rows("Read", lent.rows_by))
         for warning in warnings:
             if warning not in self._warned:
                 run.warn(warning)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ...dialects.base import Reader
-from ...dialects.model import Table, Values
+from ...dialects.model import KeyRange, Table, Values
+from ...dialects.wording import count_rows
 from ...errors import FerryError
 from ..rows.double_encoded import DoubleEncoded
 from ..rows.encode import HashedLine, TakeLines, Written, hash_rows, write_snapshot
@@ -16,6 +17,10 @@ from ..rows.header import Header
 from ..rows.snapshot import is_anonymised
 from ..run.run import Run
 from .base import RowChange, SourceOptions, Taken
+from .lent_rows import LentRows
+
+Progress = Callable[[str, int, int | None], None]
+WITHOUT = "Please report this, and run the command without FERRY_EXECUTOR."
 
 
 def write_taken(run: Run, path: Path, header: Header, sections: Iterator[tuple[str, Iterator[HashedLine]]]) -> Taken:
@@ -71,11 +76,12 @@ def write_rows(
     reader: Reader,
     path: Path,
     header: Header,
-    progress: Callable[[str, int, int | None], None],
+    progress: Progress,
     change: RowChange | None = None,
     double: DoubleEncoded | None = None,
     bring: Callable[[Reader], None] | None = None,
     also: TakeLines | None = None,
+    lent: LentRows | None = None,
 ) -> Written:
     """Write all rows of one read into a snapshot.
 
@@ -83,27 +89,52 @@ def write_rows(
     :param double: counts texts that look encoded twice.
     :param bring: brings what the rows name and no snapshot has, of the same instant.
     :param also: is given the lines as well.
+    :param lent: whoever else reads what this read sees; their rows nothing is done to.
     """
     if bring:
         bring(reader)
     header = replace(header, counters=tuple(reader.counters()))
-    sections = ((table.name, _lines(reader, table, progress, change, double)) for table in header.tables)
+    double, lent = double or DoubleEncoded(), None if change else lent
+    sections = (
+        (table.name, _lent_lines(reader, table, progress, double, lent, ranges))
+        if lent and (ranges := lent.divide(reader, table))
+        else (table.name, _lines(reader, table, progress, change, double))
+        for table in header.tables
+    )
     return write_snapshot(path, header, sections, also=also)
 
 
 def _lines(
     reader: Reader,
     table: Table,
-    progress: Callable[[str, int, int | None], None],
+    progress: Progress,
     change: RowChange | None,
-    double: DoubleEncoded | None,
+    double: DoubleEncoded,
 ) -> Iterator[HashedLine]:
-    rows: Iterable[Values] = _count_rows(reader, table, progress)
-    rows = double.watch(table, rows) if double else rows
+    rows = double.watch(table, _count_rows(reader, table, progress))
     return hash_rows(table, change.rows(table, rows) if change else rows)
 
 
-def _count_rows(reader: Reader, table: Table, progress: Callable[[str, int, int | None], None]) -> Iterator[Values]:
+def _lent_lines(
+    reader: Reader,
+    table: Table,
+    progress: Progress,
+    double: DoubleEncoded,
+    lent: LentRows,
+    ranges: list[KeyRange],
+) -> Iterator[HashedLine]:
+    """:raises FerryError: all ranges together do not have the rows of the table."""
+    total, number = reader.count(table.name), 0
+    for number, line in enumerate(lent.read(reader, table, ranges, double), 1):
+        if number % 1000 == 0:
+            progress(table.name, number, total)
+        yield line
+    if number != total:
+        raise FerryError(f"Of {count_rows(total)} of {table.name} {number} were read on the cluster.", hint=WITHOUT)
+    progress(table.name, total, total)
+
+
+def _count_rows(reader: Reader, table: Table, progress: Progress) -> Iterator[Values]:
     try:
         total = reader.count(table.name)
         for number, row in enumerate(reader.rows(table), 1):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ...dialects.wording import count_rows
 from ..run.run import Run
 from ..run.workers import Workers
 from .lines import Place, reach
-
-HERE = "the run itself"
 
 
 def call_cluster(run: Run) -> Workers | None:
@@ -37,9 +32,3 @@ def note_unused(run: Run, workers: Workers) -> None:
             f"{run.settings.executor} loads nothing: the live schema has an extension, which is lent to one session of "
             f"{run.dialect.name} at a time."
         )
-
-
-def describe_rows(rows_by: Mapping[str, int]) -> str:
-    """Who loaded how many rows while others were read; the most first."""
-    ordered = sorted(rows_by.items(), key=lambda item: (-item[1], item[0]))
-    return "Loaded on the cluster: " + "; ".join(f"{name or HERE}: {count_rows(rows)}" for name, rows in ordered) + "."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import time
@@ -43,6 +44,22 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> SmallHost:
 
 
 @pytest.fixture
+def old_on_postgresql(tmp_path_factory: pytest.TempPathFactory, postgresql: Any) -> SmallHost:
+    """Twelve MiB that are no shorter on disk."""
+    name = new_name()
+    postgresql.execute(f"CREATE DATABASE {name}")
+    host = SmallHost(tmp_path_factory.mktemp("old"), postgresql.url(name))
+    host.revise(*CREATE)
+    assert host.flask("db", "upgrade").status == 0
+    postgresql.execute(
+        "INSERT INTO letter SELECT n, 'name ' || n, string_agg(md5((n * m)::text), '') "
+        "FROM generate_series(1, 3000) n, generate_series(1, 130) m GROUP BY n",
+        database=name,
+    )
+    return host
+
+
+@pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with dask_cluster(tmp_path_factory.mktemp("dask"), 2) as these:
         yield these
@@ -64,7 +81,7 @@ def begin(old: SmallHost, new: SmallHost, cluster: DaskCluster, stopped: list[in
     file.write_text(" ".join(str(cluster.workers[number].pid) for number in stopped))
     environ = {
         **new.environ,
-        "FLASK_FERRY_SOURCE": old.url.render_as_string(),
+        "FLASK_FERRY_SOURCE": old.url.render_as_string(hide_password=False),
         "FLASK_FERRY_EXECUTOR": cluster.url,
         "FLASK_FERRY_HOOKS": f"{__name__}:stop_workers",
         STOPPED: str(file),
@@ -117,6 +134,27 @@ def test_a_worker_that_is_lost_loses_no_row_and_none_is_there_twice(
     assert f"process {cluster.workers[0].pid}: " in note
     assert f"process {cluster.workers[1].pid}: " not in note
     assert "ferry_parts" not in str(report["tables"])
+    assert find_staging(new) == []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_workers_read_what_a_server_lends(
+    old_on_postgresql: SmallHost, new: SmallHost, cluster: DaskCluster, tmp_path: Path, lost: bool
+) -> None:
+    process = begin(old_on_postgresql, new, cluster, [1] if lost else [], tmp_path / "report.json")
+    if lost:
+        time.sleep(1)
+        cluster.workers[1].kill()
+    _, stderr = process.communicate(timeout=120)
+    assert process.wait() == 0, stderr
+    query = sa.text("SELECT id, name, body FROM letter ORDER BY id")
+    with connected(old_on_postgresql.url) as theirs, connected(new.url) as ours:
+        assert [*map(tuple, ours.execute(query))] == [*map(tuple, theirs.execute(query))]
+    [note] = [text for text in json.loads((tmp_path / "report.json").read_text())["notes"] if text.startswith("Read ")]
+    rows = {int(pid): int(count) for pid, count in re.findall(r"process (\d+): (\d+) rows", note)}
+    assert sum(rows.values()) == 3000
+    assert "the run itself" not in note
+    assert rows.keys() <= {worker.pid for worker in cluster.workers[: 1 if lost else 2]}
     assert find_staging(new) == []
 
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from app.transfer.run.cluster_address import ClusterAddress
-from app.transfer.run.workers import Workers
-from app.transfer.staging.helpers import call_cluster, describe_rows, note_unused
+from app.transfer.run.workers import Workers, describe_rows
+from app.transfer.staging.helpers import call_cluster, note_unused
 
 
 def run_with(executor: ClusterAddress | None, loaders: int, notes: list[str]) -> Any:
@@ -38,7 +38,7 @@ def test_a_cluster_that_can_load_nothing() -> None:
 
 
 def test_who_loaded_how_many() -> None:
-    words = describe_rows({"": 1, "one, process 7": 1200, "two, process 8": 300})
+    words = describe_rows("Loaded", {"": 1, "one, process 7": 1200, "two, process 8": 300})
     assert words == (
         "Loaded on the cluster: one, process 7: 1200 rows; two, process 8: 300 rows; the run itself: 1 row."
     )
