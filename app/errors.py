@@ -222,3 +222,7 @@ class NotConfirmed(FerryError):
     """The question was not answered with yes, or the run was interrupted."""
 
     exit_status = ExitStatus.NOT_CONFIRMED
+
+
+class Terminated(NotConfirmed):
+    """The run was interrupted as processes are when their machine or their service ends: by SIGTERM or SIGHUP."""

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator
 from types import FrameType
 
-from ..errors import CutOverUnfinished, NotConfirmed
+from ..errors import CutOverUnfinished, NotConfirmed, Terminated
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -38,7 +38,8 @@ class Interruptible:
     def _raise_unless_held(self) -> None:
         if self._first is None or self._held:
             return
-        error = NotConfirmed(f"Interrupted by {signal.Signals(self._first).name}.")
+        kind = NotConfirmed if self._first == signal.SIGINT else Terminated
+        error = kind(f"Interrupted by {signal.Signals(self._first).name}.")
         self._raised = weakref.ref(error)
         try:
             raise error

@@ -21,7 +21,7 @@ from ..rows.files import file_sha256
 from ..rows.snapshot import check_file
 from ..run.plan import Plan
 from ..run.report import find_versions
-from ..run.resumable import LOADED, RESUME, Resumable
+from ..run.resumable import LOADED, RESTART, RESUME, Resumable
 from ..run.run import Run
 from ..run.source import SourceKind
 from ..sources.base import Source, Taken
@@ -90,6 +90,8 @@ class GoingOn:
         """Why nothing that a run left is gone on with, for people; an empty text where it may be."""
         if self._options.source.restart:
             return "--restart says so"
+        if former.is_old:
+            return "that was more than a day ago"
         if former.key != self._key:
             return "source, options, target, revisions or version are not the same"
         if self._spec.kind is SourceKind.HTTP and former.age_s > RESUMABLE_S:
@@ -106,12 +108,10 @@ class GoingOn:
         )
 
     def _go_on_with(self, former: Resumable) -> None:
-        rows = sum(count for count, _ in former.rows.values())
-        loaded = f", and had loaded {count_rows(rows)}" if rows else ""
         self._former = former
         self._run.report.gone_on_with = {"run": former.run_id, "read_from": former.read_from, "rows": 0}
         self._run.note(
-            f"Going on with run {former.run_id}, which had read its source from {former.read_from} on{loaded}; "
+            f"Going on with run {former.run_id}, which had read its source from {former.read_from} on; "
             "--restart begins anew."
         )
 
@@ -141,6 +141,7 @@ class GoingOn:
             there = self._copy(former, rows)
         self.has_brought = bool(there)
         run.report.gone_on_with["rows"] = sum(count for count, _ in there.values())
+        self._note_brought()
         run.control.write(run.id, LOADED, "done", {LOADED: {name: list(pair) for name, pair in there.items()}})
         self._drop(former)
         whole, in_part = _split(rows, there)
@@ -190,11 +191,23 @@ class GoingOn:
         )
         return True
 
+    def _note_brought(self) -> None:
+        rows = self._run.report.gone_on_with["rows"]
+        assert self._former is not None  # noqa: S101 # something was brought of it
+        were = "was" if rows == 1 else "were"
+        words = f"{count_rows(rows)} {were} copied" if rows else "nothing is there any more"
+        self._run.note(f"Of what run {self._former.run_id} had loaded {words}.")
+
     def _drop(self, former: Resumable) -> None:
-        run = self._run
+        run, run.resumable = self._run, None
         # The server may not have missed a session of the dead run's yet: then the next run removes it.
         with contextlib.suppress(*run.database_errors):
             run.dialect.drop(run.dialect.staging_url(run.target, former.staging))
+
+    def begin(self) -> None:
+        """Let nothing that died before be gone on with, if that was asked for: also where this one dies soon."""
+        if self._options.source.restart and not self._options.dry_run:
+            self._run.control.write(self._run.id, RESTART, "done")
 
     # What is left to the next
 
@@ -272,6 +285,7 @@ def _find_key(run: Run, plan: Plan, options: MigrateOptions) -> str | None:
         options.rehearse,
         settings.source_time_zone,
         digest_of(settings.adapters) if settings.adapters and plan.source.database is None else None,
+        str(settings.snapshot),
         str(settings.files),
         str(settings.declarations),
         plan.head,

@@ -77,7 +77,8 @@ def _heed_load(run: Run, spec: SourceSpec) -> None:
         source = dialect_for(url, tls_ca=run.settings.tls_ca, named_schema=run.dialect.named_schema)
         throttle.watch(f"the server of {spec.label}", lambda: source.count_busy(url))
     throttle.watch("the target's server", lambda: run.dialect.count_busy(run.target))
-    throttle.refuse_unwatched()
+    if words := throttle.give_up_unwatched():
+        run.note(words)
 
 
 def make_plan(run: Run, spec: SourceSpec, options: MigrateOptions) -> Plan:

@@ -86,6 +86,10 @@ class SourceJob(Migration):
         building = Step("staging", self._build)
         return (building, *reading) if self.plan.source.kind is SourceKind.DATABASE else (*reading, building)
 
+    def back_up(self) -> None:
+        self._going_on.begin()
+        super().back_up()
+
     def end_helpers(self) -> None:
         self._workers.close()
         self._abandon_rows()

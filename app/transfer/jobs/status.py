@@ -158,9 +158,10 @@ def _leftovers(run: Run, control: Control) -> list[str]:
 def _describe_resumable(run: Run, control: Control) -> str | None:
     """What the next migration may go on with, and how it does or does not."""
     resumable = find_resumable(control, run.id)
-    if resumable is None:
+    if resumable is None or resumable.is_old:
         return None
-    rows = sum(count for count, _ in resumable.rows.values())
+    is_there = resumable.rows and run.dialect.exists(run.dialect.staging_url(run.target, resumable.staging))
+    rows = sum(count for count, _ in resumable.rows.values()) if is_there else 0
     loaded = f" and loaded {count_rows(rows)}" if rows else ""
     return (
         f"run {resumable.run_id}, which died, had read {resumable.source} at {resumable.read_from}{loaded}; the same "

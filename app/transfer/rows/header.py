@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import orjson
+
 from ...dialects.model import Column, Counter, ForeignKey, LogicalType, Table, TableChecksum
 from .expect import (
     Unexpected,
@@ -360,3 +362,23 @@ def order_parents_first(tables: dict[str, Table]) -> list[Table]:
 def now() -> str:
     """The present instant, ISO 8601 in UTC to the second."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class NotAHeader(ValueError):
+    """A line is not the first one of a snapshot, or not of this version's; says why."""
+
+
+def parse_header(line: bytes) -> Header:
+    """What the first line of a snapshot says.
+
+    :raises NotAHeader: it is none.
+    """
+    try:
+        data = an_object(orjson.loads(line.removeprefix(b'{"header": ').removesuffix(b",")), "the header")
+        if data.get("format") != FORMAT:
+            raise NotAHeader("not the header of a snapshot (another format)")
+        if (version := a_count(data.get("version"), "version")) != VERSION:
+            raise NotAHeader(f"format version {version}; this program reads {VERSION}")
+        return header_from_json(data)
+    except (orjson.JSONDecodeError, Unexpected) as error:
+        raise NotAHeader(f"not the header of a snapshot ({error})") from error

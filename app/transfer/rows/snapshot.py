@@ -34,17 +34,17 @@ from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
 from .canonical import MODULUS, decode_row, decode_rows, hash_line, row_hasher
 from .encode import BLOCK_LINES, Blocks, HashedLine, Written, seal_of
-from .expect import Unexpected, a_count, an_object
+from .expect import Unexpected
 from .files import DAMAGED, file_sha256, identify, open_plain, write
 from .header import (
     FORMAT,
-    VERSION,
     Checked,
     Footer,
     Header,
+    NotAHeader,
     StatedFooter,
     footer_from_json,
-    header_from_json,
+    parse_header,
 )
 from .row_check import NotARow, row_check
 from .spelled import Spelled, Spelling
@@ -135,16 +135,10 @@ class SnapshotReader:
         )
 
     def _read_header(self) -> Header:
-        line = self._hash_line(MOST_HEADER_BYTES)
         try:
-            data = an_object(orjson.loads(line.removeprefix(b'{"header": ').removesuffix(b",")), "the header")
-            if data.get("format") != FORMAT:
-                raise self._refuse("not the header of a snapshot (another format)")
-            if (version := a_count(data.get("version"), "version")) != VERSION:
-                raise self._refuse(f"format version {version}; this program reads {VERSION}")
-            header = header_from_json(data)
-        except (orjson.JSONDecodeError, Unexpected) as error:
-            raise self._refuse(f"not the header of a snapshot ({error})") from error
+            header = parse_header(self._hash_line(MOST_HEADER_BYTES))
+        except NotAHeader as error:
+            raise self._refuse(str(error)) from error
         if self._hash_line() != b'"data": {':
             raise self._refuse("the data does not begin here")
         return header

@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from ...dialects.model import Beside
+from ...errors import LockHeld
 from .control import Control
 from .evidence_files import find_half_written, find_unfinished_files
 from .resumable import Resumable, find_resumable
@@ -22,14 +23,18 @@ def drop_leftovers(run: Run) -> None:
     run.resumable = find_resumable(run.control, run.id)
     databases, files = find_leftovers(run, run.control, run.resumable)
     for item in databases:
-        run.dialect.drop(item.url)
+        try:
+            run.dialect.drop(item.url)
+        except LockHeld as error:
+            # A session of a machine that is gone, which its server has not missed yet, is in nobody's way.
+            run.warn(f"{item.name} of a run that died cannot be removed yet: {error.message}")
     for file in files:
         file.unlink(missing_ok=True)
 
 
 def drop_resumable(run: Run) -> None:
     """Remove what could have been gone on with; something else is live now."""
-    if run.resumable is not None:
+    if run.resumable is not None and not run.resumable.is_old:
         run.dialect.drop(run.dialect.staging_url(run.target, run.resumable.staging))
 
 
@@ -46,7 +51,7 @@ def find_leftovers(run: Run, control: Control, resumable: Resumable | None = Non
     for item in run.dialect.beside(run.target):
         run_id = "-".join(item.name.split("-")[:2])
         stale = item.name.partition("-")[0] not in marks if item.is_generation else _is_old(run_id)
-        if not item.is_generation and resumable and item.name == resumable.staging:
+        if not item.is_generation and resumable and not resumable.is_old and item.name == resumable.staging:
             continue
         if stale or (run_id in ended and not item.is_generation):
             databases.append(item)

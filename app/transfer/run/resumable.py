@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import ClusterLost, DatabaseUnreachable, OutOfSpace
+from ...errors import ClusterLost, DatabaseUnreachable, OutOfSpace, Terminated
 from ..rows.expect import Unexpected, a_count, a_list, a_text, a_text_or_null, an_instant, an_object, texts
 from ..rows.scratch import ScratchError
 from .control import Control
 from .ledger import CLOSING, JournalEntry
 
 RESUME, LOADED = "resume", "loaded"
+RESTART = "restart"
+"""The journal's line of a run that was told to go on with nothing: what died before it is nobody's any more."""
 DIED = "died"
 """In the journal's line on the end of a run: nothing was wrong with what it was doing."""
 MOST_S = 86_400
@@ -51,13 +53,21 @@ class Resumable:
     rows: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
+    def is_old(self) -> bool:
+        """Whether its staging is removed."""
+        return not 0 <= self.age_s <= MOST_S
+
+    @property
     def age_s(self) -> float:
         return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(self.read_from)).total_seconds()
 
 
 def has_died(error: BaseException | None) -> bool:
-    """Whether a run ended as something else did that it needs: not for what it was told to do, or by whom."""
-    return isinstance(error, DatabaseUnreachable | ClusterLost | OutOfSpace | ScratchError | OSError)
+    """Whether a run ended as something else did that it needs: not for what it was told to do.
+
+    A machine that is shut down ends all its processes (SIGTERM); who types Ctrl-C means the run.
+    """
+    return isinstance(error, DatabaseUnreachable | ClusterLost | OutOfSpace | ScratchError | OSError | Terminated)
 
 
 def find_resumable(control: Control, run_id: str) -> Resumable | None:
@@ -72,6 +82,9 @@ def find_resumable(control: Control, run_id: str) -> Resumable | None:
     for name in reversed(by_run):
         entries = by_run[name]
         if any(entry.step == "cut-over" for entry in entries):
+            return None
+        # Also where it died before it had read anything.
+        if any(entry.step == RESTART for entry in entries) and not any(RESUME in entry.detail for entry in entries):
             return None
         details = [entry.detail[RESUME] for entry in entries if RESUME in entry.detail]
         if details:
@@ -93,7 +106,7 @@ def _read(run_id: str, value: Any, by_run: Mapping[str, list[JournalEntry]]) -> 
         if not rows and former is not None:
             # It died before it had brought over what it went on with.
             staging, rows = former, _list_loaded(by_run.get(former, ()))
-        resumable = Resumable(
+        return Resumable(
             run_id,
             a_text(detail.get("source"), "source"),
             a_text(detail.get("key"), "key"),
@@ -107,7 +120,6 @@ def _read(run_id: str, value: Any, by_run: Mapping[str, list[JournalEntry]]) -> 
         )
     except (Unexpected, ValueError):
         return None
-    return resumable if 0 <= resumable.age_s <= MOST_S else None
 
 
 def _list_loaded(entries: Iterable[JournalEntry]) -> dict[str, tuple[int, str]]:

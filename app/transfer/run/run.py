@@ -30,6 +30,7 @@ from ...errors import (
     LiveSchemaChanged,
     LockHeld,
     Protected,
+    Terminated,
 )
 from ..rows.files import to_plain_json, write
 from ..rows.scratch import ScratchError
@@ -348,13 +349,14 @@ class Run:
         the old generation is the way back, and staging is what a later run finishes it with. Where that cannot be
         seen everything stays; the next run looks again. So it does while the journal says that a cut-over is open.
 
-        :param error: what ended it: a server that went away, and is back by now, still has what the next goes on with.
+        :param error: what ended it: a server that went away, and is back by now, still has what the next goes on with,
+            and so it has where this machine is about to go.
         """
         with contextlib.suppress(*self.database_errors):
             self.dialect.drop(self.scratch)
             unfinished = self._control.find_unfinished_cut_over() if self._control else None
             if unfinished is None and self.dialect.mark(self.target) != self.mark:
-                stays = self.leaves_staging and isinstance(error, DatabaseUnreachable | ClusterLost)
+                stays = self.leaves_staging and isinstance(error, DatabaseUnreachable | ClusterLost | Terminated)
                 for leftover in (*(() if stays else (self.staging,)), self.old_generation, self.new_generation):
                     self.dialect.drop(leftover)
 

@@ -9,7 +9,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...errors import FerryError, Misconfigured
@@ -88,16 +88,22 @@ class Throttle:
         if self.limits and self.limits.busy is not None and count() is not None:
             self._servers[name] = count
 
-    def refuse_unwatched(self) -> None:
-        """:raises Misconfigured: a load counts, and there is no server that has one."""
-        if self.limits and self.limits.busy is not None and not self._servers:
-            raise Misconfigured(
-                f"{self.limits.named} is {self.limits.text}, and neither the source nor the target is on a database "
-                "server whose load could be asked.",
-                hint="Give rows a second alone (--throttle 5000), or leave it out.",
-            )
+    def give_up_unwatched(self) -> str:
+        """As :meth:`give_up`, where a load counts, and there is no server that has one; the number of rows stays.
 
-    def give_up(self, why: str) -> str:
+        :raises Misconfigured: it was asked for with this command.
+        """
+        if self.limits is None or self.limits.busy is None or self._servers:
+            return ""
+        why = "is for database servers: neither the source nor the target is on one whose load could be asked."
+        rows = self.limits if self.limits.rows else None
+        words = self.give_up(why, "Give rows a second alone (--throttle 5000), or leave it out.")
+        if rows is not None:
+            self.limits = replace(rows, busy=None)
+            self.waited.update({"by": rows.text, "rows_s": 0.0, "load_s": 0.0})
+        return words
+
+    def give_up(self, why: str, hint: str = "Run it without, when the server has little to do.") -> str:
         """Go on without a limit that is a setting, as one of a server's hooks is, and cannot be kept here.
 
         :return: what there is to say about that; an empty text where there is no limit.
@@ -107,7 +113,7 @@ class Throttle:
             return ""
         words = f"{self.limits.named} {why}"
         if self.limits.named == OPTION:
-            raise Misconfigured(words, hint="Run it without, when the server has little to do.")
+            raise Misconfigured(words, hint=hint)
         self.limits = None
         self.waited.clear()
         return words

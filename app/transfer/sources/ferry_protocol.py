@@ -19,8 +19,8 @@ from ...errors import SourceIncomplete, Unauthorized
 from ..endpoints import CookieAuth
 from ..rows.encode import Written
 from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
-from ..rows.header import FORMAT, VERSION, read_checksum
-from ..rows.snapshot import MOST_LINE_BYTES, write_received
+from ..rows.header import FORMAT, VERSION, Header, NotAHeader, parse_header, read_checksum
+from ..rows.snapshot import MOST_HEADER_BYTES, MOST_LINE_BYTES, write_received
 from ..rows.strictjson import StrictJSONError, loads
 from ..run.throttle import Lane
 from .answer import Answer
@@ -123,6 +123,19 @@ class FerrySource:
             )
         return SourceIncomplete(f"{error}.")
 
+    def header(self) -> Header:
+        """What the export would begin with now; no row of it is read.
+
+        :raises SourceIncomplete: it does not answer so.
+        """
+        try:
+            with self._client.stream(EXPORT) as pieces:
+                return parse_header(_first_line(expand(pieces)))
+        except Refused as error:
+            raise self._explain_refusal(error) from error
+        except (Transient, NotAHeader, EOFError, zstandard.ZstdError) as error:
+            raise SourceIncomplete(f"{self._client.base}: the export does not begin: {error}.", hint=AGAIN) from error
+
     def write_snapshot(
         self, path: Path, identity: str, progress: Callable[[str, int, int | None], None], lane: Lane | None = None
     ) -> Written:
@@ -168,6 +181,19 @@ class FerrySource:
             yield piece
             if lane:
                 lane.wait_behind(ends)
+
+
+def _first_line(pieces: Iterable[bytes]) -> bytes:
+    """:raises NotAHeader: it has no end, or is too long to be one."""
+    start = b""
+    for piece in pieces:
+        start += piece
+        line, end, _ = start.partition(b"\n")
+        if end:
+            return line
+        if len(start) > MOST_HEADER_BYTES:
+            break
+    raise NotAHeader("its first line does not end")
 
 
 def _count_rows(pieces: Iterable[bytes], progress: Callable[[str, int, int | None], None]) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import errno
 import re
 import secrets
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from ..rows.files import write
 from ..rows.strictjson import loads
 from ..run.run import Run
 from .http import HttpClient, Refused, TooLarge
-from .parts import Part
 from .rest_api import RestSource
 from .snapshot_writing import writable
 
@@ -54,7 +53,11 @@ _CLASHES = {
 """Why one file cannot be written where others can."""
 
 
-def carry_files(run: Run, source: RestSource, declared: tuple[Files, ...], parts: Mapping[str, Part]) -> None:
+Records = Callable[[str], Iterable[bytes] | None]
+"""Gives the records of a type, each as a line of JSON; None where the type was not read."""
+
+
+def carry_files(run: Run, source: RestSource, declared: tuple[Files, ...], records: Records) -> None:
     """Fetch what the records name into the configured directory; the report says of each file what became of it.
 
     A file that cannot be read is named, and no reason to load older rows from a snapshot instead.
@@ -63,7 +66,7 @@ def carry_files(run: Run, source: RestSource, declared: tuple[Files, ...], parts
     """
     directory = run.settings.files
     outcomes: dict[str, list[str]] = {}
-    places = [place for files in declared for place in _find_places(files, parts)]
+    places = [place for files in declared for place in _find_places(files, records)]
     unusable = [place for place in places if not all(map(_is_name, place))]
     usable = [place for place in dict.fromkeys(places) if all(map(_is_name, place))]
     if directory is None:
@@ -89,11 +92,10 @@ def _fetch_all(source: RestSource, directory: Path, places: list[Place]) -> Iter
     yield from ((place, UNTRIED) for place in waiting)
 
 
-def _find_places(files: Files, parts: Mapping[str, Part]) -> Iterator[Place]:
+def _find_places(files: Files, records: Records) -> Iterator[Place]:
     """Where the files lie that the records of the first parent name."""
-    parent = next((parts[name] for name in files.parents if name in parts), None)
     fields = _FIELD.findall(files.path)
-    for line, _ in parent.read() if parent else ():
+    for line in next((lines for name in files.parents if (lines := records(name)) is not None), ()):
         record = loads(line.decode())
         if all(type(record.get(name)) in (int, str) and record[name] != "" for name in fields):
             yield tuple(_fill(segment, record) for segment in files.path.split("/")[1:])

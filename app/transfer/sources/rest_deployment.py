@@ -19,10 +19,10 @@ from ..run.target import MIGRATE
 from .adapt import missing_tables
 from .base import Ahead, Destination, Source, SourceOptions, Taken, accept_missing
 from .http import AGAIN, HttpClient
-from .named_files import carry_files
+from .named_files import Records, carry_files
 from .parts import Part
 from .rest_api import RestSource
-from .resume import adopt, journal_part, resumable
+from .resume import adopt, journal_part, read_records, resumable
 from .snapshot_writing import writable, write_taken
 
 
@@ -83,17 +83,22 @@ class RestDeployment(Source):
         snapshot = self._write(run, to, parts, missing, read_from)
         if to.snapshot == run.settings.snapshot and not to.passing:
             # A proof only looks; a run with a profile neither fetches nor names what may be a person's picture.
-            carry_files(run, self._source, require_api(self._adapters).files, parts)
+            self._carry_files(run, lambda name: (line for line, _ in parts[name].read()) if name in parts else None)
         return snapshot
+
+    def _carry_files(self, run: Run, records: Records) -> None:
+        carry_files(run, self._source, require_api(self._adapters).files, records)
 
     def take_up(self, run: Run, snapshot: Taken | None, *, catches_up: bool) -> str:
         """What it has is asked, and compared with what was read: the app may declare more by now, or it answer less."""
-        del run, catches_up
+        del catches_up
         endpoints, unavailable = self._source.endpoints()
         types = [endpoint.name for endpoint in endpoints]
         missing = missing_tables(self._adapters, types, unavailable)
         if snapshot is None or ({*snapshot.header.types}, snapshot.header.missing) != ({*types}, missing):
             return "the source does not answer what it answered"
+        # What the run before had fetched of them it may not have written to its end.
+        self._carry_files(run, lambda name: read_records(snapshot.path, name))
         return ""
 
     def find_changed(self, snapshot: Taken) -> None:

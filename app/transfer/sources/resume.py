@@ -1,12 +1,14 @@
-"""Going on with the finished parts of an extraction that was interrupted lately."""
+"""Going on with the finished parts of an extraction that was interrupted lately, or with its whole snapshot."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ..rows.snapshot import SnapshotReader
 from ..run.run import Run
 from ..run.source import SourceSpec
 from .parts import Part
@@ -69,3 +71,18 @@ def resumable(run: Run, spec: SourceSpec) -> tuple[dict[str, Part], str | None]:
 
 def age_s(instant: str) -> float:
     return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(instant)).total_seconds()
+
+
+def read_records(path: Path, wanted: str) -> Iterator[bytes] | None:
+    """The lines of a section of a snapshot that was checked; None where it has no such one."""
+    with SnapshotReader(path) as reader:
+        there = wanted in reader.header.sections
+    return _read_section(path, wanted) if there else None
+
+
+def _read_section(path: Path, wanted: str) -> Iterator[bytes]:
+    with SnapshotReader(path) as reader:
+        for name, lines in reader.sections():
+            if name == wanted:
+                yield from (line for line, _ in lines)
+                return

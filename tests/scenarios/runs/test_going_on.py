@@ -66,6 +66,8 @@ def _note_loads() -> None:
             os.kill(int(Path(os.environ[SERVER]).read_text()), signal.SIGKILL)
         if os.environ.get(KILL) == f"mark {marks}":
             os.kill(os.getpid(), signal.SIGKILL)
+        if os.environ.get(KILL) == f"terminate {marks}":
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def copy_table(self: going_on.GoingOn, *arguments: Any) -> int:
         count = copy(self, *arguments)
@@ -118,6 +120,7 @@ class Runs:
 
     def __init__(self, new: SmallHost, source: str) -> None:
         self.new, self.source = new, source
+        self.environ: dict[str, str] = {}
         self.notes, self.report = new.directory / "notes", new.directory / "report.json"
 
     def run(self, *options: str, kill: str = "") -> Any:
@@ -129,6 +132,7 @@ class Runs:
             FLASK_FERRY_SOURCE_PASSWORD="any",
             FLASK_FERRY_HOOKS=HERE,
             **{NOTES: str(self.notes), KILL: kill},
+            **self.environ,
         )
 
     def kill(self, at: str, *options: str) -> None:
@@ -166,6 +170,18 @@ def list_staging(host: SmallHost) -> list[str]:
     with connected(host.url) as connection:
         rows = connection.exec_driver_sql("SELECT schema_name FROM information_schema.schemata")
         return sorted(name for (name,) in rows if name.startswith(start))
+
+
+def drop_staging(host: SmallHost) -> None:
+    [name] = list_staging(host)
+    if host.url.get_backend_name() == "sqlite":
+        [path] = Path(str(host.url.database)).parent.rglob("staging-*.db")
+        path.unlink()
+        return
+    quoted = f'SCHEMA "{name}" CASCADE' if host.url.get_backend_name() == "postgresql" else f"DATABASE `{name}`"
+    with connected(host.url) as connection:
+        connection.exec_driver_sql(f"DROP {quoted}")
+        connection.commit()
 
 
 def execute_in_staging(host: SmallHost, statement: Callable[[str], str]) -> None:
@@ -418,6 +434,73 @@ def test_of_a_deployment(new: SmallHost, old: SmallHost, tmp_path: Path) -> None
         assert report["gone_on_with"] == {}
         with connected(new.url) as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM answer").scalar() == ANSWERS + 1
+
+
+def test_what_was_restarted_is_not_gone_on_with_where_that_dies_before_it_reads(runs: Runs) -> None:
+    runs.kill("before verify")
+    runs.kill("after backup", "--restart")
+    assert "Resumable" not in runs.new.done("db-status")
+    report, loads = runs.succeed()
+    assert report["gone_on_with"] == {}
+    assert loads == {"letter": LETTERS, "answer": ANSWERS}
+    runs.check()
+
+
+def test_a_machine_that_is_shut_down_ends_no_work_that_was_done(runs: Runs) -> None:
+    ended = runs.run(kill="terminate 4")
+    assert (ended.status, "Interrupted by SIGTERM." in ended.stderr) == (130, True), ended.stderr
+    assert len(list_staging(runs.new)) == 1
+    report, loads = runs.succeed()
+    assert report["gone_on_with"]["rows"] == 4 * CHUNK
+    assert sum(loads.values()) == LETTERS + ANSWERS - 4 * CHUNK
+    assert any(note.endswith(f"had loaded {4 * CHUNK} rows were copied.") for note in report["notes"])
+    runs.check()
+
+
+def test_where_staging_is_gone_nothing_is_said_to_be_loaded(runs: Runs) -> None:
+    runs.kill("before verify")
+    drop_staging(runs.new)
+    looked = runs.new.done("db-status")
+    assert "Resumable:   run " in looked
+    assert "loaded" not in looked.partition("Resumable")[2].partition("\n")[0]
+    report, loads = runs.succeed()
+    assert loads == {"letter": LETTERS, "answer": ANSWERS}
+    assert any(note.endswith("nothing is there any more.") for note in report["notes"])
+    assert not any("had loaded 1" in note for note in report["notes"])
+
+
+def test_another_snapshot_is_asked_for(runs: Runs) -> None:
+    runs.kill("before verify")
+    other = runs.new.directory / "other.json"
+    runs.environ["FLASK_FERRY_SNAPSHOT"] = str(other)
+    report, _ = runs.succeed()
+    assert report["gone_on_with"] == {}
+    assert other.is_file()
+    runs.check()
+
+
+def test_numbers_that_a_deployment_gave_out_since_are_not_given_out_again(tmp_path: Path) -> None:
+    create = ("CREATE TABLE letter (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(40))",)
+    hosts = []
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        host = SmallHost(tmp_path / name, sa.make_url(f"sqlite:///{tmp_path / name / 'app.db'}"))
+        host.revise(*create)
+        hosts.append(host)
+    old, new = hosts
+    old.done("db", "upgrade")
+    with closing(sqlite3.connect(old.directory / "app.db")) as connection, connection:
+        connection.execute("INSERT INTO letter VALUES (500, 'a')")
+    with Server("tests.scenarios.small_host:create_app()", old.environ, tmp_path / "log") as server:
+        runs = Runs(new, server.url)
+        runs.kill("before verify")
+        with closing(sqlite3.connect(old.directory / "app.db")) as connection, connection:
+            connection.execute("INSERT INTO letter VALUES (90000, 'invoice')")
+            connection.execute("DELETE FROM letter WHERE id = 90000")
+        report, _ = runs.succeed()
+    assert report["gone_on_with"]["run"]
+    with closing(sqlite3.connect(new.directory / "app.db")) as connection:
+        assert connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'letter'").fetchall() == [(90000,)]
 
 
 def test_a_server_that_was_lost_in_the_load(old: SmallHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,13 +27,13 @@ def launched(place: Place, file: Path, *arguments: str, hook: str, **parameters:
     return started
 
 
-def interrupted(place: Place, live: str, result: Result, name: str) -> None:
+def interrupted(place: Place, live: str, result: Result, name: str, *, may_go_on: bool = False) -> None:
     assert result.status == 130, result.stderr
     assert f"Interrupted by {name}" in result.stderr
     assert "Traceback" not in result.stderr
     assert place.content() == live
     assert place.lease() == []
-    assert place.staging() == []
+    assert may_go_on or place.staging() == []
     assert place.generations() <= {f"{mark}-{kind}.db" for mark in marks(place) for kind in ("old", "new")}
 
 
@@ -59,9 +59,13 @@ def test_a_migration_is_interrupted(at: At, old: Path, tmp_path: Path, step: str
     here = tmp_path / "here"
     started = launched(place, here, "db-migrate-data", str(old), "--yes", hook="wait_at", step=step, phase=phase)
     started.signal(number)
-    interrupted(place, live, started.wait(), signal.Signals(number).name)
+    # Who types Ctrl-C means the run; whatever ends a machine does not.
+    may_go_on = number != signal.SIGINT and step in ("load", "verify")
+    interrupted(place, live, started.wait(), signal.Signals(number).name, may_go_on=may_go_on)
     assert place.report()["error"]["message"].startswith("Interrupted")
+    assert len(place.staging()) == may_go_on
     assert place.migrate(old).status == 0
+    assert place.staging() == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from tests.support.deployment.runner import Deployment
@@ -53,3 +55,40 @@ def test_sections_and_pictures_of_an_older_deployment(site: Site, tmp_path: Path
     assert {path.name for path in directory.rglob("*") if path.is_file()} == {Path(fetched).name, ".gitignore"}
     assert (directory / fetched).read_bytes() == PICTURE
     assert (directory / fetched).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_run_that_goes_on_fetches_files_again_and_names_those_that_are_not_there(site: Site, tmp_path: Path) -> None:
+    home, directory = tmp_path / "older", tmp_path / "files"
+    with Deployment(home, Settings(style=OLDER, cheap=True, lists_sections=True), shape=SMALL) as deployment:
+        admit_teacher(deployment)
+        deployment.execute("UPDATE users SET _pfp = NULL")
+        users = [row[0] for row in deployment.execute("SELECT id FROM users WHERE _uid != 'mira' ORDER BY id LIMIT 2")]
+        for number, name in zip(users, ["a.png", "gone.png"], strict=True):
+            deployment.execute("UPDATE users SET _uid = ?, _pfp = ? WHERE id = ?", f"u{number}", name, number)
+        (home / "uploads" / f"u{users[0]}").mkdir(parents=True)
+        (home / "uploads" / f"u{users[0]}" / "a.png").write_bytes(PICTURE)
+        settings = {
+            **Secrets.of(deployment).source,
+            "FLASK_FERRY_FILES": str(directory),
+            "FLASK_FERRY_HOOKS": f"{__name__}:die_before_the_proof",
+        }
+        command = ("db-migrate-data", "--yes", "--accept-missing")
+        assert site.flask(*command, **settings, DIES="yes").status == -9
+        picture = directory / "uploads" / f"u{users[0]}" / "a.png"
+        assert picture.read_bytes() == PICTURE
+        # As a machine that loses its power may leave it.
+        picture.write_bytes(PICTURE[:100])
+        done = site.flask(*command, **settings)
+        assert done.status == 0, done.stderr
+    assert report(site)["gone_on_with"]["run"]
+    assert picture.read_bytes() == PICTURE
+    assert report(site)["files"] == {
+        "fetched": [f"uploads/u{users[0]}/a.png"],
+        "not there (404)": [f"uploads/u{users[1]}/gone.png"],
+    }
+
+
+def die_before_the_proof(when: str, step: str, _about: object) -> None:
+    """A hook: this process ends as by ``kill -9``."""
+    if (when, step) == ("before", "verify") and "DIES" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -65,5 +65,7 @@ def test_all_of_it_is_dropped(tmp_path: Path) -> None:
 
 def test_what_the_next_migration_goes_on_with_stays(tmp_path: Path) -> None:
     run = build(tmp_path, JUST_NOW, f"{JUST_NOW}-scratch", ended=(JUST_NOW,))
-    resumable: Any = SimpleNamespace(staging=JUST_NOW)
+    resumable: Any = SimpleNamespace(staging=JUST_NOW, is_old=False)
     assert [item.name for item in find_leftovers(run, run.control, resumable)[0]] == [f"{JUST_NOW}-scratch"]
+    resumable.is_old = True
+    assert len(find_leftovers(run, run.control, resumable)[0]) == 2

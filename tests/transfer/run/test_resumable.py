@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.errors import DatabaseUnreachable, DoesNotFit, LeaseLost, NotConfirmed, OutOfSpace
+from app.errors import DatabaseUnreachable, DoesNotFit, LeaseLost, NotConfirmed, OutOfSpace, Terminated
 from app.transfer.run.ledger import CLOSING
-from app.transfer.run.resumable import DIED, LOADED, RESUME, find_resumable, has_died
+from app.transfer.run.resumable import DIED, LOADED, RESTART, RESUME, find_resumable, has_died
 
 NOW = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -71,8 +71,7 @@ def test_where_revisions_were_begun_staging_has_nothing_any_more() -> None:
         (line("a", "snapshot", detail=note()), line("b", "cut-over", "begun")),
         (line("a", "snapshot", detail=note()), line("a", "cut-over")),
         (line("a", "snapshot", detail=note()), line("a", CLOSING, "failed", {"message": "rows do not fit"})),
-        (line("a", "snapshot", detail=note(read_from="2020-01-01T00:00:00Z")),),
-        (line("a", "snapshot", detail=note(read_from="2999-01-01T00:00:00Z")),),
+        (line("a", "snapshot", detail=note()), line("b", RESTART), line("b", "backup")),
         (line("a", "snapshot", detail=note(key=7)),),
         (line("a", "snapshot", detail={RESUME: "damaged"}),),
         (line("a", "snapshot", detail=note()), line("a", LOADED, detail={LOADED: {"letter": 7}})),
@@ -82,6 +81,17 @@ def test_where_revisions_were_begun_staging_has_nothing_any_more() -> None:
 )
 def test_nothing_to_go_on_with(lines: tuple[Any, ...]) -> None:
     assert find(*lines) is None
+
+
+@pytest.mark.parametrize("instant", ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
+def test_what_is_old_is_known_to_be(instant: str) -> None:
+    assert find(line("a", "snapshot", detail=note(read_from=instant))).is_old
+    assert not find(line("a", "snapshot", detail=note())).is_old
+
+
+def test_a_run_that_began_anew_is_gone_on_with_itself() -> None:
+    restarted = line("b", RESTART), line("b", "snapshot", detail=note())
+    assert find(line("a", "snapshot", detail=note()), *restarted).run_id == "b"
 
 
 def test_a_server_that_was_lost_is_no_fault_of_the_run() -> None:
@@ -97,6 +107,7 @@ def test_a_server_that_was_lost_is_no_fault_of_the_run() -> None:
         (OutOfSpace("full"), True),
         (DoesNotFit("a row"), False),
         (LeaseLost("another"), False),
+        (Terminated("SIGTERM"), True),
         (NotConfirmed("Ctrl-C"), False),
         (KeyboardInterrupt(), False),
         (None, False),

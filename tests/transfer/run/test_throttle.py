@@ -35,7 +35,7 @@ def test_no_limit(text: str | None) -> None:
     assert throttle.lane().reader(reader) is reader
     throttle.watch("a server", lambda: 1000)
     throttle.wait_for_load()
-    throttle.refuse_unwatched()
+    assert throttle.give_up_unwatched() == ""
     assert throttle.give_up("would be refused") == ""
     assert (throttle.waited, throttle.describe()) == ({}, "")
 
@@ -129,10 +129,21 @@ def test_a_server_that_is_gone_is_no_source_that_a_snapshot_stands_in_for() -> N
 def test_without_a_server_a_load_is_refused() -> None:
     throttle = build("load=2")
     throttle.watch("a file", lambda: None)
-    with pytest.raises(Misconfigured, match="--throttle is load=2, and neither"):
-        throttle.refuse_unwatched()
+    with pytest.raises(Misconfigured, match="--throttle is for database servers: neither"):
+        throttle.give_up_unwatched()
     with pytest.raises(Misconfigured, match="--throttle is for others"):
         throttle.give_up("is for others.")
+
+
+def test_a_load_that_is_a_setting_is_left_where_no_server_has_one() -> None:
+    throttle = Throttle(parse_throttle("5000,load=2", "environment"), print)
+    throttle.watch("a file", lambda: None)
+    assert "neither the source nor the target is on one" in throttle.give_up_unwatched()
+    assert (throttle.most_at_once, throttle.give_up_unwatched()) == (5000, "")
+    assert throttle.describe() == "Throttled by 5000,load=2: waited 0.0 s for rows."
+    throttle = Throttle(parse_throttle("load=2", "environment"), print)
+    assert throttle.give_up_unwatched()
+    assert throttle.limits is None
 
 
 def test_a_setting_that_cannot_be_kept_is_said_and_left() -> None:
