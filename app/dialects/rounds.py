@@ -90,3 +90,13 @@ class Rounds(Protocol):
         :param keep: a generation of staging, made by :meth:`.base.Backups.keep`: it gets what is brought over, too.
         :raises CannotCatchUp: at its end, too.
         """
+
+    def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:
+        """Let decimals of staging, loaded from canonical rows, have the noughts at the end that they have elsewhere.
+
+        Only where a server keeps them with each value, and only of numbers that are equal in rows of the same key.
+        Only ever called while staging is loaded, so that no rule of it acts.
+
+        :param source: where the rows came from.
+        :param unlike: only of values that the source has otherwise than this database.
+        """

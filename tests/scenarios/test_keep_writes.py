@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from app.dialects import dialect_for
 from tests.scenarios.releases import deploy, first_release, second_release
+from tests.scenarios.small_host import SmallHost
 from tests.support.places import ServerSite, connected, execute
 from tests.support.site import Result, Site
 from tests.support.writers import Writers
@@ -279,3 +281,22 @@ def test_every_write_of_a_busy_application_is_there(released: Any, name: str) ->
     assert set(writers.acknowledged) <= {name for (name,) in rows(site, "SELECT name FROM sections")}
     assert writers.acknowledged
     assert "at revision 0008_first" in done.last_line
+
+
+def test_a_number_is_shown_with_the_noughts_that_it_was_written_with(new_database: Deploy, tmp_path: Path) -> None:
+    url = new_database("postgresql")
+    dialect_for(url, directory=tmp_path).create(url)
+    host = SmallHost(tmp_path, url)
+    host.revise("CREATE TABLE prices (id INTEGER NOT NULL PRIMARY KEY, v NUMERIC)")
+    host.done("db", "upgrade")
+    execute(url, "INSERT INTO prices VALUES (1, 1.00), (2, 2.0)")
+    host.revise("ALTER TABLE prices ADD COLUMN more INTEGER DEFAULT 3", name="r2", down="r1")
+    [script] = (tmp_path / "migrations" / "versions").glob("*r2*")
+    script.write_text(f"{script.read_text()}\n\ndef downgrade():\n    op.drop_column('prices', 'more')\n")
+    host.done("db-migrate-data", "self", "--yes")
+    execute(url, "UPDATE prices SET v = 7.000 WHERE id = 1")
+    execute(url, "INSERT INTO prices VALUES (3, 5.00)")
+    host.done(*KEEP)
+    with connected(url) as connection:
+        values = [v for (v,) in connection.exec_driver_sql("SELECT v::text FROM prices ORDER BY id")]
+    assert values == ["7.000", "2.0", "5.00"]

@@ -291,3 +291,7 @@ class CatchingUp:
             ) as turn,
         ):
             yield turn
+
+    def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:
+        """Nothing: a DECIMAL always has a scale."""
+        del staging, tables, source, unlike

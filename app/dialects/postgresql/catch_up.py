@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL
 
-from ..model import Values, Where
+from ..model import Table, Values, Where
 from ..rounds import CannotCatchUp, Pair, Round
 from . import copy
 from .catalogue import ask_for_catalogue, sort_catalogue
@@ -26,6 +26,7 @@ from .large import are_there
 from .names import Place, quote
 from .read import PostgresqlReader
 from .rules import ENABLE, TRIGGERS
+from .scales import Scales
 from .types import Declared
 
 _REFERENCES = """
@@ -218,6 +219,12 @@ class PostgresqlRound:
         del pairs
         return None
 
+    def keep_scales(self, tables: Sequence[Table], unlike: str | None) -> None:
+        """See :meth:`.rounds.Rounds.keep_scales`."""
+        scales = Scales(self._readers[self._staging], self._readers[self._live], unlike)
+        for statement in (one for table in tables for one in scales.statements(table)):
+            self._ask(statement)
+
     @contextlib.contextmanager
     def _without_triggers(self) -> Iterator[None]:
         triggers = self._ask(TRIGGERS, self._staging)
@@ -342,3 +349,11 @@ class CatchingUp:
             begin_round(connection, *schemas, self.version_table, kept_in) as turn,
         ):
             yield turn
+
+    def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:
+        schemas = self._place(source).schema, self._droppable_place(staging).schema
+        with (
+            connect_to(staging, self._tls_ca, any_path=True) as connection,
+            begin_round(connection, *schemas, self.version_table) as turn,
+        ):
+            turn.keep_scales(tables, None if unlike is None else self._place(unlike).schema)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from sqlalchemy import URL
 
 from ..dangling import Dangling
-from ..model import Values, Where
+from ..model import Table, Values, Where
 from ..rounds import CannotCatchUp, Pair, Round
 from .connect import Files, explain_file_errors
 from .names import path_of, quote
@@ -235,3 +235,7 @@ class CatchingUp:
     def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> AbstractContextManager[Round]:
         del keep  # what is swapped in is kept by the swap itself, which moves it
         return begin_round(self._files, live, staging, self.version_table)
+
+    def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:
+        """Nothing: no value has noughts of its own."""
+        del staging, tables, source, unlike

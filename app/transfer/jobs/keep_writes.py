@@ -52,6 +52,7 @@ class KeepingRollback(Rollback):
         self._was, self._is = (run.dialect.staging_url(run.target, f"{run.id}-{end}") for end in ("was", "is"))
         self._new, self._old, self._revision = self._require(generation)
         self._was_made = False
+        self._brought: tuple[sa.URL, sa.URL] | None = None
         self._idle: list[str] = []
         self._changes: Changes | None = None
         self._left: NotKept | None = None
@@ -146,7 +147,7 @@ class KeepingRollback(Rollback):
         """Find what was written, at the old revision; with the conflicts that the old generation has with it."""
         run = self.run
         try:
-            was, now = self._brought_down(live or run.before, secured=live is None)
+            was, now = self._brought = self._brought_down(live or run.before, secured=live is None)
             with (
                 run.dialect.reader(was) as before,
                 run.dialect.reader(now) as after,
@@ -276,11 +277,11 @@ class KeepingRollback(Rollback):
 
     def _keep(self) -> None:
         """Bring the changes into staging, which is a copy of the old generation, and prove that it is that and them."""
-        run, changes = self.run, self._changes
-        if changes is None or not changes.tables:
+        run, changes, brought = self.run, self._changes, self._brought
+        if changes is None or brought is None or not changes.tables:
             return
         already = {str(item) for item in run.dialect.problems(run.staging)}
-        changes.apply(run.dialect, run.staging, self._old)
+        changes.apply(run.dialect, run.staging, self._old, *brought)
         self._prove(changes)
         if new := [str(item) for item in run.dialect.problems(run.staging) if str(item) not in already]:
             raise DoesNotFit(

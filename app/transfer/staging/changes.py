@@ -116,9 +116,10 @@ class Changes(Numbers):
 
     # Applying
 
-    def apply(self, dialect: Dialect, staging: URL, old: URL) -> None:
+    def apply(self, dialect: Dialect, staging: URL, old: URL, was: URL, becomes: URL) -> None:
         """Load the tables that change anew into a copy of the old database: its own rows, as the changes make them.
 
+        :param was: the database that changes were found from. :param becomes: the one they lead to.
         :raises DoesNotFit: the server refuses rows.
         """
         refused: list[str] = []
@@ -129,6 +130,11 @@ class Changes(Numbers):
                 for one in dialect.load(staging, touched.table, rows, batch_rows=BATCH_ROWS).refused:
                     words = words_without_secrets(one.message, touched.table, one.row)
                     refused.append(f"{touched.table.name}: {words}; key {describe_key(touched.table, one.row)}")
+            tables = [touched.table for touched in self.tables.values()]
+            dialect.keep_scales(staging, tables, old)
+            # Keys that were generated are others' keys there.
+            known = [touched.table for touched in self.tables.values() if touched.key is None]
+            dialect.keep_scales(staging, known, becomes, was)
         if refused:
             raise DoesNotFit("The older schema refuses rows that were written since.", details=refused[:SHOWN])
 

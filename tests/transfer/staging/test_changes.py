@@ -54,7 +54,7 @@ def reconcile(
         if conflicts or not changes.tables:
             return conflicts, [], touched.counts
         staging = make(directory / "staging", *old, schema=schema)
-        changes.apply(DIALECT, url_of(staging), url_of(paths[2]))
+        changes.apply(DIALECT, url_of(staging), *map(url_of, (paths[2], paths[0], paths[1])))
         with DIALECT.reader(url_of(staging)) as staged:
             result = list(staged.rows(table))
             changes.prove_rows(touched, older, staged)
