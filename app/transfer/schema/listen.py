@@ -23,14 +23,27 @@ from sqlalchemy import Engine, event
 
 from ...dialects.model import Definition, Table
 from .clauses import Clause, find_clauses, find_operation_clauses
-from .statements import READS, Rename, find_drops, find_renames, is_strange, makes_values, split
+from .statements import (
+    READS,
+    WRITES,
+    Rename,
+    find_created,
+    find_drops,
+    find_renames,
+    find_sources,
+    find_targets,
+    is_strange,
+    makes_values,
+    reads_rows,
+    retypes,
+    split,
+)
 
 COPIES = "_alembic_tmp_"
 """So begins the name of the table that batch mode copies to."""
 _DDL = str(Path(alembic.ddl.__file__).parent)
 _BATCH = str(Path(batch.__file__))
 _RUNS_CODE = frozenset({"call", "do", "execute", "exec"})
-_WRITES = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,10 @@ class Heard:
     :ivar opaque: a statement was sent of which nobody can say what it touches, such as a call.
     :ivar wrote: rows were written, other than by copying a table as batch mode does.
     :ivar written: the words of the statements that wrote rows so, or made values or rows out of others.
+    :ivar read: the words of the statements that gave the revision rows, by which it may have decided what it did.
+    :ivar spoken_of: what was written, or read, by a name of its own: tables, or views and parts of them.
+    :ivar created: tables that were created, in lower case.
+    :ivar retyped: tables of which a column was given another type, on the way at least.
     :ivar called: something was read in a way in which a function may be called.
     :ivar strange: a statement of another kind than those of which it is known what they do to rows.
     :ivar removed: the columns that operations dropped, each with its table, in lower case.
@@ -70,6 +87,10 @@ class Heard:
     opaque: bool = False
     wrote: bool = False
     written: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    spoken_of: set[str] = field(default_factory=set)
+    created: set[str] = field(default_factory=set)
+    retyped: set[str] = field(default_factory=set)
     called: bool = False
     strange: bool = False
     removed: set[tuple[str, str]] = field(default_factory=set)
@@ -114,8 +135,10 @@ class Heard:
                 self.removed.add((str(operation.table_name).lower(), str(operation.column_name).lower()))
             case ops.RenameTableOp():
                 self._rename("", operation.table_name, operation.new_table_name)
-            case ops.AlterColumnOp() if operation.modify_name:
-                self._rename(operation.table_name, operation.column_name, operation.modify_name)
+            case ops.AlterColumnOp():
+                self.retyped |= {operation.table_name.lower()} if operation.modify_type is not None else set()
+                if operation.modify_name:
+                    self._rename(operation.table_name, operation.column_name, operation.modify_name)
             case _:
                 pass
 
@@ -130,10 +153,16 @@ class Heard:
             named = frozenset(words)
             self.touched.update(dict.fromkeys(named, revision))
             self.opaque |= bool(named & _RUNS_CODE) or _calls_a_function(words)
-            writes = bool(named & _WRITES) and not any(word.startswith(COPIES) for word in named)
+            writes = bool(named & WRITES) and not any(word.startswith(COPIES) for word in named)
             self.wrote |= writes
             if (_writes_rows(words) and not copies) or makes_values(words):
                 self.written |= named
+                self.spoken_of |= {*find_targets(words), *find_sources(words)}
+            if reads_rows(words):
+                self.read |= named
+                self.spoken_of.update(find_sources(words))
+            self.created.update(find_created(words))
+            self.retyped |= named if retypes(words, restates=restates) else frozenset()
             self.called |= words[0] in READS and "(" in words
             self.strange |= is_strange(words)
             if not restates:
@@ -157,7 +186,7 @@ class Heard:
 
 def _writes_rows(words: list[str]) -> bool:
     """Whether a statement has a word of one that writes rows, but for those that say what a foreign key does."""
-    return any(word in _WRITES and words[place - 1 : place] != ["on"] for place, word in enumerate(words))
+    return any(word in WRITES and words[place - 1 : place] != ["on"] for place, word in enumerate(words))
 
 
 def _calls_a_function(words: list[str]) -> bool:

@@ -20,6 +20,16 @@ _OF_A_NAME = frozenset({"if", "exists", "only", "view", "concurrently"})
 _NAMED = frozenset({"constraint", "index", "key"})
 READS = frozenset({"select", "with", "values", "show", "explain", "describe", "desc", "pragma", "set", "analyze", "("})
 """How a statement begins that writes nothing, unless it calls a function that does."""
+WRITES = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
+_NO_WRITE_BEHIND = frozenset({"for", "on", "key", "do"})
+_BEFORE_A_TARGET = frozenset(
+    {
+        *("into", "from", "only", "table", "or", "replace", "rollback", "abort", "fail"),
+        *("ignore", "low_priority", "high_priority", "delayed", "quick"),
+    }
+)
+_CATALOGS = ("information_schema", "pg_", "sqlite_", "performance_schema", "mysql", "sys")
+_RETYPES = frozenset({"type", "modify", "change", "convert"})
 _CHANGES = frozenset({"insert", "update", "delete", "alter", "create", "drop", "rename", "comment"})
 _BESIDE_ROWS = frozenset({"begin", "start", "commit", "end", "rollback", "savepoint", "release", "grant", "revoke"})
 _MAKES_VALUES = frozenset({"generated", "expression", "using", "virtual", "stored", "persistent"})
@@ -126,6 +136,69 @@ def _name_at(words: list[str], place: int) -> str:
     while words[place + 1 : place + 2] == ["."] and place + 2 < len(words):
         place += 2
     return words[place] if place < len(words) else ""
+
+
+def find_created(words: list[str]) -> Iterator[str]:
+    """The name of a table that a statement creates."""
+    if words[0] == "create" and "table" in words[:5]:
+        place = words.index("table") + 1
+        while words[place : place + 1] and words[place] in ("if", "not", "exists"):
+            place += 1
+        yield _name_at(words, place)
+
+
+def find_targets(words: list[str]) -> Iterator[str]:
+    """What a statement writes rows to by name, tables or not; of several in one the first, an empty text of none."""
+    for place, word in enumerate(words):
+        if word not in WRITES or words[max(place - 1, 0)] in _NO_WRITE_BEHIND:
+            continue
+        at = place + 1
+        while words[at : at + 1] and words[at] in _BEFORE_A_TARGET:
+            at += 1
+        # A function has such a name, too.
+        if words[at : at + 1] != ["("]:
+            yield _name_at(words, at)
+
+
+def reads_rows(words: list[str]) -> bool:
+    """Whether a statement gives rows, by which a revision may decide what it does; a catalog's are of no table."""
+    return words[0] in ("select", "with", "(") or (words[0] == "set" and "select" in words)
+
+
+def find_sources(words: list[str]) -> Iterator[str]:
+    """What a statement reads rows of by name; those of catalogs and of its own ``WITH`` are left out."""
+    own = {
+        first
+        for first, second, third in zip(words, words[1:], words[2:], strict=False)
+        if (second, third) == ("as", "(")
+    }
+    for place, word in enumerate(words):
+        if word not in ("from", "join"):
+            continue
+        at = place + 1
+        while words[at : at + 1] and words[at] in ("only", "lateral"):
+            at += 1
+        while words[at : at + 1] and words[at] != "(":
+            name = _name_at(words, at)
+            if name not in own and not words[at].startswith(_CATALOGS):
+                yield name
+            at = _find_comma(words, at)
+
+
+def _find_comma(words: list[str], place: int) -> int:
+    """Behind the comma after a name and its alias; behind all words where there is none."""
+    for at in range(place + 1, min(place + 6, len(words))):
+        if words[at] == ",":
+            return at + 1
+    return len(words)
+
+
+def retypes(words: list[str], *, restates: bool) -> bool:
+    """Whether a statement gives columns another type, by which values are rounded or cut.
+
+    :param restates: it was made of an operation, which says whether it does.
+    """
+    return words[0] == "alter" and words[1:2] == ["table"] and not restates and bool(_RETYPES & set(words))
 
 
 def makes_values(words: list[str]) -> bool:

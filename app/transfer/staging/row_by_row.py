@@ -19,6 +19,7 @@ from ...dialects.rounds import Pair
 from ..schema.listen import COPIES, Heard
 
 _RUNS_CODE = ("trigger", "rule")
+_VIEWS = ("view", "materialized view")
 _FUNCTIONS = ("function", "procedure")
 _REACHES_AROUND = re.compile(
     r"\b(cursor|raw_connection|driver_connection|dbapi_connection|create_engine|engine_from_config|connect"
@@ -73,7 +74,13 @@ def pair(
     runs_code = any(item.kind in _RUNS_CODE for item in (*were, *are))
     has_functions = any(item.kind in _FUNCTIONS for item in (*were, *are))
     rewritten = _find_written(before, after, heard)
+    unknown = _speaks_of_others(
+        before, after, {item.name.lower() for item in (*were, *are) if item.kind in _VIEWS}, heard
+    )
     for name, table in before.items():
+        if unknown:
+            result.others[name] = "revisions spoke of rows by a name that is no table's"
+            continue
         if heard.opaque or heard.strange or (heard.wrote and runs_code) or (heard.called and has_functions):
             result.others[name] = "revisions ran code of which nobody can say what it did"
             continue
@@ -139,6 +146,13 @@ def _is_made_plain(table: Table, heard: Heard, were: list[Definition], are: list
     return not before <= list_generated(are, names[-1])
 
 
+def _speaks_of_others(before: Mapping[str, Table], after: Mapping[str, Table], views: set[str], heard: Heard) -> bool:
+    """Whether rows were written, or read, by the name of a view or of a part of a table: of which, nobody can say."""
+    tables = {name.lower() for name in chain(before, after)} | heard.created
+    tables |= {name for rename in heard.renames if not rename.table for name in (rename.old, rename.new)}
+    return bool(heard.spoken_of - tables or views & (heard.read | heard.written))
+
+
 def _find_written(before: Mapping[str, Table], after: Mapping[str, Table], heard: Heard) -> set[str]:
     """The names of tables, in lower case, whose rows revisions wrote: named, or referring to one of those."""
     rewritten = set(heard.written)
@@ -161,6 +175,10 @@ def _pair(
     names, renamed = _follow(table, heard)
     if any(name in rewritten for name in names):
         return "revisions wrote rows"
+    if any(name in heard.read for name in names):
+        return "revisions read rows, and may have done something for each"
+    if any(name in heard.retyped for name in names):
+        return "a column of it was given another type"
     alike = [other for other in after.values() if other.name.lower() == names[-1]]
     matches = [other for other in alike if other.name == table.name] or alike
     if len(matches) != 1 or table.virtual or matches[0].virtual:
