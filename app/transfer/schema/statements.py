@@ -167,7 +167,7 @@ def reads_rows(words: list[str]) -> bool:
 
 def find_sources(words: list[str]) -> Iterator[str]:
     """What a statement reads rows of by name; those of catalogs and of its own ``WITH`` are left out."""
-    own = {
+    common = {
         first
         for first, second, third in zip(words, words[1:], words[2:], strict=False)
         if (second, third) == ("as", "(")
@@ -180,7 +180,7 @@ def find_sources(words: list[str]) -> Iterator[str]:
             at += 1
         while words[at : at + 1] and words[at] != "(":
             name = _name_at(words, at)
-            if name not in own and not words[at].startswith(_CATALOGS):
+            if name not in common and not words[at].startswith(_CATALOGS):
                 yield name
             at = _find_comma(words, at)
 
