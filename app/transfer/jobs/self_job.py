@@ -22,7 +22,7 @@ from ..cutover.secure import Secured, take_image
 from ..proof.checksums import Proved, fingerprint, read_contents
 from ..proof.verify import Before
 from ..run.evidence import databases_differ
-from ..run.ledger import Entry
+from ..run.ledger import BROUGHT_OVER, Entry
 from ..run.report import TableReceipt
 from ..run.run import SWAP_TIMEOUT_S
 from ..run.source import SELF
@@ -45,6 +45,8 @@ class SelfJob(Migration):
     _short: ShortStop | None = None
     _looked_at_live = False
     """Whether the upgrade was compared with the live database, which may have gone on meanwhile."""
+    _is_beyond_backup = False
+    """Whether rows came along that were written after the backup was made."""
     _sums: Mapping[str, TableChecksum] | None = None
     """Of staging, where a pass is complete."""
     way_to_set_aside = (
@@ -86,7 +88,11 @@ class SelfJob(Migration):
             source_identity=SELF,
             source=SELF,
             revision=self.plan.head,
-            options={"previous_absent": self.secured.absent, **self.options.list_accepted()},
+            options={
+                "previous_absent": self.secured.absent,
+                **self.options.list_accepted(),
+                **({BROUGHT_OVER: True} if self._is_beyond_backup else {}),
+            },
         )
 
     def back_up(self) -> None:
@@ -101,6 +107,7 @@ class SelfJob(Migration):
             run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
             super().back_up()
             return
+        self._is_beyond_backup = True
         with take_image(run, self.fence) as image:
             self.secured = Secured(image.token, self.secured.backup, contents=read_contents(image.reader))
 
@@ -237,7 +244,7 @@ class SelfJob(Migration):
             raise LateWrite from error
         with run.dialect.reader(run.staging) as copy:
             contents = read_contents(copy)
-        self.secured = replace(self.secured, token=token, contents=contents)
+        self.secured, self._is_beyond_backup = replace(self.secured, token=token, contents=contents), True
         # The live database goes on; what the upgrade is compared with does not.
         run.dialect.copy(run.staging, frozen, timeout_s=SWAP_TIMEOUT_S)
         self._note_tables(tables, contents.checksums)
@@ -318,6 +325,7 @@ class SelfJob(Migration):
             self._give_up(error)
             return None
         self.is_kept = run.dialect.capabilities.swap_moves_old
+        self._is_beyond_backup |= bool(stop.brought)
         refresh_derived(run)
         keep_counters(run, read_counters(run, run.target), run.staging)
         entry = self._entry(lambda _reader: lambda table: stop.sums.get(table.name))

@@ -20,7 +20,7 @@ from ..rows.files import file_sha256
 from ..rows.snapshot import check_file, is_snapshot
 from ..run.evidence import keep_differences
 from ..run.evidence_files import LOADS, find_schema, find_snapshot
-from ..run.ledger import Entry
+from ..run.ledger import BROUGHT_OVER, Entry
 from ..run.records import prune_records
 from ..run.report import Report
 from ..run.run import SWAP_TIMEOUT_S, Run
@@ -134,6 +134,9 @@ def _stage(run: Run, options: VerifyOptions) -> tuple[str, str | None, set[str]]
         revision = _stage_snapshot(
             run, find_snapshot(entry), choices, lambda _: StandIn(lambda: find_schema(entry), _HOW_ELSE)
         )
+    elif entry.options.get(BROUGHT_OVER):
+        # As the live database was at the instant of the cut-over, which no backup is of.
+        revision = _stage_generation(run, entry, "old")
     elif entry.command in (MIGRATE, "db-restore") and entry.backup is not None:
         revision = _stage_backup(run, entry)
     else:
@@ -228,8 +231,8 @@ def _stage_with_added(run: Run, entry: Entry) -> str | None:
     return revision
 
 
-def _stage_generation(run: Run, entry: Entry) -> str | None:
-    generation = run.dialect.generation_url(run.target, f"{entry.mark}-new")
+def _stage_generation(run: Run, entry: Entry, which: str = "new") -> str | None:
+    generation = run.dialect.generation_url(run.target, f"{entry.mark}-{which}")
     if not run.dialect.exists(generation):
         raise BackupFailed(f"What run {entry.run_id} left is not kept any more; only the last run's is.")
     run.dialect.copy(generation, run.staging, timeout_s=SWAP_TIMEOUT_S)

@@ -54,6 +54,8 @@ lease = sa.Table(
 )
 
 
+BROUGHT_OVER = "brought_over"
+"""Under this name the options of an entry of ``self`` say that rows came along which its backup does not have."""
 BOND = "bond"
 """Under this name a ledger entry's options say which cut-overs of other databases belong to it."""
 

@@ -224,6 +224,26 @@ def test_what_revisions_made_of_rows_is_made_of_those_written_meanwhile(
     assert there == set(range(1000, 1000 + pen.count))
 
 
+@pytest.mark.parametrize("name", PLACES)
+def test_db_verify_knows_what_came_over(tmp_path: Path, url_of: Callable[[str], URL], name: str) -> None:
+    """It is not in the backup, and was live at the instant of the cut-over."""
+    url = url_of(name)
+    host = make_host(tmp_path, url)
+    host.revise("ALTER TABLE people RENAME COLUMN email TO mail", name="r2", down="r1")
+    with writing(url, "INSERT INTO people (id, name, email) VALUES ({n}, 'p', 'e')") as pen:
+        done, told = bring(host)
+        # The app of before writes nothing more: its column has another name.
+        pen.stop.set()
+        pen.join(60)
+        pen.failures.clear()
+    assert done.status == 0, done.stderr
+    assert told["brought_over"], told["notes"]
+    host.done("db-verify")
+    run_sql(url, "UPDATE people SET name = 'other' WHERE id = 7")
+    verified = host.flask("db-verify")
+    assert verified.status == 23, verified.stderr
+
+
 SPLITS = """
 from alembic import op
 import sqlalchemy as sa
