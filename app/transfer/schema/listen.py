@@ -153,14 +153,7 @@ class Heard:
             named = frozenset(words)
             self.touched.update(dict.fromkeys(named, revision))
             self.opaque |= bool(named & _RUNS_CODE) or _calls_a_function(words)
-            writes = bool(named & WRITES) and not any(word.startswith(COPIES) for word in named)
-            self.wrote |= writes
-            if (_writes_rows(words) and not copies) or makes_values(words):
-                self.written |= named
-                self.spoken_of |= {*find_targets(words), *find_sources(words)}
-            if reads_rows(words):
-                self.read |= named
-                self.spoken_of.update(find_sources(words))
+            self._hear_rows(words, named, copies=copies)
             self.created.update(find_created(words))
             self.retyped |= named if retypes(words, restates=restates) else frozenset()
             self.called |= words[0] in READS and "(" in words
@@ -172,6 +165,16 @@ class Heard:
             for rename in find_renames(words):
                 if not rename.old.startswith(COPIES):
                     self._rename(rename.table, rename.old, rename.new)
+
+    def _hear_rows(self, words: list[str], named: frozenset[str], *, copies: bool) -> None:
+        """Note of which tables a statement writes or reads rows, and under what names."""
+        self.wrote |= bool(named & WRITES) and not any(word.startswith(COPIES) for word in named)
+        if (_writes_rows(words) and not copies) or makes_values(words):
+            self.written |= named
+            self.spoken_of |= {*find_targets(words), *find_sources(words)}
+        if reads_rows(words):
+            self.read |= named
+            self.spoken_of.update(find_sources(words))
 
     def _drop(self, name: object, revision: str) -> None:
         if name:

@@ -28,7 +28,7 @@ _BEFORE_A_TARGET = frozenset(
         *("ignore", "low_priority", "high_priority", "delayed", "quick"),
     }
 )
-_CATALOGS = ("information_schema", "pg_", "sqlite_", "performance_schema", "mysql", "sys")
+_CATALOGS = frozenset({"information_schema", "pg_catalog", "performance_schema", "mysql", "sys"})
 _RETYPES = frozenset({"type", "modify", "change", "convert"})
 _CHANGES = frozenset({"insert", "update", "delete", "alter", "create", "drop", "rename", "comment"})
 _BESIDE_ROWS = frozenset({"begin", "start", "commit", "end", "rollback", "savepoint", "release", "grant", "revoke"})
@@ -180,9 +180,15 @@ def find_sources(words: list[str]) -> Iterator[str]:
             at += 1
         while words[at : at + 1] and words[at] != "(":
             name = _name_at(words, at)
-            if name not in common and not words[at].startswith(_CATALOGS):
+            if name not in common and not _is_of_a_catalog(words, at):
                 yield name
             at = _find_comma(words, at)
+
+
+def _is_of_a_catalog(words: list[str], place: int) -> bool:
+    return (words[place] in _CATALOGS and words[place + 1 : place + 2] == ["."]) or words[place].startswith(
+        ("pg_", "sqlite_")
+    )
 
 
 def _find_comma(words: list[str], place: int) -> int:
