@@ -1,4 +1,7 @@
-"""Let the documentation show a run: ``python -m benchmarks.speed.show benchmarks/results/FILE.json``."""
+"""Let the documentation show a run: ``python -m benchmarks.speed.show benchmarks/results/FILE.json``.
+
+One of size L has a place of its own, with no plot.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from .plot import plot
 from .results import Results, from_json, left_out_lines, table
 
 SHOWN = ROOT / "benchmarks" / "results" / "shown.json"
+SHOWN_LARGE = SHOWN.with_stem("shown-L")
 PAGE = ROOT / "docs" / "speed.md"
 PLOT = PAGE.with_suffix(".svg")
 
@@ -27,7 +31,8 @@ def fill_in(page: str, results: Results) -> str:
         f"{loads} at the beginning and after each whole round.\n\n"
     )
     text = f"{head}{table(results)}\nNot measured, or failed:\n\n{left_out_lines(results)}"
-    begin, end = "<!-- results -->\n", "<!-- end of results -->"
+    name = "large results" if results.size == "L" else "results"
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, _, rest = page.partition(begin)
     return f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
 
@@ -35,8 +40,11 @@ def fill_in(page: str, results: Results) -> str:
 def main(file: str) -> None:
     data = orjson.loads(Path(file).read_bytes())
     results = from_json(data)
-    SHOWN.write_bytes(orjson.dumps(results.to_json(), option=orjson.OPT_INDENT_2) + b"\n")
-    PLOT.write_text(plot(results), encoding="utf-8")
+    is_large = results.size == "L"
+    shown = SHOWN_LARGE if is_large else SHOWN
+    shown.write_bytes(orjson.dumps(results.to_json(), option=orjson.OPT_INDENT_2) + b"\n")
+    if not is_large:
+        PLOT.write_text(plot(results), encoding="utf-8")
     PAGE.write_text(fill_in(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from benchmarks.speed.contenders import Contender, Job, Route
 from benchmarks.speed.plot import plot
 from benchmarks.speed.process import Cost
 from benchmarks.speed.results import Comparison, Series, from_json, left_out_lines, table
-from benchmarks.speed.show import SHOWN
+from benchmarks.speed.show import SHOWN, SHOWN_LARGE
 from tests.support.site import ROOT
 
 PAGE = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
@@ -24,6 +24,12 @@ def test_the_page_shows_the_results_that_are_kept() -> None:
     assert table(results) in PAGE
     assert left_out_lines(results) in PAGE
     assert (ROOT / "docs" / "speed.svg").read_text(encoding="utf-8") == plot(results)
+
+
+def test_the_page_shows_those_of_five_times_the_rows() -> None:
+    results = from_json(orjson.loads(SHOWN_LARGE.read_bytes()))
+    assert (results.size, results.rows) == ("L", 405_040)
+    assert table(results) in PAGE
 
 
 def test_the_results_survive_their_file() -> None:

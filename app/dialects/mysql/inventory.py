@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,6 +50,7 @@ SELECT table_name, table_comment, table_type, create_options LIKE '%%partitioned
 WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1
 """
 _KEY_OF_THE_SERVER = "my_row_id"
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _OPTIONS = ("invisible", "without system versioning", "compressed")
 """What else a column may be; ``MODIFY`` without the word takes it away."""
 
@@ -140,14 +142,15 @@ def _columns(rows: list[tuple[Any, ...]], database: str, *, is_mariadb: bool) ->
     for table, column, extra, generated, collation, comment, default, nullable, kind in rows:
         # MariaDB spells that there is none; of MySQL it would be the text.
         has_default = default is not None and not (is_mariadb and default == "NULL")
+        if has_default and not is_mariadb and "DEFAULT_GENERATED" not in extra.upper():
+            default = _quote_default(default)
         facts = {
             "autoincrement": "autoincrement" if "auto_increment" in extra else "",
             "on update": "current_timestamp" if "on update" in extra else "",
             "generated column": normalise(generated),
             "collation": collation,
             "comment": comment,
-            # An empty text is a default as well: MySQL gives it without quotes.
-            "default": (normalise(strip_database(default, database)) or "''") if has_default else "",
+            "default": normalise(strip_database(default, database)) if has_default else "",
             "not null": "not null" if nullable == "NO" else "",
         }
         for what, text in facts.items():
@@ -156,6 +159,11 @@ def _columns(rows: list[tuple[Any, ...]], database: str, *, is_mariadb: bool) ->
         for option in _OPTIONS:
             if option in extra or option in kind.partition("/*")[2]:
                 yield Definition("column option", table, column, (column,), option)
+
+
+def _quote_default(text: str) -> str:
+    """A default of MySQL's, which gives it without quotes, as MariaDB spells it."""
+    return text if _NUMBER.fullmatch(text) else "'" + text.replace("'", "''") + "'"
 
 
 def _tables(connection: Connection, database: str) -> Iterator[Definition]:

@@ -169,7 +169,7 @@ def test_what_cannot_be_slowed_down_is_refused(old: SmallHost, mariadb: Any, tmp
     file.revise(CREATE)
     refused = file.migrate_from(old, "--throttle", "load=4")
     assert refused.status == 2, refused.stderr
-    assert "neither the source nor the target is on a database server" in refused.stderr
+    assert "neither the source nor the target is on one whose load could be asked" in refused.stderr
 
 
 def test_a_user_who_does_not_see_the_load_is_refused(old: SmallHost, postgresql: Any, tmp_path: Path) -> None:
