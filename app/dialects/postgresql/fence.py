@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import psycopg
 from sqlalchemy import URL
 
+from ...errors import FerryError
 from ..model import Look
 from .connect import Connection, explain_errors
 from .driver import BEGIN
 from .locks import EXCLUSIVE, SHARE, Locking, Reconnect, look
+from .sequences import go_on
 from .swap import Swap, commit
 
 _PUBLISHING = "SELECT pubname::text FROM pg_publication WHERE puballtables ORDER BY 1"
@@ -64,9 +67,12 @@ class PostgresqlFence:
         insists = self.held is not None
         with self._transaction() as connection:
             locking = Locking(connection, self._reconnect, self._schema, EXCLUSIVE, insists=insists)
-            new = swap.run(locking, expected, timeout_s)
             publishing = [name for (name,) in connection.execute(_PUBLISHING)]
+            new, sequences = swap.run(locking, expected, timeout_s)
             commit(connection, self._reconnect, self._schema, new)
+            # It has taken effect: what fails now changes nothing of that.
+            with contextlib.suppress(FerryError, psycopg.Error):
+                self.notes += go_on(connection, swap.live, swap.old, sequences)
         if publishing:
             self.notes.append(
                 f"The publication {', '.join(publishing)} is FOR ALL TABLES: it published the rows of staging, and now "

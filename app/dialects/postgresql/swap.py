@@ -25,6 +25,7 @@ from .mark import COMMENT, comment_statement, mark_in, with_mark
 from .names import literal, quote
 from .objects import ask_for_definitions, sort_definitions
 from .preflight import dependents
+from .sequences import Drawn, advance, lock_sequences
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Swap:
     live: str
     old: str
 
-    def run(self, locking: Locking, expected: bytes, timeout_s: float) -> int | None:
+    def run(self, locking: Locking, expected: bytes, timeout_s: float) -> tuple[int | None, list[Drawn]]:
         """Do it in the transaction of ``locking``, all but the COMMIT.
 
-        :return: the OID of the schema that is live after it.
+        :return: the OID of the schema that is live after it, and where its sequences went on.
         :raises LateWrite, LockHeld, DoesNotFit: see :meth:`.base.Dialect.swap`.
         """
         connection = locking.connection
@@ -47,7 +48,7 @@ class Swap:
         locking.lock(timeout_s)
         if token(connection, self.live) != expected:
             raise LateWrite
-        self._advance(connection)
+        lock_sequences(connection, self.live)
         Records(connection, self.live).settle(self.staging)
         adopt_schema(connection, self.live, self.staging)
         live, staged, extensions = connection.ask_at_once(
@@ -60,8 +61,10 @@ class Swap:
         statements = [f"ALTER SCHEMA {quote(name)} RENAME TO {quote(to)}" for name, to in renames]
         statements += write_moves([name for name, _ in extensions], self.live)
         statements.append(comment_statement(self.live, comment))
+        # Keys that the live sequences gave out, and whose rows are gone, are not given out again.
+        sequences = advance(connection, self.live, self.staging)
         connection.execute("; ".join(statements).encode())
-        return oid_of(connection, self.live)
+        return oid_of(connection, self.live), sequences
 
     def _check(self, connection: Connection) -> None:
         there = list_schemas(connection, [self.staging, self.live, self.old])
@@ -86,17 +89,6 @@ class Swap:
                 details=[repr(item)[:200] for item in spelled],
                 hint="Let the revision that makes them not ask for the current schema's name.",
             )
-
-    def _advance(self, connection: Connection) -> None:
-        """Keys that the live sequences gave out, and whose rows are gone, are not given out again."""
-        connection.execute(
-            "SELECT setval(format('%%I.%%I', n.schemaname, n.sequencename)::regclass, "
-            "least(o.last_value, n.max_value)) "
-            "FROM pg_sequences o JOIN pg_sequences n ON n.sequencename = o.sequencename AND n.schemaname = %s "
-            "WHERE o.schemaname = %s AND o.increment_by > 0 AND n.increment_by > 0 "
-            "AND o.last_value > coalesce(n.last_value, n.start_value - 1)",
-            (self.staging, self.live),
-        )
 
 
 def commit(connection: Connection, reconnect: Reconnect, live: str, new: int | None) -> None:
