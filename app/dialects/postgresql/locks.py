@@ -40,6 +40,22 @@ WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND NOT EXISTS (
 ORDER BY c.relname COLLATE "C"
 """
 
+# What definitions do not say, and a copy of another instant would not have: comments, and how much ANALYZE looks at.
+_REMARKS = """
+WITH n AS (SELECT oid FROM pg_namespace WHERE nspname = %s)
+SELECT d.classoid::regclass::text, d.objoid, d.objsubid, d.description FROM pg_description d
+WHERE (d.classoid, d.objoid) IN (
+    SELECT 'pg_class'::regclass::oid, oid FROM pg_class WHERE relnamespace IN (TABLE n)
+    UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typnamespace IN (TABLE n)
+    UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace IN (TABLE n)
+    UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE connamespace IN (TABLE n)
+    UNION ALL SELECT 'pg_trigger'::regclass, g.oid FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+        WHERE c.relnamespace IN (TABLE n))
+UNION ALL SELECT 'statistics', a.attrelid, a.attnum, a.attstattarget::text FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace IN (TABLE n) AND a.attstattarget >= 0 AND a.attnum > 0
+    AND c.relkind NOT IN ('t', 'S') ORDER BY 1, 2, 3
+"""
+
 SHARE = "SHARE"
 EXCLUSIVE = "ACCESS EXCLUSIVE"
 _AGAINST_SHARE = (
@@ -94,9 +110,10 @@ def token(connection: Connection, schema: str, *before: Question) -> bytes:
 def look(connection: Connection, schema: str, *before: Question) -> Look:
     """What :func:`token` says, with what that is made of; each part of a table is a table of its own."""
     path, leaves = look_in(schema, with_tables=True), (_LEAVES, (schema,))
-    *_, rows = answers = connection.ask_at_once(*before, path, *ask_for_definitions(schema), leaves)
-    definitions = sort_definitions(answers[len(before) + 1 : -1], schema)
-    fingerprint = digest_of(definitions)
+    remarks = (_REMARKS, (schema,))
+    *answers, remarked, rows = connection.ask_at_once(*before, path, *ask_for_definitions(schema), remarks, leaves)
+    definitions = sort_definitions(answers[len(before) + 1 :], schema)
+    fingerprint = digest_of([*definitions, *remarked])
     digest = hashlib.sha256(fingerprint.encode())
     tables = [name for _, name, kind in rows if kind == "r"]
     sums = "SELECT (count(*), sum(hashtextextended(ctid::text || xmin::text, 0)))::text"

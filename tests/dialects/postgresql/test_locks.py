@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL
 
+from app.dialects.model import LateWrite
 from app.dialects.postgresql.locks import Locking
 from app.errors import LockHeld
 from tests.dialects.rooms import Room
@@ -116,3 +117,25 @@ def test_in_a_deadlock_we_give_way_first(room: Room) -> None:
         assert not locker.is_alive()
         held = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation IN (%s)"
         assert len(ask(room, held % "'a'::regclass, 'b'::regclass")) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "COMMENT ON TABLE parents IS 'x'",
+        "COMMENT ON COLUMN parents.name IS 'x'",
+        "COMMENT ON INDEX by_day IS 'x'",
+        "COMMENT ON CONSTRAINT parents_pkey ON parents IS 'x'",
+        "ALTER TABLE parents ALTER name SET STATISTICS 500",
+    ],
+)
+def test_what_no_definition_says_is_noticed(room: Room, change: str) -> None:
+    room.fill()
+    staging = room.staged()
+    with room.dialect.fence(room.target) as fence:
+        before = fence.look()
+        assert fence.look() == before
+        room.execute(change)
+        assert fence.look().schema != before.schema
+        with pytest.raises(LateWrite):
+            room.dialect.swap(staging, room.target, old(room), fence, before.token, timeout_s=5)
