@@ -283,7 +283,9 @@ def list_held(others: Sequence[str], database: str, timeout_s: float) -> LockHel
     return LockHeld(
         f"Other connections kept tables of {database} locked for {timeout_s:g} s. Nothing was changed.",
         details=others,
-        hint="End their transactions (SHOW PROCESSLIST; KILL <connection>), or run the command again.",
+        # One that was prepared outlives its connection, and nothing else says that it is there.
+        hint="End their transactions (SHOW PROCESSLIST; KILL <connection>; those that were prepared: XA RECOVER; "
+        "XA ROLLBACK <xid>), or run the command again.",
     )
 
 
