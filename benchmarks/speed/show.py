@@ -26,7 +26,7 @@ def fill_in(page: str, results: Results) -> str:
     loads = ", ".join(f"{load:g}" for load in results.load)
     counts = {len(series.runs) for comparison in results.routes for series in comparison.series if series.runs}
     rounds = " to ".join(map(str, sorted({min(counts), max(counts)})))
-    of_all = "of one round" if rounds == "1" else f"medians of {rounds} rounds"
+    of_all = "one round" if rounds == "1" else f"medians of {rounds} rounds"
     head = (
         f"{results.rows:,} rows (size {results.size}), {of_all}; {results.cores} cores, load average "
         f"{loads} at the beginning and after each whole round.\n\n"
