@@ -112,7 +112,8 @@ class LentRows:
         """
         to_give, pending = iter(ranges), deque[tuple[KeyRange, Future[ReadPart] | None]]()
         while True:
-            for within in itertools.islice(to_give, self.workers.most + WAITING - len(pending)):
+            # Some may be lost since the others were given.
+            for within in itertools.islice(to_give, max(self.workers.most + WAITING - len(pending), 0)):
                 pending.append((within, self._give(table, within)))
             if not pending:
                 return

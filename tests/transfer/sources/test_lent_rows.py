@@ -69,6 +69,19 @@ def test_lines_are_those_that_the_run_would_have_read(url: URL, workers: Workers
     assert "3000 of 3000" in there.warnings()[0]
 
 
+def test_workers_that_are_lost_meanwhile(url: URL, workers: Workers) -> None:
+    dialect = dialect_for(url)
+    with dialect.reader(url) as reader:
+        table = reader.tables()["letters"]
+        expected = list(hash_rows(table, reader.rows(table)))
+        lent = lent_of(workers, dialect, reader, url)
+        workers.most = 6
+        lines = lent.read(reader, table, lent.divide(reader, table), DoubleEncoded())
+        first = next(lines)
+        workers.most = 0
+        assert [first, *lines] == expected
+
+
 def test_what_nobody_else_can_read_the_run_reads(url: URL, workers: Workers) -> None:
     dialect = dialect_for(url)
     with dialect.reader(url) as reader:
