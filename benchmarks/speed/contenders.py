@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -91,7 +92,8 @@ class Places:
         self.far_maria = DelayingProxy(self.maria.server.port, ROUND_TRIP_S)
         self.far_postgres = DelayingProxy(self.postgres.server.port, ROUND_TRIP_S)
         environ = os.environ | forum_environ(self, self.sqlite.url(SOURCE))
-        self.served = Server(SERVED, environ, directory / "served.log").__enter__()
+        self._open = contextlib.ExitStack()
+        self.served = self._open.enter_context(Server(SERVED, environ, directory / "served.log"))
 
     def server_cpu_s(self) -> float:
         """What all servers took so far."""
@@ -110,7 +112,7 @@ class Places:
 
     def stop(self) -> None:
         """End the proxies, the deployment and the servers."""
-        self.served.stop()
+        self._open.close()
         for proxy in (self.far_maria, self.far_postgres):
             proxy.close()
         for store in self.stores:

@@ -70,9 +70,13 @@ class PostgresqlFence:
             publishing = [name for (name,) in connection.execute(_PUBLISHING)]
             new, sequences = swap.run(locking, expected, timeout_s)
             commit(connection, self._reconnect, self._schema, new)
-            # It has taken effect: what fails now changes nothing of that.
-            with contextlib.suppress(FerryError, psycopg.Error):
+            try:
                 self.notes += go_on(connection, swap.live, swap.old, sequences)
+            except (FerryError, psycopg.Error) as error:
+                # It has taken effect: what fails now changes nothing of that.
+                self.notes.append(
+                    f"Whether numbers were drawn from sequences in the cut-over could not be seen: {error}"
+                )
         if publishing:
             self.notes.append(
                 f"The publication {', '.join(publishing)} is FOR ALL TABLES: it published the rows of staging, and now "

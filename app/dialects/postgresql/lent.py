@@ -24,10 +24,10 @@ LEAST_RANGES = 2
 _MAY_EXPORT = "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_export_snapshot()', 'EXECUTE')"
 # An identifier of a cluster is copied with its files; the instant at which a server was started is not.
 _SERVER = "SELECT pg_catalog.pg_postmaster_start_time()::pg_catalog.text"
-_SIZE = "SELECT pg_catalog.pg_table_size(%s::pg_catalog.regclass), (SELECT count(*) FROM {})"
-_BOUNDS = """
-SELECT key FROM (SELECT {key} AS key, row_number() OVER (ORDER BY {key}) AS number FROM {table}) AS own
-WHERE number %% %s = 0 ORDER BY key
+_SIZE = "SELECT pg_catalog.pg_table_size(%s::pg_catalog.regclass)"
+_ENDS = """
+SELECT max(key) FROM (SELECT {key} AS key, ntile(%s) OVER (ORDER BY {key}) AS part FROM {table}) AS own
+GROUP BY part ORDER BY part
 """
 
 
@@ -54,16 +54,14 @@ class Lending:
         if key is None or kinds[key] is not LogicalType.INT:
             return []
         place, connection = reader.place(table.name), reader.connection
-        sizes: Any = connection.execute(_SIZE.format(place).encode(), [place.removeprefix("ONLY ")]).fetchone()
-        bytes_there, rows = sizes
-        if bytes_there < LEAST_RANGES * size:
+        parts = int(_ask(connection, _SIZE, place.removeprefix("ONLY "))) // size
+        if parts < LEAST_RANGES:
             return []
-        each = max(1, rows * size // bytes_there)
-        bounds = connection.execute(_BOUNDS.format(key=quote(key), table=place).encode(), [each]).fetchall()
-        if len(set(bounds)) < len(bounds):
+        rows = connection.execute(_ENDS.format(key=quote(key), table=place).encode(), [parts]).fetchall()
+        ends = [int(end) for (end,) in rows]
+        if len(set(ends)) < len(ends):
             return []  # of a key of several columns: too many rows have the same first one
-        ends: list[int | None] = [None, *(int(end) for (end,) in bounds), None]
-        return [KeyRange(key, above, up_to) for above, up_to in pairwise(ends)]
+        return [KeyRange(key, above, up_to) for above, up_to in pairwise([None, *ends[:-1], None])]
 
     @contextmanager
     def reader_at(self, url: URL, instant: Instant) -> Iterator[PostgresqlReader]:
@@ -78,6 +76,6 @@ def _connection_of(reader: Reader) -> Connection:
     return reader.connection
 
 
-def _ask(connection: Connection, sql: str) -> Any:
-    row = connection.execute(sql.encode()).fetchone()
+def _ask(connection: Connection, sql: str, *values: Any) -> Any:
+    row = connection.execute(sql.encode(), values or None).fetchone()
     return row[0] if row else None

@@ -83,12 +83,12 @@ def find_resumable(control: Control, run_id: str) -> Resumable | None:
         entries = by_run[name]
         if any(entry.step == "cut-over" for entry in entries):
             return None
-        # Also where it died before it had read anything.
-        if any(entry.step == RESTART for entry in entries) and not any(RESUME in entry.detail for entry in entries):
-            return None
         details = [entry.detail[RESUME] for entry in entries if RESUME in entry.detail]
         if details:
             return _read(name, details[-1], by_run) if _is_dead(entries) else None
+        # It died before it had read anything.
+        if any(entry.step == RESTART for entry in entries):
+            return None
     return None
 
 

@@ -93,17 +93,15 @@ class Throttle:
 
         :raises Misconfigured: it was asked for with this command.
         """
-        if self.limits is None or self.limits.busy is None or self._servers:
+        limits = self.limits
+        if limits is None or limits.busy is None or self._servers:
             return ""
         why = "is for database servers: neither the source nor the target is on one whose load could be asked."
-        rows = self.limits if self.limits.rows else None
-        words = self.give_up(why, "Give rows a second alone (--throttle 5000), or leave it out.")
-        if rows is not None:
-            self.limits = replace(rows, busy=None)
-            self.waited.update({"by": rows.text, "rows_s": 0.0, "load_s": 0.0})
+        words = _refuse_option(limits, why, "Give rows a second alone (--throttle 5000), or leave it out.")
+        self._limit(replace(limits, busy=None) if limits.rows else None)
         return words
 
-    def give_up(self, why: str, hint: str = "Run it without, when the server has little to do.") -> str:
+    def give_up(self, why: str) -> str:
         """Go on without a limit that is a setting, as one of a server's hooks is, and cannot be kept here.
 
         :return: what there is to say about that; an empty text where there is no limit.
@@ -111,12 +109,14 @@ class Throttle:
         """
         if self.limits is None:
             return ""
-        words = f"{self.limits.named} {why}"
-        if self.limits.named == OPTION:
-            raise Misconfigured(words, hint=hint)
-        self.limits = None
-        self.waited.clear()
+        words = _refuse_option(self.limits, why, "Run it without, when the server has little to do.")
+        self._limit(None)
         return words
+
+    def _limit(self, limits: Limits | None) -> None:
+        self.limits = limits
+        if limits is None:
+            self.waited.clear()
 
     @property
     def most_at_once(self) -> float:
@@ -169,6 +169,14 @@ class Throttle:
         if self._servers:
             waited.append(f"{self.waited['load_s']:.1f} s for the load of {' and of '.join(self._servers)}")
         return f"Throttled by {self.limits.text}: waited {' and '.join(waited)}."
+
+
+def _refuse_option(limits: Limits, why: str, hint: str) -> str:
+    """:raises Misconfigured: what cannot be kept was asked for with this command."""
+    words = f"{limits.named} {why}"
+    if limits.named == OPTION:
+        raise Misconfigured(words, hint=hint)
+    return words
 
 
 def _ask(name: str, count: Callable[[], int | None]) -> int:

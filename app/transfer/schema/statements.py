@@ -204,7 +204,10 @@ def retypes(words: list[str], *, restates: bool) -> bool:
 
     :param restates: it was made of an operation, which says whether it does.
     """
-    return words[0] == "alter" and words[1:2] == ["table"] and not restates and bool(_RETYPES & set(words))
+    if restates or words[:2] != ["alter", "table"]:
+        return False
+    # A column may be called so.
+    return any(word in _RETYPES and words[place - 1] not in ("column", "add") for place, word in enumerate(words))
 
 
 def makes_values(words: list[str]) -> bool:

@@ -139,6 +139,11 @@ def test_a_type_that_was_another_one_on_the_way(sql: str) -> None:
     assert set(after(sql).others) == {"users"}
 
 
+def test_a_column_may_be_called_type() -> None:
+    assert after("ALTER TABLE users ADD COLUMN type VARCHAR(20)").others == {}
+    assert after("ALTER TABLE users ADD type VARCHAR(20)").others == {}
+
+
 def test_a_type_that_an_operation_changed() -> None:
     heard = Heard()
     heard.hear_operation(ops.AlterColumnOp("users", "name", modify_type=String(2)), "0002")
