@@ -6,7 +6,7 @@ are capabilities, asked by name; no other package knows a server's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import URL
 from sqlalchemy import Connection as AppConnection
 
+from .dumping import Dump
 from .model import (
     Capabilities,
     Counter,
@@ -160,11 +161,8 @@ class Image(Protocol):
         :raises BackupFailed: it cannot be written, or a program for it is missing (named).
         """
 
-    def begin_dump(self, to: Path) -> Callable[[], None]:
-        """As :meth:`dump`, but only what needs the reader's own session is done here.
-
-        :return: the rest, which another thread may do while the reader reads.
-        """
+    def begin_dump(self, to: Path) -> Dump:
+        """As :meth:`dump`, in parts that two threads may do."""
 
 
 class Rows(Protocol):

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy import Connection as AppConnection
 
 from ...errors import AccessDenied, DoesNotFit, FerryError
-from ..base import Fence, Image, Reader, Watch
+from ..base import Fence, Image, Watch
 from ..files import make_directory
 from ..model import (
     VERSION_TABLE,
@@ -43,6 +43,8 @@ from .busy import Busy
 from .catch_up import CatchingUp
 from .connect import connect_to, number_of, quote
 from .driver import current_of, version_of
+from .growing import Growing
+from .image import MySqlImage
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded
 from .read import RAW, Asks, MySqlReader, asking, reading
@@ -51,21 +53,6 @@ from .shown import find_view
 
 _CHARSET = "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
 """Of a new target: the newest collation that both servers have; a table may have its own."""
-
-
-class MySqlImage:
-    """A consistent read of the target, which its token and its backup are of, too."""
-
-    def __init__(self, reader: MySqlReader, token: bytes) -> None:
-        self.reader: Reader = reader
-        self.token, self._own = token, reader
-
-    def dump(self, to: Path) -> None:
-        dump.dump(self._own.session, self._own.database, to)
-
-    def begin_dump(self, to: Path) -> Callable[[], None]:
-        self.dump(to)  # all of it: no other session can see this instant
-        return lambda: None
 
 
 class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
@@ -307,7 +294,11 @@ class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
         """``old`` is made by the swap itself."""
         with self.reader(target) as reader:
             token = swap.token(reader.session, reader.database) if fence else b""
-            yield MySqlImage(reader, token)
+            yield MySqlImage(reader, token, self._restore_growing)
+
+    def _restore_growing(self, growing: Growing, scratch: URL) -> None:
+        names.refuse_live(database_of(scratch))
+        restore.restore_growing(self._factory(scratch), growing, database_of(scratch))
 
     def keep(self, staging: URL, generation: URL) -> None:
         self.copy(staging, generation, timeout_s=copy.COPY_TIMEOUT_S)

@@ -24,6 +24,7 @@ from ..model import SchemaObject
 from .connect import quote, words_of
 from .copy import charset_of, check_view, list_columns, refuse_history
 from .driver import version_of
+from .growing import Growing
 from .histograms import list_histograms
 from .objects import (
     SEQUENCE,
@@ -94,11 +95,13 @@ def _render(kind: str) -> Render:
 class _Writer:
     """Statements to a file, counted and hashed.
 
+    :param growing: is told of the end of each statement.
     :ivar longest: bytes that the rows of a statement may have.
     """
 
-    def __init__(self, file: IO[bytes], longest: int) -> None:
+    def __init__(self, file: IO[bytes], longest: int, growing: Growing | None) -> None:
         self._file, self._hash, self.statements, self.longest = file, xxhash.xxh3_128(), 0, longest
+        self._growing = growing
 
     def line(self, text: bytes) -> None:
         self._hash.update(text + b"\n")
@@ -107,7 +110,7 @@ class _Writer:
     def statement(self, sql: bytes) -> None:
         """One without a line break, and with ``;`` in literals at most."""
         self.line(sql + b";")
-        self.statements += 1
+        self._count()
 
     def block(self, sql: str) -> None:
         """One of any form; a line of its own ends it."""
@@ -123,28 +126,35 @@ class _Writer:
         self.line(text)
         self.line(end)
         self.line(b"DELIMITER ;")
+        self._count()
+
+    def _count(self) -> None:
         self.statements += 1
+        if self._growing:
+            self._file.flush()
+            self._growing.reach(self._file.tell())
 
     def end(self) -> None:
         self._file.write(END % (self.statements, self._hash.hexdigest().encode()))
 
 
-def dump(connection: Connection, database: str, to: Path) -> None:
+def dump(connection: Connection, database: str, to: Path, growing: Growing | None = None) -> None:
     """Write a backup file of everything in a database, flushed to disk, for its owner alone.
 
     Events are in it as they run; :func:`restore` makes them not run, another program would.
 
     :param connection: inside a consistent snapshot, which nothing else is being read from. It reads nothing of
         another instant, but DDL is not part of a snapshot: it is found out.
+    :param growing: is told how far the file is written.
     :raises BackupFailed: it cannot be written, the schema changed meanwhile, or something cannot be backed up.
     """
     try:
-        with _new_file(to) as file:
+        with _new_file(to, growing) as file:
             listed = list_all(connection, database)
             statements, events = define_all(connection, database, listed)
             items = objects(connection, database, listed, events)
             [(allowed,)] = execute(connection, "SELECT @@max_allowed_packet")
-            writer = _Writer(file, int(allowed) - _BESIDE_ROWS)
+            writer = _Writer(file, int(allowed) - _BESIDE_ROWS, growing)
             _write(writer, connection, database, tables_of(listed), statements, items)
             if schema_fingerprint(connection, database) != fingerprint_of(database, statements, items):
                 raise BackupFailed(f"The schema of {database} was changed while it was backed up.", hint="Run again.")
@@ -159,16 +169,21 @@ def dump(connection: Connection, database: str, to: Path) -> None:
 
 
 @contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
+def _new_file(path: Path, growing: Growing | None) -> Iterator[IO[bytes]]:
     """A file for its owner alone, on disk at the end; gone where there is an error."""
+    is_whole = False
     try:
         with open_private(path) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        is_whole = True
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+    finally:
+        if growing:
+            growing.end(whole=is_whole)
 
 
 def _write(

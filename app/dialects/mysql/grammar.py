@@ -25,7 +25,7 @@ _PART = VARIABLE + rb"|CONVERT\(" + VARIABLE + rb" USING utf8mb4\)"
 _VALUE = rb"(?:NULL|-?[0-9]++(?:\.[0-9]++)?+|x'[0-9a-f]*+'|(?:_binary)?+" + _TEXT + rb"|" + _PART + rb")"
 _ROW = rb"\((?:" + _VALUE + rb"(?:," + _VALUE + rb")*+)?\)"
 _INSERT = re.compile(
-    rb"INSERT INTO (" + _NAME + rb") \((?:" + _NAME + rb"(?:, " + _NAME + rb")*+)?\) VALUES "
+    rb"(?P<head>INSERT INTO (?P<name>" + _NAME + rb") \((?:" + _NAME + rb"(?:, " + _NAME + rb")*+)?\) VALUES )"
     rb"" + _ROW + rb"(?:," + _ROW + rb")*+",
     re.DOTALL,
 )
@@ -33,9 +33,13 @@ _SET_PART = re.compile(
     rb"SET (" + VARIABLE + rb") = (?:_binary" + _TEXT + rb"|CONCAT\(\1, _binary" + _TEXT + rb"\))", re.DOTALL
 )
 _WHOLE = re.compile(rb"SET SESSION sql_mode = IF\(" + VARIABLE + rb" IS NULL, '" + TOO_LONG + rb"', @@sql_mode\)")
-_SETVAL = re.compile(rb"DO SETVAL\((" + _NAME + rb"), -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
+_SETVAL = re.compile(rb"DO SETVAL\((?P<name>" + _NAME + rb"), -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
 _HISTOGRAM = re.compile(
-    rb"ANALYZE TABLE (" + _NAME + rb") UPDATE HISTOGRAM ON " + _NAME + rb" WITH [0-9]+ BUCKETS(?: AUTO UPDATE)?",
+    rb"ANALYZE TABLE (?P<name>"
+    + _NAME
+    + rb") UPDATE HISTOGRAM ON "
+    + _NAME
+    + rb" WITH [0-9]+ BUCKETS(?: AUTO UPDATE)?",
     re.DOTALL,
 )
 _SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone) = " + _TEXT, re.DOTALL)
@@ -67,13 +71,16 @@ class Grammar:
     session of its own, in which texts end elsewhere: nothing but bodies follows the first of those.
 
     :param settings: statements that a dump holds letter by letter: those of its header and its footer.
+    :param knows_rows: whether this very process writes the file, so that one statement of a table's rows tells how the
+        others are spelled.
     """
 
-    def __init__(self, file: str, settings: Sequence[str]) -> None:
+    def __init__(self, file: str, settings: Sequence[str], *, knows_rows: bool = False) -> None:
         self._file = file
         self._settings = frozenset(text.encode() for text in settings)
         self._made: set[bytes] = set()
         self._bodies = False
+        self._knows_rows, self._known_head = knows_rows, b""
 
     def check(self, sql: bytes, number: int, line: int) -> None:
         """:raises BackupFailed: our dumps hold no such statement there; names number and line, none of its values."""
@@ -92,8 +99,14 @@ class Grammar:
             return True
         if self._bodies:
             return False
-        if match := _INSERT.fullmatch(sql) or _SETVAL.fullmatch(sql) or _HISTOGRAM.fullmatch(sql):
-            return match[1] in self._made
+        if self._known_head and sql.startswith(self._known_head):
+            return True
+        if match := _INSERT.fullmatch(sql):
+            if self._knows_rows:
+                self._known_head = match["head"]
+            return match["name"] in self._made
+        if match := _SETVAL.fullmatch(sql) or _HISTOGRAM.fullmatch(sql):
+            return match["name"] in self._made
         if _SET_PART.fullmatch(sql) or _WHOLE.fullmatch(sql):
             return True
         return bool(_DATABASE.fullmatch(sql)) or self._is_table(sql)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import pymysql
 import xxhash
@@ -15,6 +16,7 @@ from ...errors import BackupFailed
 from .connect import is_out_of_space, number_of, quote, words_of
 from .copy import NOT_LIVE
 from .grammar import Grammar
+from .growing import Growing
 from .objects import event_with
 from .parts import TOO_LONG
 from .session import PATIENT_S, Connection, Factory, execute, is_refusal
@@ -35,6 +37,8 @@ FOOTER = (
     "/*M!100201 SET SESSION check_constraint_checks = 1 */",
 )
 
+_SETTINGS = (*HEADER, *FOOTER, LENIENT_MODE)
+
 MAGIC = b"-- Flask-Ferry backup of a MySQL or MariaDB database, format 1"
 END = b"-- end of the backup: %d statements, hash %s\n"
 
@@ -52,17 +56,47 @@ def restore(factory: Factory, dump: Path, database: str) -> None:
 
     :raises BackupFailed: the file is damaged, truncated or not one of ours, or the server refused a statement.
     """
+    with _reading(dump), dump.open("rb") as file:
+        expected = _verify(file, dump)
+        _check(file, dump)
+        _compare(dump, expected, _make(factory, database, statements(file), dump))
+
+
+def restore_growing(factory: Factory, growing: Growing, database: str) -> None:
+    """Make a database of a backup file while another thread of this process writes it.
+
+    It is compared with its hash when it is whole: until then nothing has read it that could be harmed, as this
+    process writes what it holds. So of the rows, too, only the first statement of each table is looked at.
+
+    :raises BackupFailed: what was written is not restored, the file does not hold it, or it will never be whole.
+    """
+    dump = growing.path
+    with contextlib.closing(growing):
+        grammar = Grammar(str(dump), _SETTINGS, knows_rows=True)
+        with _reading(dump):
+            count = _make(factory, database, _looked_at(statements(growing), grammar), dump)
+            with dump.open("rb") as file:
+                _compare(dump, _verify(file, dump), count)
+
+
+@contextlib.contextmanager
+def _reading(dump: Path) -> Iterator[None]:
     try:
-        with dump.open("rb") as file:
-            expected = _verify(file, dump)
-            _check(file, dump)
-            with factory(to_database=False, read_timeout=PATIENT_S) as connection:
-                execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
-                execute(connection, f"CREATE DATABASE {quote(database)}")
-                connection.select_db(database)
-                count = _run(connection, file, dump)
+        yield
     except OSError as error:
         raise BackupFailed(f"{dump} cannot be read: {error.strerror or error}.") from error
+
+
+def _make(factory: Factory, database: str, sql: Iterable[bytes], dump: Path) -> int:
+    """Make a database of statements; how many they were."""
+    with factory(to_database=False, read_timeout=PATIENT_S) as connection:
+        execute(connection, f"DROP DATABASE IF EXISTS {quote(database)}")
+        execute(connection, f"CREATE DATABASE {quote(database)}")
+        connection.select_db(database)
+        return _run(connection, sql, dump)
+
+
+def _compare(dump: Path, expected: int, count: int) -> None:
     if count != expected:
         raise BackupFailed(f"{dump} has {expected} statements, of which {count} were found.")
 
@@ -96,14 +130,31 @@ def _check(file: IO[bytes], dump: Path) -> None:
 
     :raises BackupFailed: one of them is none of ours.
     """
-    grammar, line = Grammar(str(dump), (*HEADER, *FOOTER, LENIENT_MODE)), 1
-    for number, sql in enumerate(statements(file), 1):
-        grammar.check(sql, number, line)
-        line += sql.count(b"\n") + 1
+    for _ in _looked_at(statements(file), Grammar(str(dump), _SETTINGS)):
+        pass
     file.seek(0)
 
 
-def statements(file: IO[bytes]) -> Iterator[bytes]:
+def _looked_at(sql: Iterable[bytes], grammar: Grammar) -> Iterator[bytes]:
+    """Statements, each once it was compared with what our dumps hold.
+
+    :raises BackupFailed: one of them is none of ours.
+    """
+    line = 1
+    for number, statement in enumerate(sql, 1):
+        grammar.check(statement, number, line)
+        line += statement.count(b"\n") + 1
+        yield statement
+
+
+class Lines(Protocol):
+    """A file, read line by line."""
+
+    def readline(self) -> bytes:
+        """The next line with its end; empty behind the last."""
+
+
+def statements(file: Lines) -> Iterator[bytes]:
     """The statements of a backup file, one at a time, without their delimiters."""
     while line := file.readline():
         if line.startswith(b"DELIMITER "):
@@ -112,7 +163,7 @@ def statements(file: IO[bytes]) -> Iterator[bytes]:
             yield line.removesuffix(b"\n").removesuffix(b";")
 
 
-def _block(file: IO[bytes], end: bytes) -> bytes:
+def _block(file: Lines, end: bytes) -> bytes:
     lines = []
     while (line := file.readline()) and line != end:
         lines.append(line)
@@ -120,10 +171,10 @@ def _block(file: IO[bytes], end: bytes) -> bytes:
     return b"".join(lines).removesuffix(b"\n")
 
 
-def _run(connection: Connection, file: IO[bytes], dump: Path) -> int:
+def _run(connection: Connection, all_sql: Iterable[bytes], dump: Path) -> int:
     [(most,)] = execute(connection, "SELECT @@max_allowed_packet")
     count = 0
-    for sql in statements(file):
+    for sql in all_sql:
         if len(sql) >= int(most):
             raise BackupFailed(
                 f"{dump}: statement {count + 1} has {len(sql)} bytes, and the server takes {most}.",

@@ -16,7 +16,7 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from psycopg import sql
 from sqlalchemy import URL
 
 from ...errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
+from ..dumping import Dump
 from ..files import fsync_directory, open_private
 from . import locks
 from .catalogue import ask_for_catalogue, sort_catalogue
@@ -282,7 +283,7 @@ def open_image(
     [rows] = begin(connection, schema, ask_for_catalogue(schema))
     token = locks.token(connection, schema) if with_token else b""
 
-    def begin_dump(to: Path) -> Callable[[], None]:
+    def begin_dump(to: Path) -> Dump:
         what = f"The backup to {to} failed"
         with answering(url, BackupFailed, what):
             # Where one of them may not be read, pg_dump takes none.
@@ -293,7 +294,7 @@ def open_image(
             with open_client(url, tls_ca, BackupFailed, what) as (programs, _):
                 dump(programs, schema, to, snapshot=snapshot, large_objects=large)
 
-        return write
+        return Dump(beside=write)
 
     reader = PostgresqlReader(connection, schema, version_table, sort_catalogue(rows))
     return PostgresqlImage(reader, token, begin_dump)

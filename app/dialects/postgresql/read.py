@@ -18,6 +18,7 @@ from ...errors import DoesNotFit, FerryError
 from ..at_once import count_all, look_over
 from ..base import Reader
 from ..batches import by_value, convert_rows
+from ..dumping import Dump
 from ..model import (
     Counter,
     Definition,
@@ -345,14 +346,12 @@ def _digest_query(columns: list[Declared], source: str, server_version: int) -> 
 class PostgresqlImage:
     """A target at one instant: a transaction whose snapshot ``pg_dump`` shares."""
 
-    def __init__(
-        self, reader: PostgresqlReader, token: bytes, begin_dump: Callable[[Path], Callable[[], None]]
-    ) -> None:
+    def __init__(self, reader: PostgresqlReader, token: bytes, begin_dump: Callable[[Path], Dump]) -> None:
         self.reader: Reader = reader
         self.token, self.begin_dump = token, begin_dump
 
     def dump(self, to: Path) -> None:
-        self.begin_dump(to)()
+        self.begin_dump(to).beside()
 
 
 def _sort_keys(keys: list[Any]) -> tuple[dict[int, tuple[str, ...]], dict[int, list[tuple[str, ...]]]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import BackupFailed, DatabaseDamaged
+from ..dumping import Dump
 from .connect import Files
 from .copy import copy_at_rest
 from .read import SqliteReader
@@ -30,6 +30,6 @@ class SqliteImage:
         except (sqlite3.Error, DatabaseDamaged) as error:
             raise BackupFailed(f"The backup to {to} failed: {error}") from error
 
-    def begin_dump(self, to: Path) -> Callable[[], None]:
-        """None of it: it is done over connections of its own."""
-        return functools.partial(self.dump, to)
+    def begin_dump(self, to: Path) -> Dump:
+        """All of it beside: it is done over connections of its own."""
+        return Dump(beside=functools.partial(self.dump, to))

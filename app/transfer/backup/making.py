@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import URL
 
 from ...dialects.base import Dialect, Image
+from ...dialects.dumping import Dump
 from ...dialects.model import TableChecksum
 from ...dialects.samples import AS_THEY_WERE
 from ...errors import BackupFailed
@@ -43,7 +44,8 @@ class Making:
     """A backup from its dump to its manifest, which is written last.
 
     The dump is written, restored, looked at and summed up in a thread of its own, which waits for the server, the disk
-    and C code most of its time. What it is compared with is read by the run's own thread meanwhile.
+    and C code most of its time. What it is compared with is read by the run's own thread meanwhile, which also writes
+    what no other session can.
 
     :param key: what the manifest is sealed with; without one it has no seal.
     :param scratch: a database to restore into for the proof; it is dropped.
@@ -69,7 +71,7 @@ class Making:
         self._unproved = to.with_name(name_unfinished(to, run))
         self._revision = revision_of(image.reader)
         self._keep, self.restored = keep, cast("Summed | None", None)
-        self._write: Callable[[], None] = lambda: None
+        self._dump = Dump()
         self._work = Beside(self._write_and_read_back)
 
     @contextlib.contextmanager
@@ -80,8 +82,9 @@ class Making:
         """
         try:
             with self._work:
-                self._write = self._image.begin_dump(self._unproved)
+                self._dump = self._image.begin_dump(self._unproved)
                 self._work.begin()
+                self._dump.here()
                 yield
         except OSError as error:
             raise self._explain(error) from error
@@ -95,8 +98,8 @@ class Making:
         return BackupFailed(f"The backup to {self._to} failed: {error.strerror}.")
 
     def _write_and_read_back(self) -> tuple[Summed, str]:
-        self._write()
-        summed = restore_beside(self._dialect, self._unproved, self._scratch)
+        self._dump.beside()
+        summed = restore_beside(self._dialect, self._unproved, self._scratch, restore=self._dump.restore)
         return summed, file_sha256(self._unproved)
 
     def finish(self, contents: Contents) -> Backup:
@@ -136,13 +139,19 @@ class Making:
             return self.finish(read_contents(self._image.reader, changes=False))
 
 
-def restore_beside(dialect: Dialect, dump: Path, scratch: URL, *, sums: bool = True) -> Summed:
+def restore_beside(
+    dialect: Dialect, dump: Path, scratch: URL, *, sums: bool = True, restore: Callable[[URL], None] | None = None
+) -> Summed:
     """Restore a backup, look at every rule and let the server sum it up.
 
     :param sums: not where nothing is known that they could be compared with.
+    :param restore: restores it where that has its own way, as it is not whole yet.
     :raises BackupFailed: it cannot be restored, or is damaged.
     """
-    dialect.restore(dump, scratch)
+    if restore:
+        restore(scratch)
+    else:
+        dialect.restore(dump, scratch)
     problems = [item for item in dialect.problems(scratch) if item.kind not in AS_THEY_WERE]
     if problems:
         raise BackupFailed(f"The backup {dump} is damaged: {problems[0]}")

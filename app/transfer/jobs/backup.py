@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...dialects.base import Image
+from ...dialects.dumping import Dump
 from ...dialects.redact import redact_text
 from ...dialects.wording import be, count_of, count_rows
 from ...errors import BackupFailed, DatabaseDamaged, FerryError, Misconfigured
@@ -89,8 +90,8 @@ class ClientImage:
     def dump(self, to: Path) -> None:
         self._run.dialect.client_dump(self._run.target, to)
 
-    def begin_dump(self, to: Path) -> Callable[[], None]:
-        return functools.partial(self.dump, to)
+    def begin_dump(self, to: Path) -> Dump:
+        return Dump(beside=functools.partial(self.dump, to))
 
 
 def _make(run: Run, to: Path | None, *, portable: bool, client: bool) -> Backup:

@@ -88,3 +88,15 @@ def test_a_refusal_shows_no_value() -> None:
     with pytest.raises(BackupFailed) as caught:
         check(b"REPLACE INTO users VALUES ('s3cret', \"s3cret\")")
     assert "s3cret" not in caught.value.message + "".join(caught.value.details)
+
+
+def test_of_a_file_of_this_process_the_rows_of_a_table_are_looked_at_once() -> None:
+    head, rows = b"INSERT INTO `t` (`a`) VALUES ", b"(1),(2)"
+    grammar = Grammar("a.sql", [HEADER], knows_rows=True)
+    for number, sql in enumerate([TABLE, head + rows, head + b"(3,", TABLE.replace(b"`t`", b"`u`")], 1):
+        grammar.check(sql, number, number)
+    for wrong in (b"INSERT INTO `u` (`a`) VALUES (SLEEP(9))", b"INSERT INTO `v` (`a`) VALUES (1)"):
+        with pytest.raises(BackupFailed):
+            grammar.check(wrong, 5, 5)
+    with pytest.raises(BackupFailed):
+        check(TABLE, head + rows, head + b"(3,")

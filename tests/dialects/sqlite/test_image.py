@@ -32,7 +32,7 @@ def test_a_dump_is_a_database_of_its_own(tmp_path: Path, mode: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.executescript("CREATE TABLE t (x); INSERT INTO t VALUES (1)")
-    make_image(path).begin_dump(to)()
+    make_image(path).begin_dump(to).beside()
     with closing(sqlite3.connect(to)) as connection:
         assert connection.execute("SELECT x FROM t").fetchall() == [(1,)]
         assert connection.execute("PRAGMA journal_mode").fetchall() == [("delete",)]

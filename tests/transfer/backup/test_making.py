@@ -60,7 +60,7 @@ def test_it_is_written_and_read_back_while_the_rows_are_read(source: Path, direc
 
 
 # Ended between open() and the block that closes it (Python 3.13): nothing refers to the file then, so it is closed.
-@pytest.mark.filterwarnings("ignore:.*copy.db:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_where_the_rows_cannot_be_read_nothing_of_it_is_left(source: Path, directory: Path) -> None:
     with DIALECT.image(url_of(source), url_of(source.with_name("copy.db")), None) as image:
         making = Making(DIALECT, image, directory / "b", **_of(source))
