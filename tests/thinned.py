@@ -75,6 +75,7 @@ THINNED = {
     "scenarios/matrix/test_connection.py": 2,
     "scenarios/matrix/test_server_conditions.py": 5,
     "scenarios/matrix/test_server_disk.py": 8,
+    "scenarios/hosts/test_several_keep_writes.py": 8,
     "scenarios/matrix/test_hostile_names.py": 3,
     "dialects/test_tls.py": 4,
     "scenarios/matrix/test_pairs.py": 3,

@@ -70,9 +70,9 @@ NOT_GRANTED = (
 )
 # The last two are MySQL's own: of the undo log, and of a table's file (seen on 9.7).
 _FULL = (ER.RECORD_FILE_FULL, ER.DISK_FULL, 3019, 3675)
-_ON_DISK = (ER.ERROR_ON_WRITE, ER.CANT_CREATE_FILE, 1030)
+_ON_DISK = (ER.ERROR_ON_WRITE, ER.CANT_CREATE_FILE, ER.CANT_CREATE_TABLE, 1030)
 """Errors of files and of the engine, which say in words whether it was for want of room."""
-_NO_ROOM = re.compile(r"(?i)errno: (?:28|122)\b|error (?:28|122)\b|No space left|disk (?:is )?full|quota exceeded")
+_NO_ROOM = re.compile(r"(?i)(?:errno:|error) (?:28|122|135)\b|No space left|disk (?:is )?full|quota exceeded")
 
 TRANSACTIONS = "autocommit = 0"
 """The setting of a session whose statements take effect when they are committed."""

@@ -17,11 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
-import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from ..inherited import inherit
+from . import connect
 from .patience import SILENCE_S, Patience, is_at_work
 
 PLACES: tuple[str, ...] = (
@@ -276,4 +276,4 @@ def client(connection_arguments: Mapping[str, str], server_version: int, directo
 
 def is_lost(error: Exception) -> bool:
     """Whether a program ended, or was given up, because the server went away."""
-    return isinstance(error, psycopg.OperationalError) or (isinstance(error, ProgramFailed) and error.lost)
+    return error.lost if isinstance(error, ProgramFailed) else connect.is_lost(error)

@@ -24,7 +24,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
-from ...errors import BackupFailed, DatabaseUnreachable, DoesNotFit, FerryError, LockHeld
+from ...errors import BackupFailed, DatabaseUnreachable, FerryError, LockHeld, OutOfSpace
 from ..dumping import Dump
 from ..files import fsync_directory, open_private
 from . import locks
@@ -305,7 +305,7 @@ def answering(url: URL, failed: type[FerryError], what: str) -> Iterator[None]:
     """Turn what programs end with into our errors.
 
     :param what: that failed, for people; without the full stop.
-    :raises DatabaseUnreachable, LockHeld, DoesNotFit: the server went away; a table stayed locked; there is no room.
+    :raises DatabaseUnreachable, LockHeld, OutOfSpace: the server went away; a table stayed locked; there is no room.
     :raises FerryError: of the class ``failed``: anything else.
     """
     try:
@@ -321,10 +321,10 @@ def answering(url: URL, failed: type[FerryError], what: str) -> Iterator[None]:
     except (ProgramFailed, psycopg.Error) as error:
         words = printable(_words(error))
         state = error.state if isinstance(error, ProgramFailed) else error.sqlstate
+        if state == "53100":
+            raise OutOfSpace(f"The database server has no room: {words}", hint="Make room, run again.") from error
         if is_lost(error):
             raise DatabaseUnreachable(f"The database server at {place_of(url)} went away: {words}") from error
-        if state == "53100":
-            raise DoesNotFit(f"The database server has no room: {words}", hint="Make room, run again.") from error
         if state == "55P03" or "lock timeout" in words:
             raise LockHeld(f"{what}: others keep a table locked: {words}", hint="Run it again.") from error
         hint = EXTENSIONS_HINT if state == "42501" and "owner of" in words else None

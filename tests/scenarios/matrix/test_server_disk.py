@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.places import ServerSite, databases, new_name
+from tests.scenarios.releases import deploy, first_release, second_release
+from tests.support.places import ServerSite, databases, execute, new_name
 from tests.support.runs.commands import until
 from tests.support.servers import of_mariadb
 from tests.support.servers.mariadb import MariaDB
@@ -65,24 +67,66 @@ def fill(disk: Path) -> None:
         os.posix_fallocate(ballast.fileno(), 0, shutil.disk_usage(disk).free - TOO_SMALL)
 
 
+def run_until(site: ServerSite, arguments: tuple[str, ...], step: str, here: Path, then: Callable[[], None]) -> Result:
+    """Run a command that waits before a step until something was done."""
+    hooks = [("tests.support.runs.hooks:wait_at", {"step": step, "here": str(here)})]
+    process = site.start(*arguments, hooks=hooks, **site.environ)
+    try:
+        until(lambda: here.exists() or process.poll() is not None, LIMIT_S)
+        assert process.poll() is None, end(process)
+        then()
+        here.unlink()
+        stdout, stderr = process.communicate(timeout=LIMIT_S)
+        return Result(process.wait(), stdout, stderr)
+    finally:
+        end(process)
+
+
+@pytest.mark.parametrize("written", [1, 3000])
+@pytest.mark.parametrize("name", SIZES, ids=["MariaDB", "PostgreSQL"])
+def test_the_disk_is_full_when_what_was_written_meanwhile_is_brought_over(
+    name: str, written: int, disk: Path, taken: Path, tmp_path: Path
+) -> None:
+    """Whatever becomes of the run: who wrote has what was written, once, and the next run ends well."""
+    arguments = ("db-migrate-data", "self", "--yes")
+    with server_on(name, disk, tmp_path) as (server, site):
+        deploy(site, first_release(tmp_path / "first"))
+        assert site.flask("db-migrate-data", str(taken), "--yes", **site.environ).status == 0
+        deploy(site, second_release(tmp_path / "second"))
+        values = ", ".join(f"({n}, 'section {n}', 'S{n}')" for n in range(9000, 9000 + written))
+
+        def write_and_fill() -> None:
+            execute(site.url, f"INSERT INTO sections (id, name, abbreviation) VALUES {values}")
+            fill(disk)
+
+        before = {row["id"] for row in site.rows()["sections"]}
+        result = run_until(site, arguments, "cut-over", tmp_path / "here", write_and_fill)
+        (disk / "ballast").unlink()
+        if not server.is_running:  # MariaDB ends itself
+            server.start()
+        assert "Traceback" not in result.stderr
+        assert result.status in (0, 22, 25), result.stderr
+        if result.status == 22:
+            assert re.search(r"The live database is unchanged\.|This run has replaced nothing", result.stderr)
+            assert "has no room" in result.stderr
+        if result.status == 25:
+            assert site.flask("db-backup", **site.environ).status == 0
+        for _ in range(2):
+            now = [row["id"] for row in site.rows()["sections"]]
+            assert sorted(now) == sorted(before | set(range(9000, 9000 + written))), result.stderr
+            done = site.flask(*arguments, **site.environ)
+            assert done.status == 0, done.stderr
+        assert [item for item in databases(site.url) if "staging" in item or "__stg_" in item] == []
+
+
 @pytest.mark.parametrize("step", ["staging", "load", "upgrade", "cut-over"])
 @pytest.mark.parametrize("name", SIZES, ids=["MariaDB", "PostgreSQL"])
 def test_the_disk_of_the_server_is_full(name: str, step: str, disk: Path, taken: Path, tmp_path: Path) -> None:
     arguments = ("db-migrate-data", str(taken), "--rerun", "--yes")
     with server_on(name, disk, tmp_path) as (server, site):
         assert site.flask("db-init").status == 0
-        before, here = site.content(), tmp_path / "here"
-        hooks = [("tests.support.runs.hooks:wait_at", {"step": step, "here": str(here)})]
-        process = site.start(*arguments, hooks=hooks)
-        try:
-            until(lambda: here.exists() or process.poll() is not None, LIMIT_S)
-            assert process.poll() is None, end(process)
-            fill(disk)
-            here.unlink()
-            stdout, stderr = process.communicate(timeout=LIMIT_S)
-            result = Result(process.wait(), stdout, stderr)
-        finally:
-            end(process)
+        before = site.content()
+        result = run_until(site, arguments, step, tmp_path / "here", lambda: fill(disk))
         (disk / "ballast").unlink()
         if not server.is_running:  # MariaDB ends itself
             server.start()
