@@ -19,7 +19,7 @@ from .options import get_typed_command
 from .outcome import Work, do_work, format_report, with_whole_commands, write_report
 from .question import Answers
 from .render import Output, Renderer, Show
-from .session import current_host, current_settings, list_unknown_keys
+from .session import current_host, current_settings, list_unknown_keys, refuse_ignored_keys
 from .several import Several
 from .signals import Interruptible
 
@@ -64,6 +64,7 @@ def execute(
             typed = {"FERRY_BIND": output["bind"], **(options or {})}
             settings = current_settings(typed)
             if command != "db-status":  # which says what is wrong
+                refuse_ignored_keys()
                 _ = settings.backup_key
             if settings.bind == ALL:
                 several = Several(command, settings, typed, of_one or {}, renderer, answers, signals.hold)

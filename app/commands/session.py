@@ -15,7 +15,7 @@ from ..dialects import dialect_for
 from ..dialects.base import Dialect
 from ..errors import Misconfigured
 from ..transfer.run.settings import Settings, build_settings
-from ..transfer.run.unknown_keys import find_unknown_keys
+from ..transfer.run.unknown_keys import find_unknown_keys, find_unread_keys, refuse_unread_keys
 from ..transfer.schema.binds import find_all, find_bind, list_others, name_of
 from ..transfer.schema.host import Host
 from ..transfer.schema.named_schema import find_named_schema
@@ -131,9 +131,19 @@ def _migrations(root: Path, name: str) -> Path:
 
 
 def list_unknown_keys() -> list[str]:
-    """A line for each key of the environment or of the app that is misspelt."""
+    """A line for each key of the environment or of the app that is misspelt, or that nobody reads."""
     engines = current_app.extensions["sqlalchemy"].engines
-    return find_unknown_keys(current_app.config, os.environ, map(name_of, engines))
+    unread = [f"{name} in the environment is ignored; did you mean FLASK_{name}?" for name in _unread_keys()]
+    return find_unknown_keys(current_app.config, os.environ, map(name_of, engines)) + unread
+
+
+def refuse_ignored_keys() -> None:
+    """:raises Misconfigured: the environment has one of ours that nobody reads."""
+    refuse_unread_keys(_unread_keys())
+
+
+def _unread_keys() -> list[str]:
+    return find_unread_keys(current_app.config, os.environ)
 
 
 def current_settings(options: Mapping[str, str | None] | None = None) -> Settings:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
+from ...errors import Misconfigured
 from .settings import DEFAULTS, name_key
 
 
@@ -19,6 +20,30 @@ def find_unknown_keys(config: Mapping[str, object], environ: Mapping[str, str], 
     names = dict.fromkeys([*of_environ, *(name for name in config if name.startswith("FERRY_"))])
     unknown = (name for name in names if name not in DEFAULTS and name not in of_binds)
     return [f"{name} is not a key of Flask-Ferry and is ignored{_suggest(name)}" for name in unknown]
+
+
+def find_unread_keys(config: Mapping[str, object], environ: Mapping[str, str]) -> list[str]:
+    """The keys of ours that the environment has without Flask's prefix, where nobody reads them.
+
+    A host may read them into its config by itself.
+    """
+    return [
+        name
+        for name in DEFAULTS
+        if name in environ and f"FLASK_{name}" not in environ and str(config.get(name)) != environ[name]
+    ]
+
+
+def refuse_unread_keys(names: Sequence[str]) -> None:
+    """Refuse what :func:`find_unread_keys` gives: one may be meant to protect the database, or what is in it.
+
+    :raises Misconfigured: there is one.
+    """
+    if names:
+        raise Misconfigured(
+            f"Nobody reads {', '.join(names)} in the environment: there the names of Flask's keys begin with FLASK_.",
+            hint=" ".join(f"Name it FLASK_{name}." for name in names) + " Or unset what is not meant for this app.",
+        )
 
 
 def _suggest(name: str) -> str:

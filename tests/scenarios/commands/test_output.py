@@ -119,6 +119,16 @@ def test_a_wrong_setting_is_named(local: Local, command: str, key: str, value: s
 # JSON, quiet, verbose
 
 
+@pytest.mark.parametrize("command", ["db-init", "db-backup", "db-status"])
+def test_a_key_without_its_prefix_is_not_ignored_in_silence(changed: Local, command: str) -> None:
+    """It may be meant to protect the database; the one who looks at the status is told."""
+    before = changed.content()
+    done = changed.flask(command, *(["--yes"] if command == "db-init" else []), FERRY_PROHIBIT="db-init")
+    assert "FLASK_FERRY_PROHIBIT" in done.stderr
+    assert done.status == (0 if command == "db-status" else 2)
+    assert changed.content() == before
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_json_is_one_object_a_line(changed: Local, old: Path, command: str) -> None:
     result = changed.run(*arguments(command, changed, old), "--json")

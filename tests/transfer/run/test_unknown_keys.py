@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from app.errors import Misconfigured
 from app.transfer.run.settings import DEFAULTS
-from app.transfer.run.unknown_keys import find_unknown_keys
+from app.transfer.run.unknown_keys import find_unknown_keys, find_unread_keys, refuse_unread_keys
 
 
 def test_a_misspelt_key_is_named_with_the_one_that_is_meant() -> None:
@@ -26,3 +29,15 @@ def test_each_database_may_have_a_source_of_its_own() -> None:
     keys = {"FERRY_SOURCE": "/any", "FERRY_SOURCE_STATS": "/stats", "FERRY_SOURCE_MY_BIND": "/mine"}
     assert find_unknown_keys(keys, {}, ["default", "stats", "my-bind"]) == []
     assert len(find_unknown_keys(keys, {}, ["stats"])) == 1
+
+
+def test_a_key_that_nobody_reads_is_refused_with_its_name() -> None:
+    environ = {"FERRY_STORAGE": "s3://x", "FERRY_PROHIBIT": "db-init", "FERRY_DEMO": "x", "FLASK_FERRY_KEEP": "1"}
+    assert sorted(find_unread_keys({}, environ)) == ["FERRY_PROHIBIT", "FERRY_STORAGE"]
+    # A host reads one by itself, and of another one the name with the prefix counts.
+    assert find_unread_keys({"FERRY_STORAGE": "s3://x"}, environ | {"FLASK_FERRY_PROHIBIT": ""}) == []
+    refuse_unread_keys([])
+    with pytest.raises(Misconfigured, match="FERRY_STORAGE in the environment") as refused:
+        refuse_unread_keys(["FERRY_STORAGE"])
+    assert "Name it FLASK_FERRY_STORAGE." in str(refused.value.hint)
+    assert "s3://x" not in str(refused.value)
