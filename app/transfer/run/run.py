@@ -364,7 +364,7 @@ class Run:
         """Put the end of a run that failed into its journal and report."""
         self.report.fail(error)
         if isinstance(error, LiveSchemaChanged):
-            self.report.live = "unknown"
+            self.report.live = "altered"
         if self._journalled:
             # What stopped the run, a full disk say, may stop this as well; the first error is the one to be told.
             with contextlib.suppress(*self.write_errors):

@@ -336,6 +336,8 @@ def test_a_revision_that_writes_to_the_live_database(at: At, tmp_path: Path) -> 
     result = place.migrate("self")
     assert result.status == 1, result.stderr
     assert "changed the schema of the live database" in result.stderr
+    assert "This run has replaced nothing, but the schema of the live database was changed meanwhile" in result.stderr
+    assert place.report()["live"] == "altered"
     assert place.query("SELECT version_num FROM alembic_version") == [("0007_unique_sids",)]
     assert place.query("SELECT name FROM sqlite_schema WHERE name = 'of_the_revision'"), "or this proves nothing"
     assert (place.staging(), place.lease()) == ([], [])
