@@ -30,8 +30,8 @@ LIVE = {
     "unchanged": "The live database is unchanged.",
     "written": "This run has replaced nothing, but the live database was written meanwhile: by the application, if it "
     "runs, or by a revision. A backup, where one was made before, has it as it was.",
-    "altered": "This run has replaced nothing, but the schema of the live database was changed meanwhile: by a revision "
-    "or by somebody else. A backup, where one was made before, has it as it was.",
+    "altered": "This run has replaced nothing, but the schema of the live database was changed meanwhile: by a "
+    "revision or by somebody else. A backup, where one was made before, has it as it was.",
     "replaced": "The live database was replaced: the new one is live.",
     "unknown": "What became of the live database cannot be seen now; look with: flask db-status",
 }
