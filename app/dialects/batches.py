@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from .model import Values
 
 MOST_ROWS = 128
 MOST_BYTES = 1 << 20
+_WITHOUT_REFERENCES = 2
+"""The form of :mod:`marshal` that looks for no object that is in a row twice."""
 
 ConvertColumn = Callable[[Sequence[Any]], Sequence[Any]]
 """Driver values of a column, NULL among them, to canonical values of the same number."""
@@ -58,12 +61,15 @@ def convert_rows(
 
 
 def in_batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """Rows of a driver that gives them one by one: not more bytes at a time than a bound and the last of them."""
+    """Rows of a driver that gives them one by one: not more bytes at a time than a bound and the last of them.
+
+    :param rows: of numbers, texts, bytes and None, which one call of C code takes the size of.
+    """
     batch: list[Sequence[Any]] = []
     size = 0
     for row in rows:
         batch.append(row)
-        size += sum([len(value) for value in row if isinstance(value, str | bytes)])
+        size += len(marshal.dumps(row, _WITHOUT_REFERENCES))
         if len(batch) >= MOST_ROWS or size >= MOST_BYTES:
             yield batch
             batch, size = [], 0

@@ -63,9 +63,15 @@ def hash_line(line: bytes) -> int:
 
 def row_hasher(table: Table) -> Callable[[Values, bytes], int]:
     """A function (row, its line) -> hash for the rows of a table."""
-    if normalise := _normaliser(table):
-        return lambda row, _line: hash_line(without_numbers(orjson.dumps(normalise(row))))
-    return lambda _row, line: hash_line(without_numbers(line))
+    normalise, dumps, digest = _normaliser(table), orjson.dumps, xxhash.xxh3_128_intdigest
+
+    def hash_row(row: Values, line: bytes) -> int:
+        # One function, as it is called for every row there is.
+        if normalise:
+            line = dumps(normalise(row))
+        return digest(without_numbers(line) if _LARGE in line else line)
+
+    return hash_row
 
 
 def _normaliser(table: Table) -> Callable[[Values], Values] | None:

@@ -12,7 +12,7 @@ import xxhash
 
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
-from .canonical import MODULUS, encode_row, hash_line, row_hasher
+from .canonical import MODULUS, hash_line, row_hasher
 from .files import DAMAGED, file_sha256, identify, is_compressed, open_plain, write
 from .header import Checked, Footer, Header, header_to_json, now
 from .spelled import KeyedSpelling, Spelled
@@ -32,7 +32,7 @@ def hash_rows(table: Table, rows: Iterable[Values]) -> Iterator[HashedLine]:
     """Rows of a table as lines."""
     hash_row = row_hasher(table)
     for row in rows:
-        line = encode_row(row)
+        line = orjson.dumps(row)
         yield line, hash_row(row, line)
 
 
