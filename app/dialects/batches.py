@@ -60,12 +60,12 @@ def convert_rows(
         yield from map(list, zip(*columns, strict=True))
 
 
-def in_batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+def in_batches(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
     """Rows of a driver that gives them one by one: not more bytes at a time than a bound and the last of them.
 
     :param rows: of numbers, texts, bytes and None, which one call of C code takes the size of.
     """
-    batch: list[Sequence[Any]] = []
+    batch: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:
         batch.append(row)
