@@ -199,8 +199,7 @@ class Schema:
         if self.host.dialect.schema_fingerprint(self.host.url) != live_before:
             raise LiveSchemaChanged(
                 "A revision changed the schema of the live database instead of staging, or somebody else did.",
-                hint="Revisions must use op.get_bind(), and env.py the engine of Flask-SQLAlchemy. Where it was "
-                "somebody else, run the command again.",
+                hint="Revisions must use op.get_bind(), env.py Flask-SQLAlchemy's engine; if others did, run it again.",
             )
         with self.host.dialect.reader(staging) as reader:
             reached = revision_of(reader)
