@@ -122,6 +122,9 @@ class Reader(Protocol):
         :raises DoesNotFit: a value that no canonical form exists for, with table, column and key.
         """
 
+    def rows_to_digest(self, table: Table) -> Iterator[Values]:
+        """As :meth:`rows`, of a table whose :meth:`digest` is asked for behind the last of them."""
+
     def digest(self, table: Table) -> str | None:
         """What all values of a table sum up to, as cheaply as this server can say it; None where it cannot.
 

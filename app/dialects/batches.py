@@ -11,7 +11,7 @@ from .model import Values
 MOST_ROWS = 128
 MOST_BYTES = 1 << 20
 _WITHOUT_REFERENCES = 2
-"""The form of :mod:`marshal` that looks for no object that is in a row twice."""
+"""The form of :mod:`marshal` in which equal values are equal bytes, whether they are one object or two."""
 
 ConvertColumn = Callable[[Sequence[Any]], Sequence[Any]]
 """Driver values of a column, NULL among them, to canonical values of the same number."""
@@ -60,16 +60,27 @@ def convert_rows(
         yield from map(list, zip(*columns, strict=True))
 
 
-def in_batches(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+def to_bytes(row: tuple[Any, ...]) -> bytes:
+    """A driver's row by kind and bits of its values: of equal rows, and of no others, it is the same."""
+    return marshal.dumps(row, _WITHOUT_REFERENCES)
+
+
+def in_batches(
+    rows: Iterable[tuple[Any, ...]], watch: Callable[[bytes], None] | None = None
+) -> Iterator[list[tuple[Any, ...]]]:
     """Rows of a driver that gives them one by one: not more bytes at a time than a bound and the last of them.
 
     :param rows: of numbers, texts, bytes and None, which one call of C code takes the size of.
+    :param watch: is given each row as :func:`to_bytes` has it.
     """
     batch: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:
         batch.append(row)
-        size += len(marshal.dumps(row, _WITHOUT_REFERENCES))
+        data = to_bytes(row)
+        size += len(data)
+        if watch:
+            watch(data)
         if len(batch) >= MOST_ROWS or size >= MOST_BYTES:
             yield batch
             batch, size = [], 0

@@ -867,3 +867,17 @@ def test_the_lock_is_held_against_other_processes_and_dies_with_them(room: Room)
         holder.communicate(timeout=30)
     with room.dialect.lock(room.target, 10):
         pass
+
+
+def test_a_digest_behind_the_rows_is_that_of_the_rows(room: Room) -> None:
+    """Of a copy as well, which was not read before."""
+    room.fill()
+    copied = room.other("copied")
+    room.dialect.copy(room.target, copied, timeout_s=10)
+    with room.dialect.reader(room.target) as reader, room.dialect.reader(copied) as other:
+        for name, table in reader.tables().items():
+            assert list(reader.rows_to_digest(table)) == list(reader.rows(table))
+            assert reader.digest(table) == other.digest(other.tables()[name]) is not None
+            # One of some of its rows is none of the table.
+            next(other.rows_to_digest(table), None)
+            assert reader.digest(table) == other.digest(table)

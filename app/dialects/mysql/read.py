@@ -243,6 +243,9 @@ class MySqlReader:
     def texts(self) -> list[str]:
         return self._texts.warnings() if self._texts else []
 
+    def rows_to_digest(self, table: Table) -> Iterator[Values]:
+        return self.rows(table)
+
     def digest(self, table: Table) -> str | None:
         """By the server: a sum of hashes, in two parts of 64 bits."""
         columns = columns_of(self._describe_stored(), table)

@@ -256,6 +256,9 @@ class PostgresqlReader:
             raise DoesNotFit(f"{table.name} has no column {', '.join(missing)}.")
         return [known[name] for name in table.column_names]
 
+    def rows_to_digest(self, table: Table) -> Iterator[Values]:
+        return self.rows(table)
+
     def digest(self, table: Table) -> str | None:
         """By the server: two sums of its own 64-bit hashes of each row in binary form.
 

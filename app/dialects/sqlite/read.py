@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import marshal
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import xxhash
 
 from ...errors import DoesNotFit
-from ..batches import convert_rows, in_batches
+from ..batches import convert_rows, in_batches, to_bytes
 from ..model import (
     Column,
     Counter,
@@ -40,9 +39,6 @@ from .types import column_converter, converter, is_utf8, logical_type
 from .virtual import has_plain_rows, is_keyed_by_rowid, kind_of
 
 T = TypeVar("T")
-
-_WITHOUT_REFERENCES = 2
-"""The form of :mod:`marshal` in which equal values are equal bytes, whether they are one object or two."""
 
 
 def user_tables(connection: sqlite3.Connection) -> list[str]:
@@ -133,12 +129,28 @@ def _primary_key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     return tuple(name for (name,) in rows)
 
 
+class Digest:
+    """A sum of hashes of rows, in whatever order they come."""
+
+    def __init__(self) -> None:
+        self._count = self._total = 0
+
+    def add(self, row: bytes) -> None:
+        """Add a row as :func:`to_bytes` has it."""
+        self._count += 1
+        self._total += xxhash.xxh3_128_intdigest(row)
+
+    def __str__(self) -> str:
+        return f"{self._count}:{self._total:x}"
+
+
 class SqliteReader:
     """A read transaction on one database file."""
 
     def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
         self._connection, self._version_table = connection, version_table
         self._sources: dict[str, tuple[str, str]] = {}
+        self._digests: dict[tuple[str, ...], str] = {}
 
     def time_zone(self) -> str | None:
         return None
@@ -236,7 +248,12 @@ class SqliteReader:
         return True
 
     def rows(
-        self, table: Table, dangling: ForeignKey | None = None, within: KeyRange | Where | None = None
+        self,
+        table: Table,
+        dangling: ForeignKey | None = None,
+        within: KeyRange | Where | None = None,
+        *,
+        watch: Callable[[bytes], None] | None = None,
     ) -> Iterator[Values]:
         converters = [(i, column_converter(column)) for i, column in enumerate(table.columns)]
         names = ", ".join(map(quote, table.column_names))
@@ -251,7 +268,12 @@ class SqliteReader:
         # What is behind the name says by which index it may not be read.
         sql = f"SELECT {names} FROM {name} AS own{place.removeprefix(name)}{where} ORDER BY {order}"
         with self._name_errors(table):
-            yield from convert_rows(in_batches(self._connection.execute(sql)), converters)
+            yield from convert_rows(in_batches(self._connection.execute(sql), watch), converters)
+
+    def rows_to_digest(self, table: Table) -> Iterator[Values]:
+        digest = Digest()
+        yield from self.rows(table, watch=digest.add)
+        self._digests[table.name, *table.column_names] = str(digest)
 
     @contextlib.contextmanager
     def _name_errors(self, table: Table) -> Iterator[None]:
@@ -265,14 +287,15 @@ class SqliteReader:
 
     def digest(self, table: Table) -> str:
         """Of the values as they are stored, by kind and bits: nothing is converted, nothing sorted."""
+        if known := self._digests.get((table.name, *table.column_names)):
+            return known
         names = ", ".join(map(quote, table.column_names))
         place, _ = self._source(table.name)
-        count = total = 0
+        digest = Digest()
         with self._name_errors(table):
             for row in self._connection.execute(f"SELECT {names} FROM {place}"):
-                count += 1
-                total += xxhash.xxh3_128_intdigest(marshal.dumps(row, _WITHOUT_REFERENCES))
-        return f"{count}:{total:x}"
+                digest.add(to_bytes(row))
+        return str(digest)
 
     def whole(self) -> str | None:
         """A digest of the file's pages, which a copy of it has, too."""

@@ -259,6 +259,7 @@ class _Without:
         self.time_zone, self.texts = reader.time_zone, reader.texts
         self.unreadable_outside, self.outside_objects = reader.unreadable_outside, reader.outside_objects
         self.rows, self.values, self.digest = reader.rows, reader.values, reader.digest
+        self.rows_to_digest = reader.rows_to_digest
 
     def whole(self) -> None:
         """Nothing: it would be of those tables, too."""

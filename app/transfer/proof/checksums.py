@@ -108,8 +108,9 @@ def read_contents(
     :param between: is told of each table when it was read; it may use the reader's session.
     """
     sums: dict[str, TableChecksum] = {}
+    read_rows = reader.rows_to_digest if changes else reader.rows
     for table in map(sort_columns, reader.tables().values()):
-        sums[table.name] = checksum(table, reader.rows(table))
+        sums[table.name] = checksum(table, read_rows(table))
         between(sums[table.name], table)
     summed = sum_up(reader, changes=changes)
     return Contents(sums, summed.digests, {table.name for table in summed.tables if table.virtual}, summed.whole)
