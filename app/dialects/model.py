@@ -300,6 +300,8 @@ class Capabilities:
     loaders: int = 64
     """How many other processes, which know nothing of the app, may load rows at once. With one alone nobody else may
     meanwhile."""
+    sees_commits: bool = False
+    """The token of a watch is another one after any commit, whatever that wrote, and asking for it reads no row."""
     named_live: bool = False
     """While the app's own code works on staging, the name of the live schema means staging."""
     beside_names: str = ""

@@ -22,13 +22,13 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from ..dialects import dialect_for
 from ..dialects.base import Dialect, Reader
 from ..errors import DoesNotFit, FerryError, Misconfigured
-from ..transfer.proof.checksums import checksums
-from ..transfer.rows.encode import encode, hash_rows
+from ..transfer.rows.encode import Encoding, hash_rows
 from ..transfer.rows.header import FORMAT, VERSION, header_of, sort_columns, table_to_json
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
 from ..transfer.schema.named_schema import find_named_schema
 from ..transfer.schema.version_table import version_table_of
+from .memory import Reading, memory_of_process
 
 PREFIX = "/ferry"
 LONGEST_IDENTITY = 500
@@ -110,26 +110,26 @@ def _refuse_outside(reader: Reader) -> None:
 
 
 def _manifest() -> Response:
-    dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
-    with dialect.app_reader(url) as reader:
+    dialect, engine, memory = _dialect(), current_app.extensions["sqlalchemy"].engine, memory_of_process()
+    with memory.reading(dialect, engine) as reading:
         # In the order of the export's own lines: whoever took those compares their checksums with these.
-        tables = {name: sort_columns(table) for name, table in data_tables(reader.tables()).items()}
-        sums = checksums(reader, tables)
-        revision = _revision(reader)
+        tables = {name: sort_columns(table) for name, table in data_tables(reading.reader.tables()).items()}
+        revision = _revision(reading.reader)
+        sums = memory.sum_up(reading, tables)
     described = {
         name: {**table_to_json(table), "rows": sums[name].rows, "checksum": str(sums[name])}
         for name, table in tables.items()
     }
     return jsonify(
-        format=FORMAT, version=VERSION, database=dialect.identity(url).uid, revision=revision, tables=described
+        format=FORMAT, version=VERSION, database=dialect.identity(engine.url).uid, revision=revision, tables=described
     )
 
 
 def _export(identity: str) -> Response:
-    dialect, url = _dialect(), current_app.extensions["sqlalchemy"].engine.url
-    context = dialect.app_reader(url)
-    reader = context.__enter__()
+    context = memory_of_process().reading(_dialect(), current_app.extensions["sqlalchemy"].engine)
+    reading = context.__enter__()
     try:
+        reader = reading.reader
         _refuse_outside(reader)
         tables = data_tables(reader.tables())
         header = header_of(
@@ -145,10 +145,18 @@ def _export(identity: str) -> Response:
         context.__exit__(None, None, None)
         raise
     sections = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)
-    response = Response(_compress(encode(header, sections)), mimetype="application/zstd")
+    response = Response(_compress(_encode(reading, Encoding(header, sections))), mimetype="application/zstd")
     # The read ends with the answer, however that ends.
     response.call_on_close(lambda: context.__exit__(None, None, None))
     return response
+
+
+def _encode(reading: Reading, encoding: Encoding) -> Iterator[bytes]:
+    """The pieces of a snapshot, whose checksums need not be made again behind them."""
+    yield from encoding.pieces()
+    memory_of_process().learn(
+        reading, {table.name: table for table in encoding.header.tables}, encoding.footer.checksums
+    )
 
 
 def _compress(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -59,7 +59,7 @@ class SqliteDialect(once.Sharing, busy.Busy, CatchingUp):
     driver_errors = (sqlite3.Error,)
     version_table = VERSION_TABLE
     named_schema: str | None = None
-    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False, loaders=1)
+    capabilities = Capabilities(enforces_foreign_keys=False, swap_moves_old=False, loaders=1, sees_commits=True)
 
     def __init__(self, _directory: Path | None = None, _tls_ca: Path | None = None) -> None:
         """The files of runs lie beside the database itself, and there is no server to reach."""

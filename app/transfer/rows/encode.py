@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import orjson
 import xxhash
@@ -13,7 +14,7 @@ import xxhash
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
 from .canonical import MODULUS, hash_line, row_hasher
-from .files import DAMAGED, file_sha256, identify, is_compressed, open_plain, write
+from .files import DAMAGED, file_sha256, identify, is_compressed, open_plain, write_by
 from .header import Checked, Footer, Header, header_to_json, now
 from .spelled import KeyedSpelling, Spelled
 
@@ -192,18 +193,45 @@ def write_snapshot(
     :raises OSError: it cannot be written.
     """
     encoding = Encoding(header, sections, also)
+
+    def fill(file: IO[bytes]) -> None:
+        for piece in encoding.pieces():
+            file.write(piece)
+
+    file = write_compared(path, fill, lambda: encoding.sha256, keep_former=keep_former)
+    return Written(path, header, encoding.footer, file.identity, file.sha256, file.former)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A file that the disk gave back as it was written; what :class:`Written` says of it."""
+
+    identity: tuple[int, ...]
+    sha256: str
+    former: Path | None
+
+
+def write_compared(
+    path: Path, fill: Callable[[IO[bytes]], None], sha256: Callable[[], str], *, keep_former: bool = True
+) -> Compared:
+    """Write a file, and read its bytes back.
+
+    :param fill: writes what it holds.
+    :param sha256: the digest of that, in hex; called when all of it is written.
+    :raises SnapshotUnusable: the file holds something else than was written.
+    :raises OSError: it cannot be written.
+    """
     identity: list[int] = []
 
     def check(file: Path) -> None:
         identity.extend(identify(file))
-        if _content_sha256(file) != encoding.sha256:
+        if _content_sha256(file) != sha256():
             raise SnapshotUnusable(
                 f"{path} does not hold what was written to it.", hint="Look at the disk, then run the command again."
             )
 
-    former = write(path, encoding.pieces(), check=check, keep_former=keep_former)
-    sha256 = file_sha256(path) if is_compressed(path) else encoding.sha256
-    return Written(path, header, encoding.footer, tuple(identity), sha256, former)
+    former = write_by(path, fill, check=check, keep_former=keep_former)
+    return Compared(tuple(identity), file_sha256(path) if is_compressed(path) else sha256(), former)
 
 
 def _content_sha256(path: Path) -> str:

@@ -35,13 +35,24 @@ def write(
     :param check: called with the finished file before it takes the name; it raises to refuse it.
     :return: where the former file is kept, or None when there was none.
     """
+
+    def fill(file: IO[bytes]) -> None:
+        for piece in pieces:
+            file.write(piece)
+
+    return write_by(path, fill, check=check, keep_former=keep_former)
+
+
+def write_by(
+    path: Path, fill: Callable[[IO[bytes]], None], *, check: Callable[[Path], object] | None, keep_former: bool = True
+) -> Path | None:
+    """As :func:`write`, of what ``fill`` writes."""
     make_directory(path.parent)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as raw:
             with compress_to(raw, path) as file:
-                for piece in pieces:
-                    file.write(piece)
+                fill(file)
             raw.flush()
             os.fsync(raw.fileno())
         if check:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -33,9 +33,9 @@ import orjson
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
 from .canonical import MODULUS, decode_row, decode_rows, hash_line, row_hasher
-from .encode import BLOCK_LINES, Blocks, HashedLine, Written, seal_of
+from .encode import BLOCK_LINES, Blocks, HashedLine, seal_of
 from .expect import Unexpected
-from .files import DAMAGED, file_sha256, identify, open_plain, write
+from .files import DAMAGED, identify, open_plain
 from .header import (
     FORMAT,
     Checked,
@@ -58,7 +58,7 @@ MOST_HEADER_BYTES = 16 << 20
 _READ_BYTES = 1 << 18
 """Of lines that are taken apart by one call."""
 
-_FOOTER = re.compile(rb'"footer": (\{.*),"seal":"([0-9a-f]{16})"\}\}\n', re.DOTALL)
+_FOOTER = re.compile(rb'"footer": (\{.*),"seal":"([0-9a-f]{16})"\}\}', re.DOTALL)
 
 
 def is_snapshot(path: Path) -> bool:
@@ -84,13 +84,14 @@ def is_anonymised(path: Path) -> bool:
 class SnapshotReader:
     """Reads one snapshot from its beginning to its end; each section once, in order.
 
+    :param file: what is to be read, not compressed, where it is not in the file of this path yet.
     :raises SnapshotUnusable: truncated, edited, or not a snapshot, with the line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: IO[bytes] | None = None) -> None:
         self.path = path
         self.line_number = 0
-        self._file = open_plain(path)
+        self._file = file or open_plain(path)
         self._digest = hashlib.sha256()
         self._blocks = Blocks()
         self._block_starts: list[int] = []
@@ -107,6 +108,11 @@ class SnapshotReader:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all that was read, in hex."""
+        return self._digest.hexdigest()
 
     def _line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
         line = self._read(lambda: self._file.readline(most_bytes + 1))
@@ -218,7 +224,7 @@ class SnapshotReader:
         # It has a hash for each block and a checksum for each section, and nothing else that grows.
         blocks = self._data_lines // BLOCK_LINES + 1
         names = sum(len(orjson.dumps(name)) + 200 for name in sums)
-        match = _FOOTER.fullmatch(self._line(MOST_HEADER_BYTES + 32 * blocks + names))
+        match = _FOOTER.fullmatch(self._hash_line(MOST_HEADER_BYTES + 32 * blocks + names))
         if match is None:
             raise self._refuse("not the footer of a snapshot")
         if seal_of(match.group(1)) != match.group(2):
@@ -248,16 +254,6 @@ def check(path: Path) -> tuple[Header, Footer]:
         if reader.footer is None:
             raise SnapshotUnusable(f"{path} has no footer.")
         return reader.header, reader.footer
-
-
-def write_received(path: Path, pieces: Iterable[bytes]) -> Written:
-    """Write a snapshot that comes from elsewhere; it takes its name only when it was read through.
-
-    :raises SnapshotUnusable: it is not whole.
-    """
-    checked: list[Checked] = []
-    former = write(path, pieces, check=lambda file: checked.append(check_file(file)))
-    return Written(path, checked[0].header, checked[0].footer, checked[0].identity, file_sha256(path), former)
 
 
 def check_file(path: Path) -> Checked:

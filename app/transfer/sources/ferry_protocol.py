@@ -20,7 +20,8 @@ from ..endpoints import CookieAuth
 from ..rows.encode import Written
 from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
 from ..rows.header import FORMAT, VERSION, Header, NotAHeader, parse_header, read_checksum
-from ..rows.snapshot import MOST_HEADER_BYTES, MOST_LINE_BYTES, write_received
+from ..rows.received import write_received
+from ..rows.snapshot import MOST_HEADER_BYTES, MOST_LINE_BYTES
 from ..rows.strictjson import StrictJSONError, loads
 from ..run.throttle import Lane
 from .answer import Answer
@@ -139,7 +140,7 @@ class FerrySource:
     def write_snapshot(
         self, path: Path, identity: str, progress: Callable[[str, int, int | None], None], lane: Lane | None = None
     ) -> Written:
-        """Stream the export into a file, read it through, and only then let it take its name.
+        """Stream the export into a file, look at each line, and only then let it take its name.
 
         :param identity: what the snapshot is to name as its source: a deployment does not know its own URL.
         :param lane: how fast its lines may come.
@@ -179,6 +180,7 @@ class FerrySource:
             if length > MOST_LINE_BYTES:
                 raise TooLong(f"line {lines + 1:,} is longer than {MOST_LINE_BYTES:,} bytes")
             yield piece
+            piece = b""  # let it go before the next one is made
             if lane:
                 lane.wait_behind(ends)
 

@@ -288,6 +288,8 @@ def expand(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 )
             if plain:
                 yield plain
+            # It may be long, and the next one is made while nobody needs it any more.
+            plain = b""
     if not decompressor.eof:
         raise EOFError("the compressed export ends too early")
     if decompressor.unused_data:

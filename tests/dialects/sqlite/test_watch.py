@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,33 @@ def test_a_transaction_that_was_killed(tmp_path: Path) -> None:
         with watch.read() as (reader, token):
             assert (reader.count("t"), token) == (1, None)
         assert watch.token() is None
+
+
+def test_the_locks_of_the_process_outlast_a_watch(file: Path) -> None:
+    """Closing a descriptor of a file drops them all, and then another process may write while one is at it."""
+    url = url_of(file)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute(INSERT)
+        with dialect_for(url).watch(url) as watch:
+            assert watch.token() is not None
+        with pytest.raises(subprocess.CalledProcessError):
+            write(file, "PRAGMA busy_timeout = 0", INSERT)
+        writer.execute("COMMIT")
+
+
+def test_a_watch_that_was_closed_knows_nothing(file: Path) -> None:
+    url = url_of(file)
+    with dialect_for(url).watch(url) as watch:
+        assert watch.token() is not None
+    with watch.read() as (reader, token):
+        assert (reader.count("t"), token) == (1, None)
+
+
+def test_threads_share_a_watch(file: Path, watch: Watch) -> None:
+    token = read(watch)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: watch.token(), range(200))) == {token}
+    write(file, INSERT)
+    with ThreadPoolExecutor(4) as pool:
+        assert len({*pool.map(lambda _: watch.token(), range(200))} - {token, None}) == 1

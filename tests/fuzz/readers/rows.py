@@ -13,14 +13,17 @@ import orjson
 
 from app.dialects.model import Column, LogicalType, Table
 from app.dialects.values import is_json
+from app.errors import SnapshotUnusable
 from app.transfer.rows import strictjson
 from app.transfer.rows.canonical import MODULUS
 from app.transfer.rows.encode import Blocks, encode, hash_records, hash_rows, seal_of
 from app.transfer.rows.expect import Unexpected
+from app.transfer.rows.files import DAMAGED, open_plain
 from app.transfer.rows.handwritten import canonical_row
-from app.transfer.rows.header import header_from_json
+from app.transfer.rows.header import Footer, Header, header_from_json
 from app.transfer.rows.mended_json import mend
 from app.transfer.rows.normal_json import normalise_json
+from app.transfer.rows.received import write_received
 from app.transfer.rows.row_check import NotARow, row_check
 from app.transfer.rows.snapshot import SnapshotReader, check, check_file, is_anonymised, read_checked, rows_of
 from app.transfer.rows.strictjson import NotKept, StrictJSONError
@@ -44,12 +47,29 @@ def sealed_snapshot(data: bytes) -> None:
 
 def _read_snapshot(path: Path) -> None:
     is_anonymised(path)
+    came = _receive(path)
     with refusals(f"{path}, line ", f"{path} "):
-        checked = check_file(path)
+        try:
+            checked = check_file(path)
+        except SnapshotUnusable:
+            expect(came is None, "what is refused as a file is taken as it comes")
+            raise
+        expect(came == (checked.header, checked.footer), "what is read as it comes is not what the file holds")
         _compare(checked.path, put("again.json", b"".join(_again(path))))
         if checked.header.kind == "rows":
             rows = [list(rows) for _, rows in read_checked(checked)]
             expect([len(part) for part in rows] == _counts(path), "read_checked() reads other rows")
+
+
+def _receive(path: Path) -> tuple[Header, Footer] | None:
+    """What is said of the same as it comes over a network, decompressed; None where it is refused."""
+    try:
+        with open_plain(path) as file:
+            pieces = file.read()
+        written = write_received(path.with_name("received.json"), (pieces[:50], pieces[50:]))
+    except (SnapshotUnusable, *DAMAGED):
+        return None
+    return written.header, written.footer
 
 
 def _again(path: Path) -> Iterator[bytes]:

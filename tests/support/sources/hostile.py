@@ -194,14 +194,21 @@ def _export(send: Send, pieces: Iterator[bytes]) -> None:
     send(compressor.flush())
 
 
+def _begin() -> bytes:
+    """The beginning of an export, up to its first row: whatever does not begin so is refused at once."""
+    begin, _, _ = b"".join(_snapshot(iter(([1],)))).partition(b"[1]")
+    return begin
+
+
 @functools.cache
 def _zstd_bomb(piece: bytes) -> bytes:
     compressor = zstandard.ZstdCompressor(level=19).compressobj()
-    parts = [compressor.compress(piece * (16_000_000 // len(piece))) for _ in range(64)]
+    parts = [compressor.compress(_begin())]
+    parts += [compressor.compress(piece * (16_000_000 // len(piece))) for _ in range(64)]
     return b"".join([*parts, compressor.flush()])
 
 
-ENDLESS_LINE, LINES = b" ", b" " * 1000 + b"\n"
+ENDLESS_LINE, LINES = b" ", b"[1]" + b" " * 1000 + b",\n"
 
 
 def zstd_bomb(send: Send) -> None:
@@ -237,7 +244,7 @@ def endless_rows(send: Send) -> None:
 def endless_line(send: Send) -> None:
     """A row without an end, which cannot be compressed."""
     piece = os.urandom(8 << 20).hex().encode()
-    _export(send, (piece for _ in _until()))
+    _export(send, itertools.chain([_begin()], (piece for _ in _until())))
 
 
 def dripped_export(send: Send) -> None:
