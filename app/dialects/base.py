@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import URL
 from sqlalchemy import Connection as AppConnection
 
+from .counters import KnowsDraws
 from .model import (
     Capabilities,
     Counter,
@@ -38,7 +39,7 @@ class OutsideStaging(Exception):  # an event: the engine names the revision
     """The app's own code, at work on a staging database, reached for another one; nothing of it was done."""
 
 
-class Fence(Protocol):
+class Fence(KnowsDraws, Protocol):
     """Tells whether a database was written, for as long as it is open."""
 
     notes: list[str]

@@ -46,6 +46,7 @@ from .driver import current_of, version_of
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded
 from .read import RAW, Asks, MySqlReader, asking, reading
+from .sequences import token_with_draws
 from .server import folds_names, read_current, spell
 from .shown import find_view
 
@@ -270,7 +271,7 @@ class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
     def watch(self, url: URL, *, as_app: bool = False) -> contextlib.AbstractContextManager[Watch]:
         open_reader = functools.partial(self.app_reader if as_app else self.reader, url)
         return contextlib.nullcontext(
-            TokenWatch(open_reader, lambda reader: swap.token(reader.session, reader.database))
+            TokenWatch(open_reader, lambda reader: token_with_draws(reader.session, reader.database))
         )
 
     def mark(self, url: URL) -> str:
