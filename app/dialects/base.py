@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import URL
 from sqlalchemy import Connection as AppConnection
 
+from .counters import KnowsDraws
 from .dumping import Dump
 from .model import (
     Capabilities,
@@ -39,7 +40,7 @@ class OutsideStaging(Exception):  # an event: the engine names the revision
     """The app's own code, at work on a staging database, reached for another one; nothing of it was done."""
 
 
-class Fence(Protocol):
+class Fence(KnowsDraws, Protocol):
     """Tells whether a database was written, for as long as it is open."""
 
     notes: list[str]
@@ -50,7 +51,6 @@ class Fence(Protocol):
 
     tells_tables: bool
     """Whether a look tells which tables were written; where it does not, to read beside writers keeps them waiting."""
-
     knows_by_values: bool
     """It is of values: where these are written and written back, it is what it was, and was another one meanwhile."""
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from .model import Counter
+
+
+class KnowsDraws(Protocol):
+    """What a swap is to know of numbers that were drawn from sequences without a lock."""
+
+    drawn_beside: Mapping[str, int]
+    """Sequences that the new database drew from by itself, or has no more, and what they would have given out before.
+
+    Where the live one gave out a number since, it may be the same: a server that counts draws as no write otherwise
+    counts that as a late one.
+    """
 
 
 def find_match(counter: Counter, counters: Sequence[Counter]) -> Counter | None:

@@ -39,7 +39,7 @@ def read_counters(ask: Asks, database: str) -> list[Counter]:
         Counter(f"{table}.{column}", _ask_next(ask, table) if following is None else int(following), table, column)
         for table, column, following in ask(_COLUMNS, database, database)
     ]
-    return counters + [_read_sequence(ask, name) for (name,) in ask(_SEQUENCES, database, SEQUENCE)]
+    return counters + [read_sequence(ask, database, name) for (name,) in ask(_SEQUENCES, database, SEQUENCE)]
 
 
 def _ask_next(ask: Asks, table: str) -> int:
@@ -48,10 +48,10 @@ def _ask_next(ask: Asks, table: str) -> int:
     return int(match[1]) if match else 1
 
 
-def _read_sequence(ask: Asks, name: str) -> Counter:
-    [row] = ask(
-        f"SELECT next_not_cached_value, increment, cycle_option, minimum_value, maximum_value FROM {quote(name)}"
-    )
+def read_sequence(ask: Asks, database: str, name: str) -> Counter:
+    """A sequence with the first number that nobody has, nor the server in store."""
+    columns = "next_not_cached_value, increment, cycle_option, minimum_value, maximum_value"
+    [row] = ask(f"SELECT {columns} FROM {quote(database)}.{quote(name)}")
     following, step, cycles, least, most = (int(value) for value in row)
     if cycles and not least <= following <= most:
         following = least if step > 0 else most

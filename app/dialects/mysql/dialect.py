@@ -48,6 +48,7 @@ from .image import MySqlImage
 from .names import CONTROL, GENERATION, STAGING, database_of
 from .prepared import Guarded
 from .read import RAW, Asks, MySqlReader, asking, reading
+from .sequences import token_with_draws
 from .server import folds_names, read_current, spell
 from .shown import find_view
 
@@ -257,7 +258,7 @@ class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
     def watch(self, url: URL, *, as_app: bool = False) -> contextlib.AbstractContextManager[Watch]:
         open_reader = functools.partial(self.app_reader if as_app else self.reader, url)
         return contextlib.nullcontext(
-            TokenWatch(open_reader, lambda reader: swap.token(reader.session, reader.database))
+            TokenWatch(open_reader, lambda reader: token_with_draws(reader.session, reader.database))
         )
 
     def mark(self, url: URL) -> str:

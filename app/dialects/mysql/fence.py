@@ -13,7 +13,7 @@ import contextlib
 import functools
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..model import Look
 from .catalogue import Catalogue
@@ -41,7 +41,7 @@ Content = dict[str, str]
 def content(connection: Connection, database: str, spelled: str | None = None) -> Content:
     """What the tables of a database hold, whatever the database is called.
 
-    The generation mark and AUTO_INCREMENT counters are no part of it; the position of a sequence is.
+    The generation mark, AUTO_INCREMENT counters and the positions of sequences are no part of it.
 
     :param spelled: the database's name in definitions, where it is not its own, as with a generation.
     """
@@ -69,21 +69,22 @@ def _rows(
 
     :param without: tables that the server has no checksum of; each takes one more.
     """
-    if not kinds:
-        return {}
-    spelled = {name: f"{quote(database)}.{quote(name)}" for name in kinds}
-    counted = {name: place for name, place in spelled.items() if kinds[name] != SEQUENCE}
-    counts, names = dict.fromkeys(kinds, 1), list(counted)
+    names = [name for name, kind in kinds.items() if kind != SEQUENCE]
+    # A number that is drawn is no row; see .sequences.
+    none = dict.fromkeys(kinds, (0, ""))
+    if not names:
+        return none
+    spelled = {name: f"{quote(database)}.{quote(name)}" for name in names}
     places = [place for name, place in spelled.items() if name not in without]
-    counting = " UNION ALL ".join(f"SELECT {i}, count(*) FROM {place}" for i, place in enumerate(counted.values()))
+    counting = " UNION ALL ".join(f"SELECT {i}, count(*) FROM {place}" for i, place in enumerate(spelled.values()))
     summing = f"CHECKSUM TABLE {', '.join(places)}" if places else ""
     answers = iter(execute_all(connection, [sql for sql in (counting, summing) if sql]))
-    counts |= {names[int(i)]: int(count) for i, count in (next(answers) if counting else ())}
+    counts = {names[int(i)]: int(count) for i, count in next(answers)}
     # In the order in which they are named.
     sums = [str(checksum) for _, checksum in (next(answers) if summing else ())]
-    checksums = dict(zip([name for name in kinds if name not in without], sums, strict=True))
+    checksums = dict(zip([name for name in names if name not in without], sums, strict=True))
     checksums |= {name: sum_table(functools.partial(execute, connection), database, name) for name in without}
-    return {name: (counts[name], checksums[name]) for name in kinds}
+    return none | {name: (counts[name], checksums[name]) for name in names}
 
 
 def _digest(*parts: object) -> str:
@@ -91,7 +92,7 @@ def _digest(*parts: object) -> str:
 
 
 def token(connection: Connection, database: str) -> bytes:
-    """A value that differs after any committed write, and after any change of tables or objects.
+    """A value that differs after any committed write of a row, and after any change of tables or objects.
 
     It is the same in a consistent snapshot and under locks, as long as nobody writes.
     """
@@ -123,6 +124,7 @@ class MySqlFence:
     before this lock, so a table that is never without a writer cannot be had (seen with 12 that never pause): LockHeld.
 
     :ivar notes: what there is to say about the cut-over, in sentences.
+    :ivar drawn_beside: as in :class:`..counters.KnowsDraws`.
     """
 
     tells_tables = True
@@ -132,6 +134,7 @@ class MySqlFence:
         self._factory, self.database = factory, database
         self._keeper: Keeper | None = None
         self.notes: list[str] = []
+        self.drawn_beside: Mapping[str, int] = {}
 
     def close(self) -> None:
         """Let everybody go on."""

@@ -8,12 +8,13 @@ all, which cannot change their database, is in a plan that was put on disk befor
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
 import pymysql
 
 from ...errors import CutOverUnfinished, FerryError, Protected
 from ..model import LateWrite
-from . import swap_barrier
+from . import sequences, swap_barrier
 from .connect import number_of, quote, words_of
 from .copy import check_view
 from .fence import MySqlFence, content, look_through, token
@@ -24,6 +25,7 @@ from .swap_plan import (
     Live,
     Plan,
     bring_routines,
+    defaults_of_staying,
     delete_plan,
     drop_triggers,
     find_late_writes,
@@ -84,7 +86,7 @@ def swap(
         try:
             if not fence.is_held:
                 fence.lock(timeout_s, [id_of(connection)])
-            plan = _make_plan(connection, staging, target, old, token)
+            plan = _make_plan(connection, staging, target, old, token, fence.drawn_beside)
             write_plan(connection, control, plan)
             _carry_out(factory, connection, plan, control, fence, timeout_s)
         finally:
@@ -157,7 +159,9 @@ def _status(connection: Connection, name: str) -> int:
     return int(value)
 
 
-def _make_plan(connection: Connection, staging: str, target: str, old: str, expected: bytes) -> Plan:
+def _make_plan(
+    connection: Connection, staging: str, target: str, old: str, expected: bytes, drawn_beside: Mapping[str, int]
+) -> Plan:
     """The plan, made while writers wait.
 
     :raises LateWrite: the target is not what it was.
@@ -165,7 +169,10 @@ def _make_plan(connection: Connection, staging: str, target: str, old: str, expe
     digests, reached = look_through(connection, target)
     if reached != expected:
         raise LateWrite
-    return make_plan(connection, staging, target, old, digests)
+    if drawn_beside:
+        sequences.refuse_drawn(sequences.read_all(connection, target), drawn_beside)
+    staying = sequences.find_staying(connection, target, staging, drawn_beside)
+    return make_plan(connection, staging, target, old, digests, staying)
 
 
 def _carry_out(
@@ -182,7 +189,7 @@ def _carry_out(
         closed = Barrier(factory, plan.target, control, plan.names)
         fence.release()
         try:
-            _rename(connection, closed, plan, min(timeout_s, CLOSED_S))
+            _rename(connection, closed, plan, fence.drawn_beside, min(timeout_s, CLOSED_S))
             _complete(connection, closed, plan)
         finally:
             closed.open()
@@ -204,7 +211,9 @@ def _carry_out(
         ) from error
 
 
-def _rename(connection: Connection, closed: Barrier, plan: Plan, timeout_s: float) -> None:
+def _rename(
+    connection: Connection, closed: Barrier, plan: Plan, drawn_beside: Mapping[str, int], timeout_s: float
+) -> None:
     """Make staging's tables live, and see that nothing was written to the old ones since the last look at them.
 
     Once nobody uses a table with triggers any more, dropping and creating them waits for nobody, so what cannot be
@@ -213,12 +222,14 @@ def _rename(connection: Connection, closed: Barrier, plan: Plan, timeout_s: floa
     """
     leaving = plan.triggers(plan.live)
     try:
-        if leaving:
-            closed.drain(sorted({item.table for item in leaving}), timeout_s)
+        if leaving or plan.closing:
+            closed.drain(sorted({*(item.table for item in leaving), *plan.closing}), timeout_s)
+        if plan.closing:
+            sequences.go_on(connection, closed, plan, drawn_beside)
         # The last one first: those that are left keep their order when the others are created again.
         for item in reversed(leaving):
             closed.through(f"DROP TRIGGER {quote(plan.target)}.{quote(item.name)}", item.table)
-        if plan.names:
+        if plan.forward:
             closed.rename(plan.forward, timeout_s)
     except (NotThrough, FerryError, pymysql.Error) as error:
         if closed.is_undecided:
@@ -244,6 +255,8 @@ def _triggers_back(connection: Connection, closed: Barrier, plan: Plan) -> None:
 def _complete(connection: Connection, closed: Barrier, plan: Plan) -> None:
     """Give the new tables what they need before anybody can write to them."""
     bring_routines(connection, plan)
+    for table, sql in defaults_of_staying(plan):
+        closed.through(sql, table)
     for item in plan.triggers(plan.new):
         closed.through(item.sql, item.table, item)
 

@@ -29,6 +29,7 @@ import contextvars
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pymysql
 from pymysql.constants import ER
@@ -38,7 +39,9 @@ from ..model import SchemaObject
 from ..wording import count_tables
 from .connect import number_of, quote
 from .copy import session_of
-from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute_all, names, until, waiting
+from .session import PATIENT_S, Connection, Factory, Keeper, Running, execute, execute_all, names, until, waiting
+
+T = TypeVar("T")
 
 GATE = "cutover_closed"
 """Tables of the control database, in the order of their names: in that order the server locks them."""
@@ -186,6 +189,18 @@ class Barrier:
         with session_of(self._worker, needs) if needs else contextlib.nullcontext():
             # Its first lock is weaker than the probe can see, but there is only one that it can wait for.
             self._pass(sql, [table], _QUEUE_S, reached=lambda running, _: waiting(self._watch, [running]))
+
+    def inside(self, table: str, work: Callable[[Connection], T]) -> T:
+        """What a connection finds out that has one of the closed tables to itself, and no other; it stays closed.
+
+        :raises NotThrough: others kept the table.
+        """
+        # Who reads would stand behind whoever closes the table next; a lock of this kind does not.
+        self.through(f"LOCK TABLES {names([table], self._database)} WRITE", table)
+        try:
+            return work(self._worker)
+        finally:
+            execute(self._worker, "UNLOCK TABLES")
 
     def rename(self, pairs: str, timeout_s: float) -> None:
         """Run one RENAME TABLE over all closed tables; what has their names afterwards is closed, too.

@@ -6,8 +6,9 @@ Every step can be done again, so whoever finds a plan finishes it or undoes it, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..model import SchemaObject
 from .connect import quote
 from .copy import NOT_LIVE, charset_of, explain_refusal, session_of
 from .fence import Content, content
-from .objects import MySqlObject, event_with, objects, strip_database, tables, tables_in
+from .objects import SEQUENCE, MySqlObject, event_with, objects, strip_database, tables, tables_in
 from .session import Connection, execute, exists, is_refusal, one_at_a_time
 
 PLAN = "cutover_plan"
@@ -29,6 +30,7 @@ _DEFAULTS = (
     "SELECT table_name, column_name, column_default FROM information_schema.columns WHERE table_schema = %s "
     "AND column_default LIKE CONCAT('%%nextval(', %s, '.%%') ORDER BY table_name, column_name"
 )
+_SEQUENCE_NAMED = re.compile(r"\b(?:nextval|lastval|setval)\(`((?:[^`]|``)+)`", re.IGNORECASE)
 
 
 class Live(Enum):
@@ -45,6 +47,8 @@ class Plan:
 
     :ivar leaving: the target's tables and sequences, which go to ``old``.
     :ivar coming: those of staging, which take their names.
+    :ivar staying: sequences that the target keeps; staging's go to ``old``.
+    :ivar closing: those sequences among ``leaving``.
     :ivar live: the target's objects; they are kept in ``old``, where no event runs.
     :ivar new: staging's objects, which the target gets.
     :ivar defaults: table, column and expression of each default that names a sequence of staging.
@@ -60,16 +64,20 @@ class Plan:
     new: list[MySqlObject]
     defaults: list[tuple[str, str, str]]
     content: Content
+    staying: list[str] = field(default_factory=list)
+    closing: list[str] = field(default_factory=list)
 
     @property
     def forward(self) -> str:
         """The pairs of RENAME TABLE that make staging live."""
-        return self._pairs([(self.target, self.old, self.leaving), (self.staging, self.target, self.coming)])
+        leaving, copies = (self.target, self.old, self.leaving), (self.staging, self.old, self.staying)
+        return self._pairs([leaving, copies, (self.staging, self.target, self.coming)])
 
     @property
     def back(self) -> str:
         """Those that undo it."""
-        return self._pairs([(self.target, self.staging, self.coming), (self.old, self.target, self.leaving)])
+        coming, copies = (self.target, self.staging, self.coming), (self.old, self.staging, self.staying)
+        return self._pairs([coming, copies, (self.old, self.target, self.leaving)])
 
     @staticmethod
     def _pairs(moves: Sequence[tuple[str, str, Sequence[str]]]) -> str:
@@ -88,10 +96,13 @@ class Plan:
         return [item for item in of if item.kind == "trigger"]
 
 
-def make_plan(connection: Connection, staging: str, target: str, old: str, digests: Content) -> Plan:
+def make_plan(
+    connection: Connection, staging: str, target: str, old: str, digests: Content, staying: Sequence[str] = ()
+) -> Plan:
     """Look at both databases; nothing is changed.
 
     :param digests: what the target's tables hold.
+    :param staying: sequences that the target keeps.
     """
     defaults = execute(connection, _DEFAULTS, staging, quote(staging))
     in_target, in_staging = tables_in(connection, target, staging)
@@ -99,12 +110,14 @@ def make_plan(connection: Connection, staging: str, target: str, old: str, diges
         staging,
         target,
         old,
-        list(in_target),
-        list(in_staging),
+        [name for name in in_target if name not in staying],
+        [name for name in in_staging if name not in staying],
         _of(connection, target),
         _of(connection, staging),
         [(table, column, strip_database(default, staging)) for table, column, default in defaults],
         digests,
+        list(staying),
+        [name for name, kind in in_target.items() if kind == SEQUENCE and name not in staying],
     )
 
 
@@ -151,7 +164,8 @@ def delete_plan(connection: Connection, control: str) -> None:
 def look(connection: Connection, plan: Plan) -> Live:
     """Which tables are where; a step is done when its source is gone or its destination is there."""
     old, staging = tables_in(connection, plan.old, plan.staging)
-    steps = [name in old for name in plan.leaving] + [name not in staging for name in plan.coming]
+    steps = [name in old for name in (*plan.leaving, *plan.staying)]
+    steps += [name not in staging for name in plan.coming]
     if all(steps):
         return Live.NEW
     return Live.MIXED if any(steps) else Live.OLD
@@ -161,6 +175,7 @@ def rename_back(connection: Connection, plan: Plan) -> None:
     """Undo those steps of a rename that are done; no server that is supported has ever done some of them only."""
     old, staging = tables_in(connection, plan.old, plan.staging)
     pairs = [(plan.target, plan.staging, name) for name in plan.coming if name not in staging]
+    pairs += [(plan.old, plan.staging, name) for name in plan.staying if name in old]
     pairs += [(plan.old, plan.target, name) for name in plan.leaving if name in old]
     moves = (f"{quote(source)}.{quote(name)} TO {quote(to)}.{quote(name)}" for source, to, name in pairs)
     execute(connection, f"RENAME TABLE {', '.join(moves)}")
@@ -215,16 +230,30 @@ def bring_routines(connection: Connection, plan: Plan) -> None:
     _bring(connection, plan, _ROUTINES)
 
 
+def defaults_of_staying(plan: Plan) -> list[tuple[str, str]]:
+    """Table and statement of each default that is to name a sequence which is not closed, nor was."""
+    return [
+        (table, _set_default(table, column, default))
+        for table, column, default in plan.defaults
+        if {name.replace("``", "`") for name in _SEQUENCE_NAMED.findall(default)} <= {*plan.staying}
+    ]
+
+
+def _set_default(table: str, column: str, default: str) -> str:
+    return f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)} SET DEFAULT ({default})"
+
+
 def _repair_defaults(connection: Connection, plan: Plan) -> None:
-    """Let defaults that name a sequence of staging name it where it is now.
+    """Let defaults that name a sequence of staging still name it where it is now.
 
     An application that relies on such a default meanwhile has an error: a statement that uses two tables cannot be
     run while both are closed.
     """
-    if plan.defaults:
-        connection.select_db(plan.target)
-    for table, column, default in plan.defaults:
-        execute(connection, f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)} SET DEFAULT ({default})")
+    if not plan.defaults:
+        return
+    connection.select_db(plan.target)
+    for table, column, default in execute(connection, _DEFAULTS, plan.target, quote(plan.staging)):
+        execute(connection, _set_default(table, column, strip_database(default, plan.staging)))
 
 
 def finish(connection: Connection, plan: Plan, control: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import psycopg
 from sqlalchemy import URL
@@ -35,6 +35,7 @@ class PostgresqlFence:
         self._schema = schema
         self.held: Connection | None = None
         self.notes: list[str] = []
+        self.drawn_beside: Mapping[str, int] = {}
 
     def token(self) -> bytes:
         """Of this instant; nothing is held open between two of them."""

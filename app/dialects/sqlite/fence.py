@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import LockHeld
@@ -58,6 +58,7 @@ class SqliteFence:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         self._descriptor = os.open(path, os.O_RDONLY)
         self.notes: list[str] = []
+        self.drawn_beside: Mapping[str, int] = {}
 
     def close(self) -> None:
         self._connection.close()

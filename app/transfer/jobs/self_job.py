@@ -125,6 +125,17 @@ class SelfJob(Migration):
         except LateWrite:
             self._before = self._finish_copy()
 
+    def upgrade(self) -> None:
+        """As every migration; what staging draws from a sequence meanwhile, the live one may have given out since."""
+        self.fence.drawn_beside = {}
+        super().upgrade()
+        former = [counter for counter in self._counters if not counter.table] if self._ahead else []
+        if former:
+            now = {(counter.name, counter.next) for counter in read_counters(self.run, self.run.staging)}
+            self.fence.drawn_beside = {
+                counter.name: counter.next for counter in former if (counter.name, counter.next) not in now
+            }
+
     def _check(self) -> None:
         if self._revision != self.plan.head:
             self.check_upgrade(self._before, self._revision)

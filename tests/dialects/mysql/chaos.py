@@ -123,7 +123,7 @@ class Shop:
         [live] = found
         with self.factory(to_database=False) as connection:
             mark = mark_of.mark(connection, LIVE)
-            objects = {item.name: item.sql for item in copy.objects(connection, LIVE)}
+            objects = {item.name: item.sql for item in copy.objects(connection, LIVE) if item.kind != "sequence"}
         assert mark == (f"{live:08x}" if live else ""), (mark, live)
         wanted = {"noted", "noted_again", "guarded", "doubled", "balances", "tidy"}
         if live:
