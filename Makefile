@@ -133,9 +133,9 @@ galera: $(VENV)/.dev  ## Meet a Galera cluster of three nodes: refused, read fro
 	tests/support/servers/install.sh
 	$(BIN)/python -m pytest --galera -rs tests/scenarios/matrix/test_galera.py
 
-scale: $(VENV)/.dev  ## Measure what a row, a table and a round trip cost on each route; COUNTS="10000 100000 1000000"
+scale: $(VENV)/.dev  ## Measure what a row, a table and a round trip cost on each route; COUNTS="10000 1000000", ROUTES="name ..." adds to what is there
 	tests/support/servers/install.sh
-	$(BIN)/python -m benchmarks.scale $(if $(COUNTS),--counts $(COUNTS))
+	$(BIN)/python -m benchmarks.scale $(if $(COUNTS),--counts $(COUNTS)) $(if $(ROUTES),--routes $(ROUTES) --more)
 
 stop: $(VENV)/.dev  ## Measure for how long writers wait while a live database is brought to head; SIZES="XS S L", RATES="10 100 1000"
 	tests/support/servers/install.sh

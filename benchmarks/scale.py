@@ -12,11 +12,12 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import orjson
 
@@ -35,6 +36,15 @@ COUNTS = (10_000, 100_000, 1_000_000)
 FIXED, GROWING = 40, 81_000
 """Of the rows of size S: tags are as many in each size, the others grow with it."""
 TABLES = (10, 110)
+ROUTES = (
+    "sqlite-sqlite",
+    "mariadb-mariadb",
+    "postgresql-postgresql",
+    "mariadb-postgresql",
+    "self-sqlite",
+    "self-mariadb",
+    "self-postgresql",
+)
 MANY = "benchmarks.host.many:create_app"
 BILLION = 10**9
 
@@ -83,18 +93,20 @@ def find_bend(points: Sequence[tuple[float, float]]) -> float | None:
 
 
 @contextmanager
-def open_filled(count: int) -> Iterator[tuple[Places, int]]:
-    """All stores, with about so many rows; with them how many there are."""
+def open_filled(count: int, routes: Sequence[str] = ROUTES) -> Iterator[tuple[Places, int]]:
+    """All stores that routes have to do with, with about so many rows; with them how many there are."""
     with tempfile.TemporaryDirectory(prefix="ferry-scale-") as directory:
         places = Places(Path(directory))
         try:
             make_second(places.directory / "second")
             upgrade(places, places.sqlite)
             rows = fill_times(places.sqlite.source, (count - FIXED) / GROWING, f"{count} rows")
-            for store in (places.maria, places.postgres):
+            stores = {"mariadb": places.maria, "postgresql": places.postgres}
+            for store in [store for name, store in stores.items() if any(name in route for route in routes)]:
                 upgrade(places, store)
                 fill_tables(places.sqlite.source, store.server, SOURCE)
-            places.postgres.server.execute("ANALYZE", database=SOURCE)
+                if store is places.postgres:
+                    places.postgres.server.execute("ANALYZE", database=SOURCE)
             yield places, rows
         finally:
             places.stop()
@@ -122,10 +134,12 @@ def list_far(places: Places) -> dict[str, Contender]:
     }
 
 
-def measure_rows(count: int, results: dict[str, Measured], repeats: int) -> None:
-    """Add a number of rows to each route; with the smallest, the round trips."""
-    with open_filled(count) as (places, rows):
+def measure_rows(count: int, results: dict[str, Measured], repeats: int, routes: Sequence[str] = ROUTES) -> None:
+    """Add a number of rows to routes."""
+    with open_filled(count, routes) as (places, rows):
         for name, contender in list_routes(places).items():
+            if name not in routes:
+                continue
             costs = [run_once(places, contender, rows) for _ in range(repeats)]
             add_costs(results.setdefault(name, Measured()), rows, costs)
             print(f"{name}, {rows:,} rows: {results[name].seconds[rows]:.2f} s", flush=True)
@@ -197,18 +211,46 @@ def summarise(results: dict[str, Measured]) -> dict[str, dict[str, float | None]
     return lines
 
 
+def to_table(kept: Mapping[str, Any]) -> str:
+    """The table of the page: what was measured, by about how many rows, and the lines through it."""
+    numbers = sorted({round(int(rows), -3) for one in kept["routes"].values() for rows in one["seconds"]})
+    head = ["route", *(f"{number:,} rows" for number in numbers), "a run", "a row", "the last rows to the first"]
+    lines = [f"| {' | '.join([*head, 'a billion rows, on this machine'])} |", f"|---|{'---:|' * (len(head))}"]
+    for name, line in kept["lines"].items():
+        seconds = {round(int(rows), -3): value for rows, value in kept["routes"][name]["seconds"].items()}
+        cells = [f"{seconds[number]:.1f} s" if number in seconds else "" for number in numbers]
+        bend = "" if line["bend"] is None else f"{line['bend']:.1f} times"
+        cells += [f"{line['run_s']:.1f} s", f"{line['row_us']:.0f} µs", bend, f"{line['billion_h']:.0f} h"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def read_results(file: Path) -> dict[str, Measured]:
+    """What an earlier run kept."""
+    kept = orjson.loads(file.read_bytes())["routes"]
+    measured = {name: Measured(**one) for name, one in kept.items()}
+    for one in measured.values():
+        one.seconds, one.cpu_s, one.peak_mib = (
+            {int(rows): value for rows, value in of.items()} for of in (one.seconds, one.cpu_s, one.peak_mib)
+        )
+    return measured
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--routes", nargs="+", default=ROUTES, choices=ROUTES)
+    parser.add_argument("--more", action="store_true", help="add numbers of rows to the results that are there")
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="numbers of rows; 10000000 takes hours")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the results go")
     options = parser.parse_args()
-    results: dict[str, Measured] = {}
+    results = read_results(options.to) if options.more else {}
     machine = {"cpus": os.cpu_count(), "load": [round(os.getloadavg()[0], 1)], "programs": list_programs()}
-    measure_tables(results)
-    measure_round_trips(min(options.counts), results)
+    if not options.more:
+        measure_tables(results)
+        measure_round_trips(min(options.counts), results)
     for count in sorted(options.counts):
-        measure_rows(count, results, options.repeats)
+        measure_rows(count, results, options.repeats, options.routes)
         machine["load"] = [*machine["load"], round(os.getloadavg()[0], 1)]  # type: ignore[misc]
         # It takes long: what was measured is there when the rest is interrupted.
         everything = {"machine": machine, "routes": {name: asdict(one) for name, one in results.items()}}
@@ -216,7 +258,7 @@ def main() -> None:
             {**everything, "lines": summarise(results)}, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
         )
         options.to.write_bytes(packed + b"\n")
-    print(f"{options.to}, lines: {summarise(results)}")
+    print(f"{options.to}:\n{to_table(orjson.loads(options.to.read_bytes()))}")
 
 
 if __name__ == "__main__":

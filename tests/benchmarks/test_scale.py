@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
-from benchmarks.scale import RESULTS, Measured, find_bend, fit, summarise
+from benchmarks.scale import RESULTS, Measured, find_bend, fit, read_results, summarise, to_table
 from tests.support.site import ROOT
 
 
@@ -35,9 +37,20 @@ def test_what_was_measured_once_has_no_line() -> None:
 
 def test_the_page_shows_the_results_that_are_kept() -> None:
     kept = json.loads(RESULTS.read_bytes())
-    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
-    for name, line in kept["lines"].items():
-        row = next(text for text in page.splitlines() if text.startswith(f"| {name} |"))
-        assert f" {line['run_s']:.1f} s " in row, name
-        assert f" {line['row_us']:.0f} µs " in row, name
-        assert f" {line['billion_h']:.0f} h " in row, name
+    assert to_table(kept) in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
+def test_what_was_measured_of_one_route_alone_is_in_the_table() -> None:
+    routes = {"a": Measured(seconds={9_997: 1.0, 100_002: 2.0, 999_997: 11.0}), "b": Measured(seconds={9_997: 3.0})}
+    kept = {"routes": {name: asdict(one) for name, one in routes.items()}, "lines": summarise(routes)}
+    table = to_table(json.loads(json.dumps(kept)))
+    assert table.splitlines()[0].startswith("| route | 10,000 rows | 100,000 rows | 1,000,000 rows | a run |")
+    assert "| a | 1.0 s | 2.0 s | 11.0 s |" in table
+    assert "| b |" not in table  # one number makes no line
+
+
+def test_earlier_results_can_be_added_to(tmp_path: Path) -> None:
+    file = tmp_path / "scale.json"
+    one = Measured(seconds={9_997: 1.0}, cpu_s={9_997: 2.0}, peak_mib={9_997: 90.0}, table_s=0.1)
+    file.write_text(json.dumps({"routes": {"a": asdict(one)}}))
+    assert read_results(file) == {"a": one}
