@@ -121,7 +121,12 @@ def _manifest() -> Response:
         for name, table in tables.items()
     }
     return jsonify(
-        format=FORMAT, version=VERSION, database=dialect.identity(engine.url).uid, revision=revision, tables=described
+        format=FORMAT,
+        version=VERSION,
+        database=dialect.identity(engine.url).uid,
+        revision=revision,
+        size=dialect.size_bytes(engine.url),
+        tables=described,
     )
 
 

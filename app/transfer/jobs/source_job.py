@@ -59,6 +59,7 @@ class SourceJob(Migration):
         self._schema: Path | None = None
         self._built: str | None = None
         self._is_read = False
+        self._builds_first = plan.source.kind is SourceKind.DATABASE or source.says_tables_ahead
         self._loader: LoadAhead | None = None
         self._loaded = NOTHING_LOADED
         self._rules = contextlib.ExitStack()
@@ -81,10 +82,10 @@ class SourceJob(Migration):
 
     @property
     def _steps_to_staging(self) -> tuple[Step, ...]:
-        """A database says before it is read at which revision it is; so its rows can be loaded as they come."""
+        """What says before it is read at which revision it is can be loaded as it comes."""
         reading = Step("extract", self._extract), Step("snapshot", self._look_at_snapshot)
         building = Step("staging", self._build)
-        return (building, *reading) if self.plan.source.kind is SourceKind.DATABASE else (*reading, building)
+        return (building, *reading) if self._builds_first else (*reading, building)
 
     def back_up(self) -> None:
         self._going_on.begin()
@@ -194,7 +195,7 @@ class SourceJob(Migration):
         loader.allow(wanted, self._tables, lambda: self._rules.enter_context(run.dialect.loading(run.staging)))
         yield loader.take
         # What stands in for the source has other rows.
-        loaded = loader.finish(is_of_these=not self._taken.fallback_of)
+        loaded = loader.finish(is_of_these=self._taken.is_what_was_given and not self._taken.fallback_of)
         if loader.rows_by and self._workers.are_elsewhere:
             run.note(describe_rows("Loaded", loader.rows_by))
         self._loaded = replace(loaded, loading=self._rules) if loaded.rows or loaded.spoiled else loaded

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from ...errors import SnapshotUnusable
 from .encode import PIECE_BYTES, TakeLines, Written, write_compared
-from .header import Footer
+from .header import Footer, Header
 from .snapshot import SnapshotReader
 
 if TYPE_CHECKING:
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 _BUFFER_BYTES = 1 << 18
 
 
-def write_received(path: Path, pieces: Iterable[bytes], also: TakeLines | None = None) -> Written:
+BeginToTake = Callable[[Header], TakeLines | None]
+"""Says who takes the lines of a snapshot that begins so, if anybody does."""
+
+
+def write_received(path: Path, pieces: Iterable[bytes], also: BeginToTake | None = None) -> Written:
     """Write a snapshot of which each line is looked at as it comes; it takes its name only when all of it was.
 
-    :param also: is given the lines as well. What they are a part of may turn out not to be whole.
+    :param also: whom it names is given the lines as well. What they are a part of may turn out not to be whole.
     :raises SnapshotUnusable: it is not whole, or the disk holds something else.
     :raises OSError: it cannot be written.
     """
@@ -40,7 +44,7 @@ class _Receiving:
     reader: SnapshotReader
     footer: Footer
 
-    def __init__(self, path: Path, pieces: Iterable[bytes], also: TakeLines | None) -> None:
+    def __init__(self, path: Path, pieces: Iterable[bytes], also: BeginToTake | None) -> None:
         self._path, self._pieces, self._also = path, pieces, also
 
     def fill(self, file: IO[bytes]) -> None:
@@ -51,9 +55,10 @@ class _Receiving:
         arriving = _Arriving(self._pieces, file.write)
         try:
             with SnapshotReader(self._path, io.BufferedReader(arriving, _BUFFER_BYTES)) as self.reader:
+                taker = self._also(self.reader.header) if self._also else None
                 for name, lines in self.reader.sections():
-                    if self._also:
-                        _give(name, lines, self._also)
+                    if taker:
+                        _give(name, lines, taker)
         except SnapshotUnusable as error:
             # Where nothing more came, why that was is not the file's to say.
             if arriving.error is not None:

@@ -69,6 +69,7 @@ class Taken:
     :ivar extra: tables of the source that its revision does not have, excluded by name: name -> rows; None for a
         virtual table, whose rows nobody can count.
     :ivar can_be_gone_on_with: the file has all that came of the source.
+    :ivar is_what_was_given: it has the lines that were given on while it was written, and no others.
     :ivar definitions: what the source's schema holds besides tables, where it shows that; of the room ``server``.
     """
 
@@ -84,6 +85,7 @@ class Taken:
     definitions: list[Definition] = field(default_factory=list)
     server: str = ""
     can_be_gone_on_with: bool = True
+    is_what_was_given: bool = True
 
     @property
     def snapshot(self) -> Checked:
@@ -155,6 +157,9 @@ class Source(ABC):
     """Whether there is :meth:`take_changed`."""
     can_be_gone_on_with: ClassVar[bool] = False
     """Whether it is worth to go on with what another run had read of it; a file is read by that alone."""
+
+    says_tables_ahead: ClassVar[bool] = False
+    """:meth:`look_ahead` says at which revision its rows are, so that staging can be built before they are read."""
 
     def __init__(self, client: HttpClient | None = None) -> None:
         self._client = client

@@ -13,6 +13,7 @@ from ..run.run import Run
 from ..run.source import SourceSpec
 from .base import Ahead, Destination, Glance, Source, SourceOptions, Taken
 from .ferry_protocol import FerrySource, Manifest
+from .given_lines import GivenLines
 from .http import AGAIN, HttpClient
 from .snapshot_writing import describe_taken, leave_out, unlike, writable
 
@@ -21,6 +22,7 @@ class FerryDeployment(Source):
     """Another Ferry deployment."""
 
     can_be_gone_on_with = True
+    says_tables_ahead = True
 
     def __init__(
         self, run: Run, spec: SourceSpec, source: FerrySource, client: HttpClient, options: SourceOptions
@@ -42,7 +44,7 @@ class FerryDeployment(Source):
 
     def look_ahead(self, run: Run) -> Ahead:
         del run
-        return Ahead(self.manifest.revision)
+        return Ahead(self.manifest.revision, self.manifest.described, self.manifest.size)
 
     @contextlib.contextmanager
     def glance(self, run: Run, directory: Path) -> Iterator[Glance]:
@@ -50,10 +52,14 @@ class FerryDeployment(Source):
         yield Glance({name: checksum.rows for name, checksum in self.manifest.tables.items()})
 
     def take(self, run: Run, to: Destination) -> Taken:
-        path = to.snapshot
+        path, lane = to.snapshot, run.throttle.lane()
+        lines = GivenLines(to.also, self.manifest.described or {}) if to.also else None
         with writable(path):
-            file = self._source.write_snapshot(path, self._spec.identity, run.progress, run.throttle.lane())
-        return leave_out(run, describe_taken(run, file), self._options)
+            also = lines.begin if lines else None
+            file = self._source.write_snapshot(path, self._spec.identity, run.progress, lane, also)
+        snapshot = leave_out(run, describe_taken(run, file), self._options)
+        snapshot.is_what_was_given = lines is None or lines.is_whole
+        return snapshot
 
     def take_up(self, run: Run, snapshot: Taken | None, *, catches_up: bool) -> str:
         del catches_up

@@ -10,17 +10,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import zstandard
 from requests.auth import _basic_auth_str
 
-from ...dialects.model import TableChecksum
+from ...dialects.model import Table, TableChecksum
 from ...errors import SourceIncomplete, Unauthorized
 from ..endpoints import CookieAuth
 from ..rows.encode import Written
 from ..rows.expect import Unexpected, a_count, a_text, a_text_or_null, an_object
-from ..rows.header import FORMAT, VERSION, Header, NotAHeader, parse_header, read_checksum
-from ..rows.received import write_received
+from ..rows.header import FORMAT, VERSION, Header, NotAHeader, parse_header, read_checksum, table_from_json
+from ..rows.received import BeginToTake, write_received
 from ..rows.snapshot import MOST_HEADER_BYTES, MOST_LINE_BYTES
 from ..rows.strictjson import StrictJSONError, loads
 from ..run.throttle import Lane
@@ -44,11 +45,18 @@ MOST_MANIFEST_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a deployment says of its database before it is read: ``tables`` with their rows and checksums."""
+    """What a deployment says of its database before it is read.
+
+    :ivar tables: with their rows and checksums.
+    :ivar described: the tables themselves; None where it does not say.
+    :ivar size: of the database, in bytes; 0 where it does not say.
+    """
 
     database_uid: str
     revision: str | None
     tables: dict[str, TableChecksum]
+    described: dict[str, Table] | None = None
+    size: int = 0
 
 
 def speaks_ferry(client: HttpClient) -> bool:
@@ -103,6 +111,8 @@ class FerrySource:
                 a_text(members.get("database"), "database"),
                 a_text_or_null(members.get("revision"), "revision"),
                 {name: read_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()},
+                _describe_tables(tables),
+                a_count(members.get("size", 0), "size"),
             )
         except Unexpected as error:
             raise SourceIncomplete(
@@ -138,19 +148,26 @@ class FerrySource:
             raise SourceIncomplete(f"{self._client.base}: the export does not begin: {error}.", hint=AGAIN) from error
 
     def write_snapshot(
-        self, path: Path, identity: str, progress: Callable[[str, int, int | None], None], lane: Lane | None = None
+        self,
+        path: Path,
+        identity: str,
+        progress: Callable[[str, int, int | None], None],
+        lane: Lane | None = None,
+        also: BeginToTake | None = None,
     ) -> Written:
         """Stream the export into a file, look at each line, and only then let it take its name.
 
         :param identity: what the snapshot is to name as its source: a deployment does not know its own URL.
         :param lane: how fast its lines may come.
+        :param also: whom it names is given the lines as well, of each attempt.
         :raises SourceIncomplete: it broke off three times, or what came is not whole.
         """
         words: Exception | None = None
         for attempt in range(ATTEMPTS):
             try:
                 with self._client.stream(EXPORT, identity=identity) as pieces:
-                    return write_received(path, self._bound_size(expand(_count_rows(pieces, progress)), lane))
+                    plain = self._bound_size(expand(_count_rows(pieces, progress)), lane)
+                    return write_received(path, plain, also)
             except Refused as error:
                 raise self._explain_refusal(error) from error
             except TooLong as error:
@@ -183,6 +200,13 @@ class FerrySource:
             piece = b""  # let it go before the next one is made
             if lane:
                 lane.wait_behind(ends)
+
+
+def _describe_tables(tables: dict[str, Any]) -> dict[str, Table] | None:
+    """:raises Unexpected: something in it is of another kind."""
+    if not all("columns" in table for table in tables.values()):
+        return None
+    return {name: table_from_json(table, f"tables: {name[:100]}") for name, table in tables.items()}
 
 
 def _first_line(pieces: Iterable[bytes]) -> bytes:
