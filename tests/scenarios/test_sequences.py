@@ -85,6 +85,27 @@ def test_a_revision_that_draws_itself_or_renames_waits_for_rest(
     assert len(numbers) == len(set(numbers))
 
 
+GONE = (
+    "ALTER TABLE numbered ALTER COLUMN id DROP DEFAULT",
+    "DROP SEQUENCE numbers",
+    "CREATE TABLE numbers (id INT PRIMARY KEY)",
+)
+
+
+@pytest.mark.parametrize("changes", [GONE[:2], RENAMES, GONE], ids=["dropped", "renamed", "a table now"])
+def test_a_rollback_brings_a_sequence_back_that_a_default_names(
+    mariadb: MariaDB, numbered: SmallHost, changes: tuple[str, ...]
+) -> None:
+    numbered.revise(*changes, name="r2", down="r1")
+    numbered.done("db-migrate-data", "self", "--yes")
+    numbered.done("db-rollback", "--yes")
+    database = str(numbered.url.database)
+    [(_, sql)] = mariadb.execute("SHOW CREATE TABLE numbered", database=database)
+    assert f"nextval(`{database}`.`numbers`)" in sql
+    execute(numbered.url, "INSERT INTO numbered (how) VALUES ('third')")
+    numbered.done("db-migrate-data", "self", "--yes")
+
+
 # PostgreSQL, where a draw is no write either
 
 
