@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from .model import Counter
+from .model import Counter, LateWrite
 
 
 class KnowsDraws(Protocol):
@@ -17,6 +17,12 @@ class KnowsDraws(Protocol):
     Where the live one gave out a number since, it may be the same: a server that counts draws as no write otherwise
     counts that as a late one.
     """
+
+
+def refuse_drawn(live: Iterable[Counter], drawn_beside: Mapping[str, int]) -> None:
+    """:raises LateWrite: the live database gave out a number that staging may have given out as well."""
+    if any(drawn_beside.get(counter.name, counter.next) != counter.next for counter in live):
+        raise LateWrite
 
 
 def find_match(counter: Counter, counters: Sequence[Counter]) -> Counter | None:

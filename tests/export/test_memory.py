@@ -287,6 +287,17 @@ def test_a_file_that_another_one_replaced(tmp_path: Path, file: Deployment, read
     assert read == []
 
 
+def test_a_backup_that_was_copied_over_the_file_and_written_since(tmp_path: Path) -> None:
+    """SQLite alone cannot tell: the number of commits in the file is the same as before, and so is its size."""
+    place = serve(make_file(tmp_path / "live.db"), tmp_path)
+    shutil.copyfile(tmp_path / "live.db", tmp_path / "backup.db")
+    place.write("UPDATE b SET x = 1")
+    place.manifest()
+    shutil.copyfile(tmp_path / "backup.db", tmp_path / "live.db")
+    place.write("UPDATE b SET x = 2")
+    assert stated(place.manifest()) == place.truth()
+
+
 def test_each_of_two_apps_of_one_process_has_its_own(tmp_path: Path, file: Deployment, memory: Memory) -> None:
     """What one's connection says has nothing to do with what another's does, though the numbers are the same."""
     other = serve(make_file(tmp_path / "other.db", "wal", *WRITES["insert"]), tmp_path)

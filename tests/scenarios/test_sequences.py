@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -82,3 +83,75 @@ def test_a_revision_that_draws_itself_or_renames_waits_for_rest(
         rows = {int(key) for (key,) in connection.exec_driver_sql("SELECT id FROM numbered WHERE how = 'revision'")}
     numbers = [*drawing.numbers, *rows, *(draw(numbered, name) for _ in range(20))]
     assert len(numbers) == len(set(numbers))
+
+
+GONE = (
+    "ALTER TABLE numbered ALTER COLUMN id DROP DEFAULT",
+    "DROP SEQUENCE numbers",
+    "CREATE TABLE numbers (id INT PRIMARY KEY)",
+)
+
+
+@pytest.mark.parametrize("changes", [GONE[:2], RENAMES, GONE], ids=["dropped", "renamed", "a table now"])
+def test_a_rollback_brings_a_sequence_back_that_a_default_names(
+    mariadb: MariaDB, numbered: SmallHost, changes: tuple[str, ...]
+) -> None:
+    numbered.revise(*changes, name="r2", down="r1")
+    numbered.done("db-migrate-data", "self", "--yes")
+    numbered.done("db-rollback", "--yes")
+    database = str(numbered.url.database)
+    [(_, sql)] = mariadb.execute("SHOW CREATE TABLE numbered", database=database)
+    assert f"nextval(`{database}`.`numbers`)" in sql
+    execute(numbered.url, "INSERT INTO numbered (how) VALUES ('third')")
+    numbered.done("db-migrate-data", "self", "--yes")
+
+
+# PostgreSQL, where a draw is no write either
+
+
+@pytest.fixture
+def counting(host: Callable[[str], SmallHost]) -> SmallHost:
+    made = host("postgresql")
+    made.revise(
+        "CREATE SEQUENCE numbers",
+        "CREATE TABLE numbered (id BIGINT PRIMARY KEY, how VARCHAR(9))",
+        "INSERT INTO numbered SELECT nextval('numbers'), 'first'",
+    )
+    made.done("db-init", "--schema", "migrations", "--no-seed", "--yes")
+    return made
+
+
+@pytest.mark.parametrize("as_default", [False, True])
+def test_a_revision_that_draws_on_postgresql_waits_for_rest_too(counting: SmallHost, as_default: bool) -> None:
+    if as_default:
+        execute(counting.url, "ALTER TABLE numbered ALTER id SET DEFAULT nextval('numbers')")
+    counting.revise(
+        "INSERT INTO numbered SELECT nextval('numbers'), 'revision' FROM generate_series(1, 20)", name="r2", down="r1"
+    )
+    numbers, stop = list[int](), threading.Event()
+
+    def go_on() -> None:
+        with connected(counting.url) as connection:
+            while not stop.wait(0.02):
+                numbers.append(int(connection.exec_driver_sql("SELECT nextval('numbers')").scalar()))
+                connection.commit()
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        until(lambda: len(numbers) > 5)
+        result = counting.flask("db-migrate-data", "self", "--yes")
+    finally:
+        stop.set()
+        thread.join(60)
+    with connected(counting.url) as connection:
+        rows = [int(key) for (key,) in connection.exec_driver_sql("SELECT id FROM numbered WHERE how = 'revision'")]
+    assert not {*rows} & {*numbers}
+    assert result.status == 23, result.stderr
+    assert "did not catch up" in result.stderr
+    counting.done("db-migrate-data", "self", "--yes")
+    with connected(counting.url) as connection:
+        rows = [int(key) for (key,) in connection.exec_driver_sql("SELECT id FROM numbered")]
+        drawn = [*numbers, int(connection.exec_driver_sql("SELECT nextval('numbers')").scalar())]
+    assert len(rows) == 21
+    assert len({*rows, *drawn}) == len(rows) + len(drawn)

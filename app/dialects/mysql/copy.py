@@ -13,6 +13,7 @@ from ...errors import DoesNotFit
 from ..model import SchemaObject
 from .connect import number_of, quote, words_of
 from .histograms import list_histograms, make_histograms
+from .names import target_of
 from .objects import (
     SEQUENCE,
     VERSIONED,
@@ -23,6 +24,7 @@ from .objects import (
     objects,
     position,
     schema_fingerprint,
+    strip_database,
     tables,
 )
 from .session import Connection, Factory, execute, execute_all, is_refusal, one_at_a_time
@@ -249,11 +251,23 @@ def copy_tables(
     """
     for table, kind in kinds.items():
         refuse_history(table, kind)
-    execute_all(connection, list(definitions_of(connection, source, kinds).values()))
+    statements = definitions_of(connection, source, kinds)
+    # A default may name a sequence, which has to be there.
+    ordered = sorted(kinds, key=lambda name: kinds[name] != SEQUENCE)
+    execute_all(connection, [_with_own_sequences(statements[name], source) for name in ordered])
     filled = [name for name, kind in kinds.items() if kind != SEQUENCE]
     for name in kinds.keys() - filled:
         _set_position(connection, name, position(connection, source, name))
     _fill(connection, [_filling(source, name, columns.get(name, ())) for name in filled])
+
+
+def _with_own_sequences(sql: str, source: str) -> str:
+    """A definition as it is to be in the copy of a database that lies beside a target.
+
+    Its defaults name sequences of the target, which may have others by now, or of itself, and it may be dropped.
+    """
+    target = target_of(source)
+    return strip_database(strip_database(sql, target), source) if target else sql
 
 
 def _filling(source: str, table: str, columns: Sequence[tuple[str, str]]) -> str:

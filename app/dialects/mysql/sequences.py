@@ -16,8 +16,8 @@ import hashlib
 from collections.abc import Mapping
 
 from ...errors import VerificationFailed
-from ..counters import is_behind
-from ..model import Counter, LateWrite
+from ..counters import is_behind, refuse_drawn
+from ..model import Counter
 from .connect import quote
 from .counters import read_sequence
 from .fence import token
@@ -65,22 +65,16 @@ def find_staying(connection: Connection, target: str, staging: str, drawn_beside
     ]
 
 
-def refuse_drawn(sequences: Mapping[str, Counter], drawn_beside: Mapping[str, int]) -> None:
-    """:raises LateWrite: the live database gave out a number that staging may have given out as well."""
-    if any(name in sequences and sequences[name].next != following for name, following in drawn_beside.items()):
-        raise LateWrite
-
-
 def go_on(connection: Connection, closed: Barrier, plan: Plan, drawn_beside: Mapping[str, int]) -> None:
     """Before the rename, with the sequences drained that leave: those that take their names go on where they stand.
 
-    :raises LateWrite: as with :func:`refuse_drawn`; nothing is changed.
+    :raises LateWrite: as with :func:`..counters.refuse_drawn`; nothing is changed.
     :raises VerificationFailed: one of them does not go on there; nothing is changed.
     """
     live = {
         name: closed.inside(name, functools.partial(_read, database=plan.target, name=name)) for name in plan.closing
     }
-    refuse_drawn(live, drawn_beside)
+    refuse_drawn(live.values(), drawn_beside)
     coming = read_all(connection, plan.staging)
     for name, wanted in live.items():
         present = coming.get(name)

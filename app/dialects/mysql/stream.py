@@ -57,6 +57,18 @@ class Stream(SSCursor):
         """Free the connection, whatever is still to come."""
         if self.parked is not None:
             self.parked.close()
-        if self.is_open and not self.connection.open:
+        self.close()
+
+    def __exit__(self, *error: object) -> None:
+        """Who fails, or is interrupted, does not read the rest of a table before anybody hears of it."""
+        if any(error):
             self.abandon()
         self.close()
+
+    def close(self) -> None:
+        """As of every cursor; where the connection is gone there is nothing more to be read from it."""
+        if self.connection is not None and not self.connection.open and self.is_open:
+            self._result.unbuffered_active = False  # type: ignore[attr-defined] # PyMySQL does not type it
+        super().close()
+
+    __del__ = close

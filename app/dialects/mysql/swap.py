@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import pymysql
 
 from ...errors import CutOverUnfinished, FerryError, Protected
+from ..counters import refuse_drawn
 from ..model import LateWrite
 from . import sequences, swap_barrier
 from .connect import number_of, quote, words_of
@@ -170,7 +171,7 @@ def _make_plan(
     if reached != expected:
         raise LateWrite
     if drawn_beside:
-        sequences.refuse_drawn(sequences.read_all(connection, target), drawn_beside)
+        refuse_drawn(sequences.read_all(connection, target).values(), drawn_beside)
     staying = sequences.find_staying(connection, target, staging, drawn_beside)
     return make_plan(connection, staging, target, old, digests, staying)
 

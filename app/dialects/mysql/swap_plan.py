@@ -28,9 +28,9 @@ PLAN = "cutover_plan"
 _ROUTINES = ("function", "procedure")
 _DEFAULTS = (
     "SELECT table_name, column_name, column_default FROM information_schema.columns WHERE table_schema = %s "
-    "AND column_default LIKE CONCAT('%%nextval(', %s, '.%%') ORDER BY table_name, column_name"
+    "AND column_default LIKE CONCAT('%%val(', %s, '%%') ORDER BY table_name, column_name"
 )
-_SEQUENCE_NAMED = re.compile(r"\b(?:nextval|lastval|setval)\(`((?:[^`]|``)+)`", re.IGNORECASE)
+_SEQUENCE_NAMED = re.compile(r"\b(?:nextval|lastval|setval)\((?:`(?:[^`]|``)+`\.)?`((?:[^`]|``)+)`", re.IGNORECASE)
 
 
 class Live(Enum):
@@ -49,6 +49,7 @@ class Plan:
     :ivar coming: those of staging, which take their names.
     :ivar staying: sequences that the target keeps; staging's go to ``old``.
     :ivar closing: those sequences among ``leaving``.
+    :ivar later: staging's tables with a default that names a sequence which does not stay.
     :ivar live: the target's objects; they are kept in ``old``, where no event runs.
     :ivar new: staging's objects, which the target gets.
     :ivar defaults: table, column and expression of each default that names a sequence of staging.
@@ -66,6 +67,7 @@ class Plan:
     content: Content
     staying: list[str] = field(default_factory=list)
     closing: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
 
     @property
     def forward(self) -> str:
@@ -104,7 +106,8 @@ def make_plan(
     :param digests: what the target's tables hold.
     :param staying: sequences that the target keeps.
     """
-    defaults = execute(connection, _DEFAULTS, staging, quote(staging))
+    defaults = execute(connection, _DEFAULTS, staging, f"{quote(staging)}.")
+    drawing = execute(connection, _DEFAULTS, staging, "`")
     in_target, in_staging = tables_in(connection, target, staging)
     return Plan(
         staging,
@@ -118,6 +121,7 @@ def make_plan(
         digests,
         list(staying),
         [name for name, kind in in_target.items() if kind == SEQUENCE and name not in staying],
+        sorted({table for table, _, default in drawing if not _named_in(default) <= {*staying}}),
     )
 
 
@@ -230,17 +234,26 @@ def bring_routines(connection: Connection, plan: Plan) -> None:
     _bring(connection, plan, _ROUTINES)
 
 
+def _named_in(default: str) -> set[str]:
+    """The sequences that a default names."""
+    return {name.replace("``", "`") for name in _SEQUENCE_NAMED.findall(default)}
+
+
 def defaults_of_staying(plan: Plan) -> list[tuple[str, str]]:
-    """Table and statement of each default that is to name a sequence which is not closed, nor was."""
-    return [
-        (table, _set_default(table, column, default))
-        for table, column, default in plan.defaults
-        if {name.replace("``", "`") for name in _SEQUENCE_NAMED.findall(default)} <= {*plan.staying}
-    ]
+    """Table and statement of those whose defaults are to name sequences of which none is closed, nor was.
+
+    The server opens the sequences of all of a table's defaults, also of those that are not changed: it would wait for
+    one that is closed, and does not look for one that is changed (both seen).
+    """
+    return [(table, sql) for table, sql in _set_defaults(plan.defaults) if table not in plan.later]
 
 
-def _set_default(table: str, column: str, default: str) -> str:
-    return f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)} SET DEFAULT ({default})"
+def _set_defaults(defaults: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """Table and statement, one for all defaults of a table."""
+    settings: dict[str, list[str]] = {}
+    for table, column, default in defaults:
+        settings.setdefault(table, []).append(f"ALTER COLUMN {quote(column)} SET DEFAULT ({default})")
+    return [(table, f"ALTER TABLE {quote(table)} {', '.join(parts)}") for table, parts in settings.items()]
 
 
 def _repair_defaults(connection: Connection, plan: Plan) -> None:
@@ -252,8 +265,10 @@ def _repair_defaults(connection: Connection, plan: Plan) -> None:
     if not plan.defaults:
         return
     connection.select_db(plan.target)
-    for table, column, default in execute(connection, _DEFAULTS, plan.target, quote(plan.staging)):
-        execute(connection, _set_default(table, column, strip_database(default, plan.staging)))
+    defaults = execute(connection, _DEFAULTS, plan.target, f"{quote(plan.staging)}.")
+    wanted = [(table, column, strip_database(default, plan.staging)) for table, column, default in defaults]
+    for _, sql in _set_defaults(wanted):
+        execute(connection, sql)
 
 
 def finish(connection: Connection, plan: Plan, control: str) -> None:

@@ -69,7 +69,7 @@ class PostgresqlFence:
         with self._transaction() as connection:
             locking = Locking(connection, self._reconnect, self._schema, EXCLUSIVE, insists=insists)
             publishing = [name for (name,) in connection.execute(_PUBLISHING)]
-            new, sequences = swap.run(locking, expected, timeout_s)
+            new, sequences = swap.run(locking, expected, timeout_s, self.drawn_beside)
             commit(connection, self._reconnect, self._schema, new)
             try:
                 self.notes += go_on(connection, swap.live, swap.old, sequences)

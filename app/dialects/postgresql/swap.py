@@ -8,15 +8,17 @@ looked up again then (seen: 2651 commits by 6 threads, none lost). A crash leave
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError
+from ..counters import refuse_drawn
 from ..model import LateWrite
 from .connect import Connection, is_lost
+from .counters import read_counters
 from .extensions import EXTENSIONS, list_schemas, look_in, oid_of, write_moves
 from .grants import adopt, adopt_schema
 from .large_records import Records
@@ -36,9 +38,12 @@ class Swap:
     live: str
     old: str
 
-    def run(self, locking: Locking, expected: bytes, timeout_s: float) -> tuple[int | None, list[Drawn]]:
+    def run(
+        self, locking: Locking, expected: bytes, timeout_s: float, drawn_beside: Mapping[str, int]
+    ) -> tuple[int | None, list[Drawn]]:
         """Do it in the transaction of ``locking``, all but the COMMIT.
 
+        :param drawn_beside: as in :class:`..counters.KnowsDraws`.
         :return: the OID of the schema that is live after it, and where its sequences went on.
         :raises LateWrite, LockHeld, DoesNotFit: see :meth:`.base.Dialect.swap`.
         """
@@ -63,8 +68,19 @@ class Swap:
         statements.append(comment_statement(self.live, comment))
         # Keys that the live sequences gave out, and whose rows are gone, are not given out again.
         sequences = advance(connection, self.live, self.staging)
+        self._refuse_drawn(connection, sequences, drawn_beside)
         connection.execute("; ".join(statements).encode())
         return oid_of(connection, self.live), sequences
+
+    def _refuse_drawn(
+        self, connection: Connection, sequences: Iterable[Drawn], drawn_beside: Mapping[str, int]
+    ) -> None:
+        """:raises LateWrite: a number that staging gave out was given out by the live schema, or may yet be."""
+        if drawn_beside:
+            refuse_drawn(read_counters(connection, self.live), drawn_beside)
+        # Who waits for one, or keeps it, gets the next number from it whatever we do.
+        if any(one.waiters and one.name in drawn_beside for one in sequences):
+            raise LateWrite
 
     def _check(self, connection: Connection) -> None:
         there = list_schemas(connection, [self.staging, self.live, self.old])

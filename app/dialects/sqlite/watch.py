@@ -16,7 +16,7 @@ _JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
 
 class SqliteWatch:
-    """Compares what SQLite says around a read: the same before and after is that of the read.
+    """Compares what SQLite and the system say around a read: the same before and after is that of the read.
 
     Its own connection stays open, as ``PRAGMA data_version`` only tells what changed since the connection asked last,
     and does not write. It alone has the file open: closing any other descriptor of it would drop the locks that the
@@ -62,7 +62,9 @@ class SqliteWatch:
         try:
             self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
             [version] = self._connection.execute("PRAGMA data_version").fetchone()
-            return b"%d" % version
+            # What is copied over the file by another program is no commit, and may have the same number of them.
+            at = self._path.stat()
+            return b"%d/%d/%d/%d" % (version, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
         finally:
             self._connection.execute("ROLLBACK")
 

@@ -129,11 +129,14 @@ class SelfJob(Migration):
         """As every migration; what staging draws from a sequence meanwhile, the live one may have given out since."""
         self.fence.drawn_beside = {}
         super().upgrade()
-        former = [counter for counter in self._counters if not counter.table] if self._ahead else []
+        former = self._counters if self._ahead else []
         if former:
-            now = {(counter.name, counter.next) for counter in read_counters(self.run, self.run.staging)}
+            now = {counter.name: counter.next for counter in read_counters(self.run, self.run.staging)}
+            # What gave its numbers to rows alone is gone with their column.
             self.fence.drawn_beside = {
-                counter.name: counter.next for counter in former if (counter.name, counter.next) not in now
+                counter.name: counter.next
+                for counter in former
+                if now.get(counter.name, counter.next if counter.table else None) != counter.next
             }
 
     def _check(self) -> None:

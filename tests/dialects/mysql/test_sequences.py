@@ -374,3 +374,32 @@ def test_a_database_of_nothing_but_a_sequence(mariadb: MariaDB, shop: Shop) -> N
     shop.swap(again, older)
     assert draw(mariadb, "s") == 3
     assert draw(mariadb, "s", older) == 2
+
+
+DRAWING = {
+    "two columns": ("o BIGINT DEFAULT NEXTVAL(more)", ("o", "NEXTVAL(more)")),
+    "two in one": ("o BIGINT DEFAULT (NEXTVAL(numbers) + NEXTVAL(more))", ("o", "NEXTVAL(numbers) + NEXTVAL(more)")),
+    "the last one": ("o BIGINT DEFAULT LASTVAL(numbers)", ("o", "LASTVAL(numbers)")),
+    "one of the live database": ("o BIGINT DEFAULT NEXTVAL(more)", ("z", "1")),
+    "odd names": ("o BIGINT DEFAULT NEXTVAL(`ne``xtval(\nx`)", ("o", "NEXTVAL(`ne``xtval(\nx`)")),
+}
+
+
+@pytest.mark.parametrize("change", ["DO 1", "ALTER SEQUENCE more CACHE 20"], ids=["both stay", "one is altered"])
+@pytest.mark.parametrize("kind", DRAWING)
+def test_a_table_whose_defaults_name_several(mariadb: MariaDB, shop: Shop, kind: str, change: str) -> None:
+    """The server opens all of them at each change of one, so it has to find all, and none that is closed."""
+    column, (name, default) = DRAWING[kind]
+    table = f"CREATE TABLE numbered (id BIGINT PRIMARY KEY DEFAULT NEXTVAL(numbers), z INT, {column})"
+    fires = "CREATE TRIGGER fires BEFORE INSERT ON numbered FOR EACH ROW SET NEW.z = 5"
+    sequences_of = [f"CREATE SEQUENCE {one}" for one in ("numbers", "more", "`ne``xtval(\nx`")]
+    for sql in (*sequences_of, table, fires):
+        mariadb.execute(sql, database=LIVE)
+    staging, old = shop.names()
+    stage(shop, staging, 1, f"ALTER TABLE numbered ALTER COLUMN {name} SET DEFAULT ({default})", change)
+    shop.swap(staging, old)
+    [(_, sql)] = mariadb.execute("SHOW CREATE TABLE numbered", database=LIVE)
+    assert staging not in sql
+    mariadb.execute("INSERT INTO numbered () VALUES ()", database=LIVE)
+    assert mariadb.execute("SELECT z FROM numbered", database=LIVE) == [(5,)]
+    assert not is_there(shop, staging)

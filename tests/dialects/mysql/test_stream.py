@@ -91,3 +91,43 @@ def test_rows_that_are_moved_to_a_file_are_the_same(mariadb: MariaDB, database: 
             assert read(connection, Stream, "SELECT 1") == [("1",)]
             assert first + list(rows) == expected
             cursor.end()
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt, ConnectionResetError])
+def test_what_ended_the_connection_is_what_is_raised(
+    mariadb: MariaDB, database: str, monkeypatch: pytest.MonkeyPatch, ended: type[BaseException]
+) -> None:
+    """The driver would read on to the end of the rows, from a connection that it closed itself."""
+    raised = pymysql.OperationalError if ended is ConnectionResetError else ended
+    with connect_to(make_url(mariadb.url(database)), None, conv=RAW) as connection:
+
+        def end(*_: object) -> None:
+            raise ended
+
+        def read_on() -> None:
+            with connection.cursor(Stream) as cursor:
+                cursor.execute("SELECT * FROM t")
+                rows = cursor.rows()
+                next(rows)
+                monkeypatch.setattr(stream, "take_rows", lambda *_: [])
+                monkeypatch.setattr(connection._rfile, "read", end, raising=False)
+                list(rows)
+
+        with pytest.raises(raised):
+            read_on()
+        assert not connection.open
+
+
+def test_who_is_interrupted_does_not_read_on(mariadb: MariaDB, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_on() -> None:
+        with (
+            connect_to(make_url(mariadb.url(database)), None, conv=RAW) as connection,
+            connection.cursor(Stream) as cursor,
+        ):
+            cursor.execute("SELECT * FROM t")
+            next(cursor.rows())
+            monkeypatch.setattr(connection, "_read_packet", lambda *_: pytest.fail("it reads on"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_on()

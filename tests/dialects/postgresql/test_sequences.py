@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL
 
+from app.dialects.model import LateWrite
 from app.dialects.postgresql.connect import connect_to
 from app.dialects.postgresql.sequences import LEFT_OUT, Drawn, advance, go_on, lock_sequences
 from tests.dialects.catching_up import copy_of
@@ -191,3 +192,36 @@ def test_numbers_that_were_drawn_behind_the_last_look_are_named(room: Room) -> N
         notes = go_on(connection, "public", schema, drawn)
     assert ["from 1 to 3" in note or "from -1 to -3" in note for note in notes] == [True, True]
     assert ask(room, "SELECT nextval('ids') UNION ALL SELECT nextval('down')", url=live) == [4, -4]
+
+
+def test_what_both_drew_from_is_a_late_write(room: Room) -> None:
+    """A revision gave its rows numbers that the application was given, too: it may write rows with them yet."""
+    make(room)
+    room.execute("CREATE TABLE t (id serial PRIMARY KEY)")
+    staging = copy_of(room)
+    ask(room, "SELECT nextval('ids') + nextval('t_id_seq')", url=staging)
+    with room.dialect.fence(room.target) as fence:
+        for name in ("ids", "t_id_seq"):
+            fence.drawn_beside = {name: 1}
+            with room.connect() as drew:
+                assert drew.exec_driver_sql(f"SELECT nextval('{name}')").scalar() == 1
+                drew.rollback()
+            with pytest.raises(LateWrite):
+                room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=5)
+        fence.drawn_beside = {"ids": 2, "t_id_seq": 2, "gone": 7}
+        room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=5)
+    assert ask(room, "SELECT nextval('ids') UNION ALL SELECT nextval('t_id_seq')") == [2, 2]
+
+
+def test_who_may_yet_draw_what_staging_drew_is_a_late_write(room: Room) -> None:
+    """A transaction that keeps a sequence cannot be stopped from drawing once more."""
+    make(room)
+    with room.connect() as drew, room.dialect.fence(room.target) as fence:
+        drew.exec_driver_sql("SELECT nextval('ids')")
+        staging = copy_of(room)
+        ask(room, "SELECT nextval('ids')", url=staging)
+        fence.drawn_beside = {"ids": 2}
+        with pytest.raises(LateWrite):
+            room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=5)
+        drew.rollback()
+        room.dialect.swap(staging, room.target, old(room), fence, fence.token(), timeout_s=5)
