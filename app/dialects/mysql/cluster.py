@@ -14,7 +14,6 @@ import pymysql
 
 from ...errors import Protected
 from .connect import NOT_GRANTED, number_of
-from .galera import ALONE
 
 VARIABLES = (
     "SHOW VARIABLES WHERE variable_name IN ('version_comment', 'wsrep_on', 'wsrep_provider', 'pxc_strict_mode', "
@@ -36,27 +35,25 @@ _BY_WORD = {
 }
 """By a word of the version or its comment: what it is, and why nothing can be promised there."""
 _ELSEWHERE = "Give a single server as the target, and bring the database into the cluster from there (docs/scale.md)."
+_ALONE = (
+    "Stop the other nodes, start this one with wsrep_on=OFF, and run the command again; then start it with "
+    "--wsrep-new-cluster, and the others with empty data directories, so that they are sent all of it (docs/scale.md)."
+)
 
 
-def refuse_clusters(
-    version: str, ask: Callable[[str], Sequence[Sequence[Any]]], check_galera: Callable[[], None] | None = None
-) -> None:
+def refuse_clusters(version: str, ask: Callable[[str], Sequence[Sequence[Any]]]) -> None:
     """Refuse a target whose writers may be at another server.
 
     :param version: what ``SELECT VERSION()`` says.
     :param ask: asks the server, :data:`VARIABLES` and :data:`STATUS` among others.
-    :param check_galera: refuses a Galera cluster of MariaDB that is not cut over exactly; without it any is refused.
     :raises Protected: with what it is, and what to do instead.
     """
     settings = {str(name).lower(): str(value) for name, value in ask(VARIABLES)}
     if _replicates_by_galera(settings) or any(_is_on(value) for _, value in ask(STATUS)):
-        if check_galera is not None and "pxc_strict_mode" not in settings and "mariadb" in version.lower():
-            check_galera()
-            return
         raise Protected(
             f"This server is a node of {_name_of_galera(settings)}: LOCK TABLES and GET_LOCK hold this node's writers "
             "alone, so that a write at another node could be lost in a cut-over.",
-            hint=ALONE,
+            hint=_ALONE,
         )
     if kind := find_distributed(version, settings):
         raise Protected(f"This server is {kind}.", hint=_ELSEWHERE)

@@ -35,11 +35,9 @@ from ..restored import ForCopyOfSchema
 from ..samples import Problem
 from ..sessions import forget, remember
 from ..watch import TokenWatch
-from . import client, connect, copy, dump, load, names, once, preflight, restore, rules, server, swap
+from . import client, connect, copy, dump, load, lock, names, once, preflight, restore, rules, server, swap
 from . import counters as counters_of
 from . import engine as engines
-from . import galera_lock as lock
-from . import galera_swap as swaps
 from . import mark as mark_of
 from .busy import Busy
 from .catch_up import CatchingUp
@@ -148,7 +146,7 @@ class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
 
     def preflight(self, url: URL) -> None:
         with self._connect(url, to_database=False, session=("lock_wait_timeout = 10",)) as connection:
-            preflight.preflight(connection, url, self._spell(url), self._tls_ca)
+            preflight.preflight(connection, url, self._spell(url))
 
     def keep_copies_in(self, directory: Path) -> None:
         """Nothing: a server's database is read where it is."""
@@ -181,7 +179,7 @@ class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
         with self._connect(url, to_database=False) as connection:
             ask = asking(connection)
             version, folds = version_of(connection), folds_names(ask)
-            parts = (*lock.server_uid(ask, version, url, self._tls_ca), name.lower() if folds else name)
+            parts = (*lock.server_uid(ask, is_mariadb=version.is_mariadb), name.lower() if folds else name)
         return Identity(
             str(version),
             connect.place_of(url),
@@ -351,7 +349,7 @@ class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
 
     @contextlib.contextmanager
     def fence(self, url: URL) -> Iterator[Fence]:
-        fence = swaps.make_fence(url, self._tls_ca, self._factory(url), self._spell(url))
+        fence = swap.MySqlFence(self._factory(url), self._spell(url))
         try:
             yield fence
         finally:
@@ -360,11 +358,11 @@ class MySqlDialect(once.Sharing, Busy, ForCopyOfSchema, CatchingUp):
     def swap(self, staging: URL, target: URL, old: URL, fence: Fence, token: bytes, *, timeout_s: float) -> None:
         assert isinstance(fence, swap.MySqlFence)  # noqa: S101 # each room makes and gets its own
         databases = (database_of(staging), self._spell(target), database_of(old), self._control(target))
-        swaps.swap(self._factory(target), *databases, fence, token, timeout_s)
+        swap.swap(self._factory(target), *databases, fence, token, timeout_s)
 
     def recover(self, staging: URL, target: URL, old: URL) -> list[str]:
         databases = (database_of(staging), self._spell(target), database_of(old), self._control(target))
-        return swaps.recover(target, self._tls_ca, self._factory(target), *databases)
+        return swap.recover(self._factory(target), *databases)
 
     def size_bytes(self, url: URL) -> int:
         with self._ask_within(url, to_database=False) as ask:

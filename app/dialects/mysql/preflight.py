@@ -11,7 +11,6 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -20,7 +19,7 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError, Protected
 from ..wording import be, count_tables
-from . import cluster, copy, galera, names, objects, swap_barrier
+from . import cluster, copy, names, objects, swap_barrier
 from .connect import NOT_GRANTED, explanation, number_of, quote, words_of
 from .driver import version_of
 from .read import Asks, asking
@@ -94,19 +93,18 @@ _OF_CLUSTERS = (cluster.VARIABLES, cluster.STATUS)
 _ALWAYS = (*_OF_CLUSTERS, _OTHER_ENGINES, _REFERRING, _VIEWS, _ROUTINES, _TRIGGERS, _HIDDEN_ROUTINES, _ACCOUNT)
 
 
-def preflight(connection: pymysql.Connection[Any], url: URL, database: str, tls_ca: Path | None = None) -> None:
+def preflight(connection: pymysql.Connection[Any], url: URL, database: str) -> None:
     """Refuse a target that could not be cut over.
 
     :param connection: to no database, as the target may be absent; autocommit.
     :param database: the target's name as the server spells it.
-    :param tls_ca: for the other nodes of a cluster.
     :raises Protected: too old a server, one of a cluster, tables that are not InnoDB, foreign keys from outside.
     :raises DoesNotFit: privileges are missing, and the hint is what to type as an administrator; a table keeps its
         former rows, or lacks a key that the server requires.
     """
     _check_version(connection)
     ask = _ask_ahead(connection, [(sql, (database,) * sql.count("%s")) for sql in _ALWAYS])
-    cluster.refuse_clusters(version_of(connection).text, ask, lambda: galera.check(url, tls_ca, connection, database))
+    cluster.refuse_clusters(version_of(connection).text, ask)
     check_engines(ask, database)
     _check_references(ask, url, database)
     missing = _find_denied_live(ask, url, database)

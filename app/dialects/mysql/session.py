@@ -207,14 +207,12 @@ class Keeper:
     """Keeps a connection that holds locks alive, and lets it end soon after this host has fallen silent.
 
     Of a host that lost its power the server learns nothing; its connections would hold their locks for hours.
-
-    :param patience_s: for an answer of the server.
     """
 
-    def __init__(self, factory: Factory, *, patience_s: int = PATIENT_S) -> None:
+    def __init__(self, factory: Factory) -> None:
         self._stack = contextlib.ExitStack()
         self.connection = self._stack.enter_context(
-            factory(to_database=False, session=(f"wait_timeout = {SILENT_S}",), read_timeout=patience_s)
+            factory(to_database=False, session=(f"wait_timeout = {SILENT_S}",), read_timeout=PATIENT_S)
         )
         self.busy = threading.Lock()
         self._ended = threading.Event()

@@ -8,7 +8,6 @@ all, which cannot change their database, is in a plan that was put on disk befor
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 
 import pymysql
 
@@ -80,13 +79,12 @@ def swap(
     :raises CutOverUnfinished: an earlier swap has not ended, or the new database is live and lacks an object.
     """
     with factory(to_database=False, shared=True, several=True) as connection:
-        check(connection, staging, target, old, control)
-        _check_barrier(connection, staging, target, control)
+        _check(connection, staging, target, old, control)
         fence.notes += _checkpoint(connection)
         try:
             if not fence.is_held:
                 fence.lock(timeout_s, [id_of(connection)])
-            plan = make_unwritten_plan(connection, staging, target, old, token)
+            plan = _make_plan(connection, staging, target, old, token)
             write_plan(connection, control, plan)
             _carry_out(factory, connection, plan, control, fence, timeout_s)
         finally:
@@ -94,36 +92,26 @@ def swap(
         finish(connection, plan, control)
 
 
-def check(connection: Connection, staging: str, target: str, old: str, control: str) -> None:
-    """Find out what would fail later, before anybody is kept waiting.
-
-    :raises CutOverUnfinished: an earlier swap has not ended.
-    :raises FerryError: there is something where the live tables are to go.
-    :raises Protected: the target lies behind other databases' foreign keys.
-    :raises DoesNotFit: a view that could not be created again.
-    """
+def _check(connection: Connection, staging: str, target: str, old: str, control: str) -> None:
+    """Find out what would fail later, before anybody is kept waiting."""
     execute(connection, f"CREATE DATABASE IF NOT EXISTS {quote(control)} CHARACTER SET utf8mb4")
     if read_plan(connection, control):
         raise CutOverUnfinished(
             f"A cut-over of {target} was begun and has not ended.", hint="Run the command again; it is ended first."
         )
-    if tables(connection, old):
+    in_old, in_target, in_staging = tables_in(connection, old, target, staging)
+    if in_old:
         raise FerryError(f"{old}, where the live tables are to go, has tables already.")
+    swap_barrier.prepare(connection, control)
     prepare_plan(connection, control)
+    swap_barrier.check_connections(connection, len({*in_target, *in_staging}))
     _check_references(connection, target)
     for database in (target, staging):
-        for item in objects(connection, database):
+        items = objects(connection, database)
+        try_trigger(connection, control, swap_barrier.VETO, [item for item in items if item.kind == "trigger"])
+        for item in items:
             if item.kind == "view":
                 check_view(connection, database, item.name)
-
-
-def _check_barrier(connection: Connection, staging: str, target: str, control: str) -> None:
-    swap_barrier.prepare(connection, control)
-    in_target, in_staging = tables_in(connection, target, staging)
-    swap_barrier.check_connections(connection, len({*in_target, *in_staging}))
-    for database in (target, staging):
-        triggers = [item for item in objects(connection, database) if item.kind == "trigger"]
-        try_trigger(connection, control, swap_barrier.VETO, triggers)
 
 
 def _check_references(connection: Connection, target: str) -> None:
@@ -169,7 +157,7 @@ def _status(connection: Connection, name: str) -> int:
     return int(value)
 
 
-def make_unwritten_plan(connection: Connection, staging: str, target: str, old: str, expected: bytes) -> Plan:
+def _make_plan(connection: Connection, staging: str, target: str, old: str, expected: bytes) -> Plan:
     """The plan, made while writers wait.
 
     :raises LateWrite: the target is not what it was.
@@ -270,19 +258,11 @@ def undo(connection: Connection, plan: Plan, control: str) -> None:
     delete_plan(connection, control)
 
 
-def recover(
-    factory: Factory,
-    staging: str,
-    target: str,
-    old: str,
-    control: str,
-    end_queued: Callable[[Connection, Plan, str], None] | None = None,
-) -> list[str]:
+def recover(factory: Factory, staging: str, target: str, old: str, control: str) -> list[str]:
     """Finish or undo a swap that was killed, by looking at which tables are where.
 
     Called under the lock only, as often as one likes; it may be killed itself.
 
-    :param end_queued: sees that no statement of the killed swap is still to be carried out.
     :return: what there is to say about it, in sentences.
     :raises CutOverUnfinished: rows are in the old tables only, or an object of the new database cannot be created.
     """
@@ -294,7 +274,7 @@ def recover(
             raise CutOverUnfinished(
                 f"The cut-over that was begun is that of {plan.staging} to {plan.target}, not of {staging} to {target}."
             )
-        (end_queued or _end_queued)(connection, plan, control)
+        _end_queued(connection, plan, control)
         if look(connection, plan) is Live.MIXED:
             rename_back(connection, plan)
         if look(connection, plan) is Live.OLD:

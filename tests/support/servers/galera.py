@@ -48,16 +48,12 @@ class Galera:
     """Three servers that hold the same; ``nodes[0]`` is the first of them.
 
     :param options: further options of each ``mariadbd``.
-    :param tells_addresses: each node tells where clients reach it; by default, on loopback, it says ``AUTO``.
     """
 
-    def __init__(self, directory: Path, *options: str, tells_addresses: bool = False) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         self._programs = directory / "programs"
         self._ports = [free_port() for _ in range(NODES)]
         self.nodes = [MariaDB(directory / f"node{i}", *self._of(i), *options) for i in range(NODES)]
-        if tells_addresses:
-            for node in self.nodes:
-                node.options = (*node.options, f"--wsrep-node-incoming-address=127.0.0.1:{node.port}")
 
     def _of(self, number: int) -> list[str]:
         port = self._ports[number]
