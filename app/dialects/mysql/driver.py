@@ -192,7 +192,7 @@ class Connection(pymysql.Connection):
         except (pymysql.Error, OSError):
             return False
         self._idle_since = time.monotonic()
-        return True
+        return bool(self.open)
 
     def accept(self, settings: Iterable[str]) -> None:
         """Take what the session is now for how it was opened, with these settings besides those that every one has."""
