@@ -16,7 +16,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT, COMMAND, CR
+from pymysql.constants import CLIENT, COMMAND, CR, ER
 
 from ..sessions import Sessions, remember
 from .names import CHANGES
@@ -170,7 +170,13 @@ class Connection(pymysql.Connection):
     def rollback(self) -> None:
         """Roll back, unless nothing was sent that could be."""
         if self._in_transaction:
-            super().rollback()
+            try:
+                super().rollback()
+            except pymysql.OperationalError as error:
+                if error.args[0] != ER.UNKNOWN_COM_ERROR:
+                    raise
+                # A node that is cut off from its cluster refuses even this; a transaction ends with its connection.
+                self.cut()
             self._in_transaction = False
 
     def _is_as_opened(self) -> bool:
@@ -186,7 +192,7 @@ class Connection(pymysql.Connection):
         except (pymysql.Error, OSError):
             return False
         self._idle_since = time.monotonic()
-        return True
+        return bool(self.open)
 
     def accept(self, settings: Iterable[str]) -> None:
         """Take what the session is now for how it was opened, with these settings besides those that every one has."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from pymysql.constants import ER
 
 from app.dialects.mysql.connect import connect_to
 from app.dialects.mysql.copy import create_objects
@@ -251,6 +252,29 @@ def test_a_transaction_ends_with_its_user(held: Room) -> None:
         run(connection, "INSERT INTO parents (id, name) VALUES (77, 'a')")
     with connect_to(held.target, None) as connection:
         assert run(connection, "SELECT count(*) FROM parents WHERE id = 77") == ((0,),)
+
+
+@pytest.mark.parametrize("error", [ER.UNKNOWN_COM_ERROR, ER.LOCK_WAIT_TIMEOUT])
+def test_where_a_node_that_is_cut_off_refuses_to_roll_back_the_connection_ends(
+    held: Room, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """With any other error nobody knows what became of it."""
+
+    def refuse(_: Any) -> None:
+        raise pymysql.OperationalError(error, "WSREP has not yet prepared node for application use")
+
+    with connect_to(held.target, None, shared=True) as connection:
+        former = connection.thread_id()
+        run(connection, "START TRANSACTION")
+        with monkeypatch.context() as patch:
+            patch.setattr(pymysql.Connection, "rollback", refuse)
+            if error == ER.UNKNOWN_COM_ERROR:
+                connection.rollback()
+            else:
+                with pytest.raises(pymysql.OperationalError, match="WSREP"):
+                    connection.rollback()
+        assert connection.open == (error != ER.UNKNOWN_COM_ERROR)
+    assert (number(held) == former) == (error != ER.UNKNOWN_COM_ERROR)
 
 
 def test_statements_that_are_sent_together_are_as_alone(held: Room) -> None:
