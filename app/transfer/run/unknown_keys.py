@@ -25,13 +25,9 @@ def find_unknown_keys(config: Mapping[str, object], environ: Mapping[str, str], 
 def find_unread_keys(config: Mapping[str, object], environ: Mapping[str, str]) -> list[str]:
     """The keys of ours that the environment has without Flask's prefix, where nobody reads them.
 
-    A host may read them into its config by itself.
+    A host may read them into its config by itself, in whatever form.
     """
-    return [
-        name
-        for name in DEFAULTS
-        if name in environ and f"FLASK_{name}" not in environ and str(config.get(name)) != environ[name]
-    ]
+    return [name for name in DEFAULTS if name in environ and f"FLASK_{name}" not in environ and name not in config]
 
 
 def refuse_unread_keys(names: Sequence[str]) -> None:
