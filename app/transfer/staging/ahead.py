@@ -25,6 +25,8 @@ WORTH_BYTES = 48 << 20
 """Of a source, from where on a worker that nobody asked for is worth its start."""
 PART_BYTES = 4 << 20
 """Of lines that a worker is given at a time: enough that a session and the look at the catalogue do not count."""
+PART_ROWS = 50_000
+"""At most of a part: four MiB of the shortest lines are a million rows, which take 150 MiB as values of Python's."""
 TAG = b'{"$'
 """How a value begins that is none of its column's type; within a text the quote would have a backslash before it."""
 WAITING = 2
@@ -51,7 +53,7 @@ class LoadAhead:
     def __init__(self, run: Run, workers: Workers) -> None:
         self._place = Place.of(run)
         self._dialect, self._workers = run.dialect, workers
-        self._rows_at_once = run.throttle.most_at_once
+        self._rows_at_once = min(run.throttle.most_at_once, PART_ROWS)
         self._helps_itself = run.dialect.capabilities.loaders > 1
         # What another machine has begun cannot be taken back from it.
         self._takes_back = self._helps_itself and not workers.are_elsewhere

@@ -84,6 +84,28 @@ def test_all_rows_of_a_table(room: Room, workers: Workers) -> None:
         assert list(reader.rows(reader.tables()["parents"])) == MANY
 
 
+def test_a_part_of_short_rows_has_no_more_of_them(
+    room: Room, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As values of Python's they take thirty times as much as their lines."""
+    monkeypatch.setattr(ahead, "PART_BYTES", 1 << 30)
+    monkeypatch.setattr(ahead, "PART_ROWS", 2 * PART)
+    counts: list[int] = []
+    submit = workers.submit
+
+    def submit_noted(work: Any, *arguments: Any, size: int = 0) -> Any:
+        counts.append(arguments[3])
+        return submit(work, *arguments, size=size)
+
+    monkeypatch.setattr(workers, "submit", submit_noted)
+    loader = begin(room, workers, [])
+    loader._workers.executor  # noqa: B018 # started
+    give(loader, "parents", MANY)
+    assert loader.finish(is_of_these=True).rows["parents"][0] == 1000
+    assert counts
+    assert max(counts) == 2 * PART
+
+
 def test_what_is_small_is_left_to_the_run_itself(room: Room, workers: Workers) -> None:
     begun: list[str] = []
     loader = begin(room, workers, begun)
