@@ -132,9 +132,8 @@ def _migrations(root: Path, name: str) -> Path:
 
 def list_unknown_keys() -> list[str]:
     """A line for each key of the environment or of the app that is misspelt, or that nobody reads."""
-    engines = current_app.extensions["sqlalchemy"].engines
     unread = [f"{name} in the environment is ignored; did you mean FLASK_{name}?" for name in _unread_keys()]
-    return find_unknown_keys(current_app.config, os.environ, map(name_of, engines)) + unread
+    return find_unknown_keys(current_app.config, os.environ, _binds()) + unread
 
 
 def refuse_ignored_keys() -> None:
@@ -143,7 +142,13 @@ def refuse_ignored_keys() -> None:
 
 
 def _unread_keys() -> list[str]:
-    return find_unread_keys(current_app.config, os.environ)
+    return find_unread_keys(current_app.config, os.environ, _binds())
+
+
+def _binds() -> list[str]:
+    """What the app's databases are called; none where it has no Flask-SQLAlchemy, which is refused elsewhere."""
+    db = current_app.extensions.get("sqlalchemy")
+    return [name_of(key) for key in db.engines] if db else []
 
 
 def current_settings(options: Mapping[str, str | None] | None = None) -> Settings:

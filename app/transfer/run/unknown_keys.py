@@ -22,12 +22,15 @@ def find_unknown_keys(config: Mapping[str, object], environ: Mapping[str, str], 
     return [f"{name} is not a key of Flask-Ferry and is ignored{_suggest(name)}" for name in unknown]
 
 
-def find_unread_keys(config: Mapping[str, object], environ: Mapping[str, str]) -> list[str]:
+def find_unread_keys(config: Mapping[str, object], environ: Mapping[str, str], binds: Iterable[str] = ()) -> list[str]:
     """The keys of ours that the environment has without Flask's prefix, where nobody reads them.
 
     A host may read them into its config by itself, in whatever form.
+
+    :param binds: what the app's databases are called.
     """
-    return [name for name in DEFAULTS if name in environ and f"FLASK_{name}" not in environ and name not in config]
+    names = [*DEFAULTS, *(name_key("FERRY_SOURCE", bind) for bind in binds)]
+    return [name for name in names if name in environ and f"FLASK_{name}" not in environ and name not in config]
 
 
 def refuse_unread_keys(names: Sequence[str]) -> None:

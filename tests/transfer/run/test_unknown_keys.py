@@ -36,6 +36,7 @@ def test_a_key_that_nobody_reads_is_refused_with_its_name() -> None:
     assert sorted(find_unread_keys({}, environ)) == ["FERRY_PROHIBIT", "FERRY_STORAGE"]
     # A host reads one by itself, and of another one the name with the prefix counts.
     assert find_unread_keys({"FERRY_STORAGE": True}, environ | {"FLASK_FERRY_PROHIBIT": ""}) == []
+    assert find_unread_keys({}, {"FERRY_SOURCE_STATS": "x"}, ["default", "stats"]) == ["FERRY_SOURCE_STATS"]
     refuse_unread_keys([])
     with pytest.raises(Misconfigured, match="FERRY_STORAGE in the environment") as refused:
         refuse_unread_keys(["FERRY_STORAGE"])
