@@ -19,13 +19,14 @@ from .parts import TOO_LONG, VARIABLE
 from .statements import tokens_of
 
 _NAME = rb"`(?:[^`]|``)++`"
+_OF = rb"(?P<name>" + _NAME + rb")"
 # As long pieces as can be: character by character a dump takes five times as long to be looked at.
 _TEXT = rb"'[^'\\]*+(?:\\.[^'\\]*+)*+'"
 _PART = VARIABLE + rb"|CONVERT\(" + VARIABLE + rb" USING utf8mb4\)"
 _VALUE = rb"(?:NULL|-?[0-9]++(?:\.[0-9]++)?+|x'[0-9a-f]*+'|(?:_binary)?+" + _TEXT + rb"|" + _PART + rb")"
 _ROW = rb"\((?:" + _VALUE + rb"(?:," + _VALUE + rb")*+)?\)"
 _INSERT = re.compile(
-    rb"(?P<head>INSERT INTO (?P<name>" + _NAME + rb") \((?:" + _NAME + rb"(?:, " + _NAME + rb")*+)?\) VALUES )"
+    rb"(?P<head>INSERT INTO " + _OF + rb" \((?:" + _NAME + rb"(?:, " + _NAME + rb")*+)?\) VALUES )"
     rb"" + _ROW + rb"(?:," + _ROW + rb")*+",
     re.DOTALL,
 )
@@ -33,14 +34,9 @@ _SET_PART = re.compile(
     rb"SET (" + VARIABLE + rb") = (?:_binary" + _TEXT + rb"|CONCAT\(\1, _binary" + _TEXT + rb"\))", re.DOTALL
 )
 _WHOLE = re.compile(rb"SET SESSION sql_mode = IF\(" + VARIABLE + rb" IS NULL, '" + TOO_LONG + rb"', @@sql_mode\)")
-_SETVAL = re.compile(rb"DO SETVAL\((?P<name>" + _NAME + rb"), -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
+_SETVAL = re.compile(rb"DO SETVAL\(" + _OF + rb", -?[0-9]+, 0, [0-9]+\)", re.DOTALL)
 _HISTOGRAM = re.compile(
-    rb"ANALYZE TABLE (?P<name>"
-    + _NAME
-    + rb") UPDATE HISTOGRAM ON "
-    + _NAME
-    + rb" WITH [0-9]+ BUCKETS(?: AUTO UPDATE)?",
-    re.DOTALL,
+    rb"ANALYZE TABLE " + _OF + rb" UPDATE HISTOGRAM ON " + _NAME + rb" WITH [0-9]+ BUCKETS(?: AUTO UPDATE)?", re.DOTALL
 )
 _SESSION = re.compile(rb"SET SESSION (?:sql_mode|collation_connection|time_zone) = " + _TEXT, re.DOTALL)
 _DATABASE = re.compile(rb"ALTER DATABASE CHARACTER SET \w+ COLLATE \w+")
@@ -92,6 +88,8 @@ class Grammar:
             )
 
     def _is_ours(self, sql: bytes) -> bool:
+        if self._known_head and not self._bodies and sql.startswith(self._known_head):
+            return True
         if sql in self._settings:
             return True
         if _SESSION.fullmatch(sql) or _is_body(sql):
@@ -99,12 +97,10 @@ class Grammar:
             return True
         if self._bodies:
             return False
-        if self._known_head and sql.startswith(self._known_head):
-            return True
         if match := _INSERT.fullmatch(sql):
-            if self._knows_rows:
-                self._known_head = match["head"]
-            return match["name"] in self._made
+            is_made = match["name"] in self._made
+            self._known_head = match["head"] if self._knows_rows and is_made else b""
+            return is_made
         if match := _SETVAL.fullmatch(sql) or _HISTOGRAM.fullmatch(sql):
             return match["name"] in self._made
         if _SET_PART.fullmatch(sql) or _WHOLE.fullmatch(sql):

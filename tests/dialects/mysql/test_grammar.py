@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from app.dialects.mysql.dump import _bytes
+from app.dialects.mysql.dump import _render as render
 from app.dialects.mysql.grammar import Grammar
 from app.errors import BackupFailed
 
@@ -100,3 +104,16 @@ def test_of_a_file_of_this_process_the_rows_of_a_table_are_looked_at_once() -> N
             grammar.check(wrong, 5, 5)
     with pytest.raises(BackupFailed):
         check(TABLE, head + rows, head + b"(3,")
+
+
+NUMBERS = st.from_regex(rb"-?[0-9]{1,30}(\.[0-9]{1,20})?", fullmatch=True)
+
+
+@given(numbers=st.lists(NUMBERS, max_size=3), texts=st.lists(st.binary(max_size=60), max_size=3))
+def test_however_a_dump_spells_a_value_the_grammar_knows_it(numbers: list[bytes], texts: list[bytes]) -> None:
+    """So one statement of a table's rows stands for all of those that this process writes."""
+    values = [render("decimal")(number) for number in numbers]
+    values += [render(kind)(text) for text in texts for kind in ("longtext", "blob", "float", "bit")]
+    values += [_bytes(text * 2000) for text in texts]
+    row = b"(" + b",".join([*values, b"NULL"]) + b")"
+    check(TABLE, b"INSERT INTO `t` (`a`) VALUES " + row + b"," + row)
