@@ -7,11 +7,13 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import URL
 from sqlalchemy.pool import NullPool
+
+from tests.support.going import Going
 
 from .host import WRITTEN
 
@@ -21,7 +23,7 @@ LIMIT_S = 120.0
 _RUNS = itertools.count(1)
 
 
-class Writers:
+class Writers(Going):
     """Threads that insert rows, each in a transaction, for as long as this is open.
 
     :ivar acknowledged: the names of rows whose commit was answered.
@@ -30,20 +32,12 @@ class Writers:
     def __init__(self, url: URL, count: int = 2) -> None:
         self._engine = sa.create_engine(url, poolclass=NullPool)
         self.acknowledged: list[str] = []
-        self._stop = threading.Event()
+        super().__init__()
         self._prefix = f"{WRITTEN}-{time.time_ns():x}-{next(_RUNS)}"
-        self._threads = [threading.Thread(target=self._write, args=(number,), daemon=True) for number in range(count)]
+        self._begin_with(threading.Thread(target=self._write, args=(number,), daemon=True) for number in range(count))
 
-    def __enter__(self) -> Writers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, _type: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=60)
-            assert not thread.is_alive(), "a writer still waits"
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
         self._engine.dispose()
 
     def _write(self, number: int) -> None:

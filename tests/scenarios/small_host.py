@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytest
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -14,6 +16,7 @@ from sqlalchemy import URL
 from app.commands import bp
 from app.export import export_blueprint
 from tests.support.forks import start_flask
+from tests.support.places import new_name
 from tests.support.site import MODULES, ROOT, Result
 from tests.transfer.hosts import history, revision
 
@@ -82,3 +85,15 @@ def succeeded(result: Result) -> str:
     """What a command said that must have succeeded."""
     assert result.status == 0, result.stderr + result.stdout
     return result.stdout + result.stderr
+
+
+def host_on(request: pytest.FixtureRequest, directory: Path, *statements: str) -> SmallHost:
+    """A host on a new database of the server that a fixture's parameter names, at a revision of these statements."""
+    url = URL.create("sqlite", database=str(directory / "new.db"))
+    if request.param != "sqlite":
+        server: Any = request.getfixturevalue(request.param)
+        url = server.url(new_name())
+        server.execute(f"CREATE DATABASE {url.database}")
+    host = SmallHost(directory, url)
+    host.revise(*statements)
+    return host

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from types import TracebackType
 
 import pymysql
 
+from tests.support.going import Going
 from tests.support.servers.mariadb import MariaDB
 
 ENDED = (1205, 1213)
 """What a transaction is answered that is to be tried again: its number is gone, and stays nobody's."""
 
 
-class Drawing:
+class Drawing(Going):
     """Threads that draw: by themselves, in a transaction with a row, and by a column's default.
 
     :param sequence: rows go to ``numbered (id, how)``, of which ``id`` has its next number as default; None: none do.
@@ -27,20 +27,9 @@ class Drawing:
     def __init__(self, server: MariaDB, database: str, sequence: str, *, rows: bool = True) -> None:
         self._server, self._database, self._sequence = server, database, sequence
         self.numbers, self.rows, self.unexpected = list[int](), set[int](), list[str]()
-        self._stop = threading.Event()
+        super().__init__()
         ways = (self._draw, self._draw_with_row, self._insert) if rows else (self._draw, self._draw)
-        self._threads = [threading.Thread(target=self._go_on, args=(way,), daemon=True) for way in ways]
-
-    def __enter__(self) -> Drawing:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, _type: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive(), "it still waits"
+        self._begin_with(threading.Thread(target=self._go_on, args=(way,), daemon=True) for way in ways)
 
     def _go_on(self, way: object) -> None:
         assert callable(way)

@@ -7,12 +7,13 @@ import itertools
 import threading
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import URL
 from sqlalchemy.pool import NullPool
+
+from tests.support.going import Going
 
 INSERT = sa.text("INSERT INTO sections (name, abbreviation) VALUES (:name, :name)")
 
@@ -66,26 +67,15 @@ class Writer:
         return connection
 
 
-class Writers:
+class Writers(Going):
     """Several of them, for as long as this is open."""
 
     def __init__(self, url: URL, count: int, *, pause_s: float = 0.005, limit_s: float = 90.0) -> None:
         self.writers = [Writer(url, number, pause_s) for number in range(count)]
-        self._stop = threading.Event()
-        self._threads = [
+        super().__init__()
+        self._begin_with(
             threading.Thread(target=writer.write, args=(self._stop, limit_s), daemon=True) for writer in self.writers
-        ]
-
-    def __enter__(self) -> Writers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, _type: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=60)
-            assert not thread.is_alive(), "a writer still waits"
+        )
 
     @property
     def acknowledged(self) -> list[str]:

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.scenarios.runs.test_jobs import CREATE, LENGTH, ROWS, make_old, read
-from tests.scenarios.small_host import SmallHost
+from tests.scenarios.small_host import SmallHost, host_on
 from tests.support.forks import start_flask
 from tests.support.pages import take
 from tests.support.places import connected, new_name
@@ -67,12 +67,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 
 @pytest.fixture(params=SERVERS)
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
-    server: Any = request.getfixturevalue(request.param)
-    url = server.url(new_name())
-    server.execute(f"CREATE DATABASE {url.database}")
-    host = SmallHost(tmp_path, url)
-    host.revise(*CREATE)
-    return host
+    return host_on(request, tmp_path, *CREATE)
 
 
 def begin(old: SmallHost, new: SmallHost, cluster: DaskCluster, stopped: list[int], report: Path) -> Any:

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from app.transfer.jobs import going_on
 from app.transfer.staging import ahead
 from app.transfer.staging import load as loading
-from tests.scenarios.small_host import SmallHost
-from tests.support.places import connected, new_name
+from tests.scenarios.small_host import SmallHost, host_on
+from tests.support.places import connected
 from tests.support.servers import make_directory
 from tests.support.servers.mariadb import MariaDB
 from tests.support.serving import Server
@@ -104,13 +104,7 @@ def old(tmp_path: Path) -> SmallHost:
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
     directory = tmp_path / "new"
     directory.mkdir()
-    url = sa.make_url(f"sqlite:///{directory / 'new.db'}")
-    if request.param != "sqlite":
-        server: Any = request.getfixturevalue(request.param)
-        url = server.url(new_name())
-        server.execute(f"CREATE DATABASE {url.database}")
-    host = SmallHost(directory, url)
-    host.revise(*CREATE)
+    host = host_on(request, directory, *CREATE)
     host.revise(HEAD, name="r2", down="r1")
     return host
 

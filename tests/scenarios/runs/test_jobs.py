@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from app.transfer.run.control import Control
 from app.transfer.run.ledger import JournalEntry
-from tests.scenarios.small_host import SmallHost
+from tests.scenarios.small_host import SmallHost, host_on
 from tests.support.forks import start_flask
 from tests.support.places import connected, execute, new_name
 from tests.support.site import MODULES, ROOT
@@ -104,16 +104,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> SmallHost:
 
 @pytest.fixture(params=SERVERS)
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
-    if request.param == "sqlite":
-        host = SmallHost(tmp_path, sa.make_url(f"sqlite:///{tmp_path / 'new.db'}"))
-        host.revise(*CREATE)
-        return host
-    server: Any = request.getfixturevalue(request.param)
-    url = server.url(new_name())
-    server.execute(f"CREATE DATABASE {url.database}")
-    host = SmallHost(tmp_path, url)
-    host.revise(*CREATE)
-    return host
+    return host_on(request, tmp_path, *CREATE)
 
 
 def read(host: SmallHost) -> tuple[list[Any], int]:

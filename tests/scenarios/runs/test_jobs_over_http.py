@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from app.transfer.staging import ahead
 from tests.scenarios.runs.test_jobs import CREATE, NOTES, SERVERS, note_children
-from tests.scenarios.small_host import SmallHost
-from tests.support.places import connected, execute, new_name
+from tests.scenarios.small_host import SmallHost, host_on
+from tests.support.places import connected, execute
 from tests.support.serving import Proxy, Server, proxied
 
 ROWS, WIDTH, ANSWERS = 3_000, 64, 20_000
@@ -52,14 +52,7 @@ def served(old: SmallHost) -> Iterator[Server]:
 
 @pytest.fixture(params=SERVERS)
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
-    url = sa.make_url(f"sqlite:///{tmp_path / 'new.db'}")
-    if request.param != "sqlite":
-        server: Any = request.getfixturevalue(request.param)
-        url = server.url(new_name())
-        server.execute(f"CREATE DATABASE {url.database}")
-    host = SmallHost(tmp_path, url)
-    host.revise(*CREATE)
-    return host
+    return host_on(request, tmp_path, *CREATE)
 
 
 def migrate(new: SmallHost, url: str, *options: str) -> tuple[Any, dict[str, str]]:
