@@ -45,6 +45,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "dialects/mysql/inventory.py": ("scenarios/objects/test_guarantees.py",),
     "dialects/mysql/locked.py": ("scenarios/sources/test_locked.py",),
     "dialects/places.py": ("dialects/test_contract.py",),
+    "dialects/reader.py": ("dialects/test_contract.py",),
     "dialects/postgresql/beside.py": (
         "dialects/postgresql/test_server.py",
         "dialects/test_contract.py",
@@ -142,6 +143,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "transfer/jobs/set_aside_job.py": ("scenarios/sources/test_set_aside_from.py",),
     "transfer/jobs/source_job.py": ("scenarios/deployment/test_deployment.py",),
+    "transfer/jobs/staged_backup.py": ("scenarios/commands/test_restore.py",),
     "transfer/jobs/verify_run.py": ("scenarios/commands/test_verify.py",),
     "transfer/run/hooks.py": ("scenarios/runs/test_question.py",),
     "transfer/run/worker_process.py": ("transfer/run/test_workers.py",),

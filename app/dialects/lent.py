@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 
 from sqlalchemy import URL
 
-from .base import Reader
 from .model import KeyRange, Table
+from .reader import Reader
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
-from .base import Reader
+from .reader import Reader
 
 R = TypeVar("R", bound=Reader)
 

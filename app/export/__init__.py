@@ -20,7 +20,8 @@ import zstandard
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from ..dialects import dialect_for
-from ..dialects.base import Dialect, Reader
+from ..dialects.base import Dialect
+from ..dialects.reader import Reader
 from ..errors import DoesNotFit, FerryError, Misconfigured
 from ..transfer.rows.encode import Encoding, hash_rows
 from ..transfer.rows.header import FORMAT, VERSION, header_of, sort_columns, table_to_json

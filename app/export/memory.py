@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from ..dialects.base import Dialect, Reader, Watch
+from ..dialects.base import Dialect, Watch
 from ..dialects.model import Table, TableChecksum
+from ..dialects.reader import Reader
 from ..transfer.rows.canonical import checksum
 
 Mark = str | bytes

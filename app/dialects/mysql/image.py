@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from ..base import Reader
 from ..dumping import Dump
+from ..reader import Reader
 from . import dump
 from .growing import Growing
 from .read import MySqlReader

@@ -257,6 +257,9 @@ class MySqlReader:
         types = [item.full_type for item in columns]
         return f"{types}:{summed[0]}:{summed[1]}" if summed else None
 
+    def count_readable(self, table: str) -> int:
+        return self.count(table)
+
     def whole(self) -> str | None:
         return None
 

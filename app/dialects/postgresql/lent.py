@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import URL
 
 from ...errors import DatabaseUnreachable
-from ..base import Reader
 from ..lent import Instant
 from ..model import KeyRange, LogicalType, Table
+from ..reader import Reader
 from .connect import Connection
 from .large import are_there
 from .names import Place, quote

@@ -16,7 +16,6 @@ from sqlalchemy import URL
 
 from ...errors import DoesNotFit, FerryError
 from ..at_once import count_all, look_over
-from ..base import Reader
 from ..batches import by_value, convert_rows
 from ..dumping import Dump
 from ..model import (
@@ -32,6 +31,7 @@ from ..model import (
     Where,
     mark_version_table,
 )
+from ..reader import Reader
 from ..samples import leads_nowhere
 from . import inventory, locks, objects
 from .catalogue import SIZE, Catalogue, ask_for_catalogue, sort_catalogue
@@ -290,6 +290,9 @@ class PostgresqlReader:
             if self._connection.info.transaction_status is TransactionStatus.INERROR:
                 self._connection.execute("ROLLBACK TO SAVEPOINT sums")
             raise
+
+    def count_readable(self, table: str) -> int:
+        return self.count(table)
 
     def whole(self) -> str | None:
         return None

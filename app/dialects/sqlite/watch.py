@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from ..base import Reader
+from ..reader import Reader
 
 _JOURNAL = bytes.fromhex("d9d505f920a163d7")
 """What a journal begins with, unless its transaction is over (sqlite.org/fileformat.html, section 3)."""

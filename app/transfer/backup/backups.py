@@ -134,10 +134,9 @@ def check(dialect: Dialect, backup: Backup, scratch: URL, key: bytes | None) -> 
         except FerryError as error:
             raise BackupFailed(error.message) from error
         return
-    expected = {name: TableChecksum(rows, int(total, 16)) for name, (rows, total) in backup.tables.items()}
     try:
         restored = restore_beside(dialect, backup.path, scratch, sums=False)
-        compare_restored(dialect, backup.path, scratch, restored, Contents(expected, {}))
+        compare_restored(dialect, backup.path, scratch, restored, backup.contents)
     finally:
         dialect.drop(scratch)
 

@@ -10,7 +10,7 @@ import hashlib
 import io
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -219,7 +219,7 @@ def read_back(store: Store, name: str, size_bytes: int, sha256: str) -> None:
 
 def _wrap(settings: Settings, backup: Backup, *, encrypted: bool) -> str:
     # Where it lies on this machine is nobody's business there.
-    text = to_plain_json(asdict(backup) | {"file": backup.path.name})
+    text = to_plain_json(backup.to_manifest() | {"file": backup.path.name})
     if not encrypted:
         return text.decode()
     sealed = io.BytesIO()

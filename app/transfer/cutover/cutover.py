@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ...dialects.base import Fence, Reader
+from ...dialects.base import Fence
+from ...dialects.reader import Reader
 from ...errors import CutOverUnfinished, FerryError, LeaseLost, VerificationFailed
 from ..backup.making import to_lists
 from ..proof.checksums import NOTHING, Proved, fingerprint

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...dialects.base import Fence, Image, Reader
+from ...dialects.base import Fence, Image
 from ...dialects.model import LateWrite, Table, TableChecksum
+from ...dialects.reader import Reader
 from ...dialects.wording import count_rows
 from ...errors import BackupFailed, VerificationFailed
 from ..backup import backups
@@ -78,9 +79,9 @@ def secure(
     with take_image(run, fence) as image, contextlib.ExitStack() as stack:
         under_way: list[Finish] = []
 
-        def begin(sums: TableChecksum, table: Table) -> None:
+        def begin(rows: int, table: Table) -> None:
             # The backup is written while the other tables are read; an empty database needs none.
-            if sums.rows and table.name != run.dialect.version_table and not under_way:
+            if rows and table.name != run.dialect.version_table and not under_way:
                 under_way.append(stack.enter_context(_backing_up(run, image, backup_to, to_staging=to_staging)))
 
         contents = read_contents(image.reader, changes=changes, between=begin)

@@ -12,8 +12,9 @@ from pathlib import Path
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import DataError, NotSupportedError, OperationalError, ProgrammingError
 
-from ...dialects.base import OutsideStaging, Reader
+from ...dialects.base import OutsideStaging
 from ...dialects.model import Definition, Table, Values
+from ...dialects.reader import Reader
 from ...dialects.wording import count_of
 from ...errors import DoesNotFit
 from ..proof.foreseen import CountValues, foresee_losses

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ...dialects.base import Reader
 from ...dialects.model import LateWrite, Table, TableChecksum
+from ...dialects.reader import Reader
 from ...dialects.wording import count_rows, rows_were
 from ...errors import DoesNotFit, VerificationFailed
 from ..backup.backups import state_of
@@ -184,12 +184,17 @@ class KeepingRollback(Rollback):
             self._carry(self._was)
             self._was_made = True
         self.run.dialect.copy(live, self._is, timeout_s=SWAP_TIMEOUT_S)
-        if secured and state_of(self.run.dialect, self._is) != dict(self.secured.checksums):
+        if secured and not self._is_secured():
             if self.was_written_meanwhile():
                 raise LateWrite
             raise VerificationFailed("The copy of the live database is not what it is a copy of.")
         self._carry(self._is)
         return self._was, self._is
+
+    def _is_secured(self) -> bool:
+        """Whether the copy of the live database is what was secured."""
+        with self.run.dialect.reader(self._is) as reader:
+            return self.secured.contents.are_in(reader)
 
     def _make_was(self, live: sa.URL) -> None:
         """The live database with the rows that it had after the cut-over: a kept generation has rows and no rules."""

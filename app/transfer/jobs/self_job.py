@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from sqlalchemy import URL
 
-from ...dialects.base import Reader
 from ...dialects.model import LateWrite, Table, TableChecksum, Values
+from ...dialects.reader import Reader
 from ...dialects.rounds import CannotCatchUp
 from ...dialects.wording import count_rows
 from ...errors import DoesNotFit, VerificationFailed

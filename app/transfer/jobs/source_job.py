@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
+from ...dialects.reader import Reader
 from ...errors import DoesNotFit, FerryError, OutOfSpace, VerificationFailed
 from ..cutover.cutover import entry_for
 from ..proof.checksums import NOTHING, Contents, Proved

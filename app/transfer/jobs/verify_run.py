@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...dialects.base import Reader
 from ...dialects.model import Table
+from ...dialects.reader import Reader
 from ...dialects.wording import count_rows
 from ...errors import BackupFailed, DoesNotFit, Misconfigured, Protected
 from ..anonymise.engine import as_profiled, choose_profile
@@ -35,7 +35,7 @@ from ..staging.options import MigrateOptions
 from ..staging.stage import stage
 from ..staging.stand_in import NO_STAND_IN, StandIn, keep_source_schema
 from .job import Step, carry_out_steps
-from .restore import Chosen, accept_file, stage_backup
+from .staged_backup import Chosen, accept_file, stage_backup
 
 _HOW_ELSE = (
     "Fix the revision, or compare with the source itself; a database on this kind of server has its own tables: "
@@ -254,7 +254,7 @@ class _Without:
     def __init__(self, reader: Reader, skipped: set[str]) -> None:
         self._reader, self._skipped = reader, skipped
         self.objects, self.definitions = reader.objects, reader.definitions
-        self.count, self.counts = reader.count, reader.counts
+        self.count, self.counts, self.count_readable = reader.count, reader.counts, reader.count_readable
         self.numbers, self.counters, self.outside = reader.numbers, reader.counters, reader.outside
         self.time_zone, self.texts = reader.time_zone, reader.texts
         self.unreadable_outside, self.outside_objects = reader.unreadable_outside, reader.outside_objects

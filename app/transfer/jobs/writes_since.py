@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ...dialects.base import Reader
+from ...dialects.reader import Reader
 from ..proof.writes import Written, find_schema_changes, find_writes
 from ..rows.files import encode_rows, write
 from ..rows.header import now

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum
+from ...dialects.reader import Reader
 from ..rows.canonical import checksum
 from ..rows.header import sort_columns
 
@@ -54,16 +54,29 @@ def sum_up(reader: Reader, *, changes: bool = False) -> Summed:
 class Contents:
     """What a database holds at one instant.
 
-    :ivar checksums: of each table.
+    :ivar checksums: of each table; of none where how the database lies is enough.
     :ivar digests: what its server sums each table up to, with the table; of those where it can.
     :ivar virtual: the names of the virtual tables among them.
     :ivar whole: what the database is known by as it lies.
+    :ivar counts: the rows of each table, where there are no checksums.
     """
 
     checksums: Mapping[str, TableChecksum]
     digests: Mapping[str, tuple[Table, str]]
     virtual: Collection[str] = ()
     whole: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def lies_known(self) -> bool:
+        """Whether its rows were not read, as how it lies is enough to know a copy of it by."""
+        return self.whole is not None and not self.checksums
+
+    def are_in(self, reader: Reader) -> bool:
+        """Whether another database of the same server, which may be a copy of this one, holds the same."""
+        if self.lies_known:
+            return reader.whole() == self.whole
+        return fingerprint(reader, proved=self.known_in(reader)) == self.checksums
 
     def stated_in(self, manifest: Collection[str]) -> dict[str, TableChecksum]:
         """The checksums to compare with a manifest's; where an older version wrote it, it has no virtual tables."""
@@ -100,20 +113,32 @@ def read_contents(
     reader: Reader,
     *,
     changes: bool = True,
-    between: Callable[[TableChecksum, Table], None] = lambda _sums, _table: None,
+    between: Callable[[int, Table], None] = lambda _rows, _table: None,
 ) -> Contents:
     """Read a whole database once, and let its server sum it up.
 
-    :param changes: whether a copy of it is to be changed before it is compared; else it is enough to know how it lies.
-    :param between: is told of each table when it was read; it may use the reader's session.
+    :param changes: whether a copy of it is to be changed before it is compared; else it is enough to know how it lies,
+        and where there is such a thing no row of it is read.
+    :param between: is told of each table, and how many rows it has, when it was read; it may use the reader's session.
     """
+    if not changes and (whole := reader.whole()) is not None:
+        return _count(reader, whole, between)
     sums: dict[str, TableChecksum] = {}
     read_rows = reader.rows_to_digest if changes else reader.rows
     for table in map(sort_columns, reader.tables().values()):
         sums[table.name] = checksum(table, read_rows(table))
-        between(sums[table.name], table)
+        between(sums[table.name].rows, table)
     summed = sum_up(reader, changes=changes)
     return Contents(sums, summed.digests, {table.name for table in summed.tables if table.virtual}, summed.whole)
+
+
+def _count(reader: Reader, whole: str, between: Callable[[int, Table], None]) -> Contents:
+    tables = reader.tables()
+    counts: dict[str, int] = {}
+    for name, table in tables.items():
+        counts[name] = reader.count_readable(name)
+        between(counts[name], table)
+    return Contents({}, {}, {name for name, table in tables.items() if table.virtual}, whole, counts)
 
 
 def fingerprint(

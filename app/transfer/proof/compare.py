@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ...dialects.base import Reader
 from ...dialects.model import Column, LogicalType, Table, Values
+from ...dialects.reader import Reader
 from ..rows.canonical import checksum, decode_row, encode_row, row_hasher, without_numbers
 from ..rows.header import sort_columns
 from ..rows.masking import mask

@@ -9,8 +9,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ...dialects.base import Reader
 from ...dialects.model import Table, TableChecksum, Values
+from ...dialects.reader import Reader
 from ...dialects.wording import count_of, count_rows
 from ...errors import VerificationFailed
 from ..rows.canonical import MODULUS, checksum, encode_row, hash_line, without_numbers

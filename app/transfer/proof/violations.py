@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from ...dialects.base import Reader
 from ...dialects.model import Table
+from ...dialects.reader import Reader
 from ...dialects.samples import Problem, leads_nowhere
 from ...dialects.wording import count_rows
 from ..rows.canonical import encode_row

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...dialects.base import Reader
 from ...dialects.model import Table, Values
+from ...dialects.reader import Reader
 from ..rows.canonical import checksum
 from ..schema.alembic import data_tables
 from .compare import Difference, RowKey, difference, unequal

@@ -73,6 +73,11 @@ def a_digest(value: Any, place: str, digits: int) -> str:
     return value
 
 
+def a_digest_or_null(value: Any, place: str, digits: int) -> str | None:
+    """As :func:`a_digest`, or null."""
+    return None if value is None else a_digest(value, place, digits)
+
+
 def texts(value: Any, place: str) -> tuple[str, ...]:
     """A list of texts."""
     return tuple(a_text(item, f"{place}[{index}]") for index, item in enumerate(a_list(value, place)))
@@ -119,6 +124,12 @@ def rows_and_digest(value: Any, place: str) -> list[Any]:
     if len(pair) != 2:
         raise Unexpected(place, "[rows, checksum]")
     return [a_count(pair[0], f"{place}[0]"), a_digest(pair[1], f"{place}[1]", 32)]
+
+
+def rows_and_digest_or_null(value: Any, place: str) -> list[Any]:
+    """A table's rows, and the checksum of their content or null."""
+    pair = a_list(value, place)
+    return [a_count(pair[0], f"{place}[0]"), None] if pair[1:] == [None] else rows_and_digest(value, place)
 
 
 def distinct(names: tuple[str, ...], place: str) -> tuple[str, ...]:

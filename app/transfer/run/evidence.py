@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ...dialects.base import Reader
+from ...dialects.reader import Reader
 from ...dialects.wording import count_of
 from ..proof.compare import SHOWN, Difference, compare_databases
 from ..rows.files import to_plain_json, write

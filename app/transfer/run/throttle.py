@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ...errors import FerryError, Misconfigured
 
 if TYPE_CHECKING:
-    from ...dialects.base import Reader
+    from ...dialects.reader import Reader
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int | None], None]

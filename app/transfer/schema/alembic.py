@@ -11,7 +11,6 @@ import contextlib
 import functools
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,8 +24,9 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from ...dialects.ahead import asked_ahead
-from ...dialects.base import OutsideStaging, Reader
+from ...dialects.base import OutsideStaging
 from ...dialects.model import Table
+from ...dialects.reader import Reader
 from ...errors import DatabaseUnreachable, DoesNotFit, FerryError, LiveSchemaChanged, Misconfigured, Protected
 from .callables import call_without_arguments, import_callable
 from .comparison import compare, foresee
@@ -378,13 +378,13 @@ class Schema:
             return DoesNotFit(f"{place} failed: {words}", details=details, hint="Fix the revision and run again.")
         return FerryError(f"{place} failed: {type(error).__name__}: {words}")
 
-    def _look(self) -> AbstractContextManager[Engine]:
+    def _look(self) -> contextlib.AbstractContextManager[Engine]:
         """Let the host's engine and session be such as cannot write to the live database."""
         if self._looking is not None:
             return contextlib.nullcontext(self._looking)
         return use_engine(self.host, self.host.dialect.read_only_engine(self.host.url), verbose=self._verbose)
 
-    def _work_on(self, staging: URL) -> AbstractContextManager[Engine]:
+    def _work_on(self, staging: URL) -> contextlib.AbstractContextManager[Engine]:
         """Let the host's engine and session be staging's."""
         return use_engine(self.host, self.host.dialect.engine(staging, self._json_options()), verbose=self._verbose)
 

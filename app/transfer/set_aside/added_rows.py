@@ -13,8 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from ...dialects.base import Dialect, Reader
+from ...dialects.base import Dialect
 from ...dialects.model import LogicalType, Table, TableChecksum, Values
+from ...dialects.reader import Reader
 from ...errors import DoesNotFit
 from ..proof.compare import SHOWN, Difference, Numbers, RowKey, difference, same_rows, unequal
 from ..rows.canonical import MODULUS, decode_row, encode_row, row_hasher

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from ...dialects.base import Reader
 from ...dialects.model import Definition, Table, Values
+from ...dialects.reader import Reader
 from ...errors import SourceIncomplete
 from ..rows.encode import TakeLines
 from ..rows.header import AppliedProfile, Checked, Footer, Header

@@ -14,8 +14,9 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...dialects import dialect_for
-from ...dialects.base import Dialect, Reader, Watch
+from ...dialects.base import Dialect, Watch
 from ...dialects.model import Definition, OutsideObject, SchemaObject, Table
+from ...dialects.reader import Reader
 from ...dialects.wording import count_rows
 from ...errors import (
     AccessDenied,

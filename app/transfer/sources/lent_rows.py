@@ -17,9 +17,10 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from ...dialects import dialect_for
-from ...dialects.base import Dialect, Reader
+from ...dialects.base import Dialect
 from ...dialects.lent import Instant, Lends
 from ...dialects.model import KeyRange, Table
+from ...dialects.reader import Reader
 from ...dialects.sessions import hold_sessions
 from ...errors import FerryError
 from ..rows.double_encoded import DoubleEncoded

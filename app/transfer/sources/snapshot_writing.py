@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ...dialects.base import Reader
 from ...dialects.model import KeyRange, Table, Values
+from ...dialects.reader import Reader
 from ...dialects.wording import count_rows
 from ...errors import FerryError
 from ..rows.double_encoded import DoubleEncoded

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from ...dialects.base import Dialect, Reader
+from ...dialects.base import Dialect
 from ...dialects.model import Table, TableChecksum, Values
+from ...dialects.reader import Reader
 from ...errors import DoesNotFit, VerificationFailed
 from ..proof.compare import SHOWN, Numbers, describe_values, unequal
 from ..rows.canonical import MODULUS, decode_row, encode_row, hash_line, row_hasher

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 
-from ...dialects.base import Reader
 from ...dialects.model import ForeignKey, Table, Values
+from ...dialects.reader import Reader
 from ..rows.canonical import encode_row, row_hasher
 from ..rows.scratch import Scratch
 from .options import Dangling

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import URL
 
-from ...dialects.base import Dialect, Fence, Reader
+from ...dialects.base import Dialect, Fence
 from ...dialects.model import Look, Table, TableChecksum
+from ...dialects.reader import Reader
 from ...dialects.rounds import CannotCatchUp, Pair, Round
 from ..proof.checksums import Contents
 from ..rows.canonical import MODULUS, encode_row, row_hasher

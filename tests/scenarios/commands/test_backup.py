@@ -386,4 +386,15 @@ def test_a_wal_database(changed: Local) -> None:
         changed.ok("db-backup")
     (made,) = changed.kept()
     assert content(made) == changed.content()
+    assert len(json.loads(manifest(made).read_text())["whole"]) == 32
     assert [path.name for path in changed.backups.iterdir() if path.suffix in ("-wal", "-shm")] == []
+
+
+def test_a_value_that_no_command_could_put_back(changed: Local) -> None:
+    """No row of a file is read for its backup, but all of them are looked at."""
+    changed.write("CREATE TABLE wide (id INTEGER PRIMARY KEY" + "".join(f", c{n}" for n in range(250)) + ")")
+    changed.write("INSERT INTO wide (id, c249) VALUES (7, CAST(x'4AFF' AS TEXT))")
+    refused(changed.run("db-backup"), 22, "wide.c249 holds text that is not UTF-8 (key [7])")
+    assert changed.kept() == []
+    changed.write("UPDATE wide SET c249 = x'4AFF'")
+    changed.ok("db-backup")

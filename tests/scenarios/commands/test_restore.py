@@ -212,6 +212,51 @@ def test_a_forged_manifest(changed: Local) -> None:
     assert changed.content() == live
 
 
+def forge(file: Path, **said: object) -> None:
+    """Write into a manifest."""
+    manifest = file.with_name(f"{file.name}.manifest.json")
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | said))
+
+
+def lay_out(database: Path, page_size: int) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(f"PRAGMA page_size = {page_size}; VACUUM")
+        assert connection.execute("PRAGMA page_size").fetchone() == (page_size,)
+
+
+@pytest.mark.parametrize("page_size", [4096, 8192])
+def test_a_manifest_of_another_database(changed: Local, page_size: int) -> None:
+    """Whether staging lies as the file does, or is laid out anew for the pages of what is live."""
+    changed.ok("db-backup")
+    lay_out(changed.database, page_size)
+    live = changed.content()
+    (file,) = changed.kept()
+    changed.ok("db-restore", "--yes", str(file))
+    assert changed.content() == live
+    forge(file, whole="0" * 32)
+    refused(changed.run("db-restore", "--yes", "--trust-file", str(file)), 23, "does not hold what was backed up")
+    assert changed.content() == live
+    assert changed.staging() == []
+
+
+@pytest.mark.parametrize("page_size", [4096, 8192])
+def test_a_backup_of_an_older_version(changed: Local, page_size: int) -> None:
+    """It has a checksum of each table in its manifest, and not what all of the file is known by."""
+    changed.ok("db-backup")
+    (file,) = changed.kept()
+    lay_out(changed.database, page_size)
+    sums = changed.ok("db-restore", "--yes", str(file)) and changed.report()["tables"]
+    manifest = json.loads(file.with_name(f"{file.name}.manifest.json").read_text())
+    tables = manifest["tables"] | {one["table"]: [one["loaded"], one["checksum"]] for one in sums}
+    del tables["alembic_version"]
+    assert all(checksum for _, checksum in tables.values())
+    tables["alembic_version"] = [1, "0" * 32]
+    forge(file, whole=None, tables=tables)
+    # Of that one table the checksum is another.
+    words = ("does not hold what was backed up: alembic_version.",)
+    refused(changed.run("db-restore", "--yes", "--trust-file", str(file)), 23, *words)
+
+
 @pytest.mark.parametrize("size", [-4096, 4096, 100, 0])
 def test_a_truncated_file_without_a_manifest(changed: Local, tmp_path: Path, size: int) -> None:
     changed.ok("db-backup")

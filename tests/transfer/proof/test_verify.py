@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.dialects.base import Reader
 from app.dialects.model import Table, TableChecksum, Values
+from app.dialects.reader import Reader
 from app.dialects.sqlite.names import url_of
 from app.errors import VerificationFailed
 from app.transfer.proof.verify import Before, Upgraded, verify_loaded, verify_upgrade

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import URL
 
 from app.dialects import dialect_for
-from app.dialects.base import Dialect, Reader
+from app.dialects.base import Dialect
 from app.dialects.model import KeyRange
+from app.dialects.reader import Reader
 from app.errors import FerryError
 from app.transfer.rows.double_encoded import DoubleEncoded
 from app.transfer.rows.encode import hash_rows
