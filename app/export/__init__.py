@@ -23,13 +23,13 @@ from ..dialects import dialect_for
 from ..dialects.base import Dialect
 from ..dialects.reader import Reader
 from ..errors import DoesNotFit, FerryError, Misconfigured
-from ..transfer.rows.encode import Encoding, hash_rows
-from ..transfer.rows.header import FORMAT, VERSION, header_of, sort_columns, table_to_json
+from ..transfer.rows.encode import Encoding, HashedLine, hash_rows
+from ..transfer.rows.header import FORMAT, VERSION, Header, header_of, sort_columns, table_to_json
 from ..transfer.run.settings import build_settings
 from ..transfer.schema.alembic import data_tables, revision_of
 from ..transfer.schema.named_schema import find_named_schema
 from ..transfer.schema.version_table import version_table_of
-from .memory import Reading, memory_of_process
+from .memory import Mark, Reading, memory_of_process
 
 PREFIX = "/ferry"
 LONGEST_IDENTITY = 500
@@ -68,15 +68,19 @@ def export_blueprint(authorize: Callable[[], object] | None = None) -> Blueprint
 
     @bp.get("/manifest")
     def manifest() -> Response:
-        """Format, database, revision, and per table its rows and checksum."""
+        """Format, database, revision, and per table its rows and checksum; ``?checksums=no``: rows alone."""
         check()
-        return _manifest()
+        return _manifest(with_checksums=request.args.get("checksums") != "no")
 
     @bp.get("/export")
     def export() -> Response:
-        """All rows in one consistent read, as a snapshot with its footer as the end mark."""
+        """All rows in one consistent read, as a snapshot with its footer as the end mark.
+
+        ``?remember=yes``: its checksums are asked for again, by a manifest behind it.
+        """
         check()
-        return _export(request.args.get("identity", request.host_url)[:LONGEST_IDENTITY])
+        identity = request.args.get("identity", request.host_url)[:LONGEST_IDENTITY]
+        return _export(identity, remember=request.args.get("remember") == "yes")
 
     return bp
 
@@ -110,17 +114,18 @@ def _refuse_outside(reader: Reader) -> None:
         raise DoesNotFit(f"The database has large objects, which an export cannot carry: {lines}.")
 
 
-def _manifest() -> Response:
+def _manifest(*, with_checksums: bool) -> Response:
     dialect, engine, memory = _dialect(), current_app.extensions["sqlalchemy"].engine, memory_of_process()
     with memory.reading(dialect, engine) as reading:
         # In the order of the export's own lines: whoever took those compares their checksums with these.
         tables = {name: sort_columns(table) for name, table in data_tables(reading.reader.tables()).items()}
         revision = _revision(reading.reader)
-        sums = memory.sum_up(reading, tables)
-    described = {
-        name: {**table_to_json(table), "rows": sums[name].rows, "checksum": str(sums[name])}
-        for name, table in tables.items()
-    }
+        if with_checksums:
+            sums = memory.sum_up(reading, tables)
+            stated = {name: {"rows": one.rows, "checksum": str(one)} for name, one in sums.items()}
+        else:
+            stated = {name: {"rows": rows} for name, rows in reading.reader.counts(tables).items()}
+    described = {name: table_to_json(table) | stated[name] for name, table in tables.items()}
     return jsonify(
         format=FORMAT,
         version=VERSION,
@@ -131,7 +136,7 @@ def _manifest() -> Response:
     )
 
 
-def _export(identity: str) -> Response:
+def _export(identity: str, *, remember: bool) -> Response:
     context = memory_of_process().reading(_dialect(), current_app.extensions["sqlalchemy"].engine)
     reading = context.__enter__()
     try:
@@ -150,19 +155,30 @@ def _export(identity: str) -> Response:
     except BaseException:
         context.__exit__(None, None, None)
         raise
-    sections = ((table.name, hash_rows(table, reader.rows(table))) for table in header.tables)
-    response = Response(_compress(_encode(reading, Encoding(header, sections))), mimetype="application/zstd")
+    response = Response(_compress(_encode(reading, header, remember=remember)), mimetype="application/zstd")
     # The read ends with the answer, however that ends.
     response.call_on_close(lambda: context.__exit__(None, None, None))
     return response
 
 
-def _encode(reading: Reading, encoding: Encoding) -> Iterator[bytes]:
-    """The pieces of a snapshot, whose checksums need not be made again behind them."""
+def _encode(reading: Reading, header: Header, *, remember: bool) -> Iterator[bytes]:
+    """The pieces of a snapshot, whose checksums need not be made again behind them.
+
+    :param remember: also where a mark of each table costs something.
+    """
+    marks: dict[str, Mark | None] = {}
+
+    def sections() -> Iterator[tuple[str, Iterator[HashedLine]]]:
+        for table in header.tables:
+            # Before its rows: what changes them without a write to one, such as another word of an enum, is of no
+            # transaction's instant, and is to be seen by the mark.
+            if remember or reading.sees_commits:
+                marks[table.name] = reading.mark(table)
+            yield table.name, hash_rows(table, reading.reader.rows(table))
+
+    encoding = Encoding(header, sections())
     yield from encoding.pieces()
-    memory_of_process().learn(
-        reading, {table.name: table for table in encoding.header.tables}, encoding.footer.checksums
-    )
+    memory_of_process().learn(reading, {table.name: table for table in header.tables}, marks, encoding.footer.checksums)
 
 
 def _compress(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -92,10 +92,16 @@ class Memory:
         self._keep(reading, tables, marks, sums)
         return sums
 
-    def learn(self, reading: Reading, tables: Mapping[str, Table], sums: Mapping[str, TableChecksum]) -> None:
-        """Remember what was read otherwise, where that costs nothing."""
-        if reading.token is not None:
-            self._keep(reading, tables, dict.fromkeys(tables, reading.token), sums)
+    def learn(
+        self,
+        reading: Reading,
+        tables: Mapping[str, Table],
+        marks: Mapping[str, Mark | None],
+        sums: Mapping[str, TableChecksum],
+    ) -> None:
+        """Remember what was summed up otherwise, of the tables that have a mark of this very read."""
+        if any(mark is not None for mark in marks.values()):
+            self._keep(reading, tables, marks, sums)
 
     def close(self) -> None:
         """Let go of the database."""

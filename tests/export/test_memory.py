@@ -83,8 +83,16 @@ class Deployment:
         assert members.pop("size") > 0
         return members
 
-    def export(self, to: str = "export.zst") -> Path:
-        with self.client.get("/ferry/export") as answer:
+    def count(self) -> dict[str, int]:
+        """The rows of each table, of a manifest without checksums."""
+        answer = self.client.get("/ferry/manifest", query_string={"checksums": "no"})
+        assert answer.status_code == 200, answer.text
+        tables = answer.get_json()["tables"]
+        assert not any("checksum" in table for table in tables.values())
+        return {name: table["rows"] for name, table in tables.items()}
+
+    def export(self, to: str = "export.zst", **words: str) -> Path:
+        with self.client.get("/ferry/export", query_string=words) as answer:
             (self.directory / to).write_bytes(answer.data)
         return self.directory / to
 
@@ -135,16 +143,21 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory]:
     one.close()
 
 
+def serve_on(server: Any, directory: Path) -> Deployment:
+    """The same tables on a server."""
+    name = new_name()
+    server.execute(f"CREATE DATABASE {name}")
+    deployment = serve(server.url(name), directory)
+    deployment.write(*MADE)
+    return deployment
+
+
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
     kind, _, mode = request.param.partition(" ")
     if kind == "sqlite":
         return serve(make_file(tmp_path / "live.db", mode), tmp_path)
-    server, name = request.getfixturevalue(kind), new_name()
-    server.execute(f"CREATE DATABASE {name}")
-    deployment = serve(server.url(name), tmp_path)
-    deployment.write(*MADE)
-    return deployment
+    return serve_on(request.getfixturevalue(kind), tmp_path)
 
 
 @pytest.fixture
@@ -188,6 +201,23 @@ def test_behind_an_export_of_a_file_no_row_is_read(file: Deployment, read: list[
     assert stated(file.manifest()) == file.truth()
 
 
+def test_a_manifest_without_checksums_reads_no_row(place: Deployment, read: list[str]) -> None:
+    assert (place.count(), read) == ({name: rows for name, (rows, _) in place.truth().items()}, [])
+    # What is known stays known.
+    first = place.manifest()
+    del read[:]
+    assert (place.count(), place.manifest(), read) == ({"a": 3, "b": 1}, first, [])
+    place.write(*WRITES["insert"])
+    assert place.count() == {"a": 4, "b": 1}
+
+
+def test_behind_an_export_that_is_to_be_remembered_no_row_is_read(place: Deployment, read: list[str]) -> None:
+    _, footer = check(place.export(remember="yes"))
+    assert stated(place.manifest()) == {name: (sums.rows, str(sums)) for name, sums in footer.checksums.items()}
+    assert read == []
+    assert stated(place.manifest()) == place.truth()
+
+
 def test_on_a_server_only_what_was_written_is_read_again(
     mariadb: Any, postgresql: Any, tmp_path: Path, read: list[str]
 ) -> None:
@@ -217,8 +247,11 @@ def test_what_was_written_since_is_in_the_next_manifest(place: Deployment, write
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_what_was_written_behind_an_export_is_in_the_next_manifest(place: Deployment, write: str) -> None:
-    place.export()
+@pytest.mark.parametrize("words", [{}, {"remember": "yes"}], ids=["", "remembered"])
+def test_what_was_written_behind_an_export_is_in_the_next_manifest(
+    place: Deployment, write: str, words: dict[str, str]
+) -> None:
+    place.export(**words)
     before = place.manifest()
     place.write(*WRITES[write])
     assert (stated(place.manifest()), place.manifest() != before) == (place.truth(), True)
@@ -259,6 +292,36 @@ def test_what_was_written_while_an_export_ran_is_in_the_manifest_behind_it(tmp_p
     manifest = long.manifest()
     assert stated(manifest)["z"] != (2000, str(footer.checksums["z"]))
     assert stated(manifest) == long.truth()
+
+
+@pytest.mark.parametrize("server", ["mariadb", "postgresql"])
+def test_what_was_written_while_an_export_ran_on_a_server_is_in_the_manifest_behind_it(
+    request: pytest.FixtureRequest, tmp_path: Path, server: str, read: list[str]
+) -> None:
+    """Of the export's own instant is what is remembered: the table that was written is read again, and it alone."""
+    place = serve_on(request.getfixturevalue(server), tmp_path)
+    place.write(
+        "CREATE TABLE z (id INTEGER NOT NULL PRIMARY KEY, t VARCHAR(200))",
+        "INSERT INTO z WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+        "SELECT i, repeat('x', 150) FROM n",
+    )
+    before = place.truth()
+    with place.client.get("/ferry/export?remember=yes", buffered=False) as answer:
+        pieces = iter(answer.iter_encoded())
+        got = [next(pieces)]
+        place.write(*WRITES["update"], "UPDATE z SET t = 'y' WHERE id = 900")
+        (tmp_path / "export.zst").write_bytes(b"".join([*got, *pieces]))
+    _, footer = check(tmp_path / "export.zst")
+    assert {name: (sums.rows, str(sums)) for name, sums in footer.checksums.items()} == before
+    assert stated(place.manifest()) == place.truth()
+    assert sorted(read) == ["a", "z"]
+
+
+def test_an_export_that_nobody_reads_to_its_end_is_not_remembered(long: Deployment, read: list[str]) -> None:
+    with long.client.get("/ferry/export?remember=yes", buffered=False) as answer:
+        next(iter(answer.iter_encoded()))
+    assert stated(long.manifest()) == long.truth()
+    assert sorted(read) == ["a", "b", "z"]
 
 
 def test_a_transaction_that_is_open_is_in_none(place: Deployment, read: list[str]) -> None:
@@ -418,6 +481,22 @@ def test_values_that_change_without_a_write_to_a_row(postgresql: Any, tmp_path: 
         place.write(write)
         after = place.manifest()
         assert (stated(after), after != before) == (place.truth(), True), write
+
+
+def test_a_word_of_an_enum_that_changes_while_an_export_runs(postgresql: Any, tmp_path: Path) -> None:
+    """No transaction sees it as it was, and no row is written: whoever asks behind that is told of it."""
+    place = serve_on(postgresql, tmp_path)
+    place.write(
+        "CREATE TYPE mood AS ENUM ('sad', 'glad')",
+        "CREATE TABLE moods (id INTEGER PRIMARY KEY, mood mood, t TEXT)",
+        "INSERT INTO moods SELECT i, 'sad', repeat('x', 100) FROM generate_series(1, 5000) AS g (i)",
+    )
+    with place.client.get("/ferry/export?remember=yes", buffered=False) as answer:
+        pieces = iter(answer.iter_encoded())
+        next(pieces)
+        place.write("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")
+        assert list(pieces)
+    assert stated(place.manifest()) == place.truth()
 
 
 def test_the_memory_of_a_process_is_one() -> None:

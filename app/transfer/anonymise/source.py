@@ -109,7 +109,8 @@ class AnonymisedSource(Source):
     def _through_files(self, run: Run, to: Destination, private: Path) -> tuple[Taken, Bound]:
         """What the source gave lies in the private directory, and is gone with it."""
         tables = self._check_first(run)
-        received = self._inner.take(run, Destination(private / "received.json", private, passing=True))
+        there = Destination(private / "received.json", private, passing=True, looks_again=to.looks_again)
+        received = self._inner.take(run, there)
         path = received.path
         if received.header.kind == "records":
             run.report.records = received.count_received()

@@ -348,7 +348,8 @@ class SourceJob(Migration):
         if (former := self._going_on.take(catches_up=catches_up)) is not None:
             return former
         try:
-            snapshot = self._source.take(run, Destination.of(run, also, self._workers if also else None))
+            workers, looks_again = self._workers if also else None, bool(self.options.catch_up)
+            snapshot = self._source.take(run, Destination.of(run, also, workers, looks_again=looks_again))
         except FerryError as error:
             if not can_fall_back(error) or spec.kind not in (SourceKind.HTTP, SourceKind.DATABASE):
                 raise

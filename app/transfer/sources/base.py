@@ -45,6 +45,7 @@ class Destination:
     :ivar passing: all of it is removed when the run ends, and nobody is to keep a value of it.
     :ivar also: is given the lines of rows as well, as they are written, where a source has that.
     :ivar workers: who may read rows as well, where a source can lend what it reads.
+    :ivar looks_again: whether the source is asked behind it for what was written since.
     """
 
     snapshot: Path
@@ -52,11 +53,14 @@ class Destination:
     passing: bool = False
     also: TakeLines | None = None
     workers: Workers | None = None
+    looks_again: bool = False
 
     @classmethod
-    def of(cls, run: Run, also: TakeLines | None = None, workers: Workers | None = None) -> Destination:
+    def of(
+        cls, run: Run, also: TakeLines | None = None, workers: Workers | None = None, *, looks_again: bool = False
+    ) -> Destination:
         """The configured snapshot, and the run's own directory."""
-        return cls(run.settings.snapshot, run.directory, also=also, workers=workers)
+        return cls(run.settings.snapshot, run.directory, also=also, workers=workers, looks_again=looks_again)
 
 
 @dataclass

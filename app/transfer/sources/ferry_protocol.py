@@ -1,7 +1,11 @@
 """Another Ferry deployment: its manifest and its one streamed export, which is a snapshot as it is.
 
-``GET <base>/ferry/manifest``  format, identity of the database, revision, tables with rows and checksums
-``GET <base>/ferry/export``    the snapshot of kind ``rows``, Zstandard, with its footer as the end mark
+``GET <base>/ferry/manifest``  format, identity of the database, revision, tables with rows and checksums;
+                               ``?checksums=no``: without those, for which all rows are read
+``GET <base>/ferry/export``    the snapshot of kind ``rows``, Zstandard, with its footer as the end mark;
+                               ``?remember=yes``: for a manifest behind it
+
+A deployment that knows no such words answers as it ever did.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +50,18 @@ MOST_MANIFEST_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a deployment says of its database before it is read.
+    """What a deployment says of its database.
 
-    :ivar tables: with their rows and checksums.
+    :ivar rows: of each table.
+    :ivar checksums: of each table; None where it does not say.
     :ivar described: the tables themselves; None where it does not say.
     :ivar size: of the database, in bytes; 0 where it does not say.
     """
 
     database_uid: str
     revision: str | None
-    tables: dict[str, TableChecksum]
+    rows: dict[str, int]
+    checksums: dict[str, TableChecksum] | None = None
     described: dict[str, Table] | None = None
     size: int = 0
 
@@ -87,21 +94,24 @@ class FerrySource:
         self._password = password
         self._announced = 0
 
-    def manifest(self) -> Manifest:
+    def manifest(self, *, with_checksums: bool = True) -> Manifest:
         """Log in and read the manifest.
 
+        :param with_checksums: it is to have them, for which the deployment reads its rows; else it need not.
         :raises Unauthorized: the source refuses the credentials, or the user is no admin there.
         :raises SourceIncomplete: another format version, or no complete answer.
         """
         self._log_in()
+        params = {} if with_checksums else {"checksums": "no"}
+        parse = partial(self._parse_manifest, with_checksums=with_checksums)
         try:
-            manifest = self._client.get(MANIFEST, self._parse_manifest, MOST_MANIFEST_BYTES)
+            manifest = self._client.get(MANIFEST, parse, MOST_MANIFEST_BYTES, **params)
         except Refused as error:
             raise self._explain_refusal(error) from error
-        self._announced = sum(table.rows for table in manifest.tables.values())
+        self._announced = sum(manifest.rows.values())
         return manifest
 
-    def _parse_manifest(self, answer: Answer) -> Manifest:
+    def _parse_manifest(self, answer: Answer, *, with_checksums: bool) -> Manifest:
         try:
             members = an_object(loads(answer.json_text()), "the answer")
             if (version := a_count(members.get("version"), "version")) != VERSION:
@@ -110,7 +120,8 @@ class FerrySource:
             return Manifest(
                 a_text(members.get("database"), "database"),
                 a_text_or_null(members.get("revision"), "revision"),
-                {name: read_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()},
+                {name: _read_rows(table, f"tables: {name[:100]}") for name, table in tables.items()},
+                _read_checksums(tables) if with_checksums or _all_have("checksum", tables) else None,
                 _describe_tables(tables),
                 a_count(members.get("size", 0), "size"),
             )
@@ -154,18 +165,22 @@ class FerrySource:
         progress: Callable[[str, int, int | None], None],
         lane: Lane | None = None,
         also: BeginToTake | None = None,
+        *,
+        looks_again: bool = False,
     ) -> Written:
         """Stream the export into a file, look at each line, and only then let it take its name.
 
         :param identity: what the snapshot is to name as its source: a deployment does not know its own URL.
         :param lane: how fast its lines may come.
         :param also: whom it names is given the lines as well, of each attempt.
+        :param looks_again: the manifest is asked for behind it.
         :raises SourceIncomplete: it broke off three times, or what came is not whole.
         """
         words: Exception | None = None
+        params = {"identity": identity, "remember": "yes"} if looks_again else {"identity": identity}
         for attempt in range(ATTEMPTS):
             try:
-                with self._client.stream(EXPORT, identity=identity) as pieces:
+                with self._client.stream(EXPORT, **params) as pieces:
                     plain = self._bound_size(expand(_count_rows(pieces, progress)), lane)
                     return write_received(path, plain, also)
             except Refused as error:
@@ -202,9 +217,22 @@ class FerrySource:
                 lane.wait_behind(ends)
 
 
+def _all_have(member: str, tables: dict[str, Any]) -> bool:
+    """:param tables: objects."""
+    return all(member in table for table in tables.values())
+
+
+def _read_rows(table: Any, place: str) -> int:
+    return a_count(an_object(table, place).get("rows"), f"{place}: rows")
+
+
+def _read_checksums(tables: dict[str, Any]) -> dict[str, TableChecksum]:
+    return {name: read_checksum(table, f"tables: {name[:100]}") for name, table in tables.items()}
+
+
 def _describe_tables(tables: dict[str, Any]) -> dict[str, Table] | None:
     """:raises Unexpected: something in it is of another kind."""
-    if not all("columns" in table for table in tables.values()):
+    if not _all_have("columns", tables):
         return None
     return {name: table_from_json(table, f"tables: {name[:100]}") for name, table in tables.items()}
 

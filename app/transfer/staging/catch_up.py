@@ -55,7 +55,7 @@ class CatchUp:
             return (
                 snapshot
                 if self._find_changed(snapshot) == []
-                else self._source.again(self._run, snapshot, Destination.of(self._run))
+                else self._source.again(self._run, snapshot, Destination.of(self._run, looks_again=True))
             )
         except FerryError as error:
             self._tolerate(error, snapshot)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.classic.api import api
+from app.dialects.model import TableChecksum
 from app.errors import SourceIncomplete
 from app.transfer.sources.ferry_protocol import FerrySource, speaks_ferry
 from app.transfer.sources.http import HttpClient
@@ -54,7 +55,10 @@ def test_any_manifest(said: Said, client: HttpClient, key: str | None, text: str
     def read() -> None:
         manifest = source.manifest()
         assert isinstance(manifest.database_uid, str)
-        assert all(0 <= table.rows < 2**63 and 0 <= table.total < 2**128 for table in manifest.tables.values())
+        assert all(0 <= rows < 2**63 for rows in manifest.rows.values())
+        sums = manifest.checksums or {}
+        assert {name: one.rows for name, one in sums.items()} == manifest.rows
+        assert all(0 <= one.total < 2**128 for one in sums.values())
 
     words = refusal_of(read)
     assert words is None or client.base in words
@@ -83,6 +87,36 @@ def test_a_manifest_that_is_none(said: Said, client: HttpClient, key: str, text:
     said.answers = {"/api/authenticate": '{"token": "t"}', "/ferry/manifest": spoilt(key, text)}
     with pytest.raises(SourceIncomplete, match=words):
         FerrySource(client, "u", "p").manifest()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("rows", '"1"'), ("rows", "-1"), ("checksum", '"zz"'), ("checksum", "null"), ("t", "[]")]
+)
+def test_a_manifest_that_is_none_although_no_checksums_are_wanted(
+    said: Said, client: HttpClient, key: str, text: str
+) -> None:
+    said.answers = {"/api/authenticate": '{"token": "t"}', "/ferry/manifest": spoilt(key, text)}
+    with pytest.raises(SourceIncomplete, match="is not a manifest"):
+        FerrySource(client, "u", "p").manifest(with_checksums=False)
+
+
+def test_a_manifest_without_checksums_is_one_where_none_are_wanted(said: Said, client: HttpClient) -> None:
+    tables = {"t": {"rows": 7}, "u": {"rows": 0}}
+    said.answers = {
+        "/api/authenticate": '{"token": "t"}',
+        "/ferry/manifest": json.dumps(GOOD_MANIFEST | {"tables": tables}),
+    }
+    manifest = FerrySource(client, "u", "p").manifest(with_checksums=False)
+    assert (manifest.rows, manifest.checksums) == ({"t": 7, "u": 0}, None)
+    with pytest.raises(SourceIncomplete, match="checksum is not a text of 32 hex digits"):
+        FerrySource(client, "u", "p").manifest()
+
+
+def test_checksums_that_nobody_asked_for_are_taken(said: Said, client: HttpClient) -> None:
+    """An older deployment gives them always."""
+    said.answers = {"/api/authenticate": '{"token": "t"}', "/ferry/manifest": json.dumps(GOOD_MANIFEST)}
+    manifest = FerrySource(client, "u", "p").manifest(with_checksums=False)
+    assert (manifest.rows, manifest.checksums) == ({"t": 1}, {"t": TableChecksum(1, 0)})
 
 
 @given(TEXTS | TEXTS.map(lambda text: f'{{"token": {text}}}'), TEXTS)
