@@ -126,6 +126,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "profiles.py": ("scenarios/anonymise/test_pull.py",),
     "transfer/anonymise/source.py": ("scenarios/anonymise/test_pull.py",),
+    "transfer/jobs/brought_over.py": ("scenarios/matrix/test_short_stop.py",),
     "transfer/jobs/job.py": ("transfer/jobs/test_passage.py",),
     "transfer/jobs/migrate.py": ("scenarios/deployment/test_deployment.py",),
     "transfer/jobs/migration.py": (

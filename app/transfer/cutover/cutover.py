@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
@@ -36,14 +37,16 @@ def entry_for(
     secured: Secured,
     *,
     proved: Callable[[Reader], Proved] = NOTHING.known_in,
+    beside: AbstractContextManager[object] | None = None,
     **more: Any,
 ) -> Entry:
     """The ledger entry of this run's cut-over, made from staging before it, which gets its mark.
 
     :param proved: what is known of the tables of staging.
+    :param beside: what goes on while staging is read.
     """
     run.dialect.set_mark(run.staging, run.mark)
-    with run.dialect.reader(run.staging) as reader:
+    with beside or contextlib.nullcontext(), run.dialect.reader(run.staging) as reader:
         sums = fingerprint(reader, proved=proved(reader))
     return Entry(
         **{

@@ -136,7 +136,7 @@ class Migration(Job):
         )
         self._check_objects(self._read_declarations(revision))
         refresh_derived(run)
-        problems = run.dialect.problems(run.staging)
+        problems = self._look_at_rules()
         if self.options.keep_violations:
             problems = self._keep_violations(problems)
         if problems:
@@ -150,6 +150,10 @@ class Migration(Job):
             ).of_keys(keys)
         run.dialect.settle(run.staging, keep_violations=self.options.keep_violations)
         prove_counters(run, self._counters, run.staging)
+
+    def _look_at_rules(self) -> list[Problem]:
+        """All that do not hold; behind it no row of staging is written any more."""
+        return self.run.dialect.problems(self.run.staging)
 
     def _find_taken_away(self) -> set[str] | None:
         """What the upgrade dropped or renamed by name, where staging was a copy of the live database."""

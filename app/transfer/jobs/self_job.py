@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,13 +14,15 @@ from sqlalchemy import URL
 from ...dialects.model import LateWrite, Table, TableChecksum, Values
 from ...dialects.reader import Reader
 from ...dialects.rounds import CannotCatchUp
-from ...dialects.wording import count_rows
+from ...dialects.samples import Problem
 from ...errors import DoesNotFit, VerificationFailed
 from ..backup.making import to_sums
 from ..cutover.cutover import entry_for, note_wait
+from ..cutover.keeping import Keeping
 from ..cutover.secure import Secured, take_image
 from ..proof.checksums import Proved, fingerprint, read_contents
 from ..proof.verify import Before
+from ..run.beside import Beside
 from ..run.evidence import databases_differ
 from ..run.ledger import BROUGHT_OVER, Entry
 from ..run.report import TableReceipt
@@ -31,6 +33,7 @@ from ..schema.recognise import recognise
 from ..staging.counters import keep_counters, read_counters
 from ..staging.row_by_row import RowByRow, env_sends, pair, pair_same, reaches_around
 from ..staging.short_stop import ShortStop
+from .brought_over import describe_brought_over
 from .dry_run import foresee_self
 from .job import Step, refresh_derived
 from .migration import Migration
@@ -49,6 +52,8 @@ class SelfJob(Migration):
     """Whether rows came along that were written after the backup was made."""
     _sums: Mapping[str, TableChecksum] | None = None
     """Of staging, where a pass is complete."""
+    _read: Mapping[str, TableChecksum] | None = None
+    """Of staging, where they were read before; nothing has written a row there since."""
     way_to_set_aside = (
         "They go to a file by way of a snapshot: flask db-backup --portable ./all.json\n"
         "and then: flask db-migrate-data ./all.json --set-aside"
@@ -75,9 +80,13 @@ class SelfJob(Migration):
         foresee_self(run, self.look_along(revision), self.target.rows)
 
     def entry(self) -> Entry:
-        entry = self._entry(self.secured.contents.known_in)
+        entry = self._entry(self._know_tables)
         self._sums = to_sums(entry.checksums)
         return entry
+
+    def _know_tables(self, reader: Reader) -> Proved:
+        sums = self._read
+        return (lambda table: sums.get(table.name)) if sums else self.secured.contents.known_in(reader)
 
     def _entry(self, proved: Callable[[Reader], Proved]) -> Entry:
         return entry_for(
@@ -98,7 +107,7 @@ class SelfJob(Migration):
     def back_up(self) -> None:
         """The backup of the first pass stays; a later one takes the live database anew, with every write until now."""
         run = self.run
-        self._short = self._sums = None
+        self._short = self._sums = self._read = None
         self._looked_at_live = self.is_kept = False
         self.report.tables.clear()
         self.report.carried.clear()
@@ -146,6 +155,20 @@ class SelfJob(Migration):
     def _bring_objects(self) -> None:
         if self._revision != self.plan.head:
             self.bring_objects(self._revision)
+
+    def _look_at_rules(self) -> list[Problem]:
+        """While the server does so, rows are kept and read for the ledger, where there are enough of them."""
+        run, look = self.run, super()._look_at_rules
+        keeping = Keeping(run, sum(one.rows for one in self.secured.checksums.values()))
+        if not keeping.is_worth_it:
+            return look()
+        with keeping, Beside(look) as looking:
+            looking.begin()
+            with run.dialect.reader(run.staging) as reader:
+                self._read = fingerprint(reader, proved=self.secured.contents.known_in(reader))
+            problems = looking.result()
+        self.is_kept = keeping.is_done
+        return problems
 
     def _find_taken_away(self) -> set[str]:
         return {*self._heard.dropped, *(rename.old for rename in self._heard.renames)}
@@ -343,7 +366,7 @@ class SelfJob(Migration):
         refresh_derived(run)
         keep_counters(run, read_counters(run, run.target), run.staging)
         entry = self._entry(lambda _reader: lambda table: stop.sums.get(table.name))
-        self._tell(stop, entry.table_checksums)
+        describe_brought_over(run, stop, entry.table_checksums)
         return entry
 
     def _renew_old(self) -> None:
@@ -358,22 +381,6 @@ class SelfJob(Migration):
             if live.numbers() != old.numbers():
                 raise CannotCatchUp("a number that the app keeps beside all tables was changed")
         run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
-
-    def _tell(self, stop: ShortStop, checksums: Mapping[str, TableChecksum]) -> None:
-        run, brought = self.run, stop.brought
-        run.report.brought_over = [{"table": name, **asdict(one)} for name, one in sorted(brought.items())]
-        for receipt in run.report.tables:
-            if receipt.table in brought and (staged := stop.name_of(receipt.table)):
-                sums = checksums[staged]
-                receipt.rows = receipt.loaded = sums.rows
-                receipt.checksum = str(sums) if stop.is_same(receipt.table) else ""
-                receipt.rows_at_head = sums.rows if receipt.rows_at_head is not None else None
-        rows, waiting = (sum(getattr(one, name) for one in brought.values()) for name in ("rows", "while_waiting"))
-        were = "was" if rows == 1 else "were"
-        run.note(
-            f"The live database was written meanwhile; {count_rows(rows)} {were} brought over, "
-            f"{waiting} of them with writers waiting."
-        )
 
     def _refuse_copy(self) -> NoReturn:
         """:raises LateWrite: the live database was written since, or may have been, so it is no wonder."""

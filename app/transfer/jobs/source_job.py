@@ -13,6 +13,7 @@ from ...dialects.model import Table, TableChecksum
 from ...dialects.reader import Reader
 from ...errors import DoesNotFit, FerryError, OutOfSpace, VerificationFailed
 from ..cutover.cutover import entry_for
+from ..cutover.keeping import Keeping
 from ..proof.checksums import NOTHING, Contents, Proved
 from ..proof.objects import find_not_migrated
 from ..rows.encode import TakeLines
@@ -111,12 +112,13 @@ class SourceJob(Migration):
         return self._source.describe
 
     def entry(self) -> Entry:
-        snapshot = self._taken
-        return entry_for(
+        snapshot, keeping = self._taken, Keeping(self.run, 0 if self.is_kept else self._count_rows())
+        entry = entry_for(
             self.run,
             self.target,
             self.secured,
             proved=self._know_tables,
+            beside=keeping,
             source_identity=self.plan.source.identity,
             source=self.plan.source.label,
             revision=self.plan.head,
@@ -132,6 +134,8 @@ class SourceJob(Migration):
                 **describe_schema(self._schema),
             },
         )
+        self.is_kept |= keeping.is_done
+        return entry
 
     def foresee(self, directory: Path) -> None:
         run, label = self.run, self.plan.source.label
@@ -244,6 +248,7 @@ class SourceJob(Migration):
         return fill(run, rows, adapted, self.options, run.staging, self._schema, loaded, self._going_on.mark)
 
     def _load_anew(self) -> None:
+        self.is_kept = False
         build_empty(self.run, self.run.staging, self._revision, self._schema)
         self._adapt()
         self._staged = self._fill()
@@ -272,8 +277,16 @@ class SourceJob(Migration):
         describe_tables(run, staged, self._taken.header.missing)
         describe_zones(run, staged.rows)
         account(run, staged.adapted)
-        verify_staging(run, staged.rows, staged.accounts, counts_only=self.options.counts_only, workers=self._workers)
+        # Where no revision is to run yet, the rows are those that will be live.
+        with Keeping(run, self._count_rows() if self._revision == self.plan.head else 0) as keeping:
+            verify_staging(
+                run, staged.rows, staged.accounts, counts_only=self.options.counts_only, workers=self._workers
+            )
+        self.is_kept = keeping.is_done
         self._contents = self._sum_up()
+
+    def _count_rows(self) -> int:
+        return sum(account.loaded.rows for account in self._staged.accounts.values())
 
     def _check(self) -> None:
         self.check_upgrade(before_upgrade(self._staged.rows, self._staged.accounts), self._revision)
@@ -292,6 +305,7 @@ class SourceJob(Migration):
             self.options = replace(self.options, dangling=error.keys)
             self._load_without()
             self.bring_objects(self._revision)
+        self.is_kept &= not self._unmanaged
 
     def _load_without(self) -> None:
         """Everything from the empty tables to the proof of the upgrade once more; the receipt is that of this time."""
