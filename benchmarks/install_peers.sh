@@ -2,9 +2,10 @@
 # Install the tools that `make bench` compares with; one that cannot be installed is named there and left out.
 # Its argument is a directory for those that are Python's.
 set -u
-test -x "$1/bin/sqlite3mysql" || {
-	"${PYTHON:-python3}" -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check sqlite3-to-mysql mysql-to-sqlite3
-} || echo "sqlite3-to-mysql and mysql-to-sqlite3 cannot be installed."
+test -x "$1/bin/sqlite3mysql" && test -x "$1/bin/django-admin" || {
+	"${PYTHON:-python3}" -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check \
+		sqlite3-to-mysql mysql-to-sqlite3 "Django>=5.2" "psycopg[binary]"
+} || echo "sqlite3-to-mysql, mysql-to-sqlite3 and Django cannot be installed."
 become=""
 test "$(id -u)" = 0 || become="sudo"
 missing=""

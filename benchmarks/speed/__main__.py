@@ -21,7 +21,7 @@ from benchmarks.data import fill
 from benchmarks.host.forum import MIGRATIONS
 from tests.support.site import ROOT
 
-from .contenders import LEFT_OUT, PEERS, Contender, Places, Route, flask, forum_environ
+from .contenders import PEERS, Contender, Places, Route, flask, forum_environ
 from .plot import plot
 from .process import Cost, Failed, measure
 from .results import Comparison, Results, Series, left_out_lines, table
@@ -155,7 +155,7 @@ def main() -> None:
     load = [round(os.getloadavg()[0], 1)]
     with open_places(size) as (places, rows, small):
         routes = pick_routes(places, names)
-        left_out = LEFT_OUT | list_missing(routes)
+        left_out = list_missing(routes)
         results = Results(size, rows, 0, os.cpu_count() or 1, load, list_programs(), left_out, [])
         # It takes long: what was measured is there when the rest is interrupted.
         for _ in compare(places, routes, results, small, int(os.environ.get("REPEATS") or 3)):

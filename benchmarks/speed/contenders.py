@@ -24,10 +24,6 @@ SERVED = "benchmarks.host.served:create_app()"
 OURS = "Flask-Ferry"
 ROUND_TRIP_S = 0.010
 PEERS = ROOT / ".venv" / "peers" / "bin"
-LEFT_OUT = {
-    "Django loaddata": "needs the forum's models written again for Django",
-}
-"""Never measured, with the reason."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,14 @@ from pathlib import Path
 from .contenders import PEERS, Places, Route, backup, carry, dump, peer, pull, status, upgrade_copy, upgrade_self
 from .stores import ALL_TABLES, SOURCE
 
+LOADDATA, DJANGO = "Django's dumpdata, loaddata", str(PEERS / "django-admin")
+
 
 def from_sqlite(places: Places) -> list[Route]:
     """The routes from a SQLite file."""
     file, url = places.sqlite.path(SOURCE), places.sqlite.url(SOURCE)
     maria, postgres, sqlite = places.maria, places.postgres, places.sqlite
+    django = [str(PEERS / "python"), "-m", "benchmarks.loaddata", str(file)]
     orm = shlex.join([sys.executable, "-m", "benchmarks.speed.orm", url])
     copies = "".join(f"INSERT INTO main.{table} SELECT * FROM old.{table};" for table in ALL_TABLES)
     return [
@@ -34,6 +37,8 @@ def from_sqlite(places: Places) -> list[Route]:
                 carry(places, url, postgres),
                 peer(places, "pgloader", lambda name: pgloader(f"sqlite://{file}", postgres.url(name, driver="")),
                      postgres, "pgloader"),
+                peer(places, LOADDATA, lambda name: shlex.join([*django, postgres.url(name, driver="")]), postgres,
+                     DJANGO),
             ),
         ),
         Route(
@@ -51,6 +56,7 @@ def from_sqlite(places: Places) -> list[Route]:
                 ),
                 peer(places, ".dump | sqlite3", lambda name: f"sqlite3 {file} .dump | sqlite3 {sqlite.path(name)}",
                      sqlite, "sqlite3"),
+                peer(places, LOADDATA, lambda name: shlex.join([*django, str(sqlite.path(name))]), sqlite, DJANGO),
             ),
         ),
     ]  # fmt: skip

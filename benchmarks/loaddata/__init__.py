@@ -1,0 +1,1 @@
+"""The forum as a Django app, for ``dumpdata`` and ``loaddata``."""
