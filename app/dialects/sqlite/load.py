@@ -15,6 +15,15 @@ from .functions import refuse_lacking
 from .names import quote
 from .write import Unfit, writer
 
+_PRAGMAS = (
+    "foreign_keys = OFF",
+    "synchronous = OFF",
+    "journal_mode = MEMORY",
+    "temp_store = MEMORY",
+    "cache_size = -8000",
+)
+"""Of a session that loads. The cache has room for pages of indexes, which are written in no order: 2 MB have not."""
+
 
 def load(connection: sqlite3.Connection, table: Table, rows: Iterable[Values], batch_rows: int) -> LoadResult:
     """Insert canonical rows in one transaction.
@@ -24,7 +33,7 @@ def load(connection: sqlite3.Connection, table: Table, rows: Iterable[Values], b
     :return: the number of rows that are in, and those that were refused, numbered from 1.
     :raises LoadError: something else than a row was refused.
     """
-    for pragma in ("foreign_keys = OFF", "synchronous = OFF", "journal_mode = MEMORY", "temp_store = MEMORY"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     names = ", ".join(map(quote, table.column_names))
     sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({', '.join('?' * len(table.columns))})"

@@ -74,6 +74,18 @@ def row_hasher(table: Table) -> Callable[[Values, bytes], int]:
     return hash_row
 
 
+def lines_hasher(table: Table) -> Callable[[Sequence[Values], Sequence[bytes]], list[int]]:
+    """A function (rows, their lines) -> hashes for rows of a table: what :func:`row_hasher` says of each."""
+    normalise, dumps, digest = _normaliser(table), orjson.dumps, xxhash.xxh3_128_intdigest
+
+    def hash_lines(rows: Sequence[Values], lines: Sequence[bytes]) -> list[int]:
+        if normalise:
+            lines = [dumps(normalise(row)) for row in rows]
+        return [digest(without_numbers(line) if _LARGE in line else line) for line in lines]
+
+    return hash_lines
+
+
 def _normaliser(table: Table) -> Callable[[Values], Values] | None:
     """A function that gives a row with its JSON columns in their normal form; None where the table has none."""
     places = [i for i, column in enumerate(table.columns) if column.type is LogicalType.JSON]

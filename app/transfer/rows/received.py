@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ...errors import SnapshotUnusable
-from .encode import PIECE_BYTES, TakeLines, Written, write_compared
+from .encode import Written, write_compared
 from .header import Footer, Header
+from .line_batches import Batch
 from .snapshot import SnapshotReader
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 _BUFFER_BYTES = 1 << 18
 
 
-BeginToTake = Callable[[Header], TakeLines | None]
+TakeBatch = Callable[[str, Batch], None]
+"""Takes the name of a section and its next lines."""
+
+BeginToTake = Callable[[Header], TakeBatch | None]
 """Says who takes the lines of a snapshot that begins so, if anybody does."""
 
 
@@ -56,9 +60,10 @@ class _Receiving:
         try:
             with SnapshotReader(self._path, io.BufferedReader(arriving, _BUFFER_BYTES)) as self.reader:
                 taker = self._also(self.reader.header) if self._also else None
-                for name, lines in self.reader.sections():
+                for name, batches in self.reader.batches():
                     if taker:
-                        _give(name, lines, taker)
+                        for batch in batches:
+                            taker(name, batch)
         except SnapshotUnusable as error:
             # Where nothing more came, why that was is not the file's to say.
             if arriving.error is not None:
@@ -67,19 +72,6 @@ class _Receiving:
         if self.reader.footer is None:
             raise SnapshotUnusable(f"{self._path} has no footer.")
         self.footer = self.reader.footer
-
-
-def _give(name: str, lines: Iterator[tuple[bytes, int]], to: TakeLines) -> None:
-    batch: list[bytes] = []
-    size = 0
-    for line, _ in lines:
-        batch.append(line)
-        size += len(line)
-        if size >= PIECE_BYTES:
-            to(name, b",\n".join(batch), len(batch))
-            batch, size = [], 0
-    if batch:
-        to(name, b",\n".join(batch), len(batch))
 
 
 class _Arriving(io.RawIOBase):

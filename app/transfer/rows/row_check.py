@@ -7,7 +7,8 @@ bytes of JSON can make an object of many, so that a line of some megabytes would
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -20,6 +21,8 @@ _BESIDES = 64
 """Bytes of one value that stand outside of its texts: a number has 25 at most."""
 # Possessive: a text of 200 MB is read without a note for the way back.
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
+_OPEN, _SHUT = b"[]"
 _KINDS: dict[LogicalType, frozenset[type]] = {
     **dict.fromkeys(LogicalType, frozenset((str, type(None)))),
     LogicalType.BOOL: frozenset((bool, type(None))),
@@ -57,6 +60,46 @@ def row_check(table: Table) -> Callable[[bytes], Values]:
         return row
 
     return check
+
+
+def rows_check(table: Table) -> Callable[[Sequence[bytes], bytes], list[Values] | None]:
+    """A function (lines, the same with a comma and a line's end between them) -> rows.
+
+    It gives None where not all are rows of values of their columns' types at first sight: :func:`row_check` tells.
+    """
+    width, kinds = len(table.columns), [_KINDS[column.type] for column in table.columns]
+    json_places = [index for index, column in enumerate(table.columns) if column.type is LogicalType.JSON]
+
+    def check(lines: Sequence[bytes], joined: bytes) -> list[Values] | None:
+        rows = _parse_lines(lines, joined)
+        if rows is None or set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
+            return None
+        columns = list(zip(*rows, strict=True))
+        if not all(kind.issuperset(map(type, values)) for kind, values in zip(kinds, columns, strict=True)):
+            return None
+        texts = (value for index in json_places for value in columns[index] if value is not None)
+        return rows if all(map(is_json, texts)) else None
+
+    return check
+
+
+def _parse_lines(lines: Sequence[bytes], joined: bytes) -> list[Values] | None:
+    """What lines hold, one value each; None where that is not so, or has to be looked at.
+
+    As no text goes over the end of a line, a line that takes in the next one has a list for a value, which no row has.
+    """
+    if (
+        len(joined) > LONG_BYTES
+        or not all(lines)
+        or {*map(_FIRST, lines)} != {_OPEN}
+        or {*map(_LAST, lines)} != {_SHUT}
+    ):
+        return None
+    try:
+        rows: list[Values] = orjson.loads(b"[%b]" % joined)
+    except orjson.JSONDecodeError:
+        return None
+    return rows if len(rows) == len(lines) else None
 
 
 def _values(line: bytes, width: int, name: str) -> Values:

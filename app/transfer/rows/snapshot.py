@@ -23,31 +23,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import orjson
 
 from ...dialects.model import Table, TableChecksum, Values
 from ...errors import SnapshotUnusable
-from .canonical import MODULUS, decode_row, decode_rows, hash_line, row_hasher
+from .bounded_lines import BoundedLines, NoLine, TooLongLine
+from .canonical import MODULUS, decode_row, decode_rows
 from .encode import BLOCK_LINES, Blocks, HashedLine, seal_of
 from .expect import Unexpected
 from .files import DAMAGED, identify, open_plain
-from .header import (
-    FORMAT,
-    Checked,
-    Footer,
-    Header,
-    NotAHeader,
-    StatedFooter,
-    footer_from_json,
-    parse_header,
-)
-from .row_check import NotARow, row_check
+from .header import FORMAT, Checked, Footer, Header, NotAHeader, StatedFooter, footer_from_json, parse_header
+from .line_batches import Batch, NotRows, batch_check
 from .spelled import Spelled, Spelling
+
+T = TypeVar("T")
 
 MOST_LINE_BYTES = 256 << 20
 """Of a row. Servers take packets of 64 MiB (MySQL 8.4) or 16 MiB (MariaDB) unless told otherwise; in base64 a third
@@ -90,8 +84,7 @@ class SnapshotReader:
 
     def __init__(self, path: Path, file: IO[bytes] | None = None) -> None:
         self.path = path
-        self.line_number = 0
-        self._file = file or open_plain(path)
+        self._lines = BoundedLines(file or open_plain(path))
         self._digest = hashlib.sha256()
         self._blocks = Blocks()
         self._block_starts: list[int] = []
@@ -99,7 +92,7 @@ class SnapshotReader:
         try:
             self.header = self._read_header()
         except BaseException:
-            self._file.close()
+            self._lines.close()
             raise
         self.footer: Footer | None = None
 
@@ -107,32 +100,32 @@ class SnapshotReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._lines.close()
+
+    @property
+    def line_number(self) -> int:
+        """Of the line that was read last."""
+        return self._lines.number
 
     @property
     def sha256(self) -> str:
         """The digest of all that was read, in hex."""
         return self._digest.hexdigest()
 
-    def _line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
-        line = self._read(lambda: self._file.readline(most_bytes + 1))
-        self.line_number += 1
-        if len(line) > most_bytes:
-            raise self._refuse(f"the line is longer than {most_bytes:,} bytes, and no longer one is read")
-        if not line.endswith(b"\n"):
-            raise self._refuse("the file ends too early")
-        return line
-
-    def _read(self, step: Callable[[], bytes]) -> bytes:
+    def _read(self, step: Callable[[], T], most_bytes: int = MOST_LINE_BYTES) -> T:
         try:
             return step()
+        except TooLongLine:
+            raise self._refuse(f"the line is longer than {most_bytes:,} bytes, and no longer one is read") from None
+        except NoLine:
+            raise self._refuse("the file ends too early") from None
         except DAMAGED as error:
             raise self._refuse(f"the file ends too early or is damaged ({error})", self.line_number + 1) from error
 
     def _hash_line(self, most_bytes: int = MOST_LINE_BYTES) -> bytes:
-        line = self._line(most_bytes)
-        self._digest.update(line)
-        return line[:-1]
+        line = self._read(lambda: self._lines.next(most_bytes), most_bytes)
+        self._digest.update(line + b"\n")
+        return line
 
     def _refuse(self, why: str, line: int | None = None) -> SnapshotUnusable:
         return SnapshotUnusable(
@@ -151,6 +144,11 @@ class SnapshotReader:
 
     def sections(self) -> Iterator[tuple[str, Iterator[HashedLine]]]:
         """Each section's name and lines; the lines left unread are read over, so that the checks are complete."""
+        for name, batches in self.batches():
+            yield name, (line for batch in batches for line in zip(batch.lines, batch.hashes, strict=True))
+
+    def batches(self) -> Iterator[tuple[str, Iterator[Batch]]]:
+        """Each section's name and lines, some at a time; as :meth:`sections`."""
         names = self.header.sections
         sums: dict[str, TableChecksum] = {}
         spelled: dict[str, Spelled] = {}
@@ -158,9 +156,9 @@ class SnapshotReader:
             if self._hash_line() != orjson.dumps(name) + b": [":
                 raise self._refuse(f"the section {name!r} does not begin here")
             totals, spelling = [0, 0], Spelling()
-            lines = self._section(name, spelling, last=index == len(names) - 1, totals=totals)
-            yield name, lines
-            for _ in lines:
+            batches = self._section(name, spelling, b"]" if index == len(names) - 1 else b"],", totals)
+            yield name, batches
+            for _ in batches:
                 pass
             sums[name], spelled[name] = TableChecksum(totals[0], totals[1] % MODULUS), spelling.finish()
         if not names:
@@ -169,46 +167,52 @@ class SnapshotReader:
             raise self._refuse("the data does not end here")
         self.footer = replace(self._read_footer(sums), spelled=spelled)
 
-    def _section(self, name: str, spelling: Spelling, *, last: bool, totals: list[int]) -> Iterator[HashedLine]:
-        end = b"]" if last else b"],"
-        hash_line_of = self._hasher(name)
+    def _section(self, name: str, spelling: Spelling, end: bytes, totals: list[int]) -> Iterator[Batch]:
+        tables = {table.name: table for table in self.header.tables}
+        check_lines = batch_check(None if self.header.kind == "records" else tables[name])
         comma = True
-        while (line := self._hash_line()) != end:
+        while lines := self._read(lambda: self._lines.take_before(end, self._blocks.room, MOST_LINE_BYTES)):
+            before = self.line_number - len(lines)
             if not comma:
-                raise self._refuse("a comma is missing at the end of the line before", self.line_number - 1)
-            comma = line.endswith(b",")
-            line = line[:-1] if comma else line
-            if self._data_lines % BLOCK_LINES == 0:
-                self._block_starts.append(self.line_number)
-            self._data_lines += 1
-            self._blocks.add(line)
-            spelling.add(line)
-            value = hash_line_of(line)
-            totals[0] += 1
-            totals[1] += value
-            yield line, value
+                raise self._refuse("a comma is missing at the end of the line before", before)
+            lines, comma = self._take_commas(lines)
+            joined = b",\n".join(lines)
+            self._digest.update(joined)
+            self._digest.update(b",\n" if comma else b"\n")
+            self._note(lines, before, spelling)
+            try:
+                batch = check_lines(lines, joined)
+            except NotRows as error:
+                raise self._refuse(str(error), before + error.place + 1) from error
+            totals[0] += len(lines)
+            totals[1] += sum(batch.hashes)
+            yield batch
+        self._hash_line()
         if comma and totals[0]:
             raise self._refuse("a row is missing behind the last comma")
 
-    def _hasher(self, name: str) -> Callable[[bytes], int]:
-        if self.header.kind == "records":
-            return hash_line
-        table = next(table for table in self.header.tables if table.name == name)
-        hash_row, check_row = row_hasher(table), row_check(table)
+    def _take_commas(self, lines: Sequence[bytes]) -> tuple[list[bytes], bool]:
+        """Lines up to the first one that has no comma at its end, without theirs, and whether the last one has one."""
+        ends = [line[-1:] == b"," for line in lines]
+        if not all(ends[:-1]):
+            count = ends.index(False) + 1
+            self._lines.give_back(len(lines) - count)
+            lines, ends = lines[:count], ends[:count]
+        last = lines[-1][:-1] if ends[-1] else lines[-1]
+        return [*(line[:-1] for line in lines[:-1]), last], ends[-1]
 
-        def hash_one(line: bytes) -> int:
-            try:
-                row = check_row(line)
-                return hash_row(row, line)
-            except NotARow as error:
-                raise self._refuse(str(error)) from error
-
-        return hash_one
+    def _note(self, lines: Sequence[bytes], before: int, spelling: Spelling) -> None:
+        if self._data_lines % BLOCK_LINES == 0:
+            self._block_starts.append(before + 1)
+        self._data_lines += len(lines)
+        data = b"".join(lines)
+        self._blocks.add(data, len(lines))
+        spelling.add(data, len(lines))
 
     def _read_footer(self, sums: dict[str, TableChecksum]) -> Footer:
         expected = self._digest.hexdigest()
         stated = self._parse_footer(sums)
-        if self._read(lambda: self._file.read(1)):
+        if not self._read(self._lines.is_at_end):
             raise self._refuse("there is text behind the footer", self.line_number + 1)
         if stated.sha256 != expected:
             raise self._explain_edited(stated.blocks)

@@ -9,6 +9,8 @@ import orjson
 from ...dialects.model import Table
 from ..rows.encode import TakeLines
 from ..rows.header import Header
+from ..rows.line_batches import Batch
+from ..rows.received import TakeBatch
 
 
 class GivenLines:
@@ -26,7 +28,7 @@ class GivenLines:
         self._has_begun = self._is_over = False
         self.is_whole = True
 
-    def begin(self, header: Header) -> TakeLines | None:
+    def begin(self, header: Header) -> TakeBatch | None:
         """What takes the lines of an export that begins so; None where nobody does."""
         if self._has_begun or {table.name: table for table in header.tables} != self._tables:
             self._end()
@@ -34,13 +36,13 @@ class GivenLines:
         self._has_begun = True
         return self._take
 
-    def _take(self, name: str, lines: bytes, count: int) -> None:
+    def _take(self, name: str, batch: Batch) -> None:
         if self._is_over:
             return
-        if b"{" in lines and not _are_plain(lines):
+        if batch.has_tags and not _are_plain(batch.joined):
             self._end()
             return
-        self._to(name, lines, count)
+        self._to(name, batch.joined, len(batch.lines))
 
     def _end(self) -> None:
         """What was given so far may be of another attempt, or more than was looked at: it is to be loaded anew."""

@@ -39,6 +39,8 @@ MOST_RATIO = 1000
 RATIO_FREE_BYTES = 256 << 20
 """A stream may be any ratio until it has given so much: a table of equal rows is honest, and does no harm so far."""
 PIECE_BYTES = 1 << 20
+_TOGETHER_BYTES = 1 << 17
+"""What is less waits for what comes behind it: each piece is passed on some times."""
 _ZSTD_STEP = 1024
 """Compressed bytes at a time: they stand for 32 MiB at most."""
 
@@ -265,31 +267,41 @@ def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
         raise EOFError("the compressed answer ends too early")
 
 
+def _empty(waiting: list[bytes]) -> bytes:
+    """What waits, together; nothing waits then."""
+    joined = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+    waiting.clear()
+    return joined
+
+
 def expand(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Zstandard, decompressed in pieces of 32 MiB at most; usually of some hundred KiB.
+    """Zstandard, decompressed in pieces of 33 MiB at most; usually of some hundred KiB.
 
     :raises zstandard.ZstdError: it is damaged, or asks for a window of more than :data:`WINDOW_BYTES`.
     :raises EOFError: it ends too early, or something comes after its end.
     :raises TooLong: it is a bomb.
     """
     decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
-    received = plain_size = 0
+    received = plain_size = yielded_size = 0
+    waiting: list[bytes] = []
     for piece in pieces:
         received += len(piece)
         for start in range(0, len(piece), _ZSTD_STEP):
             if decompressor.eof:
                 raise EOFError("there are bytes behind the compressed export")
-            plain = decompressor.decompress(piece[start : start + _ZSTD_STEP])
-            plain_size += len(plain)
+            waiting.append(decompressor.decompress(piece[start : start + _ZSTD_STEP]))
+            plain_size += len(waiting[-1])
             if plain_size > RATIO_FREE_BYTES and plain_size > MOST_RATIO * received:
                 raise TooLong(
                     f"{received:,} bytes stand for more than {plain_size:,}, and one may stand for {MOST_RATIO:,} at "
                     "most"
                 )
-            if plain:
-                yield plain
-            # It may be long, and the next one is made while nobody needs it any more.
-            plain = b""
+            if plain_size - yielded_size >= _TOGETHER_BYTES:
+                yielded_size = plain_size
+                # They may be long, and the next ones are made while nobody needs them any more.
+                yield _empty(waiting)
+    if waiting:
+        yield _empty(waiting)
     if not decompressor.eof:
         raise EOFError("the compressed export ends too early")
     if decompressor.unused_data:

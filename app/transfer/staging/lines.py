@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...dialects import dialect_for
 from ...dialects.base import Dialect
-from ...dialects.model import KeyRange, Table
+from ...dialects.model import KeyRange, Table, Values
 from ...dialects.sessions import hold_sessions
 from ...dialects.wording import count_rows
 from ...errors import FerryError, PartLoaded
@@ -125,6 +125,13 @@ def fit(dialect: Dialect, staging: URL, table: Table, ranges: Ranges) -> bool:
     return False
 
 
+def _decode(lines: bytes, rows_at_once: int) -> Iterator[Values]:
+    """The rows of lines. Some megabytes of them as values at a time would be more than a processor has at hand."""
+    each = lines.split(b"\n")
+    for place in range(0, len(each), rows_at_once):
+        yield from decode_rows(each[place : place + rows_at_once])
+
+
 def load_into(
     dialect: Dialect, staging: URL, table: Table, lines: bytes, count: int, batch_rows: int, part: str = ""
 ) -> Outcome:
@@ -137,7 +144,7 @@ def load_into(
     """
     expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
     try:
-        result = dialect.load(staging, table, decode_rows(lines.split(b"\n")), batch_rows=batch_rows, part=part)
+        result = dialect.load(staging, table, _decode(lines, batch_rows), batch_rows=batch_rows, part=part)
     except PartLoaded:
         return Outcome(count)
     except expected as error:

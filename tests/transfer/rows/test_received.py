@@ -17,6 +17,7 @@ from app.transfer.rows import received
 from app.transfer.rows.encode import Written
 from app.transfer.rows.files import open_plain
 from app.transfer.rows.header import Header
+from app.transfer.rows.line_batches import Batch
 from app.transfer.rows.received import write_received
 from app.transfer.rows.snapshot import BLOCK_LINES, check_file
 
@@ -229,8 +230,7 @@ def test_the_former_file_stays_until_all_of_the_new_one_was_looked_at(small: Pat
 # Whoever takes the lines as well
 
 
-def test_the_lines_are_given_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(received, "PIECE_BYTES", 1000)
+def test_the_lines_are_given_as_they_come(tmp_path: Path) -> None:
     rows = [[number, f"n{number}"] for number in range(500)]
     data = store(tmp_path / "plain.json", header(USERS, EMPTY), rows, [[None]]).read_bytes()
     given: list[tuple[str, bytes, int]] = []
@@ -241,7 +241,10 @@ def test_the_lines_are_given_as_they_come(tmp_path: Path, monkeypatch: pytest.Mo
             at.append(len(given))
             yield piece
 
-    write_received(tmp_path / "received.json", pieces(), lambda _header: lambda *lines: given.append(lines))
+    def take(name: str, batch: Batch) -> None:
+        given.append((name, batch.joined, len(batch.lines)))
+
+    write_received(tmp_path / "received.json", pieces(), lambda _header: take)
     assert len({*at}) > 5
     assert [name for name, _, _ in given] == ["users"] * (len(given) - 1) + ["empty"]
     assert b",\n".join(lines for _, lines, _ in given[:-1]) == data.partition(b'"users": [\n')[2].partition(b"\n]")[0]
@@ -253,6 +256,6 @@ def test_no_line_is_given_that_was_not_looked_at(small: Path, tmp_path: Path) ->
     data = small.read_bytes().replace(b"[2,null]", b"[2,3]")
     with pytest.raises(SnapshotUnusable, match="not a row"):
         write_received(
-            tmp_path / "received.json", [data], lambda _header: lambda _name, lines, _count: given.append(lines)
+            tmp_path / "received.json", [data], lambda _header: lambda _name, batch: given.append(batch.joined)
         )
     assert not any(b"[2,3]" in lines for lines in given)

@@ -9,6 +9,7 @@ import pytest
 
 from app.dialects.model import Column, LogicalType, Table
 from app.transfer.rows.header import Header
+from app.transfer.rows.line_batches import Batch, batch_check
 from app.transfer.sources.given_lines import GivenLines
 
 THINGS = Table("things", (Column("id", LogicalType.INT), Column("doc", LogicalType.JSON)), ("id",))
@@ -24,6 +25,11 @@ def given() -> list[tuple[str, bytes, int]]:
     return []
 
 
+def batch(joined: bytes) -> Batch:
+    """Lines that were looked at."""
+    return batch_check(THINGS)(joined.split(b",\n"), joined)
+
+
 def begin(given: list[tuple[str, bytes, int]]) -> GivenLines:
     return GivenLines(lambda *lines: given.append(lines), {"things": THINGS})
 
@@ -32,11 +38,11 @@ def test_plain_lines_are_given_on(given: list[tuple[str, bytes, int]]) -> None:
     lines = begin(given)
     take = lines.begin(header(THINGS))
     assert take
-    rows = [[1, '{"a": "{\\"$x\\""}'], [2, {"$text": "x"}], [3, "ü { [,{"], [4, None]]
+    rows = [[1, '{"a": "{\\"$x\\""}'], [2, {"$text": "x"}], [3, '"ü { [,{"'], [4, None]]
     pieces = [b"[1,null]", b",\n".join(map(orjson.dumps, rows))]
     for piece in pieces:
-        take("things", piece, 1)
-    assert given == [("things", piece, 1) for piece in pieces]
+        take("things", batch(piece))
+    assert given == [("things", piece, piece.count(b"\n") + 1) for piece in pieces]
     assert lines.is_whole
 
 
@@ -46,9 +52,9 @@ def test_a_value_that_is_spelled_otherwise_ends_it(given: list[tuple[str, bytes,
     lines = begin(given)
     take = lines.begin(header(THINGS))
     assert take
-    take("things", b"[1,null]", 1)
-    take("things", f"[2,{value}]".encode(), 1)
-    take("things", b"[3,null]", 1)
+    take("things", batch(b"[1,null]"))
+    take("things", batch(f"[2,{value}]".encode()))
+    take("things", batch(b"[3,null]"))
     assert [piece for _, piece, _ in given] == [b"[1,null]"]
     assert not lines.is_whole
 
