@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from .connect import Connection
 from .driver import Question
 from .types import Declared
 
@@ -76,14 +74,6 @@ def ask_for_table(schema: str, name: str) -> tuple[Question, Question]:
 def sort_columns(rows: list[tuple[Any, ...]]) -> list[Declared]:
     """The columns of one table."""
     return [Declared(*rest) for _, *rest in rows]
-
-
-def read_declared_columns(connection: Connection, tables: list[int]) -> dict[int, list[Declared]]:
-    """The columns of tables that rows travel with, by the tables' OIDs."""
-    columns: dict[int, list[Declared]] = defaultdict(list)
-    for table, *rest in connection.execute(COLUMNS.encode(), (tables,)):
-        columns[table].append(Declared(*rest))
-    return columns
 
 
 @dataclass(frozen=True)
