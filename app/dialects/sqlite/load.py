@@ -23,6 +23,8 @@ _PRAGMAS = (
     "cache_size = -8000",
 )
 """Of a session that loads. The cache has room for pages of indexes, which are written in no order: 2 MB have not."""
+MOST_ROWS = 100
+"""For one call of the driver, which costs little here: more rows are more than a processor has at hand."""
 
 
 def load(connection: sqlite3.Connection, table: Table, rows: Iterable[Values], batch_rows: int) -> LoadResult:
@@ -41,7 +43,7 @@ def load(connection: sqlite3.Connection, table: Table, rows: Iterable[Values], b
     connection.execute("BEGIN")
     binder = Binder(connection, table)
     source = iter(rows)
-    while batch := list(islice(source, batch_rows)):
+    while batch := list(islice(source, min(batch_rows, MOST_ROWS))):
         failed = binder.insert(sql, batch)
         refused += [Refusal(number + index + 1, batch[index], words) for index, words in failed]
         loaded += len(batch) - len(failed)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Ranges = Sequence[tuple[KeyRange | None, Spelled]]
 """Ranges of a table's key, or None for all rows there are, each with its lines."""
+DECODED_ROWS = 100
+"""Of lines that are values at one time: some megabytes of them are more than a processor has at hand."""
 _HELD = contextlib.ExitStack()
 
 
@@ -125,11 +127,10 @@ def fit(dialect: Dialect, staging: URL, table: Table, ranges: Ranges) -> bool:
     return False
 
 
-def _decode(lines: bytes, rows_at_once: int) -> Iterator[Values]:
-    """The rows of lines. Some megabytes of them as values at a time would be more than a processor has at hand."""
+def _decode(lines: bytes) -> Iterator[Values]:
     each = lines.split(b"\n")
-    for place in range(0, len(each), rows_at_once):
-        yield from decode_rows(each[place : place + rows_at_once])
+    for place in range(0, len(each), DECODED_ROWS):
+        yield from decode_rows(each[place : place + DECODED_ROWS])
 
 
 def load_into(
@@ -144,7 +145,7 @@ def load_into(
     """
     expected: tuple[type[Exception], ...] = (FerryError, SQLAlchemyError, *dialect.driver_errors)
     try:
-        result = dialect.load(staging, table, _decode(lines, batch_rows), batch_rows=batch_rows, part=part)
+        result = dialect.load(staging, table, _decode(lines), batch_rows=batch_rows, part=part)
     except PartLoaded:
         return Outcome(count)
     except expected as error:
