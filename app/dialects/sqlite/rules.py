@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ...errors import Protected
@@ -23,23 +24,39 @@ def problems(files: Files, path: Path) -> list[Problem]:
     with damage_named(path), files.open(path) as connection:
         if lacking := find_lacking(tables_with_sql(connection), files.functions):
             raise Protected(f"{path} cannot be checked: {'; '.join(lacking)}.", hint=WAY_OUT)
-        broken = [
-            Problem(ProblemKind.DAMAGE, "", text)
-            for (text,) in connection.execute("PRAGMA integrity_check")
-            if text != "ok"
-        ]
-        try:
-            orphans = connection.execute(
-                "SELECT \"table\", parent, count(*), group_concat(CASE WHEN n <= 6 THEN rowid END, ', ') FROM "
-                '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
-                'GROUP BY "table", parent'
-            ).fetchall()
-        except sqlite3.OperationalError as error:
-            # "foreign key mismatch": the referred columns are not unique.
-            return [*broken, Problem(ProblemKind.RULE, "", str(error))]
-    for table, parent, rows, keys in orphans:
-        broken.append(dangling(table, rows, parent, f"rowid {_first(keys)}"))
-    return broken
+        if files.functions.has_own():
+            # In Python, and for the app's own thread.
+            return [*_find_damage(connection), *_find_dangling(connection)]
+        with ThreadPoolExecutor(1) as beside:
+            # Both read all of the file, which leaves Python to others.
+            dangling = beside.submit(_find_dangling_in, files, path)
+            return [*_find_damage(connection), *dangling.result()]
+
+
+def _find_damage(connection: sqlite3.Connection) -> list[Problem]:
+    return [
+        Problem(ProblemKind.DAMAGE, "", text)
+        for (text,) in connection.execute("PRAGMA integrity_check")
+        if text != "ok"
+    ]
+
+
+def _find_dangling_in(files: Files, path: Path) -> list[Problem]:
+    with files.open(path) as connection:
+        return _find_dangling(connection)
+
+
+def _find_dangling(connection: sqlite3.Connection) -> list[Problem]:
+    try:
+        orphans = connection.execute(
+            "SELECT \"table\", parent, count(*), group_concat(CASE WHEN n <= 6 THEN rowid END, ', ') FROM "
+            '(SELECT *, row_number() OVER (PARTITION BY "table", parent) AS n FROM pragma_foreign_key_check) '
+            'GROUP BY "table", parent'
+        ).fetchall()
+    except sqlite3.OperationalError as error:
+        # "foreign key mismatch": the referred columns are not unique.
+        return [Problem(ProblemKind.RULE, "", str(error))]
+    return [dangling(table, rows, parent, f"rowid {_first(keys)}") for table, parent, rows, keys in orphans]
 
 
 def find_refused_keys(files: Files, path: Path, words: str) -> list[str]:
