@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import signal
+import time
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
+from app.dialects.reader import Reader
 from app.dialects.sessions import hold_sessions
 from app.dialects.sqlite.names import url_of
-from app.errors import BackupFailed, DatabaseDamaged, DoesNotFit
+from app.errors import BackupFailed, DatabaseDamaged, DoesNotFit, NotConfirmed
 
 from .database import COLUMNS, DIALECT, TABLE, connect, reflected, rows, script
 
@@ -156,3 +159,28 @@ def test_text_that_is_not_utf8_is_named(path: Path) -> None:
         connection.execute("INSERT INTO t VALUES (1, x'ff', 'fine'), (2, '', CAST(x'ff41' AS TEXT))")
     with pytest.raises(DoesNotFit, match=r"t\.x .*key \[2\]"):
         rows(path, "t")
+
+
+def test_a_signal_while_values_are_looked_at_is_no_text_that_is_not_utf_8(path: Path) -> None:
+    """SQLite says of whatever is raised within a function of Python's that it failed."""
+    script(path, "CREATE TABLE t (a TEXT)")
+    numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT i FROM n"
+    script(path, f"INSERT INTO t {numbers}")
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise NotConfirmed("Interrupted.")
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(NotConfirmed), DIALECT.reader(url_of(path)) as reader:
+            _count_while_a_signal_comes(reader, 0.01)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
+def _count_while_a_signal_comes(reader: Reader, after_s: float) -> None:
+    reader.tables()
+    signal.setitimer(signal.ITIMER_REAL, after_s)
+    assert reader.count_readable("t") == 300_000
+    time.sleep(1)
