@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..model import Look
-from .catalogue import Catalogue
 from .connect import number_of, quote
 from .objects import (
     SEQUENCE,
@@ -36,6 +35,8 @@ _DEADLOCK = 1213
 
 Content = dict[str, str]
 """Of each table a digest of its definition, its number of rows and their checksum."""
+Rows = dict[str, tuple[int, str]]
+"""Of each table its number of rows and their checksum."""
 
 
 def content(connection: Connection, database: str, spelled: str | None = None) -> Content:
@@ -45,30 +46,21 @@ def content(connection: Connection, database: str, spelled: str | None = None) -
 
     :param spelled: the database's name in definitions, where it is not its own, as with a generation.
     """
-    listed = list_all(connection, database)
-    statements = definitions_of(connection, database, tables_of(listed))
-    return _content(connection, database, listed, statements, spelled)
+    kinds = tables_of(list_all(connection, database))
+    statements = definitions_of(connection, database, kinds)
+    return _content(spelled or database, kinds, statements, _rows(connection, database, kinds, statements))
 
 
-def _content(
-    connection: Connection, database: str, listed: Catalogue, statements: dict[str, str], spelled: str | None = None
-) -> Content:
-    kinds = tables_of(listed)
-    without = [name for name, sql in statements.items() if has_no_checksum(sql)]
-    rows = _rows(connection, database, kinds, without)
-    return {
-        name: _digest(comparable(sql, spelled or database), kinds[name], *rows[name])
-        for name, sql in statements.items()
-    }
+def _content(database: str, kinds: Mapping[str, str], statements: Mapping[str, str], rows: Rows) -> Content:
+    return {name: _digest(comparable(sql, database), kinds[name], *rows[name]) for name, sql in statements.items()}
 
 
-def _rows(
-    connection: Connection, database: str, kinds: dict[str, str], without: Sequence[str]
-) -> dict[str, tuple[int, str]]:
+def _rows(connection: Connection, database: str, kinds: Mapping[str, str], statements: Mapping[str, str]) -> Rows:
     """The number of rows and the checksum of each table, in two statements.
 
-    :param without: tables that the server has no checksum of; each takes one more.
+    :param statements: the tables' definitions; one of which the server has no checksum takes a statement more.
     """
+    without = [name for name, sql in statements.items() if has_no_checksum(sql)]
     names = [name for name, kind in kinds.items() if kind != SEQUENCE]
     # A number that is drawn is no row; see .sequences.
     none = dict.fromkeys(kinds, (0, ""))
@@ -96,23 +88,22 @@ def token(connection: Connection, database: str) -> bytes:
 
     It is the same in a consistent snapshot and under locks, as long as nobody writes.
     """
-    return look_through(connection, database)[1]
+    return look(connection, database)[0].token
 
 
-def look_through(connection: Connection, database: str) -> tuple[Content, bytes]:
-    """What :func:`content` and :func:`token` say."""
-    sight = look(connection, database)
-    return dict(sight.tables), sight.token
+def look(connection: Connection, database: str, known: Rows | None = None) -> tuple[Look, Rows]:
+    """The token, with what it is made of, and what is in the tables.
 
-
-def look(connection: Connection, database: str) -> Look:
-    """The token, with what it is made of."""
+    :param known: what is in them, where that need not be read again.
+    """
     listed = list_all(connection, database)
     statements, events = define_all(connection, database, listed) if listed["database"] else ({}, [])
-    rows = _content(connection, database, listed, statements)
+    kinds = tables_of(listed)
+    rows = known if known and known.keys() == kinds.keys() else _rows(connection, database, kinds, statements)
+    contents = _content(database, kinds, statements, rows)
     items = objects(connection, database, listed, events) if listed["database"] else []
     fingerprint = fingerprint_of(database, statements, items) if listed["database"] else ""
-    return Look(hashlib.sha256(repr((rows, fingerprint)).encode()).digest(), fingerprint, rows)
+    return Look(hashlib.sha256(repr((contents, fingerprint)).encode()).digest(), fingerprint, contents), rows
 
 
 class MySqlFence:
@@ -133,6 +124,7 @@ class MySqlFence:
     def __init__(self, factory: Factory, database: str) -> None:
         self._factory, self.database = factory, database
         self._keeper: Keeper | None = None
+        self._rows: Rows | None = None
         self.notes: list[str] = []
         self.drawn_beside: Mapping[str, int] = {}
 
@@ -147,7 +139,19 @@ class MySqlFence:
     def look(self) -> Look:
         with self._factory(to_database=False, shared=True, several=True) as connection:
             execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-            return look(connection, self.database)
+            sight, rows = look(connection, self.database)
+        if self.is_held:
+            self._rows = rows
+        return sight
+
+    def look_again(self, connection: Connection) -> Look:
+        """As :meth:`look`, for a swap; rows that were looked at while the locks were held are not read once more.
+
+        Whatever is written to them after that look, be it that the locks were lost, a swap finds when it compares the
+        tables that it renamed with what this says. Of all that is no row nothing is compared then, nor kept from
+        changes by these locks, so that is looked at anew.
+        """
+        return look(connection, self.database, self._rows if self.is_held else None)[0]
 
     @contextlib.contextmanager
     def hold(self, timeout_s: float) -> Iterator[None]:
@@ -181,7 +185,7 @@ class MySqlFence:
                 if list(tables(other, self.database)) == names:
                     break
             undo.pop_all()
-        self._keeper = keeper
+        self._keeper, self._rows = keeper, None
 
     def _lock(
         self,
@@ -209,6 +213,7 @@ class MySqlFence:
 
     def release(self) -> None:
         """Let writers go on, if they are held."""
+        self._rows = None
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.close()

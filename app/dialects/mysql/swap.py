@@ -18,7 +18,7 @@ from ..model import LateWrite
 from . import sequences, swap_barrier
 from .connect import number_of, quote, words_of
 from .copy import check_view
-from .fence import MySqlFence, content, look_through, token
+from .fence import MySqlFence, content, token
 from .objects import MySqlObject, is_mariadb, objects, tables, tables_in
 from .session import Connection, Factory, blockers, execute, exists, id_of, list_held, until
 from .swap_barrier import Barrier, NotThrough
@@ -87,7 +87,7 @@ def swap(
         try:
             if not fence.is_held:
                 fence.lock(timeout_s, [id_of(connection)])
-            plan = _make_plan(connection, staging, target, old, token, fence.drawn_beside)
+            plan = _make_plan(connection, staging, target, old, token, fence)
             write_plan(connection, control, plan)
             _carry_out(factory, connection, plan, control, fence, timeout_s)
         finally:
@@ -160,20 +160,18 @@ def _status(connection: Connection, name: str) -> int:
     return int(value)
 
 
-def _make_plan(
-    connection: Connection, staging: str, target: str, old: str, expected: bytes, drawn_beside: Mapping[str, int]
-) -> Plan:
+def _make_plan(connection: Connection, staging: str, target: str, old: str, expected: bytes, fence: MySqlFence) -> Plan:
     """The plan, made while writers wait.
 
     :raises LateWrite: the target is not what it was.
     """
-    digests, reached = look_through(connection, target)
-    if reached != expected:
+    sight, drawn_beside = fence.look_again(connection), fence.drawn_beside
+    if sight.token != expected:
         raise LateWrite
     if drawn_beside:
         refuse_drawn(sequences.read_all(connection, target).values(), drawn_beside)
     staying = sequences.find_staying(connection, target, staging, drawn_beside)
-    return make_plan(connection, staging, target, old, digests, staying)
+    return make_plan(connection, staging, target, old, dict(sight.tables), staying)
 
 
 def _carry_out(

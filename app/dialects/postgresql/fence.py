@@ -34,6 +34,7 @@ class PostgresqlFence:
         self._reconnect = reconnect
         self._schema = schema
         self.held: Connection | None = None
+        self._tables: Mapping[str, str] | None = None
         self.notes: list[str] = []
         self.drawn_beside: Mapping[str, int] = {}
 
@@ -44,7 +45,9 @@ class PostgresqlFence:
     def look(self) -> Look:
         if self.held is not None:
             with explain_errors(self._url):
-                return look(self.held, self._schema)
+                sight = look(self.held, self._schema)
+            self._tables = sight.tables
+            return sight
         with self._reconnect() as connection:
             return look(connection, self._schema, BEGIN)
 
@@ -53,11 +56,11 @@ class PostgresqlFence:
         with self._reconnect() as connection:
             connection.execute("BEGIN")
             Locking(connection, self._reconnect, self._schema, SHARE).lock(timeout_s)
-            self.held = connection
+            self.held, self._tables = connection, None
             try:
                 yield
             finally:
-                self.held = None
+                self.held = self._tables = None
 
     def swap(self, swap: Swap, expected: bytes, timeout_s: float) -> None:
         """Cut over in the transaction of a hold, which ends with it, or in one of its own.
@@ -69,7 +72,10 @@ class PostgresqlFence:
         with self._transaction() as connection:
             locking = Locking(connection, self._reconnect, self._schema, EXCLUSIVE, insists=insists)
             publishing = [name for (name,) in connection.execute(_PUBLISHING)]
-            new, sequences = swap.run(locking, expected, timeout_s, self.drawn_beside)
+            # Since they were looked at in this transaction nobody else could write to them.
+            new, sequences = swap.run(
+                locking, expected, timeout_s, self.drawn_beside, self._tables if insists else None
+            )
             commit(connection, self._reconnect, self._schema, new)
             try:
                 self.notes += go_on(connection, swap.live, swap.old, sequences)
@@ -97,5 +103,5 @@ class PostgresqlFence:
             try:
                 yield connection
             finally:
-                self.held = None
+                self.held = self._tables = None
                 connection.close()

@@ -22,7 +22,7 @@ from .counters import read_counters
 from .extensions import EXTENSIONS, list_schemas, look_in, oid_of, write_moves
 from .grants import adopt, adopt_schema
 from .large_records import Records
-from .locks import Locking, Reconnect, token
+from .locks import Locking, Reconnect, look
 from .mark import COMMENT, comment_statement, mark_in, with_mark
 from .names import literal, quote
 from .objects import ask_for_definitions, sort_definitions
@@ -39,11 +39,17 @@ class Swap:
     old: str
 
     def run(
-        self, locking: Locking, expected: bytes, timeout_s: float, drawn_beside: Mapping[str, int]
+        self,
+        locking: Locking,
+        expected: bytes,
+        timeout_s: float,
+        drawn_beside: Mapping[str, int],
+        known: Mapping[str, str] | None = None,
     ) -> tuple[int | None, list[Drawn]]:
         """Do it in the transaction of ``locking``, all but the COMMIT.
 
         :param drawn_beside: as in :class:`..counters.KnowsDraws`.
+        :param known: what a look said of the tables, where they were locked in this very transaction before it.
         :return: the OID of the schema that is live after it, and where its sequences went on.
         :raises LateWrite, LockHeld, DoesNotFit: see :meth:`.base.Dialect.swap`.
         """
@@ -51,7 +57,7 @@ class Swap:
         self._check(connection)
         adopt(connection, self.live, self.staging)
         locking.lock(timeout_s)
-        if token(connection, self.live) != expected:
+        if look(connection, self.live, known=known).token != expected:
             raise LateWrite
         lock_sequences(connection, self.live)
         Records(connection, self.live).settle(self.staging)

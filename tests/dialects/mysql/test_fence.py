@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
 from app.dialects.model import LateWrite
+from app.dialects.mysql import fence as fence_module
 from app.dialects.mysql import swap
 from app.dialects.mysql.fence import MySqlFence
+from app.dialects.mysql.session import Connection
 from app.errors import LockHeld
 from tests.dialects.mysql.chaos import CONTROL, LIVE, Shop
 from tests.support.limits import no_endless_wait
@@ -68,3 +71,60 @@ def test_readers_go_on_while_writers_wait_and_leaving_does_not_fail(mariadb: Mar
     writer.join()
     fence.close()
     assert shop.generation() == 1
+
+
+def test_rows_are_read_once_under_the_same_locks(mariadb: MariaDB, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    staging, old = staged(shop)
+    fence = MySqlFence(shop.factory, LIVE)
+    read, databases = fence_module._rows, list[str]()
+
+    def note(connection: Connection, database: str, *more: Any) -> fence_module.Rows:
+        databases.append(database)
+        return read(connection, database, *more)
+
+    monkeypatch.setattr(fence_module, "_rows", note)
+    with fence.hold(5):
+        token = fence.token()
+        swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, token, 5)
+    # The second is the comparison with the tables that were renamed.
+    assert databases == [LIVE, old]
+    assert shop.generation() == 1
+    with fence.hold(5):
+        assert fence.token() != token
+
+
+def test_a_write_after_the_locks_were_lost_is_seen(mariadb: MariaDB, shop: Shop) -> None:
+    """Although nobody reads the rows once more before they are renamed."""
+    staging, old = staged(shop)
+    fence = MySqlFence(shop.factory, LIVE)
+    with fence.hold(5):
+        token = fence.token()
+        assert fence._keeper is not None
+        mariadb.execute(f"KILL {fence._keeper.connection.thread_id()}")
+        mariadb.execute("UPDATE accounts SET amount = 99 WHERE id = 7", database=LIVE)
+        before = state(shop)
+        with pytest.raises(LateWrite):
+            swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, token, 5)
+    assert state(shop) == before
+    assert not is_there(shop, old)
+
+
+def test_an_object_that_comes_while_writers_wait_is_seen(mariadb: MariaDB, shop: Shop) -> None:
+    staging, old = staged(shop)
+    fence = MySqlFence(shop.factory, LIVE)
+    with fence.hold(5):
+        token = fence.token()
+        mariadb.execute("CREATE VIEW late AS SELECT 1", database=LIVE)
+        with pytest.raises(LateWrite):
+            swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, token, 5)
+    assert not is_there(shop, old)
+
+
+def test_what_was_looked_at_before_a_hold_is_read_again(mariadb: MariaDB, shop: Shop) -> None:
+    staging, old = staged(shop)
+    fence = MySqlFence(shop.factory, LIVE)
+    with fence.hold(5):
+        token = fence.token()
+    mariadb.execute("UPDATE accounts SET amount = 99 WHERE id = 7", database=LIVE)
+    with fence.hold(5), pytest.raises(LateWrite):
+        swap.swap(shop.factory, staging, LIVE, old, CONTROL, fence, token, 5)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 
 from app.dialects.model import LateWrite
+from app.dialects.postgresql import locks
 from app.dialects.postgresql.locks import Locking
 from app.errors import LockHeld
 from tests.dialects.rooms import Room
@@ -139,3 +140,32 @@ def test_what_no_definition_says_is_noticed(room: Room, change: str) -> None:
         assert fence.look().schema != before.schema
         with pytest.raises(LateWrite):
             room.dialect.swap(staging, room.target, old(room), fence, before.token, timeout_s=5)
+
+
+def test_rows_are_looked_at_once_in_one_transaction(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.fill()
+    staging, looks = room.staged(), list[int]()
+    ask_all = locks.ask_all
+    monkeypatch.setattr(locks, "ask_all", lambda queries, *more: looks.append(len(queries)) or ask_all(queries, *more))
+    with room.dialect.fence(room.target) as fence:
+        with fence.hold(5):
+            token = fence.token()
+            room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
+        assert looks == [2]
+        # What was looked at in another transaction is looked at again.
+        with fence.hold(5):
+            token = fence.token()
+        room.execute("UPDATE parents SET name = 'late' WHERE id = 1")
+        again = room.staged()
+        with fence.hold(5), pytest.raises(LateWrite):
+            room.dialect.swap(again, room.target, old(room, 13), fence, token, timeout_s=5)
+
+
+def test_an_object_that_comes_while_writers_wait_is_seen(room: Room) -> None:
+    room.fill()
+    staging = room.staged()
+    with room.dialect.fence(room.target) as fence, fence.hold(5):
+        token = fence.token()
+        room.execute("CREATE TABLE late (id int)")
+        with pytest.raises(LateWrite):
+            room.dialect.swap(staging, room.target, old(room), fence, token, timeout_s=5)
