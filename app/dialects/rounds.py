@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import URL
 
 from .model import Table, Values
+
+if TYPE_CHECKING:
+    from .base import Fence
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,19 @@ class CannotCatchUp(Exception):  # an event, answered with a whole pass, which s
     """What was written cannot be brought into staging row by row, or it cannot be known whether it can."""
 
 
+@dataclass
+class Memory:
+    """What a round tells later ones of the same two databases; each by a table's name in staging.
+
+    :ivar middles: a value of the key's first column, in the middle of the rows, as a number.
+    :ivar equal: of a table that was found to be equal: the number of the first transaction that was not seen then, and
+        the number of rows.
+    """
+
+    middles: dict[str, int] = field(default_factory=dict)
+    equal: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
 class Round(Protocol):
     """One transaction in which staging is brought to what was written to the live database, table by table."""
 
@@ -52,6 +68,13 @@ class Round(Protocol):
 
         :param still: nobody writes meanwhile, so that rows may be counted instead of looked for.
         :return: how many.
+        """
+
+    def find_all(self, pairs: Sequence[Pair], *, still: bool = False) -> list[int]:
+        """As :meth:`find`, of several tables, before any row is brought over; by several sessions where that helps.
+
+        What earlier rounds of the same :class:`Memory` found to be equal, and the server says was not written since,
+        is not compared again.
         """
 
     def agree(self, pair: Pair) -> bool:
@@ -82,13 +105,24 @@ class Round(Protocol):
 class Rounds(Protocol):
     """How staging is brought to what was written meanwhile."""
 
-    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> AbstractContextManager[Round]:
+    def catching_up(
+        self, live: URL, staging: URL, keep: URL | None = None, memory: Memory | None = None
+    ) -> AbstractContextManager[Round]:
         """A transaction over both, which lie on one server; it is kept where nothing was raised.
 
         Only ever called for a staging database of which nobody else knows.
 
         :param keep: a generation of staging, made by :meth:`.base.Backups.keep`: it gets what is brought over, too.
+        :param memory: of the rounds before; it is of no use any more where a round was not kept.
         :raises CannotCatchUp: at its end, too.
+        """
+
+    def renew_copy(self, live: URL, copy: URL, fence: Fence, *, timeout_s: float) -> None:
+        """Let a copy of the live database that was made before be what it is now.
+
+        Only ever called while the fence is held, and where a swap does not move the old database.
+
+        :raises LockHeld: others kept the live database locked for ``timeout_s``.
         """
 
     def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:

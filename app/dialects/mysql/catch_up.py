@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pymysql
 from sqlalchemy import URL
 
+from ..base import Fence
 from ..dangling import Dangling
 from ..model import LogicalType, Table, Values, Where
-from ..rounds import CannotCatchUp, Pair, Round
+from ..rounds import CannotCatchUp, Memory, Pair, Round
 from .catalogue import columns_of, read_catalogue, stored_columns
 from .connect import STRICT, connect_to, quote, words_of
+from .differing import Connect, Sides, Upper, count, find_keys, find_middle, is_numbered, open_beside
 from .driver import current_of, version_of
 from .loading import loading
 from .names import database_of, refuse_live
@@ -49,12 +52,21 @@ class MySqlRound(Dangling):
     """One transaction over two databases of a server.
 
     :param connection: with the staging database as its own, and with :data:`SESSION`; it is closed afterwards.
+    :param connect: opens another one like it.
     """
 
     def __init__(
-        self, url: URL, connection: Any, live: str, staging: str, version_table: str, keep: str | None = None
+        self,
+        url: URL,
+        connection: Any,
+        live: str,
+        staging: str,
+        version_table: str,
+        connect: Connect,
+        keep: str | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        self._keep = keep
+        self._keep, self._memory, self._connect = keep, memory or Memory(), connect
         self._ask, self._live, self._staging = asking(connection), live, staging
         self._is_mariadb = version_of(connection).is_mariadb
         self._reader = MySqlReader.within(url, connection, staging, version_table)
@@ -113,45 +125,41 @@ class MySqlRound(Dangling):
 
     def find(self, pair: Pair, *, still: bool = False) -> int:
         with explain_refusals():
-            return self._find(pair, still=still)
+            return self._find(self._sides(pair), still=still)
 
-    def _find(self, pair: Pair, *, still: bool) -> int:
+    def find_all(self, pairs: Sequence[Pair], *, still: bool = False) -> list[int]:
+        middles = self._memory.middles if still else {}
+        with explain_refusals(), open_beside(self._connect) as beside:
+            sides = [self._sides(pair) for pair in pairs]
+            uppers = [
+                beside.look(one, middles[one.pair.staged.name]) if one.pair.staged.name in middles else None
+                for one in sides
+            ]
+            return [self._find(*both, still=still) for both in zip(sides, uppers, strict=True)]
+
+    def _find(self, sides: Sides, upper: Upper | None = None, *, still: bool) -> int:
+        name = sides.pair.staged.name
+        surplus = find_keys(self._ask, sides, still=still, upper=upper)
+        if surplus or self._may_be_left(sides.pair):
+            self._has_lost.add(name)
+        if not still and name not in self._memory.middles and self._is_numbered(sides.pair):
+            # Now, as nobody waits for it.
+            self._memory.middles.update(zip([name], find_middle(self._ask, sides), strict=False))
+        return self._count(sides.keys)
+
+    def _is_numbered(self, pair: Pair) -> bool:
+        return is_numbered([column for column in self._both(pair)[0] if column.name in pair.key])
+
+    def _sides(self, pair: Pair) -> Sides:
         keys = self._keys.setdefault(pair.staged.name, quote(f"ferry_keys_{len(self._keys)}"))
-        on = " AND ".join(f"l.{quote(ours)} = s.{quote(theirs)}" for ours, theirs in pair.pairs_of_key)
         same = " AND ".join(
             _same(*items, "l", "s", is_mariadb=self._is_mariadb) for items in zip(*self._both(pair), strict=True)
         )
-        ours, theirs = pair.pairs_of_key[0]
-        named = [
-            ", ".join(
-                f"{place}.{quote(pair_of[side])} AS c{number}" for number, pair_of in enumerate(pair.pairs_of_key)
-            )
-            for side, place in enumerate("ls")
-        ]
-        self._ask(f"DROP TEMPORARY TABLE IF EXISTS {keys}")
-        self._ask(
-            f"CREATE TEMPORARY TABLE {keys} ENGINE = InnoDB SELECT {named[0]}, s.{quote(theirs)} IS NULL AS fresh "
-            f"FROM {self._old(pair)} l LEFT JOIN {self._new(pair)} s ON {on} "
-            f"WHERE s.{quote(theirs)} IS NULL OR NOT ({same})"
-        )
-        before = self._count(keys)
-        # As a key is one row's on either side, a row of staging alone is one too many.
-        fresh = self._count(f"{keys} WHERE fresh")
-        if not still or self._count(self._new(pair)) != self._count(self._old(pair)) - fresh:
-            self._ask(
-                f"INSERT INTO {keys} SELECT {named[1]}, 0 FROM {self._new(pair)} s "
-                f"LEFT JOIN {self._old(pair)} l ON {on} WHERE l.{quote(ours)} IS NULL"
-            )
-        count = self._count(keys)
-        if count > before or self._may_be_left(pair):
-            self._has_lost.add(pair.staged.name)
-        return count
+        return Sides(pair, keys, self._old(pair), self._new(pair), same)
 
     def agree(self, pair: Pair) -> bool:
         ours, theirs = pair.pairs_of_key[0]
-        same = " AND ".join(
-            _same(*items, "l", "s", is_mariadb=self._is_mariadb) for items in zip(*self._both(pair), strict=True)
-        )
+        same = self._sides(pair).same
         one, other = f"l.{quote(ours)} IS NULL", f"s.{quote(theirs)} IS NULL"
         with explain_refusals():
             joins = (
@@ -164,7 +172,7 @@ class MySqlRound(Dangling):
             )
 
     def _count(self, place: str) -> int:
-        return int(self._ask(f"SELECT count(*) FROM {place}")[0][0])
+        return count(self._ask, place)
 
     def rows(self, pair: Pair) -> Iterator[Values]:
         return self._reader.rows(pair.staged, within=self._where(pair))
@@ -253,15 +261,13 @@ def explain_refusals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def begin_round(
-    url: URL, connection: Any, live: str, staging: str, version_table: str, keep: str | None = None
-) -> Iterator[MySqlRound]:
+def begin_round(connection: Any, make: Callable[[], MySqlRound]) -> Iterator[MySqlRound]:
     """A transaction; it is kept where nothing was raised."""
     ask = asking(connection)
     with explain_refusals():
         ask(_ISOLATION)
         ask("START TRANSACTION")
-        turn = MySqlRound(url, connection, live, staging, version_table, keep)
+        turn = make()
     try:
         yield turn
     except BaseException:
@@ -279,18 +285,29 @@ class CatchingUp:
     version_table: str
 
     @contextlib.contextmanager
-    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> Iterator[Round]:
+    def catching_up(
+        self, live: URL, staging: URL, keep: URL | None = None, memory: Memory | None = None
+    ) -> Iterator[Round]:
         refuse_live(database_of(staging))
         kept_in = None if keep is None else database_of(keep)
+
+        def connect() -> AbstractContextManager[Any]:
+            return connect_to(staging, self._tls_ca, session=SESSION, conv=RAW)
+
+        def make() -> MySqlRound:
+            names = self._spell(live), current_of(connection), self.version_table
+            return MySqlRound(staging, connection, *names, connect, kept_in, memory)
+
         with (
             loading(staging, self._tls_ca),
             loading(keep, self._tls_ca) if keep else contextlib.nullcontext(),
-            connect_to(staging, self._tls_ca, session=SESSION, conv=RAW) as connection,
-            begin_round(
-                staging, connection, self._spell(live), current_of(connection), self.version_table, kept_in
-            ) as turn,
+            connect() as connection,
+            begin_round(connection, make) as turn,
         ):
             yield turn
+
+    def renew_copy(self, live: URL, copy: URL, fence: Fence, *, timeout_s: float) -> None:
+        raise NotImplementedError  # here a swap moves the old database
 
     def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:
         """Nothing: a DECIMAL always has a scale."""

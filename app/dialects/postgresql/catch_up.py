@@ -12,19 +12,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from sqlalchemy import URL
 
+from ..base import Fence
 from ..model import Table, Values, Where
-from ..rounds import CannotCatchUp, Pair, Round
+from ..rounds import CannotCatchUp, Memory, Pair, Round
 from . import copy
-from .catalogue import ask_for_catalogue, sort_catalogue
-from .connect import Connection, connect_to, is_lost, is_out_of_space, words_of
+from .connect import Connection, connect_to
+from .differing import Differing, explain_refusals, same_rows
 from .large import are_there
 from .names import Place, quote
-from .read import PostgresqlReader
 from .rules import ENABLE, TRIGGERS
 from .scales import Scales
 from .types import Declared
@@ -52,30 +51,11 @@ JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname
 """
 
 
-class PostgresqlRound:
+class PostgresqlRound(Differing):
     """One transaction over two schemas of a database.
 
     :param connection: in the transaction.
     """
-
-    def __init__(
-        self, connection: Connection, live: str, staging: str, version_table: str, keep: str | None = None
-    ) -> None:
-        self._keep = keep
-        self._connection, self._live, self._staging = connection, live, staging
-        self._readers = {
-            schema: PostgresqlReader(connection, schema, version_table, self._catalogue(schema))
-            for schema in (live, staging)
-        }
-        self._keys: dict[str, str] = {}
-
-    def _catalogue(self, schema: str) -> Any:
-        [rows] = self._connection.ask_at_once(ask_for_catalogue(schema))
-        return sort_catalogue(rows)
-
-    def _ask(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
-        cursor = self._connection.execute(sql.encode(), values or None)
-        return cursor.fetchall() if cursor.description else []
 
     # Which tables can be compared
 
@@ -92,18 +72,11 @@ class PostgresqlRound:
             with explain_refusals():
                 self._refuse_various(pair)
 
-    def _both(self, pair: Pair) -> tuple[list[Declared], list[Declared]]:
-        live, staged = (
-            {column.name: column for column in self._readers[schema].list_declared(table.name)}
-            for schema, table in ((self._live, pair.live), (self._staging, pair.staged))
-        )
-        return [live[ours] for ours, _ in pair.columns], [staged[theirs] for _, theirs in pair.columns]
-
     def _refuse_various(self, pair: Pair) -> None:
         """:raises CannotCatchUp: columns that were added have several values, or the rows are too few to tell."""
         names = [quote(name) for name in pair.added]
         one, other = ([f"{alias}.{name}" for name in names] for alias in "sf")
-        sql = f"SELECT count(*), count(*) FILTER (WHERE NOT ({_same(one, other)})) "
+        sql = f"SELECT count(*), count(*) FILTER (WHERE NOT ({same_rows(one, other)})) "
         [(rows, others)] = self._ask(f"{sql} FROM {self._new(pair)} s, ({self._first(pair)}) f")
         if int(str(rows)) < 2 or others:
             raise CannotCatchUp(
@@ -112,58 +85,6 @@ class PostgresqlRound:
 
     def _first(self, pair: Pair) -> str:
         return f"SELECT {', '.join(map(quote, pair.added))} FROM {self._new(pair)} LIMIT 1"
-
-    def _new(self, pair: Pair) -> str:
-        return self._readers[self._staging].place(pair.staged.name)
-
-    def _old(self, pair: Pair) -> str:
-        return self._readers[self._live].place(pair.live.name)
-
-    # What differs
-
-    def find(self, pair: Pair, *, still: bool = False) -> int:
-        del still  # both sides are read at once
-        with explain_refusals():
-            return self._find(pair)
-
-    def _find(self, pair: Pair) -> int:
-        keys = self._keys.setdefault(pair.staged.name, f"pg_temp.ferry_keys_{len(self._keys)}")
-        mine, its = self._key_of(pair, "l"), self._key_of(pair, "s")
-        on = " AND ".join(f"{a} = {b}" for a, b in zip(mine, its, strict=True))
-        named = ", ".join(f"coalesce({a}, {b}) AS c{n}" for n, (a, b) in enumerate(zip(mine, its, strict=True)))
-        self._ask(f"DROP TABLE IF EXISTS {keys}")
-        self._ask(
-            f"CREATE TEMP TABLE {keys.removeprefix('pg_temp.')} ON COMMIT DROP AS "
-            f"SELECT {named}, {mine[0]} IS NOT NULL AS lives, {its[0]} IS NOT NULL AS staged "
-            f"FROM {self._old(pair)} l FULL JOIN {self._new(pair)} s ON {on} "
-            f"WHERE {mine[0]} IS NULL OR {its[0]} IS NULL OR NOT ({self._same(pair)})"
-        )
-        return int(self._ask(f"SELECT count(*) FROM {keys}")[0][0])
-
-    def _same(self, pair: Pair) -> str:
-        ours, theirs = self._both(pair)
-        return _same([_send(column, "l") for column in ours], [_send(column, "s") for column in theirs])
-
-    def agree(self, pair: Pair) -> bool:
-        lives, staged = (f"{self._key_of(pair, side)[0]} IS NOT NULL" for side in "ls")
-        joins = (
-            f"{self._old(pair)} l ON {self._on(pair, 'l')}",
-            f"{self._new(pair)} s ON {self._on(pair, 's')}",
-        )
-        with explain_refusals():
-            return not self._ask(
-                f"SELECT 1 FROM {self._keys[pair.staged.name]} k LEFT JOIN {' LEFT JOIN '.join(joins)} "
-                f"WHERE CASE WHEN {lives} AND {staged} THEN NOT ({self._same(pair)}) ELSE {lives} OR {staged} END "
-                "LIMIT 1"
-            )
-
-    def _key_of(self, pair: Pair, side: str, alias: str = "") -> list[str]:
-        columns = self._both(pair)["ls".index(side)]
-        places = [[ours for ours, _ in pair.columns].index(name) for name in pair.key]
-        return [_send(columns[place], alias or side) for place in places]
-
-    def _on(self, pair: Pair, side: str) -> str:
-        return " AND ".join(f"{text} = k.c{number}" for number, text in enumerate(self._key_of(pair, side)))
 
     def rows(self, pair: Pair) -> Iterator[Values]:
         return self._readers[self._staging].rows(pair.staged, within=self._where(pair))
@@ -283,17 +204,6 @@ class PostgresqlRound:
         )
 
 
-def _same(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    """Rows as values, whose images are compared; of two row constructors the columns would be, one after the other."""
-    one, other = (f"ROW({', '.join(columns)})::pg_catalog.record" for columns in (ours, theirs))
-    return f"{one} OPERATOR(pg_catalog.*=) {other}"
-
-
-def _send(column: Declared, alias: str) -> str:
-    """The value as both sides have it, whatever a type that somebody made is called."""
-    return column.sent_of(f"{alias}.{quote(column.name)}")
-
-
 def _brought(ours: Declared, theirs: Declared) -> str:
     """The live value in the type that the column has in staging, which is that schema's own where somebody made it."""
     name = f"l.{quote(ours.name)}"
@@ -301,19 +211,13 @@ def _brought(ours: Declared, theirs: Declared) -> str:
 
 
 @contextlib.contextmanager
-def explain_refusals() -> Iterator[None]:
-    """:raises CannotCatchUp: the server refused a statement, for whatever reason; a lost connection is one no more."""
-    try:
-        yield
-    except psycopg.Error as error:
-        if is_lost(error) or is_out_of_space(error):
-            raise
-        raise CannotCatchUp(words_of(error)) from error
-
-
-@contextlib.contextmanager
 def begin_round(
-    connection: Connection, live: str, staging: str, version_table: str, keep: str | None = None
+    connection: Connection,
+    live: str,
+    staging: str,
+    version_table: str,
+    keep: str | None = None,
+    memory: Memory | None = None,
 ) -> Iterator[PostgresqlRound]:
     """A transaction; it is kept where nothing was raised."""
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -322,7 +226,7 @@ def begin_round(
             # Types are spelled with their schemas; what is joined and sorted stays in memory a little longer.
             connection.execute("SET LOCAL search_path = pg_catalog")
             connection.execute("SET LOCAL work_mem = '64MB'")
-            turn = PostgresqlRound(connection, live, staging, version_table, keep)
+            turn = PostgresqlRound(connection, live, staging, version_table, keep, memory)
         yield turn
     except BaseException:
         with contextlib.suppress(psycopg.Error):
@@ -341,14 +245,19 @@ class CatchingUp:
     version_table: str
 
     @contextlib.contextmanager
-    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> Iterator[Round]:
+    def catching_up(
+        self, live: URL, staging: URL, keep: URL | None = None, memory: Memory | None = None
+    ) -> Iterator[Round]:
         kept_in = None if keep is None else self._droppable_place(keep).schema
         schemas = self._place(live).schema, self._droppable_place(staging).schema
         with (
             connect_to(staging, self._tls_ca, any_path=True) as connection,
-            begin_round(connection, *schemas, self.version_table, kept_in) as turn,
+            begin_round(connection, *schemas, self.version_table, kept_in, memory) as turn,
         ):
             yield turn
+
+    def renew_copy(self, live: URL, copy: URL, fence: Fence, *, timeout_s: float) -> None:
+        raise NotImplementedError  # here a swap moves the old database
 
     def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:
         schemas = self._place(source).schema, self._droppable_place(staging).schema

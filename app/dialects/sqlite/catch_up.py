@@ -7,29 +7,46 @@ by kind and byte, whatever the collation of their column.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 
 from sqlalchemy import URL
 
+from ...errors import FerryError
+from ..base import Fence
 from ..dangling import Dangling
 from ..model import Table, Values, Where
-from ..rounds import CannotCatchUp, Pair, Round
+from ..rounds import CannotCatchUp, Memory, Pair, Round
+from . import copy as copies
 from .connect import Files, explain_file_errors
+from .fence import SqliteFence
 from .names import path_of, quote
 from .read import SqliteReader
 
 _REFUSALS = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG)
 
 
+MOST = 10_000
+"""Keys that another session tells this one, as they are held in memory."""
+
+Answer = tuple[list[tuple[object, ...]], bool]
+Begin = Callable[[], AbstractContextManager["SqliteRound"]]
+
+
 class SqliteRound(Dangling):
     """One transaction over two files.
 
     :param connection: with the live file attached as ``live``.
+    :param begin: another round over the same files.
     """
 
-    def __init__(self, connection: sqlite3.Connection, version_table: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, version_table: str, begin: Begin | None = None) -> None:
+        self._begin = begin
         self._connection = connection
         self._reader = SqliteReader(connection, version_table)
         self._tables = self._reader.tables()
@@ -72,33 +89,71 @@ class SqliteRound(Dangling):
         with explain_refusals():
             return self._find(pair, still=still)
 
-    def _find(self, pair: Pair, *, still: bool) -> int:
+    def find_all(self, pairs: Sequence[Pair], *, still: bool = False) -> list[int]:
+        with explain_refusals():
+            if self._begin is None or not still or len(pairs) < 2:
+                return [self._find(pair, still=still) for pair in pairs]
+            counts = self._find_by_two(self._begin, pairs)
+        return [counts[pair.staged.name] for pair in pairs]
+
+    def _find_by_two(self, begin: Begin, pairs: Sequence[Pair]) -> dict[str, int]:
+        """Compare tables beside another session: it begins with the smallest, and this one with the largest."""
+        counts, queue = dict[str, int](), deque(sorted(pairs, key=self._guess_size, reverse=True))
+        with ThreadPoolExecutor(1) as thread:
+            answering = thread.submit(contextvars.copy_context().run, _answer, begin, queue)
+            try:
+                for pair in _drain(queue.popleft):
+                    counts[pair.staged.name] = self._find(pair, still=True)
+            finally:
+                queue.clear()
+        for pair, answer in answering.result():
+            rows = self._find(pair, still=True) if answer is None else self._remember(pair, *answer)
+            counts[pair.staged.name] = rows
+        return counts
+
+    def _guess_size(self, pair: Pair) -> int:
+        """How much there is to be compared, more or less."""
+        return self._count(_new(pair)) * len(pair.columns)
+
+    def list_keys(self, pair: Pair) -> Answer:
+        """The keys remembered, and whether staging is to lose rows, or may be."""
+        name = pair.staged.name
+        return self._ask(f"SELECT * FROM {self._keys[name]}"), name in self._has_lost
+
+    def _remember(self, pair: Pair, keys: Sequence[tuple[object, ...]], has_lost: bool) -> int:
+        """Remember what another round over the same files found."""
+        marks = ", ".join("?" * (len(pair.key) + 1))
+        self._connection.executemany(f"INSERT INTO {self._open_keys(pair, ' LIMIT 0')} VALUES ({marks})", keys)
+        if has_lost:
+            self._has_lost.add(pair.staged.name)
+        return len(keys)
+
+    def _open_keys(self, pair: Pair, limit: str = "") -> str:
+        """Make a table of the keys of live rows that differ, or that staging has not; returns its name."""
         keys = self._keys.setdefault(pair.staged.name, f"temp.ferry_keys_{len(self._keys)}")
-        on = " AND ".join(f"l.{quote(ours)} = s.{quote(theirs)}" for ours, theirs in pair.pairs_of_key)
         same = " AND ".join(_same(ours, theirs, "l", "s") for ours, theirs in pair.columns)
-        ours, theirs = pair.pairs_of_key[0]
+        theirs = f"s.{quote(pair.pairs_of_key[0][1])} IS NULL"
+        self._ask(f"DROP TABLE IF EXISTS {keys}")
+        self._ask(
+            f"CREATE TABLE {keys} AS SELECT {_name_key(pair, 0)}, {theirs} AS fresh "
+            f"FROM {_old(pair)} l LEFT JOIN {_new(pair)} s ON {_on(pair)} WHERE ({theirs} OR NOT ({same})){limit}"
+        )
+        return keys
+
+    def _find(self, pair: Pair, *, still: bool) -> int:
         # A key that is NULL is equal to none, and no row would be another's.
         nulls = [f"SELECT 1 FROM {_old(pair)} l WHERE l.{quote(name)} IS NULL" for name, _ in pair.pairs_of_key]
         nulls += [f"SELECT 1 FROM {_new(pair)} s WHERE s.{quote(name)} IS NULL" for _, name in pair.pairs_of_key]
         if any(self._ask(f"{query} LIMIT 1") for query in nulls):
             raise CannotCatchUp(f"keys of {pair.live.name} are NULL")
-        named = [
-            ", ".join(f"{place}.{quote(both[side])} AS c{number}" for number, both in enumerate(pair.pairs_of_key))
-            for side, place in enumerate("ls")
-        ]
-        self._ask(f"DROP TABLE IF EXISTS {keys}")
-        self._ask(
-            f"CREATE TABLE {keys} AS SELECT {named[0]}, s.{quote(theirs)} IS NULL AS fresh "
-            f"FROM {_old(pair)} l LEFT JOIN {_new(pair)} s ON {on} "
-            f"WHERE s.{quote(theirs)} IS NULL OR NOT ({same})"
-        )
+        keys = self._open_keys(pair)
         before = self._count(keys)
         # As a key is one row's on either side, a row of staging alone is one too many.
         fresh = self._count(f"{keys} WHERE fresh")
         if not still or self._count(_new(pair)) != self._count(_old(pair)) - fresh:
             self._ask(
-                f"INSERT INTO {keys} SELECT {named[1]}, 0 FROM {_new(pair)} s LEFT JOIN {_old(pair)} l ON {on} "
-                f"WHERE l.{quote(ours)} IS NULL"
+                f"INSERT INTO {keys} SELECT {_name_key(pair, 1)}, 0 FROM {_new(pair)} s "
+                f"LEFT JOIN {_old(pair)} l ON {_on(pair)} WHERE l.{quote(pair.pairs_of_key[0][0])} IS NULL"
             )
         count = self._count(keys)
         if count > before or self._may_be_left(pair):
@@ -187,6 +242,33 @@ def _old(pair: Pair) -> str:
     return f"live.{quote(pair.live.name)}"
 
 
+def _on(pair: Pair) -> str:
+    return " AND ".join(f"l.{quote(ours)} = s.{quote(theirs)}" for ours, theirs in pair.pairs_of_key)
+
+
+def _name_key(pair: Pair, side: int) -> str:
+    return ", ".join(f"{'ls'[side]}.{quote(both[side])} AS c{number}" for number, both in enumerate(pair.pairs_of_key))
+
+
+def _drain(pop: Callable[[], Pair]) -> Iterator[Pair]:
+    """What is left of a queue that another thread takes from, too."""
+    with contextlib.suppress(IndexError):
+        while True:
+            yield pop()
+
+
+def _answer(begin: Begin, queue: deque[Pair]) -> list[tuple[Pair, Answer | None]]:
+    """What another round finds of the pairs it takes; None of one that it cannot tell, or not in a few words."""
+    answers = list[tuple[Pair, Answer | None]]()
+    # Who asked looks at it himself then, and says what is wrong.
+    with contextlib.suppress(sqlite3.Error, FerryError, CannotCatchUp), begin() as other:
+        for pair in _drain(queue.pop):
+            answers.append((pair, None))
+            if other.find(pair, still=True) <= MOST:
+                answers[-1] = pair, other.list_keys(pair)
+    return answers
+
+
 def _first(pair: Pair) -> str:
     return f"SELECT {', '.join(map(quote, pair.added))} FROM {_new(pair)} LIMIT 1"
 
@@ -221,7 +303,7 @@ def begin_round(files: Files, live: URL, staging: URL, version_table: str) -> It
         # Nothing that is sent here can write to it.
         connection.execute("ATTACH DATABASE ? AS live", (f"{lived.as_uri()}?mode=ro",))
         connection.execute("BEGIN")
-        yield SqliteRound(connection, version_table)
+        yield SqliteRound(connection, version_table, partial(begin_round, files, live, staging, version_table))
         with explain_refusals():
             connection.execute("COMMIT")
 
@@ -232,9 +314,17 @@ class CatchingUp:
     _files: Files
     version_table: str
 
-    def catching_up(self, live: URL, staging: URL, keep: URL | None = None) -> AbstractContextManager[Round]:
-        del keep  # what is swapped in is kept by the swap itself, which moves it
+    def catching_up(
+        self, live: URL, staging: URL, keep: URL | None = None, memory: Memory | None = None
+    ) -> AbstractContextManager[Round]:
+        # What is swapped in is kept by the swap itself, which moves it; and there is one round.
+        del keep, memory
         return begin_round(self._files, live, staging, self.version_table)
+
+    def renew_copy(self, live: URL, copy: URL, fence: Fence, *, timeout_s: float) -> None:
+        assert isinstance(fence, SqliteFence)  # noqa: S101 # it is of this room
+        with explain_file_errors(path_of(copy)):
+            copies.renew_copy(self._files, path_of(live), fence.descriptor, path_of(copy), timeout_s=timeout_s)
 
     def keep_scales(self, staging: URL, tables: Sequence[Table], source: URL, unlike: URL | None = None) -> None:
         """Nothing: no value has noughts of its own."""

@@ -8,7 +8,6 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from ...errors import DoesNotFit, LockHeld
 from ..files import create_private, fsync, fsync_directory
@@ -33,7 +32,7 @@ def copy_at_rest(files: Files, source: Path, to: Path, *, timeout_s: float, dura
     with source.open("rb") as file, files.read(source, timeout_s=timeout_s) as locking:
         locking.execute("BEGIN")
         locking.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        is_whole = _is_whole(source, file)
+        is_whole = _is_whole(source, file.fileno())
         if is_whole:
             _make_room(to)
             create_private(to)
@@ -47,16 +46,42 @@ def copy_at_rest(files: Files, source: Path, to: Path, *, timeout_s: float, dura
         _make_durable(to)
 
 
-def _is_whole(path: Path, file: BinaryIO) -> bool:
+def renew_copy(files: Files, source: Path, descriptor: int, to: Path, *, timeout_s: float) -> None:
+    """Let a copy that was made before be what its original is now: the pieces that differ are written.
+
+    To read both takes a fifth of the time in which all is written. A killed process leaves a mixture of both.
+
+    :param descriptor: of the original, which this process keeps locked: no other one may be closed meanwhile, as POSIX
+        would take away the lock.
+    """
+    if not to.exists() or not _is_whole(source, descriptor):
+        copy_file(files, source, to, timeout_s=timeout_s)
+        return
+    piece, former, place = bytearray(_PIECE_BYTES), bytearray(_PIECE_BYTES), 0
+    with to.open("r+b", buffering=0) as copy:
+        while count := os.preadv(descriptor, [piece], place):
+            if os.preadv(copy.fileno(), [former], place) != count or piece[:count] != former[:count]:
+                _write_all(copy.fileno(), memoryview(piece)[:count], place)
+            place += count
+        copy.truncate(place)
+    _make_durable(to)
+
+
+def _write_all(descriptor: int, data: memoryview, place: int) -> None:
+    while data:
+        count = os.pwrite(descriptor, data, place)
+        data, place = data[count:], place + count
+
+
+def _is_whole(path: Path, descriptor: int) -> bool:
     """Whether a file is all of its database: without a journal, in no WAL mode, of the size that its header says."""
     if any(path.with_name(path.name + suffix).exists() for suffix in ("-journal", "-wal")):
         return False
-    header = file.read(_HEADER_BYTES)
+    header = os.pread(descriptor, _HEADER_BYTES, 0)
     page = int.from_bytes(header[16:18])
     size = (65536 if page == 1 else page) * int.from_bytes(header[28:32])
-    file.seek(0)
     is_ours = header.startswith(_MAGIC) and header[18:20] == _ROLLBACK_JOURNAL
-    return is_ours and 0 < size == os.fstat(file.fileno()).st_size
+    return is_ours and 0 < size == os.fstat(descriptor).st_size
 
 
 def _make_room(to: Path) -> None:

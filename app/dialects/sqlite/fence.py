@@ -49,6 +49,8 @@ class SqliteFence:
 
     Closing any descriptor of a file drops the locks that SQLite holds on it in this process (POSIX), so the
     descriptor stays open for as long as the fence.
+
+    :ivar descriptor: that one, to read the file by while it is held.
     """
 
     tells_tables = False
@@ -56,18 +58,18 @@ class SqliteFence:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
-        self._descriptor = os.open(path, os.O_RDONLY)
+        self.descriptor = os.open(path, os.O_RDONLY)
         self.notes: list[str] = []
         self.drawn_beside: Mapping[str, int] = {}
 
     def close(self) -> None:
         self._connection.close()
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
     def token(self) -> bytes:
         """:raises LockHeld: a writer kept the file locked against readers."""
         with self._waiting(_TOKEN_WAIT_S):
-            return token_of(self._connection, self._descriptor)
+            return token_of(self._connection, self.descriptor)
 
     def look(self) -> Look:
         """The token; of one table nothing is known."""
@@ -78,7 +80,7 @@ class SqliteFence:
 
     def held_token(self) -> bytes:
         """What :meth:`token` is, while a connection of this process has the file locked and has not written yet."""
-        return _read_token(self._connection, self._descriptor)
+        return _read_token(self._connection, self.descriptor)
 
     @contextlib.contextmanager
     def hold(self, timeout_s: float) -> Iterator[None]:

@@ -17,7 +17,10 @@ from ..model import LateWrite
 from .fence import SqliteFence, explain_held, explain_locked
 
 _STEP_BYTES = 1 << 20
-"""A step must stay below the page cache (2 MB): the cache would spill to the file before the fence is asked."""
+"""A step must stay below the page cache: the cache would spill to the file before the fence is asked."""
+
+_CACHE_KIB = 16 << 10
+"""Pages wait there to be written; whenever it is full, the journal has to reach the disk before they may be."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -76,6 +79,7 @@ def swap(staging: Path, target: Path, fence: SqliteFence, token: bytes, *, timeo
     try:
         # This reads the schema, for which it waits like any reader; the copy waits by its guard.
         live.execute("PRAGMA synchronous = FULL")
+        live.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         live.execute("PRAGMA busy_timeout = 0")
         fence.release()
         source.backup(live, pages=pages_per_step(source), progress=guard, sleep=0.01)

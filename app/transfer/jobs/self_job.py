@@ -322,6 +322,7 @@ class SelfJob(Migration):
         try:
             stop = self._open_stop(self._pair(), self._sums)
             stop.begin(is_copy=False)
+            stop.look_ahead()
             began = time.monotonic()
             stop.look_over()
         except CannotCatchUp as error:
@@ -380,7 +381,7 @@ class SelfJob(Migration):
         with run.dialect.reader(run.target) as live, run.dialect.reader(run.old_generation) as old:
             if live.numbers() != old.numbers():
                 raise CannotCatchUp("a number that the app keeps beside all tables was changed")
-        run.dialect.copy(run.target, run.old_generation, timeout_s=SWAP_TIMEOUT_S)
+        run.dialect.renew_copy(run.target, run.old_generation, self.fence, timeout_s=SWAP_TIMEOUT_S)
 
     def _refuse_copy(self) -> NoReturn:
         """:raises LateWrite: the live database was written since, or may have been, so it is no wonder."""

@@ -7,7 +7,9 @@ it, where the server says that nobody wrote to the table since. See ``docs/decis
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -16,7 +18,7 @@ from sqlalchemy import URL
 from ...dialects.base import Dialect, Fence
 from ...dialects.model import Look, Table, TableChecksum
 from ...dialects.reader import Reader
-from ...dialects.rounds import CannotCatchUp, Pair, Round
+from ...dialects.rounds import CannotCatchUp, Memory, Pair, Round
 from ..proof.checksums import Contents
 from ..rows.canonical import MODULUS, encode_row, row_hasher
 from ..rows.header import sort_columns
@@ -28,6 +30,9 @@ FEW = 200
 """So many rows are worth no further round."""
 LAST_ROUNDS = 3
 """While writers are held: one brings what is left over, another finds nothing, or what a foreign key did."""
+
+UNSEEN = Look(b"", "", {})
+"""Of a fence that is not asked, or has not answered yet."""
 
 Sums = dict[str, TableChecksum]
 
@@ -66,6 +71,7 @@ class ShortStop:
         self.brought: dict[str, Brought] = {}
         self._equal: dict[str, str] = {}
         self._still: dict[str, str] = {}
+        self._memory = Memory()
         self._is_copy, self._is_clean = False, False
         self._keep: URL | None = None
 
@@ -145,6 +151,11 @@ class ShortStop:
                 break
             last = count
 
+    def look_ahead(self) -> None:
+        """Compare all tables, as rounds before the last do, where that keeps nobody waiting; bring nothing over."""
+        if self._fence.tells_tables:
+            self._find_all(still=False)
+
     def look_over(self) -> None:
         """Compare all tables, as :meth:`finish` does, and bring nothing over.
 
@@ -154,9 +165,11 @@ class ShortStop:
         if not self._fence.tells_tables:
             self._leave_out_odd()
         self._find_still(sight.tables)
-        with self._turn() as turn:
-            for pair in self._tables.pairs.values():
-                turn.find(pair)
+        self._find_all(still=True)
+
+    def _find_all(self, *, still: bool) -> None:
+        with self._dialect.catching_up(self._live, self._staging, memory=self._memory) as turn:
+            turn.find_all(list(self._tables.pairs.values()), still=still)
 
     def keep(self, generation: URL) -> None:
         """Keep staging as it is, and from now on what is brought over, too: writers need not wait for that."""
@@ -185,12 +198,12 @@ class ShortStop:
         :param sight: what the fence said of the tables before.
         """
         count, changed = 0, dict[str, Pair]()
-        with self._dialect.catching_up(self._live, self._staging, self._keep) as turn:
-            for name, pair in self._tables.pairs.items():
-                if name in self._equal and self._equal[name] == self._known(sight, name):
-                    continue
+        with self._dialect.catching_up(self._live, self._staging, self._keep, self._memory) as turn:
+            pairs = {name: pair for name, pair in self._tables.pairs.items() if not self._is_equal(sight, name)}
+            counts = turn.find_all(list(pairs.values()), still=waiting)
+            for (name, pair), rows in zip(pairs.items(), counts, strict=True):
                 self._equal.pop(name, None)
-                if rows := turn.find(pair, still=waiting):
+                if rows:
                     changed[name] = pair
                     count += rows
                     brought = self.brought.setdefault(name, Brought())
@@ -207,15 +220,19 @@ class ShortStop:
             if acted_on:
                 # What foreign keys did to other tables is found when these are compared again; no sum of them is known.
                 self._equal.clear()
+                self._memory.equal.clear()
                 self.sums = {name: sums for name, sums in self.sums.items() if name not in acted_on}
                 return count
             # Of all other keys the rows were found to be equal, and nothing but these rows was touched.
-            if not waiting:
-                return count
-            if not all(turn.agree(pair) for pair in changed.values()):
+            agreed = [turn.agree(pair) for pair in changed.values()]
+            if waiting and not all(agreed):
                 raise CannotCatchUp("what was brought over is not what is live")
-            self._equal.update((name, self._known(sight, name)) for name in changed)
+            if waiting:
+                self._equal.update((name, self._known(sight, name)) for name in changed)
         return count
+
+    def _is_equal(self, sight: Look, name: str) -> bool:
+        return name in self._equal and self._equal[name] == self._known(sight, name)
 
     def _list_acted_on(self, turn: Round, changed: Sequence[Pair]) -> set[str]:
         """:raises CannotCatchUp: foreign keys may change rows that are looked at no more."""
@@ -247,22 +264,41 @@ class ShortStop:
 
         :raises CannotCatchUp: says why; staging is of no use any more.
         """
+        if self._fence.tells_tables and self._fence.knows_by_values:
+            return self._finish_by_values()
         sight = self._look()
         if not self._fence.tells_tables:
             self._leave_out_odd()
             self._find_still(sight.tables)
-        elif self._fence.knows_by_values:
-            # What it says was said of values that may have been others when they were compared.
-            self._equal.clear()
-            self._find_still(sight.tables)
         elif any(not before or sight.tables.get(name) != before for name, before in self._still.items()):
             # Of a table alone the server says nothing; all of it is looked at again.
             self._find_still(sight.tables)
+        self._bring_last(sight)
+        return sight.token
+
+    def _finish_by_values(self) -> bytes:
+        """All is compared, whatever the fence says: it says so of values that may have been others in between.
+
+        So nothing need wait for its look, which reads all rows: it looks meanwhile.
+        """
+        self._equal.clear()
+        with ThreadPoolExecutor(1) as thread:
+            looking = thread.submit(contextvars.copy_context().run, self._look)
+            try:
+                self._find_still({})
+                self._bring_last(UNSEEN)
+            except CannotCatchUp:
+                # Where the schema was changed, that is why.
+                looking.result()
+                raise
+            return looking.result().token
+
+    def _bring_last(self, sight: Look) -> None:
         for _ in range(LAST_ROUNDS):
             self._bring(sight, waiting=True)
-            if all(self._equal.get(name) == self._known(sight, name) for name in self._tables.pairs):
+            if all(self._is_equal(sight, name) for name in self._tables.pairs):
                 self._prove_sums()
-                return sight.token
+                return
         raise CannotCatchUp("rules of the new schema change what is brought over")
 
     def _prove_sums(self) -> None:

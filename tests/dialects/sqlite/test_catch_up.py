@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.dialects.rounds import CannotCatchUp
-from tests.dialects.catching_up import assert_same, bring, bring_values, copy_of
+from app.dialects.sqlite import catch_up
+from tests.dialects.catching_up import CHANGES, assert_same, bring, bring_values, copy_of, pairs_of
 from tests.dialects.rooms import Room
 
 ODD = {
@@ -49,3 +50,37 @@ def test_a_column_of_another_type_is_refused(room: Room) -> None:
     room.execute("ALTER TABLE parents ADD COLUMN name VARCHAR(41)", url=staging)
     with pytest.raises(CannotCatchUp, match="of another type"):
         bring(room, staging)
+
+
+@pytest.mark.parametrize("most", [catch_up.MOST, 1, 0])
+def test_two_sessions_find_what_one_does(room: Room, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catch_up, "MOST", most)
+    room.fill()
+    room.execute("CREATE TABLE rest (k TEXT NOT NULL, n REAL NOT NULL, b BLOB NOT NULL, PRIMARY KEY (k, n, b))")
+    room.execute("INSERT INTO rest VALUES ('ü', 0.1, x'00'), ('1', 1e300, x''), ('', -0.5, x'ff')")
+    staging = copy_of(room)
+    for change in (*CHANGES, "UPDATE rest SET k = k || 'x' WHERE n < 1"):
+        room.execute(change)
+    pairs = pairs_of(room, staging)
+    with room.dialect.catching_up(room.target, staging) as turn:
+        assert isinstance(turn, catch_up.SqliteRound)
+        alone = [(turn.find(pair, still=True), turn.list_keys(pair)) for pair in pairs]
+    with room.dialect.catching_up(room.target, staging) as turn:
+        assert isinstance(turn, catch_up.SqliteRound)
+        counts = turn.find_all(pairs, still=True)
+        assert [(count, turn.list_keys(pair)) for count, pair in zip(counts, pairs, strict=True)] == alone
+        turn.apply([pair for count, pair in zip(counts, pairs, strict=True) if count])
+    assert_same(room, staging)
+
+
+def test_what_the_other_session_cannot_tell_is_found_here(room: Room) -> None:
+    """A key that is no text, though it says so: it is compared, and not sent."""
+    room.fill()
+    room.execute("CREATE TABLE rest (k TEXT NOT NULL PRIMARY KEY, v INTEGER)")
+    room.execute("INSERT INTO rest VALUES (CAST(x'ff' AS TEXT), 1), ('a', 1)")
+    staging = copy_of(room)
+    room.execute("UPDATE rest SET v = 2")
+    pairs = pairs_of(room, staging)
+    with room.dialect.catching_up(room.target, staging) as turn:
+        counts = turn.find_all(pairs, still=True)
+    assert {pair.live.name: count for pair, count in zip(pairs, counts, strict=True)}["rest"] == 2
