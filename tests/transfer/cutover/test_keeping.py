@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 
 from app.transfer.cutover.keeping import WORTH
+from app.transfer.run.evidence_files import NAME
 from tests.scenarios.small_host import DATABASE, SmallHost, host_on
 from tests.support.places import connected, execute
 
 CREATE = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body VARCHAR(40) NOT NULL)"
 UNMADE = "CREATE TABLE beside (id INTEGER PRIMARY KEY, body VARCHAR(40) NOT NULL)"
+REPLY = "CREATE TABLE reply (id INTEGER PRIMARY KEY, letter_id INTEGER, FOREIGN KEY (letter_id) REFERENCES letter (id))"
 LATER = "ALTER TABLE letter ADD COLUMN read_at VARCHAR(20)"
 NOTES, REFUSE = "KEEPING_NOTES", "KEEPING_REFUSE"
 
@@ -111,6 +114,24 @@ def test_of_a_source(new: SmallHost, old: SmallHost, rows: int, ahead: bool) -> 
     )
     beside = rows == WORTH and not ahead and new.url.drivername != "sqlite"
     assert (steps_behind(new)[:1] == ["verify"]) is beside
+    assert "4 rows were written since the cut-over" in told_of(new)
+
+
+def test_of_rows_that_were_set_aside(new: SmallHost, old: SmallHost) -> None:
+    """They are added behind the look at all rules, and are none that were written since."""
+    for host in (new, old):
+        host.revise(REPLY, name="r2", down="r1")
+        host.done("db", "upgrade")
+    fill(old.url, "letter", WORTH)
+    execute(old.url, "INSERT INTO reply VALUES (1, 5), (2, 999999)")
+    assert new.migrate_from(old, "--set-aside").status == 0
+    [file] = new.directory.rglob(NAME)
+    aside = json.loads(file.read_text())
+    [item] = aside["rows"]
+    item["row"]["letter_id"] = 5
+    file.write_text(json.dumps(aside))
+    new.revise(LATER, name="r3", down="r2")
+    new.done("db-migrate-data", "--set-aside-from", str(file), "--yes", **hooked(new))
     assert "4 rows were written since the cut-over" in told_of(new)
 
 
