@@ -21,7 +21,7 @@ from ..rows.expect import (
     an_instant,
     an_object,
     rows_and_digest,
-    rows_and_digest_or_null,
+    rows_and_null,
 )
 from ..rows.files import to_plain_json, write
 from ..rows.strictjson import StrictJSONError, loads
@@ -135,7 +135,7 @@ def _check(manifest: Mapping[str, Any]) -> Backup:
         raise Unexpected("it", f"of this version: it says {', '.join(unknown)[:200]}")
     value = manifest.get
     whole = a_digest_or_null(value("whole"), "whole", 32)
-    check_table = rows_and_digest if whole is None else rows_and_digest_or_null
+    check_table = rows_and_digest if whole is None else rows_and_null
     return Backup(
         id=a_text(value("id"), "id"),
         file=a_text(value("file"), "file"),

@@ -47,6 +47,7 @@ def test_a_manifest_that_is_none_is_named_and_hides_no_other(source: Path, direc
         ("tables", {"t": [True, "0" * 32]}),
         ("tables", {"t": ["1", "0" * 32]}),
         ("tables", {"t": [1, "x" * 32]}),
+        ("tables", {"t": [1, None]}),
         ("made_at", "yesterday"),
         ("made_at", 7),
         ("size_bytes", 2**70),
@@ -65,6 +66,30 @@ def test_a_manifest_with_an_odd_value(source: Path, directory: Path, key: str, v
     with pytest.raises(BackupFailed, match="not the manifest"):
         load_manifest(backup.path)
     assert list_in(directory) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tables", {"t": [-1, None]}),
+        ("tables", {"t": [True, None]}),
+        ("tables", {"t": [1]}),
+        # Nobody would look at it.
+        ("tables", {"t": [1, "0" * 32]}),
+        ("whole", None),
+        ("whole", "0" * 31),
+        ("whole", 7),
+    ],
+)
+def test_an_odd_value_where_all_of_a_database_is_known(source: Path, directory: Path, key: str, value: object) -> None:
+    backup = made(source, directory / "b")
+    manifest = manifest_of(backup.path)
+    known = json.loads(manifest.read_text()) | {"whole": "0" * 32, "tables": {"t": [1, None]}}
+    manifest.write_text(json.dumps(known))
+    assert load_manifest(backup.path) is not None
+    manifest.write_text(json.dumps(known | {key: value}))
+    with pytest.raises(BackupFailed, match="not the manifest"):
+        load_manifest(backup.path)
 
 
 def test_a_seal_covers_what_a_manifest_says(source: Path, directory: Path) -> None:
