@@ -8,7 +8,7 @@ it, where the server says that nobody wrote to the table since. See ``docs/decis
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -30,9 +30,6 @@ FEW = 200
 """So many rows are worth no further round."""
 LAST_ROUNDS = 3
 """While writers are held: one brings what is left over, another finds nothing, or what a foreign key did."""
-
-UNSEEN = Look(b"", "", {})
-"""Of a fence that is not asked, or has not answered yet."""
 
 Sums = dict[str, TableChecksum]
 
@@ -145,7 +142,7 @@ class ShortStop:
             self._is_clean = True
             return
         for _ in range(ROUNDS):
-            count = self._bring(self._look(), waiting=False)
+            count = self._bring_seen(self._look())
             self._is_clean = self._is_copy or self._find_dangling() is None
             if self._is_clean and (count <= FEW or (last is not None and count > last // 2)):
                 break
@@ -192,15 +189,23 @@ class ShortStop:
 
     # In turns
 
-    def _bring(self, sight: Look, *, waiting: bool) -> int:
+    def _bring_seen(self, sight: Look) -> int:
+        return self._bring(lambda: sight, waiting=False)
+
+    def _bring(self, look: Callable[[], Look], *, waiting: bool, first: Collection[str] = ()) -> int:
         """Compare all tables that may differ, and bring over what does; returns how many rows did.
 
-        :param sight: what the fence said of the tables before.
+        :param look: gives what the fence said of the tables before.
+        :param first: tables that are compared whatever it says, before it is asked.
         """
         count, changed = 0, dict[str, Pair]()
         with self._dialect.catching_up(self._live, self._staging, self._keep, self._memory) as turn:
-            pairs = {name: pair for name, pair in self._tables.pairs.items() if not self._is_equal(sight, name)}
+            pairs = {name: pair for name, pair in self._tables.pairs.items() if name in first}
             counts = turn.find_all(list(pairs.values()), still=waiting)
+            sight = look()
+            others = {name: pair for name, pair in self._tables.pairs.items() if name not in pairs}
+            rest = {name: pair for name, pair in others.items() if not self._is_equal(sight, name)}
+            pairs, counts = pairs | rest, counts + turn.find_all(list(rest.values()), still=waiting)
             for (name, pair), rows in zip(pairs.items(), counts, strict=True):
                 self._equal.pop(name, None)
                 if rows:
@@ -264,38 +269,42 @@ class ShortStop:
 
         :raises CannotCatchUp: says why; staging is of no use any more.
         """
-        if self._fence.tells_tables and self._fence.knows_by_values:
-            return self._finish_by_values()
-        sight = self._look()
         if not self._fence.tells_tables:
+            sight = self._look()
             self._leave_out_odd()
             self._find_still(sight.tables)
-        elif any(not before or sight.tables.get(name) != before for name, before in self._still.items()):
-            # Of a table alone the server says nothing; all of it is looked at again.
-            self._find_still(sight.tables)
-        self._bring_last(sight)
-        return sight.token
-
-    def _finish_by_values(self) -> bytes:
-        """All is compared, whatever the fence says: it says so of values that may have been others in between.
-
-        So nothing need wait for its look, which reads all rows: it looks meanwhile.
-        """
-        self._equal.clear()
+            self._bring_last(lambda: sight, self._tables.pairs)
+            return sight.token
         with ThreadPoolExecutor(1) as thread:
             looking = thread.submit(contextvars.copy_context().run, self._look)
             try:
-                self._find_still({})
-                self._bring_last(UNSEEN)
+                return self._finish_beside(looking.result)
             except CannotCatchUp:
                 # Where the schema was changed, that is why.
                 looking.result()
                 raise
-            return looking.result().token
 
-    def _bring_last(self, sight: Look) -> None:
+    def _finish_beside(self, look: Callable[[], Look]) -> bytes:
+        """As :meth:`finish`, while the fence looks, for which it reads all rows; what will be compared is, meanwhile.
+
+        Where the fence knows by values that is all: it says so of values that may have been others in between.
+        """
+        if self._fence.knows_by_values:
+            self._equal.clear()
+            self._find_still({})
+            self._bring_last(look, self._tables.pairs)
+            return look().token
+        self._bring_last(look, self.brought)
+        sight = look()
+        if any(not before or sight.tables.get(name) != before for name, before in self._still.items()):
+            # Of a table alone the server says nothing; all of it is looked at again.
+            self._find_still(sight.tables)
+        return sight.token
+
+    def _bring_last(self, look: Callable[[], Look], first: Collection[str]) -> None:
         for _ in range(LAST_ROUNDS):
-            self._bring(sight, waiting=True)
+            self._bring(look, waiting=True, first=first)
+            sight, first = look(), ()
             if all(self._is_equal(sight, name) for name in self._tables.pairs):
                 self._prove_sums()
                 return
