@@ -174,7 +174,12 @@ def databases() -> dict[str, bytes]:
 def backups() -> dict[str, bytes]:
     tables = {"users": [2, "0" * 32]}
     backup = Backup("b1", "/x/b.db", "db-backup", "r1", "d", WHEN, 10, "0" * 64, "0001", tables, seal="ab" * 32)
-    return {"sealed": to_plain_json(asdict(backup)), "portable": orjson.dumps({**asdict(backup), "portable": True})}
+    known = replace(backup, whole="0" * 32, tables={name: [rows, None] for name, (rows, _) in backup.tables.items()})
+    return {
+        "sealed": to_plain_json(backup.to_manifest()),
+        "portable": orjson.dumps(backup.to_manifest() | {"portable": True}),
+        "known as it lies": to_plain_json(known.to_manifest()),
+    }
 
 
 def _entry(**more: Any) -> dict[str, Any]:
