@@ -175,7 +175,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "scenarios/sources/test_set_aside_from.py",
         "scenarios/sources/test_spoiled_records.py",
     ),
-    "transfer/staging/unmanaged.py": ("scenarios/objects/test_upgrade.py",),
 }
 
 

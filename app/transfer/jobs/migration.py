@@ -23,7 +23,7 @@ from ..schema.declarations import ACCEPTED, Declarations
 from ..schema.listen import Heard
 from ..staging.counters import keep_counters, prove_counters
 from ..staging.options import Dangling, MigrateOptions
-from ..staging.unmanaged import bring_unmanaged
+from ..staging.unmanaged import NOTHING_BROUGHT, bring_unmanaged
 from .dry_run import Ahead
 from .job import Job, refresh_derived
 
@@ -53,7 +53,7 @@ class Migration(Job):
         self.plan, self.options = plan, options
         self.report.source = {"label": plan.source.label}
         self.report.revisions["head"] = plan.head
-        self._unmanaged: list[str] = []
+        self._unmanaged = NOTHING_BROUGHT
         self._counters: list[KeyCounter] = []
         self._violations: Counter[Violation] = Counter()
         self._declared_losses: set[str] = set()

@@ -33,6 +33,7 @@ from ..schema.recognise import recognise
 from ..staging.counters import keep_counters, read_counters
 from ..staging.row_by_row import RowByRow, env_sends, pair, pair_same, reaches_around
 from ..staging.short_stop import ShortStop
+from ..staging.unmanaged import NOTHING_BROUGHT
 from .brought_over import describe_brought_over
 from .dry_run import foresee_self
 from .job import Step, refresh_derived
@@ -111,7 +112,7 @@ class SelfJob(Migration):
         self._looked_at_live = self.is_kept = False
         self.report.tables.clear()
         self.report.carried.clear()
-        self._unmanaged = []
+        self._unmanaged = NOTHING_BROUGHT
         if not hasattr(self, "secured"):
             run.emit("note", f"Run {run.id}: {self.plan.action}; {self.plan.reason}")
             super().back_up()

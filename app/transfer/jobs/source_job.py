@@ -39,6 +39,7 @@ from ..staging.load import NOTHING_LOADED
 from ..staging.options import MigrateOptions
 from ..staging.stage import Staged, before_upgrade, fill, open_rows, verify_staging
 from ..staging.stand_in import StandIn, build_past, keep_source_schema
+from ..staging.unmanaged import NOTHING_BROUGHT
 from ..staging.zoned import describe_zones
 from .dry_run import foresee_source
 from .going_on import GoingOn
@@ -305,12 +306,12 @@ class SourceJob(Migration):
             self.options = replace(self.options, dangling=error.keys)
             self._load_without()
             self.bring_objects(self._revision)
-        self.is_kept &= not self._unmanaged
+        self.is_kept &= not self._unmanaged.tables
 
     def _load_without(self) -> None:
         """Everything from the empty tables to the proof of the upgrade once more; the receipt is that of this time."""
         self._forget_receipt()
-        self._unmanaged = []
+        self._unmanaged = NOTHING_BROUGHT
         self._load_anew()
         self._verify()
         self.upgrade()
