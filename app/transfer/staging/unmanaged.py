@@ -60,12 +60,14 @@ def bring_unmanaged(
 def _refuse_taken_away(live: Reader, carried: Brought) -> None:
     """:raises VerificationFailed: staging has what the live database has not, or has otherwise: it would come back."""
     tables, objects = live.tables(), {(item.kind, item.name, item.sql) for item in live.objects()}
-    taken = [f"table {name}" for name in carried.tables if name not in tables]
-    taken += [f"{item.kind} {item.name}" for item in carried.objects if (item.kind, item.name, item.sql) not in objects]
-    if taken:
+    missing = [f"table {name}" for name in carried.tables if name not in tables]
+    missing += [
+        f"{item.kind} {item.name}" for item in carried.objects if (item.kind, item.name, item.sql) not in objects
+    ]
+    if missing:
         raise VerificationFailed(
             "What no revision made was changed or dropped in the live database while the run was at work.",
-            details=taken,
+            details=missing,
             hint="The live database is unchanged. Run the command again.",
         )
 
