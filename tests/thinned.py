@@ -45,6 +45,8 @@ THINNED = {
     "scenarios/hosts/test_damaged_control_area.py": 3,
     "scenarios/commands/test_hints.py": 2,
     "transfer/cutover/test_cutover.py::test_every_order": 2,
+    "transfer/cutover/test_keeping.py": 3,
+    "transfer/staging/test_unmanaged.py": 3,
     "transfer/rows/test_foreign.py::test_a_packed_file_of_one_endless_line": 3,
     "api/test_hostile.py::test_every_route": 3,
     "api/test_hostile.py::test_odd_tokens_are_refused": 3,
