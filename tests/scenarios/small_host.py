@@ -97,3 +97,12 @@ def host_on(request: pytest.FixtureRequest, directory: Path, *statements: str) -
     host = SmallHost(directory, url)
     host.revise(*statements)
     return host
+
+
+def host_on_file(directory: Path, *statements: str) -> SmallHost:
+    """A host in a new directory, on a SQLite file that a revision of these statements was carried out in."""
+    directory.mkdir()
+    host = SmallHost(directory, URL.create("sqlite", database=str(directory / "old.db")))
+    host.revise(*statements)
+    host.done("db", "upgrade")
+    return host

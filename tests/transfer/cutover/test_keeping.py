@@ -12,7 +12,7 @@ from sqlalchemy import URL
 
 from app.transfer.cutover.keeping import WORTH
 from app.transfer.run.evidence_files import NAME
-from tests.scenarios.small_host import DATABASE, SmallHost, host_on
+from tests.scenarios.small_host import DATABASE, SmallHost, host_on, host_on_file
 from tests.support.places import connected, execute
 
 CREATE = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body VARCHAR(40) NOT NULL)"
@@ -43,12 +43,7 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
 
 @pytest.fixture
 def old(tmp_path: Path) -> SmallHost:
-    directory = tmp_path / "old"
-    directory.mkdir()
-    host = SmallHost(directory, sa.make_url(f"sqlite:///{directory / 'old.db'}"))
-    host.revise(CREATE)
-    host.done("db", "upgrade")
-    return host
+    return host_on_file(tmp_path / "old", CREATE)
 
 
 def list_kept(url: URL) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.scenarios.small_host import DATABASE, SmallHost, host_on
+from tests.scenarios.small_host import DATABASE, SmallHost, host_on, host_on_file
 from tests.support.places import connected, execute
 
 CREATE = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body VARCHAR(40) NOT NULL)"
@@ -28,11 +28,7 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> SmallHost:
 
 @pytest.fixture
 def old(tmp_path: Path) -> SmallHost:
-    directory = tmp_path / "old"
-    directory.mkdir()
-    host = SmallHost(directory, sa.make_url(f"sqlite:///{directory / 'old.db'}"))
-    host.revise(CREATE)
-    host.done("db", "upgrade")
+    host = host_on_file(tmp_path / "old", CREATE)
     execute(host.url, "INSERT INTO letter VALUES (1, 'a letter')")
     return host
 
